@@ -1,0 +1,71 @@
+# Everything a target needs or leaves behind is in folders of the project: .venv, .tools, .local, build.
+# `make setup` runs by itself before the first target that needs it.
+
+PYTHON ?= python3
+WORKERS ?= 4
+BIN := .venv/bin
+
+# Layers are built with uv; it and the tools that `local` fetches come before anything on the machine.
+export PATH := $(CURDIR)/.venv/bin:$(CURDIR)/.tools/bin:$(PATH)
+export UV_CACHE_DIR := $(CURDIR)/.tools/cache/uv
+export PIP_CACHE_DIR := $(CURDIR)/.tools/cache/pip
+export __SAM_CLI_APP_DIR := $(CURDIR)/.local/sam
+export SAM_CLI_TELEMETRY := 0
+# Without bytecode every process compiles its imports anew.
+unexport PYTHONDONTWRITEBYTECODE
+
+.PHONY: help setup demo local test check unit soak bench format lock clean
+
+help: ## this list
+	@sed -n 's/^\([a-z]*\):.*## /\1\t/p' Makefile | expand -t 10
+
+setup: .venv/.ready ## make the project's own environment in .venv
+
+.venv/.ready: requirements-dev.txt
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
+	  { echo "Python 3.11 or newer is needed, and $(PYTHON) is older. Name one: make PYTHON=python3.13"; exit 1; }
+	test -x $(BIN)/uv || { $(PYTHON) -m venv .venv && $(BIN)/pip install --quiet uv; }
+	$(BIN)/uv pip sync --quiet --python $(BIN)/python --compile-bytecode requirements-dev.txt
+	@touch $@
+
+demo: setup ## see a change in Consul become an applied Terraform run
+	$(BIN)/python -m local.demo
+
+local: setup ## start the local stack and keep it
+	$(BIN)/python -m local up
+
+test: setup ## every test but the soak
+	$(BIN)/pytest -n $(WORKERS) --dist loadgroup -m "not soak"
+
+check: setup ## format, lint, types, template and arrows, in seconds
+	$(BIN)/ruff format --check .
+	$(BIN)/ruff check .
+	$(BIN)/mypy
+	$(BIN)/sam validate --lint --region us-east-1
+	$(BIN)/pytest -q -n 0 tests/unit/test_architecture.py
+
+unit: setup ## the pure parts and the workflows on fakes
+	$(BIN)/pytest -n auto tests/unit
+
+soak: setup ## ten of each fault
+	$(BIN)/pytest -n $(WORKERS) --dist loadgroup -m soak
+
+bench: setup ## latency from change to apply; writes build/bench.json
+	$(BIN)/python -m tests.bench
+
+format: setup ## format, and mend what ruff can
+	$(BIN)/ruff format .
+	$(BIN)/ruff check --fix .
+
+# The layers hold what the environment of the tests holds: same versions, chosen once.
+lock: setup ## choose the newest versions of all dependencies
+	$(BIN)/uv pip compile --quiet --upgrade --universal --python-version 3.11 --no-header --group dev \
+	  pyproject.toml layers/deps/requirements.in layers/hcl/requirements.in -o requirements-dev.txt
+	for layer in deps hcl; do \
+	  $(BIN)/uv pip compile --quiet --universal --python-version 3.11 --no-header \
+	    --constraints requirements-dev.txt layers/$$layer/requirements.in -o layers/$$layer/requirements.txt \
+	  || exit 1; \
+	done
+
+clean: ## remove all that the targets made, the environment included
+	rm -rf .venv .tools .local .aws-sam build .mypy_cache .ruff_cache .pytest_cache .hypothesis
