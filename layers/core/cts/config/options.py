@@ -1,0 +1,201 @@
+"""Reading a block's options one by one, by name and type, with CTS's weak typing.
+
+A number is also text, a lone value is also a list, "true" is also true; what cannot be
+converted is a problem. Keys match in any letter case, but one spelling per block.
+"""
+
+import re
+from collections.abc import Iterable
+from decimal import Decimal
+
+from cts.config.problem import Code, Place, Problem, Where, did_you_mean
+from cts.config.tree import Body, Entry, Value
+
+NANOSECONDS = {
+    "ns": 1, "us": 10**3, "µs": 10**3, "μs": 10**3, "ms": 10**6,
+    "s": 10**9, "m": 60 * 10**9, "h": 3600 * 10**9,
+}  # fmt: skip
+DURATION = re.compile(r"([-+]?)((?:(?:\d+\.?\d*|\.\d+)(?:ns|us|µs|μs|ms|s|m|h))+)", re.ASCII)
+TERM = re.compile(r"([\d.]+)([a-zµμ]+)")
+MOST_NANOSECONDS = 2**63
+"""Go's duration holds less."""
+TRUE = {"1", "t", "T", "TRUE", "true", "True"}
+FALSE = {"0", "f", "F", "FALSE", "false", "False", ""}
+
+
+class Options:
+    """The options of one block. Ask for each, then call `finish`."""
+
+    def __init__(
+        self, value: Value, path: str, problems: list[Problem], *, lone_element: bool
+    ) -> None:
+        self.place, self.path, self.problems = value.place, path, problems
+        self.lone_element = lone_element
+        """A list of one element stands for its element (HCL, and JSON inside conditions)."""
+        body = value.data if isinstance(value.data, Body) else Body()
+        self.left = list(body.entries)
+        self.places: dict[str, Place] = {}
+        self.known: set[str] = set()
+
+    @property
+    def where(self) -> Where:
+        return Where(self.path, self.place, self.places)
+
+    def text(self, key: str) -> str | None:
+        return None if (value := self.scalar(key)) is None else self.as_text(key, value)
+
+    def flag(self, key: str) -> bool | None:
+        if (value := self.scalar(key)) is None:
+            return None
+        match value.data:
+            case bool() | int() | float():
+                return bool(value.data)
+            case str() as text if text in TRUE | FALSE:
+                return text in TRUE
+        self.wrong(key, value, "expected true or false")
+        return None
+
+    def seconds(self, key: str) -> float | None:
+        """A duration as Go writes it: "1m30s". A bare number is nanoseconds, as in CTS."""
+        if (value := self.scalar(key)) is None:
+            return None
+        nanoseconds: Decimal | None = None
+        match value.data:
+            case int() | float() as number:
+                nanoseconds = Decimal(int(number))
+            case str() as text if text.lstrip("+-") == "0":
+                return 0.0
+            case str() as text if found := DURATION.fullmatch(text):
+                nanoseconds = _nanoseconds(found)
+        if nanoseconds is not None and abs(nanoseconds) < MOST_NANOSECONDS:
+            return float(nanoseconds) / NANOSECONDS["s"]
+        self.wrong(key, value, 'expected a duration such as "5s" or "1m30s", below 292 years')
+        return None
+
+    def texts(self, key: str) -> tuple[str, ...] | None:
+        """A list of strings. Repeated lists are concatenated; of repeated lone values the last
+        counts."""
+        entries = self.entries(key)
+        if not entries:
+            return None
+        if not all(isinstance(entry.value.data, tuple) for entry in entries):
+            entries = entries[-1:]
+        items = [item for entry in entries for item in _items(entry.value)]
+        self.places |= {f"{key}[{n}]": item.place for n, item in enumerate(items)}
+        texts = [self.as_text(key, item) for item in items]
+        return tuple(text for text in texts if text is not None)
+
+    def block(self, key: str) -> "Options | None":
+        """The one block of this name. JSON writes it as an object, never as a list."""
+        entries = self.entries(key)
+        blocks = [value for entry in entries for value in self.bodies(key, entry)]
+        is_list = any(isinstance(entry.value.data, tuple) for entry in entries)
+        if blocks and (len(blocks) > 1 or (is_list and not self.lone_element)):
+            what = f"only one {key} block is allowed here"
+            self.add(blocks[-1].place, Code.REPEATED_BLOCK, key, what)
+        return self.inside(key, blocks[0]) if blocks else None
+
+    def blocks(self, key: str) -> list[Value]:
+        """All blocks of this name, also those written as a list of objects. A lone empty one
+        vanishes, as in CTS."""
+        found = [value for entry in self.entries(key) for value in self.bodies(key, entry)]
+        return [] if len(found) == 1 and found[0].data == Body() else found
+
+    def bodies(self, key: str, entry: Entry) -> list[Value]:
+        found: list[Value] = []
+        for item in _items(entry.value):
+            if isinstance(item.data, Body):
+                place = item.place if isinstance(entry.value.data, tuple) else entry.place
+                found.append(Value(place, item.data))
+            else:
+                self.wrong(key, item, f"expected a block: {key} {{ ... }}")
+        return found
+
+    def inside(self, key: str, value: Value) -> "Options":
+        path = f"{self.path}.{key}" if self.path else key
+        return Options(value, path, self.problems, lone_element=self.lone_element)
+
+    def refuse_later(self, keys: Iterable[str]) -> None:
+        """Options that CTS has and this version does not."""
+        for key in keys:
+            for entry in self.entries(key):
+                what = f"'{key}' is not supported yet"
+                self.add(entry.place, Code.NOT_SUPPORTED_YET, key, what)
+
+    def lone_label(self) -> Entry | None:
+        """The label of a block that should have none: all its options are inside it."""
+        only = self.left[0] if len(self.left) == 1 else None
+        return only if only and only.is_label else None
+
+    def finish(self) -> None:
+        """Report what nobody asked for."""
+        for entry in self.left:
+            if entry.is_label:
+                what, fix = f'there is no {self.path.rpartition(".")[2]} "{entry.key}"', ""
+            else:
+                what, fix = "unknown option", did_you_mean(entry.key, self.known)
+            self.add(entry.place, Code.UNKNOWN_OPTION, entry.key, what, fix)
+
+    def entries(self, key: str) -> list[Entry]:
+        """The entries of a key, in its exact spelling if there is one, taken off what is left."""
+        self.known.add(key)
+        near = [entry for entry in self.left if entry.key.lower() == key]
+        spelling = key if any(entry.key == key for entry in near) else near[0].key if near else key
+        found = [entry for entry in near if entry.key == spelling]
+        self.left = [entry for entry in self.left if entry.key != spelling]
+        set_ = [entry for entry in found if entry.value.data is not None]
+        if set_:
+            self.places[key] = set_[-1].value.place
+        return set_
+
+    def scalar(self, key: str) -> Value | None:
+        """The last value of a key, taken out of a list of one where that is allowed."""
+        entries = self.entries(key)
+        if not entries:
+            return None
+        value = entries[-1].value
+        match value.data:
+            case (only,) if self.lone_element:
+                return only
+        return value
+
+    def as_text(self, key: str, value: Value) -> str | None:
+        match value.data:
+            case str() as text:
+                return text
+            case bool() as flag:
+                return "1" if flag else "0"
+            case int() | float() as number:
+                return format(Decimal(str(number)), "f")
+        self.wrong(key, value, "expected a string")
+        return None
+
+    def wrong(self, key: str, value: Value, expected: str) -> None:
+        self.add(value.place, Code.WRONG_TYPE, key, f"{_shown(value)} is not right here", expected)
+
+    def add(self, place: Place, code: Code, key: str, what: str, fix: str = "") -> None:
+        path = f"{self.path}.{key}" if self.path else key
+        self.problems.append(Problem(place, path, code, what, fix))
+
+
+def _nanoseconds(duration: re.Match[str]) -> Decimal:
+    terms = TERM.findall(duration[2])
+    total = sum((Decimal(number) * NANOSECONDS[unit] for number, unit in terms), Decimal(0))
+    return -total if duration[1] == "-" else total
+
+
+def _items(value: Value) -> tuple[Value, ...]:
+    return value.data if isinstance(value.data, tuple) else (value,)
+
+
+def _shown(value: Value) -> str:
+    match value.data:
+        case Body():
+            return "a block"
+        case tuple():
+            return "a list"
+        case bool() as flag:
+            return str(flag).lower()
+        case str() as text:
+            return f'"{text[:40]}"'
+    return str(value.data)[:40]

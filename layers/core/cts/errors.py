@@ -1,0 +1,54 @@
+"""Every exception this package raises on purpose.
+
+* CtsError
+  x MissingSetting       a function's environment lacks a value that template.yaml sets
+  x TaskNotFound         no task of that name
+  x RunNotFound          no run of that id
+  x Upstream             something outside answered badly
+    + Unavailable          try again later: time-outs, 5xx, throttling
+    + Missing              an object that should exist does not
+    + Refused              trying again won't help: 4xx, access denied
+      - NoBuildsAllowed      the account may not run CodeBuild builds at all
+"""
+
+
+class CtsError(Exception):
+    """The root: a sentence for the user."""
+
+
+class MissingSetting(CtsError):
+    def __init__(self, name: str) -> None:
+        super().__init__(f"reading settings: {name} is not set (template.yaml sets it)")
+
+
+class TaskNotFound(CtsError):
+    def __init__(self, task: str) -> None:
+        super().__init__(
+            f"a task with name '{task}' does not exist or has not been initialized yet"
+        )
+
+
+class RunNotFound(CtsError):
+    def __init__(self, run: str) -> None:
+        super().__init__(f"a run with id '{run}' does not exist or its history has expired")
+
+
+class Upstream(CtsError):
+    """Something outside answered badly."""
+
+
+class Unavailable(Upstream):
+    """Try again later."""
+
+
+class Missing(Upstream):
+    def __init__(self, key: str) -> None:
+        super().__init__(f"reading {key}: it does not exist")
+
+
+class Refused(Upstream):
+    """Trying the same again will not help."""
+
+
+class NoBuildsAllowed(Refused):
+    """AWS holds CodeBuild back for this account, whatever Service Quotas shows."""

@@ -1,0 +1,150 @@
+"""The events on our bus. Each names its detail; samples are in `events/`.
+
+EventBridge delivers at least once and in any order. Events that people rely on carry an `id`,
+so that a consumer can drop repeats.
+"""
+
+import json
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field
+from datetime import UTC, datetime
+from typing import Any, ClassVar
+
+SOURCE = "cts"
+MOST_LISTED = 50
+"""Items a list in a detail holds at most; the count beside it is of all."""
+
+
+@dataclass(frozen=True, slots=True)
+class CatalogChanged:
+    """Views changed in Consul, and the tasks that look at them."""
+
+    detail_type: ClassVar[str] = "CatalogChanged"
+
+    views: list[str]
+    view_count: int
+    tasks: list[str]
+    task_count: int
+    correlation_id: str
+    at: str
+
+
+@dataclass(frozen=True, slots=True)
+class TaskTriggered:
+    """A task is due. What is due is in its state: the event only wakes the runner."""
+
+    detail_type: ClassVar[str] = "TaskTriggered"
+
+    task: str
+    correlation_id: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class RunStarted:
+    detail_type: ClassVar[str] = "RunStarted"
+
+    task: str
+    run_id: str
+    why: list[str]
+    attempt: int
+    build: str
+    correlation_id: str
+    at: str
+
+
+@dataclass(frozen=True, slots=True)
+class RunFinished:
+    """A run ended. `status` is applied, planned_and_finished or errored."""
+
+    detail_type: ClassVar[str] = "RunFinished"
+
+    id: str
+    task: str
+    run_id: str
+    status: str
+    why: list[str]
+    attempt: int
+    counts: Mapping[str, int] | None
+    error: str | None
+    retry_at: str | None
+    gave_up: str | None
+    changed_at: str
+    claimed_at: str
+    ended_at: str
+    correlation_id: str
+
+
+@dataclass(frozen=True, slots=True)
+class ConfigPublished:
+    detail_type: ClassVar[str] = "ConfigPublished"
+
+    id: str
+    number: int
+    source_version: str
+    added: list[str]
+    changed: list[str]
+    removed: list[str]
+
+
+@dataclass(frozen=True, slots=True)
+class ConfigRejected:
+    detail_type: ClassVar[str] = "ConfigRejected"
+
+    id: str
+    source_version: str
+    problem_count: int
+    problems: list[dict[str, Any]] = field(default_factory=list)
+
+
+Event = CatalogChanged | TaskTriggered | RunStarted | RunFinished | ConfigPublished | ConfigRejected
+
+
+def entry(event: Event, bus: str) -> dict[str, str]:
+    """The event as an entry of PutEvents."""
+    return {
+        "Source": SOURCE,
+        "DetailType": event.detail_type,
+        "Detail": json.dumps(asdict(event)),
+        "EventBusName": bus,
+    }
+
+
+def triggered(event: Mapping[str, Any]) -> TaskTriggered:
+    detail = event["detail"]
+    return TaskTriggered(detail["task"], detail.get("correlation_id", ""))
+
+
+@dataclass(frozen=True, slots=True)
+class BuildEnded:
+    """The part of `CodeBuild Build State Change` that we read."""
+
+    task: str
+    run_id: str
+    build: str
+    """`project:uuid`, as StartBuild names it."""
+    status: str
+
+
+def build_ended(event: Mapping[str, Any]) -> BuildEnded | None:
+    """None for what is not such an event, or for a build that was not started by our runner."""
+    if event.get("detail-type") != "CodeBuild Build State Change":
+        return None
+    detail = event["detail"]
+    variables = {
+        each["name"]: each["value"]
+        for each in detail["additional-information"]["environment"]["environment-variables"]
+    }
+    if "CTS_RUN_ID" not in variables:
+        return None
+    return BuildEnded(
+        task=variables["CTS_TASK"],
+        run_id=variables["CTS_RUN_ID"],
+        build=detail["build-id"].split(":build/", 1)[-1],
+        status=detail["build-status"],
+    )
+
+
+def iso(at: float) -> str:
+    """Seconds since the epoch as ISO 8601, UTC, milliseconds."""
+    text = datetime.fromtimestamp(at, UTC).isoformat(timespec="milliseconds")
+    return text.replace("+00:00", "Z")

@@ -1,0 +1,1 @@
+"""Pure: the life of a task and its runs."""

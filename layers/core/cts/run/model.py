@@ -1,0 +1,91 @@
+"""A run: one attempt to bring a task's infrastructure in line."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from enum import StrEnum
+from typing import Any
+
+
+class RunStatus(StrEnum):
+    """HCP Terraform's words, where it has one."""
+
+    PENDING = "pending"
+    APPLIED = "applied"
+    UNCHANGED = "planned_and_finished"
+    ERRORED = "errored"
+    CANCELED = "canceled"
+    """It was given up before its build began; nothing was done."""
+
+    @property
+    def ended(self) -> bool:
+        return self is not RunStatus.PENDING
+
+    @property
+    def succeeded(self) -> bool:
+        return self in (RunStatus.APPLIED, RunStatus.UNCHANGED)
+
+
+@dataclass(frozen=True, slots=True)
+class End:
+    """How a run ended, as its driver tells it."""
+
+    status: RunStatus
+    apply_began: bool
+    """False only if the build's own record says so."""
+    error: str | None = None
+    retryable: bool = True
+    step: str | None = None
+    counts: Mapping[str, int] | None = None
+    """Resources the plan adds, changes, destroys."""
+    terraform: str | None = None
+    times: Mapping[str, str] = field(default_factory=dict)
+    """Step -> when it began (ISO 8601)."""
+
+
+@dataclass(frozen=True, slots=True)
+class Run:
+    """A row of the run history. Times are seconds since the epoch."""
+
+    id: str
+    task: str
+    status: RunStatus
+    why: tuple[str, ...]
+    since: float
+    """When the first of what it serves was seen."""
+    claimed_at: float
+    generation: int
+    definition: str
+    trigger: str
+    inputs: Mapping[str, str]
+    """View id -> digest of every snapshot it was fed with."""
+    correlation: str
+    attempt: int
+    build: str | None = None
+    ended_at: float | None = None
+    end: End | None = None
+    retry_at: float | None = None
+    gave_up: str | None = None
+
+
+def task_of(run_id: str) -> str:
+    """Run ids are `<task>-<date and time>-<random>`."""
+    return run_id.rsplit("-", 2)[0]
+
+
+def ended(run: Run, end: End, now: float, retry_at: float | None, gave_up: str | None) -> Run:
+    return replace(
+        run, status=end.status, end=end, ended_at=now, retry_at=retry_at, gave_up=gave_up
+    )
+
+
+def run_from(raw: Mapping[str, Any]) -> Run:
+    """Read what `dataclasses.asdict` made of a run."""
+    end = raw.get("end")
+    return Run(
+        **{
+            **raw,
+            "status": RunStatus(raw["status"]),
+            "why": tuple(raw["why"]),
+            "end": End(**{**end, "status": RunStatus(end["status"])}) if end else None,
+        }
+    )

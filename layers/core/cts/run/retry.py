@@ -1,0 +1,29 @@
+"""What follows a failed attempt. Waiting is a value: nothing here sleeps."""
+
+from dataclasses import dataclass
+
+MAX_RETRIES = 3
+FIRST_WAIT = 10.0
+GROWTH = 4
+"""CTS tries three times within five seconds; a device or registry that is being restarted needs
+minutes. These waits cover about five minutes."""
+
+
+@dataclass(frozen=True, slots=True)
+class RetryAt:
+    at: float
+
+
+@dataclass(frozen=True, slots=True)
+class GiveUp:
+    why: str
+
+
+def after_failure(*, failures: int, retryable: bool, now: float, jitter: float) -> RetryAt | GiveUp:
+    """Decide after the `failures`-th failure in a row. `jitter` in [0, 1) spreads the wait
+    between once and one and a half times its length, as CTS does."""
+    if not retryable:
+        return GiveUp("the error is not one that trying again can mend")
+    if failures > MAX_RETRIES:
+        return GiveUp(f"failed {failures} times in a row")
+    return RetryAt(now + FIRST_WAIT * GROWTH ** (failures - 1) * (1 + jitter / 2))

@@ -1,0 +1,321 @@
+"""The state of a task and its transitions. Pure: times, ids and chance are arguments.
+
+`wanted` holds what is asked for, at most one wish per reason. A claim moves what a run serves
+into `running` and the last success into `running.before`; `finish` settles both.
+"""
+
+import json
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field, replace
+from enum import StrEnum
+from typing import Any
+
+from cts.run.model import End
+from cts.run.retry import GiveUp, RetryAt, after_failure
+
+RECENT = 5
+"""Outcomes kept in the state: as many as CTS keeps events of a task."""
+
+
+class Reason(StrEnum):
+    CHANGE = "change"
+    SCHEDULE = "schedule"
+    DRIFT = "drift"
+    PERSON = "person"
+
+
+@dataclass(frozen=True, slots=True)
+class Wish:
+    """One reason to run. A change names the trigger fingerprint it was seen with."""
+
+    since: float
+    due_at: float
+    correlation: str = ""
+    fingerprint: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Done:
+    """The last success, nothing applied after it."""
+
+    run: str
+    trigger: str
+    inputs: str
+
+
+@dataclass(frozen=True, slots=True)
+class Running:
+    run: str
+    serves: Mapping[Reason, Wish]
+    trigger: str
+    inputs: str
+    claimed_at: float
+    before: Done | None
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    run: str
+    success: bool
+    ended_at: float
+    error: str | None = None
+    started_at: float | None = None
+    counts: Mapping[str, int] | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class TaskState:
+    task: str
+    version: int = 0
+    """What every write is conditional on; the table counts it up."""
+    wanted: Mapping[Reason, Wish] = field(default_factory=dict)
+    running: Running | None = None
+    done: Done | None = None
+    failures: int = 0
+    failed: str | None = None
+    """The trigger fingerprint of the failures counted."""
+    retry_at: float | None = None
+    gave_up: str | None = None
+    hold: str | None = None
+    queued_since: float | None = None
+    unannounced: tuple[str, ...] = ()
+    """Ids (`<run id>/<type>`) of events that are true and not yet sent."""
+    recent: tuple[Outcome, ...] = ()
+
+    def to_json(self) -> str:
+        raw = asdict(self)
+        del raw["version"]
+        return json.dumps(raw, separators=(",", ":"))
+
+
+def state_from(text: str, version: int) -> TaskState:
+    raw = json.loads(text)
+    return TaskState(
+        **{
+            **raw,
+            "version": version,
+            "wanted": _wishes(raw["wanted"]),
+            "running": _running(raw["running"]),
+            "done": _done(raw["done"]),
+            "unannounced": tuple(raw["unannounced"]),
+            "recent": tuple(Outcome(**each) for each in raw["recent"]),
+        }
+    )
+
+
+def _wishes(raw: Mapping[str, Any]) -> dict[Reason, Wish]:
+    return {Reason(reason): Wish(**wish) for reason, wish in raw.items()}
+
+
+def _done(raw: Mapping[str, Any] | None) -> Done | None:
+    return Done(**raw) if raw else None
+
+
+def _running(raw: Mapping[str, Any] | None) -> Running | None:
+    if not raw:
+        return None
+    return Running(**{**raw, "serves": _wishes(raw["serves"]), "before": _done(raw["before"])})
+
+
+# ---- what the poller sees -----------------------------------------------------------------
+
+
+def observe(
+    state: TaskState,
+    fingerprint: str,
+    now: float,
+    buffer: tuple[float, float] | None,
+    correlation: str,
+) -> TaskState:
+    """Take in the trigger fingerprint that is current now. Touches the reason `change` only.
+
+    `buffer` is the buffer period (min, max) in seconds: a change waits `min`, every further one
+    prolongs the wait, `max` after the first ends it. A task that never ran doesn't wait.
+    """
+    if state.failed is not None and fingerprint != state.failed:
+        state = _counted_anew(state)
+    settled = state.running or state.done
+    if settled is not None and settled.trigger == fingerprint:
+        return _without(state, Reason.CHANGE)
+    stands = state.wanted.get(Reason.CHANGE)
+    if stands is not None and stands.fingerprint == fingerprint:
+        return state
+    if fingerprint == state.failed and state.gave_up:
+        return _without(state, Reason.CHANGE)
+    since = stands.since if stands else now
+    if fingerprint == state.failed and state.retry_at is not None:
+        due_at = state.retry_at
+    elif buffer is None or not (state.recent or state.running):
+        due_at = now
+    else:
+        due_at = min(now + buffer[0], since + buffer[1])
+    return _wanting(state, Reason.CHANGE, Wish(since, due_at, correlation, fingerprint))
+
+
+def ask(state: TaskState, now: float, correlation: str) -> TaskState:
+    """A person wants a run now, whatever failed before."""
+    return _wanting(_counted_anew(state), Reason.PERSON, Wish(now, now, correlation))
+
+
+# ---- when to run --------------------------------------------------------------------------
+
+
+def next_due(state: TaskState, enabled: bool) -> float | None:
+    """When the task may run next; None while nothing is wanted or something stands in the way."""
+    if not enabled or state.hold or state.running:
+        return None
+    return min((wish.due_at for wish in state.wanted.values()), default=None)
+
+
+def due(state: TaskState, enabled: bool, now: float) -> bool:
+    at = next_due(state, enabled)
+    return at is not None and at <= now
+
+
+@dataclass(frozen=True, slots=True)
+class Claimed:
+    state: TaskState
+    why: tuple[Reason, ...]
+    since: float
+    correlation: str
+
+
+def claim(state: TaskState, run: str, trigger: str, inputs: str, now: float) -> Claimed | TaskState:
+    """Claim a due task for a run that is fed with what was just loaded.
+
+    States are written a moment before views, so the loaded trigger fingerprint may be older than
+    the wish: such a run serves the newer wish not, and it stays. Without a reason to run, the
+    state comes back, less a change that is known to be done.
+    """
+    going = [
+        reason
+        for reason, wish in state.wanted.items()
+        if wish.due_at <= now and _says_go(reason, state.done, trigger, inputs)
+    ]
+    if not going:
+        stands = state.wanted.get(Reason.CHANGE)
+        done = state.done is not None and state.done.trigger == trigger
+        is_done = done and stands is not None and stands.fingerprint == trigger
+        return _without(state, Reason.CHANGE) if is_done else state
+    serves = {
+        reason: wish
+        for reason, wish in state.wanted.items()
+        if (wish.fingerprint == trigger if reason is Reason.CHANGE else wish.due_at <= now)
+    }
+    first = min((state.wanted[reason] for reason in going), key=lambda wish: wish.since)
+    return Claimed(
+        state=replace(
+            state,
+            wanted={r: wish for r, wish in state.wanted.items() if r not in serves},
+            running=Running(run, serves, trigger, inputs, now, before=state.done),
+            done=None,
+            queued_since=None,
+        ),
+        why=tuple(going),
+        since=first.since,
+        correlation=first.correlation,
+    )
+
+
+def _says_go(reason: Reason, done: Done | None, trigger: str, inputs: str) -> bool:
+    match reason:
+        case Reason.CHANGE:
+            return done is None or done.trigger != trigger
+        case Reason.SCHEDULE:
+            return done is None or done.inputs != inputs
+        case _:
+            return True
+
+
+def queue(state: TaskState, now: float) -> TaskState:
+    """No slot is free: the task waits its turn. Not a failure."""
+    return replace(state, queued_since=state.queued_since or now)
+
+
+# ---- how a run ends -----------------------------------------------------------------------
+
+
+def unclaim(state: TaskState, run: str) -> TaskState:
+    """The run was given up before its build began: all is as before the claim."""
+    running = state.running
+    if running is None or running.run != run:
+        return state
+    return _less_what_is_done(
+        replace(
+            state,
+            wanted={**running.serves, **state.wanted},
+            running=None,
+            done=running.before,
+        )
+    )
+
+
+def finish(state: TaskState, run: str, end: End, now: float, jitter: float) -> TaskState:
+    """Settle a run that ended. News of a run that is not the running one changes nothing.
+
+    A run that ended before its apply began leaves the former success in force; a failed apply
+    does not, for it leaves neither the old state nor the new.
+    """
+    running = state.running
+    if running is None or running.run != run:
+        return state
+    state = replace(
+        state,
+        running=None,
+        unannounced=(*state.unannounced, f"{run}/RunFinished"),
+        recent=(_outcome(running, end, now), *state.recent)[:RECENT],
+    )
+    if end.status.succeeded:
+        done = Done(run, running.trigger, running.inputs)
+        return _less_what_is_done(replace(_counted_anew(state), done=done))
+    state = replace(state, done=None if end.apply_began else running.before)
+    return _less_what_is_done(_failed(state, running, end, now, jitter))
+
+
+def _outcome(running: Running, end: End, now: float) -> Outcome:
+    success = end.status.succeeded
+    return Outcome(running.run, success, now, end.error, running.claimed_at, end.counts)
+
+
+def _failed(state: TaskState, running: Running, end: End, now: float, jitter: float) -> TaskState:
+    if Reason.CHANGE in state.wanted:  # a newer one: it doesn't wait for what failed before it
+        return replace(_counted_anew(state), wanted={**running.serves, **state.wanted})
+    failures = (state.failures if state.failed == running.trigger else 0) + 1
+    state = replace(state, failures=failures, failed=running.trigger)
+    match after_failure(failures=failures, retryable=end.retryable, now=now, jitter=jitter):
+        case GiveUp(why):
+            return replace(state, retry_at=None, gave_up=why)
+        case RetryAt(at):
+            back = {reason: replace(wish, due_at=at) for reason, wish in running.serves.items()}
+            return replace(state, retry_at=at, gave_up=None, wanted={**back, **state.wanted})
+
+
+def _less_what_is_done(state: TaskState) -> TaskState:
+    stands = state.wanted.get(Reason.CHANGE)
+    if stands and state.done and stands.fingerprint == state.done.trigger:
+        return _without(state, Reason.CHANGE)
+    return state
+
+
+# ---- announcements ------------------------------------------------------------------------
+
+
+def sent(state: TaskState, event: str) -> TaskState:
+    return replace(state, unannounced=tuple(each for each in state.unannounced if each != event))
+
+
+# ---- small steps --------------------------------------------------------------------------
+
+
+def _wanting(state: TaskState, reason: Reason, wish: Wish) -> TaskState:
+    return replace(state, wanted={**state.wanted, reason: wish})
+
+
+def _without(state: TaskState, reason: Reason) -> TaskState:
+    if reason not in state.wanted:
+        return state
+    return replace(state, wanted={r: w for r, w in state.wanted.items() if r is not reason})
+
+
+def _counted_anew(state: TaskState) -> TaskState:
+    return replace(state, failures=0, failed=None, retry_at=None, gave_up=None)

@@ -1,0 +1,1 @@
+"""Pure: a task as Terraform text."""

@@ -1,0 +1,74 @@
+"""The zip that a run executes: root module, inputs, local module, and the program itself."""
+
+import io
+import json
+import zipfile
+from collections.abc import Iterable, Mapping
+from dataclasses import asdict, dataclass
+from typing import Any
+
+from cts.terraform.definition import Definition
+from cts.terraform.files import files
+from cts.terraform.root import module_folder, state_key
+from cts.watch.snapshot import ServiceRow
+
+EPOCH = (1980, 1, 1, 0, 0, 0)
+"""The oldest time a zip can hold: equal files make equal archives."""
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """Where runs leave their records and their state, and with which Terraform."""
+
+    work_bucket: str
+    state_bucket: str
+    region: str
+    terraform_version: str
+
+
+def run_archive(
+    definition: Definition,
+    rows: Iterable[ServiceRow],
+    *,
+    description: str,
+    module: bytes | None,
+    place: Place,
+    run: Mapping[str, Any],
+    program: str,
+) -> bytes:
+    """`module` is the archive of a local module, `program` the text of `execute.py`, and `run`
+    what that needs to know of this run."""
+    contents: dict[str, str | bytes] = dict(
+        files(
+            definition,
+            rows,
+            description=description,
+            state_bucket=place.state_bucket,
+            region=place.region,
+        )
+    )
+    if module is not None:
+        folder = module_folder(definition.task)
+        contents |= {f"{folder}/{name}": body for name, body in unzipped(module).items()}
+    contents["execute.py"] = program
+    contents["run.json"] = json.dumps(
+        {**asdict(place), "state_key": state_key(definition.task), **run}, indent=1
+    )
+    return zipped(contents)
+
+
+def zipped(contents: Mapping[str, str | bytes]) -> bytes:
+    """A zip whose bytes depend on the contents alone."""
+    buffer = io.BytesIO()
+    with zipfile.ZipFile(buffer, "w", zipfile.ZIP_DEFLATED) as archive:
+        for name in sorted(contents):
+            info = zipfile.ZipInfo(name, EPOCH)
+            info.compress_type = zipfile.ZIP_DEFLATED
+            info.external_attr = 0o644 << 16
+            archive.writestr(info, contents[name])
+    return buffer.getvalue()
+
+
+def unzipped(archive: bytes) -> dict[str, bytes]:
+    with zipfile.ZipFile(io.BytesIO(archive)) as source:
+        return {each.filename: source.read(each) for each in source.infolist() if not each.is_dir()}

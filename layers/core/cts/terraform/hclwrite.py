@@ -1,0 +1,88 @@
+"""Python values as HCL, formatted as `terraform fmt` leaves them.
+
+Every string is data: quotes, backslashes, line ends, `${` and `%{` are escaped, so that what
+Consul holds can never become Terraform code.
+"""
+
+import re
+from collections.abc import Iterator, Mapping, Sequence
+from itertools import groupby
+from typing import Any
+
+_ESCAPES = {'"': '\\"', "\\": "\\\\", "\n": "\\n", "\r": "\\r", "\t": "\\t"}
+_TEMPLATE_START = re.compile(r"([$%])(?=\{)")
+
+
+def quoted(text: str) -> str:
+    """A string literal. Printable characters stay readable, others become `\\uXXXX`. Half a
+    surrogate pair, which JSON may hold and Terraform may not, becomes U+FFFD."""
+    escaped = "".join(_escape(char) for char in text)
+    return '"' + _TEMPLATE_START.sub(r"\1\1", escaped) + '"'
+
+
+def key(text: str) -> str:
+    """A map key, always quoted: bare, a first key `for` would start a for-expression. ASCII
+    only, since `terraform fmt` aligns by what a reader sees as one character."""
+    return "".join(char if char.isascii() else _code_point(char) for char in quoted(text))
+
+
+def _escape(char: str) -> str:
+    if char in _ESCAPES:
+        return _ESCAPES[char]
+    if "\ud800" <= char <= "\udfff":
+        return "\ufffd"
+    return char if char.isprintable() else _code_point(char)
+
+
+def _code_point(char: str) -> str:
+    code = ord(char)
+    return f"\\u{code:04x}" if code <= 0xFFFF else f"\\U{code:08x}"
+
+
+def value(of: Any) -> str:
+    """A JSON value as an expression; of several lines if it holds a map that isn't empty."""
+    match of:
+        case None:
+            return "null"
+        case bool():
+            return "true" if of else "false"
+        case str():
+            return quoted(of)
+        case int() | float():
+            return repr(of)
+        case Mapping():
+            return block({key(name): value(of[name]) for name in sorted(of)})
+        case _:
+            return _sequence([value(item) for item in of])
+
+
+def block(attributes: Mapping[str, str]) -> str:
+    """An object: `{`, one `name = expression` a line, `}`."""
+    if not attributes:
+        return "{}"
+    return "{\n" + indented("\n".join(attribute_lines(attributes))) + "\n}"
+
+
+def attribute_lines(attributes: Mapping[str, str]) -> Iterator[str]:
+    """`name = expression` for each, both as they are. The `=` of neighbours are aligned; an
+    attribute of several lines stands alone."""
+    for group in _groups(attributes):
+        width = max(len(name) for name in group)
+        for name in group:
+            yield f"{name:<{width}} = {attributes[name]}"
+
+
+def indented(text: str) -> str:
+    return "\n".join(f"  {line}" if line else line for line in text.split("\n"))
+
+
+def _groups(attributes: Mapping[str, str]) -> Iterator[list[str]]:
+    for aligned, group in groupby(attributes, key=lambda name: "\n" not in attributes[name]):
+        names = list(group)
+        yield from [names] if aligned else [[name] for name in names]
+
+
+def _sequence(items: Sequence[str]) -> str:
+    if any("\n" in item for item in items):
+        return "[\n" + indented("".join(f"{item},\n" for item in items)) + "]"
+    return "[" + ", ".join(items) + "]"

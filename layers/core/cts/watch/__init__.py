@@ -1,0 +1,1 @@
+"""Pure: what to ask Consul and what an answer means."""

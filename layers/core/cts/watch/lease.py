@@ -1,0 +1,50 @@
+"""Which poller holds the watch, and when the next one takes over."""
+
+from dataclasses import dataclass
+from enum import Enum
+
+HEARTBEAT_EVERY = 20.0
+DEAD_AFTER = 60.0
+"""Seconds without a heartbeat after which a poller counts as dead."""
+RELIEVED_AFTER = 12 * 60.0
+"""Age at which a poller is relieved: Lambda ends it at 15 minutes."""
+FRESH_EVERY = 60 * 60.0
+"""Seconds after which indices are not trusted: an old Consul doesn't move a service's index when
+one of its instances is registered again under another name."""
+
+
+@dataclass(frozen=True, slots=True)
+class Lease:
+    """Every write of a poller checks the epoch, so a deposed one can no longer write."""
+
+    epoch: int
+    owner: str
+    generation: int
+    started_at: float
+    heartbeat_at: float
+    fresh_at: float
+    """When every view was last read without index."""
+
+
+class TakeOver(Enum):
+    NO = "a living poller holds the watch"
+    RELIEVE = "the poller that holds the watch is to be relieved"
+    REPLACE = "no poller lives"
+    """Its indices are not trusted: views are first read without one."""
+
+
+class Commit(Enum):
+    """What came of a poller's write."""
+
+    DONE = "written"
+    STALE = "something was written in between: load and decide again"
+    DEPOSED = "another poller holds the watch"
+
+
+def take_over(lease: Lease | None, generation: int, now: float) -> TakeOver:
+    """Decide for a poller that has just started."""
+    if lease is None or now - lease.heartbeat_at > DEAD_AFTER:
+        return TakeOver.REPLACE
+    if now - lease.started_at > RELIEVED_AFTER or lease.generation != generation:
+        return TakeOver.RELIEVE
+    return TakeOver.NO

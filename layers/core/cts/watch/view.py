@@ -1,0 +1,70 @@
+"""What one Consul answer means, given what was stored. The index rules are hcat's."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from enum import Enum
+
+from cts.watch.snapshot import Snapshot
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """A view's last stored answer: Consul's index and the snapshot's digest."""
+
+    index: int
+    digest: str
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """What Consul answered to a view's query."""
+
+    index: int
+    snapshot: Snapshot
+
+    @property
+    def row(self) -> Row:
+        return Row(self.index, self.snapshot.digest)
+
+
+@dataclass(frozen=True, slots=True)
+class Chunk:
+    """Some views' rows in one item of the table: one query reads all, one change writes little."""
+
+    name: str
+    version: int = 0
+    rows: Mapping[str, Row] = field(default_factory=dict)
+
+
+def chunk_of(view_id: str) -> str:
+    """View ids are hashes, so their first two digits spread them over 256 chunks."""
+    return view_id[:2]
+
+
+class Verdict(Enum):
+    SAME = "same"  # nothing to store
+    MOVED = "moved"  # the index moved, the data did not
+    FIRST = "first"  # no earlier answer to compare with
+    CHANGED = "changed"  # the data differs: tasks on this view look again
+
+
+def judge(stored: Row | None, answer: Row) -> Verdict:
+    """Compare an answer with the stored one. Only digests decide whether data changed.
+
+    Consul moves an index for writes that leave the passing instances as they were, and a
+    restored server may start from a lower one, so a moved index alone never triggers a task.
+    """
+    if stored is None:
+        return Verdict.FIRST
+    if answer.digest != stored.digest:
+        return Verdict.CHANGED
+    return Verdict.SAME if answer.index == stored.index else Verdict.MOVED
+
+
+def wait_index(asked: int, answered: int) -> int:
+    """The index to send with the next query; 0 asks Consul to answer at once.
+
+    Consul holds a query whose index is above its own for the whole wait, whatever changes.
+    So an index that went back means that the old one is worth nothing.
+    """
+    return 0 if answered < asked else max(answered, 1)

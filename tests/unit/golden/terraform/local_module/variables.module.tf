@@ -1,0 +1,8 @@
+# Written anew for each run from the task's configuration: changes made here are lost.
+#
+# Task: web
+# Description: a module from the bundle
+
+variable "zone" {
+  type = any
+}

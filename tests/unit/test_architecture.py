@@ -1,0 +1,144 @@
+"""The arrows between the parts (docs/architecture.md), held by a test instead of by memory."""
+
+import ast
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[2]
+PACKAGE = ROOT / "layers/core/cts"
+
+WORDS = {"cts.errors", "cts.events"}
+PURE = {*WORDS, "cts.config", "cts.terraform", "cts.watch", "cts.run"}
+# What asks the machine: a pure part takes the answer as an argument.
+IMPURE = {"http", "os", "random", "secrets", "shutil", "socket", "subprocess", "time", "uuid"}
+CLOCK = {"now", "today", "utcnow"}
+
+# part of the package -> what its modules may import beside the standard library
+MAY_IMPORT: dict[str, set[str]] = {
+    "errors": set(),
+    "events": {"cts.errors"},
+    "watch": {"cts.watch", *WORDS},
+    "terraform": {"cts.terraform", "cts.watch", *WORDS},
+    "config": {"cts.config", "cts.terraform", "cts.watch", *WORDS},
+    "run": {"cts.run", *WORDS},
+    "build": {"cts.build"},
+    "workflow": {"cts.workflow", *PURE},
+    "adapters": {"cts.adapters", *PURE, "boto3", "botocore", "httpx"},
+    "settings": WORDS,
+    "wiring": {"cts.settings", "cts.adapters", "cts.workflow", *PURE, "boto3", "botocore", "httpx"},
+}
+PURE_PARTS = ["errors", "events", "watch", "terraform", "config", "run"]
+# The few modules that may more than their part.
+MORE: dict[str, set[str]] = {"config/hcl.py": {"hcl2", "lark"}}
+
+FUNCTION_MAY_IMPORT = {
+    *WORDS,
+    "cts.settings",
+    "cts.wiring",
+    "cts.workflow",
+    "aws_lambda_powertools",
+}
+COMMAND_MAY_IMPORT = {
+    *WORDS,
+    "cts",
+    "cts.config",
+    "cts_cli",
+    "boto3",
+    "botocore",
+    "httpx",
+    "rich",
+    "typer",
+}
+
+
+def modules(part: str) -> list[Path]:
+    """The files of a part, which is a folder or a single module."""
+    module = PACKAGE / f"{part}.py"
+    return [module] if module.exists() else sorted((PACKAGE / part).rglob("*.py"))
+
+
+def imported(path: Path) -> Iterator[str]:
+    """Names imported at run time; what only a type checker sees is free."""
+    tree = ast.parse(path.read_text())
+    for_types_only = {
+        child
+        for node in ast.walk(tree)
+        if isinstance(node, ast.If) and ast.unparse(node.test) == "TYPE_CHECKING"
+        for statement in node.body
+        for child in ast.walk(statement)
+    }
+    for node in set(ast.walk(tree)) - for_types_only:
+        match node:
+            case ast.Import():
+                yield from (alias.name for alias in node.names)
+            case ast.ImportFrom(module=str(module), level=0):
+                yield from (f"{module}.{alias.name}" for alias in node.names)
+            case ast.ImportFrom():
+                pytest.fail(f"{path.relative_to(ROOT)}:{node.lineno}: name the module in full")
+
+
+def part_of(name: str) -> str:
+    """`cts.watch.view.Row` -> `cts.watch`; `httpx.Client` -> `httpx`."""
+    top, second, *_ = [*name.split("."), ""]
+    return f"cts.{second}" if top == "cts" and second and not second.startswith("__") else top
+
+
+def assert_imports_only(path: Path, allowed: set[str]) -> None:
+    for name in imported(path):
+        part = part_of(name)
+        if part not in sys.stdlib_module_names:
+            assert part in allowed, f"{path.relative_to(ROOT)} imports {name}"
+
+
+@pytest.mark.parametrize("part", MAY_IMPORT)
+def test_a_part_imports_only_along_the_arrows(part: str) -> None:
+    for path in modules(part):
+        more = MORE.get(str(path.relative_to(PACKAGE)), set())
+        assert_imports_only(path, MAY_IMPORT[part] | more)
+
+
+def test_every_part_has_its_arrows() -> None:
+    parts = {path.stem for path in PACKAGE.iterdir() if path.suffix == ".py" or path.is_dir()}
+    assert parts - {"__init__", "__pycache__"} <= MAY_IMPORT.keys()
+
+
+@pytest.mark.parametrize("part", PURE_PARTS)
+def test_a_pure_part_asks_neither_the_machine_nor_the_clock(part: str) -> None:
+    for path in modules(part):
+        where = path.relative_to(ROOT)
+        for name in imported(path):
+            assert part_of(name) not in IMPURE, f"{where} imports {name}"
+        asked = {
+            ast.unparse(node)
+            for node in ast.walk(ast.parse(path.read_text()))
+            if isinstance(node, ast.Attribute) and node.attr in CLOCK
+        }
+        assert not any(name.startswith(("date.", "datetime.")) for name in asked), where
+
+
+def test_only_settings_reads_the_environment() -> None:
+    for path in PACKAGE.rglob("*.py"):
+        if path.name == "settings.py" or "build" in path.relative_to(PACKAGE).parts:
+            continue
+        read = {"os.environ", "os.getenv"} & {
+            ast.unparse(node)
+            for node in ast.walk(ast.parse(path.read_text()))
+            if isinstance(node, ast.Attribute)
+        }
+        assert not read, f"{path.relative_to(ROOT)} reads the environment"
+
+
+@pytest.mark.parametrize(
+    "path", sorted(ROOT.glob("functions/*/app.py")), ids=lambda p: p.parent.name
+)
+def test_an_entry_point_only_wires(path: Path) -> None:
+    assert_imports_only(path, FUNCTION_MAY_IMPORT)
+    assert len(path.read_text().splitlines()) < 40
+
+
+def test_the_command_line_knows_the_configuration_and_nothing_else_of_the_package() -> None:
+    for path in (ROOT / "cli/cts_cli").rglob("*.py"):
+        assert_imports_only(path, COMMAND_MAY_IMPORT)

@@ -1,0 +1,341 @@
+"""Every rule: what it says, its code, and where it points."""
+
+import pytest
+
+from cts.config.compile import compile_bundle
+from cts.config.problem import Code, Place, Problem
+
+FILES = {
+    "modules/web/main.tf": b'variable "services" { type = any }\n',
+    "modules/bare/main.tf": b"# nothing\n",
+    "modules/uses/main.tf": b'variable "services" {}\nmodule "x" {\n  source = "../common"\n}\n',
+    "modules/nests/main.tf": b'variable "services" {}\nmodule "x" {\n  source = "./x"\n}\n',
+    "modules/nests/x/y/main.tf": b'module "z" {\n  source = "../../z"\n}\n',
+    "modules/json/main.tf.json": b'{"variable": {"services": {}}}',
+    "web.tfvars": b"a = 1\n",
+}
+
+
+def problems(text: str, file: str = "c.hcl") -> list[str]:
+    """`line:column path [code]` of each problem."""
+    result = compile_bundle({**FILES, file: text.encode()})
+    assert (result.compiled is None) == bool(result.problems)
+    return [brief(problem) for problem in result.problems]
+
+
+def brief(problem: Problem) -> str:
+    return f"{problem.place.line}:{problem.place.column} {problem.path} [{problem.code}]"
+
+
+def task(inside: str = "", condition: str = 'condition "services" { names = ["s"] }') -> str:
+    return f'task {{\nname = "t"\nmodule = "./modules/web"\n{condition}\n{inside}\n}}'
+
+
+TOP = [
+    pytest.param("colour = 1", "1:1 colour [unknown-option]", id="unknown-option"),
+    pytest.param("\nport = 1", "2:1 port [not-supported-yet]", id="known-to-cts"),
+    pytest.param(
+        'terraform_provider "p" { }',
+        "1:1 terraform_provider [not-supported-yet]",
+        id="block-known-to-cts",
+    ),
+    pytest.param("consul { adress = 1 }", "1:10 consul.adress [unknown-option]", id="in-a-block"),
+    pytest.param(
+        'consul { kv_path = "" }', "1:10 consul.kv_path [not-supported-yet]", id="kv-path"
+    ),
+    pytest.param('consul { token = "t" }', "1:18 consul.token [literal-secret]", id="token"),
+    pytest.param(
+        'consul { address = "unix:///c" }',
+        "1:20 consul.address [invalid-address]",
+        id="unix-socket",
+    ),
+    pytest.param("consul = 1", "1:10 consul [wrong-type]", id="a-value-for-a-block"),
+    pytest.param('consul "x" { }', "1:8 consul.x [unknown-option]", id="a-label-too-much"),
+    pytest.param("consul { }\nconsul { }", "2:1 consul [repeated-block]", id="block-twice"),
+    pytest.param('driver "ansible" { }', "1:8 driver.ansible [unknown-option]", id="other-driver"),
+    pytest.param(
+        'driver "terraform-cloud" { }',
+        "1:8 driver.terraform-cloud [not-supported-yet]",
+        id="driver-known-to-cts",
+    ),
+    pytest.param(
+        'driver "terraform" {\n  backend "s3" { }\n}',
+        "2:3 driver.terraform.backend [not-supported-yet]",
+        id="backend",
+    ),
+    pytest.param(
+        'buffer_period { min = "-1s" }', "1:23 buffer_period.min [invalid-buffer]", id="below-zero"
+    ),
+    pytest.param(
+        'buffer_period { min = "10" }', "1:23 buffer_period.min [wrong-type]", id="without-unit"
+    ),
+    pytest.param(
+        'buffer_period { enabled = "maybe" }', "1:27 buffer_period.enabled [wrong-type]", id="bool"
+    ),
+    pytest.param(task() + "\n" + task(), "8:8 task.t.name [duplicate-task]", id="duplicate-task"),
+]
+
+
+@pytest.mark.parametrize(("text", "expected"), TOP)
+def test_a_mistake_in_a_file(text: str, expected: str) -> None:
+    assert problems(text) == [expected]
+
+
+INSIDE = [
+    pytest.param("enabeld = 1", "5:1 task.t.enabeld [unknown-option]", id="unknown-option"),
+    pytest.param('providers = ["p"]', "5:1 task.t.providers [not-supported-yet]", id="providers"),
+    pytest.param(
+        'module_input "consul-kv" { path = "p" }',
+        "5:1 task.t.module_input [not-supported-yet]",
+        id="module-input",
+    ),
+    pytest.param(
+        "description = []", "5:15 task.t.description [wrong-type]", id="list-for-a-string"
+    ),
+    pytest.param('version = "1"', "5:11 task.t.version [local-version]", id="version-of-a-local"),
+    pytest.param(
+        'variable_files = ["b.tfvars"]',
+        "5:19 task.t.variable_files[0] [file-missing]",
+        id="no-file",
+    ),
+    pytest.param(
+        'variable_files = ["../b.tfvars"]',
+        "5:19 task.t.variable_files[0] [outside-bundle]",
+        id="outside",
+    ),
+    pytest.param(
+        'variable_files = ["/b.tfvars"]',
+        "5:19 task.t.variable_files[0] [outside-bundle]",
+        id="absolute",
+    ),
+    pytest.param(
+        "buffer_period { }\nbuffer_period { }",
+        "6:1 task.t.buffer_period [repeated-block]",
+        id="buffer-twice",
+    ),
+    pytest.param(
+        'condition "services" { names = ["s"] }',
+        "5:1 task.t.condition [repeated-block]",
+        id="condition-twice",
+    ),
+]
+
+
+@pytest.mark.parametrize(("inside", "expected"), INSIDE)
+def test_a_mistake_in_a_task(inside: str, expected: str) -> None:
+    assert problems(task(inside)) == [expected]
+
+
+CONDITIONS = [
+    pytest.param("", "1:1 task.t.condition [not-supported-yet]", id="none"),
+    pytest.param(
+        'condition "consul-kv" { path = "p" }',
+        "4:11 task.t.condition.consul-kv [not-supported-yet]",
+        id="known-to-cts",
+    ),
+    pytest.param(
+        'condition "Services" { names = ["s"] }',
+        "4:11 task.t.condition.Services [condition-type]",
+        id="types-match-exactly",
+    ),
+    pytest.param("condition { }", "4:1 task.t.condition [condition-type]", id="without-type"),
+    pytest.param(
+        'condition "services" { }',
+        "4:11 task.t.condition.services [names-or-regexp]",
+        id="neither-names-nor-regexp",
+    ),
+    pytest.param(
+        'condition "services" { names = ["a"] regexp = "" }',
+        "4:11 task.t.condition.services [names-or-regexp]",
+        id="names-and-regexp",
+    ),
+    pytest.param(
+        'condition "services" { names = ["a", ""] }',
+        "4:38 task.t.condition.services.names[1] [empty-name]",
+        id="empty-name",
+    ),
+    pytest.param(
+        'condition "services" { regexp = "(?=a)b" }',
+        "4:33 task.t.condition.services.regexp [invalid-regexp]",
+        id="look-around",
+    ),
+    pytest.param(
+        'condition "services" { names = ["a"] datacenter = "dc2" }',
+        "4:38 task.t.condition.services.datacenter [not-supported-yet]",
+        id="datacenter",
+    ),
+    pytest.param(
+        'condition "services" { names { } regexp = "x" }',
+        "4:24 task.t.condition.services.names [wrong-type]",
+        id="names-as-a-block",
+    ),
+]
+
+
+@pytest.mark.parametrize(("condition", "expected"), CONDITIONS)
+def test_a_mistake_in_a_condition(condition: str, expected: str) -> None:
+    assert problems(task(condition=condition)) == [expected]
+
+
+@pytest.mark.parametrize(
+    ("module", "code"),
+    [
+        pytest.param("./modules/wbe", Code.MODULE_MISSING, id="no-folder"),
+        pytest.param("./modules", Code.MODULE_MISSING, id="no-terraform-in-it"),
+        pytest.param("modules/web", Code.MODULE_MISSING, id="a-folder-without-dot"),
+        pytest.param("../web", Code.OUTSIDE_BUNDLE, id="above"),
+        pytest.param("./modules/../../web", Code.OUTSIDE_BUNDLE, id="above-by-detour"),
+        pytest.param("/srv/web", Code.OUTSIDE_BUNDLE, id="absolute"),
+        pytest.param("./modules/bare", Code.MODULE_WITHOUT_SERVICES, id="no-services-variable"),
+        pytest.param("./modules/uses", Code.NOT_SUPPORTED_YET, id="uses-a-neighbour"),
+        pytest.param("", Code.MISSING_OPTION, id="empty"),
+    ],
+)
+def test_a_module_that_cannot_work(module: str, code: Code) -> None:
+    text = task().replace("./modules/web", module)
+    assert problems(text) == [f"3:10 task.t.module [{code}]"]
+
+
+@pytest.mark.parametrize(
+    "module",
+    [
+        "./modules/web",
+        "./modules/json",
+        "./modules/nests",
+        "m",
+        "a/b/c",
+        "git::https://x.example/r.git//sub?ref=v1",
+        "github.com/a/b",
+    ],
+)
+def test_a_module_that_may_work(module: str) -> None:
+    assert problems(task().replace("./modules/web", module)) == []
+
+
+@pytest.mark.parametrize("name", ["web", "_edge-fw_2", "é1", "名", "a·b", "a-"])
+def test_a_task_name(name: str) -> None:
+    assert problems(task().replace('"t"', f'"{name}"')) == []
+
+
+@pytest.mark.parametrize("name", ["1st", "a.b", "a b", "-a", "a²", "a/b"])
+def test_not_a_task_name(name: str) -> None:
+    expected = f"2:8 task.{name}.name [invalid-task-name]"
+    assert problems(task().replace('"t"', f'"{name}"')) == [expected]
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        pytest.param("", id="nothing"),
+        pytest.param(" ", id="a-blank"),
+        pytest.param("task { }", id="a-lone-empty-task-vanishes"),
+        pytest.param("driver { }", id="driver-without-label"),
+        pytest.param('driver "Terraform" { }', id="driver-in-capitals"),
+        pytest.param('CONSUL { Address = "c" }', id="keys-in-any-case"),
+        pytest.param('consul { token = "" }', id="empty-token"),
+        pytest.param('consul = { address = "a" }', id="block-as-attribute"),
+        pytest.param('consul = [{ address = "a" }]', id="block-as-list"),
+        pytest.param("buffer_period { enabled = 1 }", id="number-for-a-bool"),
+        pytest.param('buffer_period { min = ["3s"] }', id="list-of-one-for-a-value"),
+        pytest.param(task(condition='condition = { services = { names = "a" } }'), id="lone-name"),
+        pytest.param(
+            task(condition='condition "services" { names = [] regexp = "a" }'), id="no-names"
+        ),
+    ],
+)
+def test_what_cts_accepts(text: str) -> None:
+    assert problems(text) == []
+
+
+JSON = [
+    pytest.param(
+        '{"task": {"x": 1,\n "name": "t"}}', "1:11 task.t.x [unknown-option]", id="option"
+    ),
+    pytest.param('{"consul": [{}]}', "1:13 consul [repeated-block]", id="list-for-a-block"),
+    pytest.param('{"//": "note"}', "1:2 // [unknown-option]", id="comment"),
+    pytest.param('{"consul": {"address": ["a"]}}', "1:24 consul.address [wrong-type]", id="list"),
+    pytest.param("[]", "1:1  [syntax]", id="a-list"),
+    pytest.param("", "1:1  [syntax]", id="empty-file"),
+    pytest.param('{"a": NaN}', "0:0  [syntax]", id="not-a-number"),
+    pytest.param('{"a": 1e999}', "1:7  [syntax]", id="too-large"),
+    pytest.param('{"consul": {\n"address" "a"}}', "2:11  [syntax]", id="no-colon"),
+    pytest.param('{"a": "\\ud800"}', "1:7  [syntax]", id="half-a-character"),
+    pytest.param('{"a": ' * 60 + "1" + "}" * 60, "1:307  [syntax]", id="too-deep"),
+]
+
+
+@pytest.mark.parametrize(("text", "expected"), JSON)
+def test_a_mistake_in_json(text: str, expected: str) -> None:
+    assert expected in problems(text, "c.json")
+
+
+@pytest.mark.parametrize("text", ["null", '{"consul": null}', '{"task": {}, "consul": {}}'])
+def test_json_that_cts_accepts(text: str) -> None:
+    assert problems(text, "c.json") == []
+
+
+def test_a_labelled_task_is_read_as_if_it_had_no_label() -> None:
+    found = problems('task "web" {\n  name = "web"\n  modul = "m"\n}')
+    assert "1:6 task[0].web [unknown-option]" in found
+    assert "3:3 task.web.modul [unknown-option]" in found
+
+
+def test_all_problems_come_at_once_in_the_order_of_files_and_lines() -> None:
+    result = compile_bundle({
+        "b.hcl": task("enabeld = true").encode(),
+        "a.hcl": b'port = 1\nconsul { token = "s3cret" }\n',
+        "c.json": b'{"tasks": []}',
+        "d.hcl": b"a = ;",
+    })  # fmt: skip
+    assert [f"{p.place.file} {brief(p)}" for p in result.problems] == [
+        "a.hcl 1:1 port [not-supported-yet]",
+        "a.hcl 2:18 consul.token [literal-secret]",
+        "b.hcl 3:10 task.t.module [module-missing]",
+        "b.hcl 5:1 task.t.enabeld [unknown-option]",
+        "c.json 1:2 tasks [unknown-option]",
+        "d.hcl 1:5  [syntax]",
+    ]
+    assert "s3cret" not in "".join(map(str, result.problems))
+
+
+def test_a_problem_reads_as_a_sentence() -> None:
+    result = compile_bundle({**FILES, "c.hcl": task().replace("/web", "/wbe").encode()})
+    (problem,) = result.problems
+    assert str(problem) == (
+        'c.hcl:3:10: task.t.module: the bundle has no Terraform files in "./modules/wbe"; '
+        'did you mean "./modules/web"? [module-missing]'
+    )
+    whole_file = Problem(Place("c.hcl"), "", Code.SYNTAX, "the file is empty")
+    assert str(whole_file) == "c.hcl: the file is empty [syntax]"
+
+
+def test_a_missing_module_lists_what_there_is() -> None:
+    result = compile_bundle({**FILES, "c.hcl": task().replace("modules/web", "firewall").encode()})
+    (problem,) = result.problems
+    assert problem.fix.startswith("it has ./modules/bare, ./modules/json, ")
+    assert problem.fix.endswith(", ...")
+
+
+def test_a_misspelt_option_is_put_right() -> None:
+    result = compile_bundle({"c.hcl": b'consul { adress = "a" }'})
+    assert [problem.fix for problem in result.problems] == ['did you mean "address"?']
+
+
+def test_without_a_configuration_file_there_is_nothing_to_read() -> None:
+    result = compile_bundle({"notes.txt": b"", "d/a.hcl": b""})
+    (problem,) = result.problems
+    assert (problem.code, problem.what) == (Code.NOTHING_TO_READ, "no configuration files found")
+    assert "those in folders are not read" in problem.fix
+
+
+def test_a_file_that_is_not_text_is_said_to_be_so() -> None:
+    result = compile_bundle({"c.hcl": b"a = 1\n\xff"})
+    assert [brief(problem) for problem in result.problems] == ["2:1  [syntax]"]
+
+
+def test_a_max_below_min_is_raised_with_a_warning() -> None:
+    result = compile_bundle({"c.hcl": b'buffer_period { min = "7s" max = "3s" }'})
+    assert not result.problems
+    assert [brief(problem) for problem in result.warnings] == [
+        "1:34 buffer_period.max [invalid-buffer]"
+    ]

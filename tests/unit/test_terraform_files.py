@@ -1,0 +1,138 @@
+"""A task's Terraform files: readable golden files, and the rules CTS sets for them."""
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from cts.terraform import root
+from cts.terraform.definition import Definition, Module
+from cts.terraform.files import files
+from cts.watch.query import ServicesCondition
+from cts.watch.snapshot import ServiceRow
+
+GOLDEN = Path(__file__).parent / "golden" / "terraform"
+WEB = ServicesCondition(names=("web",))
+
+
+def row(**changes: Any) -> ServiceRow:
+    """An instance of `web` as its snapshot holds it."""
+    return {
+        "id": "web-1",
+        "name": "web",
+        "kind": "",
+        "address": "10.0.0.4",
+        "port": 8080,
+        "meta": {},
+        "tags": [],
+        "namespace": "",
+        "status": "passing",
+        "node": "node-a",
+        "node_id": "11111111-2222-3333-4444-555555555555",
+        "node_address": "10.0.0.4",
+        "node_datacenter": "dc1",
+        "node_tagged_addresses": {"lan": "10.0.0.4", "wan": "10.0.0.4"},
+        "node_meta": {"consul-version": "1.22.3"},
+        **changes,
+    }
+
+
+ODD = row(
+    id='odd"${id}',
+    namespace="team",
+    meta={"for": "a", "1st": "b", "note": 'say "hi" ${x}\nline2 %{y} back\\slash\ttab', "é": "é\0"},
+    tags=["edge", "", "v2"],
+    node_tagged_addresses={},
+)
+VARIABLES: dict[str, Any] = {
+    "zone": "dmz",
+    "ports": [80, 443],
+    "limits": {"burst": 10, "log": True, "ratio": 0.5, "none": None, "k8s.io/x": "y"},
+    "rules": [{"from": "a", "to": ["b", "c"]}, {}, []],
+    "empty": {},
+}
+
+CASES: dict[str, dict[str, str]] = {
+    "nothing": files(
+        Definition("web", Module("acme/web/aws"), WEB),
+        [],
+        description="",
+        state_bucket="state-bucket",
+        region="eu-west-1",
+    ),
+    "whole": files(
+        Definition("edge-fw", Module("acme/edge-fw/acmefw", "1.4.0"), WEB, VARIABLES),
+        [ODD, row()],
+        description="edge rules\n} of two lines",
+        state_bucket="state-bucket",
+        region="eu-west-1",
+    ),
+    "local_module": files(
+        Definition("web", Module("../modules/web", digest="0123abcd"), WEB, {"zone": "dmz"}),
+        [row()],
+        description="a module from the bundle",
+        state_bucket="state-bucket",
+        region="eu-west-1",
+    ),
+}
+
+
+@pytest.mark.parametrize("case", CASES)
+def test_golden(case: str, pytestconfig: pytest.Config) -> None:
+    folder = GOLDEN / case
+    if pytestconfig.getoption("--update-golden"):
+        folder.mkdir(parents=True, exist_ok=True)
+        for old in folder.iterdir():
+            old.unlink()
+        for name, text in CASES[case].items():
+            (folder / name).write_text(text)
+    assert CASES[case] == {path.name: path.read_text() for path in sorted(folder.iterdir())}
+
+
+def rendered(rows: list[ServiceRow]) -> dict[str, str]:
+    definition = Definition("web", Module("acme/web/aws"), WEB)
+    return files(definition, rows, description="", state_bucket="s", region="r")
+
+
+def test_the_order_of_rows_and_of_their_maps_changes_nothing() -> None:
+    one, two = row(meta={"a": "1", "b": "2"}), row(id="web-2")
+    turned = row(meta={"b": "2", "a": "1"})
+    assert rendered([one, two]) == rendered([two, turned])
+
+
+@pytest.mark.parametrize(
+    ("changes", "key"),
+    [
+        ({}, "web-1.node-a.dc1"),
+        ({"namespace": "team"}, "web-1.node-a.team.dc1"),
+        ({"node_datacenter": ""}, "web-1.node-a"),
+    ],
+)
+def test_a_service_is_named_by_its_parts_that_are_not_empty(
+    changes: dict[str, str], key: str
+) -> None:
+    assert f'  "{key}" = {{\n' in rendered([row(**changes)])["terraform.tfvars"]
+
+
+def test_of_two_rows_with_one_key_the_later_wins() -> None:
+    text = rendered([row(port=1), row(port=2)])["terraform.tfvars"]
+    assert text.count('"web-1.node-a.dc1"') == 1
+    assert "port            = 2\n" in text
+
+
+@pytest.mark.parametrize(
+    "description", ["two\nlines", "a\r}", "nul\0", "line\u2028separator", "form\x0cfeed"]
+)
+def test_a_description_stays_in_its_comment(description: str) -> None:
+    definition = Definition("web", Module("acme/web/aws"), WEB)
+    made = files(definition, [], description=description, state_bucket="s", region="r")
+    for text in made.values():
+        header = text.split("\n\n")[0]
+        assert all(line.startswith("#") for line in header.splitlines())
+        assert f"# Description: {' '.join(description.replace(chr(0), ' ').split())}" in header
+
+
+def test_the_state_of_a_task_named_default_has_the_same_place_as_any_other() -> None:
+    definition = Definition("default", Module("acme/web/aws"), WEB)
+    made = files(definition, [], description="", state_bucket="s", region="r")
+    assert f'key                  = "{root.state_key("default")}"' in made["main.tf"]
