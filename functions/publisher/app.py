@@ -1,0 +1,33 @@
+"""Publish what was pushed. Invoked when an object is created under config/, and every 5 minutes."""
+
+import os
+from functools import cache
+from typing import Any
+
+from aws_lambda_powertools import Logger, Metrics
+from aws_lambda_powertools.metrics import MetricUnit
+from aws_lambda_powertools.utilities.typing import LambdaContext
+
+from cts import wiring
+from cts.settings import Store
+from cts.workflow.publish import Outcome, Ports, publish
+
+logger = Logger()
+metrics = Metrics()
+metrics.set_default_dimensions(stack=os.environ.get("CTS_STACK", "cts"))
+COUNTED = {Outcome.PUBLISHED: "ConfigsPublished", Outcome.REJECTED: "ConfigsRejected"}
+
+
+@cache
+def ports() -> Ports:
+    return wiring.publisher(Store.read(os.environ))
+
+
+@logger.inject_lambda_context(clear_state=True)
+@metrics.log_metrics
+def lambda_handler(_event: dict[str, Any], _context: LambdaContext) -> dict[str, str]:
+    outcome = publish(ports())
+    logger.info("looked at what was pushed", outcome=outcome.value)
+    if outcome in COUNTED:
+        metrics.add_metric(COUNTED[outcome], MetricUnit.Count, 1)
+    return {"outcome": outcome.value}

@@ -1,0 +1,35 @@
+"""Start runs for triggered tasks. Invoked by the TaskTriggered rule."""
+
+import os
+from functools import cache
+from typing import Any
+
+from aws_lambda_powertools import Logger, Metrics
+from aws_lambda_powertools.metrics import MetricUnit
+from aws_lambda_powertools.utilities.typing import LambdaContext
+
+from cts import events, wiring
+from cts.settings import Builds, Store
+from cts.workflow.start import Outcome, Ports, start
+
+logger = Logger()
+metrics = Metrics()
+metrics.set_default_dimensions(stack=os.environ.get("CTS_STACK", "cts"))
+COUNTED = {Outcome.STARTED: "RunsStarted", Outcome.QUEUED: "Queued"}
+
+
+@cache
+def ports() -> Ports:
+    return wiring.runner(Store.read(os.environ), Builds.read(os.environ))
+
+
+@logger.inject_lambda_context(clear_state=True)
+@metrics.log_metrics
+def lambda_handler(event: dict[str, Any], _context: LambdaContext) -> dict[str, str]:
+    trigger = events.triggered(event)
+    logger.append_keys(task=trigger.task, correlation_id=trigger.correlation_id)
+    outcome = start(ports(), trigger.task)
+    logger.info("handled trigger", outcome=outcome.value)
+    if outcome in COUNTED:
+        metrics.add_metric(COUNTED[outcome], MetricUnit.Count, 1)
+    return {"outcome": outcome.value}

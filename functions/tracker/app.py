@@ -1,0 +1,35 @@
+"""Record how builds end. Invoked by CodeBuild's state changes, and every minute to sweep."""
+
+import os
+from functools import cache
+from typing import Any
+
+from aws_lambda_powertools import Logger, Metrics
+from aws_lambda_powertools.utilities.typing import LambdaContext
+
+from cts import events, wiring
+from cts.settings import Store, required
+from cts.workflow.track import Ports, sweep, track
+
+logger = Logger()
+metrics = Metrics()
+metrics.set_default_dimensions(stack=os.environ.get("CTS_STACK", "cts"))
+
+
+@cache
+def ports() -> Ports:
+    return wiring.tracker(Store.read(os.environ), required(os.environ, "CTS_PROJECT"))
+
+
+@logger.inject_lambda_context(clear_state=True)
+@metrics.log_metrics
+def lambda_handler(event: dict[str, Any], _context: LambdaContext) -> dict[str, int]:
+    news = events.build_ended(event)
+    report = track(ports(), news) if news else sweep(ports())
+    for name, unit, value in report.metrics:
+        metrics.add_metric(name, unit, value)
+    for run in report.settled:
+        logger.info("run ended", run=run.id, status=run.status, correlation_id=run.correlation)
+    if report.restarted or report.given_up:
+        logger.warning("no build", restarted=report.restarted, given_up=report.given_up)
+    return {"settled": len(report.settled), "triggered": len(report.triggered)}

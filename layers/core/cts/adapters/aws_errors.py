@@ -1,0 +1,45 @@
+"""What botocore raises, as Unavailable (try again) or Refused (don't)."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from botocore.exceptions import BotoCoreError, ClientError, ParamValidationError
+
+from cts.errors import Refused, Unavailable
+
+TRY_AGAIN = frozenset(
+    {
+        "ConditionalRequestConflict",
+        "InternalServerError",
+        "ProvisionedThroughputExceededException",
+        "RequestLimitExceeded",
+        "RequestTimeout",
+        "SlowDown",
+        "ThrottledException",
+        "Throttling",
+        "ThrottlingException",
+        "TooManyRequestsException",
+        "TransactionConflictException",
+        "TransactionInProgressException",
+    }
+)
+
+
+def code_of(error: ClientError) -> str:
+    return error.response["Error"]["Code"]
+
+
+@contextmanager
+def translated(doing: str) -> Iterator[None]:
+    """Raise Unavailable or Refused for what fails inside; `doing` says what was going on."""
+    try:
+        yield
+    except ClientError as error:
+        status = error.response.get("ResponseMetadata", {}).get("HTTPStatusCode", 0)
+        kind = Unavailable if status >= 500 or code_of(error) in TRY_AGAIN else Refused
+        message = error.response["Error"].get("Message", "")
+        raise kind(f"{doing}: {code_of(error)}: {message}") from error
+    except ParamValidationError:
+        raise  # our own mistake, not weather: never retried
+    except BotoCoreError as error:  # no answer at all: connection, time-out, credentials
+        raise Unavailable(f"{doing}: {error}") from error

@@ -1,0 +1,131 @@
+"""The work bucket: bundles, generations, definitions, modules, snapshots, runs."""
+
+from dataclasses import dataclass
+from typing import Any
+
+from botocore.exceptions import ClientError
+
+from cts.adapters import keys
+from cts.adapters.aws_errors import code_of, translated
+from cts.errors import Missing
+from cts.terraform.definition import Current, Definition, Generation
+from cts.watch.snapshot import Snapshot
+
+ABSENT = frozenset({"NoSuchKey", "404", "NoSuchVersion"})
+
+
+@dataclass(frozen=True, slots=True)
+class Stored:
+    key: str
+    body: bytes
+    version: str
+
+
+class Bucket:
+    """`client` is an S3 client."""
+
+    def __init__(self, client: Any, name: str) -> None:
+        self._client = client
+        self.name = name
+        self._generation: tuple[str, Generation] | None = None
+
+    # ---- configuration ----------------------------------------------------------------------
+
+    def bundle(self) -> Stored | None:
+        """The newest bundle that was pushed."""
+        return self._get(keys.BUNDLE)
+
+    def generation(self, current: Current) -> Generation:
+        """The live generation, kept for the next call."""
+        if self._generation is None or self._generation[0] != current.version:
+            body = self._must_get(keys.generation(current.number), current.version)
+            self._generation = current.version, Generation.from_json(body)
+        return self._generation[1]
+
+    def put_generation(self, generation: Generation) -> str:
+        return self._put(keys.generation(generation.number), generation.to_json().encode())
+
+    def definition(self, digest: str) -> Definition:
+        return Definition.from_json(self._must_get(keys.definition(digest)))
+
+    def put_definition(self, definition: Definition) -> None:
+        self._put(keys.definition(definition.digest), definition.to_json().encode())
+
+    def module(self, digest: str) -> bytes:
+        return self._must_get(keys.module(digest))
+
+    def put_module(self, digest: str, archive: bytes) -> None:
+        self._put(keys.module(digest), archive)
+
+    # ---- snapshots --------------------------------------------------------------------------
+
+    def put(self, view: str, snapshot: Snapshot) -> None:
+        """Always writes, even if the object exists: it may be on its way out."""
+        self._put(keys.snapshot(view, snapshot.digest), snapshot.body)
+
+    def get(self, view: str, digest: str) -> Snapshot | None:
+        stored = self._get(keys.snapshot(view, digest))
+        return Snapshot(stored.body, digest) if stored else None
+
+    def supersede(self, view: str, digest: str) -> None:
+        with translated("tagging a replaced snapshot"):
+            try:
+                self._client.put_object_tagging(
+                    Bucket=self.name,
+                    Key=keys.snapshot(view, digest),
+                    Tagging={"TagSet": [{"Key": "superseded", "Value": "true"}]},
+                )
+            except ClientError as error:
+                if code_of(error) not in ABSENT:
+                    raise
+
+    # ---- runs -------------------------------------------------------------------------------
+
+    def put_archive(self, task: str, run: str, archive: bytes) -> str:
+        """Returns the object's version: the build gets exactly these bytes."""
+        return self._put(keys.run_object(task, run, "archive.zip"), archive)
+
+    def archive_version(self, task: str, run: str) -> str | None:
+        stored = self._get(keys.run_object(task, run, "archive.zip"))
+        return stored.version if stored else None
+
+    def run_object(self, task: str, run: str, name: str) -> bytes | None:
+        stored = self._get(keys.run_object(task, run, name))
+        return stored.body if stored else None
+
+    def put_if_absent(self, task: str, run: str, name: str, body: bytes) -> bool:
+        """False if the object exists already."""
+        key = keys.run_object(task, run, name)
+        with translated(f"writing {key}"):
+            try:
+                self._client.put_object(Bucket=self.name, Key=key, Body=body, IfNoneMatch="*")
+            except ClientError as error:
+                if code_of(error) == "PreconditionFailed":
+                    return False
+                raise
+        return True
+
+    # ---- calls ------------------------------------------------------------------------------
+
+    def _get(self, key: str, version: str = "") -> Stored | None:
+        which = {"VersionId": version} if version else {}
+        with translated(f"reading {key}"):
+            try:
+                answer = self._client.get_object(Bucket=self.name, Key=key, **which)
+            except ClientError as error:
+                if code_of(error) in ABSENT:
+                    return None
+                raise
+            return Stored(key, answer["Body"].read(), answer.get("VersionId", ""))
+
+    def _must_get(self, key: str, version: str = "") -> bytes:
+        stored = self._get(key, version)
+        if stored is None:
+            raise Missing(key)
+        return stored.body
+
+    def _put(self, key: str, body: bytes) -> str:
+        with translated(f"writing {key}"):
+            answer = self._client.put_object(Bucket=self.name, Key=key, Body=body)
+        version: str = answer.get("VersionId", "")
+        return version

@@ -1,0 +1,40 @@
+"""Our event bus."""
+
+import time
+from collections.abc import Collection
+from typing import Any
+
+from cts.adapters.aws_errors import translated
+from cts.errors import Unavailable
+from cts.events import Event, entry
+
+ENTRIES = 10
+"""Entries of one PutEvents call."""
+TRIES = 3
+
+
+class Bus:
+    def __init__(self, client: Any, name: str) -> None:
+        self._client = client
+        self._name = name
+
+    def send(self, events: Collection[Event]) -> None:
+        """Send all, or raise Unavailable: then some may have been sent, and all may be again."""
+        entries = [entry(event, self._name) for event in events]
+        for start in range(0, len(entries), ENTRIES):
+            self._send(entries[start : start + ENTRIES])
+
+    def _send(self, entries: list[dict[str, str]]) -> None:
+        doing = f"sending {entries[0]['DetailType']} to {self._name}"
+        refused: list[str] = []
+        for attempt in range(TRIES):
+            with translated(doing):
+                answer = self._client.put_events(Entries=entries)
+            # PutEvents answers 200 with refused entries inside: no exception says so.
+            results = list(zip(entries, answer["Entries"], strict=True))
+            refused = [r.get("ErrorCode", "") for _, r in results if "ErrorCode" in r]
+            entries = [each for each, result in results if "ErrorCode" in result]
+            if not entries:
+                return
+            time.sleep(0.1 * 2**attempt)
+        raise Unavailable(f"{doing}: {len(refused)} entries refused: {refused[0]}")

@@ -1,0 +1,386 @@
+"""The table: lease, view rows, task states, claims, runs, what is published.
+
+Every write is conditional on what was read, so that any function may be killed at any line and
+any of them may run twice.
+"""
+
+import json
+import time
+from collections.abc import Callable, Collection, Iterable, Mapping
+from dataclasses import asdict, replace
+from typing import Any
+
+from cts.adapters import keys
+from cts.adapters.aws_errors import translated
+from cts.errors import Unavailable
+from cts.run.model import Run, run_from
+from cts.run.task import TaskState, state_from
+from cts.terraform.definition import Current, Rejected
+from cts.watch.lease import Commit, Lease
+from cts.watch.view import Chunk, Row, chunk_of
+
+UNCHANGED = "version = :version"  # nobody decided in between
+NOT_THERE = "attribute_not_exists(pk)"  # nobody was first
+STILL_OUR_WATCH = "epoch = :epoch"  # a deposed poller writes nothing
+A_SLOT_IS_FREE = "attribute_not_exists(runs) OR size(runs) < :cap"
+TRIES = 5
+BATCH = 100
+"""Keys of one BatchGetItem call."""
+
+Item = dict[str, Any]
+
+
+class Table:
+    """`client` is a low-level DynamoDB client."""
+
+    def __init__(self, client: Any, name: str, *, run_days: int = 90) -> None:
+        self._client = client
+        self._name = name
+        self._run_days = run_days
+
+    # ---- lease ----------------------------------------------------------------------------
+
+    def lease(self) -> Lease | None:
+        item = self._get(keys.LEASE)
+        return Lease(**json.loads(item["body"]["S"])) if item else None
+
+    def take(self, read: Lease | None, new: Lease) -> bool:
+        if read is None:
+            return self._put(_lease_item(new), NOT_THERE)
+        return self._put(_lease_item(new), STILL_OUR_WATCH, {":epoch": {"N": str(read.epoch)}})
+
+    def beat(self, lease: Lease) -> bool:
+        return self._put(_lease_item(lease), STILL_OUR_WATCH, {":epoch": {"N": str(lease.epoch)}})
+
+    # ---- views ----------------------------------------------------------------------------
+
+    def chunks(self) -> Mapping[str, Chunk]:
+        items = self._query(keys.WATCH, "VIEWS#")
+        return {chunk.name: chunk for chunk in map(_chunk, items)}
+
+    def drop_row(self, view: str, digest: str) -> None:
+        """Take a view's row out of its chunk, if it still has this digest: its snapshot is gone,
+        so it was not read."""
+        item = self._get(keys.chunk(chunk_of(view)))
+        if item is None:
+            return
+        chunk = _chunk(item)
+        if view not in chunk.rows or chunk.rows[view].digest != digest:
+            return
+        rows = {each: row for each, row in chunk.rows.items() if each != view}
+        put = self._put_chunk(replace(chunk, rows=rows))["Put"]
+        self._put(put["Item"], put["ConditionExpression"], put["ExpressionAttributeValues"])
+
+    def commit(
+        self, epoch: int, states: Collection[TaskState], chunks: Collection[Chunk]
+    ) -> Commit:
+        check = {
+            "ConditionCheck": {
+                "TableName": self._name,
+                "Key": _key(keys.LEASE),
+                "ConditionExpression": STILL_OUR_WATCH,
+                "ExpressionAttributeValues": {":epoch": {"N": str(epoch)}},
+            }
+        }
+        refused = self._write(
+            check,
+            *(self._put_state(state) for state in states),
+            *(self._put_chunk(chunk) for chunk in chunks),
+        )
+        if 0 in refused:
+            return Commit.DEPOSED
+        return Commit.STALE if refused else Commit.DONE
+
+    # ---- task states ----------------------------------------------------------------------
+
+    def state(self, task: str) -> TaskState:
+        item = self._get(keys.state(task))
+        return _state(item) if item else TaskState(task)
+
+    def states(self, tasks: Collection[str]) -> Mapping[str, TaskState]:
+        """The states of these tasks, consistently read. A task without an item is new."""
+        if len(tasks) > BATCH:
+            everything = self.all_states()
+            return {task: everything.get(task, TaskState(task)) for task in tasks}
+        found = self._batch_get([keys.state(task) for task in tasks])
+        states = {state.task: state for state in map(_state, found)}
+        return {task: states.get(task, TaskState(task)) for task in tasks}
+
+    def all_states(self) -> dict[str, TaskState]:
+        return {state.task: state for state in map(_state, self._query(keys.STATE, "TASK#"))}
+
+    def put_state(self, state: TaskState) -> bool:
+        """False if somebody wrote it in between."""
+        put = self._put_state(state)["Put"]
+        return self._put(
+            put["Item"], put["ConditionExpression"], put.get("ExpressionAttributeValues")
+        )
+
+    # ---- runs -----------------------------------------------------------------------------
+
+    def claim(self, state: TaskState, run: Run, cap: int) -> str | None:
+        """Write the claimed state, the run's row and its slot, if the generation is still
+        CURRENT. Returns None if written, else what was refused: state, slot or generation."""
+        refused = self._write(
+            self._put_state(state),
+            {
+                "Update": {
+                    "TableName": self._name,
+                    "Key": _key(keys.SLOTS),
+                    "UpdateExpression": "ADD runs :run",
+                    "ConditionExpression": A_SLOT_IS_FREE,
+                    "ExpressionAttributeValues": {
+                        ":run": {"SS": [run.id]},
+                        ":cap": {"N": str(cap)},
+                    },
+                }
+            },
+            {
+                "ConditionCheck": {
+                    "TableName": self._name,
+                    "Key": _key(keys.CURRENT),
+                    "ConditionExpression": "#number = :number",
+                    "ExpressionAttributeNames": {"#number": "number"},
+                    "ExpressionAttributeValues": {":number": {"N": str(run.generation)}},
+                }
+            },
+            {"Put": {"TableName": self._name, "Item": self._run_item(run)}},
+        )
+        reasons = {0: "state", 1: "slot", 2: "generation"}
+        return next((reasons[position] for position in sorted(refused)), None)
+
+    def settle(self, state: TaskState, run: Run) -> bool:
+        """Write the state after a run's end, its row, and free its slot: all or nothing."""
+        return not self._write(
+            self._put_state(state),
+            self._free_slot(run.id),
+            {"Put": {"TableName": self._name, "Item": self._run_item(run)}},
+        )
+
+    def free_slot(self, run_id: str) -> None:
+        with translated("freeing a slot"):
+            self._client.update_item(**self._free_slot(run_id)["Update"])
+
+    def slots(self) -> frozenset[str]:
+        item = self._get(keys.SLOTS)
+        return frozenset(item["runs"]["SS"]) if item and "runs" in item else frozenset()
+
+    def record_build(self, run: Run, build: str) -> None:
+        """Note the driver's id. The run may have ended meanwhile: only that one field is set."""
+        with translated(f"recording the build of run {run.id}"):
+            self._client.update_item(
+                TableName=self._name,
+                Key=_key(keys.run(run.task, run.id)),
+                UpdateExpression="SET build = :build",
+                ExpressionAttributeValues={":build": {"S": build}},
+            )
+
+    def run(self, task: str, run_id: str) -> Run | None:
+        item = self._get(keys.run(task, run_id))
+        return _run(item) if item else None
+
+    def runs(self, task: str | None, limit: int) -> list[Run]:
+        """The newest runs, of one task or of all."""
+        if task is not None:
+            found = self._query(f"TASK#{task}", "RUN#", newest=limit)
+        else:
+            found = self._newest_runs(limit)
+        return [_run(item) for item in found]
+
+    # ---- what is published ------------------------------------------------------------------
+
+    def current(self) -> Current | None:
+        item = self._get(keys.CURRENT)
+        return Current(**json.loads(item["body"]["S"])) if item else None
+
+    def put_current(self, read: Current | None, new: Current) -> bool:
+        item = {**_key(keys.CURRENT), "number": {"N": str(new.number)}, "body": _json(new)}
+        if read is None:
+            return self._put(item, NOT_THERE)
+        values = {":number": {"N": str(read.number)}}
+        return self._put(item, "#number = :number", values, {"#number": "number"})
+
+    def rejected(self) -> Rejected | None:
+        item = self._get(keys.REJECTED)
+        return Rejected(**json.loads(item["body"]["S"])) if item else None
+
+    def put_rejected(self, read: Rejected | None, new: Rejected) -> bool:
+        item = {**_key(keys.REJECTED), "at": {"N": repr(new.rejected_at)}, "body": _json(new)}
+        if read is None:
+            return self._put(item, NOT_THERE)
+        return self._put(item, "#at = :at", {":at": {"N": repr(read.rejected_at)}}, {"#at": "at"})
+
+    # ---- items ------------------------------------------------------------------------------
+
+    def _put_state(self, state: TaskState) -> Item:
+        item = {
+            **_key(keys.state(state.task)),
+            "version": {"N": str(state.version + 1)},
+            "body": {"S": state.to_json()},
+        }
+        return {"Put": {"TableName": self._name, "Item": item, **_if_version(state.version)}}
+
+    def _put_chunk(self, chunk: Chunk) -> Item:
+        rows = {view: [row.index, row.digest] for view, row in sorted(chunk.rows.items())}
+        item = {
+            **_key(keys.chunk(chunk.name)),
+            "version": {"N": str(chunk.version + 1)},
+            "body": {"S": json.dumps(rows, separators=(",", ":"))},
+        }
+        return {"Put": {"TableName": self._name, "Item": item, **_if_version(chunk.version)}}
+
+    def _free_slot(self, run_id: str) -> Item:
+        return {
+            "Update": {
+                "TableName": self._name,
+                "Key": _key(keys.SLOTS),
+                "UpdateExpression": "DELETE runs :run",
+                "ExpressionAttributeValues": {":run": {"SS": [run_id]}},
+            }
+        }
+
+    def _run_item(self, run: Run) -> Item:
+        body = asdict(run)
+        build = body.pop("build")
+        return {
+            **_key(keys.run(run.task, run.id)),
+            "kind": {"S": "RUN"},
+            "started_at": {"S": f"{run.claimed_at:017.6f}"},
+            "expires": {"N": str(int(run.claimed_at) + self._run_days * 86400)},
+            "body": {"S": json.dumps(body, separators=(",", ":"))},
+            **({"build": {"S": build}} if build else {}),
+        }
+
+    # ---- calls ------------------------------------------------------------------------------
+
+    def _get(self, key: tuple[str, str]) -> Item | None:
+        with translated(f"reading {'/'.join(key)}"):
+            answer = self._client.get_item(TableName=self._name, Key=_key(key), ConsistentRead=True)
+        item: Item | None = answer.get("Item")
+        return item
+
+    def _query(self, pk: str, prefix: str, newest: int | None = None) -> list[Item]:
+        arguments = {
+            "KeyConditionExpression": "pk = :pk AND begins_with(sk, :prefix)",
+            "ExpressionAttributeValues": {":pk": {"S": pk}, ":prefix": {"S": prefix}},
+            "ConsistentRead": True,
+        }
+        return self._pages(arguments, newest, f"reading {pk}")
+
+    def _newest_runs(self, limit: int) -> list[Item]:
+        arguments = {
+            "IndexName": keys.RUNS_BY_START,
+            "KeyConditionExpression": "kind = :kind",
+            "ExpressionAttributeValues": {":kind": {"S": "RUN"}},
+        }
+        return self._pages(arguments, limit, "reading the newest runs")
+
+    def _pages(self, arguments: Item, newest: int | None, doing: str) -> list[Item]:
+        if newest is not None:
+            arguments = {**arguments, "ScanIndexForward": False, "Limit": newest}
+        found: list[Item] = []
+        with translated(doing):
+            while True:
+                page = self._client.query(TableName=self._name, **arguments)
+                found += page["Items"]
+                if "LastEvaluatedKey" not in page or (newest and len(found) >= newest):
+                    return found[:newest]
+                arguments = {**arguments, "ExclusiveStartKey": page["LastEvaluatedKey"]}
+
+    def _batch_get(self, wanted: Iterable[tuple[str, str]]) -> list[Item]:
+        asked: Item = {"Keys": [_key(key) for key in wanted], "ConsistentRead": True}
+        found: list[Item] = []
+        for attempt in range(TRIES):
+            if not asked["Keys"]:
+                return found
+            with translated("reading task states"):
+                answer = self._client.batch_get_item(RequestItems={self._name: asked})
+            found += answer["Responses"][self._name]
+            asked = answer.get("UnprocessedKeys", {}).get(self._name, {"Keys": []})
+            if asked["Keys"]:
+                time.sleep(0.05 * 2**attempt)
+        raise Unavailable("reading task states: DynamoDB left keys unprocessed")
+
+    def _put(
+        self,
+        item: Item,
+        condition: str,
+        values: Item | None = None,
+        names: Mapping[str, str] | None = None,
+    ) -> bool:
+        arguments: Item = {
+            "TableName": self._name,
+            "Item": item,
+            "ConditionExpression": condition,
+        }
+        if values:
+            arguments["ExpressionAttributeValues"] = values
+        if names:
+            arguments["ExpressionAttributeNames"] = names
+        with translated(f"writing {item['pk']['S']}/{item['sk']['S']}"):
+            try:
+                self._client.put_item(**arguments)
+            except self._client.exceptions.ConditionalCheckFailedException:
+                return False
+        return True
+
+    def _write(self, *writes: Item) -> set[int]:
+        """Write all or none. Returns the positions whose condition did not hold."""
+        return _retried(lambda: self._write_once(list(writes)))
+
+    def _write_once(self, writes: list[Item]) -> set[int] | None:
+        with translated(f"writing {len(writes)} items"):
+            try:
+                self._client.transact_write_items(TransactItems=writes)
+            except self._client.exceptions.TransactionCanceledException as error:
+                codes = [reason.get("Code") for reason in error.response["CancellationReasons"]]
+                if "TransactionConflict" in codes:
+                    return None
+                if not set(codes) <= {"None", None, "ConditionalCheckFailed"}:
+                    raise Unavailable(f"writing {len(writes)} items: {codes}") from error
+                return {n for n, code in enumerate(codes) if code == "ConditionalCheckFailed"}
+        return set()
+
+
+def _retried(write: Callable[[], set[int] | None]) -> set[int]:
+    """Two transactions on one item cancel each other: whoever comes second tries again."""
+    for attempt in range(TRIES):
+        if (refused := write()) is not None:
+            return refused
+        time.sleep(0.02 * 2**attempt)
+    raise Unavailable("writing to the table: other transactions kept getting in the way")
+
+
+def _key(key: tuple[str, str]) -> Item:
+    return {"pk": {"S": key[0]}, "sk": {"S": key[1]}}
+
+
+def _json(value: Any) -> Item:
+    return {"S": json.dumps(asdict(value), separators=(",", ":"))}
+
+
+def _if_version(version: int) -> Item:
+    if version == 0:
+        return {"ConditionExpression": NOT_THERE}
+    return {
+        "ConditionExpression": UNCHANGED,
+        "ExpressionAttributeValues": {":version": {"N": str(version)}},
+    }
+
+
+def _lease_item(lease: Lease) -> Item:
+    return {**_key(keys.LEASE), "epoch": {"N": str(lease.epoch)}, "body": _json(lease)}
+
+
+def _chunk(item: Item) -> Chunk:
+    rows = {view: Row(*row) for view, row in json.loads(item["body"]["S"]).items()}
+    return Chunk(item["sk"]["S"].removeprefix("VIEWS#"), int(item["version"]["N"]), rows)
+
+
+def _state(item: Item) -> TaskState:
+    return state_from(item["body"]["S"], int(item["version"]["N"]))
+
+
+def _run(item: Item) -> Run:
+    body = json.loads(item["body"]["S"])
+    return run_from({**body, "build": item.get("build", {}).get("S")})

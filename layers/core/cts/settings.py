@@ -1,0 +1,74 @@
+"""Environment -> settings, read once per sandbox. Only this module knows the variables' names."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from cts.errors import MissingSetting
+
+
+def required(env: Mapping[str, str], name: str) -> str:
+    value = env.get(name, "")
+    if not value:
+        raise MissingSetting(name)
+    return value
+
+
+@dataclass(frozen=True, slots=True)
+class Store:
+    """Where state and events live: every function needs these."""
+
+    table: str
+    work_bucket: str
+    bus: str
+    run_days: int
+
+    @classmethod
+    def read(cls, env: Mapping[str, str]) -> "Store":
+        return cls(
+            table=required(env, "CTS_TABLE"),
+            work_bucket=required(env, "CTS_WORK_BUCKET"),
+            bus=env.get("CTS_BUS", ""),
+            run_days=int(env.get("CTS_RUN_DAYS") or 90),
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class PollerSettings:
+    store: Store
+    live: bool
+    consul_address: str
+    consul_secret: str
+    """ARN of the secret with the token; empty: no token."""
+    consul_ca: str
+    """PEM text; empty: the system's authorities."""
+
+    @classmethod
+    def read(cls, env: Mapping[str, str]) -> "PollerSettings":
+        return cls(
+            store=Store.read(env),
+            live=required(env, "CTS_MODE") == "live",
+            consul_address=required(env, "CTS_CONSUL_ADDRESS"),
+            consul_secret=env.get("CTS_CONSUL_SECRET_ARN", ""),
+            consul_ca=env.get("CTS_CONSUL_CA", ""),
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class Builds:
+    """How runs are executed."""
+
+    project: str
+    state_bucket: str
+    region: str
+    terraform_version: str
+    concurrency: int
+
+    @classmethod
+    def read(cls, env: Mapping[str, str]) -> "Builds":
+        return cls(
+            project=required(env, "CTS_PROJECT"),
+            state_bucket=required(env, "CTS_STATE_BUCKET"),
+            region=required(env, "AWS_REGION"),
+            terraform_version=required(env, "CTS_TERRAFORM_VERSION"),
+            concurrency=int(required(env, "CTS_CONCURRENCY")),
+        )

@@ -1,0 +1,177 @@
+"""Settings -> adapters -> ports. The only place where adapters are built."""
+
+from __future__ import annotations
+
+import random
+import secrets
+import time
+import uuid
+from datetime import UTC, datetime
+from functools import cache
+from importlib import resources
+from typing import TYPE_CHECKING, Any
+
+from botocore.config import Config
+from botocore.session import Session, get_session
+
+from cts.adapters.bucket import Bucket
+from cts.adapters.bus import Bus
+from cts.adapters.table import Table
+
+if TYPE_CHECKING:  # each function imports its own workflow only: a cold start pays per import
+    from collections.abc import Callable
+
+    from cts.adapters.consul import Consul
+    from cts.adapters.secrets import ConsulToken
+    from cts.settings import Builds, PollerSettings, Store
+    from cts.terraform.definition import Generation
+    from cts.workflow import live, publish, read, settle, start, track
+
+PATIENCE = Config(
+    connect_timeout=3, read_timeout=10, retries={"mode": "standard", "total_max_attempts": 4}
+)
+
+
+@cache
+def session() -> Session:
+    """botocore alone: boto3 would add a tenth of a second to a cold start."""
+    return get_session()
+
+
+@cache
+def client(service: str) -> Any:
+    return session().create_client(service, config=PATIENCE)
+
+
+class Later:
+    """A client that is built on first use: building one costs tens of milliseconds, and a poller
+    with nothing to write needs only DynamoDB."""
+
+    def __init__(self, service: str) -> None:
+        self._service = service
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(client(self._service), name)
+
+
+def table(store: Store) -> Table:
+    return Table(client("dynamodb"), store.table, run_days=store.run_days)
+
+
+def bucket(store: Store) -> Bucket:
+    return Bucket(Later("s3"), store.work_bucket)
+
+
+def bus(store: Store) -> Bus:
+    return Bus(Later("events"), store.bus)
+
+
+def new_id() -> str:
+    return str(uuid.uuid4())
+
+
+def new_run_id(task: str) -> str:
+    return f"{task}-{datetime.now(UTC):%Y%m%dT%H%M%S}-{secrets.token_hex(3)}"
+
+
+class Generations:
+    """The live generation, as the table names it and the bucket holds it."""
+
+    def __init__(self, table: Table, bucket: Bucket) -> None:
+        self._table = table
+        self._bucket = bucket
+
+    def current(self) -> Generation | None:
+        current = self._table.current()
+        return self._bucket.generation(current) if current else None
+
+
+def publisher(store: Store) -> publish.Ports:
+    from cts.workflow import publish
+
+    rows, objects = table(store), bucket(store)
+    return publish.Ports(objects, rows, objects, bus(store), time.time)
+
+
+def poller(
+    settings: PollerSettings, until: float, on_beat: Callable[[live.Beat], None]
+) -> live.Run:
+    from cts.workflow import live, poll
+
+    rows, objects = table(settings.store), bucket(settings.store)
+    return live.Run(
+        ports=poll.Ports(rows, rows, objects, bus(settings.store), time.time, new_id),
+        generations=Generations(rows, objects),
+        consul=lambda generation: consul(settings, generation),
+        chance=random.random,
+        owner=new_id(),
+        until=until,
+        on_beat=on_beat,
+    )
+
+
+def consul(settings: PollerSettings, generation: Generation) -> Consul:
+    from cts.adapters.consul import Consul
+
+    address = generation.consul_address or settings.consul_address
+    return Consul(address, token(settings.consul_secret), settings.consul_ca)
+
+
+@cache
+def token(arn: str) -> ConsulToken:
+    from cts.adapters.secrets import ConsulToken
+
+    return ConsulToken(lambda: client("secretsmanager"), arn)
+
+
+def settling(store: Store) -> settle.Ports:
+    from cts.workflow import settle
+
+    return settle.Ports(table(store), bucket(store), bus(store), time.time, random.random)
+
+
+def runner(store: Store, builds: Builds) -> start.Ports:
+    from cts.adapters.codebuild import CodeBuild
+    from cts.terraform.archive import Place
+    from cts.workflow import start
+
+    rows, objects = table(store), bucket(store)
+    return start.Ports(
+        settling=settling(store),
+        tasks=rows,
+        views=rows,
+        objects=objects,
+        driver=CodeBuild(client("codebuild"), builds.project, store.work_bucket),
+        place=Place(
+            work_bucket=store.work_bucket,
+            state_bucket=builds.state_bucket,
+            region=builds.region,
+            terraform_version=builds.terraform_version,
+        ),
+        program=resources.files("cts.build").joinpath("execute.py").read_text(),
+        bus=bus(store),
+        now=time.time,
+        new_run_id=new_run_id,
+        cap=builds.concurrency,
+    )
+
+
+def tracker(store: Store, project: str) -> track.Ports:
+    from cts.adapters.codebuild import CodeBuild
+    from cts.workflow import track
+
+    rows = table(store)
+    return track.Ports(
+        settling=settling(store),
+        runs=rows,
+        published=rows,
+        objects=bucket(store),
+        driver=CodeBuild(Later("codebuild"), project, store.work_bucket),
+        now=time.time,
+    )
+
+
+def reader(store: Store) -> read.Ports:
+    from cts.workflow import read
+
+    return read.Ports(table(store), bucket(store), time.time)

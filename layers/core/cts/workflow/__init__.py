@@ -1,0 +1,1 @@
+"""One file per function: load, ask the pure part, write. Ports are declared where they are used."""

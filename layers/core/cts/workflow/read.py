@@ -1,0 +1,279 @@
+"""Answer the reader's requests: CTS's status API, and beside it runs, configuration and poller.
+
+Query rules and texts of `/v1/status` are those of CTS 0.9.0.
+"""
+
+import re
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, Protocol
+from urllib.parse import unquote
+
+from cts.errors import CtsError, RunNotFound, TaskNotFound, Unavailable
+from cts.run.model import Run, task_of
+from cts.run.status import TaskStatus
+from cts.run.task import TaskState
+from cts.terraform.definition import Current, Definition, Generation, Rejected, TaskEntry
+from cts.watch.lease import Lease
+from cts.watch.query import Kind, View
+from cts.watch.snapshot import Snapshot
+from cts.watch.view import Chunk
+from cts.workflow import shown
+
+USUAL_RUNS = 20
+MOST_RUNS = 200
+LONGEST_LOG = 2_000_000
+"""Bytes: Lambda refuses an answer over 6 MB, and its JSON may double the text."""
+RUN_ID = re.compile(r".+-\d{8}T\d{6}-[0-9a-f]{6}")
+
+
+class BadRequest(CtsError):
+    """The request is not one that the API knows."""
+
+
+class NotAllowed(CtsError):
+    def __init__(self, method: str, api: str) -> None:
+        super().__init__(
+            f"'{method}' in an unsupported method. The {api} API currently supports "
+            "the method(s): 'GET'"
+        )
+
+
+class NoSuchPath(CtsError):
+    def __init__(self) -> None:
+        super().__init__("404 page not found")
+
+
+class NoLog(CtsError):
+    def __init__(self, run: str) -> None:
+        super().__init__(f"run '{run}' has no log yet: its build writes it after its first step")
+
+
+class Published(Protocol):
+    def current(self) -> Current | None: ...
+    def rejected(self) -> Rejected | None: ...
+    def lease(self) -> Lease | None: ...
+
+
+class Tasks(Protocol):
+    def all_states(self) -> Mapping[str, TaskState]: ...
+    def chunks(self) -> Mapping[str, Chunk]: ...
+
+
+class Runs(Protocol):
+    def run(self, task: str, run_id: str) -> Run | None: ...
+    def runs(self, task: str | None, limit: int) -> list[Run]:
+        """The newest runs, of one task or of all."""
+
+
+class Rows(Published, Tasks, Runs, Protocol):
+    """All that is read of the table."""
+
+
+class Objects(Protocol):
+    def generation(self, current: Current) -> Generation: ...
+    def definition(self, digest: str) -> Definition: ...
+    def get(self, view: str, digest: str) -> Snapshot | None: ...
+    def run_object(self, task: str, run: str, name: str) -> bytes | None: ...
+
+
+@dataclass(frozen=True, slots=True)
+class Ports:
+    rows: Rows
+    objects: Objects
+    now: Callable[[], float]
+
+
+@dataclass(frozen=True, slots=True)
+class Request:
+    """A GET. A query key that was given without a value has the value ""."""
+
+    path: str
+    query: Mapping[str, Sequence[str]] = field(default_factory=dict)
+
+
+# ---- tasks --------------------------------------------------------------------------------
+
+
+def status(ports: Ports, _request: Request) -> dict[str, Any]:
+    return shown.summary(_look(ports, _live_tasks(ports)))
+
+
+def tasks(ports: Ports, request: Request) -> dict[str, Any]:
+    """The live generation's tasks by name."""
+    wanted, events = _filters(request)
+    look = _look(ports, _live_tasks(ports))
+    found = {name: shown.task(look, name) for name in sorted(look.tasks)}
+    kept = {name: each for name, each in found.items() if wanted in (None, each["status"])}
+    return _with_events(ports, look, kept) if events else kept
+
+
+def task(ports: Ports, request: Request, name: str) -> dict[str, Any]:
+    """One task. As in CTS, one that never ran is shown whatever the filter."""
+    name = unquote(name)
+    if "/" in name:
+        return too_deep(ports, request)
+    wanted, events = _filters(request)
+    live = _live_tasks(ports)
+    if name not in live:
+        raise TaskNotFound(name)
+    look = _look(ports, {name: live[name]})
+    found = shown.task(look, name)
+    if wanted not in (None, found["status"]) and look.state(name).recent:
+        return {}
+    return _with_events(ports, look, {name: found}) if events else {name: found}
+
+
+def too_deep(_ports: Ports, request: Request) -> dict[str, Any]:
+    """CTS's answer to a path below a task."""
+    raise BadRequest(
+        f"unsupported path '{unquote(request.path)}'. request must be format 'path/{{task-name}}'. "
+        "task name cannot have '/ ' and api does not support further resources"
+    )
+
+
+def _live_tasks(ports: Ports) -> Mapping[str, TaskEntry]:
+    current = ports.rows.current()
+    return ports.objects.generation(current).tasks if current else {}
+
+
+def _look(ports: Ports, tasks: Mapping[str, TaskEntry]) -> shown.Look:
+    states = ports.rows.all_states()
+    rows = {view: row for chunk in ports.rows.chunks().values() for view, row in chunk.rows.items()}
+    listing = View(Kind.LISTING).id
+    found = None
+    if listing in rows and any(entry.condition.regexp is not None for entry in tasks.values()):
+        found = ports.objects.get(listing, rows[listing].digest)
+    return shown.Look(tasks, states, rows, found.names if found else None, ports.now())
+
+
+def _with_events(ports: Ports, look: shown.Look, found: Mapping[str, Any]) -> dict[str, Any]:
+    """CTS leaves the key out where there are no events."""
+    full = dict(found)
+    for name in found:
+        if recent := look.state(name).recent:
+            source = ports.objects.definition(look.tasks[name].definition).module.source
+            full[name] |= {"events": [shown.event(name, each, source) for each in recent]}
+    return full
+
+
+def _filters(request: Request) -> tuple[TaskStatus | None, bool]:
+    """The status asked for, and whether events are to be included."""
+    status = _once(request, "status", "status query")
+    if status is not None and status.lower() not in {each.value for each in TaskStatus}:
+        raise BadRequest(
+            "unsupported status parameter value. only supporting status values successful, "
+            f"errored, critical, and unknown but got {status}"
+        )
+    include = _once(request, "include", "include")
+    if include not in (None, "events"):
+        raise BadRequest(
+            "unsupported ?include parameter value. only supporting 'include=events' "
+            f"but got 'include={include}'"
+        )
+    return TaskStatus(status.lower()) if status is not None else None, include is not None
+
+
+def _once(request: Request, key: str, called: str) -> str | None:
+    values = request.query.get(key, [])
+    if len(values) > 1:
+        listed = " ".join(values)
+        raise BadRequest(
+            f"cannot support more than one {called} parameter, got {key} values: [{listed}]"
+        )
+    return values[0] if values else None
+
+
+# ---- runs ---------------------------------------------------------------------------------
+
+
+def runs(ports: Ports, request: Request) -> dict[str, Any]:
+    """The newest runs, of one task (`task=`) or of all, at most `limit=`."""
+    name = _once(request, "task", "task")
+    found = ports.rows.runs(name, _limit(_once(request, "limit", "limit")))
+    if name is not None and not found and name not in _live_tasks(ports):
+        raise TaskNotFound(name)
+    return {"runs": [shown.run(each) for each in found]}
+
+
+def _limit(text: str | None) -> int:
+    if text is None:
+        return USUAL_RUNS
+    if not re.fullmatch("[0-9]{1,9}", text) or not 1 <= int(text) <= MOST_RUNS:
+        raise BadRequest(f"limit is a whole number from 1 to {MOST_RUNS}, got '{text}'")
+    return int(text)
+
+
+def run(ports: Ports, _request: Request, run: str) -> dict[str, Any]:
+    return shown.run(_found(ports, run))
+
+
+def log(ports: Ports, _request: Request, run: str) -> str:
+    """The build's log; of a very long one the end."""
+    found = _found(ports, run)
+    text = ports.objects.run_object(found.task, found.id, "log")
+    if text is None:
+        raise NoLog(found.id)
+    left_out = max(0, len(text) - LONGEST_LOG)
+    note = f"[the first {left_out} bytes are left out]\n" if left_out else ""
+    return note + text[left_out:].decode(errors="replace")
+
+
+def _found(ports: Ports, run_id: str) -> Run:
+    run_id = unquote(run_id)
+    found = ports.rows.run(task_of(run_id), run_id) if RUN_ID.fullmatch(run_id) else None
+    if found is None:
+        raise RunNotFound(run_id)
+    return found
+
+
+# ---- configuration and poller -------------------------------------------------------------
+
+
+def configuration(ports: Ports, _request: Request) -> dict[str, Any]:
+    return shown.configuration(ports.rows.current(), ports.rows.rejected())
+
+
+def poller(ports: Ports, _request: Request) -> dict[str, Any]:
+    return shown.poller(ports.rows.lease(), ports.now())
+
+
+# ---- routes -------------------------------------------------------------------------------
+
+Route = Callable[..., dict[str, Any] | str]
+ROUTES: Mapping[str, Route] = {
+    "/v1/status": status,
+    "/v1/status/tasks/?": tasks,
+    "/v1/status/tasks/<name>": task,
+    "/v1/status/tasks/.+/.*": too_deep,
+    "/v1/runs": runs,
+    "/v1/runs/<run>": run,
+    "/v1/runs/<run>/log": log,
+    "/v1/configuration": configuration,
+    "/v1/poller": poller,
+}
+"""Path (a pattern of the resolver's) -> what answers a GET. The `<...>` are named arguments."""
+
+
+def unknown(method: str, path: str) -> NotAllowed | NoSuchPath:
+    """What to answer where no route matches."""
+    if re.fullmatch("/v1/status/tasks(/.*)?", path):
+        return NotAllowed(method, "task status")
+    if path == "/v1/status":
+        return NotAllowed(method, "overallStatus")
+    return NoSuchPath()
+
+
+def code_of(error: CtsError) -> int:
+    """The HTTP status that goes with an error."""
+    match error:
+        case BadRequest():
+            return 400
+        case NotAllowed():
+            return 405
+        case TaskNotFound() | RunNotFound() | NoLog() | NoSuchPath():
+            return 404
+        case Unavailable():
+            return 503
+        case _:
+            return 500

@@ -1,0 +1,237 @@
+"""What is read, as the JSON values that the API answers with. No I/O.
+
+CTS's keys come first; keys of our own stand behind them. All times are ISO 8601, UTC.
+"""
+
+import uuid
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from itertools import pairwise
+from typing import Any
+
+from cts.events import iso
+from cts.run.model import Run
+from cts.run.status import TaskStatus, task_status
+from cts.run.task import Outcome, TaskState, Wish, next_due
+from cts.terraform.definition import Current, Rejected, TaskEntry
+from cts.watch.fingerprint import digests
+from cts.watch.lease import Lease
+from cts.watch.query import Kind, View
+from cts.watch.view import Row
+
+
+def maybe(at: float | None) -> str | None:
+    return iso(at) if at is not None else None
+
+
+# ---- tasks --------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class Look:
+    """Some tasks, and what is known of them and of the views they need."""
+
+    tasks: Mapping[str, TaskEntry]
+    states: Mapping[str, TaskState]
+    rows: Mapping[str, Row]
+    names: list[str] | None
+    """The catalog's listing; None: not read, or not needed."""
+    now: float
+
+    def state(self, task: str) -> TaskState:
+        return self.states.get(task, TaskState(task))
+
+
+def summary(look: Look) -> dict[str, Any]:
+    """How many tasks there are by status, and by whether they are enabled."""
+    statuses = [task_status(look.state(name).recent) for name in look.tasks]
+    enabled = [entry.enabled for entry in look.tasks.values()]
+    return {
+        "task_summary": {
+            "status": {status.value: statuses.count(status) for status in TaskStatus},
+            "enabled": {"true": enabled.count(True), "false": enabled.count(False)},
+        }
+    }
+
+
+def task(look: Look, name: str) -> dict[str, Any]:
+    entry, state = look.tasks[name], look.state(name)
+    word, reason, at = doing(look, entry, state)
+    return {
+        "task_name": name,
+        "status": task_status(state.recent).value,
+        "enabled": entry.enabled,
+        "providers": [],
+        "services": [],
+        "events_url": f"/v1/status/tasks/{name}?include=events" if state.recent else "",
+        "description": entry.description,
+        "state": word,
+        "reason": reason,
+        "at": maybe(at),
+        "run": state.running.run if state.running else None,
+        "wanted": [_wish(reason.value, wish) for reason, wish in state.wanted.items()],
+        "gave_up": state.gave_up,
+        "retry_at": maybe(state.retry_at),
+        "last_run": _last_run(state.recent[0]) if state.recent else None,
+    }
+
+
+def doing(look: Look, entry: TaskEntry, state: TaskState) -> tuple[str, str, float | None]:
+    """One word for what the task is about, why, and since or until when."""
+    if state.running:
+        return "running", ", ".join(state.running.serves), state.running.claimed_at
+    if state.hold:
+        return "held", state.hold, None
+    if state.gave_up and not state.wanted:
+        return "gave_up", state.gave_up, state.recent[0].ended_at if state.recent else None
+    if missing := _not_read(look, entry):
+        return "not_read", missing, None
+    return _wanting(state, entry.enabled, look.now)
+
+
+def _wanting(state: TaskState, enabled: bool, now: float) -> tuple[str, str, float | None]:
+    why = ", ".join(state.wanted)
+    at = next_due(state, enabled)
+    if at is None:
+        return "idle", why, None
+    if at > now:
+        return "retrying" if state.retry_at == at else "waiting", why, at
+    return ("queued", why, state.queued_since) if state.queued_since else ("due", why, at)
+
+
+def _not_read(look: Look, entry: TaskEntry) -> str:
+    """The views that Consul has not told yet, of all that the task needs."""
+    if digests(entry.condition, look.rows, look.names) is not None:
+        return ""
+    if entry.condition.regexp is not None and look.names is None:
+        return str(View(Kind.LISTING))
+    needed = entry.condition.needed_views(look.names or ())
+    return ", ".join(str(view) for view in needed if view.id not in look.rows)
+
+
+def _wish(reason: str, wish: Wish) -> dict[str, str]:
+    return {"reason": reason, "since": iso(wish.since), "due_at": iso(wish.due_at)}
+
+
+def _last_run(outcome: Outcome) -> dict[str, Any]:
+    return {
+        "id": outcome.run,
+        "success": outcome.success,
+        "started_at": maybe(outcome.started_at),
+        "ended_at": iso(outcome.ended_at),
+        "error": outcome.error,
+        "counts": outcome.counts,
+    }
+
+
+def event(task: str, outcome: Outcome, source: str) -> dict[str, Any]:
+    """A run as CTS shows it. `source` is the module that is configured now."""
+    return {
+        "id": str(uuid.uuid5(uuid.NAMESPACE_URL, outcome.run)),
+        "success": outcome.success,
+        "start_time": iso(outcome.ended_at if outcome.started_at is None else outcome.started_at),
+        "end_time": iso(outcome.ended_at),
+        "task_name": task,
+        "error": None if outcome.success else {"message": outcome.error or ""},
+        "config": {"providers": [], "services": [], "source": source},
+        "run": outcome.run,
+    }
+
+
+# ---- runs ---------------------------------------------------------------------------------
+
+
+def run(run: Run) -> dict[str, Any]:
+    end = run.end
+    return {
+        "id": run.id,
+        "task": run.task,
+        "status": run.status.value,
+        "why": list(run.why),
+        "attempt": run.attempt,
+        "changed_at": iso(run.since),
+        "claimed_at": iso(run.claimed_at),
+        "ended_at": maybe(run.ended_at),
+        "seconds": seconds(run),
+        "step": end.step if end else None,
+        "counts": end.counts if end else None,
+        "error": end.error if end else None,
+        "apply_began": end.apply_began if end else None,
+        "terraform": end.terraform if end else None,
+        "retry_at": maybe(run.retry_at),
+        "gave_up": run.gave_up,
+        "build": run.build,
+        "generation": run.generation,
+        "definition": run.definition,
+        "trigger": run.trigger,
+        "inputs": dict(run.inputs),
+        "correlation_id": run.correlation,
+    }
+
+
+def seconds(run: Run) -> dict[str, float]:
+    """How long each hop took: `waited` for the claim, `queued` for the build's first line, then
+    the build's steps, and `total` from claim to end. Hops that were not reached are left out."""
+    build = run.end.times if run.end else {}
+    marks = [("waited", run.since), ("queued", run.claimed_at)]
+    marks += [(step, datetime.fromisoformat(at).timestamp()) for step, at in build.items()]
+    took = {step: end - began for (step, began), (_, end) in pairwise(marks)}
+    if run.ended_at is not None:
+        took["total"] = run.ended_at - run.claimed_at
+    return {_HOPS.get(step, step): round(max(0.0, each), 3) for step, each in took.items()}
+
+
+_HOPS = {"started": "start"}
+"""The build notes when it `started`; the step that began then is `start`."""
+
+
+# ---- configuration and poller -------------------------------------------------------------
+
+
+def configuration(current: Current | None, rejected: Rejected | None) -> dict[str, Any]:
+    """The live generation, and the last rejected push if it is newer."""
+    if current and rejected and rejected.rejected_at < current.published_at:
+        rejected = None
+    return {
+        "live": _live(current) if current else None,
+        "rejected": _rejected(rejected) if rejected else None,
+    }
+
+
+def _live(current: Current) -> dict[str, Any]:
+    return {
+        "generation": current.number,
+        "source_version": _version(current.sources),
+        "published_at": iso(current.published_at),
+        "added": current.added,
+        "changed": current.changed,
+        "removed": current.removed,
+    }
+
+
+def _rejected(rejected: Rejected) -> dict[str, Any]:
+    return {
+        "source_version": _version(rejected.sources),
+        "rejected_at": iso(rejected.rejected_at),
+        "problems": rejected.problems,
+    }
+
+
+def _version(sources: Mapping[str, str]) -> str:
+    return next(iter(sources.values()), "")
+
+
+def poller(lease: Lease | None, now: float) -> dict[str, Any]:
+    """Which poller holds the watch; null while none ever did."""
+    if lease is None:
+        return {"poller": None}
+    return {
+        "poller": {
+            "epoch": lease.epoch,
+            "generation": lease.generation,
+            "started_at": iso(lease.started_at),
+            "heartbeat_at": iso(lease.heartbeat_at),
+            "heartbeat_age": round(max(0.0, now - lease.heartbeat_at), 3),
+        }
+    }

@@ -1,0 +1,204 @@
+"""Start a run for a task that is due: claim, render, archive, hand to the driver."""
+
+from collections.abc import Callable, Collection, Mapping
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import Protocol
+
+from cts.errors import Refused
+from cts.events import Event, RunStarted, iso
+from cts.run.model import Run, RunStatus
+from cts.run.task import Claimed, TaskState, claim, due, queue
+from cts.terraform.archive import Place, run_archive
+from cts.terraform.definition import Current, Definition, Generation, TaskEntry
+from cts.watch.fingerprint import digests, trigger_fingerprint
+from cts.watch.query import Kind, View
+from cts.watch.snapshot import Snapshot
+from cts.watch.view import Chunk
+from cts.workflow import settle
+
+
+class Tasks(Protocol):
+    def state(self, task: str) -> TaskState: ...
+    def put_state(self, state: TaskState) -> bool: ...
+    def claim(self, state: TaskState, run: Run, cap: int) -> str | None:
+        """None: claimed. Else what stood in the way: state, slot or generation."""
+
+    def record_build(self, run: Run, build: str) -> None: ...
+
+
+class Views(Protocol):
+    def current(self) -> Current | None: ...
+    def chunks(self) -> Mapping[str, Chunk]: ...
+    def drop_row(self, view: str, digest: str) -> None:
+        """Take the view's row out, if it still has this digest: its snapshot is gone."""
+
+
+class Objects(Protocol):
+    def generation(self, current: Current) -> Generation: ...
+    def definition(self, digest: str) -> Definition: ...
+    def get(self, view: str, digest: str) -> Snapshot | None: ...
+    def module(self, digest: str) -> bytes: ...
+    def put_archive(self, task: str, run: str, archive: bytes) -> str: ...
+
+
+class Driver(Protocol):
+    def start(self, run: Run, archive_version: str) -> str:
+        """Returns the build's id. A second start with the same run id is the same build."""
+
+
+class Bus(Protocol):
+    def send(self, events: Collection[Event]) -> None: ...
+
+
+@dataclass(frozen=True, slots=True)
+class Ports:
+    settling: settle.Ports
+    tasks: Tasks
+    views: Views
+    objects: Objects
+    driver: Driver
+    place: Place
+    program: str
+    """The text of `build/execute.py`."""
+    bus: Bus
+    now: Callable[[], float]
+    new_run_id: Callable[[str], str]
+    cap: int
+    """Most builds at a time."""
+
+
+class Outcome(StrEnum):
+    STARTED = "started"
+    NOT_DUE = "nothing is due"
+    GONE = "the configuration names no such task"
+    NOT_READ = "a view was not read yet"
+    DONE_ALREADY = "what was wanted is done already"
+    QUEUED = "no slot is free"
+    BUSY = "somebody else was quicker"
+    REFUSED = "the build could not be started"
+
+
+def start(ports: Ports, task: str) -> Outcome:
+    """Claim the task and hand it to its driver. What to do is read from the state, now, so a late
+    or repeated event starts nothing twice.
+
+    The state is read before the views: it is written a moment before them.
+    """
+    state = ports.tasks.state(task)
+    current = ports.views.current()
+    generation = ports.objects.generation(current) if current else None
+    if generation is None or task not in generation.tasks:
+        return Outcome.GONE
+    if not due(state, generation.tasks[task].enabled, ports.now()):
+        return Outcome.NOT_DUE
+    return _run(ports, state, generation)
+
+
+def _run(ports: Ports, state: TaskState, generation: Generation) -> Outcome:
+    task, entry = state.task, generation.tasks[state.task]
+    snapshots = load(ports, entry)
+    if snapshots is None:
+        return Outcome.NOT_READ
+    inputs = {view: each.digest for view, each in snapshots.items()}
+    trigger = trigger_fingerprint(entry.definition, inputs)
+    run_id, now = ports.new_run_id(task), ports.now()
+    claimed = claim(state, run_id, trigger, trigger, now)
+    if not isinstance(claimed, Claimed):
+        if claimed != state:
+            ports.tasks.put_state(claimed)
+        return Outcome.DONE_ALREADY
+    run = Run(
+        id=run_id,
+        task=task,
+        status=RunStatus.PENDING,
+        why=tuple(reason.value for reason in claimed.why),
+        since=claimed.since,
+        claimed_at=now,
+        generation=generation.number,
+        definition=entry.definition,
+        trigger=trigger,
+        inputs=inputs,
+        correlation=claimed.correlation,
+        attempt=state.failures + 1,
+    )
+    match ports.tasks.claim(claimed.state, run, ports.cap):
+        case None:
+            return _build(ports, run, claimed.state, entry, snapshots)
+        case "slot":
+            if (queued := queue(state, now)) != state:
+                ports.tasks.put_state(queued)
+            return Outcome.QUEUED
+        case _:
+            return Outcome.BUSY
+
+
+def load(ports: Ports, entry: TaskEntry) -> Mapping[str, Snapshot] | None:
+    """View id -> snapshot of what the condition renders; None if something was not read."""
+    rows = {
+        view: row for chunk in ports.views.chunks().values() for view, row in chunk.rows.items()
+    }
+    names = None
+    if entry.condition.regexp is not None:
+        listing = View(Kind.LISTING).id
+        found = ports.objects.get(listing, rows[listing].digest) if listing in rows else None
+        if found is None and listing in rows:
+            ports.views.drop_row(listing, rows[listing].digest)
+        names = found.names if found else None
+    wanted = digests(entry.condition, rows, names)
+    if wanted is None:
+        return None
+    snapshots = {view: ports.objects.get(view, digest) for view, digest in wanted.items()}
+    for view in (view for view, found in snapshots.items() if found is None):
+        ports.views.drop_row(view, wanted[view])
+    read = {view: found for view, found in snapshots.items() if found is not None}
+    return read if len(read) == len(snapshots) else None
+
+
+def _build(
+    ports: Ports,
+    run: Run,
+    state: TaskState,
+    entry: TaskEntry,
+    snapshots: Mapping[str, Snapshot],
+) -> Outcome:
+    archive = _archive(ports, run, state, entry, snapshots)
+    version = ports.objects.put_archive(run.task, run.id, archive)
+    try:
+        build = ports.driver.start(run, version)
+    except Refused as error:  # Unavailable is the sweep's to try again: the build may have begun
+        settle.give_up(ports.settling, run, settle.refused(error))
+        return Outcome.REFUSED
+    ports.tasks.record_build(run, build)
+    at = iso(ports.now())
+    started = RunStarted(run.task, run.id, list(run.why), run.attempt, build, run.correlation, at)
+    ports.bus.send([started])
+    return Outcome.STARTED
+
+
+def _archive(
+    ports: Ports,
+    run: Run,
+    state: TaskState,
+    entry: TaskEntry,
+    snapshots: Mapping[str, Snapshot],
+) -> bytes:
+    definition = ports.objects.definition(entry.definition)
+    digest = definition.module.digest
+    return run_archive(
+        definition,
+        [row for snapshot in snapshots.values() for row in snapshot.rows],
+        description=entry.description,
+        module=ports.objects.module(digest) if digest else None,
+        place=ports.place,
+        run={
+            "task": run.task,
+            "run": run.id,
+            "correlation_id": run.correlation,
+            # A state lock that one of these left behind is an orphan.
+            "former_runs": [
+                {"run": each.run, "ended_at": iso(each.ended_at)} for each in state.recent
+            ],
+        },
+        program=ports.program,
+    )
