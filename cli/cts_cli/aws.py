@@ -1,0 +1,97 @@
+"""The deployed stack: found by its name, through CloudFormation. Bundles are put to its bucket."""
+
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Any
+
+import boto3
+from botocore.exceptions import BotoCoreError, ClientError, NoCredentialsError, NoRegionError
+
+from cts_cli.errors import CommandError, NoCredentials
+
+BUNDLE = "config/bundle.zip"
+DENIED = frozenset({"AccessDenied", "AccessDeniedException", "403"})
+
+
+@dataclass(frozen=True, slots=True)
+class Stack:
+    name: str
+    session: boto3.Session
+    reader_url: str
+    work_bucket: str
+
+    def put_bundle(self, body: bytes) -> str:
+        """Push. Returns the object's version, by which the answer to this push is known."""
+        with told(f"pushing to bucket '{self.work_bucket}'"):
+            client = self.session.client("s3")
+            answer = client.put_object(Bucket=self.work_bucket, Key=BUNDLE, Body=body)
+        if "VersionId" not in answer:
+            raise CommandError(
+                f"bucket '{self.work_bucket}' keeps no versions: turn its versioning on again"
+            )
+        return answer["VersionId"]
+
+    def newest_bundle(self) -> str | None:
+        """The version that was pushed last. None for who may push and not look."""
+        with told(f"looking at bucket '{self.work_bucket}'"):
+            try:
+                answer = self.session.client("s3").head_object(Bucket=self.work_bucket, Key=BUNDLE)
+            except ClientError as error:
+                if error.response["Error"]["Code"] in DENIED:
+                    return None
+                raise
+        return answer["VersionId"]
+
+
+def session() -> boto3.Session:
+    """As the AWS command line finds it. botocore alone doesn't know AWS_REGION."""
+    with told("reading the AWS settings"):
+        return boto3.Session(region_name=os.environ.get("AWS_REGION") or None)
+
+
+def find(name: str) -> Stack:
+    """Raises CommandError if there is no such stack, or none of ours."""
+    found = session()
+    doing = f"looking for stack '{name}'"
+    with told(doing):
+        try:
+            stacks = found.client("cloudformation").describe_stacks(StackName=name)["Stacks"]
+        except ClientError as error:
+            if "does not exist" in error.response["Error"].get("Message", ""):
+                raise CommandError(
+                    f"no stack '{name}' in {found.region_name}: deploy it with `sam deploy`, "
+                    "or name another with --stack or CTS_STACK"
+                ) from error
+            raise
+    return _stack(name, found, stacks[0])
+
+
+def _stack(name: str, found: boto3.Session, described: Any) -> Stack:
+    outputs = {each["OutputKey"]: each["OutputValue"] for each in described.get("Outputs", [])}
+    missing = [key for key in ("ReaderUrl", "WorkBucket") if key not in outputs]
+    if missing:
+        raise CommandError(
+            f"stack '{name}' ({described['StackStatus']}) has no output {missing[0]}: "
+            "it is not deployed yet, or it is another program's"
+        )
+    return Stack(name, found, outputs["ReaderUrl"], outputs["WorkBucket"])
+
+
+@contextmanager
+def told(doing: str) -> Iterator[None]:
+    """What botocore raises, as a sentence."""
+    try:
+        yield
+    except NoCredentialsError as error:
+        raise NoCredentials from error
+    except NoRegionError as error:
+        raise CommandError("no AWS region: set AWS_REGION, or one in the profile") from error
+    except ClientError as error:
+        problem = error.response["Error"]
+        word = "access denied" if problem["Code"] in DENIED else problem["Code"]
+        message = problem.get("Message", "")
+        raise CommandError(f"{doing}: {word}: {message}".removesuffix(": ")) from error
+    except BotoCoreError as error:
+        raise CommandError(f"{doing}: {error}") from error

@@ -1,0 +1,109 @@
+"""The reader over HTTP, signed as IAM asks (Signature Version 4, service `lambda`)."""
+
+import os
+import time
+from collections.abc import Callable, Generator
+from typing import Any
+from urllib.parse import quote, urlencode, urlsplit
+
+import httpx
+from botocore.auth import SigV4Auth
+from botocore.awsrequest import AWSRequest
+
+from cts_cli.aws import Stack, told
+from cts_cli.errors import CommandError, NoCredentials, NotFound
+
+TRIES = 4
+FIRST_PAUSE = 0.3
+TRY_AGAIN = frozenset({429, 502, 503, 504})
+TIMEOUT = httpx.Timeout(30, connect=5)
+
+
+class Signed(httpx.Auth):
+    def __init__(self, stack: Stack) -> None:
+        with told("reading the AWS credentials"):
+            credentials = stack.session.get_credentials()
+        if credentials is None:
+            raise NoCredentials
+        self._credentials = credentials
+        self._region = stack.session.region_name
+
+    def auth_flow(self, request: httpx.Request) -> Generator[httpx.Request, httpx.Response, None]:
+        signed = AWSRequest(method=request.method, url=str(request.url))
+        with told("reading the AWS credentials"):
+            credentials = self._credentials.get_frozen_credentials()
+        SigV4Auth(credentials, "lambda", self._region).add_auth(signed)
+        request.headers.update(dict(signed.headers))
+        yield request
+
+
+def address(reader_url: str, endpoint: str | None) -> str:
+    """Where the function URL is reached; an emulator serves it below its own address."""
+    if not endpoint:
+        return reader_url.rstrip("/")
+    url_id = (urlsplit(reader_url).hostname or "").split(".")[0]
+    return f"{endpoint.rstrip('/')}/_aws/lambda-url/{url_id}"
+
+
+def transport() -> httpx.BaseTransport:
+    return httpx.HTTPTransport(retries=1)
+
+
+class Reader:
+    """Asks again what failed for a passing reason: all its requests only read."""
+
+    def __init__(self, stack: Stack, pause: Callable[[float], None] = time.sleep) -> None:
+        self._base = address(stack.reader_url, os.environ.get("AWS_ENDPOINT_URL"))
+        self._http = httpx.Client(auth=Signed(stack), transport=transport(), timeout=TIMEOUT)
+        self._pause = pause
+
+    def get(self, *path: str, **query: str | int) -> Any:
+        """The answer's JSON. Raises NotFound, or CommandError."""
+        return self._ask(path, query).json()
+
+    def text(self, *path: str) -> str | None:
+        """The answer's text; None if there is none."""
+        try:
+            return self._ask(path, {}).text
+        except NotFound:
+            return None
+
+    def _ask(self, path: tuple[str, ...], query: dict[str, str | int]) -> httpx.Response:
+        # Signed is what is sent: so it is quoted here, and nothing is left to quote.
+        url = "/".join([self._base, "v1", *(quote(each, safe="") for each in path)])
+        if query:
+            url = f"{url}?{urlencode(query, quote_via=quote)}"
+        for attempt in range(TRIES):
+            if attempt:
+                self._pause(FIRST_PAUSE * 2 ** (attempt - 1))
+            try:
+                response = self._http.get(url)
+            except httpx.TransportError as error:
+                failure = CommandError(f"cannot reach the reader at {self._base}: {error}")
+                continue
+            if response.is_success:
+                return response
+            failure = _failure(response)
+            if response.status_code not in TRY_AGAIN:
+                break
+        raise failure
+
+
+def _failure(response: httpx.Response) -> CommandError:
+    try:
+        body = response.json()
+        said = body["error"]["message"] if "error" in body else body["Message"]
+    except (ValueError, KeyError, TypeError):
+        said = response.text[:200]
+    match response.status_code:
+        case httpx.codes.NOT_FOUND:
+            return NotFound(said)
+        case httpx.codes.BAD_REQUEST:
+            return CommandError(said)
+        case httpx.codes.FORBIDDEN:
+            return CommandError(
+                f"the reader refused the call ({said}): the caller needs the permissions "
+                "lambda:InvokeFunctionUrl and lambda:InvokeFunction on the reader's function"
+            )
+        case code:
+            return CommandError(f"the reader answered with HTTP {code}: {said}")

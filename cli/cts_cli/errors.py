@@ -1,0 +1,18 @@
+"""What ends a command early: a sentence for its user, and the exit code."""
+
+
+class CommandError(Exception):
+    """Wrong usage, or something cannot be reached."""
+
+    exit_code = 2
+
+
+class NotFound(CommandError):
+    """The reader knows no such thing."""
+
+
+class NoCredentials(CommandError):
+    def __init__(self) -> None:
+        super().__init__(
+            "no AWS credentials: set AWS_PROFILE, or AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY"
+        )

@@ -1,0 +1,258 @@
+"""CodeBuild's builds: StartBuild, BatchGetBuilds, StopBuild, ListBuilds, ListBuildsForProject.
+
+Projects stay with the emulator; builds really run, on this machine (`build_run`).
+"""
+
+from __future__ import annotations
+
+import os
+import signal
+import threading
+import time
+import uuid
+from typing import TYPE_CHECKING, Any
+
+from local import build_run, emulator
+from local.build import FINAL, Build
+
+if TYPE_CHECKING:
+    from local.build_run import Place
+
+TOKEN_SECONDS = 300
+# The parameters of StartBuild that are honoured, and where each goes in the project's settings.
+OVERRIDES = {
+    "sourceTypeOverride": ("source", "type"),
+    "sourceLocationOverride": ("source", "location"),
+    "buildspecOverride": ("source", "buildspec"),
+    "imageOverride": ("environment", "image"),
+    "computeTypeOverride": ("environment", "computeType"),
+    "environmentTypeOverride": ("environment", "type"),
+    "privilegedModeOverride": ("environment", "privilegedMode"),
+    "timeoutInMinutesOverride": ("timeoutInMinutes",),
+    "queuedTimeoutInMinutesOverride": ("queuedTimeoutInMinutes",),
+    "serviceRoleOverride": ("serviceRole",),
+    "logsConfigOverride": ("logsConfig",),
+}
+OTHER_PARAMETERS = {
+    "projectName", "sourceVersion", "environmentVariablesOverride", "idempotencyToken",
+}  # fmt: skip
+LIMITS = {"timeoutInMinutesOverride": (5, 2160), "queuedTimeoutInMinutesOverride": (5, 480)}
+
+
+class Refused(Exception):
+    def __init__(self, code: str, message: str) -> None:
+        super().__init__(message)
+        self.code = code
+
+
+class Builds:
+    """All builds of this stack.
+
+    `concurrent`: how many run at once, others are QUEUED (an account's quota); `minute`: the
+    seconds of a minute in time limits, so that a test need not wait five real ones.
+    """
+
+    def __init__(self, place: Place) -> None:
+        self.concurrent = 20
+        self.minute = 60.0
+        self._place = place
+        self._builds: dict[str, Build] = {}
+        self._tokens: dict[tuple[str, str], tuple[float, dict[str, Any], str]] = {}
+        self._changed = threading.Condition()
+
+    def answer(self, action: str, request: dict[str, Any], caller: str) -> emulator.Response | None:
+        """Answers a call about builds; None for any other. `caller`: the principal's ARN."""
+        try:
+            value = self._answer(action, request, caller)
+        except Refused as refusal:
+            return emulator.error("codebuild", refusal.code, str(refusal))
+        return None if value is None else emulator.answer(value)
+
+    def records(self) -> list[dict[str, Any]]:
+        return [build.record() for build in list(self._builds.values())]
+
+    def settings(self, values: dict[str, Any]) -> dict[str, Any]:
+        """Changes `concurrent` or `minute`; returns both."""
+        with self._changed:
+            self.concurrent = int(values.get("concurrent", self.concurrent))
+            self.minute = float(values.get("minute", self.minute))
+            self._changed.notify_all()
+        return {"concurrent": self.concurrent, "minute": self.minute}
+
+    def kill(self, role_session: str, status: str, seconds: float = 0.0) -> None:
+        """Kills the process group of the build with this session name, at once or later."""
+        for build in self._builds.values():
+            if build.role_session == role_session:
+                timer = threading.Timer(seconds, _lose, (build, status))
+                timer.daemon = True
+                timer.start()
+
+    def kill_all(self) -> None:
+        for build in self._builds.values():
+            if build.status not in FINAL:
+                _lose(build, "FAULT")
+
+    def _answer(self, action: str, request: dict[str, Any], caller: str) -> dict[str, Any] | None:
+        match action:
+            case "StartBuild":
+                return {"build": self._start(request, caller).record()}
+            case "BatchGetBuilds":
+                return self._batch_get(request)
+            case "StopBuild":
+                return {"build": self._stop(request).record()}
+            case "ListBuilds":
+                return {"ids": self._ids(request)}
+            case "ListBuildsForProject":
+                return {"ids": self._ids(request, self._project(request)["name"])}
+        return None
+
+    def _project(self, request: dict[str, Any]) -> dict[str, Any]:
+        name = request.get("projectName", "")
+        project = emulator.project(name)
+        if project is None:
+            raise Refused("ResourceNotFoundException", f"Project cannot be found: {name}")
+        return project
+
+    def _start(self, request: dict[str, Any], caller: str) -> Build:
+        project = self._project(request)
+        if known := self._started_before(request):
+            return known
+        settings = _settings(project, request)
+        with self._changed:
+            self._check_limit(project)
+            build = Build(
+                id=f"{project['name']}:{uuid.uuid4()}",
+                arn="",
+                number=1 + sum(b.project == project["name"] for b in self._builds.values()),
+                settings=settings,
+                source_version=request.get("sourceVersion", project.get("sourceVersion", "")),
+                initiator=caller.rpartition("assumed-role/")[2] or caller,
+                started=time.time(),
+            )
+            account = emulator.account()
+            build.arn = f"arn:aws:codebuild:{self._place.region}:{account}:build/{build.id}"
+            self._builds[build.id] = build
+            if token := request.get("idempotencyToken"):
+                self._tokens[project["name"], token] = (time.monotonic(), request, build.id)
+        build.begin("SUBMITTED")
+        build.begin("QUEUED")
+        emulator.in_background(lambda: self._run(build), build.id)
+        return build
+
+    def _started_before(self, request: dict[str, Any]) -> Build | None:
+        key = (request["projectName"], request.get("idempotencyToken", ""))
+        at, former, build_id = self._tokens.get(key, (0.0, {}, ""))
+        if not build_id or time.monotonic() - at > TOKEN_SECONDS:
+            return None
+        if former != request:
+            raise Refused(
+                "InvalidInputException",
+                "Parameter mismatch: the idempotency token was used with other parameters.",
+            )
+        return self._builds[build_id]
+
+    def _check_limit(self, project: dict[str, Any]) -> None:
+        limit = project.get("concurrentBuildLimit")
+        active = sum(
+            b.project == project["name"] and b.status not in FINAL for b in self._builds.values()
+        )
+        if limit and active >= limit:
+            raise Refused(
+                "AccountLimitExceededException",
+                f"Cannot have more than {limit} active builds for project {project['name']}",
+            )
+
+    def _batch_get(self, request: dict[str, Any]) -> dict[str, Any]:
+        ids = [build.rpartition("build/")[2] for build in request.get("ids", [])]
+        if not 1 <= len(ids) <= 100:
+            raise Refused("InvalidInputException", "BatchGetBuilds takes 1 to 100 ids.")
+        return {
+            "builds": [self._builds[i].record() for i in ids if i in self._builds],
+            "buildsNotFound": [i for i in ids if i not in self._builds],
+        }
+
+    def _stop(self, request: dict[str, Any]) -> Build:
+        build = self._builds.get(request.get("id", "").rpartition("build/")[2])
+        if build is None:
+            raise Refused("ResourceNotFoundException", f"Build {request.get('id')} does not exist")
+        with self._changed:
+            build.stop.set()
+            self._changed.notify_all()
+        return build
+
+    def _ids(self, request: dict[str, Any], project: str = "") -> list[str]:
+        ids = [b.id for b in self._builds.values() if project in ("", b.project)]
+        return ids if request.get("sortOrder") == "ASCENDING" else ids[::-1]
+
+    def _run(self, build: Build) -> None:
+        self._announce(build)
+        status = self._wait_for_place(build)
+        if not status:
+            seconds = build.settings["timeoutInMinutes"] * self.minute
+            status = build_run.run(build, self._place, seconds)
+            if status in ("SUCCEEDED", "FAILED"):
+                for phase in ("UPLOAD_ARTIFACTS", "FINALIZING"):
+                    build.begin(phase)
+        build.begin("COMPLETED")
+        with self._changed:
+            build.status, build.ended = status, time.time()
+            self._changed.notify_all()
+        self._announce(build)
+
+    def _wait_for_place(self, build: Build) -> str:
+        """Waits until the build may run; a status if it never will."""
+        limit = build.settings.get("queuedTimeoutInMinutes", 480) * self.minute
+        with self._changed:
+            free = self._changed.wait_for(
+                lambda: build.stop.is_set() or self._active() < self.concurrent, limit
+            )
+            if build.stop.is_set() or not free:
+                status = "STOPPED" if build.stop.is_set() else "TIMED_OUT"
+                build.end(status)
+                return status
+            build.begin("PROVISIONING")
+        return ""
+
+    def _active(self) -> int:
+        return sum(
+            b.status not in FINAL and b.current_phase not in ("SUBMITTED", "QUEUED")
+            for b in self._builds.values()
+        )
+
+    def _announce(self, build: Build) -> None:
+        emulator.put_event(
+            "aws.codebuild", "CodeBuild Build State Change", build.event(), [build.arn]
+        )
+
+
+def _lose(build: Build, status: str) -> None:
+    build.killed_as = status
+    if build.process_group:
+        try:
+            os.killpg(build.process_group, signal.SIGKILL)
+        except ProcessLookupError:
+            return
+
+
+def _settings(project: dict[str, Any], request: dict[str, Any]) -> dict[str, Any]:
+    """The project with a request's overrides. Raises Refused."""
+    if unknown := sorted(set(request) - set(OVERRIDES) - OTHER_PARAMETERS):
+        raise Refused("InvalidInputException", f"Not offered here: {', '.join(unknown)}")
+    for name, (least, most) in LIMITS.items():
+        if name in request and not least <= request[name] <= most:
+            raise Refused("InvalidInputException", f"{name} must be from {least} to {most}")
+    settings = {
+        **project,
+        "source": dict(project["source"]),
+        "environment": dict(project["environment"]),
+    }
+    for name, place in OVERRIDES.items():
+        if name in request:
+            target = settings if len(place) == 1 else settings[place[0]]
+            target[place[-1]] = request[name]
+    variables = settings["environment"].get("environmentVariables", [])
+    replaced = {
+        v["name"]: v for v in [*variables, *request.get("environmentVariablesOverride", [])]
+    }
+    settings["environment"]["environmentVariables"] = list(replaced.values())
+    return settings

@@ -1,0 +1,177 @@
+"""What the demo does in Consul, and what it tells of what follows."""
+
+import json
+import os
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Collection
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+from rich.console import Console
+
+from local.demo.catalog import Catalog
+from local.stack import PROJECT, Stack
+
+CONFIGURATION = Path(__file__).parent / "config"
+PATIENCE = 90.0
+"""Seconds to wait for a run's end."""
+HOPS = (
+    ("seen to triggered", "seen", "triggered"),
+    ("to claimed", "triggered", "claimed"),
+    ("to build", "claimed", "started"),
+    ("init", "init", "plan"),
+    ("plan", "plan", "apply"),
+    ("apply", "apply", "ended"),
+    ("recorded", "ended", "finished"),
+)
+
+
+class StoryEnded(Exception):
+    """Something the demo waited for did not come."""
+
+
+@dataclass(frozen=True, slots=True)
+class Step:
+    title: str
+    act: Callable[[], None]
+    tasks: frozenset[str]
+    """Tasks of which this step brings one run each."""
+
+
+class Story:
+    def __init__(self, stack: Stack, console: Console) -> None:
+        self._stack = stack
+        self._console = console
+        self._catalog = Catalog(stack.consul)
+        self._seen = 0
+
+    def tell(self) -> None:
+        both, firewall = frozenset({"firewall", "dns"}), frozenset({"firewall"})
+        steps = [
+            Step("cts push: two tasks, firewall and dns", self._push, both),
+            Step("Register web-1, web-2 and api-1", self._register, both),
+            Step("The check of web-2 goes critical", self._critical, both),
+            Step("Deregister api-1: nothing that dns looks at", self._deregister, firewall),
+        ]
+        for number, step in enumerate(steps, 1):
+            self._tell_step(number, step)
+        self._console.print("[bold]What is known of it afterwards[/]: cts status, cts runs\n")
+        self._cts("status")
+        self._cts("runs")
+
+    # ---- what is done -----------------------------------------------------------------------
+
+    def _push(self) -> None:
+        self._cts("push", str(CONFIGURATION))
+
+    def _register(self) -> None:
+        self._catalog.register("web-1", "web", "10.0.0.1", 8080)
+        self._catalog.register("web-2", "web", "10.0.0.2", 8080)
+        self._catalog.register("api-1", "api", "10.0.0.3", 9090)
+
+    def _critical(self) -> None:
+        self._catalog.register("web-2", "web", "10.0.0.2", 8080, status="critical")
+
+    def _deregister(self) -> None:
+        self._catalog.deregister("api-1")
+
+    def _cts(self, *arguments: str) -> None:
+        environment = {
+            **os.environ,
+            **self._stack.env,
+            "PYTHONPATH": f"{PROJECT}/layers/core:{PROJECT}/cli",
+            "COLUMNS": str(min(self._console.width, 110)),
+            "FORCE_COLOR": "1" if self._console.is_terminal else "",
+        }
+        self._console.file.flush()
+        command = [sys.executable, "-m", "cts_cli.main", *arguments]
+        if subprocess.run(command, env=environment, check=False).returncode:
+            raise StoryEnded(f"`cts {' '.join(arguments)}` did not succeed")
+
+    # ---- what is told -----------------------------------------------------------------------
+
+    def _tell_step(self, number: int, step: Step) -> None:
+        self._console.print(f"[bold cyan]{number}  {step.title}")
+        began = time.time()
+        step.act()
+        waiting = set(step.tasks)
+        with self._console.status(f"waiting for {', '.join(sorted(waiting))}"):
+            times: dict[str, dict[str, float]] = {}
+            while waiting:
+                for event in self._news(began + PATIENCE, waiting):
+                    self._tell_event(event, began, times)
+                    if event["detail_type"] == "RunFinished":
+                        waiting.discard(event["detail"]["task"])
+        self._tell_state(step.tasks)
+        self._console.print()
+
+    def _news(self, deadline: float, waiting: Collection[str]) -> list[dict[str, Any]]:
+        """Our events since the last look, waiting until there are some."""
+        while True:
+            found = self._stack.events(since=self._seen)
+            if found:
+                self._seen = found[-1]["n"]
+            ours = [each for each in found if each["kind"] == "put" and each["source"] == "cts"]
+            if ours:
+                return ours
+            if time.time() > deadline:
+                raise StoryEnded(f"no run of {', '.join(sorted(waiting))} within {PATIENCE:.0f} s")
+            time.sleep(0.05)
+
+    def _tell_event(
+        self, event: dict[str, Any], began: float, times: dict[str, dict[str, float]]
+    ) -> None:
+        detail, at = event["detail"], _seconds(event["at"])
+        match event["detail_type"]:
+            case "CatalogChanged":
+                self._line(at - began, "Consul", f"changed: {', '.join(detail['views'])}")
+                for task in detail["tasks"]:
+                    times.setdefault(task, {}).setdefault("seen", _seconds(detail["at"]))
+            case "TaskTriggered":
+                times.setdefault(detail["task"], {}).setdefault("triggered", at)
+                self._line(at - began, "poller", f"triggers [bold]{detail['task']}")
+            case "RunStarted":
+                text = f"starts [bold]{detail['run_id']}[/] because of a {', '.join(detail['why'])}"
+                self._line(at - began, "runner", text)
+            case "RunFinished":
+                self._tell_end(detail, at - began, times.get(detail["task"], {}) | {"finished": at})
+
+    def _tell_end(self, detail: dict[str, Any], after: float, times: dict[str, float]) -> None:
+        counts = detail["counts"] or {}
+        plan = ", ".join(f"{counts.get(key, 0)} to {key}" for key in ("add", "change", "destroy"))
+        done = {
+            "applied": "[green]applied[/]",
+            "planned_and_finished": "[green]nothing to apply[/]",
+        }.get(detail["status"], f"[red]{detail['status']}[/] {detail['error'] or ''}")
+        self._line(after, "Terraform", f"[bold]{detail['task']}[/]: {plan}; {done}")
+        result = self._object("WorkBucket", f"runs/{detail['task']}/{detail['run_id']}/result.json")
+        at = {name: _seconds(each) for name, each in result["at"].items()}
+        at |= times | {"claimed": _seconds(detail["claimed_at"])}
+        hops = [
+            f"{name} {at[end] - at[begin]:.2f}"
+            for name, begin, end in HOPS
+            if begin in at and end in at and at[end] >= at[begin]
+        ]
+        self._console.print(f"   {'':10}{'':11}[dim]seconds: {' · '.join(hops)}")
+
+    def _tell_state(self, tasks: Collection[str]) -> None:
+        for task in sorted(tasks):
+            state = self._object("StateBucket", f"tasks/{task}/terraform.tfstate")
+            lines = [line for output in state["outputs"].values() for line in output["value"]]
+            self._console.print(f"   [dim]{task} now holds[/] {'; '.join(lines) or 'nothing'}")
+
+    def _line(self, after: float, who: str, text: str) -> None:
+        self._console.print(f"   [dim]{after:+7.2f} s[/]  [magenta]{who:<10}[/] {text}")
+
+    def _object(self, bucket: str, key: str) -> Any:
+        name = self._stack.outputs[bucket]
+        body = self._stack.client("s3").get_object(Bucket=name, Key=key)["Body"].read()
+        return json.loads(body)
+
+
+def _seconds(iso: str) -> float:
+    return datetime.fromisoformat(iso).timestamp()

@@ -1,0 +1,127 @@
+"""Builds the repository's template for this machine, once, and deploys it with the real SAM."""
+
+from __future__ import annotations
+
+import contextlib
+import fcntl
+import hashlib
+import os
+import platform
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from local.tools import PROJECT, TOOLS
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+CACHE = PROJECT / ".local" / "build"
+IGNORED = {"__pycache__", ".mypy_cache", ".ruff_cache"}
+BUCKET = "sam-artifacts"
+KEPT = 4
+DIGITS = 16
+
+
+class DeploymentFailed(Exception):
+    """SAM refused; the text is its output."""
+
+
+def build(template: Path = PROJECT / "template.yaml") -> Path:
+    """Returns the built template, built before if nothing changed. Raises DeploymentFailed."""
+    digest = _digest(template)
+    target = CACHE / digest
+    with _lock(digest):
+        if not target.exists():
+            unfinished = CACHE / f"{digest}.unfinished"
+            shutil.rmtree(unfinished, ignore_errors=True)
+            _build(template, unfinished / "built")
+            unfinished.rename(target)
+            _forget_old()
+    return target / "built" / "template.yaml"
+
+
+def deploy(
+    built: Path, name: str, parameters: dict[str, str], env: dict[str, str], work: Path
+) -> None:
+    """Deploys a built template as the stack `name`. Raises DeploymentFailed."""
+    command = ["deploy", "--template-file", str(built), "--stack-name", name, "--s3-bucket", BUCKET]
+    command += ["--s3-prefix", name, "--capabilities", "CAPABILITY_IAM", "CAPABILITY_NAMED_IAM"]
+    command += ["--no-confirm-changeset", "--no-progressbar", "--no-fail-on-empty-changeset"]
+    if parameters:
+        command += ["--parameter-overrides", *(f"{k}={_quoted(v)}" for k, v in parameters.items())]
+    _sam(command, {**env, "SAM_CLI_POLL_DELAY": "0.1"}, work)
+
+
+def _build(template: Path, target: Path) -> None:
+    major, minor = sys.version_info[:2]
+    # Packages are fetched as the user fetches them, so the user's own settings stay in force.
+    env = {
+        **os.environ,
+        "PATH": os.pathsep.join([str(Path(sys.executable).parent), os.environ["PATH"]]),
+        "AWS_DEFAULT_REGION": "us-east-1",
+        "SAM_CLI_TELEMETRY": "0",
+        "__SAM_CLI_APP_DIR": str(target.parent / "sam-settings"),
+        "UV_CACHE_DIR": str(TOOLS / "cache" / "uv"),
+        "CTS_LAYER_PLATFORM": f"{platform.machine()}-manylinux2014",
+        "CTS_LAYER_PYTHON": f"{major}.{minor}",
+    }
+    command = ["build", "--template-file", str(template), "--build-dir", str(target)]
+    _sam([*command, "--parallel"], env, template.parent)
+    # Every worker unpacks its layers anew: without bytecode it would compile them each time.
+    subprocess.run(
+        [sys.executable, "-m", "compileall", "-q", "--invalidation-mode", "unchecked-hash", target],
+        env={k: v for k, v in os.environ.items() if k != "PYTHONDONTWRITEBYTECODE"},
+        stdout=subprocess.DEVNULL,
+        check=False,
+    )
+
+
+def _forget_old() -> None:
+    """Keeps the newest builds; one takes about 60 MB."""
+    builds = [path for path in CACHE.iterdir() if len(path.name) == DIGITS]
+    for old in sorted(builds, key=lambda path: path.stat().st_mtime)[:-KEPT]:
+        shutil.rmtree(old, ignore_errors=True)
+
+
+def _sam(command: list[str], env: dict[str, str], cwd: Path) -> None:
+    sam = Path(sys.executable).parent / "sam"
+    done = subprocess.run(
+        [sam, *command],
+        env=env,
+        cwd=cwd,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        check=False,
+    )
+    if done.returncode:
+        raise DeploymentFailed(f"sam {command[0]} failed:\n{done.stdout}")
+
+
+def _quoted(value: str) -> str:
+    escaped = value.replace("\\", "\\\\").replace('"', '\\"')
+    return f'"{escaped}"'
+
+
+def _digest(template: Path) -> str:
+    found = hashlib.sha256(f"{sys.version_info[:2]} {platform.machine()}".encode())
+    folders = [template.parent / name for name in ("functions", "layers")]
+    files = [f for folder in folders for f in folder.rglob("*") if not IGNORED & set(f.parts)]
+    for file in [template, *sorted(f for f in files if f.is_file())]:
+        found.update(f"{file.relative_to(template.parent)}\0".encode())
+        found.update(hashlib.sha256(file.read_bytes()).digest())
+    return found.hexdigest()[:DIGITS]
+
+
+@contextlib.contextmanager
+def _lock(name: str) -> Iterator[None]:
+    CACHE.mkdir(parents=True, exist_ok=True)
+    descriptor = os.open(CACHE / f"{name}.lock", os.O_CREAT | os.O_RDWR)
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX)
+        yield
+    finally:
+        os.close(descriptor)

@@ -1,0 +1,187 @@
+"""Faults: which calls and which event deliveries go wrong, and how. Pure matching and counting.
+
+A rule matches, skips `nth - 1` matches, then acts `times` times (0: always).
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import threading
+from dataclasses import dataclass, field
+from enum import StrEnum
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping
+
+
+class On(StrEnum):
+    CALL = "call"  # a request of a function, a build or a person to an AWS service
+    DELIVERY = "delivery"  # an event on its way from a bus to a target
+
+
+class Phase(StrEnum):
+    BEFORE = "before"  # the call has no effect
+    AFTER = "after"  # the call has its effect; the answer is what goes wrong
+
+
+class Do(StrEnum):
+    KILL = "kill"  # the caller: a function's sandbox, or a build's process group
+    REFUSE = "refuse"  # answer with `code`
+    DROP = "drop"  # calls: answer success, do nothing; deliveries: lose the event
+    DELAY = "delay"  # by `seconds`
+    DOUBLE = "double"  # deliveries only
+    TRIPLE = "triple"  # deliveries only
+
+
+class BadRule(ValueError):
+    """A rule that no call or delivery could ever follow; the text says why."""
+
+
+@dataclass(frozen=True, slots=True)
+class Rule:
+    """Empty fields match everything.
+
+    Calls: `caller` is a function's logical id or name, "build" or "user"; `resource` is a part of
+    the resource's ARN or of one of its keys ("bucket/key", "pk/sk").
+    Deliveries: `detail_type` exactly, `target` as `caller`, `detail` top-level members by value.
+    """
+
+    do: Do
+    on: On = On.CALL
+    phase: Phase = Phase.BEFORE
+    caller: str = ""
+    service: str = ""
+    action: str = ""
+    resource: str = ""
+    detail_type: str = ""
+    detail: Mapping[str, Any] = field(default_factory=dict)
+    target: str = ""
+    nth: int = 1
+    times: int = 1
+    seconds: float = 0.0
+    code: str = "ThrottlingException"
+    message: str = "Rate exceeded"
+    status: str = "FAILED"  # what a killed build ends as: FAILED or FAULT
+
+
+def rule(values: Mapping[str, Any]) -> Rule:
+    """Reads a rule from JSON. Raises BadRule with a sentence."""
+    known = {f.name for f in dataclasses.fields(Rule)}
+    if unknown := sorted(set(values) - known):
+        raise BadRule(f"A rule has no {', '.join(unknown)}; it knows {', '.join(sorted(known))}.")
+    try:
+        enums = {"do": Do(values["do"]), "on": On(values.get("on", On.CALL))}
+        read = Rule(**{**values, **enums, "phase": Phase(values.get("phase", Phase.BEFORE))})
+    except KeyError:
+        raise BadRule("A rule needs `do`: what shall go wrong.") from None
+    except ValueError as problem:
+        raise BadRule(f"{problem} in a rule.") from None
+    if read.on is On.CALL and read.do in (Do.DOUBLE, Do.TRIPLE):
+        raise BadRule(f"A call cannot be answered {read.do}; only a delivery can.")
+    if read.on is On.DELIVERY and read.do in (Do.KILL, Do.REFUSE):
+        raise BadRule(f"A delivery cannot {read.do}; drop, delay, double or triple it.")
+    return read
+
+
+@dataclass(frozen=True, slots=True)
+class Call:
+    """One request as rules and records see it. `keys`: "pk/sk" or "bucket/key"."""
+
+    caller: str
+    function: str  # the function's deployed name, or ""
+    service: str
+    action: str
+    resource: str
+    keys: tuple[str, ...] = ()
+    writes: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Delivery:
+    detail_type: str
+    detail: Mapping[str, Any]
+    target: str  # the function's logical id
+    function: str
+
+
+def follows(rule: Rule, call: Call) -> bool:
+    return (
+        rule.on is On.CALL
+        and _is(rule.caller, call.caller, call.function)
+        and _is(rule.service, call.service)
+        and _is(rule.action, call.action)
+        and any(rule.resource in text for text in (call.resource, *call.keys))
+    )
+
+
+def concerns(rule: Rule, delivery: Delivery) -> bool:
+    return (
+        rule.on is On.DELIVERY
+        and _is(rule.detail_type, delivery.detail_type)
+        and _is(rule.target, delivery.target, delivery.function)
+        and all(delivery.detail.get(name) == value for name, value in rule.detail.items())
+    )
+
+
+def _is(wanted: str, *names: str) -> bool:
+    return not wanted or wanted.lower() in (name.lower() for name in names)
+
+
+class Faults:
+    """The rules in force, with how often each matched and acted. Safe to use from threads."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._rules: dict[int, Rule] = {}
+        self._matched: dict[int, int] = {}
+        self._fired: dict[int, int] = {}
+        self._last = 0
+
+    def add(self, rule: Rule) -> int:
+        with self._lock:
+            self._last += 1
+            self._rules[self._last] = rule
+            self._matched[self._last] = self._fired[self._last] = 0
+            return self._last
+
+    def clear(self) -> None:
+        """Takes all rules out of force."""
+        with self._lock:
+            self._rules.clear()
+
+    def listing(self) -> list[dict[str, Any]]:
+        with self._lock:
+            return [
+                {
+                    "id": number,
+                    "rule": dataclasses.asdict(rule),
+                    "matched": self._matched[number],
+                    "fired": self._fired[number],
+                }
+                for number, rule in self._rules.items()
+            ]
+
+    def for_call(self, call: Call) -> list[Rule]:
+        """The rules that act on this call now; counts the match."""
+        return self._acting(r for r in self._snapshot() if follows(r[1], call))
+
+    def for_delivery(self, delivery: Delivery) -> list[Rule]:
+        return self._acting(r for r in self._snapshot() if concerns(r[1], delivery))
+
+    def _snapshot(self) -> list[tuple[int, Rule]]:
+        with self._lock:
+            return list(self._rules.items())
+
+    def _acting(self, matching: Iterable[tuple[int, Rule]]) -> list[Rule]:
+        acting = []
+        for number, rule in matching:
+            with self._lock:
+                self._matched[number] += 1
+                if self._matched[number] < rule.nth:
+                    continue
+                if rule.times and self._fired[number] >= rule.times:
+                    continue
+                self._fired[number] += 1
+            acting.append(rule)
+        return acting

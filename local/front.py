@@ -1,0 +1,286 @@
+"""The front: one process that answers as AWS does, runs builds, records, and injects faults.
+
+`python -m local.front FOLDER` serves on a free port of the loopback interface and writes it to
+FOLDER/front.json. Everything it keeps is in FOLDER. It ends on SIGTERM, with all it started.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import os
+import signal
+import socket
+import sys
+import threading
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from local import calls
+from local.faults import Call, Delivery, Do, Faults, Phase, Rule
+
+if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable
+
+    from local.codebuild import Builds
+    from local.emulator import Request, Response
+
+REGION = "us-east-1"
+CODEBUILD_SESSION = "AWSCodeBuild-"
+
+
+class Journal:
+    """Numbered entries, kept in memory. Safe to use from threads."""
+
+    def __init__(self) -> None:
+        self._entries: list[dict[str, Any]] = []
+        self._lock = threading.Lock()
+
+    def add(self, **entry: Any) -> None:
+        with self._lock:
+            now = datetime.now(UTC).isoformat()
+            self._entries.append({"n": len(self._entries) + 1, "at": now, **entry})
+
+    def since(self, number: int) -> list[dict[str, Any]]:
+        with self._lock:
+            return self._entries[number:]
+
+
+class Front:
+    """The emulator's hooks."""
+
+    def __init__(self, builds: Builds, folder: Path) -> None:
+        from local import emulator
+
+        self.emulator = emulator
+        self.builds_engine = builds
+        self.faults = Faults()
+        self.calls = Journal()
+        self.events = Journal()
+        self.schedules_on = True
+        self._logs = folder / "logs"
+
+    async def around_request(
+        self, request: Request, proceed: Callable[[], Awaitable[Response]]
+    ) -> Response:
+        call = self._call(request)
+        rules = self.faults.for_call(call)
+        answer: Response | None = None
+        for rule in rules:
+            if rule.phase is Phase.BEFORE:
+                answer = await self._act(rule, call, request) or answer
+        answer = answer or await proceed()
+        self._record(call, request, answer)
+        for rule in rules:
+            if rule.phase is Phase.AFTER:
+                answer = await self._act(rule, call, request) or answer
+        return answer
+
+    def around_delivery(
+        self, target: str, event: dict[str, Any], deliver: Callable[[], None]
+    ) -> None:
+        name = target.rpartition(":")[2]
+        delivery = Delivery(
+            detail_type=event["DetailType"],
+            detail=json.loads(event["Detail"]),
+            target=self._functions().get(name, name),
+            function=name,
+        )
+        copies, seconds = 1, 0.0
+        for rule in self.faults.for_delivery(delivery):
+            copies = {Do.DROP: 0, Do.DOUBLE: 2, Do.TRIPLE: 3}.get(rule.do, copies)
+            seconds = max(seconds, rule.seconds)
+        self._record_event("delivered" if copies else "dropped", event, delivery.target)
+        for _ in range(copies):
+            if seconds:
+                timer = threading.Timer(seconds, deliver)
+                timer.daemon = True
+                timer.start()
+            else:
+                deliver()
+
+    def event_put(self, event: dict[str, Any]) -> None:
+        self._record_event("put", event, "")
+
+    def builds(self, action: str, request: dict[str, Any]) -> Response | None:
+        return self.builds_engine.answer(action, request, self.emulator.caller())
+
+    def schedules_enabled(self) -> bool:
+        return self.schedules_on
+
+    def switch_schedules(self, enabled: bool) -> bool:
+        self.schedules_on = bool(enabled)
+        return self.schedules_on
+
+    def worker_said(self, function: str, line: str) -> None:
+        with (self._logs / f"{self._functions().get(function, function)}.log").open("a") as log:
+            log.write(line)
+
+    def fire(self, function: str) -> int:
+        """Invokes the target of each schedule of a function now; how many there were."""
+        functions = self._functions()
+        due = [
+            schedule
+            for schedule in self.emulator.schedules()
+            for name in [schedule["Target"]["Arn"].rpartition(":")[2]]
+            if function in (name, functions.get(name))
+        ]
+        for schedule in due:
+            self.emulator.fire(schedule)
+        return len(due)
+
+    def _functions(self) -> dict[str, str]:
+        return self.emulator.logical_ids("AWS::Lambda::Function")
+
+    def _call(self, request: Request) -> Call:
+        role, session = _role_and_session(request.principal)
+        functions = self._functions()
+        if session.startswith(CODEBUILD_SESSION):
+            caller = "build"
+        elif session in functions:
+            caller = functions[session]
+        else:
+            caller = role or "user"
+        return Call(
+            caller=caller,
+            function=session if session in functions else "",
+            service=request.service,
+            action=request.action,
+            resource=request.resource,
+            keys=calls.keys(request.service, request.action, request.path, request.body),
+            writes=calls.writes(request.service, request.action, request.body),
+        )
+
+    async def _act(self, rule: Rule, call: Call, request: Request) -> Response | None:
+        """Does what a rule says; an answer if the rule gives one."""
+        match rule.do:
+            case Do.DELAY:
+                await asyncio.sleep(rule.seconds)
+            case Do.REFUSE:
+                return self.emulator.error(call.service, rule.code, rule.message)
+            case Do.DROP:
+                return self._success(call, request)
+            case Do.KILL if call.caller == "build":
+                session = _role_and_session(request.principal)[1]
+                self.builds_engine.kill(session, rule.status, rule.seconds)
+            case Do.KILL:
+                await asyncio.sleep(rule.seconds)
+                self.emulator.kill_caller()
+                return self.emulator.error(call.service, "InternalFailure", "The caller is gone.")
+        return None
+
+    def _success(self, call: Call, request: Request) -> Response:
+        if call.action == "PutEvents":
+            entries = calls.json_body(request.body).get("Entries", [])
+            return self.emulator.answer(
+                {"FailedEntryCount": 0, "Entries": [{"EventId": "dropped"} for _ in entries]}
+            )
+        if call.service == "s3":
+            return 200, {"ETag": '"dropped"'}, b""
+        return self.emulator.answer({})
+
+    def _record(self, call: Call, request: Request, answer: Response) -> None:
+        status, _, body = answer
+        error = _error_code(body) if status >= 400 else ""
+        self.calls.add(
+            caller=call.caller,
+            principal=request.principal,
+            service=call.service,
+            action=call.action,
+            resource=call.resource,
+            keys=list(call.keys),
+            writes=list(call.writes),
+            status=status,
+            error=error,
+            allowed=not error.startswith("AccessDenied") and status != 403,
+        )
+
+    def _record_event(self, kind: str, event: dict[str, Any], target: str) -> None:
+        self.events.add(
+            kind=kind,
+            id=event["EventId"],
+            source=event["Source"],
+            detail_type=event["DetailType"],
+            bus=event.get("EventBusName", ""),
+            target=target,
+            detail=json.loads(event["Detail"]),
+        )
+
+
+def _role_and_session(principal: str) -> tuple[str, str]:
+    role, _, session = principal.rpartition("assumed-role/")[2].partition("/")
+    return (role, session) if session else ("", "")
+
+
+def _error_code(body: Any) -> str:
+    text = body.decode(errors="replace") if isinstance(body, bytes) else ""
+    if text.startswith("{"):
+        code = str(calls.json_body(text.encode()).get("__type", ""))
+        return code.rpartition("#")[2]
+    return text.partition("<Code>")[2].partition("</Code>")[0]
+
+
+def main(folder: Path) -> None:
+    listener = socket.create_server(("127.0.0.1", 0), backlog=256)
+    port = listener.getsockname()[1]
+    endpoint = f"http://127.0.0.1:{port}"
+    _prepare_environment(folder, endpoint, port)
+    asyncio.run(_serve(folder, endpoint, listener))
+    # Threads of the emulator that wait for a function would hold the process up.
+    os._exit(0)
+
+
+def _prepare_environment(folder: Path, endpoint: str, port: int) -> None:
+    """What the emulator reads when it is imported; workers inherit it."""
+    for name in ("tmp", "logs", "state"):
+        (folder / name).mkdir(parents=True, exist_ok=True)
+    os.environ.update(
+        AUTH="true",
+        AWS_ENDPOINT_URL=endpoint,
+        AWS_EC2_METADATA_DISABLED="true",
+        BIND_HOST="127.0.0.1",
+        GATEWAY_PORT=str(port),
+        IOT_MTLS_ENABLED="0",
+        SFTP_ENABLED="0",
+        LAMBDA_ACCOUNT_CONCURRENCY="100",
+        LAMBDA_ASYNC_RETRY_BASE_SECONDS="0.2",
+        LOG_LEVEL="WARNING",
+        MINISTACK_HOST="127.0.0.1",
+        MINISTACK_REGION=REGION,
+        S3_DATA_DIR=str(folder / "state" / "s3"),
+        STATE_DIR=str(folder / "state"),
+        TMPDIR=str(folder / "tmp"),
+        # Docker is never asked, even where there is one.
+        DOCKER_HOST=f"unix://{folder}/no-docker.sock",
+    )
+
+
+async def _serve(folder: Path, endpoint: str, listener: socket.socket) -> None:
+    from hypercorn.asyncio import serve
+    from hypercorn.config import Config
+
+    from local import control, emulator
+    from local.build_run import Place
+    from local.codebuild import Builds
+
+    builds = Builds(
+        Place(folder / "builds", endpoint, REGION, json.loads(os.environ.pop("CTS_LOCAL_BUILD")))
+    )
+    front = Front(builds, folder)
+    emulator.install(front)
+    config = Config()
+    config.bind = [f"fd://{listener.fileno()}"]
+    config.keep_alive_timeout = 75
+    config.graceful_timeout = 0.2
+    config.shutdown_timeout = 1.0
+    stopping = asyncio.Event()
+    asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, stopping.set)
+    (folder / "front.json").write_text(json.dumps({"endpoint": endpoint, "pid": os.getpid()}))
+    await serve(control.application(front), config, shutdown_trigger=stopping.wait)  # type: ignore[arg-type]
+    builds.kill_all()
+    emulator.kill_workers()
+
+
+if __name__ == "__main__":
+    main(Path(sys.argv[1]).resolve())

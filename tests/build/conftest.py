@@ -1,0 +1,142 @@
+"""A work folder as a build finds it, and the build: `execute.py` with real Terraform."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from contextlib import suppress
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.build.s3 import S3, serving
+
+EXECUTE = Path(__file__).parents[2] / "layers/core/cts/build/execute.py"
+TASK = "web"
+STATE = f"state/tasks/{TASK}/terraform.tfstate"
+BACKEND = """
+terraform {
+  backend "s3" {
+    bucket               = "state"
+    key                  = "terraform.tfstate"
+    region               = "eu-west-1"
+    workspace_key_prefix = "tasks"
+  }
+}
+"""
+
+
+@dataclass
+class Place:
+    """Where builds run: their S3, their environment, and what they left."""
+
+    s3: S3
+    folder: Path
+    environment: dict[str, str]
+    started: list[subprocess.Popen[str]] = field(default_factory=list)
+
+    def archive(self, run: str, main: str, *, former: list[dict[str, str]] | None = None) -> Path:
+        folder = self.folder / run
+        folder.mkdir()
+        (folder / "main.tf").write_text(BACKEND + main)
+        facts = {
+            "task": TASK,
+            "run": run,
+            "work_bucket": "work",
+            "state_bucket": "state",
+            "region": "eu-west-1",
+            "state_key": f"tasks/{TASK}/terraform.tfstate",
+            "terraform_version": "1.11.4",
+            "correlation_id": "c-1",
+            "former_runs": former or [],
+        }
+        (folder / "run.json").write_text(json.dumps(facts))
+        return folder
+
+    def start(
+        self, archive: Path, build: str = "project:1", minutes: float = 60
+    ) -> subprocess.Popen[str]:
+        command = [sys.executable, str(EXECUTE), "--build", build, "--minutes", str(minutes)]
+        process = subprocess.Popen(
+            command,
+            cwd=archive,
+            env=self.environment,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+        )
+        self.started.append(process)
+        return process
+
+    def build(self, archive: Path, build: str = "project:1", minutes: float = 60) -> int:
+        """Execute the archive to its end: the exit code."""
+        process = self.start(archive, build, minutes)
+        process.communicate(timeout=120)
+        return process.returncode
+
+    def record(self, run: str, name: str) -> bytes | None:
+        return self.s3.objects.get(f"work/runs/{TASK}/{run}/{name}")
+
+    def result(self, run: str) -> dict[str, Any]:
+        record = self.record(run, "result.json")
+        assert record is not None, f"run {run} left no result"
+        result: dict[str, Any] = json.loads(record)
+        return result
+
+    def log(self, run: str) -> str:
+        return (self.record(run, "log") or b"").decode()
+
+    def resources(self) -> list[str]:
+        state = json.loads(self.s3.objects[STATE])
+        return [each["name"] for each in state["resources"]]
+
+
+@pytest.fixture
+def s3() -> Iterator[S3]:
+    with serving() as s3:
+        yield s3
+
+
+@pytest.fixture
+def place(s3: S3, tmp_path: Path) -> Iterator[Place]:
+    settings = tmp_path / "terraformrc"
+    settings.touch()
+    environment = {
+        "PATH": os.environ["PATH"],
+        "HOME": str(tmp_path),
+        "TF_CLI_CONFIG_FILE": str(settings),
+        "AWS_ENDPOINT_URL": s3.url,
+        "AWS_ACCESS_KEY_ID": "test",
+        "AWS_SECRET_ACCESS_KEY": "test",
+    }
+    place = Place(s3, tmp_path, environment)
+    yield place
+    for process in place.started:
+        kill(process)
+
+
+def kill(process: subprocess.Popen[str]) -> None:
+    """The end of a container: the build and everything it started, at once."""
+    if process.poll() is None:
+        for child in children(process.pid):
+            with suppress(ProcessLookupError):
+                os.killpg(child, signal.SIGKILL)
+        process.kill()
+        process.communicate()
+
+
+def children(pid: int) -> list[int]:
+    text = Path(f"/proc/{pid}/task/{pid}/children").read_text()
+    return [int(child) for child in text.split()]
+
+
+def until(holds: Callable[[], object], seconds: float = 60) -> None:
+    deadline = time.monotonic() + seconds
+    while not holds():
+        assert time.monotonic() < deadline, "waited in vain"
+        time.sleep(0.02)

@@ -1,0 +1,148 @@
+"""Parts of the build that a run on this machine doesn't reach: AWS's signatures, credentials of
+a container, Terraform from elsewhere than PATH."""
+
+import hashlib
+import io
+import json
+import platform
+import zipfile
+from pathlib import Path
+
+import pytest
+from botocore.auth import S3SigV4Auth
+from botocore.awsrequest import AWSRequest
+from botocore.credentials import Credentials
+
+from cts.build import execute
+from tests.build.s3 import S3
+
+VERSION = "1.99.0"
+MACHINE = {"x86_64": "amd64", "aarch64": "arm64"}[platform.machine()]
+ZIP = f"terraform_{VERSION}_linux_{MACHINE}.zip"
+CACHED = f"work/tools/terraform/{VERSION}/linux_{MACHINE}.zip"
+
+
+@pytest.fixture
+def client(s3: S3, monkeypatch: pytest.MonkeyPatch) -> execute.S3:
+    monkeypatch.setenv("AWS_ENDPOINT_URL", s3.url)
+    monkeypatch.setenv("AWS_ACCESS_KEY_ID", "AKID")
+    monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "secret")
+    monkeypatch.setenv("AWS_SESSION_TOKEN", "token")
+    return execute.S3("eu-west-1")
+
+
+@pytest.fixture
+def published(s3: S3, monkeypatch: pytest.MonkeyPatch) -> bytes:
+    """A release of Terraform: a script in a zip, with its checksum."""
+    monkeypatch.setenv("PATH", "")
+    monkeypatch.setattr(execute, "RELEASES", f"{s3.url}/releases")
+    packed = io.BytesIO()
+    with zipfile.ZipFile(packed, "w") as archive:
+        archive.writestr("terraform", "#!/bin/sh\necho '{}'")
+    body = packed.getvalue()
+    sums = f"{hashlib.sha256(body).hexdigest()}  {ZIP}\n"
+    s3.objects[f"releases/{VERSION}/{ZIP}"] = body
+    s3.objects[f"releases/{VERSION}/terraform_{VERSION}_SHA256SUMS"] = sums.encode()
+    return body
+
+
+def find(client: execute.S3, folder: Path, version: str = VERSION) -> str:
+    return execute.find_terraform(version, client, "work", folder, execute.Log(folder / "log"))
+
+
+@pytest.mark.parametrize("endpoint", [None, "http://127.0.0.1:4566"])
+def test_requests_are_signed_as_the_aws_sdk_signs_them(
+    client: execute.S3, endpoint: str | None
+) -> None:
+    client.endpoint = endpoint
+    request = client._request("PUT", "work", "runs/a b/ü+1.json", b"body", {"if-none-match": "*"})
+    headers = dict(request.header_items())
+    theirs = AWSRequest("PUT", request.full_url, data=b"body")
+    for name in ("X-amz-content-sha256", "X-amz-date", "X-amz-security-token"):
+        theirs.headers[name] = headers[name]
+    theirs.context["timestamp"] = headers["X-amz-date"]
+    signer = S3SigV4Auth(Credentials("AKID", "secret", "token"), "s3", "eu-west-1")
+    text = signer.string_to_sign(theirs, signer.canonical_request(theirs))
+    assert headers["Authorization"].endswith(f"Signature={signer.signature(text, theirs)}")
+
+
+def test_without_an_endpoint_the_bucket_is_in_the_host_name(client: execute.S3) -> None:
+    client.endpoint = None
+    url = client._request("GET", "work", "a/b", b"", {}).full_url
+    assert url == "https://work.s3.eu-west-1.amazonaws.com/a/b"
+
+
+def test_credentials_of_a_container_are_fetched_anew_before_they_expire(
+    s3: S3, client: execute.S3, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delenv("AWS_ACCESS_KEY_ID")
+    monkeypatch.setenv("AWS_CONTAINER_CREDENTIALS_FULL_URI", f"{s3.url}/credentials/role")
+    found = {"AccessKeyId": "first", "SecretAccessKey": "s", "Token": "t"}
+
+    def answer(key_id: str, expiration: str) -> None:
+        record = found | {"AccessKeyId": key_id, "Expiration": expiration}
+        s3.objects["credentials/role"] = json.dumps(record).encode()
+
+    answer("first", "2000-01-01T00:00:00Z")
+    assert client._fresh_credentials().key_id == "first"
+    answer("second", "2999-01-01T00:00:00Z")
+    assert client._fresh_credentials().key_id == "second"
+    answer("third", "2999-01-01T00:00:00Z")
+    assert client._fresh_credentials().key_id == "second"
+
+
+def test_no_credentials_at_all_is_said(client: execute.S3, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("AWS_ACCESS_KEY_ID")
+    with pytest.raises(execute.RunError, match="finding AWS credentials: neither"):
+        client.get("work", "x")
+
+
+def test_terraform_is_fetched_once_then_comes_from_the_cache(
+    s3: S3, client: execute.S3, published: bytes, tmp_path: Path
+) -> None:
+    assert Path(find(client, tmp_path)).read_text().startswith("#!/bin/sh")
+    assert s3.objects[CACHED] == published
+    s3.seen.clear()
+    binary = find(client, tmp_path)
+    assert s3.seen == [f"GET {CACHED}"]
+    assert binary == str(tmp_path / "terraform")
+    assert Path(binary).stat().st_mode & 0o111
+
+
+def test_a_release_with_another_checksum_is_refused(
+    s3: S3, client: execute.S3, published: bytes, tmp_path: Path
+) -> None:
+    s3.objects[f"releases/{VERSION}/{ZIP}"] = published + b"x"
+    with pytest.raises(execute.RunError, match="does not have the checksum"):
+        find(client, tmp_path)
+    assert CACHED not in s3.objects
+
+
+def test_a_version_that_was_never_released_is_not_tried_again(
+    client: execute.S3, published: bytes, tmp_path: Path
+) -> None:
+    with pytest.raises(execute.RunError, match=r"SHA256SUMS: HTTP 404") as error:
+        find(client, tmp_path, version="9.9.9")
+    assert not error.value.retryable
+
+
+@pytest.mark.parametrize(
+    ("line", "expected"),
+    [
+        ("Plan: 1 to add, 2 to change, 3 to destroy.", (1, 2, 3)),
+        ("Plan: 4 to import, 1 to add, 0 to change, 10 to destroy.", (1, 0, 10)),
+        ("Changes to Outputs:", (0, 0, 0)),
+        ('      + note = "Plan: 9 to add, 9 to change, 9 to destroy."', (0, 0, 0)),
+    ],
+)
+def test_counts_are_those_of_the_plan(line: str, expected: tuple[int, int, int]) -> None:
+    counted = execute.counts(f"before\n{line}\nafter\n")
+    assert (counted["add"], counted["change"], counted["destroy"]) == expected
+
+
+@pytest.mark.parametrize(
+    ("version", "locks"), [("1.9.8", False), ("1.10.0", True), ("1.15.0-rc1", True)]
+)
+def test_lock_files_are_asked_for_where_terraform_knows_them(version: str, locks: bool) -> None:
+    options = execute.backend_options(version, other_endpoint=False)
+    assert options == (["-backend-config=use_lockfile=true"] if locks else [])

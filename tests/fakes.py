@@ -1,0 +1,406 @@
+"""In-memory ports with a memory of their own. `tests/contract` holds table, bucket and bus to what
+the adapters do."""
+
+import asyncio
+import itertools
+from collections import defaultdict
+from collections.abc import Callable, Collection, Iterable, Mapping
+from dataclasses import dataclass, field, replace
+from typing import Any, TypeVar
+
+from cts.adapters import keys
+from cts.adapters.bucket import Stored
+from cts.errors import Missing, Unavailable
+from cts.events import Event
+from cts.run.model import Run
+from cts.run.task import TaskState
+from cts.terraform.definition import Current, Definition, Generation, Rejected
+from cts.watch.lease import Commit, Lease
+from cts.watch.query import Kind, View
+from cts.watch.snapshot import Snapshot, snapshot
+from cts.watch.view import Answer, Chunk, chunk_of
+
+E = TypeVar("E")
+
+
+class FakeTable:
+    """Every port of the table. Items have versions; what is one transaction there is one here."""
+
+    def __init__(self) -> None:
+        self.leased: Lease | None = None
+        self.stored_chunks: dict[str, Chunk] = {}
+        self.stored_states: dict[str, TaskState] = {}
+        self.stored_runs: dict[str, Run] = {}
+        self.held_slots: set[str] = set()
+        self.live: Current | None = None
+        self.refused: Rejected | None = None
+
+    # ---- lease ----------------------------------------------------------------------------
+
+    def lease(self) -> Lease | None:
+        return self.leased
+
+    def take(self, read: Lease | None, new: Lease) -> bool:
+        return self._write_lease(read.epoch if read else None, new)
+
+    def beat(self, lease: Lease) -> bool:
+        return self._write_lease(lease.epoch, lease)
+
+    def _write_lease(self, epoch: int | None, new: Lease) -> bool:
+        if (self.leased.epoch if self.leased else None) != epoch:
+            return False
+        self.leased = new
+        return True
+
+    # ---- views ----------------------------------------------------------------------------
+
+    def chunks(self) -> Mapping[str, Chunk]:
+        return dict(self.stored_chunks)
+
+    def drop_row(self, view: str, digest: str) -> None:
+        chunk = self.stored_chunks.get(chunk_of(view))
+        if chunk is None or view not in chunk.rows or chunk.rows[view].digest != digest:
+            return
+        rows = {each: row for each, row in chunk.rows.items() if each != view}
+        self._put_chunk(replace(chunk, rows=rows))
+
+    def commit(
+        self, epoch: int, states: Collection[TaskState], chunks: Collection[Chunk]
+    ) -> Commit:
+        if self.leased is None or self.leased.epoch != epoch:
+            return Commit.DEPOSED
+        if not all(map(self._is_read_state, states)) or not all(map(self._is_read_chunk, chunks)):
+            return Commit.STALE
+        for state in states:
+            self._put_state(state)
+        for chunk in chunks:
+            self._put_chunk(chunk)
+        return Commit.DONE
+
+    def _is_read_chunk(self, chunk: Chunk) -> bool:
+        stored = self.stored_chunks.get(chunk.name)
+        return (stored.version if stored else 0) == chunk.version
+
+    def _put_chunk(self, chunk: Chunk) -> None:
+        self.stored_chunks[chunk.name] = replace(chunk, version=chunk.version + 1)
+
+    # ---- task states ----------------------------------------------------------------------
+
+    def state(self, task: str) -> TaskState:
+        return self.stored_states.get(task) or TaskState(task)
+
+    def states(self, tasks: Collection[str]) -> Mapping[str, TaskState]:
+        return {task: self.state(task) for task in tasks}
+
+    def all_states(self) -> dict[str, TaskState]:
+        return dict(self.stored_states)
+
+    def put_state(self, state: TaskState) -> bool:
+        if not self._is_read_state(state):
+            return False
+        self._put_state(state)
+        return True
+
+    def _is_read_state(self, state: TaskState) -> bool:
+        return self.state(state.task).version == state.version
+
+    def _put_state(self, state: TaskState) -> None:
+        self.stored_states[state.task] = replace(state, version=state.version + 1)
+
+    # ---- runs -----------------------------------------------------------------------------
+
+    def claim(self, state: TaskState, run: Run, cap: int) -> str | None:
+        if not self._is_read_state(state):
+            return "state"
+        if len(self.held_slots) >= cap:
+            return "slot"
+        if self.live is None or self.live.number != run.generation:
+            return "generation"
+        self._put_state(state)
+        self.held_slots.add(run.id)
+        self.stored_runs[run.id] = run
+        return None
+
+    def settle(self, state: TaskState, run: Run) -> bool:
+        if not self.put_state(state):
+            return False
+        self.held_slots.discard(run.id)
+        self.stored_runs[run.id] = run
+        return True
+
+    def slots(self) -> frozenset[str]:
+        return frozenset(self.held_slots)
+
+    def free_slot(self, run_id: str) -> None:
+        self.held_slots.discard(run_id)
+
+    def record_build(self, run: Run, build: str) -> None:
+        self.stored_runs[run.id] = replace(self.stored_runs[run.id], build=build)
+
+    def run(self, task: str, run_id: str) -> Run | None:
+        return self.stored_runs.get(run_id)
+
+    def runs(self, task: str | None, limit: int) -> list[Run]:
+        found = [run for run in self.stored_runs.values() if task in (None, run.task)]
+        return sorted(found, key=lambda run: run.claimed_at, reverse=True)[:limit]
+
+    # ---- what is published ----------------------------------------------------------------
+
+    def current(self) -> Current | None:
+        return self.live
+
+    def put_current(self, read: Current | None, new: Current) -> bool:
+        if (self.live and self.live.number) != (read and read.number):
+            return False
+        self.live = new
+        return True
+
+    def rejected(self) -> Rejected | None:
+        return self.refused
+
+    def put_rejected(self, read: Rejected | None, new: Rejected) -> bool:
+        if (self.refused and self.refused.rejected_at) != (read and read.rejected_at):
+            return False
+        self.refused = new
+        return True
+
+
+class FakeBucket:
+    """The work bucket. An object's versions are counted from 1 and all kept."""
+
+    def __init__(self) -> None:
+        self.objects: dict[str, list[bytes]] = defaultdict(list)
+        self.superseded: set[str] = set()
+
+    def bundle(self) -> Stored | None:
+        return self._get(keys.BUNDLE)
+
+    def generation(self, current: Current) -> Generation:
+        key = keys.generation(current.number)
+        stored = self._get(key, current.version)
+        if stored is None:
+            raise Missing(key)
+        return Generation.from_json(stored.body)
+
+    def put_generation(self, generation: Generation) -> str:
+        return self.write(keys.generation(generation.number), generation.to_json().encode())
+
+    def definition(self, digest: str) -> Definition:
+        return Definition.from_json(self._must_get(keys.definition(digest)))
+
+    def put_definition(self, definition: Definition) -> None:
+        self.write(keys.definition(definition.digest), definition.to_json().encode())
+
+    def module(self, digest: str) -> bytes:
+        return self._must_get(keys.module(digest))
+
+    def put_module(self, digest: str, archive: bytes) -> None:
+        self.write(keys.module(digest), archive)
+
+    def put(self, view: str, snapshot: Snapshot) -> None:
+        key = keys.snapshot(view, snapshot.digest)
+        self.superseded.discard(key)
+        self.write(key, snapshot.body)
+
+    def get(self, view: str, digest: str) -> Snapshot | None:
+        stored = self._get(keys.snapshot(view, digest))
+        return Snapshot(stored.body, digest) if stored else None
+
+    def supersede(self, view: str, digest: str) -> None:
+        if (key := keys.snapshot(view, digest)) in self.objects:
+            self.superseded.add(key)
+
+    def put_archive(self, task: str, run: str, archive: bytes) -> str:
+        return self.write(keys.run_object(task, run, "archive.zip"), archive)
+
+    def archive_version(self, task: str, run: str) -> str | None:
+        stored = self._get(keys.run_object(task, run, "archive.zip"))
+        return stored.version if stored else None
+
+    def run_object(self, task: str, run: str, name: str) -> bytes | None:
+        stored = self._get(keys.run_object(task, run, name))
+        return stored.body if stored else None
+
+    def put_if_absent(self, task: str, run: str, name: str, body: bytes) -> bool:
+        key = keys.run_object(task, run, name)
+        if key in self.objects:
+            return False
+        self.write(key, body)
+        return True
+
+    # ---- what tests do to it --------------------------------------------------------------
+
+    def write(self, key: str, body: bytes) -> str:
+        self.objects[key].append(body)
+        return str(len(self.objects[key]))
+
+    def expire(self, key: str) -> None:
+        self.superseded.discard(key)
+        del self.objects[key]
+
+    def _get(self, key: str, version: str = "") -> Stored | None:
+        if key not in self.objects:
+            return None
+        versions = self.objects[key]
+        number = int(version) if version else len(versions)
+        return Stored(key, versions[number - 1], str(number)) if number <= len(versions) else None
+
+    def _must_get(self, key: str) -> bytes:
+        stored = self._get(key)
+        if stored is None:
+            raise Missing(key)
+        return stored.body
+
+
+class FakeBus:
+    """Keeps what was sent."""
+
+    def __init__(self) -> None:
+        self.events: list[Event] = []
+
+    def send(self, events: Collection[Event]) -> None:
+        self.events += events
+
+    def of(self, kind: type[E]) -> list[E]:
+        return [event for event in self.events if isinstance(event, kind)]
+
+
+@dataclass(slots=True)
+class FakeBuild:
+    id: str
+    run: Run
+    archive: str
+    """The version of the archive it was started with."""
+    started_at: float
+    status: str = "IN_PROGRESS"
+
+
+@dataclass(slots=True)
+class FakeDriver:
+    """CodeBuild: for five minutes a repeated start with the same run id is the same build."""
+
+    now: Callable[[], float]
+    builds: dict[str, FakeBuild] = field(default_factory=dict)
+    error: Exception | None = None
+    """What the next starts raise."""
+
+    def start(self, run: Run, archive_version: str) -> str:
+        if self.error is not None:
+            raise self.error
+        for build in self.builds.values():
+            if build.run.id == run.id and self.now() - build.started_at < 300:
+                return build.id
+        made = FakeBuild(f"cts:{len(self.builds) + 1}", run, archive_version, self.now())
+        self.builds[made.id] = made
+        return made.id
+
+    def status(self, build: str) -> str | None:
+        found = self.builds.get(build)
+        return found.status if found else None
+
+
+class FakeConsul:
+    """A catalog with indices. A query with an index is held until its view moves past it."""
+
+    def __init__(self) -> None:
+        self.index = 10
+        self.services: dict[str, tuple[int, list[Any] | None]] = {}
+        self.errors: dict[View | None, Exception] = {}
+        """What asking a view raises; the key None is for `newest_index`."""
+        self.asked: list[tuple[View, int, bool]] = []
+        self.closed = False
+        self._moved = asyncio.Condition()
+        self._listing = 10
+
+    async def set(self, name: str, instances: Iterable[Mapping[str, Any]] | None) -> None:
+        """Register a service's passing instances; None deregisters it."""
+        self.index += 1
+        self._listing = self.index
+        self.services[name] = self.index, None if instances is None else list(instances)
+        await self.wake()
+
+    async def lose_everything(self) -> None:
+        """Start again from an empty data folder."""
+        self.index = self._listing = 1
+        self.services.clear()
+
+    async def wake(self) -> None:
+        async with self._moved:
+            self._moved.notify_all()
+
+    async def ask(
+        self, view: View, *, index: int = 0, wait: int = 0, consistent: bool = False
+    ) -> Answer:
+        self.asked.append((view, index, consistent))
+        if index:
+            async with self._moved:
+                try:
+                    async with asyncio.timeout(wait):
+                        await self._moved.wait_for(lambda: self._index(view) > index)
+                except TimeoutError:
+                    pass
+        if view in self.errors:
+            raise self.errors[view]
+        return self.answer(view)
+
+    def answer(self, view: View) -> Answer:
+        if view.kind is Kind.LISTING:
+            names = [name for name, (_, found) in self.services.items() if found is not None]
+            return Answer(self._listing, snapshot(view, dict.fromkeys(names)))
+        index, instances = self.services.get(view.name, (1, None))
+        return Answer(index, snapshot(view, instances or []))
+
+    async def newest_index(self) -> int:
+        if None in self.errors:
+            raise self.errors[None]
+        return self.index
+
+    async def close(self) -> None:
+        self.closed = True
+
+    def _index(self, view: View) -> int:
+        if view.kind is Kind.LISTING:
+            return self._listing
+        return self.services.get(view.name, (1, None))[0]
+
+
+def instance(name: str, number: int = 1, **service: Any) -> dict[str, Any]:
+    """One entry of `/v1/health/service/<name>`."""
+    return {
+        "Node": {
+            "ID": "11111111-2222-3333-4444-555555555555",
+            "Node": f"node-{number}",
+            "Address": f"10.0.0.{number}",
+            "Datacenter": "dc1",
+            "TaggedAddresses": {"lan": f"10.0.0.{number}"},
+            "Meta": {},
+        },
+        "Service": {"ID": f"{name}-{number}", "Service": name, "Port": 80, **service},
+        "Checks": [{"CheckID": "serfHealth", "Status": "passing"}],
+    }
+
+
+class Counter:
+    """Ids one after the other."""
+
+    def __init__(self) -> None:
+        self._numbers = itertools.count(1)
+
+    def new_id(self) -> str:
+        return f"id-{next(self._numbers)}"
+
+    def new_run_id(self, task: str) -> str:
+        return f"{task}-20260101T000000-{next(self._numbers):06x}"
+
+
+@dataclass(slots=True)
+class Clock:
+    """Time that only a test moves."""
+
+    now: float = 1_000.0
+
+    def __call__(self) -> float:
+        return self.now
+
+
+BUSY = Unavailable("the account's builds are all in use")

@@ -1,0 +1,72 @@
+"""`sam build` as AWS gets it: without Docker, on whatever machine, for arm64 and Python 3.13."""
+
+import os
+import re
+import struct
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from tests.template.deployed import ROOT
+
+pytestmark = pytest.mark.xdist_group("build")  # one build for all tests of this file
+
+AARCH64 = 183
+"""EM_AARCH64 of the ELF specification."""
+LIMIT = 250 * 1024 * 1024
+"""Bytes that Lambda allows a function and its layers, unzipped."""
+
+
+@pytest.fixture(scope="module")
+def built(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("build")
+    environment = {k: v for k, v in os.environ.items() if not k.startswith("CTS_LAYER_")}
+    sam = Path(sys.executable).with_name("sam")
+    command = [str(sam), "build", "--parallel", "--build-dir", str(folder)]
+    done = subprocess.run(
+        command, cwd=ROOT, env=environment, capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 0, done.stderr
+    return folder
+
+
+def machine(library: Path) -> int:
+    """The e_machine field of an ELF header."""
+    header = library.read_bytes()[:20]
+    assert header[:4] == b"\x7fELF", f"{library} is no ELF file"
+    (found,) = struct.unpack_from("<H", header, 18)
+    return int(found)
+
+
+def test_every_library_is_for_arm64(built: Path) -> None:
+    machines = {path.name: machine(path) for path in built.rglob("*.so*")}
+    assert machines
+    assert set(machines.values()) == {AARCH64}, machines
+
+
+def test_bytecode_is_for_the_runtime_and_is_believed_without_a_look_at_the_source(
+    built: Path,
+) -> None:
+    for path in built.rglob("*.pyc"):
+        assert ".cpython-313." in path.name
+        (flags,) = struct.unpack_from("<I", path.read_bytes(), 4)
+        assert flags == 0b01, f"{path.name} is not unchecked-hash (PEP 552)"
+
+
+def test_botocore_knows_every_service_that_is_called(built: Path) -> None:
+    wiring = (ROOT / "layers/core/cts/wiring.py").read_text()
+    called = set(re.findall(r'(?:client|Later)\("(\w+)"\)', wiring))
+    models = {path.name for path in (built / "DepsLayer/python/botocore/data").iterdir()}
+    assert called
+    assert called <= models
+
+
+def test_the_build_finds_its_program_in_the_layer(built: Path) -> None:
+    assert (built / "CoreLayer/python/cts/build/execute.py").exists()
+
+
+def test_a_function_with_its_layers_is_far_below_the_limit(built: Path) -> None:
+    size = sum(path.stat().st_size for path in built.rglob("*") if path.is_file())
+    assert size < LIMIT / 4

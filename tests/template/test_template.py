@@ -1,0 +1,252 @@
+"""House rules of template.yaml: least privilege, no lost event, nobody left in the dark."""
+
+import json
+import re
+from typing import Any
+
+import pytest
+
+from tests.template.deployed import DEPLOYED, ROOT, TEMPLATE, of_type, statements
+
+PARAMETERS: dict[str, Any] = TEMPLATE["Parameters"]
+FUNCTIONS = of_type("AWS::Lambda::Function")
+RULES = of_type("AWS::Events::Rule")
+SCHEDULES = of_type("AWS::Scheduler::Schedule")
+ROLES = of_type("AWS::IAM::Role")
+ALARMS = of_type("AWS::CloudWatch::Alarm")
+BUCKETS = of_type("AWS::S3::Bucket")
+LOG_GROUPS = of_type("AWS::Logs::LogGroup")
+DEAD_LETTERS = {"Fn::GetAtt": ["DeadLetters", "Arn"]}
+TEXT = (ROOT / "template.yaml").read_text()
+
+
+def targets(name: str) -> list[dict[str, Any]]:
+    """The targets of a rule, or the target of a schedule."""
+    found: list[dict[str, Any]] = RULES[name]["Targets"] if name in RULES else []
+    return found or [SCHEDULES[name]["Target"]]
+
+
+def invoked_by_events() -> list[str]:
+    return sorted(
+        {
+            target["Arn"]["Fn::GetAtt"][0]
+            for name in (*RULES, *SCHEDULES)
+            for target in targets(name)
+        }
+    )
+
+
+def log_group(function: str) -> dict[str, Any]:
+    return LOG_GROUPS[FUNCTIONS[function]["LoggingConfig"]["LogGroup"]["Ref"]]
+
+
+@pytest.mark.parametrize("name", PARAMETERS)
+class TestParameter:
+    def test_is_described(self, name: str) -> None:
+        assert PARAMETERS[name]["Description"]
+
+    def test_is_used(self, name: str) -> None:
+        assert re.search(rf"!Ref {name}\b|\${{{name}}}", TEXT)
+
+    def test_stands_in_a_group_of_the_console(self, name: str) -> None:
+        groups = TEMPLATE["Metadata"]["AWS::CloudFormation::Interface"]["ParameterGroups"]
+        assert sum(name in group["Parameters"] for group in groups) == 1
+
+    def test_says_what_a_pattern_asks_for(self, name: str) -> None:
+        if "AllowedPattern" in PARAMETERS[name]:
+            assert PARAMETERS[name]["ConstraintDescription"]
+
+
+@pytest.mark.parametrize("name", FUNCTIONS)
+class TestFunction:
+    def test_has_its_own_log_group_with_an_end(self, name: str) -> None:
+        assert log_group(name)["RetentionInDays"] == {"Ref": "LogRetentionDays"}
+        assert log_group(name)["LogGroupName"]["Fn::Sub"].endswith(f"-{name.lower()}")
+
+    def test_has_its_own_role(self, name: str) -> None:
+        assert FUNCTIONS[name]["Role"] == {"Fn::GetAtt": [f"{name}Role", "Arn"]}
+
+    def test_is_named_in_its_logs_and_metrics(self, name: str) -> None:
+        variables = FUNCTIONS[name]["Environment"]["Variables"]
+        assert variables["POWERTOOLS_SERVICE_NAME"] == name.lower()
+        assert variables["CTS_STACK"] == {"Ref": "AWS::StackName"}
+
+
+@pytest.mark.parametrize("name", invoked_by_events())
+def test_a_function_that_failed_on_an_event_leaves_a_dead_letter(name: str) -> None:
+    (settings,) = (
+        each
+        for each in of_type("AWS::Lambda::EventInvokeConfig").values()
+        if each["FunctionName"] == {"Ref": name}
+    )
+    assert {"MaximumRetryAttempts", "MaximumEventAgeInSeconds"} <= settings.keys()
+    assert settings["DestinationConfig"]["OnFailure"]["Destination"] == DEAD_LETTERS
+
+
+def test_only_the_reader_is_invoked_by_people() -> None:
+    assert set(FUNCTIONS) - set(invoked_by_events()) == {"Reader"}
+    (url,) = of_type("AWS::Lambda::Url").values()
+    assert url["AuthType"] == "AWS_IAM"
+
+
+@pytest.mark.parametrize("name", [*RULES, *SCHEDULES])
+def test_an_event_that_cannot_be_delivered_becomes_a_dead_letter(name: str) -> None:
+    for target in targets(name):
+        assert target["DeadLetterConfig"]["Arn"] == DEAD_LETTERS
+        assert {"MaximumRetryAttempts", "MaximumEventAgeInSeconds"} <= target["RetryPolicy"].keys()
+
+
+@pytest.mark.parametrize("name", SCHEDULES)
+def test_the_next_tick_is_the_retry(name: str) -> None:
+    (target,) = targets(name)
+    assert target["RetryPolicy"] == {"MaximumRetryAttempts": 0, "MaximumEventAgeInSeconds": 60}
+
+
+def test_every_rule_may_write_to_the_dead_letter_queue() -> None:
+    policy = DEPLOYED["DeadLettersPolicy"]["Properties"]["PolicyDocument"]
+    (statement,) = policy["Statement"]
+    sources = [arn["Fn::GetAtt"] for arn in statement["Condition"]["ArnEquals"]["aws:SourceArn"]]
+    assert sorted(sources) == sorted([rule, "Arn"] for rule in RULES)
+
+
+def test_a_poller_that_failed_is_not_tried_again() -> None:
+    settings = DEPLOYED["PollerEventInvokeConfig"]["Properties"]
+    assert settings["MaximumRetryAttempts"] == 0
+
+
+@pytest.mark.parametrize("name", ROLES)
+class TestRole:
+    def test_is_bounded(self, name: str) -> None:
+        boundary = {
+            "Fn::If": ["HasBoundary", {"Ref": "PermissionsBoundary"}, {"Ref": "AWS::NoValue"}]
+        }
+        assert ROLES[name]["PermissionsBoundary"] == boundary
+
+    def test_names_its_actions(self, name: str) -> None:
+        for statement in statements(name):
+            assert not any("*" in action for action in statement["Action"])
+
+    def test_names_its_resources(self, name: str) -> None:
+        for statement in statements(name):
+            network = all(action.startswith("ec2:") for action in statement["Action"])
+            assert "*" not in statement["Resource"] or network, statement
+
+    def test_announces_on_our_bus_and_as_us(self, name: str) -> None:
+        for statement in statements(name):
+            if "events:PutEvents" in statement["Action"]:
+                assert statement["Resource"] == [{"Fn::GetAtt": ["Bus", "Arn"]}]
+                assert statement["Condition"]["ForAllValues:StringEquals"]["events:source"] == [
+                    "cts"
+                ]
+
+    def test_writes_no_item_of_another_function(self, name: str) -> None:
+        for statement in statements(name):
+            if {"dynamodb:PutItem", "dynamodb:UpdateItem"} & set(statement["Action"]):
+                (condition,) = statement["Condition"].values()
+                assert condition["dynamodb:LeadingKeys"]
+
+
+@pytest.mark.parametrize("name", ["ReaderRole", "BuildRole"])
+def test_who_only_reads_or_builds_writes_nothing_to_the_table(name: str) -> None:
+    actions = {action for statement in statements(name) for action in statement["Action"]}
+    assert not actions & {"dynamodb:PutItem", "dynamodb:UpdateItem", "dynamodb:DeleteItem"}
+
+
+@pytest.mark.parametrize("name", BUCKETS)
+def test_a_bucket_is_private_encrypted_versioned_and_kept(name: str) -> None:
+    bucket = BUCKETS[name]
+    assert all(bucket["PublicAccessBlockConfiguration"].values())
+    assert bucket["BucketEncryption"]
+    assert bucket["VersioningConfiguration"] == {"Status": "Enabled"}
+    assert DEPLOYED[name]["DeletionPolicy"] == "RetainExceptOnCreate"
+    assert DEPLOYED[name]["UpdateReplacePolicy"] == "Retain"
+
+
+@pytest.mark.parametrize("name", LOG_GROUPS)
+def test_logs_end(name: str) -> None:
+    assert LOG_GROUPS[name]["RetentionInDays"] == {"Ref": "LogRetentionDays"}
+
+
+@pytest.mark.parametrize("name", ALARMS)
+class TestAlarm:
+    def test_says_what_it_means(self, name: str) -> None:
+        assert ALARMS[name]["AlarmDescription"].endswith(".")
+
+    def test_tells_somebody(self, name: str) -> None:
+        assert ALARMS[name]["AlarmActions"] == [{"Ref": "AlarmTopic"}]
+
+    def test_knows_what_silence_means(self, name: str) -> None:
+        silence = "breaching" if name == "PollerSilent" else "notBreaching"
+        assert ALARMS[name]["TreatMissingData"] == silence
+
+
+def our_metrics() -> set[tuple[str, str]]:
+    """(function, metric) of all of our metrics that an alarm or the dashboard reads."""
+    found = {
+        (dimensions["service"], alarm["MetricName"])
+        for alarm in ALARMS.values()
+        if alarm["Namespace"] == "cts"
+        for dimensions in [{each["Name"]: each["Value"] for each in alarm["Dimensions"]}]
+    }
+    for widget in widgets():
+        row: list[Any] = []
+        for metric in widget["properties"]["metrics"]:
+            row = resolved(metric, row)
+            if row[0] == "cts":
+                found.add((row[3], row[1]))
+    return found
+
+
+def widgets() -> list[dict[str, Any]]:
+    body = DEPLOYED["Dashboard"]["Properties"]["DashboardBody"]["Fn::Sub"]
+    found: list[dict[str, Any]] = json.loads(body)["widgets"]
+    return found
+
+
+def resolved(metric: list[Any], former: list[Any]) -> list[str]:
+    """A row of a graph, with CloudWatch's `.` (the same field of the row before) and `...` (all
+    fields of it that are not given) filled in."""
+    fields = [field for field in metric if not isinstance(field, dict)]
+    if fields[0] == "...":
+        return [*former[: len(former) - len(fields) + 1], *fields[1:]]
+    return [former[place] if field == "." else field for place, field in enumerate(fields)]
+
+
+@pytest.mark.parametrize(("function", "metric"), sorted(our_metrics()))
+def test_what_is_watched_is_counted(function: str, metric: str) -> None:
+    assert f'"{metric}"' in (ROOT / f"functions/{function}/app.py").read_text()
+
+
+def test_the_dashboard_has_six_graphs_with_a_question_each() -> None:
+    assert len(widgets()) == 6
+    assert all(widget["properties"]["title"].endswith("?") for widget in widgets())
+
+
+def test_our_metrics_have_no_dimension_but_stack_and_function() -> None:
+    for alarm in ALARMS.values():
+        if alarm["Namespace"] == "cts":
+            assert {each["Name"] for each in alarm["Dimensions"]} == {"stack", "service"}
+
+
+def test_every_variable_is_set_and_read() -> None:
+    read: set[str] = set()
+    for path in [ROOT / "layers/core/cts/settings.py", *ROOT.glob("functions/*/app.py")]:
+        read |= set(re.findall(r'"(CTS_\w+)"', path.read_text()))
+    given = {
+        variable
+        for function in FUNCTIONS.values()
+        for variable in function["Environment"]["Variables"]
+        if variable.startswith("CTS_")
+    }
+    assert given == read
+
+
+@pytest.mark.parametrize("name", TEMPLATE["Outputs"])
+def test_an_output_is_described(name: str) -> None:
+    assert TEMPLATE["Outputs"][name]["Description"]
+
+
+def test_the_command_line_finds_what_it_needs_in_the_outputs() -> None:
+    assert {"ReaderUrl", "WorkBucket", "StateBucket", "Bus", "Table", "Project"} <= set(
+        TEMPLATE["Outputs"]
+    )
