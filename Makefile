@@ -17,7 +17,7 @@ unexport PYTHONDONTWRITEBYTECODE
 .PHONY: help setup demo local test check unit soak bench format lock clean
 
 help: ## this list
-	@sed -n 's/^\([a-z]*\):.*## /\1\t/p' Makefile | expand -t 10
+	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "%-8s %s\n", $$1, $$2}' Makefile
 
 setup: .venv/.ready ## make the project's own environment in .venv
 
@@ -26,6 +26,7 @@ setup: .venv/.ready ## make the project's own environment in .venv
 	  { echo "Python 3.11 or newer is needed, and $(PYTHON) is older. Name one: make PYTHON=python3.13"; exit 1; }
 	test -x $(BIN)/uv || { $(PYTHON) -m venv .venv && $(BIN)/pip install --quiet uv; }
 	$(BIN)/uv pip sync --quiet --python $(BIN)/python --compile-bytecode requirements-dev.txt
+	$(BIN)/uv pip install --quiet --python $(BIN)/python --no-deps --editable .
 	@touch $@
 
 demo: setup ## see a change in Consul become an applied Terraform run

@@ -2,15 +2,10 @@
 
 from __future__ import annotations
 
-import base64
 import contextlib
 import io
 import json
-import os
-import selectors
 import shutil
-import signal
-import subprocess
 import time
 import zipfile
 from dataclasses import dataclass
@@ -19,15 +14,13 @@ from typing import TYPE_CHECKING, Any
 import boto3
 from botocore.exceptions import ClientError
 
-from local import buildspec
+from local import build_shell, buildspec
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
     from pathlib import Path
 
     from local.build import Build
 
-GRACE_SECONDS = 2.0
 FLUSH_SECONDS = 1.0
 
 
@@ -49,23 +42,28 @@ class Failed(Exception):
         self.code = code
 
 
-def run(build: Build, place: Place, seconds: float) -> str:
-    """Runs a build to its end and returns its status. `seconds`: its time limit."""
+def run(
+    build: Build, place: Place, credentials: tuple[str, str, str] | None, seconds: float
+) -> str:
+    """Runs a build to its end and returns its status.
+
+    `credentials`: of its role, key, secret and token, or None if the role does not trust
+    CodeBuild; `seconds`: its time limit.
+    """
     deadline = time.monotonic() + seconds
     folder = place.folder / build.id.partition(":")[2]
     try:
-        return _run(build, place, folder, deadline)
+        session = _session(build, place, credentials)
+        return _run(build, place, session, folder, deadline)
     except (Failed, buildspec.BadBuildspec) as problem:
         code = problem.code if isinstance(problem, Failed) else "YAML_FILE_ERROR"
         build.end("FAILED", str(problem), code)
         return "FAILED"
     finally:
-        shutil.rmtree(folder / "home", ignore_errors=True)
-        shutil.rmtree(folder / "src", ignore_errors=True)
+        shutil.rmtree(folder, ignore_errors=True)
 
 
-def _run(build: Build, place: Place, folder: Path, deadline: float) -> str:
-    session = _assume_role(build, place)
+def _run(build: Build, place: Place, session: boto3.Session, folder: Path, deadline: float) -> str:
     log = Log(build, session.client("logs"))
     build.begin("DOWNLOAD_SOURCE")
     source = folder / "src"
@@ -74,31 +72,20 @@ def _run(build: Build, place: Place, folder: Path, deadline: float) -> str:
     spec = buildspec.parse(_buildspec_text(build, source))
     environment = _environment(build, place, folder, session, spec)
     try:
-        status = _phases(build, spec, environment, source, log, deadline)
+        return build_shell.run_phases(build, spec, environment, source, log.line, deadline)
     finally:
         log.flush()
-    return status
 
 
-def _assume_role(build: Build, place: Place) -> boto3.Session:
-    owner = boto3.Session("test", "test", region_name=place.region)
-    sts = owner.client("sts", endpoint_url=place.endpoint)
-    build.role_session = f"AWSCodeBuild-{build.id.partition(':')[2]}"
-    try:
-        credentials = sts.assume_role(
-            RoleArn=build.settings["serviceRole"], RoleSessionName=build.role_session
-        )["Credentials"]
-    except ClientError as problem:
+def _session(build: Build, place: Place, credentials: tuple[str, str, str] | None) -> boto3.Session:
+    if credentials is None:
+        role = build.settings["serviceRole"]
         raise Failed(
             "CLIENT_ERROR",
-            f"CodeBuild is not authorized to perform: sts:AssumeRole on service role: {problem}",
-        ) from None
-    return boto3.Session(
-        credentials["AccessKeyId"],
-        credentials["SecretAccessKey"],
-        credentials["SessionToken"],
-        region_name=place.region,
-    )
+            f"CodeBuild is not authorized to perform: sts:AssumeRole on service role {role}",
+        )
+    key, secret, token = credentials
+    return boto3.Session(key, secret, token, region_name=place.region)
 
 
 def _download(build: Build, session: boto3.Session, source: Path) -> None:
@@ -202,9 +189,11 @@ class Log:
         self._lines: list[dict[str, Any]] = []
         self._flushed = time.monotonic()
         try:
-            with contextlib.suppress(client.exceptions.ResourceAlreadyExistsException):
+            try:
+                client.create_log_stream(**self._stream)
+            except client.exceptions.ResourceNotFoundException:
                 client.create_log_group(logGroupName=build.log_group)
-            client.create_log_stream(**self._stream)
+                client.create_log_stream(**self._stream)
         except ClientError as problem:
             raise Failed("ACCESS_DENIED", f"Service role {build.settings['serviceRole']} does not "
                          "allow AWS CodeBuild to create Amazon CloudWatch Logs log streams for "
@@ -222,106 +211,3 @@ class Log:
             with contextlib.suppress(ClientError):  # CodeBuild loses such lines, too
                 self._client.put_log_events(**self._stream, logEvents=lines[:1000])
             lines = lines[1000:]
-
-
-def _phases(
-    build: Build,
-    spec: buildspec.Buildspec,
-    environment: dict[str, str],
-    source: Path,
-    log: Log,
-    deadline: float,
-) -> str:
-    reports, channel = os.pipe()
-    process = subprocess.Popen(
-        ["bash", "-c", buildspec.script(spec, channel)],
-        cwd=source,
-        env=environment,
-        stdin=subprocess.DEVNULL,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
-        pass_fds=[channel],
-        start_new_session=True,
-    )
-    os.close(channel)
-    build.process_group = process.pid
-    assert process.stdout is not None
-    outputs = {
-        reports: lambda line: _report(build, line),
-        process.stdout.fileno(): log.line,
-    }
-    try:
-        ended = _follow(outputs, lambda: _interruption(build, deadline))
-        if ended:
-            _kill(process)
-            build.end(ended, {"TIMED_OUT": "Build timed out. "}.get(ended, ""), "BUILD_TIMED_OUT")
-            return ended
-        process.wait()
-    finally:
-        _kill(process)
-        process.stdout.close()
-        os.close(reports)
-    if build.killed_as:
-        build.end(build.killed_as, "The build's container was lost.", "INTERNAL_SERVICE_ERROR")
-        return build.killed_as
-    code = process.returncode
-    build.end("SUCCEEDED" if code == 0 else "FAILED",
-              "" if code == 0 else f"The shell exited with status {code}.",
-              "COMMAND_EXECUTION_ERROR")  # fmt: skip
-    return "SUCCEEDED" if code == 0 else "FAILED"
-
-
-def _interruption(build: Build, deadline: float) -> str:
-    if build.stop.is_set():
-        return "STOPPED"
-    return "TIMED_OUT" if time.monotonic() > deadline else ""
-
-
-def _follow(outputs: dict[int, Callable[[str], None]], interrupted: Callable[[], str]) -> str:
-    """Hands on lines until all outputs end, or a reason to stop turns up, which it returns."""
-    rests = dict.fromkeys(outputs, b"")
-    with selectors.DefaultSelector() as selector:
-        for fd in outputs:
-            selector.register(fd, selectors.EVENT_READ)
-        while selector.get_map():
-            if reason := interrupted():
-                return reason
-            for ready, _ in selector.select(timeout=0.1):
-                data = os.read(ready.fd, 65536)
-                *lines, rests[ready.fd] = (rests[ready.fd] + data).split(b"\n")
-                for line in lines + ([] if data or not rests[ready.fd] else [rests[ready.fd]]):
-                    outputs[ready.fd](line.decode(errors="replace"))
-                if not data:
-                    selector.unregister(ready.fd)
-    return ""
-
-
-def _report(build: Build, line: str) -> None:
-    match line.split(" ", 3):
-        case ["start", phase]:
-            build.begin(phase)
-        case ["failed", phase, code, command]:
-            build.end(
-                "FAILED",
-                f"Error while executing command: {command}. Reason: exit status {code}",
-                "COMMAND_EXECUTION_ERROR",
-            )
-        case ["end", phase, status]:
-            build.end(status)
-        case ["exported", name, value]:
-            build.exported[name] = base64.b64decode(value).decode(errors="replace")
-
-
-def _kill(process: subprocess.Popen[bytes]) -> None:
-    """Ends a build's process group: SIGTERM, and SIGKILL for what is still there."""
-    for number, seconds in ((signal.SIGTERM, GRACE_SECONDS), (signal.SIGKILL, GRACE_SECONDS)):
-        with contextlib.suppress(ProcessLookupError):
-            os.killpg(process.pid, number)
-        deadline = time.monotonic() + seconds
-        while time.monotonic() < deadline:
-            process.poll()
-            try:
-                os.killpg(process.pid, 0)
-            except ProcessLookupError:
-                return
-            time.sleep(0.02)

@@ -12,37 +12,16 @@ import time
 import uuid
 from typing import TYPE_CHECKING, Any
 
-from local import build_run, emulator
+from local import answers, build_run, emulator
 from local.build import FINAL, Build
+from local.build_request import Refused
+from local.build_request import settings as settings_of
 
 if TYPE_CHECKING:
     from local.build_run import Place
+    from local.hooks import Response
 
 TOKEN_SECONDS = 300
-# The parameters of StartBuild that are honoured, and where each goes in the project's settings.
-OVERRIDES = {
-    "sourceTypeOverride": ("source", "type"),
-    "sourceLocationOverride": ("source", "location"),
-    "buildspecOverride": ("source", "buildspec"),
-    "imageOverride": ("environment", "image"),
-    "computeTypeOverride": ("environment", "computeType"),
-    "environmentTypeOverride": ("environment", "type"),
-    "privilegedModeOverride": ("environment", "privilegedMode"),
-    "timeoutInMinutesOverride": ("timeoutInMinutes",),
-    "queuedTimeoutInMinutesOverride": ("queuedTimeoutInMinutes",),
-    "serviceRoleOverride": ("serviceRole",),
-    "logsConfigOverride": ("logsConfig",),
-}
-OTHER_PARAMETERS = {
-    "projectName", "sourceVersion", "environmentVariablesOverride", "idempotencyToken",
-}  # fmt: skip
-LIMITS = {"timeoutInMinutesOverride": (5, 2160), "queuedTimeoutInMinutesOverride": (5, 480)}
-
-
-class Refused(Exception):
-    def __init__(self, code: str, message: str) -> None:
-        super().__init__(message)
-        self.code = code
 
 
 class Builds:
@@ -60,13 +39,13 @@ class Builds:
         self._tokens: dict[tuple[str, str], tuple[float, dict[str, Any], str]] = {}
         self._changed = threading.Condition()
 
-    def answer(self, action: str, request: dict[str, Any], caller: str) -> emulator.Response | None:
+    def answer(self, action: str, request: dict[str, Any], caller: str) -> Response | None:
         """Answers a call about builds; None for any other. `caller`: the principal's ARN."""
         try:
             value = self._answer(action, request, caller)
         except Refused as refusal:
-            return emulator.error("codebuild", refusal.code, str(refusal))
-        return None if value is None else emulator.answer(value)
+            return answers.error("codebuild", refusal.code, str(refusal))
+        return None if value is None else answers.answer(value)
 
     def records(self) -> list[dict[str, Any]]:
         return [build.record() for build in list(self._builds.values())]
@@ -117,7 +96,7 @@ class Builds:
         project = self._project(request)
         if known := self._started_before(request):
             return known
-        settings = _settings(project, request)
+        settings = settings_of(project, request)
         with self._changed:
             self._check_limit(project)
             build = Build(
@@ -188,8 +167,16 @@ class Builds:
         self._announce(build)
         status = self._wait_for_place(build)
         if not status:
+            build.role_session = f"AWSCodeBuild-{build.id.partition(':')[2]}"
+            credentials = emulator.assume_role(
+                "codebuild.amazonaws.com",
+                build.settings["serviceRole"],
+                build.role_session,
+                source=f"arn:aws:codebuild:{self._place.region}:{emulator.account()}:project/"
+                + build.project,
+            )
             seconds = build.settings["timeoutInMinutes"] * self.minute
-            status = build_run.run(build, self._place, seconds)
+            status = build_run.run(build, self._place, credentials, seconds)
             if status in ("SUCCEEDED", "FAILED"):
                 for phase in ("UPLOAD_ARTIFACTS", "FINALIZING"):
                     build.begin(phase)
@@ -232,27 +219,3 @@ def _lose(build: Build, status: str) -> None:
             os.killpg(build.process_group, signal.SIGKILL)
         except ProcessLookupError:
             return
-
-
-def _settings(project: dict[str, Any], request: dict[str, Any]) -> dict[str, Any]:
-    """The project with a request's overrides. Raises Refused."""
-    if unknown := sorted(set(request) - set(OVERRIDES) - OTHER_PARAMETERS):
-        raise Refused("InvalidInputException", f"Not offered here: {', '.join(unknown)}")
-    for name, (least, most) in LIMITS.items():
-        if name in request and not least <= request[name] <= most:
-            raise Refused("InvalidInputException", f"{name} must be from {least} to {most}")
-    settings = {
-        **project,
-        "source": dict(project["source"]),
-        "environment": dict(project["environment"]),
-    }
-    for name, place in OVERRIDES.items():
-        if name in request:
-            target = settings if len(place) == 1 else settings[place[0]]
-            target[place[-1]] = request[name]
-    variables = settings["environment"].get("environmentVariables", [])
-    replaced = {
-        v["name"]: v for v in [*variables, *request.get("environmentVariablesOverride", [])]
-    }
-    settings["environment"]["environmentVariables"] = list(replaced.values())
-    return settings

@@ -51,6 +51,7 @@ def _handle(
         ("GET", "faults"): lambda: (200, front.faults.listing()),
         ("POST", "faults"): lambda: _add_fault(front, body),
         ("DELETE", "faults"): lambda: _clear_faults(front),
+        ("POST", "kill"): lambda: (200, {"killed": front.kill(body.get("function", ""))}),
         ("POST", "fire"): lambda: _fire(front, body.get("function", "")),
         ("POST", "schedules"): lambda: (200, front.switch_schedules(body.get("enabled", True))),
     }

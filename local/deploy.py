@@ -5,11 +5,13 @@ from __future__ import annotations
 import contextlib
 import fcntl
 import hashlib
+import json
 import os
 import platform
 import shutil
 import subprocess
 import sys
+import time
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -31,11 +33,11 @@ class DeploymentFailed(Exception):
 
 def build(template: Path = PROJECT / "template.yaml") -> Path:
     """Returns the built template, built before if nothing changed. Raises DeploymentFailed."""
-    digest = _digest(template)
-    target = CACHE / digest
-    with _lock(digest):
+    name = digest(template)
+    target = CACHE / name
+    with _lock(name):
         if not target.exists():
-            unfinished = CACHE / f"{digest}.unfinished"
+            unfinished = CACHE / f"{name}.unfinished"
             shutil.rmtree(unfinished, ignore_errors=True)
             _build(template, unfinished / "built")
             unfinished.rename(target)
@@ -52,7 +54,7 @@ def deploy(
     command += ["--no-confirm-changeset", "--no-progressbar", "--no-fail-on-empty-changeset"]
     if parameters:
         command += ["--parameter-overrides", *(f"{k}={_quoted(v)}" for k, v in parameters.items())]
-    _sam(command, {**env, "SAM_CLI_POLL_DELAY": "0.1"}, work)
+    _sam(command, {**env, "SAM_CLI_POLL_DELAY": "0.1"}, work, work / "sam")
 
 
 def _build(template: Path, target: Path) -> None:
@@ -62,14 +64,12 @@ def _build(template: Path, target: Path) -> None:
         **os.environ,
         "PATH": os.pathsep.join([str(Path(sys.executable).parent), os.environ["PATH"]]),
         "AWS_DEFAULT_REGION": "us-east-1",
-        "SAM_CLI_TELEMETRY": "0",
-        "__SAM_CLI_APP_DIR": str(target.parent / "sam-settings"),
         "UV_CACHE_DIR": str(TOOLS / "cache" / "uv"),
         "CTS_LAYER_PLATFORM": f"{platform.machine()}-manylinux2014",
         "CTS_LAYER_PYTHON": f"{major}.{minor}",
     }
     command = ["build", "--template-file", str(template), "--build-dir", str(target)]
-    _sam([*command, "--parallel"], env, template.parent)
+    _sam([*command, "--parallel"], env, template.parent, target.parent / "sam")
     # Every worker unpacks its layers anew: without bytecode it would compile them each time.
     subprocess.run(
         [sys.executable, "-m", "compileall", "-q", "--invalidation-mode", "unchecked-hash", target],
@@ -86,11 +86,13 @@ def _forget_old() -> None:
         shutil.rmtree(old, ignore_errors=True)
 
 
-def _sam(command: list[str], env: dict[str, str], cwd: Path) -> None:
-    sam = Path(sys.executable).parent / "sam"
+def _sam(command: list[str], env: dict[str, str], cwd: Path, settings: Path) -> None:
+    settings.mkdir(parents=True, exist_ok=True)
+    # It asks the package index for a newer version of itself, unless it has just done so.
+    (settings / "metadata.json").write_text(json.dumps({"lastVersionCheck": time.time()}))
     done = subprocess.run(
-        [sam, *command],
-        env=env,
+        [Path(sys.executable).parent / "sam", *command],
+        env={**env, "SAM_CLI_TELEMETRY": "0", "__SAM_CLI_APP_DIR": str(settings)},
         cwd=cwd,
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
@@ -106,7 +108,8 @@ def _quoted(value: str) -> str:
     return f'"{escaped}"'
 
 
-def _digest(template: Path) -> str:
+def digest(template: Path) -> str:
+    """Names what a build is made of: template, functions, layers, and this machine."""
     found = hashlib.sha256(f"{sys.version_info[:2]} {platform.machine()}".encode())
     folders = [template.parent / name for name in ("functions", "layers")]
     files = [f for folder in folders for f in folder.rglob("*") if not IGNORED & set(f.parts)]

@@ -17,14 +17,14 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from local import calls
+from local import answers, calls
 from local.faults import Call, Delivery, Do, Faults, Phase, Rule
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
 
     from local.codebuild import Builds
-    from local.emulator import Request, Response
+    from local.hooks import Request, Response
 
 REGION = "us-east-1"
 CODEBUILD_SESSION = "AWSCodeBuild-"
@@ -130,6 +130,15 @@ class Front:
             self.emulator.fire(schedule)
         return len(due)
 
+    def kill(self, function: str) -> int:
+        """Kills all sandboxes of a function; how many there were."""
+        functions = self._functions()
+        return sum(
+            self.emulator.kill_workers(name)
+            for name, logical_id in functions.items()
+            if function in (name, logical_id)
+        )
+
     def _functions(self) -> dict[str, str]:
         return self.emulator.logical_ids("AWS::Lambda::Function")
 
@@ -158,7 +167,7 @@ class Front:
             case Do.DELAY:
                 await asyncio.sleep(rule.seconds)
             case Do.REFUSE:
-                return self.emulator.error(call.service, rule.code, rule.message)
+                return answers.error(call.service, rule.code, rule.message)
             case Do.DROP:
                 return self._success(call, request)
             case Do.KILL if call.caller == "build":
@@ -167,18 +176,18 @@ class Front:
             case Do.KILL:
                 await asyncio.sleep(rule.seconds)
                 self.emulator.kill_caller()
-                return self.emulator.error(call.service, "InternalFailure", "The caller is gone.")
+                return answers.error(call.service, "InternalFailure", "The caller is gone.")
         return None
 
     def _success(self, call: Call, request: Request) -> Response:
         if call.action == "PutEvents":
             entries = calls.json_body(request.body).get("Entries", [])
-            return self.emulator.answer(
+            return answers.answer(
                 {"FailedEntryCount": 0, "Entries": [{"EventId": "dropped"} for _ in entries]}
             )
         if call.service == "s3":
             return 200, {"ETag": '"dropped"'}, b""
-        return self.emulator.answer({})
+        return answers.answer({})
 
     def _record(self, call: Call, request: Request, answer: Response) -> None:
         status, _, body = answer
@@ -260,7 +269,7 @@ async def _serve(folder: Path, endpoint: str, listener: socket.socket) -> None:
     from hypercorn.asyncio import serve
     from hypercorn.config import Config
 
-    from local import control, emulator
+    from local import control, emulator, emulator_hooks
     from local.build_run import Place
     from local.codebuild import Builds
 
@@ -268,7 +277,7 @@ async def _serve(folder: Path, endpoint: str, listener: socket.socket) -> None:
         Place(folder / "builds", endpoint, REGION, json.loads(os.environ.pop("CTS_LOCAL_BUILD")))
     )
     front = Front(builds, folder)
-    emulator.install(front)
+    emulator_hooks.install(front)
     config = Config()
     config.bind = [f"fd://{listener.fileno()}"]
     config.keep_alive_timeout = 75

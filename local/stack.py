@@ -82,7 +82,7 @@ class Stack:
     def redeploy(self, parameters: dict[str, str], built: Path | None = None) -> None:
         """Deploys again, with all the parameters given. Raises deploy.DeploymentFailed."""
         built = built or deploy.build()
-        deploy.deploy(built, self.name, parameters, self._sam_env(), self.folder)
+        deploy.deploy(built, self.name, parameters, self.env, self.folder)
         stacks = self.client("cloudformation").describe_stacks(StackName=self.name)["Stacks"]
         self.outputs = {o["OutputKey"]: o["OutputValue"] for o in stacks[0].get("Outputs", [])}
 
@@ -156,6 +156,10 @@ class Stack:
         """`concurrent`: builds at once, others queue · `minute`: seconds of a minute in limits."""
         self._control("POST", "builds", values)
 
+    def kill(self, function: str) -> int:
+        """Kills all sandboxes of a function (logical id), as lost hosts; returns how many."""
+        return int(self._control("POST", "kill", {"function": function})["killed"])
+
     def fire(self, function: str) -> None:
         """Fires the schedules of a function now. Raises ValueError if it has none."""
         self._control("POST", "fire", {"function": function})
@@ -199,13 +203,6 @@ class Stack:
         if self._front is not None and self._front.poll() is not None:
             raise RuntimeError(f"The front ended at once; see {self.folder}/front.log")
         return ready.exists()
-
-    def _sam_env(self) -> dict[str, str]:
-        return {
-            **self.env,
-            "SAM_CLI_TELEMETRY": "0",
-            "__SAM_CLI_APP_DIR": str(self.folder / "sam"),
-        }
 
     def _control(self, method: str, path: str, body: dict[str, Any] | None = None) -> Any:
         request = urllib.request.Request(

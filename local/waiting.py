@@ -12,7 +12,7 @@ Found = TypeVar("Found")
 
 
 def wait_until(
-    condition: Callable[[], Found], seconds: float, what: str, *, every: float = 0.05
+    condition: Callable[[], Found | None], seconds: float, what: str, *, every: float = 0.05
 ) -> Found:
     """Returns the first true value of the condition. Raises TimeoutError naming `what`."""
     deadline = time.monotonic() + seconds

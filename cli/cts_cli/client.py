@@ -4,7 +4,7 @@ import os
 import time
 from collections.abc import Callable, Generator
 from typing import Any
-from urllib.parse import quote, urlencode, urlsplit
+from urllib.parse import quote, urlencode
 
 import httpx
 from botocore.auth import SigV4Auth
@@ -37,23 +37,30 @@ class Signed(httpx.Auth):
         yield request
 
 
-def address(reader_url: str, endpoint: str | None) -> str:
-    """Where the function URL is reached; an emulator serves it below its own address."""
-    if not endpoint:
-        return reader_url.rstrip("/")
-    url_id = (urlsplit(reader_url).hostname or "").split(".")[0]
-    return f"{endpoint.rstrip('/')}/_aws/lambda-url/{url_id}"
+class Emulated(httpx.HTTPTransport):
+    """Connects to an emulator of AWS, and asks it for what was signed: the real host."""
+
+    def __init__(self, endpoint: str) -> None:
+        super().__init__()
+        self._endpoint = httpx.URL(endpoint)
+
+    def handle_request(self, request: httpx.Request) -> httpx.Response:
+        at = self._endpoint
+        request.url = request.url.copy_with(scheme=at.scheme, host=at.host, port=at.port)
+        return super().handle_request(request)
 
 
-def transport() -> httpx.BaseTransport:
-    return httpx.HTTPTransport(retries=1)
+def transport() -> httpx.BaseTransport | None:
+    """None: httpx's own, which knows the proxy settings of the environment."""
+    endpoint = os.environ.get("AWS_ENDPOINT_URL")
+    return Emulated(endpoint) if endpoint else None
 
 
 class Reader:
     """Asks again what failed for a passing reason: all its requests only read."""
 
     def __init__(self, stack: Stack, pause: Callable[[float], None] = time.sleep) -> None:
-        self._base = address(stack.reader_url, os.environ.get("AWS_ENDPOINT_URL"))
+        self._base = stack.reader_url.rstrip("/")
         self._http = httpx.Client(auth=Signed(stack), transport=transport(), timeout=TIMEOUT)
         self._pause = pause
 

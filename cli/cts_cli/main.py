@@ -92,7 +92,7 @@ def push(
     modules and variable files they name. What is rejected changes nothing.
     """
     from cts.config.bundle import archive
-    from cts_cli import aws, client, output, waits, words
+    from cts_cli import answer, aws, client, output, waits, words
     from cts_cli import folder as folders
 
     files = folders.read(folder)
@@ -109,18 +109,18 @@ def push(
         return
     with output.progress(f"{pushed}, waiting for the publisher") as progress:
         ticks = waits.every(1.0, waits.LONGEST_ANSWER)
-        answer = waits.for_answer(reader, found.newest_bundle, version, ticks, progress.tell)
+        given = waits.for_answer(reader, found.newest_bundle, version, ticks, progress.tell)
     if as_json:
-        output.as_json({"outcome": answer.outcome, "source_version": version} | answer.facts)
+        output.as_json({"outcome": given.outcome, "source_version": version} | given.facts)
     else:
-        output.answer(answer, files, words.span((words.now() - began).total_seconds()))
-    raise typer.Exit(0 if answer.outcome is waits.Outcome.PUBLISHED else 1)
+        answer.show(given, files, words.span((words.now() - began).total_seconds()))
+    raise typer.Exit(0 if given.outcome is waits.Outcome.PUBLISHED else 1)
 
 
 @app.command()
 def status(stack: StackName = "cts", as_json: Json = False) -> None:
     """Show every task: how it fares, what it does now, its last run."""
-    from cts_cli import output, words
+    from cts_cli import output, tables, words
 
     reader = _reader(stack)
     found = {
@@ -132,7 +132,7 @@ def status(stack: StackName = "cts", as_json: Json = False) -> None:
     if as_json:
         output.as_json(found)
     else:
-        output.status(found, words.now())
+        tables.status(found, words.now())
 
 
 @app.command()
@@ -143,13 +143,13 @@ def runs(
     as_json: Json = False,
 ) -> None:
     """List the newest runs."""
-    from cts_cli import output, words
+    from cts_cli import output, tables, words
 
     found = _runs(_reader(stack), task, limit)
     if as_json:
         output.as_json({"runs": found})
     else:
-        output.runs(found, words.now())
+        tables.runs(found, words.now())
 
 
 def _runs(reader: "Reader", task: str | None, limit: int) -> list[dict[str, Any]]:

@@ -1,9 +1,9 @@
 """Times, counts and changes as a person reads them. Plain text: no colours here."""
 
-from collections.abc import Collection, Mapping
+from collections.abc import Mapping
 from datetime import UTC, datetime
 
-UNITS = ((86400, "d"), (3600, "h"), (60, "min"))
+UNITS = ((86400, "d"), (3600, "h"), (60, "min"), (1, "s"))
 
 
 def now() -> datetime:
@@ -16,12 +16,20 @@ def count(number: int, thing: str) -> str:
 
 
 def span(seconds: float) -> str:
-    """`0.4 s`, `12 s`, `3 min`, `2 h`: two digits are enough."""
-    seconds = max(0.0, seconds)
+    """`0.4 s`, `12 s`, `3 min 5 s`, `2 h`."""
+    if seconds < 9.95:
+        return f"{max(0.0, seconds):.1f} s"
+    return " ".join(_units(round(seconds))[:2])
+
+
+def _units(seconds: int) -> list[str]:
+    """From the largest unit down, those that count nothing left out."""
+    parts = []
     for size, unit in UNITS:
-        if seconds >= size:
-            return f"{int(seconds // size)} {unit}"
-    return f"{seconds:.1f} s" if seconds < 9.95 else f"{seconds:.0f} s"
+        number, seconds = divmod(seconds, size)
+        if number:
+            parts.append(f"{number} {unit}")
+    return parts
 
 
 def between(began: str, ended: str | None, at: datetime) -> str:
@@ -31,8 +39,13 @@ def between(began: str, ended: str | None, at: datetime) -> str:
 
 
 def ago(when: str, at: datetime) -> str:
-    passed = (at - datetime.fromisoformat(when)).total_seconds()
-    return "just now" if passed < 1 else f"{span(int(passed)).replace('.0', '')} ago"
+    return past((at - datetime.fromisoformat(when)).total_seconds())
+
+
+def past(seconds: float) -> str:
+    """`just now`, `8 s ago`, `3 min ago`."""
+    units = _units(int(max(0.0, seconds)))
+    return f"{units[0]} ago" if units else "just now"
 
 
 def until(when: str, at: datetime) -> str:
@@ -53,8 +66,3 @@ def first_line(text: str | None) -> str:
     """The first line that says something."""
     lines = (line.strip(" \t│╷╵") for line in (text or "").splitlines())
     return next((line for line in lines if line), "")
-
-
-def listed(names: Collection[str], most: int = 10) -> str:
-    shown = ", ".join(sorted(names)[:most])
-    return f"{shown} and {len(names) - most} more" if len(names) > most else shown

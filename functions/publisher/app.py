@@ -28,6 +28,6 @@ def ports() -> Ports:
 def lambda_handler(_event: dict[str, Any], _context: LambdaContext) -> dict[str, str]:
     outcome = publish(ports())
     logger.info("looked at what was pushed", outcome=outcome.value)
-    if outcome in COUNTED:
-        metrics.add_metric(COUNTED[outcome], MetricUnit.Count, 1)
+    for counted, name in COUNTED.items():
+        metrics.add_metric(name, MetricUnit.Count, int(outcome is counted))
     return {"outcome": outcome.value}

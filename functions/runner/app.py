@@ -30,6 +30,6 @@ def lambda_handler(event: dict[str, Any], _context: LambdaContext) -> dict[str, 
     logger.append_keys(task=trigger.task, correlation_id=trigger.correlation_id)
     outcome = start(ports(), trigger.task)
     logger.info("handled trigger", outcome=outcome.value)
-    if outcome in COUNTED:
-        metrics.add_metric(COUNTED[outcome], MetricUnit.Count, 1)
+    for counted, name in COUNTED.items():
+        metrics.add_metric(name, MetricUnit.Count, int(outcome is counted))
     return {"outcome": outcome.value}

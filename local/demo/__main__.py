@@ -5,15 +5,16 @@ file, changes services in Consul, tells what happens as it happens, and takes ev
 """
 
 import sys
+import tempfile
 from pathlib import Path
 
 from rich.console import Console
 
 from local.demo.story import Story, StoryEnded
 from local.stack import Stack
-from local.tools import MissingTool
+from local.tools import PROJECT, MissingTool
 
-FOLDER = Path(".local/demo")
+FOLDERS = PROJECT / ".local"
 
 
 def main() -> int:
@@ -23,11 +24,13 @@ def main() -> int:
     console.print(
         "Real Consul, real Terraform, the real template, on an AWS emulator. No account is used.\n"
     )
+    FOLDERS.mkdir(exist_ok=True)
     try:
-        with console.status("Bringing up Consul, the emulator and the deployed stack"):
-            stack = Stack.start(FOLDER)
-        with stack:
-            Story(stack, console).tell()
+        with tempfile.TemporaryDirectory(prefix="demo-", dir=FOLDERS) as folder:
+            with console.status("Bringing up Consul, the emulator and the deployed stack"):
+                stack = Stack.start(Path(folder))
+            with stack:
+                Story(stack, console).tell()
     except (StoryEnded, MissingTool) as error:
         console.print(f"[red]{error}")
         return 1

@@ -57,6 +57,9 @@ class Catalog:
         rows: list[dict[str, Any]] = answer.json()
         return rows
 
+    def close(self) -> None:
+        self._http.close()
+
     def _put(self, what: str, body: Mapping[str, Any]) -> None:
         self._http.put(f"/v1/catalog/{what}", json=body).raise_for_status()
 

@@ -14,19 +14,18 @@ from typing import Any
 from rich.console import Console
 
 from local.demo.catalog import Catalog
-from local.stack import PROJECT, Stack
+from local.stack import Stack
 
 CONFIGURATION = Path(__file__).parent / "config"
 PATIENCE = 90.0
 """Seconds to wait for a run's end."""
 HOPS = (
-    ("seen to triggered", "seen", "triggered"),
-    ("to claimed", "triggered", "claimed"),
-    ("to build", "claimed", "started"),
+    ("buffer", "seen", "triggered"),
+    ("start", "triggered", "started"),
     ("init", "init", "plan"),
     ("plan", "plan", "apply"),
     ("apply", "apply", "ended"),
-    ("recorded", "ended", "finished"),
+    ("record", "ended", "finished"),
 )
 
 
@@ -83,12 +82,11 @@ class Story:
         environment = {
             **os.environ,
             **self._stack.env,
-            "PYTHONPATH": f"{PROJECT}/layers/core:{PROJECT}/cli",
             "COLUMNS": str(min(self._console.width, 110)),
             "FORCE_COLOR": "1" if self._console.is_terminal else "",
         }
         self._console.file.flush()
-        command = [sys.executable, "-m", "cts_cli.main", *arguments]
+        command = [str(Path(sys.executable).parent / "cts"), *arguments]
         if subprocess.run(command, env=environment, check=False).returncode:
             raise StoryEnded(f"`cts {' '.join(arguments)}` did not succeed")
 
@@ -135,34 +133,42 @@ class Story:
                 times.setdefault(detail["task"], {}).setdefault("triggered", at)
                 self._line(at - began, "poller", f"triggers [bold]{detail['task']}")
             case "RunStarted":
-                text = f"starts [bold]{detail['run_id']}[/] because of a {', '.join(detail['why'])}"
+                text = (
+                    f"starts a build for [bold]{detail['task']}[/], because of a {detail['why'][0]}"
+                )
                 self._line(at - began, "runner", text)
             case "RunFinished":
                 self._tell_end(detail, at - began, times.get(detail["task"], {}) | {"finished": at})
 
     def _tell_end(self, detail: dict[str, Any], after: float, times: dict[str, float]) -> None:
+        if detail["status"] == "errored":
+            raise StoryEnded(f"the run of {detail['task']} failed: {detail['error']}")
         counts = detail["counts"] or {}
         plan = ", ".join(f"{counts.get(key, 0)} to {key}" for key in ("add", "change", "destroy"))
-        done = {
-            "applied": "[green]applied[/]",
-            "planned_and_finished": "[green]nothing to apply[/]",
-        }.get(detail["status"], f"[red]{detail['status']}[/] {detail['error'] or ''}")
-        self._line(after, "Terraform", f"[bold]{detail['task']}[/]: {plan}; {done}")
+        applied = detail["status"] == "applied"
+        done = f"{plan}; [green]applied[/]" if applied else "[green]nothing to apply[/]"
+        self._line(after, "Terraform", f"[bold]{detail['task']}[/]: {done}")
         result = self._object("WorkBucket", f"runs/{detail['task']}/{detail['run_id']}/result.json")
         at = {name: _seconds(each) for name, each in result["at"].items()}
-        at |= times | {"claimed": _seconds(detail["claimed_at"])}
+        at |= times
         hops = [
-            f"{name} {at[end] - at[begin]:.2f}"
+            f"{name} {at[end] - at[begin]:.1f}"
             for name, begin, end in HOPS
             if begin in at and end in at and at[end] >= at[begin]
         ]
-        self._console.print(f"   {'':10}{'':11}[dim]seconds: {' · '.join(hops)}")
+        self._console.print(f"      [dim]{', '.join(hops)} seconds")
 
     def _tell_state(self, tasks: Collection[str]) -> None:
         for task in sorted(tasks):
             state = self._object("StateBucket", f"tasks/{task}/terraform.tfstate")
-            lines = [line for output in state["outputs"].values() for line in output["value"]]
-            self._console.print(f"   [dim]{task} now holds[/] {'; '.join(lines) or 'nothing'}")
+            lines = [
+                instance["attributes"]["output"]["value"]
+                for resource in state["resources"]
+                for instance in resource["instances"]
+            ]
+            self._console.print(f"   [dim]{task} now holds[/] {lines[0] if lines else 'nothing'}")
+            for line in lines[1:]:
+                self._console.print(f"   {'':{len(task)}}           {line}")
 
     def _line(self, after: float, who: str, text: str) -> None:
         self._console.print(f"   [dim]{after:+7.2f} s[/]  [magenta]{who:<10}[/] {text}")

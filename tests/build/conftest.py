@@ -19,6 +19,10 @@ from tests.build.s3 import S3, serving
 EXECUTE = Path(__file__).parents[2] / "layers/core/cts/build/execute.py"
 TASK = "web"
 STATE = f"state/tasks/{TASK}/terraform.tfstate"
+OTHER_STATE = (
+    b'{"version": 4, "terraform_version": "1.11.4", "serial": 1, "lineage": "other",'
+    b' "outputs": {}, "resources": []}'
+)
 BACKEND = """
 terraform {
   backend "s3" {
@@ -115,6 +119,8 @@ def place(s3: S3, tmp_path: Path) -> Iterator[Place]:
         "AWS_SECRET_ACCESS_KEY": "test",
     }
     place = Place(s3, tmp_path, environment)
+    # With another workspace in the bucket Terraform is pickier about one that doesn't exist yet.
+    s3.objects["state/tasks/other/terraform.tfstate"] = OTHER_STATE
     yield place
     for process in place.started:
         kill(process)

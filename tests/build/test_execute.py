@@ -138,14 +138,14 @@ def test_the_second_build_of_a_run_does_nothing(place: Place) -> None:
     archive = place.archive("run-1", ONE)
     started(place, "run-1", build="project:1", who="a@b", at="2026-01-01T10:00:00Z")
     assert place.build(archive, build="project:2") == 0
-    assert [key for key in place.s3.objects if not key.endswith("started")] == []
+    assert [key for key in place.s3.objects if TASK in key and not key.endswith("/started")] == []
 
 
 def test_a_run_that_was_given_up_does_nothing(place: Place) -> None:
     archive = place.archive("run-1", ONE)
     started(place, "run-1", build=None, gave_up="no news for ten minutes")
     assert place.build(archive) == 0
-    assert [key for key in place.s3.objects if not key.endswith("started")] == []
+    assert [key for key in place.s3.objects if TASK in key and not key.endswith("/started")] == []
 
 
 def test_a_put_of_started_whose_answer_was_lost_still_counts(place: Place) -> None:

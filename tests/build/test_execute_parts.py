@@ -146,3 +146,13 @@ def test_counts_are_those_of_the_plan(line: str, expected: tuple[int, int, int])
 def test_lock_files_are_asked_for_where_terraform_knows_them(version: str, locks: bool) -> None:
     options = execute.backend_options(version, other_endpoint=False)
     assert options == (["-backend-config=use_lockfile=true"] if locks else [])
+
+
+def test_an_endpoint_without_credentials_is_not_taken_for_an_object_that_is_missing(
+    s3: S3, client: execute.S3, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delenv("AWS_ACCESS_KEY_ID")
+    monkeypatch.setenv("AWS_CONTAINER_CREDENTIALS_FULL_URI", f"{s3.url}/credentials/absent")
+    monkeypatch.setattr(execute.S3, "ATTEMPTS", 1)
+    with pytest.raises(execute.RunError, match=r"fetching AWS credentials from .* HTTP Error 404"):
+        client.get("work", "x")

@@ -22,7 +22,13 @@ LIMIT = 250 * 1024 * 1024
 @pytest.fixture(scope="module")
 def built(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("build")
-    environment = {k: v for k, v in os.environ.items() if not k.startswith("CTS_LAYER_")}
+    for_aws = {k: v for k, v in os.environ.items() if not k.startswith("CTS_LAYER_")}
+    environment = {
+        **for_aws,
+        "UV_CACHE_DIR": str(ROOT / ".tools/cache/uv"),
+        "SAM_CLI_TELEMETRY": "0",
+        "__SAM_CLI_APP_DIR": str(ROOT / ".local/sam"),
+    }
     sam = Path(sys.executable).with_name("sam")
     command = [str(sam), "build", "--parallel", "--build-dir", str(folder)]
     done = subprocess.run(

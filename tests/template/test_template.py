@@ -214,7 +214,10 @@ def resolved(metric: list[Any], former: list[Any]) -> list[str]:
 
 @pytest.mark.parametrize(("function", "metric"), sorted(our_metrics()))
 def test_what_is_watched_is_counted(function: str, metric: str) -> None:
-    assert f'"{metric}"' in (ROOT / f"functions/{function}/app.py").read_text()
+    entry_point = (ROOT / f"functions/{function}/app.py").read_text()
+    workflows = re.findall(r"^from cts\.workflow\.(\w+) import", entry_point, re.MULTILINE)
+    paths = [ROOT / f"layers/core/cts/workflow/{workflow}.py" for workflow in workflows]
+    assert f'"{metric}"' in "".join([entry_point, *(path.read_text() for path in paths)])
 
 
 def test_the_dashboard_has_six_graphs_with_a_question_each() -> None:

@@ -2,8 +2,12 @@
 
 * CtsError
   x MissingSetting       a function's environment lacks a value that template.yaml sets
+  x BadRequest           the reader was asked for what its API doesn't know
+  x NotAllowed           a method the path doesn't have
+  x NoSuchPath           a path the reader doesn't have
   x TaskNotFound         no task of that name
   x RunNotFound          no run of that id
+  x NoLog                the run has written none yet
   x Upstream             something outside answered badly
     + Unavailable          try again later: time-outs, 5xx, throttling
     + Missing              an object that should exist does not
@@ -31,6 +35,28 @@ class TaskNotFound(CtsError):
 class RunNotFound(CtsError):
     def __init__(self, run: str) -> None:
         super().__init__(f"a run with id '{run}' does not exist or its history has expired")
+
+
+class BadRequest(CtsError):
+    """The request is not one that the API knows."""
+
+
+class NotAllowed(CtsError):
+    def __init__(self, method: str, api: str) -> None:
+        super().__init__(
+            f"'{method}' in an unsupported method. The {api} API currently supports "
+            "the method(s): 'GET'"
+        )
+
+
+class NoSuchPath(CtsError):
+    def __init__(self) -> None:
+        super().__init__("404 page not found")
+
+
+class NoLog(CtsError):
+    def __init__(self, run: str) -> None:
+        super().__init__(f"run '{run}' has no log yet: its build writes it after its first step")
 
 
 class Upstream(CtsError):

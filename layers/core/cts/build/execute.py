@@ -1,8 +1,8 @@
 """Executes one run of a task with Terraform, in a folder that holds the unpacked archive.
 
-Standard library only, and this one file: it travels inside the archive. It doesn't know where it
-runs: the folder, its own identity and its time limit are arguments. What it leaves behind lies
-under `runs/<task>/<run>/` of the work bucket, in this order:
+Python 3.11, its standard library only, and this one file: it travels inside the archive. It
+doesn't know where it runs: the folder, its own identity and its time limit are arguments. What it
+leaves behind lies under `runs/<task>/<run>/` of the work bucket, in this order:
 
 * `started`      whose run this is; the second build of a run finds it and does nothing
 * `applying`     put just before `terraform apply` begins
@@ -68,7 +68,7 @@ class Stored:
 
 
 class S3:
-    """Four calls of S3, signed (Signature Version 4). Conflicts, throttling, server errors and
+    """A few calls of S3, signed (Signature Version 4). Conflicts, throttling, server errors and
     broken connections are tried again for about half a minute."""
 
     ATTEMPTS = 8
@@ -80,6 +80,9 @@ class S3:
 
     def get(self, bucket: str, key: str) -> Stored | None:
         return self._send("GET", bucket, key, accept=(404,))
+
+    def exists(self, bucket: str, key: str) -> bool:
+        return self._send("HEAD", bucket, key, accept=(404,)) is not None
 
     def put(self, bucket: str, key: str, body: bytes) -> None:
         self._send("PUT", bucket, key, body)
@@ -175,8 +178,11 @@ def _credentials() -> Credentials:
     request = urllib.request.Request(url)
     if authorization := env.get("AWS_CONTAINER_AUTHORIZATION_TOKEN"):
         request.add_header("Authorization", authorization)
-    with urllib.request.urlopen(request, timeout=10) as answer:
-        found = json.load(answer)
+    try:
+        with urllib.request.urlopen(request, timeout=10) as answer:
+            found = json.load(answer)
+    except OSError as error:  # Not HTTPError, which the caller would take for S3's answer.
+        raise ConnectionError(f"fetching AWS credentials from {url}: {error}") from error
     expires = datetime.fromisoformat(found["Expiration"])
     return Credentials(found["AccessKeyId"], found["SecretAccessKey"], found["Token"], expires)
 
@@ -217,12 +223,15 @@ class Stop:
         self._to_tell = [process]
         if self.reason:
             self._tell()
-        with suppress(subprocess.TimeoutExpired):
-            return process.wait(max(0, self.interrupt_at - time.monotonic()))
-        self.ask(self._time_is_up)
-        with suppress(subprocess.TimeoutExpired):
-            return process.wait(max(0, self.kill_at - time.monotonic()))
-        process.kill()
+        # Not wait(timeout), which looks only every 50 ms.
+        waiter = threading.Thread(target=process.wait, daemon=True)
+        waiter.start()
+        waiter.join(max(0, self.interrupt_at - time.monotonic()))
+        if waiter.is_alive():
+            self.ask(self._time_is_up)
+            waiter.join(max(0, self.kill_at - time.monotonic()))
+        if waiter.is_alive():
+            process.kill()
         return process.wait()
 
     def _tell(self) -> None:
@@ -257,13 +266,11 @@ class Ended:
 class Terraform:
     """The program, in the folder of the root module."""
 
-    def __init__(self, binary: str, folder: Path, task: str, log: Log, stop: Stop) -> None:
+    def __init__(self, binary: str, folder: Path, log: Log, stop: Stop) -> None:
         self.binary, self.folder, self.log, self.stop = binary, folder, log, stop
-        # The workspace has the task's name, as in CTS; Terraform creates it in the backend.
         self.environment = os.environ | {
             "TF_IN_AUTOMATION": "1",
             "TF_INPUT": "0",
-            "TF_WORKSPACE": task,
             "CHECKPOINT_DISABLE": "1",
         }
 
@@ -445,13 +452,15 @@ class Run:
         """Init, plan, apply: the status."""
         wanted = self.facts["terraform_version"]
         binary = find_terraform(wanted, self.s3, self.bucket, self.own, self.log)
-        terraform = Terraform(binary, self.folder, self.task, self.log, self.stop)
+        terraform = Terraform(binary, self.folder, self.log, self.stop)
         self.version = terraform.version()
-        self.log.note(f"task {self.task}, Terraform {self.version} ({wanted} is configured)")
+        self.log.note(
+            f"run {self.facts['run']}, correlation id {self.facts['correlation_id']}, "
+            f"Terraform {self.version} ({wanted} is configured)"
+        )
         self.reach("init")
         self.release_orphaned_lock()
-        options = backend_options(self.version, other_endpoint=bool(self.s3.endpoint))
-        terraform.run("init", "-no-color", "-input=false", *options)
+        self.init(terraform)
         self.reach("plan")
         plan = self.own / "plan"
         planned = terraform.run(
@@ -466,11 +475,25 @@ class Run:
         terraform.run("apply", "-no-color", "-input=false", str(plan))
         return "applied"
 
+    def init(self, terraform: Terraform) -> None:
+        """In the task's workspace, so that providers only its state still needs are installed too.
+        Without state `init` would refuse that workspace, whereas `plan` creates it."""
+        workspace = {"TF_WORKSPACE": self.task}
+        has_state = self.s3.exists(self.facts["state_bucket"], self.facts["state_key"])
+        if has_state:
+            terraform.environment |= workspace
+        options = backend_options(self.version, other_endpoint=bool(self.s3.endpoint))
+        terraform.run("init", "-no-color", "-input=false", *options)
+        terraform.environment |= workspace
+
     def release_orphaned_lock(self) -> None:
         """A lock whose holder is a build that has ended is deleted, if it is still that lock.
         Any other lock may be alive."""
         bucket, key = self.facts["state_bucket"], f"{self.facts['state_key']}.tflock"
-        while lock := self.s3.get(bucket, key):
+        for _ in range(3):
+            lock = self.s3.get(bucket, key)
+            if lock is None:
+                return
             info = json.loads(lock.body)
             holder = f"{info['Who']} since {info['Created']} ({info['Operation']}, {info['ID']})"
             former = self.former_holder(info)

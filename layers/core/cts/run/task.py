@@ -184,29 +184,29 @@ def claim(state: TaskState, run: str, trigger: str, inputs: str, now: float) -> 
     """Claim a due task for a run that is fed with what was just loaded.
 
     States are written a moment before views, so the loaded trigger fingerprint may be older than
-    the wish: such a run serves the newer wish not, and it stays. Without a reason to run, the
-    state comes back, less a change that is known to be done.
+    the wish: such a run serves the change it was loaded with, and the newer wish stays. Without a
+    reason to run, the state comes back, less a change that is known to be done.
     """
     going = [
         reason
         for reason, wish in state.wanted.items()
-        if wish.due_at <= now and _says_go(reason, state.done, trigger, inputs)
+        if wish.due_at <= now and _says_go(reason, state, trigger, inputs, now)
     ]
     if not going:
         stands = state.wanted.get(Reason.CHANGE)
         done = state.done is not None and state.done.trigger == trigger
         is_done = done and stands is not None and stands.fingerprint == trigger
         return _without(state, Reason.CHANGE) if is_done else state
-    serves = {
-        reason: wish
-        for reason, wish in state.wanted.items()
-        if (wish.fingerprint == trigger if reason is Reason.CHANGE else wish.due_at <= now)
-    }
+    serves = {reason: wish for reason, wish in state.wanted.items() if wish.due_at <= now}
+    serves.pop(Reason.CHANGE, None)
+    change = state.wanted.get(Reason.CHANGE)
+    if change and (Reason.CHANGE in going or change.fingerprint == trigger):
+        serves[Reason.CHANGE] = replace(change, fingerprint=trigger)
     first = min((state.wanted[reason] for reason in going), key=lambda wish: wish.since)
     return Claimed(
         state=replace(
             state,
-            wanted={r: wish for r, wish in state.wanted.items() if r not in serves},
+            wanted={r: wish for r, wish in state.wanted.items() if serves.get(r) != wish},
             running=Running(run, serves, trigger, inputs, now, before=state.done),
             done=None,
             queued_since=None,
@@ -217,14 +217,21 @@ def claim(state: TaskState, run: str, trigger: str, inputs: str, now: float) -> 
     )
 
 
-def _says_go(reason: Reason, done: Done | None, trigger: str, inputs: str) -> bool:
+def _says_go(reason: Reason, state: TaskState, trigger: str, inputs: str, now: float) -> bool:
     match reason:
         case Reason.CHANGE:
-            return done is None or done.trigger != trigger
+            return (state.done is None or state.done.trigger != trigger) and not (
+                trigger == state.failed and _waits(state, now)
+            )
         case Reason.SCHEDULE:
-            return done is None or done.inputs != inputs
+            return state.done is None or state.done.inputs != inputs
         case _:
             return True
+
+
+def _waits(state: TaskState, now: float) -> bool:
+    """What failed is not to be tried again yet, or never."""
+    return state.gave_up is not None or (state.retry_at is not None and state.retry_at > now)
 
 
 def queue(state: TaskState, now: float) -> TaskState:
@@ -278,8 +285,6 @@ def _outcome(running: Running, end: End, now: float) -> Outcome:
 
 
 def _failed(state: TaskState, running: Running, end: End, now: float, jitter: float) -> TaskState:
-    if Reason.CHANGE in state.wanted:  # a newer one: it doesn't wait for what failed before it
-        return replace(_counted_anew(state), wanted={**running.serves, **state.wanted})
     failures = (state.failures if state.failed == running.trigger else 0) + 1
     state = replace(state, failures=failures, failed=running.trigger)
     match after_failure(failures=failures, retryable=end.retryable, now=now, jitter=jitter):
@@ -293,7 +298,7 @@ def _failed(state: TaskState, running: Running, end: End, now: float, jitter: fl
 def _less_what_is_done(state: TaskState) -> TaskState:
     stands = state.wanted.get(Reason.CHANGE)
     if stands and state.done and stands.fingerprint == state.done.trigger:
-        return _without(state, Reason.CHANGE)
+        return _counted_anew(_without(state, Reason.CHANGE))
     return state
 
 

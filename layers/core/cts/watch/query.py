@@ -32,7 +32,7 @@ class View:
         return hashlib.sha256(canonical.encode()).hexdigest()[:32]
 
     def __str__(self) -> str:
-        return f"service {self.name!r}" if self.kind is Kind.SERVICE else "the catalog's services"
+        return f"service {self.name}" if self.kind is Kind.SERVICE else "the list of services"
 
 
 @dataclass(frozen=True, slots=True)

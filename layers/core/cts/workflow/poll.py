@@ -91,6 +91,8 @@ class Poller:
     """The catalog's listing; None: not read."""
     due_at: dict[str, tuple[float, str]] = field(default_factory=dict)
     """Task -> when it falls due, and the correlation id of why."""
+    unsure: bool = False
+    """A write was answered with an error: what is stored may be either."""
     tally: Tally = field(default_factory=Tally)
 
     # ---- loading ------------------------------------------------------------------------
@@ -149,6 +151,9 @@ class Poller:
         return bool(self._decided(look, states, "") or self._written_chunks(look))
 
     def _look(self, answers: Mapping[View, Answer], *, derive_all: bool) -> None:
+        if self.unsure:
+            self.load()
+            derive_all = True
         look = self._judged(answers, derive_all=derive_all)
         self.rows.update(look.moved)
         if not look.changed and not derive_all:
@@ -156,8 +161,10 @@ class Poller:
         for view, answer in look.changed.items():
             self.ports.snapshots.put(view.id, answer.snapshot)
         correlation = self.ports.new_id()
+        self.unsure = True
         states = self._write(look, correlation)
         self._remember(look, states)
+        self.unsure = False
         if look.changed:
             self.tally.changes += len(look.changed)
             self.ports.bus.send([_catalog_changed(look, states, correlation, self.ports.now())])

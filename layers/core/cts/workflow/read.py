@@ -9,7 +9,16 @@ from dataclasses import dataclass, field
 from typing import Any, Protocol
 from urllib.parse import unquote
 
-from cts.errors import CtsError, RunNotFound, TaskNotFound, Unavailable
+from cts.errors import (
+    BadRequest,
+    CtsError,
+    NoLog,
+    NoSuchPath,
+    NotAllowed,
+    RunNotFound,
+    TaskNotFound,
+    Unavailable,
+)
 from cts.run.model import Run, task_of
 from cts.run.status import TaskStatus
 from cts.run.task import TaskState
@@ -25,28 +34,6 @@ MOST_RUNS = 200
 LONGEST_LOG = 2_000_000
 """Bytes: Lambda refuses an answer over 6 MB, and its JSON may double the text."""
 RUN_ID = re.compile(r".+-\d{8}T\d{6}-[0-9a-f]{6}")
-
-
-class BadRequest(CtsError):
-    """The request is not one that the API knows."""
-
-
-class NotAllowed(CtsError):
-    def __init__(self, method: str, api: str) -> None:
-        super().__init__(
-            f"'{method}' in an unsupported method. The {api} API currently supports "
-            "the method(s): 'GET'"
-        )
-
-
-class NoSuchPath(CtsError):
-    def __init__(self) -> None:
-        super().__init__("404 page not found")
-
-
-class NoLog(CtsError):
-    def __init__(self, run: str) -> None:
-        super().__init__(f"run '{run}' has no log yet: its build writes it after its first step")
 
 
 class Published(Protocol):

@@ -19,6 +19,7 @@ from cts.watch.fingerprint import digests
 from cts.watch.lease import Lease
 from cts.watch.query import Kind, View
 from cts.watch.view import Row
+from cts.workflow.announce import version_of
 
 
 def maybe(at: float | None) -> str | None:
@@ -202,24 +203,21 @@ def configuration(current: Current | None, rejected: Rejected | None) -> dict[st
 def _live(current: Current) -> dict[str, Any]:
     return {
         "generation": current.number,
-        "source_version": _version(current.sources),
+        "source_version": version_of(current.sources),
         "published_at": iso(current.published_at),
         "added": current.added,
         "changed": current.changed,
         "removed": current.removed,
+        "warnings": current.warnings,
     }
 
 
 def _rejected(rejected: Rejected) -> dict[str, Any]:
     return {
-        "source_version": _version(rejected.sources),
+        "source_version": version_of(rejected.sources),
         "rejected_at": iso(rejected.rejected_at),
         "problems": rejected.problems,
     }
-
-
-def _version(sources: Mapping[str, str]) -> str:
-    return next(iter(sources.values()), "")
 
 
 def poller(lease: Lease | None, now: float) -> dict[str, Any]:

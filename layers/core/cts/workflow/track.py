@@ -68,8 +68,10 @@ class Report:
     @property
     def metrics(self) -> Iterator[tuple[str, str, float]]:
         """Name, unit and value of each."""
+        succeeded = sum(run.status.succeeded for run in self.settled)
+        yield "RunsSucceeded", "Count", succeeded
+        yield "RunsFailed", "Count", len(self.settled) - succeeded
         for run in self.settled:
-            yield "RunsSucceeded" if run.status.succeeded else "RunsFailed", "Count", 1
             if run.ended_at is not None:
                 yield "RunSeconds", "Seconds", run.ended_at - run.claimed_at
             if run.ended_at is not None and run.status.succeeded:

@@ -1,0 +1,180 @@
+"""Tasks and runs as tables."""
+
+from collections.abc import Mapping
+from datetime import datetime
+from typing import Any
+
+from rich.box import SIMPLE_HEAD
+from rich.console import Console
+from rich.table import Table
+from rich.text import Text
+
+from cts_cli import words
+from cts_cli.output import RUN_LOOKS, line, out, what_is_live
+
+DEAD_AFTER = 60.0
+"""Seconds without a heartbeat from which a poller in mode `live` counts as dead."""
+DOING = {
+    "due": ("about to run: {reason}", "cyan"),
+    "gave_up": ("gave up: {reason}", "red"),
+    "held": ("held: {reason}", "yellow"),
+    "not_read": ("waiting for Consul: {reason}", "yellow"),
+    "queued": ("waiting for a build slot for {since}", "cyan"),
+    "retrying": ("tries again in {until}", "yellow"),
+    "running": ("running for {since}", "cyan"),
+    "waiting": ("buffer period: runs in {until}", "cyan"),
+}
+STATUS_LOOKS = {
+    "successful": ("●", "green"),
+    "errored": ("●", "yellow"),
+    "critical": ("●", "red"),
+    "unknown": ("○", "dim"),
+}
+
+
+def status(found: Mapping[str, Any], at: datetime) -> None:
+    """`found`: summary, tasks, configuration and poller, as the reader gives them."""
+    console = out()
+    tasks, configuration = found["tasks"].values(), found["configuration"]
+    if not tasks:
+        console.print("no tasks: push a configuration with `cts push DIR`")
+    else:
+        console.print(_tasks_table(tasks, at))
+        for task in tasks:
+            _failure(console, task)
+        console.print(_summary(found["summary"], tasks), soft_wrap=True)
+    console.print(_footer(configuration, found["poller"], at), soft_wrap=True)
+    if rejected := configuration["rejected"]:
+        line(
+            console,
+            "!",
+            "yellow",
+            f"the last push, {words.ago(rejected['rejected_at'], at)}, was rejected: "
+            f"{words.count(len(rejected['problems']), 'problem')}; {what_is_live(configuration)}",
+        )
+
+
+def _tasks_table(tasks: Any, at: datetime) -> Table:
+    table = Table(box=SIMPLE_HEAD, pad_edge=False, header_style="bold dim")
+    for name in ("task", "status", "now", "last run", "changes"):
+        table.add_column(name, no_wrap=name != "now", overflow="fold")
+    for task in tasks:
+        table.add_row(
+            Text(task["task_name"], "bold"),
+            _status(task),
+            _doing(task, at),
+            _last_run(task["last_run"], at),
+            _changes(task["last_run"]),
+        )
+    return table
+
+
+def _status(task: Mapping[str, Any]) -> Text:
+    mark, style = STATUS_LOOKS[task["status"]]
+    return Text.assemble((f"{mark} ", style), (task["status"], style))
+
+
+def _doing(task: Mapping[str, Any], at: datetime) -> Text:
+    """What the task is about, in words."""
+    if task["state"] == "idle":
+        return _idle(task)
+    text, style = DOING[task["state"]]
+    when = task["at"] or at.isoformat()
+    since, until = words.between(when, None, at), words.until(when, at)
+    return Text(text.format(reason=task["reason"], since=since, until=until), style)
+
+
+def _idle(task: Mapping[str, Any]) -> Text:
+    if not task["enabled"]:
+        return Text("disabled", "dim")
+    return Text("up to date" if task["last_run"] else "has not run yet", "dim")
+
+
+def _last_run(run: Mapping[str, Any] | None, at: datetime) -> Text:
+    if run is None:
+        return Text("never", "dim")
+    mark = ("✓ ", "green") if run["success"] else ("✗ ", "red")
+    return Text.assemble(mark, words.ago(run["ended_at"], at))
+
+
+def _changes(run: Mapping[str, Any] | None) -> Text:
+    return _coloured(words.changes(run["counts"])) if run else Text("")
+
+
+def _coloured(changes: str) -> Text:
+    styles = {"+": "green", "~": "yellow", "-": "red"}
+    if changes[:1] not in styles:
+        return Text(changes, "dim")
+    return Text(" ").join(Text(each, styles[each[0]]) for each in changes.split(" "))
+
+
+def _failure(console: Console, task: Mapping[str, Any]) -> None:
+    run, name = task["last_run"], task["task_name"]
+    if run and not run["success"]:
+        error = words.first_line(run["error"])
+        text = Text.assemble(("✗ ", "red"), (name, "bold"), f": {error}")
+        console.print(text.append(f"  (cts logs {name})", "dim"), soft_wrap=True)
+
+
+def _summary(summary: Mapping[str, Any], tasks: Any) -> Text:
+    counted = summary["task_summary"]
+    fares = ", ".join(f"{number} {name}" for name, number in counted["status"].items() if number)
+    parts = [f": {fares}"]
+    if running := sum(task["state"] == "running" for task in tasks):
+        parts.append(f"{running} running")
+    if disabled := counted["enabled"]["false"]:
+        parts.append(f"{disabled} disabled")
+    return Text.assemble((words.count(len(tasks), "task"), "bold"), "  ·  ".join(parts))
+
+
+def _footer(
+    configuration: Mapping[str, Any], poller: Mapping[str, Any] | None, at: datetime
+) -> Text:
+    live = configuration["live"]
+    text = Text("no configuration is published", "dim")
+    if live:
+        published = words.ago(live["published_at"], at)
+        text = Text(f"generation {live['generation']}, published {published}", "dim")
+    if poller is None:
+        return text.append("  ·  no poller has run yet", "yellow")
+    alive = poller["heartbeat_age"] <= DEAD_AFTER
+    beat = f"poller: last heartbeat {words.past(poller['heartbeat_age'])}"
+    return text.append("  ·  ").append(beat, "dim" if alive else "yellow")
+
+
+# ---- runs -----------------------------------------------------------------------------------
+
+
+def runs(found: list[dict[str, Any]], at: datetime) -> None:
+    console = out()
+    if not found:
+        console.print("no runs yet")
+        return
+    table = Table(box=SIMPLE_HEAD, pad_edge=False, header_style="bold dim")
+    for name in ("run", "outcome", "why", "started", "took", "changes"):
+        foldable = name in ("why", "changes")
+        table.add_column(name, no_wrap=not foldable, overflow="fold", min_width=6)
+    for run in found:
+        table.add_row(
+            Text(run["id"], "bold"),
+            _outcome(run),
+            Text(_why(run)),
+            Text(words.ago(run["claimed_at"], at)),
+            Text(words.between(run["claimed_at"], run["ended_at"], at)),
+            _coloured(words.changes(run["counts"])) if run["counts"] else _error(run),
+        )
+    console.print(table)
+
+
+def _outcome(run: Mapping[str, Any]) -> Text:
+    word, style = RUN_LOOKS[run["status"]]
+    return Text(word, style)
+
+
+def _why(run: Mapping[str, Any]) -> str:
+    why = ", ".join(run["why"])
+    return f"{why}, attempt {run['attempt']}" if run["attempt"] > 1 else why
+
+
+def _error(run: Mapping[str, Any]) -> Text:
+    return Text(words.first_line(run["error"]), "red")

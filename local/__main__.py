@@ -1,0 +1,109 @@
+"""`python -m local up` keeps a stack running until Ctrl-C; `python -m local down` ends it."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import signal
+import sys
+import threading
+from pathlib import Path
+
+from local.deploy import DeploymentFailed
+from local.stack import Stack
+from local.tools import PROJECT, MissingTool
+from local.waiting import wait_until
+
+FOLDER = PROJECT / ".local" / "stack"
+PID = PROJECT / ".local" / "stack.pid"
+STOP_SECONDS = 30
+
+UP = """
+The stack is up. In another terminal, in this folder:
+
+1. Let every command find it:
+
+{exports}
+
+2. Give Consul a service, then change it:
+
+   curl -X PUT {consul}/v1/catalog/register -d '{{"Node": "n1", "Address": "10.0.0.1",
+     "Service": {{"ID": "web-1", "Service": "web", "Port": 80}}}}'
+
+3. Push a configuration and look:
+
+   cts push local/demo/config
+   cts status
+
+Consul's pages: {consul}/ui   Logs of the functions: {logs}
+Ctrl-C here, or `python -m local down`, ends it.
+"""
+SHOWN = (
+    "AWS_ENDPOINT_URL", "AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_REGION",
+    "AWS_DEFAULT_REGION", "CTS_STACK",
+)  # fmt: skip
+
+
+def up() -> int:
+    if running := _running():
+        sys.stderr.write(f"A stack is up already (process {running}); `python -m local down`.\n")
+        return 1
+    shutil.rmtree(FOLDER, ignore_errors=True)
+    stop = threading.Event()
+    signal.signal(signal.SIGTERM, lambda *_: stop.set())
+    signal.signal(signal.SIGINT, lambda *_: stop.set())
+    PID.parent.mkdir(parents=True, exist_ok=True)
+    PID.write_text(str(os.getpid()))
+    sys.stdout.write("Starting Consul and the AWS emulator, deploying template.yaml ...\n")
+    try:
+        with Stack.start(FOLDER) as stack:
+            sys.stdout.write(_explanation(stack))
+            sys.stdout.flush()
+            stop.wait()
+            sys.stdout.write("Stopping ...\n")
+    except (MissingTool, DeploymentFailed, TimeoutError) as problem:
+        sys.stderr.write(f"{problem}\n")
+        return 1
+    finally:
+        PID.unlink(missing_ok=True)
+    return 0
+
+
+def down() -> int:
+    running = _running()
+    if not running:
+        sys.stdout.write("No stack is up.\n")
+        return 0
+    os.kill(running, signal.SIGTERM)
+    wait_until(lambda: not _running(), STOP_SECONDS, "the stack to stop")
+    return 0
+
+
+def _explanation(stack: Stack) -> str:
+    exports = "\n".join(f"   export {name}={stack.env[name]}" for name in SHOWN)
+    return UP.format(exports=exports, consul=stack.consul, logs=stack.folder / "logs")
+
+
+def _running() -> int:
+    """The process of `up`, or 0."""
+    try:
+        pid = int(PID.read_text())
+        if b"local" in Path(f"/proc/{pid}/cmdline").read_bytes():
+            return pid
+    except (OSError, ValueError):
+        pass
+    return 0
+
+
+def main(arguments: list[str]) -> int:
+    match arguments:
+        case ["up"]:
+            return up()
+        case ["down"]:
+            return down()
+    sys.stderr.write("Say `python -m local up` or `python -m local down`.\n")
+    return 2
+
+
+if __name__ == "__main__":
+    raise SystemExit(main(sys.argv[1:]))

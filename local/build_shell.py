@@ -1,0 +1,145 @@
+"""The shell of one build: runs the buildspec's phases, follows them, and ends them in time."""
+
+from __future__ import annotations
+
+import base64
+import contextlib
+import os
+import selectors
+import signal
+import subprocess
+import time
+from typing import TYPE_CHECKING
+
+from local import buildspec
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from pathlib import Path
+
+    from local.build import Build
+
+GRACE_SECONDS = 2.0
+
+
+ENDINGS = {
+    "STOPPED": ("", ""),
+    "TIMED_OUT": ("BUILD_TIMED_OUT", "Build timed out."),
+    "FAULT": ("INTERNAL_SERVICE_ERROR", "The build's container was lost."),
+    "FAILED": ("COMMAND_EXECUTION_ERROR", "The build's container was lost."),
+}
+
+
+def run_phases(
+    build: Build,
+    spec: buildspec.Buildspec,
+    environment: dict[str, str],
+    source: Path,
+    say: Callable[[str], None],
+    deadline: float,
+) -> str:
+    """Runs all phases in `source` and returns the build's status.
+
+    `say` gets each line of output; `deadline` is a time of the monotonic clock.
+    """
+    reports, channel = os.pipe()
+    process = _start(buildspec.script(spec, channel), environment, source, channel)
+    os.close(channel)
+    build.process_group = process.pid
+    assert process.stdout is not None
+    outputs = {reports: lambda line: _report(build, line), process.stdout.fileno(): say}
+    try:
+        status = _follow(outputs, lambda: _interruption(build, deadline))
+        if not status:
+            process.wait()
+            status = _interruption(build, deadline)
+    finally:
+        _end_group(process)
+        process.stdout.close()
+        os.close(reports)
+    if status:
+        code, message = ENDINGS[status]
+        build.end(status, message, code)
+        return status
+    return _outcome(build, process.returncode)
+
+
+def _start(
+    script: str, environment: dict[str, str], source: Path, channel: int
+) -> subprocess.Popen[bytes]:
+    return subprocess.Popen(
+        ["bash", "-c", script],
+        cwd=source,
+        env=environment,
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        pass_fds=[channel],
+        start_new_session=True,
+    )
+
+
+def _outcome(build: Build, code: int) -> str:
+    if code == 0:
+        return "SUCCEEDED"
+    # Only a shell that went away itself has left its phase open.
+    build.end("FAILED", f"The shell exited with status {code}.", "COMMAND_EXECUTION_ERROR")
+    return "FAILED"
+
+
+def _interruption(build: Build, deadline: float) -> str:
+    if build.killed_as:
+        return build.killed_as
+    if build.stop.is_set():
+        return "STOPPED"
+    return "TIMED_OUT" if time.monotonic() > deadline else ""
+
+
+def _follow(outputs: dict[int, Callable[[str], None]], interrupted: Callable[[], str]) -> str:
+    """Hands on lines until all outputs end, or a reason to stop turns up, which it returns."""
+    rests = dict.fromkeys(outputs, b"")
+    with selectors.DefaultSelector() as selector:
+        for fd in outputs:
+            selector.register(fd, selectors.EVENT_READ)
+        while selector.get_map():
+            if reason := interrupted():
+                return reason
+            for ready, _ in selector.select(timeout=0.1):
+                data = os.read(ready.fd, 65536)
+                *lines, rests[ready.fd] = (rests[ready.fd] + data).split(b"\n")
+                for line in lines + ([] if data or not rests[ready.fd] else [rests[ready.fd]]):
+                    outputs[ready.fd](line.decode(errors="replace"))
+                if not data:
+                    selector.unregister(ready.fd)
+    return ""
+
+
+def _report(build: Build, line: str) -> None:
+    match line.split(" ", 3):
+        case ["start", phase]:
+            build.begin(phase)
+        case ["failed", phase, code, command]:
+            build.end(
+                "FAILED",
+                f"Error while executing command: {command}. Reason: exit status {code}",
+                "COMMAND_EXECUTION_ERROR",
+            )
+        case ["end", phase, status]:
+            build.end(status)
+        case ["exported", name, value]:
+            build.exported[name] = base64.b64decode(value).decode(errors="replace")
+
+
+def _end_group(process: subprocess.Popen[bytes]) -> None:
+    """Ends a build's process group: SIGTERM, and SIGKILL for what is still there."""
+    for number, seconds in ((signal.SIGTERM, GRACE_SECONDS), (signal.SIGKILL, GRACE_SECONDS)):
+        with contextlib.suppress(ProcessLookupError):
+            os.killpg(process.pid, number)
+        deadline = time.monotonic() + seconds
+        while time.monotonic() < deadline:
+            process.poll()
+            try:
+                os.killpg(process.pid, 0)
+            except ProcessLookupError:
+                return
+            time.sleep(0.02)

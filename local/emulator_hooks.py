@@ -1,0 +1,222 @@
+"""Puts our hooks into the emulator, and mends what it does differently from AWS. See `emulator`."""
+
+# ruff: noqa: SLF001
+
+from __future__ import annotations
+
+import contextvars
+import json
+import sys
+from typing import TYPE_CHECKING, Any
+
+from ministack import app as _app
+from ministack.core import iam_actions as _actions
+from ministack.core import iam_evaluator as _evaluator
+from ministack.core import lambda_runtime as _runtime
+from ministack.core import responses as _responses
+from ministack.core import router as _router
+from ministack.services import codebuild as _codebuild
+from ministack.services import eventbridge as _eventbridge
+from ministack.services import lambda_svc as _lambda
+from ministack.services import s3 as _s3
+from ministack.services import scheduler as _scheduler
+from ministack.services.cloudformation import provisioners as _provisioners
+
+from local import layers
+from local.calls import json_body
+from local.hooks import Hooks, Request, Response
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+# The version that an S3 event is about; the emulator leaves it out of the event.
+_version: contextvars.ContextVar[str] = contextvars.ContextVar("version", default="")
+
+
+def install(hooks: Hooks) -> None:
+    """Puts the hooks in place. Once, before the first request."""
+    _hook_requests(hooks)
+    _hook_codebuild(hooks)
+    _hook_events(hooks)
+    _hook_schedules(hooks)
+    _hook_workers(hooks)
+
+
+def _hook_requests(hooks: Hooks) -> None:
+    dispatch = _app._dispatch_service_request
+
+    async def dispatched(
+        method: str,
+        path: str,
+        headers: dict[str, str],
+        body: bytes,
+        query: dict[str, Any],
+        request_id: str,
+    ) -> Response:
+        request = _request(method, path, headers, body, query)
+
+        async def proceed() -> Response:
+            answer: Response = await dispatch(method, path, headers, body, query, request_id)
+            return answer
+
+        return await hooks.around_request(request, proceed)
+
+    _app._dispatch_service_request = dispatched
+    _actions.extract_resource_arn = _finer_resources(_actions.extract_resource_arn)
+
+
+def _request(
+    method: str, path: str, headers: dict[str, str], body: bytes, query: dict[str, Any]
+) -> Request:
+    params = _app._routing_params(method, path, headers, body, query)
+    service = _router.detect_service(method, path, headers, params)
+    action = _actions.extract_iam_action(service, method, path, headers, body, params) or ""
+    resource = _actions.extract_resource_arn(
+        service, method, path, headers, body, params, _responses.get_region(),
+        _responses.get_account_id(),
+    )  # fmt: skip
+    key = _router.extract_access_key_id(headers, query)
+    known = _evaluator.resolve_caller_identity(key)
+    return Request(
+        service=service,
+        action=action.partition(":")[2],
+        resource=str(resource),
+        principal=known["userArn"] if known else "",
+        path=path,
+        body=body,
+    )
+
+
+def _finer_resources(extract: Callable[..., str]) -> Callable[..., str]:
+    """Resources as AWS checks them, where the emulator checks "*" or the whole log group."""
+
+    def extracted(
+        service: str, method: str, path: str, headers: Any, body: bytes, *rest: Any
+    ) -> str:
+        request = json_body(body) if service in ("codebuild", "logs") else {}
+        if build := request.get("id") or next(iter(request.get("ids", [])), ""):
+            project = build.rpartition("/")[2].partition(":")[0]
+            body = json.dumps({"projectName": project}).encode()
+        resource = extract(service, method, path, headers, body, *rest)
+        if service == "logs" and "logStreamName" in request:
+            return f"{resource.removesuffix(':*')}:log-stream:{request['logStreamName']}"
+        return resource
+
+    return extracted
+
+
+def _hook_codebuild(hooks: Hooks) -> None:
+    handle = _codebuild.handle_request
+
+    async def handled(
+        method: str, path: str, headers: dict[str, str], body: bytes, query: dict[str, Any]
+    ) -> Response:
+        action = headers.get("x-amz-target", "").rpartition(".")[2]
+        ours = hooks.builds(action, json_body(body))
+        answer: Response = ours or await handle(method, path, headers, body, query)
+        return answer
+
+    _codebuild.handle_request = handled
+    # Members of a project that the emulator's own record leaves out.
+    handlers = _provisioners._RESOURCE_HANDLERS["AWS::CodeBuild::Project"]
+    create, update = handlers["create"], handlers["update"]
+
+    def created(logical_id: str, props: dict[str, Any], stack: str) -> Any:
+        physical_id, attributes = create(logical_id, props, stack)
+        _complete_project(physical_id, props)
+        return physical_id, attributes
+
+    def updated(physical_id: str, old: Any, new: dict[str, Any], stack: str) -> Any:
+        physical_id, attributes = update(physical_id, old, new, stack)
+        _complete_project(physical_id, new)
+        return physical_id, attributes
+
+    handlers["create"], handlers["update"] = created, updated
+
+
+def _complete_project(name: str, props: dict[str, Any]) -> None:
+    project = _codebuild._projects[name]
+    for theirs, ours in (
+        ("ConcurrentBuildLimit", "concurrentBuildLimit"),
+        ("QueuedTimeoutInMinutes", "queuedTimeoutInMinutes"),
+    ):
+        if theirs in props:
+            project[ours] = int(props[theirs])
+    if "LogsConfig" in props:
+        project["logsConfig"] = _provisioners._codebuild_cfn_to_api(props["LogsConfig"])
+
+
+def _hook_events(hooks: Hooks) -> None:
+    dispatch, invoke = _eventbridge._dispatch_event, _eventbridge._invoke_target
+
+    def dispatched(event: dict[str, Any], view: Any = None) -> None:
+        if event["Source"] == "aws.s3" and _version.get():
+            detail = json.loads(event["Detail"])
+            detail["object"]["version-id"] = _version.get()
+            event, view = {**event, "Detail": json.dumps(detail)}, None
+        hooks.event_put(event)
+        dispatch(event, view)
+
+    def invoked(target: dict[str, Any], event: dict[str, Any], rule: Any, view: Any = None) -> None:
+        # A delivery that is put off runs later, in another thread.
+        context = contextvars.copy_context()
+        hooks.around_delivery(
+            target.get("Arn", ""),
+            event,
+            lambda: context.copy().run(invoke, target, event, rule, view),
+        )
+
+    fire = _s3._fire_s3_event
+
+    def fired(*args: Any, version_id: str | None = None, **more: Any) -> None:
+        _version.set(version_id or "")  # in a thread of its own
+        fire(*args, version_id=version_id, **more)
+
+    _s3._fire_s3_event = fired
+    _eventbridge._dispatch_event = dispatched
+    _eventbridge._invoke_target = invoked
+    _eventbridge._dispatch_to_lambda = _invoke_with_retries
+
+
+def _invoke_with_retries(arn: str, payload: str) -> None:
+    """As AWS: an event's function is invoked asynchronously, with its retries and failure queue."""
+    function, config, _ = _lambda._get_func_record_for_ref(arn)
+    if function and config:
+        record = _lambda._execution_record_for_config(function, config)
+        for name in ("event_invoke_config", "event_invoke_configs"):
+            if name in function:
+                record = {**record, name: function[name]}
+        _lambda.invoke_async_with_retry(record, json.loads(payload))
+
+
+def _hook_schedules(hooks: Hooks) -> None:
+    tick = _scheduler._tick_schedules
+    _scheduler._SCHEDULE_TICK_INTERVAL = 1
+
+    def ticked() -> None:
+        if hooks.schedules_enabled():
+            tick()
+
+    _scheduler._tick_schedules = ticked
+
+
+def _hook_workers(hooks: Hooks) -> None:
+    detect = _runtime._detect_runtime_binary
+
+    def detected(runtime: str) -> tuple[str, str]:
+        # Without the virtual environment a function finds its layers' packages only, as in AWS.
+        binary, script = detect(runtime)
+        return (_plain_python() if binary == sys.executable else binary), script
+
+    def read_stderr(worker: Any) -> None:
+        for line in worker._proc.stderr:
+            hooks.worker_said(worker.func_name, line)
+            worker._stderr_queue.put(line.rstrip("\n"))
+
+    _runtime.zipfile = layers
+    _runtime._detect_runtime_binary = detected
+    _runtime.Worker._read_stderr = read_stderr
+
+
+def _plain_python() -> str:
+    return str(getattr(sys, "_base_executable", sys.executable))

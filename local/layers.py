@@ -1,0 +1,46 @@
+"""Lambda layers, unpacked once. The emulator unpacks them for each sandbox: thousands of files,
+which is most of what a cold start costs there."""
+
+from __future__ import annotations
+
+import hashlib
+import tempfile
+import threading
+import zipfile
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+from zipfile import BadZipFile
+
+if TYPE_CHECKING:
+    import os
+
+__all__ = ["BadZipFile", "ZipFile"]  # stands in for the module `zipfile`
+
+_unpacking = threading.Lock()
+
+
+class ZipFile(zipfile.ZipFile):
+    """One named `layer_...` is unpacked once; afterwards a link leads to its files."""
+
+    @property
+    def _is_layer(self) -> bool:
+        return Path(self.filename or "").name.startswith("layer_")
+
+    def namelist(self) -> list[str]:
+        """Of a layer nothing: the emulator would check each name's path, every time."""
+        return [] if self._is_layer else super().namelist()
+
+    def extractall(self, path: str | os.PathLike[str] | None = None, *rest: Any) -> None:
+        if not self._is_layer or path is None:
+            super().extractall(path, *rest)
+            return
+        digest = hashlib.sha256(Path(str(self.filename)).read_bytes()).hexdigest()[:16]
+        shared = Path(tempfile.gettempdir()) / "layers" / digest
+        with _unpacking:
+            if not shared.exists():
+                unfinished = shared.with_suffix(".part")
+                for name in super().namelist():
+                    self.extract(name, unfinished)
+                unfinished.rename(shared)
+        Path(path).rmdir()
+        Path(path).symlink_to(shared)

@@ -1,0 +1,163 @@
+"""`make bench`: how long a change in Consul takes, and what each function's import costs.
+
+Every figure is printed, and written to build/bench.json as {name: {"value", "unit"}}. Bare
+Terraform runs in turn with the changes, so that the ratio holds on a machine whose speed drifts.
+"""
+
+import io
+import json
+import os
+import subprocess
+import sys
+import tempfile
+import time
+import zipfile
+from collections.abc import Iterator
+from datetime import datetime
+from pathlib import Path
+from statistics import median, quantiles
+from typing import Any
+
+from rich.console import Console
+from rich.table import Table
+
+from local.demo.catalog import Catalog
+from local.stack import Stack
+from local.tools import PROJECT
+from local.waiting import wait_until
+from tests.bench.imports import import_costs
+
+CHANGES = 50
+PATIENCE = 60.0
+CONFIGURATION = {
+    "tasks.hcl": """
+        buffer_period { enabled = false }
+        task {
+          name   = "bench"
+          module = "./module"
+          condition "services" { names = ["bench"] }
+        }
+    """,
+    "module/main.tf": """
+        variable "services" { type = map(object({ name = string, port = number })) }
+        resource "terraform_data" "rule" {
+          for_each = var.services
+          input    = each.value.port
+        }
+    """,
+}
+
+
+def main() -> None:
+    console = Console(highlight=False)
+    figures = dict(import_costs())
+    with tempfile.TemporaryDirectory() as folder, Stack.start(Path(folder)) as stack:
+        bench = Bench(stack, Path(folder))
+        bench.push()
+        for number in range(CHANGES):
+            bench.change(number)
+            console.print(f"\r{number + 1} of {CHANGES} changes", end="")
+        figures |= bench.figures()
+    show(console, figures)
+    path = PROJECT / "build/bench.json"
+    path.parent.mkdir(exist_ok=True)
+    named = {name: {"value": value, "unit": unit} for name, (value, unit) in figures.items()}
+    path.write_text(json.dumps(named, indent=1) + "\n")
+
+
+def show(console: Console, figures: dict[str, tuple[float, str]]) -> None:
+    table = Table("figure", "value", "unit")
+    for name, (value, unit) in sorted(figures.items()):
+        table.add_row(name, f"{value:g}", unit)
+    console.print("\n", table)
+
+
+class Bench:
+    def __init__(self, stack: Stack, folder: Path) -> None:
+        self._stack = stack
+        self._folder = folder
+        self._catalog = Catalog(stack.consul)
+        self._s3 = stack.client("s3")
+        self._seen = 0
+        self._triggered: list[float] = []
+        self._applied: list[float] = []
+        self._bare: list[float] = []
+
+    def push(self) -> None:
+        buffer = io.BytesIO()
+        with zipfile.ZipFile(buffer, "w") as bundle:
+            for name, text in CONFIGURATION.items():
+                bundle.writestr(name, text)
+        work = self._stack.outputs["WorkBucket"]
+        self._s3.put_object(Bucket=work, Key="config/bundle.zip", Body=buffer.getvalue())
+        self._next("RunFinished")
+
+    def change(self, number: int) -> None:
+        """One change of a port, timed from its write to the end of its apply."""
+        written = time.time()
+        self._catalog.register("bench-1", "bench", "10.0.0.1", 1000 + number)
+        self._triggered.append(_seconds(self._next("TaskTriggered")["at"]) - written)
+        run = self._next("RunFinished")["detail"]["run_id"]
+        ended = json.loads(self._object(f"runs/bench/{run}/result.json"))["at"]["ended"]
+        self._applied.append(_seconds(ended) - written)
+        self._bare.append(self._bare_terraform(run))
+
+    def _bare_terraform(self, run: str) -> float:
+        """The same root module, with a state of its own in the same bucket."""
+        folder = self._folder / "bare" / run
+        with zipfile.ZipFile(io.BytesIO(self._object(f"runs/bench/{run}/archive.zip"))) as archive:
+            archive.extractall(folder)
+        environment = {**os.environ, **self._stack.env, "TF_WORKSPACE": "bare"}
+        key = "-backend-config=key=bare.tfstate"
+        began = time.time()
+        for command in (
+            ["init", "-input=false", key, "-backend-config=use_path_style=true"],
+            ["apply", "-input=false", "-auto-approve"],
+        ):
+            done = subprocess.run(
+                ["terraform", *command],
+                cwd=folder,
+                env=environment,
+                capture_output=True,
+                check=False,
+            )
+            if done.returncode:
+                sys.exit(f"terraform {command[0]}: {done.stderr.decode()}")
+        return time.time() - began
+
+    def figures(self) -> Iterator[tuple[str, tuple[float, str]]]:
+        applied, bare = median(self._applied), median(self._bare)
+        ratios = [whole / alone for whole, alone in zip(self._applied, self._bare, strict=True)]
+        yield "trigger_p50_ms", (round(median(self._triggered) * 1000, 1), "ms")
+        yield "trigger_p99_ms", (round(quantiles(self._triggered, n=100)[98] * 1000, 1), "ms")
+        yield "change_to_applied_p50_s", (round(applied, 2), "s")
+        yield "bare_terraform_p50_s", (round(bare, 2), "s")
+        yield "applied_to_bare_ratio", (round(median(ratios), 2), "ratio")
+
+    def _next(self, detail_type: str) -> dict[str, Any]:
+        """The next event of that type that was put on the bus."""
+        found: list[dict[str, Any]] = []
+
+        def come() -> bool:
+            for event in self._stack.events(since=self._seen):
+                if event["kind"] == "put" and event["detail_type"] == detail_type:
+                    self._seen = event["n"]
+                    found.append(event)
+                    return True
+            return False
+
+        wait_until(come, PATIENCE, detail_type)
+        return found[0]
+
+    def _object(self, key: str) -> bytes:
+        work = self._stack.outputs["WorkBucket"]
+        body: bytes = self._s3.get_object(Bucket=work, Key=key)["Body"].read()
+        return body
+
+
+def _seconds(iso: str) -> float:
+    return datetime.fromisoformat(iso).timestamp()
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,229 @@
+"""The local stack itself: builds, faults and records, on the deployed template."""
+
+import json
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from botocore.exceptions import ClientError
+
+from local.stack import Stack
+from local.waiting import wait_until
+
+pytestmark = pytest.mark.e2e
+PATIENCE = 60.0
+
+
+@pytest.fixture(scope="module")
+def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
+    with Stack.start(tmp_path_factory.mktemp("stack"), schedules=False) as started:
+        yield started
+
+
+@pytest.fixture(autouse=True)
+def _no_faults(stack: Stack) -> Iterator[None]:
+    yield
+    stack.clear_faults()
+    stack.build_settings(concurrent=20, minute=60)
+
+
+def start(stack: Stack, *commands: str, **more: Any) -> str:
+    """Starts a build of these commands; returns its id."""
+    lines = "".join(f"      - {json.dumps(command)}\n" for command in commands)
+    text = f"version: 0.2\nphases:\n  build:\n    commands:\n{lines}"
+    started = stack.client("codebuild").start_build(
+        projectName=stack.outputs["Project"], buildspecOverride=text, **more
+    )
+    return str(started["build"]["id"])
+
+
+def record(stack: Stack, build: str) -> dict[str, Any]:
+    found = stack.client("codebuild").batch_get_builds(ids=[build])["builds"]
+    return dict(found[0])
+
+
+def end(stack: Stack, build: str) -> str:
+    """Waits for a build's end; returns its status."""
+    return str(
+        wait_until(lambda: _final(record(stack, build)), PATIENCE, f"{build} to end")["buildStatus"]
+    )
+
+
+def _final(build: dict[str, Any]) -> dict[str, Any] | None:
+    return build if build["buildComplete"] else None
+
+
+def log(stack: Stack, build: str) -> list[str]:
+    place = record(stack, build)["logs"]
+    events = stack.client("logs").get_log_events(
+        logGroupName=place["groupName"], logStreamName=place["streamName"]
+    )["events"]
+    return [event["message"] for event in events]
+
+
+def states(stack: Stack, build: str, kind: str = "put") -> list[str]:
+    return [
+        event["detail"]["build-status"]
+        for event in stack.events()
+        if event["kind"] == kind and event["detail"].get("build-id", "").endswith(build)
+    ]
+
+
+# ---- builds ------------------------------------------------------------------------------------
+
+
+def test_a_build_runs_terraform_and_its_output_is_in_the_log(stack: Stack) -> None:
+    build = start(stack, "terraform version | head -1")
+    assert end(stack, build) == "SUCCEEDED"
+    assert log(stack, build)[0].startswith("Terraform v1.")
+    wait_until(lambda: len(states(stack, build)) == 2, PATIENCE, "both events")
+    assert states(stack, build) == ["IN_PROGRESS", "SUCCEEDED"]
+
+
+def test_a_build_has_the_rights_of_its_role_and_no_others(stack: Stack) -> None:
+    seen = len(stack.calls())
+    key = "tasks/x/terraform.tfstate"
+    backend = f'bucket = "{stack.outputs["StateBucket"]}"\nkey = "{key}"\nregion = "us-east-1"'
+    state = f'terraform {{\nbackend "s3" {{\n{backend}\nuse_lockfile = true\n}}\n}}'
+    build = start(stack, f"echo '{state}' > main.tf", "terraform init", "terraform apply")
+    assert end(stack, build) == "SUCCEEDED", log(stack, build)
+    forbidden = state.replace(stack.outputs["StateBucket"], "sam-artifacts")
+    build = start(stack, f"echo '{forbidden}' > main.tf", "terraform init")
+    assert end(stack, build) == "FAILED"
+    denied = [call for call in stack.calls(seen) if not call["allowed"]]
+    assert denied
+    assert all(call["caller"] == "build" for call in denied)
+
+
+def test_the_source_is_the_version_the_request_names(stack: Stack, tmp_path: Path) -> None:
+    import zipfile
+
+    s3, bucket = stack.client("s3"), stack.outputs["WorkBucket"]
+    versions = []
+    for word in ("first", "second"):
+        with zipfile.ZipFile(tmp_path / "a.zip", "w") as archive:
+            archive.writestr("word", word)
+        put = s3.put_object(
+            Bucket=bucket, Key="runs/t/r/archive.zip", Body=(tmp_path / "a.zip").read_bytes()
+        )
+        versions.append(put["VersionId"])
+    build = start(
+        stack,
+        "cat word",
+        sourceTypeOverride="S3",
+        sourceLocationOverride=f"{bucket}/runs/t/r/archive.zip",
+        sourceVersion=versions[0],
+    )
+    assert end(stack, build) == "SUCCEEDED"
+    assert log(stack, build) == ["first"]
+
+
+def test_one_idempotency_token_starts_one_build(stack: Stack) -> None:
+    first = start(stack, "true", idempotencyToken="one")
+    assert start(stack, "true", idempotencyToken="one") == first
+    with pytest.raises(ClientError, match="mismatch"):
+        start(stack, "false", idempotencyToken="one")
+    end(stack, first)
+
+
+def test_builds_beyond_the_quota_wait_in_the_queue(stack: Stack) -> None:
+    stack.build_settings(concurrent=0)
+    build = start(stack, "true")
+    assert record(stack, build)["currentPhase"] == "QUEUED"
+    stack.build_settings(concurrent=1)
+    assert end(stack, build) == "SUCCEEDED"
+
+
+def test_a_build_past_its_limit_is_timed_out_and_a_stopped_one_stopped(stack: Stack) -> None:
+    stack.build_settings(minute=0.05)
+    late = start(stack, "sleep 1000", timeoutInMinutesOverride=5)
+    assert end(stack, late) == "TIMED_OUT"
+    stack.build_settings(minute=60)
+    stopped = start(stack, "sleep 1000")
+    stack.client("codebuild").stop_build(id=stopped)
+    assert end(stack, stopped) == "STOPPED"
+
+
+# ---- faults ------------------------------------------------------------------------------------
+
+
+def test_a_killed_function_is_invoked_again(stack: Stack) -> None:
+    seen = len(stack.calls())
+    stack.fault(caller="Tracker", service="dynamodb", phase="after", do="kill")
+    stack.fire("Tracker")
+    wait_until(lambda: stack.faults()[0]["fired"] == 1, PATIENCE, "the kill")
+    wait_until(
+        lambda: len([c for c in stack.calls(seen) if c["caller"] == "Tracker"]) > 2,
+        PATIENCE,
+        "the second try",
+    )
+
+
+def test_a_build_is_killed_when_it_has_put_an_object(stack: Stack) -> None:
+    bucket = stack.outputs["StateBucket"]
+    backend = f'bucket = "{bucket}"\nkey = "tasks/y/terraform.tfstate"\nregion = "us-east-1"'
+    state = f'terraform {{\nbackend "s3" {{\n{backend}\nuse_lockfile = true\n}}\n}}'
+    stack.fault(
+        caller="build",
+        action="PutObject",
+        resource="tasks/y/terraform.tfstate.tflock",
+        phase="after",
+        do="kill",
+        status="FAULT",
+    )
+    commands = ["terraform init", "terraform apply", "sleep 1000"]
+    build = start(stack, f"echo '{state}' > main.tf", *commands)
+    assert end(stack, build) == "FAULT"
+    assert stack.client("s3").head_object(Bucket=bucket, Key="tasks/y/terraform.tfstate.tflock")
+
+
+def test_the_final_event_of_a_build_can_be_lost(stack: Stack) -> None:
+    stack.fault(
+        on="delivery", detail_type="CodeBuild Build State Change", target="Tracker", do="drop"
+    )
+    build = start(stack, "true")
+    end(stack, build)
+    wait_until(lambda: states(stack, build, "dropped"), PATIENCE, "the event to be dropped")
+    assert states(stack, build, "dropped") == ["SUCCEEDED"]
+    assert states(stack, build, "delivered") == []
+
+
+def test_a_start_can_be_refused_as_codebuild_refuses_it(stack: Stack) -> None:
+    stack.fault(action="StartBuild", do="refuse", code="AccountLimitExceededException")
+    with pytest.raises(ClientError, match="AccountLimitExceededException"):
+        start(stack, "true")
+
+
+def test_an_impossible_rule_is_refused(stack: Stack) -> None:
+    with pytest.raises(ValueError, match="no callr"):
+        stack.fault(do="kill", callr="Runner")
+
+
+# ---- the rest ----------------------------------------------------------------------------------
+
+
+def test_schedules_fire_only_when_told_to(stack: Stack) -> None:
+    seen = len(stack.events())
+    stack.fire("Poller")
+    scheduled = [e for e in stack.events(seen) if e["detail_type"] == "Scheduled Event"]
+    assert [e["target"] for e in scheduled] == ["Poller"]
+    with pytest.raises(ValueError, match="No schedule"):
+        stack.fire("Runner")
+
+
+def test_consul_comes_back_with_what_it_knew_or_with_nothing(stack: Stack) -> None:
+    import httpx
+
+    def value() -> int:
+        return httpx.get(f"{stack.consul}/v1/kv/a").status_code
+
+    httpx.put(f"{stack.consul}/v1/kv/a", content=b"1").raise_for_status()
+    stack.stop_consul()
+    with pytest.raises(httpx.TransportError):
+        value()
+    stack.start_consul()
+    wait_until(lambda: value() == 200, PATIENCE, "the value")
+    stack.stop_consul()
+    stack.start_consul(empty=True)
+    assert value() == 404

@@ -1,0 +1,174 @@
+"""A deployed system as the reader sees it, and how its function URL is called."""
+
+import json
+from dataclasses import replace
+from types import SimpleNamespace
+from typing import Any
+from urllib.parse import urlsplit
+
+from cts.adapters import keys
+from cts.run.model import End, Run, RunStatus
+from cts.run.task import Outcome, Reason, Running, TaskState, Wish
+from cts.terraform.definition import Current, Definition, Generation, Module, Rejected, TaskEntry
+from cts.watch.query import Kind, ServicesCondition, View
+from cts.watch.snapshot import Snapshot, of
+from cts.watch.view import Chunk, Row, chunk_of
+from cts.workflow.read import Ports
+from functions.reader import app
+from tests.fakes import FakeBucket, FakeTable
+
+NOW = 1_800_000_000.0
+"""2027-01-15T08:00:00Z"""
+VERSION = "bundle-version-1"
+
+
+class World:
+    def __init__(self) -> None:
+        self.table, self.bucket = FakeTable(), FakeBucket()
+        self.tasks: dict[str, TaskEntry] = {}
+        self.ports = Ports(self.table, self.bucket, lambda: NOW)
+
+    def add(self, state: TaskState, *, enabled: bool = True, regexp: str | None = None) -> None:
+        """A task that watches the service of its own name, or those that match."""
+        condition = ServicesCondition(() if regexp else (state.task,), regexp)
+        definition = Definition(state.task, Module(f"./modules/{state.task}"), condition)
+        self.bucket.put_definition(definition)
+        self.tasks[state.task] = TaskEntry(definition.digest, condition, enabled=enabled)
+        self.table.stored_states[state.task] = state
+        self.publish(self.table.live or published())
+
+    def publish(self, current: Current) -> None:
+        made = Generation(current.number, 1, current.sources, self.tasks)
+        self.table.live = replace(current, version=self.bucket.put_generation(made))
+
+    def read_view(self, view: View, snapshot: Snapshot | None = None) -> None:
+        snapshot = snapshot or of([])
+        self.bucket.put(view.id, snapshot)
+        former = self.table.stored_chunks.get(chunk_of(view.id), Chunk(chunk_of(view.id)))
+        rows = {**former.rows, view.id: Row(7, snapshot.digest)}
+        self.table.stored_chunks[former.name] = replace(former, rows=rows)
+
+    def read_services(self, *names: str) -> None:
+        for name in names:
+            self.read_view(View(Kind.SERVICE, name))
+
+    def ran(self, *runs: Run) -> None:
+        self.table.stored_runs.update({run.id: run for run in runs})
+
+    def write_log(self, run: Run, text: str) -> None:
+        self.bucket.write(keys.run_object(run.task, run.id, "log"), text.encode())
+
+
+def run_id(task: str, number: int = 1) -> str:
+    return f"{task}-20270115T0759{number:02}-abcdef"
+
+
+def published(
+    number: int = 3, version: str = VERSION, at: float = NOW - 200, **tasks: list[str]
+) -> Current:
+    changes: dict[str, Any] = {"added": [], "changed": [], "removed": [], **tasks}
+    return Current(number, "", 1, {"config/bundle.zip": version}, published_at=at, **changes)
+
+
+def rejected(version: str = VERSION, at: float = NOW - 100, *problems: dict[str, Any]) -> Rejected:
+    return Rejected({"config/bundle.zip": version}, 1, at, list(problems) or [problem()])
+
+
+def problem(**changed: Any) -> dict[str, Any]:
+    return {
+        "file": "tasks.hcl",
+        "line": 3,
+        "column": 5,
+        "path": "task.web.condition.services",
+        "code": "unknown-option",
+        "what": 'unknown option "naems"',
+        "fix": 'did you mean "names"?',
+        **changed,
+    }
+
+
+def wish(due_at: float = NOW) -> dict[Reason, Wish]:
+    return {Reason.CHANGE: Wish(NOW - 5, due_at, "correlation", "fingerprint")}
+
+
+def running(task: str) -> Running:
+    return Running(run_id(task), wish(), "trigger", "inputs", NOW - 12, before=None)
+
+
+def success(task: str, number: int = 1, add: int = 1, change: int = 0) -> Outcome:
+    counts = {"add": add, "change": change, "destroy": 0}
+    return Outcome(run_id(task, number), True, NOW - 60, None, NOW - 70, counts)
+
+
+def failure(task: str, number: int = 1) -> Outcome:
+    error = "\n╷\n│ Error: no route to host\n│\n│   on main.tf line 3"
+    return Outcome(run_id(task, number), False, NOW - 30, error, NOW - 40)
+
+
+def pending(task: str = "web", number: int = 1) -> Run:
+    return Run(
+        id=run_id(task, number),
+        task=task,
+        status=RunStatus.PENDING,
+        why=("change",),
+        since=NOW - 62.5,
+        claimed_at=NOW - 60 + number,
+        generation=3,
+        definition="definition",
+        trigger="trigger",
+        inputs={"view": "digest"},
+        correlation="correlation",
+        attempt=1,
+    )
+
+
+def applied(task: str = "web", number: int = 1) -> Run:
+    end = End(
+        status=RunStatus.APPLIED,
+        apply_began=True,
+        step="done",
+        counts={"add": 2, "change": 1, "destroy": 0},
+        terraform="1.11.4",
+        times={
+            "started": "2027-01-15T07:59:05.000+00:00",
+            "init": "2027-01-15T07:59:06.500+00:00",
+            "plan": "2027-01-15T07:59:09.000+00:00",
+            "apply": "2027-01-15T07:59:10.000+00:00",
+            "ended": "2027-01-15T07:59:14.000+00:00",
+        },
+    )
+    return replace(pending(task, number), status=end.status, end=end, ended_at=NOW - 45)
+
+
+def errored(task: str = "web", number: int = 1) -> Run:
+    end = End(RunStatus.ERRORED, apply_began=False, error="╷\n│ Error: no route to host")
+    return replace(pending(task, number), status=end.status, end=end, ended_at=NOW - 45)
+
+
+def call(url: str, method: str = "GET") -> tuple[int, str, str]:
+    """Status, content type and body that the function answers. Set `app.ports` first."""
+    parts = urlsplit(url)
+    event = {
+        "version": "2.0",
+        "rawPath": parts.path,
+        "rawQueryString": parts.query,
+        "headers": {},
+        "requestContext": {"stage": "$default", "http": {"method": method, "path": parts.path}},
+        "isBase64Encoded": False,
+    }
+    names = ("function_name", "memory_limit_in_mb", "invoked_function_arn", "aws_request_id")
+    context: Any = SimpleNamespace(**dict.fromkeys(names, "reader"))
+    answer = app.lambda_handler(event, context)
+    return answer["statusCode"], answer["headers"]["Content-Type"], answer["body"]
+
+
+def get(url: str) -> Any:
+    """The JSON of a good answer."""
+    code, kind, body = call(url)
+    assert (code, kind) == (200, "application/json"), body
+    return json.loads(body)
+
+
+def refusal(url: str, method: str = "GET") -> tuple[int, str]:
+    code, _, body = call(url, method)
+    return code, json.loads(body)["error"]["message"]

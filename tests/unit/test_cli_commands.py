@@ -1,0 +1,280 @@
+"""The commands as they are typed: what they print, and their exit codes."""
+
+import io
+import json
+import zipfile
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+import cts as package
+from cts.run.task import TaskState
+from cts.watch.lease import Lease
+from tests.unit.cli_fakes import Account, cts, deployed, refused
+from tests.unit.reader_fakes import (
+    NOW,
+    VERSION,
+    applied,
+    errored,
+    failure,
+    pending,
+    problem,
+    published,
+    rejected,
+    run_id,
+    running,
+    success,
+    wish,
+)
+
+
+@pytest.fixture
+def account(monkeypatch: pytest.MonkeyPatch) -> Account:
+    return deployed(monkeypatch)
+
+
+@pytest.fixture
+def conf(tmp_path: Path) -> Path:
+    text = 'consul {}\n\ntask "x" { naems = ["web"] }\n'
+    (tmp_path / "tasks.hcl").write_text(text)
+    return tmp_path
+
+
+def lines(text: str) -> list[str]:
+    """Printed lines, with blanks evened out."""
+    return [" ".join(line.split()) for line in text.splitlines() if line.strip()]
+
+
+# ---- push ---------------------------------------------------------------------------------
+
+
+def test_a_push_prints_what_changed(account: Account, conf: Path) -> None:
+    account.world.publish(published(4, added=["web"], changed=["lb"], removed=["old"]))
+    result = cts("push", conf)
+    assert result.exit_code == 0
+    assert lines(result.stdout) == [
+        "✓ published as generation 4 in 0.0 s",
+        "+ web",
+        "~ lb",
+        "- old",
+    ]
+    (body,) = account.pushed
+    assert zipfile.ZipFile(io.BytesIO(body)).namelist() == ["tasks.hcl"]
+
+
+def test_a_push_that_changes_no_task_says_so(account: Account, conf: Path) -> None:
+    account.world.publish(published())
+    assert "no task is added, changed or removed" in cts("push", conf).stdout
+
+
+def test_a_rejected_push_shows_each_problem_at_its_place(account: Account, conf: Path) -> None:
+    account.world.publish(published(2, "former"))
+    account.world.table.refused = rejected(
+        VERSION, NOW, problem(column=12), problem(file="vars.tfvars", line=0, path="", fix="")
+    )
+    result = cts("push", conf)
+    assert result.exit_code == 1
+    assert result.stdout.splitlines() == [
+        "✗ rejected: 2 problems",
+        "",
+        "  tasks.hcl:3:12  task.web.condition.services",
+        '    task "x" { naems = ["web"] }',
+        "               ^",
+        '    unknown option "naems"',
+        '    → did you mean "names"?',
+        "",
+        "  vars.tfvars",
+        '    unknown option "naems"',
+        "",
+        "  generation 2 stays live",
+    ]
+
+
+def test_a_line_with_a_secret_is_not_printed(account: Account, conf: Path) -> None:
+    account.world.table.refused = rejected(VERSION, NOW, problem(code="literal-secret"))
+    result = cts("push", conf)
+    assert "tasks.hcl:3:5" in result.stdout
+    assert "naems =" not in result.stdout
+    assert "nothing is live yet" in result.stdout
+
+
+def test_a_push_that_a_newer_one_replaced_says_so(account: Account, conf: Path) -> None:
+    account.world.publish(published(4, "another"))
+    account.newest = "another"
+    result = cts("push", conf)
+    assert result.exit_code == 1
+    assert "a newer push took the place of this one" in result.stdout
+
+
+def test_a_push_need_not_wait(account: Account, conf: Path) -> None:
+    result = cts("push", conf, "--no-wait")
+    assert (result.exit_code, account.requests) == (0, [])
+    assert result.stdout.startswith("pushed 1 file from")
+
+
+@pytest.mark.parametrize("wait", ["--wait", "--no-wait"])
+def test_a_push_as_json(account: Account, conf: Path, wait: str) -> None:
+    account.world.publish(published(4, added=["web"]))
+    answer = json.loads(cts("push", conf, "--json", wait).stdout)
+    assert answer["source_version"] == VERSION
+    assert answer["outcome"] == ("published" if wait == "--wait" else "pushed")
+
+
+def test_a_rejected_push_as_json_has_the_problems(account: Account, conf: Path) -> None:
+    account.world.table.refused = rejected()
+    result = cts("push", conf, "--json")
+    assert result.exit_code == 1
+    assert json.loads(result.stdout)["problems"] == [problem()]
+
+
+def test_nothing_is_pushed_of_a_folder_without_configuration(
+    account: Account, tmp_path: Path
+) -> None:
+    result = cts("push", tmp_path)
+    assert (result.exit_code, account.pushed) == (2, [])
+    assert result.stderr.startswith("cts: no .hcl or .json file at the top of")
+
+
+# ---- status -------------------------------------------------------------------------------
+
+
+def test_status_shows_a_row_for_each_task_and_a_summary(account: Account) -> None:
+    world = account.world
+    world.add(TaskState("cache", recent=(success("cache", add=0, change=3),), wanted=wish(NOW + 4)))
+    world.add(TaskState("db", recent=(failure("db"),), wanted=wish(NOW + 38), retry_at=NOW + 38))
+    world.add(TaskState("dns", running=running("dns")))
+    world.add(TaskState("lb", recent=(failure("lb"), failure("lb")), gave_up="failed 4 times"))
+    world.add(TaskState("new"))
+    world.add(TaskState("old"), enabled=False)
+    world.add(TaskState("queue", wanted=wish(), queued_since=NOW - 20))
+    world.add(TaskState("web", recent=(success("web", add=0),)))
+    world.read_services("cache", "db", "dns", "lb", "old", "queue", "web")
+    world.table.leased = Lease(4, "owner", 3, NOW - 100, NOW - 8, NOW - 100)
+    result = cts("status")
+    assert result.exit_code == 0
+    assert lines(result.stdout)[2:] == [
+        "cache ● successful buffer period: runs in 4.0 s ✓ 1 min ago ~3",
+        "db ● errored tries again in 38 s ✗ 30 s ago",
+        "dns ○ unknown running for 12 s never",
+        "lb ● critical gave up: failed 4 times ✗ 30 s ago",
+        "new ○ unknown waiting for Consul: service new never",
+        "old ○ unknown disabled never",
+        "queue ○ unknown waiting for a build slot for 20 s never",
+        "web ● successful up to date ✓ 1 min ago no changes",
+        "✗ db: Error: no route to host (cts logs db)",
+        "✗ lb: Error: no route to host (cts logs lb)",
+        "8 tasks: 2 successful, 1 errored, 1 critical, 4 unknown · 1 running · 1 disabled",
+        "generation 3, published 3 min ago · poller: last heartbeat 8 s ago",
+    ]
+
+
+def test_status_before_the_first_push_says_what_to_do(account: Account) -> None:
+    assert lines(cts("status").stdout) == [
+        "no tasks: push a configuration with `cts push DIR`",
+        "no configuration is published · no poller has run yet",
+    ]
+
+
+def test_status_tells_of_a_rejected_push(account: Account) -> None:
+    account.world.add(TaskState("web"))
+    account.world.table.refused = rejected()
+    said = "! the last push, 1 min ago, was rejected: 1 problem; generation 3 stays live"
+    assert said in lines(cts("status").stdout)
+
+
+def test_status_as_json(account: Account) -> None:
+    account.world.add(TaskState("web"))
+    found = json.loads(cts("status", "--json").stdout)
+    assert found["tasks"]["web"]["status"] == "unknown"
+    assert found["poller"] is None
+    assert found["configuration"]["live"]["generation"] == 3
+
+
+# ---- runs ---------------------------------------------------------------------------------
+
+
+def test_runs_are_listed_newest_first(account: Account) -> None:
+    account.world.ran(applied("web", 1), pending("dns", 2), replace(errored("db", 3), attempt=2))
+    assert lines(cts("runs").stdout)[2:] == [
+        f"{run_id('db', 3)} errored change, attempt 2 57 s ago 12 s Error: no route to host",
+        f"{run_id('dns', 2)} running change 58 s ago 58 s",
+        f"{run_id('web', 1)} applied change 59 s ago 14 s +2 ~1",
+    ]
+
+
+def test_runs_of_one_task(account: Account) -> None:
+    account.world.ran(applied("web", 1), pending("dns", 2))
+    found = json.loads(cts("runs", "web", "--json").stdout)["runs"]
+    assert [run["id"] for run in found] == [run_id("web", 1)]
+
+
+def test_runs_before_the_first_run(account: Account) -> None:
+    assert cts("runs").stdout == "no runs yet\n"
+
+
+def test_runs_of_an_unknown_task(account: Account) -> None:
+    result = cts("runs", "wbe")
+    assert result.exit_code == 2
+    assert "a task with name 'wbe' does not exist" in result.stderr
+
+
+# ---- logs ---------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("name", ["web", run_id("web", 2)])
+def test_logs_of_a_run_or_of_a_tasks_newest_run(account: Account, name: str) -> None:
+    account.world.ran(applied("web", 1), applied("web", 2))
+    account.world.write_log(applied("web", 2), "Plan: [2] to add\n")
+    result = cts("logs", name)
+    assert (result.exit_code, result.stdout) == (0, "Plan: [2] to add\n")
+    assert f"✓ {run_id('web', 2)}: applied, +2 ~1" in result.stderr
+    assert "init 2.5 s · plan 1.0 s · apply 4.0 s" in result.stderr
+
+
+def test_a_run_that_left_no_log_says_why(account: Account) -> None:
+    account.world.ran(errored())
+    result = cts("logs", run_id("web"))
+    assert (result.exit_code, result.stdout) == (0, "")
+    assert f"✗ {run_id('web')}: errored: Error: no route to host" in result.stderr
+
+
+def test_logs_of_a_task_that_has_not_run(account: Account) -> None:
+    account.world.add(TaskState("web"))
+    result = cts("logs", "web")
+    assert (result.exit_code, result.stderr) == (2, "cts: task 'web' has not run yet\n")
+
+
+def test_logs_of_an_unknown_run(account: Account) -> None:
+    result = cts("logs", run_id("web"))
+    assert result.exit_code == 2
+    assert "does not exist or its history has expired" in result.stderr
+
+
+# ---- all of them --------------------------------------------------------------------------
+
+
+def test_the_stack_is_named_by_option_or_environment(
+    account: Account, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    account.stacks["prod"] = account.stacks.pop("cts")
+    assert cts("runs").exit_code == 2
+    assert cts("runs", "--stack", "prod").exit_code == 0
+    monkeypatch.setenv("CTS_STACK", "prod")
+    assert cts("runs").exit_code == 0
+
+
+def test_an_error_is_one_sentence_on_standard_error(account: Account) -> None:
+    account.error = refused("AccessDenied", "not authorized " * 20)
+    result = cts("status")
+    assert (result.exit_code, result.stdout) == (2, "")
+    assert len(result.stderr.splitlines()) == 1
+
+
+def test_the_version_is_the_packages() -> None:
+    assert cts("--version").stdout == f"cts {package.__version__}\n"
+
+
+def test_help_names_every_command() -> None:
+    text = cts("--help").stdout
+    assert all(command in text for command in ("push", "status", "runs", "logs"))
