@@ -32,8 +32,8 @@ The stack is up. In another terminal, in this folder:
 
 3. Push a configuration and look:
 
-   cts push local/demo/config
-   cts status
+   .venv/bin/cts push local/demo/config
+   .venv/bin/cts status
 
 Consul's pages: {consul}/ui   Logs of the functions: {logs}
 Ctrl-C here, or `python -m local down`, ends it.

@@ -36,7 +36,7 @@ class Build:
     phases: list[PhaseRecord] = field(default_factory=list)
     exported: dict[str, str] = field(default_factory=dict)
     role_session: str = ""
-    process_group: int = 0
+    shell: int = 0  # its process, once there is one
     stop: threading.Event = field(default_factory=threading.Event)
     killed_as: str = ""  # the status a fault gave it
 

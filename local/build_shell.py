@@ -9,13 +9,13 @@ import selectors
 import signal
 import subprocess
 import time
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from local import buildspec
 
 if TYPE_CHECKING:
     from collections.abc import Callable
-    from pathlib import Path
 
     from local.build import Build
 
@@ -45,7 +45,7 @@ def run_phases(
     reports, channel = os.pipe()
     process = _start(buildspec.script(spec, channel), environment, source, channel)
     os.close(channel)
-    build.process_group = process.pid
+    build.shell = process.pid
     assert process.stdout is not None
     outputs = {reports: lambda line: _report(build, line), process.stdout.fileno(): say}
     try:
@@ -54,7 +54,7 @@ def run_phases(
             process.wait()
             status = _interruption(build, deadline)
     finally:
-        _end_group(process)
+        _end_session(process)
         process.stdout.close()
         os.close(reports)
     if status:
@@ -130,16 +130,40 @@ def _report(build: Build, line: str) -> None:
             build.exported[name] = base64.b64decode(value).decode(errors="replace")
 
 
-def _end_group(process: subprocess.Popen[bytes]) -> None:
-    """Ends a build's process group: SIGTERM, and SIGKILL for what is still there."""
-    for number, seconds in ((signal.SIGTERM, GRACE_SECONDS), (signal.SIGKILL, GRACE_SECONDS)):
+def kill_session(leader: int) -> bool:
+    """Kills all processes of a build at once, as the end of a container does; whether any lived.
+
+    A build's program may give what it starts a process group of its own, so its session counts.
+    """
+    members = _session(leader)
+    for pid in members:
         with contextlib.suppress(ProcessLookupError):
-            os.killpg(process.pid, number)
-        deadline = time.monotonic() + seconds
-        while time.monotonic() < deadline:
-            process.poll()
-            try:
-                os.killpg(process.pid, 0)
-            except ProcessLookupError:
-                return
-            time.sleep(0.02)
+            os.kill(pid, signal.SIGKILL)
+    return bool(members)
+
+
+def _end_session(process: subprocess.Popen[bytes]) -> None:
+    """Asks a build's commands to end, and kills what is still there after a while."""
+    with contextlib.suppress(ProcessLookupError):
+        os.killpg(process.pid, signal.SIGTERM)
+    deadline = time.monotonic() + GRACE_SECONDS
+    while _session(process.pid) and time.monotonic() < deadline:
+        process.poll()
+        time.sleep(0.02)
+    while kill_session(process.pid):
+        process.poll()
+        time.sleep(0.02)
+    process.wait()
+
+
+def _session(leader: int) -> list[int]:
+    """The living processes of a session."""
+    found = []
+    for stat in Path("/proc").glob("[0-9]*/stat"):
+        try:
+            state, _parent, _group, session, *_ = stat.read_text().rpartition(")")[2].split()
+        except (FileNotFoundError, ProcessLookupError):
+            continue
+        if int(session) == leader and state != "Z":
+            found.append(int(stat.parent.name))
+    return found

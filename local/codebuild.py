@@ -5,14 +5,12 @@ Projects stay with the emulator; builds really run, on this machine (`build_run`
 
 from __future__ import annotations
 
-import os
-import signal
 import threading
 import time
 import uuid
 from typing import TYPE_CHECKING, Any
 
-from local import answers, build_run, emulator
+from local import answers, build_run, build_shell, emulator
 from local.build import FINAL, Build
 from local.build_request import Refused
 from local.build_request import settings as settings_of
@@ -59,7 +57,7 @@ class Builds:
         return {"concurrent": self.concurrent, "minute": self.minute}
 
     def kill(self, role_session: str, status: str, seconds: float = 0.0) -> None:
-        """Kills the process group of the build with this session name, at once or later."""
+        """Kills all processes of the build with this session name, at once or later."""
         for build in self._builds.values():
             if build.role_session == role_session:
                 timer = threading.Timer(seconds, _lose, (build, status))
@@ -214,8 +212,5 @@ class Builds:
 
 def _lose(build: Build, status: str) -> None:
     build.killed_as = status
-    if build.process_group:
-        try:
-            os.killpg(build.process_group, signal.SIGKILL)
-        except ProcessLookupError:
-            return
+    if build.shell:
+        build_shell.kill_session(build.shell)

@@ -70,7 +70,7 @@ def _build(template: Path, target: Path) -> None:
     }
     command = ["build", "--template-file", str(template), "--build-dir", str(target)]
     _sam([*command, "--parallel"], env, template.parent, target.parent / "sam")
-    # Every worker unpacks its layers anew: without bytecode it would compile them each time.
+    # Without bytecode the first sandbox of each new stack would compile its imports.
     subprocess.run(
         [sys.executable, "-m", "compileall", "-q", "--invalidation-mode", "unchecked-hash", target],
         env={k: v for k, v in os.environ.items() if k != "PYTHONDONTWRITEBYTECODE"},

@@ -277,18 +277,19 @@ class FakeBuild:
 
 @dataclass(slots=True)
 class FakeDriver:
-    """CodeBuild: for five minutes a repeated start with the same run id is the same build."""
+    """CodeBuild: while the token lives a repeated start with the same run id is the same build."""
 
     now: Callable[[], float]
     builds: dict[str, FakeBuild] = field(default_factory=dict)
     error: Exception | None = None
     """What the next starts raise."""
+    token_lives: float = 300.0
 
     def start(self, run: Run, archive_version: str) -> str:
         if self.error is not None:
             raise self.error
         for build in self.builds.values():
-            if build.run.id == run.id and self.now() - build.started_at < 300:
+            if build.run.id == run.id and self.now() - build.started_at < self.token_lives:
                 return build.id
         made = FakeBuild(f"cts:{len(self.builds) + 1}", run, archive_version, self.now())
         self.builds[made.id] = made

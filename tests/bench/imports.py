@@ -29,8 +29,9 @@ ENVIRONMENT = {
 }
 READY = {
     "Poller": (
-        "wiring.poller(app.settings(), 0, print);"
-        "wiring.consul(app.settings(), Generation(1, 1, {}, {}))"
+        "import os; settings = app.PollerSettings.read(os.environ);"
+        "wiring.poller(settings, 0, app.count, app.log);"
+        "wiring.consul(settings, Generation(1, 1, {}, {}))"
     ),
     "Publisher": "app.ports()",
     "Runner": "app.ports()",

@@ -140,6 +140,18 @@ def test_a_build_whose_container_is_lost_ends_as_the_fault_says(tmp_path: Path) 
     assert made.phases[-1].context[0]["statusCode"] == "INTERNAL_SERVICE_ERROR"
 
 
+def test_a_builds_end_is_the_end_of_groups_that_it_made(tmp_path: Path) -> None:
+    made = build()
+    own_group = (
+        "import os; os.setpgid(0, 0); open('running', 'w'); os.execvp('sleep', ['sleep', '9'])"
+    )
+    wait = in_thread(made, f'python3 -c "{own_group}"', tmp_path, 600)
+    wait_until(lambda: building(made, tmp_path), 10, "the build to run")
+    made.stop.set()
+    assert wait() == "STOPPED"
+    assert not build_shell.kill_session(made.shell)
+
+
 def test_a_failed_command_is_the_context_of_its_phase(tmp_path: Path) -> None:
     made = build()
     assert in_thread(made, "(exit 3)", tmp_path, 600)() == "FAILED"

@@ -23,6 +23,7 @@ if TYPE_CHECKING:  # each function imports its own workflow only: a cold start p
 
     from cts.adapters.consul import Consul
     from cts.adapters.secrets import ConsulToken
+    from cts.events import CatalogChanged
     from cts.settings import Builds, PollerSettings, Store
     from cts.terraform.definition import Generation
     from cts.workflow import live, publish, read, settle, start, track
@@ -41,6 +42,10 @@ def session() -> Session:
 @cache
 def client(service: str) -> Any:
     return session().create_client(service, config=PATIENCE)
+
+
+MARGIN = 20.0
+"""Seconds before Lambda's time limit at which a poller has left."""
 
 
 class Later:
@@ -94,7 +99,10 @@ def publisher(store: Store) -> publish.Ports:
 
 
 def poller(
-    settings: PollerSettings, until: float, on_beat: Callable[[live.Beat], None]
+    settings: PollerSettings,
+    seconds: float,
+    on_beat: Callable[[live.Beat], None],
+    on_change: Callable[[CatalogChanged], None],
 ) -> live.Run:
     from cts.workflow import live, poll
 
@@ -105,8 +113,9 @@ def poller(
         consul=lambda generation: consul(settings, generation),
         chance=random.random,
         owner=new_id(),
-        until=until,
+        until=time.time() + seconds - MARGIN,
         on_beat=on_beat,
+        on_change=on_change,
     )
 
 

@@ -68,7 +68,10 @@ class Consul:
                 f"asking Consul for {view}: its answer was filtered by ACLs; "
                 "the token needs service:read and node:read for it"
             )
-        return Answer(_index(response), snapshot(view, response.json()))
+        try:
+            return Answer(_index(response), snapshot(view, response.json()))
+        except (ValueError, KeyError, TypeError) as error:
+            raise Unavailable(f"asking Consul for {view}: not Consul's JSON: {error!r}") from error
 
     async def newest_index(self) -> int:
         client = self._client(View(Kind.LISTING))

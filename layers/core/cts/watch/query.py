@@ -6,6 +6,7 @@ import re
 from collections.abc import Iterable
 from dataclasses import dataclass
 from enum import StrEnum
+from functools import cache
 from urllib.parse import quote
 
 
@@ -27,12 +28,17 @@ class View:
     def id(self) -> str:
         """Hash of the canonical query: 32 hex digits. Fields left empty don't count, so that
         a field added later leaves the ids of today's queries as they are."""
-        filled = {"kind": self.kind.value, "name": self.name}
-        canonical = json.dumps({k: v for k, v in filled.items() if v}, sort_keys=True)
-        return hashlib.sha256(canonical.encode()).hexdigest()[:32]
+        return _id(self)
 
     def __str__(self) -> str:
         return f"service {self.name}" if self.kind is Kind.SERVICE else "the list of services"
+
+
+@cache  # every look at the catalog needs the ids of all views
+def _id(view: View) -> str:
+    filled = {"kind": view.kind.value, "name": view.name}
+    canonical = json.dumps({k: v for k, v in filled.items() if v}, sort_keys=True)
+    return hashlib.sha256(canonical.encode()).hexdigest()[:32]
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,6 +7,7 @@ from enum import StrEnum
 from typing import Protocol
 
 from cts.errors import Refused, Unavailable
+from cts.events import CatalogChanged
 from cts.terraform.definition import Generation
 from cts.watch.lease import FRESH_EVERY, HEARTBEAT_EVERY, Lease, TakeOver, take_over
 from cts.watch.query import Kind, View
@@ -31,6 +32,8 @@ class Consul(Protocol):
 
     async def newest_index(self) -> int:
         """The newest index of the catalog: it only goes back when Consul lost its data."""
+
+    async def close(self) -> None: ...
 
 
 class Generations(Protocol):
@@ -75,6 +78,7 @@ class Run:
     until: float
     """When this poller must have left."""
     on_beat: Callable[[Beat], None]
+    on_change: Callable[[CatalogChanged], None]
 
 
 class Outcome(StrEnum):
@@ -109,7 +113,7 @@ async def live(run: Run) -> Outcome:
         )
         if not await asyncio.to_thread(poller.raise_epoch, lease, raised):
             return Outcome.OVERTAKEN
-        await asyncio.to_thread(poller.take_over, {})
+        watch.tell(await asyncio.to_thread(poller.take_over, {}))
         watch.hold_all(trusted)
         return await watch.until_relieved(raised)
     except Deposed:
@@ -130,13 +134,14 @@ async def once(run: Run) -> Outcome:
     poller.load()
     watch = _Watch(run, poller, run.consul(generation))
     answers = await watch.ask_all()
+    await watch.close()
     run.on_beat(watch.beat())
     if not poller.differs(answers):
         return Outcome.NOTHING_NEW
     if not poller.raise_epoch(lease, _raised(lease, run, generation, now)):
         return Outcome.OVERTAKEN
     try:
-        poller.take_over(answers)
+        watch.tell(poller.take_over(answers))
     except Deposed:
         return Outcome.OVERTAKEN
     return Outcome.WRITTEN
@@ -174,6 +179,9 @@ class _Watch:
 
     def hold_all(self, trusted: bool) -> None:
         """Start the queries that are missing, stop those that nothing needs any more."""
+        for task in self.held.values():
+            if task.done() and not task.cancelled():
+                task.result()  # a query that broke must not leave its view blind
         views = self.poller.views()
         has_row = {view for view in views if view.id in self.poller.rows}
         for view in self.held.keys() & (self.known - has_row) | self.held.keys() - views:
@@ -260,7 +268,7 @@ class _Watch:
                     await self._beat(lease)
                     beat_at = lease.heartbeat_at + HEARTBEAT_EVERY
                 answers |= await self._answers(min(beat_at, self.poller.next_due or beat_at))
-                await asyncio.to_thread(self._step, answers)
+                self.tell(await asyncio.to_thread(self._step, answers))
                 answers = {}
             except Unavailable:  # AWS, not Consul: what was answered is kept and tried again
                 self.poller.tally.aws_errors += 1
@@ -275,10 +283,14 @@ class _Watch:
         self.run.on_beat(self.beat())
         await self._look_for_reset()
 
-    def _step(self, answers: Mapping[View, Answer]) -> None:
-        if answers:
-            self.poller.look(answers)
+    def _step(self, answers: Mapping[View, Answer]) -> CatalogChanged | None:
+        changed = self.poller.look(answers) if answers else None
         self.poller.announce()
+        return changed
+
+    def tell(self, changed: CatalogChanged | None) -> None:
+        if changed is not None:
+            self.run.on_change(changed)
 
     async def _answers(self, until: float) -> dict[View, Answer]:
         """All answers there are, after waiting for the first one until then."""
@@ -311,6 +323,7 @@ class _Watch:
         for task in self.held.values():
             task.cancel()
         await asyncio.gather(*self.held.values(), return_exceptions=True)
+        await self.consul.close()
 
 
 def _pause(error: Exception, failures: int) -> float:

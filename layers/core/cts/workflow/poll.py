@@ -132,17 +132,17 @@ class Poller:
 
     # ---- one look -----------------------------------------------------------------------
 
-    def take_over(self, answers: Mapping[View, Answer]) -> None:
+    def take_over(self, answers: Mapping[View, Answer]) -> CatalogChanged | None:
         """Load once more, judge what was answered so far, and derive every task again."""
         self.load()
-        self._look(answers, derive_all=True)
+        return self._look(answers, derive_all=True)
 
-    def look(self, answers: Mapping[View, Answer]) -> None:
+    def look(self, answers: Mapping[View, Answer]) -> CatalogChanged | None:
         """Judge answers; store what changed and what their tasks want now; announce.
 
-        Raises Deposed if another poller holds the watch.
+        Returns what changed. Raises Deposed if another poller holds the watch.
         """
-        self._look(answers, derive_all=False)
+        return self._look(answers, derive_all=False)
 
     def differs(self, answers: Mapping[View, Answer]) -> bool:
         """Whether there is anything to write."""
@@ -150,14 +150,14 @@ class Poller:
         states = self.ports.watch.states(look.tasks)
         return bool(self._decided(look, states, "") or self._written_chunks(look))
 
-    def _look(self, answers: Mapping[View, Answer], *, derive_all: bool) -> None:
+    def _look(self, answers: Mapping[View, Answer], *, derive_all: bool) -> CatalogChanged | None:
         if self.unsure:
             self.load()
             derive_all = True
         look = self._judged(answers, derive_all=derive_all)
         self.rows.update(look.moved)
         if not look.changed and not derive_all:
-            return
+            return None
         for view, answer in look.changed.items():
             self.ports.snapshots.put(view.id, answer.snapshot)
         correlation = self.ports.new_id()
@@ -165,12 +165,15 @@ class Poller:
         states = self._write(look, correlation)
         self._remember(look, states)
         self.unsure = False
+        changed = None
         if look.changed:
             self.tally.changes += len(look.changed)
-            self.ports.bus.send([_catalog_changed(look, states, correlation, self.ports.now())])
+            changed = _catalog_changed(look, states, correlation, self.ports.now())
+            self.ports.bus.send([changed])
         self.announce()
         for replaced, row in look.replaced.items():
             self.ports.snapshots.supersede(replaced, row.digest)
+        return changed
 
     def _judged(self, answers: Mapping[View, Answer], *, derive_all: bool) -> "Look":
         verdicts = {view: judge(self.rows.get(view.id), each.row) for view, each in answers.items()}
