@@ -46,7 +46,7 @@ check: setup ## format, lint, types, template and arrows, in seconds
 	$(BIN)/pytest -q -n 0 tests/unit/test_architecture.py
 
 unit: setup ## the pure parts and the workflows on fakes
-	$(BIN)/pytest -n auto tests/unit
+	$(BIN)/pytest -n auto -m "not soak" tests/unit
 
 soak: setup ## ten of each fault
 	$(BIN)/pytest -n $(WORKERS) --dist loadgroup -m soak

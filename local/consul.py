@@ -20,6 +20,10 @@ START_SECONDS = 60
 PORTS = range(20_000, 32_000)
 
 
+class ConsulEnded(Exception):
+    """Consul didn't stay; another program may have taken a port just before it."""
+
+
 class Consul:
     """`address`: its HTTP address; the same after every start."""
 
@@ -75,7 +79,7 @@ class Consul:
 
     def _leads(self) -> bool:
         if self._process is not None and self._process.poll() is not None:
-            raise RuntimeError(f"Consul ended at once; see {self._folder}/consul.log")
+            raise ConsulEnded(f"Consul ended at once; see {self._folder}/consul.log")
         try:
             with urllib.request.urlopen(f"{self.address}/v1/status/leader", timeout=2) as answer:
                 return bool(json.load(answer))

@@ -16,7 +16,7 @@ import boto3
 from botocore.config import Config
 
 from local import deploy, leash, tools
-from local.consul import Consul
+from local.consul import Consul, ConsulEnded
 from local.waiting import wait_until
 
 if TYPE_CHECKING:
@@ -76,8 +76,15 @@ class Stack:
         self.schedules(schedules)
         built = deploy.build(template)
         self.client("s3").create_bucket(Bucket=deploy.BUCKET)
-        self._consul.wait()
+        self._await_consul()
         self.redeploy({"ConsulAddress": self.consul, **parameters}, built)
+
+    def _await_consul(self) -> None:
+        try:
+            self._consul.wait()
+        except ConsulEnded:  # once more, on other ports
+            self._consul = Consul(self.folder / "consul")
+            self._consul.start()
 
     def redeploy(self, parameters: dict[str, str], built: Path | None = None) -> None:
         """Deploys again, with all the parameters given. Raises deploy.DeploymentFailed."""

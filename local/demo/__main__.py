@@ -10,7 +10,9 @@ from pathlib import Path
 
 from rich.console import Console
 
+from local.consul import ConsulEnded
 from local.demo.story import Story, StoryEnded
+from local.deploy import DeploymentFailed
 from local.stack import Stack
 from local.tools import PROJECT, MissingTool
 
@@ -31,7 +33,7 @@ def main() -> int:
                 stack = Stack.start(Path(folder))
             with stack:
                 Story(stack, console).tell()
-    except (StoryEnded, MissingTool) as error:
+    except (StoryEnded, MissingTool, DeploymentFailed, ConsulEnded, TimeoutError) as error:
         console.print(f"[red]{error}")
         return 1
     except KeyboardInterrupt:

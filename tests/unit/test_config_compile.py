@@ -200,3 +200,19 @@ def test_differences_name_the_tasks_that_come_go_and_run_again() -> None:
     found = differences(old, new)
     assert (found.added, found.changed, found.removed) == (("new",), ("web",), ("gone",))
     assert differences(None, new).added == ("new", "same", "web")
+
+
+@pytest.mark.parametrize(
+    "written", [r"^web\\\\d+$", r"^web\\d+$"], ids=["as CTS needs it", "plain"]
+)
+def test_a_backslash_may_be_doubled_as_for_cts(written: str) -> None:
+    text = f"""
+        task {{
+          name   = "web"
+          module = "acme/web/any"
+          condition "services" {{ regexp = "{written}" }}
+        }}
+    """
+    compiled = compile_bundle({"tasks.hcl": text.encode()}).compiled
+    assert compiled is not None
+    assert compiled.tasks["web"].condition.regexp == r"^web\d+$"

@@ -444,7 +444,8 @@ class Run:
         if named.get("build") == self.build:
             self.at["started"] = named["at"]
             return True
-        why = named.get("gave_up") or f"build {named.get('build')} has it"
+        owner = named.get("build")
+        why = f"build {owner} has it" if owner else "it was given up before its build began"
         self.log.note(f"run {self.facts['run']} is not this build's: {why}. Nothing was done.")
         return False
 

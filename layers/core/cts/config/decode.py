@@ -115,4 +115,10 @@ def _services(options: Options) -> Services:
     names, regexp = options.texts("names") or (), options.text("regexp")
     options.refuse_later(LATER_SERVICES)
     options.finish()
-    return Services(options.where, names, regexp)
+    return Services(options.where, names, regexp if regexp is None else undoubled(regexp))
+
+
+def undoubled(regexp: str) -> str:
+    """CTS takes an expression through one more round of escapes, so that its users write
+    `^web\\\\d+$` for `^web\\d+$`. No service's name has a backslash: both are read alike."""
+    return regexp.replace("\\\\", "\\")
