@@ -33,6 +33,22 @@ def writes(service: str, action: str, body: bytes) -> tuple[str, ...]:
     return tuple(key for kind, key in _items(action, json_body(body)) if kind in WRITES)
 
 
+def leading_keys(body: bytes) -> dict[str, list[str]]:
+    """The partition keys a DynamoDB request names, by what it does there: Get, Put, Update,
+    Delete, ConditionCheck, Query. IAM checks each item of a transaction by itself."""
+    request = json_body(body)
+    shapes = {
+        "TransactItems": "TransactWriteItems",
+        "RequestItems": "BatchGetItem",
+        "KeyConditionExpression": "Query",
+    }
+    action = next((name for member, name in shapes.items() if member in request), "PutItem")
+    found: dict[str, set[str]] = {}
+    for kind, key in _items(action, request):
+        found.setdefault(kind, set()).add(key.partition("/")[0])
+    return {kind: sorted(keys) for kind, keys in found.items()}
+
+
 def _items(action: str, request: dict[str, Any]) -> list[tuple[str, str]]:
     match action:
         case "PutItem" | "UpdateItem" | "DeleteItem" | "GetItem":

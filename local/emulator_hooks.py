@@ -23,7 +23,7 @@ from ministack.services import scheduler as _scheduler
 from ministack.services.cloudformation import provisioners as _provisioners
 
 from local import layers
-from local.calls import json_body
+from local.calls import json_body, leading_keys
 from local.hooks import Hooks, Request, Response
 
 if TYPE_CHECKING:
@@ -36,6 +36,7 @@ _version: contextvars.ContextVar[str] = contextvars.ContextVar("version", defaul
 def install(hooks: Hooks) -> None:
     """Puts the hooks in place. Once, before the first request."""
     _hook_requests(hooks)
+    _hook_conditions()
     _hook_codebuild(hooks)
     _hook_events(hooks)
     _hook_schedules(hooks)
@@ -103,6 +104,25 @@ def _finer_resources(extract: Callable[..., str]) -> Callable[..., str]:
         return resource
 
     return extracted
+
+
+def _hook_conditions() -> None:
+    """The condition key that names the parts of a table; the emulator leaves it out."""
+    context, enforce = _actions.dynamodb_service_context, _evaluator.enforce
+
+    def extended(body: bytes) -> dict[str, Any]:
+        return {**context(body), "local:keys": leading_keys(body)}
+
+    def enforced(access_key: str, action: str, *rest: Any, **named: Any) -> Any:
+        known = named.get("service_context") or {}
+        if by_kind := known.get("local:keys"):
+            kind = action.partition(":")[2].removesuffix("Item")
+            keys = by_kind.get(kind) or [key for keys in by_kind.values() for key in keys]
+            named["service_context"] = {**known, "dynamodb:LeadingKeys": keys}
+        return enforce(access_key, action, *rest, **named)
+
+    _actions.dynamodb_service_context = extended
+    _evaluator.enforce = enforced
 
 
 def _hook_codebuild(hooks: Hooks) -> None:

@@ -94,7 +94,8 @@ def environment(folder: Path) -> dict[str, str]:
 def _on_path(name: str) -> Path | None:
     for folder in os.environ.get("PATH", "").split(os.pathsep):
         candidate = Path(folder or ".") / name
-        if os.access(candidate, os.X_OK) and candidate.is_file() and Path(folder) != BIN:
+        ours = Path(folder).resolve() == BIN.resolve()
+        if not ours and candidate.is_file() and os.access(candidate, os.X_OK):
             return candidate.resolve()
     return None
 

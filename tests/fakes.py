@@ -4,13 +4,14 @@ the adapters do."""
 import asyncio
 import itertools
 from collections import defaultdict
-from collections.abc import Callable, Collection, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from typing import Any, TypeVar
 
 from cts.adapters import keys
 from cts.adapters.bucket import Stored
-from cts.errors import Missing, Unavailable
+from cts.errors import Missing
 from cts.events import Event
 from cts.run.model import Run
 from cts.run.task import TaskState
@@ -275,7 +276,7 @@ class FakeBuild:
     status: str = "IN_PROGRESS"
 
 
-@dataclass(slots=True)
+@dataclass
 class FakeDriver:
     """CodeBuild: while the token lives a repeated start with the same run id is the same build."""
 
@@ -404,4 +405,26 @@ class Clock:
         return self.now
 
 
-BUSY = Unavailable("the account's builds are all in use")
+def before_next(target: object, method: str, happens: Callable[[], object]) -> None:
+    """Something happens right before the next call of a fake's method."""
+    real = getattr(target, method)
+
+    def call(*args: Any) -> Any:
+        setattr(target, method, real)
+        happens()
+        return real(*args)
+
+    setattr(target, method, call)
+
+
+@contextmanager
+def failing(target: object, method: str, error: Exception) -> Iterator[None]:
+    """A fake's method raises, for a while."""
+    real = getattr(target, method)
+
+    def call(*_: Any) -> Any:
+        raise error
+
+    setattr(target, method, call)
+    yield
+    setattr(target, method, real)

@@ -61,3 +61,40 @@ def test_an_object_is_named_with_its_bucket() -> None:
 def test_a_body_that_is_no_json_names_nothing() -> None:
     assert calls.keys("dynamodb", "PutItem", "/", b"\x00") == ("",)
     assert calls.keys("events", "PutEvents", "/", b"\x00") == ()
+
+
+@pytest.mark.parametrize(
+    ("request_", "expected"),
+    [
+        ({"Key": {"pk": {"S": "CONFIG"}, "sk": {"S": "CURRENT"}}}, {"Put": ["CONFIG"]}),
+        (
+            {"Item": {"pk": {"S": "STATE"}, "sk": {"S": "TASK#a"}, "n": {"N": "1"}}},
+            {"Put": ["STATE"]},
+        ),
+        (
+            {
+                "TransactItems": [
+                    {"ConditionCheck": {"Key": {"pk": {"S": "WATCH"}, "sk": {"S": "LEASE"}}}},
+                    {"Put": {"Item": {"pk": {"S": "STATE"}, "sk": {"S": "TASK#a"}}}},
+                ]
+            },
+            {"ConditionCheck": ["WATCH"], "Put": ["STATE"]},
+        ),
+        (
+            {"RequestItems": {"t": {"Keys": [{"pk": {"S": "STATE"}, "sk": {"S": "TASK#a"}}]}}},
+            {"Get": ["STATE"]},
+        ),
+        (
+            {
+                "KeyConditionExpression": "pk = :pk AND begins_with(sk, :prefix)",
+                "ExpressionAttributeValues": {":pk": {"S": "WATCH"}, ":prefix": {"S": "VIEWS#"}},
+            },
+            {"Query": ["WATCH"]},
+        ),
+    ],
+    ids=["get", "put", "transaction", "batch", "query"],
+)
+def test_the_leading_keys_are_told_by_what_is_done_there(
+    request_: dict[str, object], expected: dict[str, list[str]]
+) -> None:
+    assert calls.leading_keys(json.dumps(request_).encode()) == expected

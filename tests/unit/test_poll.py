@@ -16,7 +16,7 @@ from cts.watch.query import Kind, ServicesCondition, View
 from cts.watch.snapshot import Snapshot, of
 from cts.watch.view import Answer, Chunk, Row, chunk_of
 from cts.workflow.poll import Deposed, Poller, Ports, batches
-from tests.fakes import Clock, Counter, FakeBucket, FakeBus, FakeTable
+from tests.fakes import Clock, Counter, FakeBucket, FakeBus, FakeTable, before_next, failing
 
 WEB, API = View(Kind.SERVICE, "web"), View(Kind.SERVICE, "api")
 LISTING = View(Kind.LISTING)
@@ -222,15 +222,10 @@ def test_what_could_not_be_sent_is_sent_again() -> None:
     world = World(one=ONE)
     world.poller.look({WEB: answer(7, "a")})
     world.finish_all()
-    send, world.bus.events = world.bus.send, []
-
-    def down(events: Collection[object]) -> None:
-        raise Unavailable("the bus is down")
-
-    world.bus.send = down  # type: ignore[method-assign]
-    with pytest.raises(Unavailable):
+    world.bus.events.clear()
+    down = Unavailable("the bus is down")
+    with failing(world.bus, "send", down), pytest.raises(Unavailable):
         world.poller.look({WEB: answer(8, "b")})
-    world.bus.send = send  # type: ignore[method-assign]
     world.poller.announce()
     assert [event.task for event in world.bus.of(TaskTriggered)] == ["one"]
 
@@ -286,15 +281,8 @@ def test_a_view_that_nothing_needs_any_more_leaves_the_table() -> None:
 
 def test_a_state_written_in_between_is_loaded_and_decided_again() -> None:
     world = World(one=ONE)
-    commit = world.table.commit
-
-    def late(epoch: int, states: Collection[TaskState], chunks: Collection[Chunk]) -> Commit:
-        world.table.commit = commit  # type: ignore[method-assign]
-        asked = replace(world.table.state("one"), hold="by a person")
-        assert world.table.put_state(asked)
-        return commit(epoch, states, chunks)
-
-    world.table.commit = late  # type: ignore[method-assign]
+    held = replace(world.table.state("one"), hold="by a person")
+    before_next(world.table, "commit", lambda: world.table.put_state(held))
     world.poller.look({WEB: answer(7, "a")})
     assert world.wanted("one")
     assert world.table.state("one").hold == "by a person"

@@ -120,7 +120,7 @@ def _run(ports: Ports, state: TaskState, generation: Generation) -> Outcome:
         trigger=trigger,
         inputs=inputs,
         correlation=claimed.correlation,
-        attempt=state.failures + 1,
+        attempt=state.failures + 1 if trigger == state.failed else 1,
     )
     match ports.tasks.claim(claimed.state, run, ports.cap):
         case None:

@@ -5,7 +5,7 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
-from cts.errors import Refused, Unavailable
+from cts.errors import Refused, Unavailable, Upstream
 from cts.events import BuildEnded
 from cts.run.model import End, Run, RunStatus
 from cts.run.task import TaskState, due
@@ -89,21 +89,30 @@ def track(ports: Ports, news: BuildEnded) -> Report:
 
 def sweep(ports: Ports) -> Report:
     """Find what no event told: due and not running, running without news, announcements not
-    sent, slots that ended runs hold."""
+    sent, slots that ended runs hold. What fails for one task is raised after all others."""
     report = Report()
     slots = ports.runs.slots()  # before the states: what is claimed after this is not freed
     states = ports.runs.all_states()
-    for state in states.values():
-        if state.running is not None:
-            _ask(ports, state, report)
-        if state.unannounced:
-            settle.announce(ports.settling, state)
+    errors = [error for state in states.values() if (error := _look_after(ports, state, report))]
     running = {state.running.run for state in states.values() if state.running}
     for run_id in slots - running:
         ports.runs.free_slot(run_id)
     _announce_configuration(ports)
     _trigger(ports, ports.runs.all_states(), report)
+    if errors:
+        raise errors[0]
     return report
+
+
+def _look_after(ports: Ports, state: TaskState, report: Report) -> Upstream | None:
+    try:
+        if state.running is not None:
+            _ask(ports, state, report)
+        if state.unannounced:
+            settle.announce(ports.settling, state)
+    except Upstream as error:
+        return error
+    return None
 
 
 def _announce_configuration(ports: Ports) -> None:
@@ -196,12 +205,16 @@ def _never_began(ports: Ports, run: Run, build: str, status: str, report: Report
     error = f"build {build} ended as {status} before its first command"
     end = End(RunStatus.ERRORED, apply_began=False, error=error)
     if settle.give_up(ports.settling, run, end):
-        report.settled.append(run)
+        _freed(ports, run, report)
 
 
 def _finished(ports: Ports, run: Run, end: End, report: Report) -> None:
-    if settle.settle(ports.settling, run, end) is None:
-        return
+    if settle.settle(ports.settling, run, end) is not None:
+        _freed(ports, run, report)
+
+
+def _freed(ports: Ports, run: Run, report: Report) -> None:
+    """Whoever frees a slot announces who waits for it."""
     report.settled.append(ports.settling.tasks.run(run.task, run.id) or run)
     _trigger(ports, ports.runs.all_states(), report, freed_by=run.task)
 

@@ -1,0 +1,150 @@
+"""A deployed system in memory: runner and tracker on fakes."""
+
+import json
+from dataclasses import replace
+from typing import Any
+
+from cts.adapters import keys
+from cts.events import BuildEnded, TaskTriggered
+from cts.run.model import Run
+from cts.run.task import Done, Outcome, TaskState, ask, observe
+from cts.terraform.archive import Place
+from cts.terraform.definition import Current, Definition, Generation, Module, TaskEntry
+from cts.watch.fingerprint import digests, trigger_fingerprint
+from cts.watch.query import Kind, ServicesCondition, View
+from cts.watch.snapshot import of, service_row
+from cts.watch.view import Chunk, Row, chunk_of
+from cts.workflow import settle, start, track
+from tests.fakes import Clock, Counter, FakeBucket, FakeBus, FakeDriver, FakeTable, instance
+
+WEB = View(Kind.SERVICE, "web")
+LISTING = View(Kind.LISTING)
+PLACE = Place("work", "state", "eu-west-1", "1.13.0")
+
+
+class System:
+    def __init__(self, cap: int = 5) -> None:
+        self.clock = Clock()
+        self.table, self.bucket, self.bus = FakeTable(), FakeBucket(), FakeBus()
+        self.driver = FakeDriver(self.clock)
+        settling = settle.Ports(self.table, self.bucket, self.bus, self.clock, lambda: 0.0)
+        self.start_ports = start.Ports(
+            settling=settling,
+            tasks=self.table,
+            views=self.table,
+            objects=self.bucket,
+            driver=self.driver,
+            place=PLACE,
+            program="print('the program')",
+            bus=self.bus,
+            now=self.clock,
+            new_run_id=Counter().new_run_id,
+            cap=cap,
+        )
+        self.track_ports = track.Ports(
+            settling, self.table, self.table, self.bucket, self.driver, self.clock
+        )
+        self.tasks: dict[str, TaskEntry] = {}
+
+    # ---- what was configured and seen -----------------------------------------------------
+
+    def task(self, name: str, *, enabled: bool = True, regexp: str | None = None) -> None:
+        """A task that watches the service `web`, or those that match."""
+        condition = ServicesCondition(() if regexp is not None else ("web",), regexp)
+        definition = Definition(name, Module("./m"), condition)
+        self.bucket.put_definition(definition)
+        self.tasks[name] = TaskEntry(definition.digest, condition, enabled=enabled)
+        self.publish()
+
+    def publish(self) -> None:
+        number = self.table.live.number + 1 if self.table.live else 1
+        version = self.bucket.put_generation(Generation(number, 1, {}, self.tasks))
+        sources = {"config/bundle.zip": f"v{number}"}
+        self.table.live = Current(number, version, 1, sources, 0.0, [], [], [])
+
+    def store(self, view: View, values: list[Any]) -> None:
+        made = of(values)
+        self.bucket.put(view.id, made)
+        name = chunk_of(view.id)
+        chunk = self.table.stored_chunks.get(name, Chunk(name))
+        rows = {**chunk.rows, view.id: Row(7, made.digest)}
+        self.table.stored_chunks[name] = replace(chunk, version=chunk.version + 1, rows=rows)
+
+    def web(self, *ports: int) -> None:
+        """The rows of the service `web` are these."""
+        self.store(WEB, [service_row(instance("web", port, Port=port)) for port in ports])
+
+    def trigger(self, task: str) -> str:
+        rows = {v: r for chunk in self.table.stored_chunks.values() for v, r in chunk.rows.items()}
+        names = None
+        if LISTING.id in rows:
+            listing = self.bucket.get(LISTING.id, rows[LISTING.id].digest)
+            names = listing.names if listing else None
+        seen = digests(self.tasks[task].condition, rows, names)
+        assert seen is not None
+        return trigger_fingerprint(self.tasks[task].definition, seen)
+
+    def observe(self, task: str) -> None:
+        state = observe(self.table.state(task), self.trigger(task), self.clock(), None, "why")
+        self.put(state)
+
+    def ask(self, task: str) -> None:
+        self.put(ask(self.table.state(task), self.clock(), "person"))
+
+    def put(self, state: TaskState) -> None:
+        assert self.table.put_state(state)
+
+    def done(self, task: str) -> None:
+        """The task has applied what is stored now."""
+        trigger = self.trigger(task)
+        recent = (Outcome(f"{task}-0", True, self.clock()),)
+        done = Done(f"{task}-0", trigger, trigger)
+        self.put(replace(self.table.state(task), wanted={}, done=done, recent=recent))
+
+    # ---- what happens ---------------------------------------------------------------------
+
+    def start(self, task: str) -> start.Outcome:
+        return start.start(self.start_ports, task)
+
+    def started(self, task: str = "web") -> Run:
+        """A run of the task whose build was started."""
+        self.observe(task)
+        assert self.start(task) is start.Outcome.STARTED
+        return self.running(task)
+
+    def running(self, task: str) -> Run:
+        running = self.table.state(task).running
+        assert running is not None
+        return self.table.stored_runs[running.run]
+
+    def write(self, run: Run, name: str, content: object) -> None:
+        key = keys.run_object(run.task, run.id, name)
+        self.bucket.write(key, json.dumps(content).encode())
+
+    def begins(self, run: Run, build: str | None = None) -> None:
+        self.write(run, "started", {"build": build or self.table.stored_runs[run.id].build})
+
+    def result(self, run: Run, status: str, **more: object) -> None:
+        self.write(run, "result.json", {"status": status, **more})
+
+    def ends(self, run: Run, status: str = "SUCCEEDED", build: str | None = None) -> track.Report:
+        """Its build's end is told."""
+        build = build or self.table.stored_runs[run.id].build or ""
+        if build in self.driver.builds:
+            self.driver.builds[build].status = status
+        return track.track(self.track_ports, BuildEnded(run.task, run.id, build, status))
+
+    def sweep(self) -> track.Report:
+        return track.sweep(self.track_ports)
+
+    @property
+    def triggered(self) -> list[str]:
+        return [event.task for event in self.bus.of(TaskTriggered)]
+
+
+def system(cap: int = 5) -> System:
+    """One task `web` whose view was read."""
+    made = System(cap)
+    made.task("web")
+    made.web(80)
+    return made

@@ -1,0 +1,87 @@
+"""Definitions by the digest of their meaning; generations as JSON."""
+
+from dataclasses import replace
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from cts.terraform.definition import BufferPeriod, Definition, Generation, Module, TaskEntry
+from cts.watch.query import Kind, ServicesCondition, View
+
+WEB = Definition("web", Module("./m", digest="abc"), ServicesCondition(("web",)))
+
+
+def test_a_digest_stays_as_it_is() -> None:
+    """A changed digest runs every task of every deployment."""
+    assert WEB.digest == Definition.from_json(WEB.to_json()).digest
+    assert WEB.to_json() == (
+        '{"condition":{"names":["web"]},'
+        '"module":{"digest":"abc","source":"./m","version":""},"task":"web"}'
+    )
+
+
+@pytest.mark.parametrize(
+    "other",
+    [
+        replace(WEB, task="other"),
+        replace(WEB, module=replace(WEB.module, digest="def")),
+        replace(WEB, module=replace(WEB.module, version="1.0.0")),
+        replace(WEB, condition=ServicesCondition(("web", "api"))),
+        replace(WEB, condition=ServicesCondition(regexp="web")),
+        replace(WEB, variables={"n": 1}),
+        replace(WEB, variables={"n": "1"}),
+        replace(WEB, variables={"n": None}),
+    ],
+)
+def test_whatever_is_applied_counts(other: Definition) -> None:
+    assert other.digest != WEB.digest
+
+
+def test_the_order_of_variables_does_not_count() -> None:
+    one = replace(WEB, variables={"a": 1, "b": 2})
+    assert replace(WEB, variables={"b": 2, "a": 1}).digest == one.digest
+
+
+def test_the_empty_regexp_is_kept() -> None:
+    everything = replace(WEB, condition=ServicesCondition(regexp=""))
+    assert Definition.from_json(everything.to_json()) == everything
+
+
+JSON = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.text(max_size=5),
+    lambda inner: (
+        st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=5), inner, max_size=3)
+    ),
+    max_leaves=6,
+)
+
+
+@given(st.dictionaries(st.text(min_size=1, max_size=8), JSON, max_size=4))
+def test_a_definition_comes_back_from_its_json(variables: dict[str, object]) -> None:
+    definition = replace(WEB, variables=variables)
+    assert Definition.from_json(definition.to_json()) == definition
+
+
+def test_a_generation_comes_back_from_its_json() -> None:
+    tasks = {
+        "web": TaskEntry(
+            "d1", ServicesCondition(("web", "api")), "text", buffer=BufferPeriod(5, 20)
+        ),
+        "all": TaskEntry("d2", ServicesCondition(regexp=""), enabled=False),
+    }
+    made = Generation(7, 1, {"config/bundle.zip": "v1"}, tasks, "10.0.0.1:8500")
+    assert Generation.from_json(made.to_json()) == made
+
+
+def test_tasks_that_need_the_same_query_share_the_view() -> None:
+    tasks = {
+        "a": TaskEntry("d1", ServicesCondition(("web", "api"))),
+        "b": TaskEntry("d2", ServicesCondition(("web",))),
+        "c": TaskEntry("d3", ServicesCondition(regexp="x")),
+    }
+    assert Generation(1, 1, {}, tasks).fixed_views == {
+        View(Kind.SERVICE, "web"),
+        View(Kind.SERVICE, "api"),
+        View(Kind.LISTING),
+    }

@@ -1,0 +1,57 @@
+"""What a condition looks at, as one hash."""
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from cts.watch.fingerprint import digests, trigger_fingerprint
+from cts.watch.query import Kind, ServicesCondition, View
+from cts.watch.snapshot import EMPTY
+from cts.watch.view import Row
+
+A, B = View(Kind.SERVICE, "a").id, View(Kind.SERVICE, "b").id
+ROWS = {A: Row(7, "digest-a"), B: Row(8, "digest-b")}
+NAMES = ServicesCondition(("a", "b"))
+REGEXP = ServicesCondition(regexp="^[ab]$")
+
+
+def test_definition_and_every_digest_count() -> None:
+    prints = {
+        trigger_fingerprint("d", {A: "1"}),
+        trigger_fingerprint("e", {A: "1"}),
+        trigger_fingerprint("d", {A: "2"}),
+        trigger_fingerprint("d", {B: "1"}),
+        trigger_fingerprint("d", {A: "1", B: "1"}),
+    }
+    assert len(prints) == 5
+
+
+def test_a_view_without_rows_counts_as_if_it_were_not_there() -> None:
+    with_empty = trigger_fingerprint("d", {A: "1", B: EMPTY.digest})
+    assert with_empty == trigger_fingerprint("d", {A: "1"})
+
+
+@given(st.permutations([("v1", "1"), ("v2", "2"), ("v3", "3")]))
+def test_order_does_not_count(pairs: list[tuple[str, str]]) -> None:
+    ordered = {"v1": "1", "v2": "2", "v3": "3"}
+    assert trigger_fingerprint("d", dict(pairs)) == trigger_fingerprint("d", ordered)
+
+
+@pytest.mark.parametrize(
+    ("condition", "rows", "names", "expected"),
+    [
+        pytest.param(NAMES, ROWS, None, {A: "digest-a", B: "digest-b"}, id="all-read"),
+        pytest.param(NAMES, {A: ROWS[A]}, None, None, id="one-was-not-read"),
+        pytest.param(REGEXP, ROWS, None, None, id="the-listing-was-not-read"),
+        pytest.param(REGEXP, ROWS, ["a", "c"], {A: "digest-a"}, id="what-it-matches"),
+        pytest.param(REGEXP, {}, ["a"], None, id="a-match-was-not-read"),
+        pytest.param(REGEXP, ROWS, [], {}, id="it-matches-nothing"),
+    ],
+)
+def test_digests(
+    condition: ServicesCondition,
+    rows: dict[str, Row],
+    names: list[str] | None,
+    expected: dict[str, str] | None,
+) -> None:
+    assert digests(condition, rows, names) == expected

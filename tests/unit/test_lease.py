@@ -1,0 +1,33 @@
+"""When a new poller takes the watch over."""
+
+from dataclasses import replace
+
+import pytest
+
+from cts.watch.lease import DEAD_AFTER, RELIEVED_AFTER, Lease, TakeOver, take_over
+
+NOW = 10_000.0
+HELD = Lease(3, "me", generation=5, started_at=NOW - 60, heartbeat_at=NOW - 10, fresh_at=NOW - 60)
+
+
+@pytest.mark.parametrize(
+    ("lease", "verdict"),
+    [
+        pytest.param(None, TakeOver.REPLACE, id="nobody-ever-held-it"),
+        pytest.param(HELD, TakeOver.NO, id="alive"),
+        pytest.param(replace(HELD, heartbeat_at=NOW - DEAD_AFTER), TakeOver.NO, id="just-alive"),
+        pytest.param(replace(HELD, heartbeat_at=NOW - 61), TakeOver.REPLACE, id="dead"),
+        pytest.param(
+            replace(HELD, started_at=NOW - RELIEVED_AFTER - 1), TakeOver.RELIEVE, id="old"
+        ),
+        pytest.param(replace(HELD, generation=4), TakeOver.RELIEVE, id="of-another-generation"),
+        pytest.param(
+            replace(HELD, generation=4, heartbeat_at=NOW - 61),
+            TakeOver.REPLACE,
+            id="dead-counts-before-old",
+        ),
+        pytest.param(replace(HELD, heartbeat_at=NOW + 30), TakeOver.NO, id="its-clock-is-ahead"),
+    ],
+)
+def test_take_over(lease: Lease | None, verdict: TakeOver) -> None:
+    assert take_over(lease, generation=5, now=NOW) is verdict

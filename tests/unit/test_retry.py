@@ -1,0 +1,29 @@
+"""When a failed attempt is tried again, and when it is given up."""
+
+import pytest
+
+from cts.run.retry import GiveUp, RetryAt, after_failure
+
+
+@pytest.mark.parametrize(
+    ("failures", "jitter", "wait"),
+    [
+        pytest.param(1, 0.0, 10, id="first"),
+        pytest.param(2, 0.0, 40, id="second-four-times-as-long"),
+        pytest.param(3, 0.0, 160, id="third-four-times-that"),
+        pytest.param(1, 0.5, 12.5, id="chance-spreads-it"),
+        pytest.param(3, 1.0, 240, id="by-half-at-most"),
+    ],
+)
+def test_waits(failures: int, jitter: float, wait: float) -> None:
+    again = after_failure(failures=failures, retryable=True, now=100.0, jitter=jitter)
+    assert again == RetryAt(100.0 + wait)
+
+
+def test_a_fourth_failure_is_the_last() -> None:
+    last = after_failure(failures=4, retryable=True, now=100.0, jitter=0.0)
+    assert last == GiveUp("failed 4 times in a row")
+
+
+def test_what_trying_again_cannot_mend_is_given_up_at_once() -> None:
+    assert isinstance(after_failure(failures=1, retryable=False, now=0.0, jitter=0.0), GiveUp)

@@ -1,0 +1,92 @@
+"""How a run's end is recorded and announced, whoever writes in between."""
+
+from dataclasses import replace
+
+import pytest
+
+from cts.errors import Unavailable
+from cts.events import RunFinished
+from cts.run.model import End, Run, RunStatus
+from cts.run.task import TaskState
+from cts.workflow import settle
+from tests.fakes import before_next, failing
+from tests.unit.system import System, system
+
+APPLIED = End(RunStatus.APPLIED, apply_began=True)
+FAILED = End(RunStatus.ERRORED, apply_began=True, error="quota reached", retryable=False)
+
+
+def settled(world: System, run: Run, end: End) -> TaskState | None:
+    return settle.settle(world.start_ports.settling, run, end)
+
+
+def test_a_state_written_in_between_is_read_again() -> None:
+    world = system()
+    run = world.started()
+    before_next(world.table, "settle", lambda: world.ask("web"))
+    after = settled(world, run, APPLIED)
+    assert after is not None
+    assert (after.running, len(after.wanted)) == (None, 1)
+
+
+def test_what_could_not_be_sent_stays_on_the_list() -> None:
+    world = system()
+    run = world.started()
+    down = Unavailable("the bus is down")
+    with failing(world.bus, "send", down), pytest.raises(Unavailable):
+        settled(world, run, APPLIED)
+    assert world.table.stored_runs[run.id].status is RunStatus.APPLIED
+    assert world.table.state("web").unannounced == (f"{run.id}/RunFinished",)
+
+
+def test_giving_up_is_told_with_its_reason() -> None:
+    world = system()
+    settled(world, world.started(), FAILED)
+    [told] = world.bus.of(RunFinished)
+    assert (told.status, told.error, told.retry_at) == ("errored", "quota reached", None)
+    assert told.gave_up == world.table.state("web").gave_up
+    assert told.gave_up
+
+
+def test_only_the_first_of_two_who_give_up_decides() -> None:
+    world = system()
+    run = world.started()
+    ports = world.start_ports.settling
+    assert settle.give_up(ports, run, None)
+    assert not settle.give_up(ports, run, FAILED)
+    assert world.table.stored_runs[run.id].status is RunStatus.CANCELED
+
+
+def test_undoing_twice_is_undoing_once() -> None:
+    world = system()
+    run = world.started()
+    ports = world.start_ports.settling
+    settle.give_up(ports, run, None)
+    before = world.table.state("web")
+    settle.given_up(ports, run, {"build": None, "error": None, "retryable": True})
+    assert world.table.state("web") == before
+
+
+def test_an_announcement_whose_run_has_expired_is_dropped() -> None:
+    world = system()
+    run = world.started()
+    settled(world, run, APPLIED)
+    world.bus.events.clear()
+    del world.table.stored_runs[run.id]
+    world.put(TaskState("other", unannounced=(f"{run.id}/RunFinished",)))
+    settle.announce(ports := world.start_ports.settling, ports.tasks.state("other"))
+    assert world.table.state("other").unannounced == ()
+    assert world.bus.of(RunFinished) == []
+
+
+def test_sending_what_is_unannounced_keeps_what_others_wrote() -> None:
+    world = system()
+    run = world.started()
+    settled(world, run, APPLIED)
+    read = world.table.state("web")
+    world.put(replace(read, unannounced=(f"{run.id}/RunFinished",)))
+    read = world.table.state("web")
+    world.ask("web")
+    settle.announce(world.start_ports.settling, read)
+    after = world.table.state("web")
+    assert (after.unannounced, len(after.wanted)) == ((), 1)

@@ -1,0 +1,151 @@
+"""A Consul answer as sorted rows and a digest."""
+
+from collections.abc import Mapping
+from random import Random
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from cts.watch.query import Kind, View
+from cts.watch.snapshot import EMPTY, digest_of, service_row, snapshot, status
+from tests.fakes import instance
+
+WEB = View(Kind.SERVICE, "web")
+LISTING = View(Kind.LISTING)
+
+
+def test_a_row_has_what_a_module_may_use() -> None:
+    entry = instance(
+        "web", 3, Address="10.1.0.3", Port=8080, Tags=["b", "a"], Meta={"v": "1"}, Kind="typical"
+    )
+    entry["Node"]["Meta"] = {"rack": "7"}
+    assert service_row(entry) == {
+        "id": "web-3",
+        "name": "web",
+        "kind": "typical",
+        "address": "10.1.0.3",
+        "port": 8080,
+        "meta": {"v": "1"},
+        "tags": ["a", "b"],
+        "namespace": "",
+        "status": "passing",
+        "node": "node-3",
+        "node_id": "11111111-2222-3333-4444-555555555555",
+        "node_address": "10.0.0.3",
+        "node_datacenter": "dc1",
+        "node_tagged_addresses": {"lan": "10.0.0.3"},
+        "node_meta": {"rack": "7"},
+    }
+
+
+def test_what_consul_leaves_out_or_null_is_empty() -> None:
+    entry = instance("web", Port=0, Tags=None, Meta=None, Address="")
+    entry["Node"] |= {"Meta": None, "TaggedAddresses": None, "ID": "", "Datacenter": ""}
+    entry["Checks"] = None
+    row = service_row(entry)
+    assert (row["tags"], row["meta"], row["node_meta"], row["node_tagged_addresses"]) == (
+        [],
+        {},
+        {},
+        {},
+    )
+    assert row["address"] == "10.0.0.1", "the node's, where the service has none"
+    assert row["status"] == "passing"
+
+
+@pytest.mark.parametrize(
+    ("checks", "expected"),
+    [
+        pytest.param([], "passing", id="no-checks"),
+        pytest.param(["passing", "passing"], "passing", id="all-passing"),
+        pytest.param(["passing", "warning"], "warning", id="one-warning"),
+        pytest.param(["warning", "critical", "passing"], "critical", id="the-worst-counts"),
+    ],
+)
+def test_status_is_the_worst_of_all_checks(checks: list[str], expected: str) -> None:
+    found: list[Mapping[str, Any]] = [
+        {"CheckID": f"check-{n}", "Status": each} for n, each in enumerate(checks)
+    ]
+    assert status(found) == expected
+
+
+@pytest.mark.parametrize("check_id", ["_node_maintenance", "_service_maintenance:web-1"])
+def test_maintenance_comes_before_all(check_id: str) -> None:
+    checks = [{"CheckID": "a", "Status": "critical"}, {"CheckID": check_id, "Status": "critical"}]
+    assert status(checks) == "maintenance"
+
+
+def test_no_instances_is_the_empty_snapshot() -> None:
+    assert snapshot(WEB, []) == snapshot(WEB, None) == EMPTY
+    assert snapshot(LISTING, {}) == EMPTY
+
+
+def test_a_listing_is_the_sorted_names_whatever_their_tags() -> None:
+    made = snapshot(LISTING, {"web": ["x"], "api": [], "consul": ["y", "z"]})
+    assert made.names == ["api", "consul", "web"]
+    assert made == snapshot(LISTING, {"api": ["new"], "consul": [], "web": []})
+
+
+NOISE: list[tuple[str, Any]] = [
+    ("Service.Weights", {"Passing": 9, "Warning": 1}),
+    ("Service.TaggedAddresses", {"lan": {"Address": "10.9.9.9", "Port": 1}}),
+    ("Service.EnableTagOverride", True),
+    ("Service.ModifyIndex", 99),
+    ("Node.ModifyIndex", 99),
+    ("Checks", [{"CheckID": "serfHealth", "Status": "passing", "Output": "fine again"}]),
+]
+
+
+@pytest.mark.parametrize(("path", "value"), NOISE, ids=[path for path, _ in NOISE])
+def test_what_never_reaches_a_module_changes_nothing(path: str, value: object) -> None:
+    noisy = instance("web")
+    part, _, field = path.partition(".")
+    if field:
+        noisy[part][field] = value
+    else:
+        noisy[part] = value
+    assert snapshot(WEB, [noisy]) == snapshot(WEB, [instance("web")])
+
+
+SIGNAL: list[tuple[str, str, Any]] = [
+    ("Service", "Port", 81),
+    ("Service", "Tags", ["new"]),
+    ("Service", "Meta", {"new": "1"}),
+    ("Service", "Address", "10.1.1.1"),
+    ("Node", "Address", "10.1.1.1"),
+    ("Node", "Meta", {"new": "1"}),
+]
+
+
+@pytest.mark.parametrize(("part", "field", "value"), SIGNAL)
+def test_what_reaches_a_module_changes_the_digest(part: str, field: str, value: object) -> None:
+    changed = instance("web")
+    changed[part][field] = value
+    assert snapshot(WEB, [changed]).digest != snapshot(WEB, [instance("web")]).digest
+
+
+TAGS = st.lists(st.sampled_from(["a", "b", "B", "é", "a"]), max_size=5)
+
+
+@given(st.lists(TAGS, max_size=6), st.randoms(use_true_random=False))
+def test_the_order_consul_answers_in_changes_nothing(tags: list[list[str]], chance: Random) -> None:
+    entries = [instance("web", n, Tags=each) for n, each in enumerate(tags)]
+    shuffled = [
+        instance("web", n, Tags=chance.sample(each, len(each))) for n, each in enumerate(tags)
+    ]
+    chance.shuffle(shuffled)
+    assert snapshot(WEB, shuffled) == snapshot(WEB, entries)
+
+
+def test_duplicate_tags_are_kept_and_sorted_by_bytes() -> None:
+    row = service_row(instance("web", Tags=["é", "a", "Z", "a"]))
+    assert row["tags"] == ["Z", "a", "a", "é"]
+
+
+def test_the_digest_is_that_of_the_bytes() -> None:
+    made = snapshot(WEB, [instance("web", Meta={"name": "zażółć"})])
+    assert digest_of(made.body) == made.digest
+    assert "zażółć".encode() in made.body
+    assert made.rows[0]["meta"] == {"name": "zażółć"}

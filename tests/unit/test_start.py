@@ -1,0 +1,211 @@
+"""The runner: what is due becomes a claimed run and a build."""
+
+import io
+import json
+import zipfile
+from dataclasses import replace
+
+import pytest
+
+from cts.errors import NoBuildsAllowed, Refused, Unavailable
+from cts.events import RunFinished, RunStarted
+from cts.run.model import RunStatus
+from cts.run.task import Reason, Wish
+from cts.watch.query import Kind, View
+from cts.watch.snapshot import of
+from cts.workflow.start import Outcome
+from tests.fakes import before_next
+from tests.unit.system import LISTING, WEB, System, system
+
+
+def test_a_due_task_is_claimed_archived_and_built() -> None:
+    world = system()
+    world.observe("web")
+    assert world.start("web") is Outcome.STARTED
+    run = world.running("web")
+    assert (run.why, run.attempt, run.generation) == (("change",), 1, 1)
+    assert run.inputs == {WEB.id: world.table.stored_chunks[WEB.id[:2]].rows[WEB.id].digest}
+    assert run.build == "cts:1"
+    assert world.table.slots() == {run.id}
+    build = world.driver.builds["cts:1"]
+    assert (build.run.id, build.archive) == (run.id, "1")
+    [told] = world.bus.of(RunStarted)
+    assert (told.run_id, told.build, told.correlation_id) == (run.id, "cts:1", "why")
+
+
+def test_the_archive_is_what_was_loaded() -> None:
+    world = system()
+    run = world.started()
+    archive = world.bucket.run_object("web", run.id, "archive.zip")
+    assert archive is not None
+    with zipfile.ZipFile(io.BytesIO(archive)) as made:
+        assert made.read("execute.py") == b"print('the program')"
+        assert b"port" in made.read("terraform.tfvars")
+        about = json.loads(made.read("run.json"))
+    assert (about["task"], about["run"]) == ("web", run.id)
+    assert about["former_runs"] == []
+
+
+def test_the_same_event_twice_starts_one_run() -> None:
+    world = system()
+    world.observe("web")
+    assert [world.start("web"), world.start("web")] == [Outcome.STARTED, Outcome.NOT_DUE]
+    assert len(world.driver.builds) == 1
+
+
+def test_an_event_for_a_task_that_is_not_due_starts_nothing() -> None:
+    world = system()
+    assert world.start("web") is Outcome.NOT_DUE
+
+
+def test_a_task_that_the_configuration_does_not_name_is_gone() -> None:
+    world = system()
+    world.observe("web")
+    del world.tasks["web"]
+    world.publish()
+    assert world.start("web") is Outcome.GONE
+    assert System().start("web") is Outcome.GONE
+
+
+def test_a_disabled_task_starts_nothing() -> None:
+    world = system()
+    world.observe("web")
+    world.task("web", enabled=False)
+    assert world.start("web") is Outcome.NOT_DUE
+
+
+def test_it_reads_what_is_wanted_now_not_when_the_event_was_sent() -> None:
+    world = system()
+    world.observe("web")
+    world.web(80, 81)
+    world.observe("web")
+    assert world.start("web") is Outcome.STARTED
+    assert world.running("web").trigger == world.trigger("web")
+
+
+def test_what_is_done_already_is_dropped() -> None:
+    world = system()
+    world.done("web")
+    wish = Wish(0.0, 0.0, "", world.trigger("web"))
+    world.put(replace(world.table.state("web"), wanted={Reason.CHANGE: wish}))
+    assert world.start("web") is Outcome.DONE_ALREADY
+    assert world.table.state("web").wanted == {}
+
+
+def test_a_view_that_was_not_read_blocks_its_task_and_keeps_the_wish() -> None:
+    world = system()
+    world.observe("web")
+    world.table.stored_chunks.clear()
+    assert world.start("web") is Outcome.NOT_READ
+    assert world.table.state("web").wanted
+
+
+def test_a_snapshot_that_is_gone_has_its_row_taken_out() -> None:
+    world = system()
+    world.observe("web")
+    digest = world.table.stored_chunks[WEB.id[:2]].rows[WEB.id].digest
+    world.bucket.expire(f"views/{WEB.id}/{digest}")
+    assert world.start("web") is Outcome.NOT_READ
+    assert world.table.stored_chunks[WEB.id[:2]].rows == {}
+    assert world.table.state("web").wanted
+
+
+def test_a_row_that_is_newer_than_the_missing_snapshot_stays() -> None:
+    world = system()
+    old = world.table.stored_chunks[WEB.id[:2]].rows[WEB.id].digest
+    world.web(80, 81)
+    world.table.drop_row(WEB.id, old)
+    assert WEB.id in world.table.stored_chunks[WEB.id[:2]].rows
+
+
+def test_a_regexp_is_fed_with_what_it_matches() -> None:
+    world = System()
+    world.task("all", regexp="^w")
+    world.web(80)
+    world.store(LISTING, ["consul", "w2", "web"])
+    world.store(View(Kind.SERVICE, "w2"), [])
+    world.observe("all")
+    assert world.start("all") is Outcome.STARTED
+    assert set(world.running("all").inputs) == {WEB.id, View(Kind.SERVICE, "w2").id}
+
+
+def test_a_listing_whose_snapshot_is_gone_blocks_a_regexp() -> None:
+    world = System()
+    world.task("all", regexp="^w")
+    world.web(80)
+    world.store(LISTING, ["web"])
+    world.observe("all")
+    world.bucket.expire(f"views/{LISTING.id}/{of(['web']).digest}")
+    assert world.start("all") is Outcome.NOT_READ
+    assert LISTING.id not in world.table.stored_chunks[LISTING.id[:2]].rows
+
+
+def test_without_a_slot_the_task_queues_and_keeps_its_place() -> None:
+    world = system(cap=1)
+    world.task("other")
+    world.started("web")
+    world.observe("other")
+    since = world.clock()
+    assert world.start("other") is Outcome.QUEUED
+    world.clock.now += 10
+    assert world.start("other") is Outcome.QUEUED
+    state = world.table.state("other")
+    assert state.queued_since == since
+    assert state.running is None
+    assert [run.task for run in world.table.runs(None, 9)] == ["web"]
+
+
+def test_a_generation_that_was_replaced_meanwhile_claims_nothing() -> None:
+    world = system()
+    world.observe("web")
+    before_next(world.table, "chunks", world.publish)
+    assert world.start("web") is Outcome.BUSY
+    assert world.table.slots() == frozenset()
+
+
+def test_a_state_that_was_written_meanwhile_claims_nothing() -> None:
+    world = system()
+    world.observe("web")
+    before_next(world.table, "chunks", lambda: world.ask("web"))
+    assert world.start("web") is Outcome.BUSY
+
+
+@pytest.mark.parametrize("error", [Refused("no such project"), NoBuildsAllowed("open a case")])
+def test_a_build_that_may_not_start_ends_the_run_and_says_why(error: Refused) -> None:
+    world = system()
+    world.observe("web")
+    world.driver.error = error
+    assert world.start("web") is Outcome.REFUSED
+    [run] = world.table.runs("web", 9)
+    assert run.status is RunStatus.ERRORED
+    assert run.end is not None
+    assert run.end.error == str(error)
+    state = world.table.state("web")
+    assert state.gave_up
+    assert world.table.slots() == frozenset()
+    [told] = world.bus.of(RunFinished)
+    assert told.error == str(error)
+
+
+def test_a_driver_that_is_unavailable_leaves_the_run_to_the_sweep() -> None:
+    world = system()
+    world.observe("web")
+    world.driver.error = Unavailable("busy")
+    with pytest.raises(Unavailable):
+        world.start("web")
+    assert world.running("web").build is None
+    assert world.bucket.run_object("web", world.running("web").id, "started") is None
+
+
+def test_a_retry_counts_its_attempt_and_another_change_starts_anew() -> None:
+    world = system()
+    world.observe("web")
+    trigger = world.trigger("web")
+    world.put(replace(world.table.state("web"), failures=2, failed=trigger, retry_at=0.0))
+    world.start("web")
+    assert world.running("web").attempt == 3
+    other = system()
+    other.observe("web")
+    other.put(replace(other.table.state("web"), failures=2, failed="another", retry_at=9e9))
+    other.start("web")
+    assert other.running("web").attempt == 1

@@ -1,0 +1,456 @@
+"""The life of a task: what is wanted, when it is due, who claims it, how a run settles it."""
+
+from dataclasses import replace
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from cts.run.model import End, RunStatus
+from cts.run.retry import FIRST_WAIT
+from cts.run.task import (
+    RECENT,
+    Claimed,
+    Done,
+    Outcome,
+    Reason,
+    Running,
+    TaskState,
+    Wish,
+    ask,
+    claim,
+    due,
+    finish,
+    next_due,
+    observe,
+    queue,
+    sent,
+    state_from,
+    unclaim,
+)
+
+BUFFER = (5.0, 20.0)
+NEW = TaskState("web")
+DONE_A = replace(NEW, done=Done("web-1", "A", "A"), recent=(Outcome("web-1", True, 0.0),))
+
+APPLIED = End(RunStatus.APPLIED, apply_began=True)
+UNCHANGED = End(RunStatus.UNCHANGED, apply_began=False)
+FAILED_EARLY = End(RunStatus.ERRORED, apply_began=False, error="no such host")
+FAILED_HALF = End(RunStatus.ERRORED, apply_began=True, error="quota reached")
+NOT_RETRYABLE = replace(FAILED_EARLY, retryable=False)
+
+
+def seen(state: TaskState, fingerprint: str, now: float = 100.0) -> TaskState:
+    return observe(state, fingerprint, now, None, "why")
+
+
+def claimed(state: TaskState, trigger: str, now: float = 100.0, run: str = "web-2") -> TaskState:
+    after = claim(state, run, trigger, trigger, now)
+    assert isinstance(after, Claimed)
+    return after.state
+
+
+def ended(state: TaskState, end: End, now: float = 200.0) -> TaskState:
+    assert state.running is not None
+    return finish(state, state.running.run, end, now, jitter=0.0)
+
+
+def change(state: TaskState) -> Wish:
+    return state.wanted[Reason.CHANGE]
+
+
+# ---- observe ------------------------------------------------------------------------------
+
+
+def test_a_task_that_never_ran_is_wanted_at_once() -> None:
+    state = observe(NEW, "A", 100.0, BUFFER, "why")
+    assert change(state) == Wish(since=100.0, due_at=100.0, correlation="why", fingerprint="A")
+
+
+def test_what_is_done_is_not_wanted() -> None:
+    assert seen(DONE_A, "A") == DONE_A
+
+
+def test_the_same_change_seen_again_keeps_its_times() -> None:
+    state = observe(DONE_A, "B", 100.0, BUFFER, "why")
+    assert observe(state, "B", 110.0, BUFFER, "later") == state
+
+
+def test_there_and_back_wants_nothing() -> None:
+    assert seen(seen(DONE_A, "B"), "A") == DONE_A
+
+
+def test_there_and_back_while_it_runs_wants_nothing() -> None:
+    running = claimed(seen(DONE_A, "B"), "B")
+    assert seen(seen(running, "C"), "B") == running
+
+
+def test_back_to_the_former_state_while_the_new_one_is_applied_is_wanted() -> None:
+    running = claimed(seen(DONE_A, "B"), "B")
+    assert change(seen(running, "A")).fingerprint == "A"
+
+
+def test_observing_touches_no_other_reason() -> None:
+    state = ask(DONE_A, 50.0, "person")
+    assert observe(state, "A", 100.0, None, "why") == state
+
+
+@pytest.mark.parametrize(
+    ("changes", "due_at"),
+    [
+        pytest.param([0], 5, id="a-single-change-waits-min"),
+        pytest.param([0, 3], 8, id="a-further-change-prolongs-the-wait"),
+        pytest.param([0, 4, 8, 12], 17, id="a-burst-prolongs-it-again-and-again"),
+        pytest.param([0, 4, 8, 12, 16], 20, id="max-after-the-first-ends-it"),
+        pytest.param([0, 4, 8, 12, 16, 19.5], 20, id="and-stays-the-end"),
+    ],
+)
+def test_buffer_period(changes: list[float], due_at: float) -> None:
+    state = DONE_A
+    for number, at in enumerate(changes):
+        state = observe(state, f"B{number}", 100.0 + at, BUFFER, "why")
+    assert change(state).due_at == 100.0 + due_at
+    assert change(state).since == 100.0
+
+
+def test_without_a_buffer_period_a_change_is_due_at_once() -> None:
+    assert change(observe(DONE_A, "B", 100.0, None, "why")).due_at == 100.0
+
+
+def test_a_change_during_the_very_first_run_is_buffered() -> None:
+    running = claimed(seen(NEW, "A"), "A")
+    assert change(observe(running, "B", 110.0, BUFFER, "why")).due_at == 115.0
+
+
+# ---- due ----------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("state", "enabled", "at"),
+    [
+        pytest.param(DONE_A, True, None, id="nothing-wanted"),
+        pytest.param(seen(DONE_A, "B"), True, 100.0, id="wanted"),
+        pytest.param(seen(DONE_A, "B"), False, None, id="disabled"),
+        pytest.param(replace(seen(DONE_A, "B"), hold="why"), True, None, id="held"),
+        pytest.param(claimed(seen(DONE_A, "B"), "B"), True, None, id="running"),
+        pytest.param(ask(seen(DONE_A, "B"), 90.0, ""), True, 90.0, id="the-earliest-of-two"),
+    ],
+)
+def test_next_due(state: TaskState, enabled: bool, at: float | None) -> None:
+    assert next_due(state, enabled) == at
+
+
+def test_due_from_its_time_on() -> None:
+    state = observe(DONE_A, "B", 100.0, BUFFER, "why")
+    assert [due(state, True, at) for at in (104.9, 105.0, 300.0)] == [False, True, True]
+
+
+# ---- claim --------------------------------------------------------------------------------
+
+
+def test_a_claim_moves_the_wish_and_the_last_success_into_running() -> None:
+    wanted = seen(DONE_A, "B")
+    after = claim(wanted, "web-2", "B", "B-inputs", 120.0)
+    assert isinstance(after, Claimed)
+    assert after.why == (Reason.CHANGE,)
+    assert (after.since, after.correlation) == (100.0, "why")
+    assert after.state.wanted == {}
+    assert after.state.done is None
+    assert after.state.running == Running(
+        "web-2", wanted.wanted, "B", "B-inputs", 120.0, before=DONE_A.done
+    )
+
+
+def test_a_claim_ends_the_queueing() -> None:
+    assert claimed(queue(seen(DONE_A, "B"), 90.0), "B").queued_since is None
+
+
+def test_a_change_that_is_loaded_and_done_is_dropped() -> None:
+    state = replace(seen(NEW, "A"), done=DONE_A.done)
+    assert claim(state, "web-2", "A", "A", 100.0) == replace(state, wanted={})
+
+
+def test_views_older_than_the_wish_start_nothing_and_the_wish_stays() -> None:
+    state = seen(DONE_A, "B")
+    assert claim(state, "web-2", "A", "A", 100.0) == state
+
+
+def test_views_that_are_neither_done_nor_the_wish_are_applied_and_the_wish_stays() -> None:
+    state = claimed(seen(DONE_A, "C"), "B")
+    assert change(state).fingerprint == "C"
+    assert state.running is not None
+    assert state.running.serves[Reason.CHANGE].fingerprint == "B"
+
+
+def test_a_buffered_change_does_not_go_but_goes_along_with_a_person() -> None:
+    state = observe(DONE_A, "B", 100.0, BUFFER, "why")
+    assert claim(state, "web-2", "B", "B", 101.0) == state
+    together = claim(ask(state, 101.0, "person"), "web-2", "B", "B", 101.0)
+    assert isinstance(together, Claimed)
+    assert together.why == (Reason.PERSON,)
+    assert together.state.wanted == {}
+
+
+def test_a_person_is_served_even_if_all_is_done() -> None:
+    assert claimed(ask(DONE_A, 100.0, ""), "A").running is not None
+
+
+def test_the_oldest_of_what_goes_names_the_correlation() -> None:
+    state = ask(seen(DONE_A, "B", now=100.0), 90.0, "person")
+    after = claim(state, "web-2", "B", "B", 100.0)
+    assert isinstance(after, Claimed)
+    assert (after.since, after.correlation) == (90.0, "person")
+
+
+@pytest.mark.parametrize(("inputs", "goes"), [("A", False), ("B", True)])
+def test_a_tick_goes_if_an_input_changed(inputs: str, goes: bool) -> None:
+    state = replace(DONE_A, wanted={Reason.SCHEDULE: Wish(100.0, 100.0)})
+    assert isinstance(claim(state, "web-2", "A", inputs, 100.0), Claimed) is goes
+
+
+def test_queueing_keeps_the_first_time() -> None:
+    assert queue(queue(NEW, 100.0), 200.0).queued_since == 100.0
+
+
+# ---- finish -------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("end", [APPLIED, UNCHANGED])
+def test_a_success_sets_done_and_tells_so(end: End) -> None:
+    state = ended(claimed(seen(DONE_A, "B"), "B"), end)
+    assert state.done == Done("web-2", "B", "B")
+    assert state.running is None
+    assert state.wanted == {}
+    assert state.unannounced == ("web-2/RunFinished",)
+    assert state.recent[0].success
+
+
+def test_a_newer_change_stands_after_a_success() -> None:
+    state = ended(seen(claimed(seen(DONE_A, "B"), "B"), "C"), APPLIED)
+    assert change(state).fingerprint == "C"
+
+
+def test_a_wish_for_what_a_run_just_did_goes_with_it() -> None:
+    state = ended(seen(claimed(seen(DONE_A, "C"), "B"), "B"), APPLIED)
+    assert state.wanted == {}
+
+
+def test_a_run_that_failed_before_its_apply_leaves_the_former_success_in_force() -> None:
+    assert ended(claimed(seen(DONE_A, "B"), "B"), FAILED_EARLY).done == DONE_A.done
+
+
+def test_after_a_failed_apply_nothing_counts_as_done() -> None:
+    failed = ended(claimed(seen(DONE_A, "B"), "B"), FAILED_HALF)
+    assert failed.done is None
+    assert change(seen(failed, "A")).fingerprint == "A"
+
+
+def test_a_failure_puts_back_what_was_served_due_at_the_retry() -> None:
+    state = ended(claimed(ask(seen(DONE_A, "B"), 100.0, ""), "B"), FAILED_EARLY, now=200.0)
+    assert state.retry_at == 200.0 + FIRST_WAIT
+    assert {wish.due_at for wish in state.wanted.values()} == {state.retry_at}
+    assert state.wanted.keys() == {Reason.CHANGE, Reason.PERSON}
+    assert (state.failures, state.failed) == (1, "B")
+
+
+def test_a_retry_waits_for_its_time() -> None:
+    state = ended(claimed(seen(DONE_A, "B"), "B"), FAILED_EARLY, now=200.0)
+    assert not due(state, True, 209.9)
+    assert due(state, True, 210.0)
+
+
+def test_a_change_there_and_back_to_what_failed_is_tried_anew() -> None:
+    failed = ended(claimed(seen(DONE_A, "B"), "B"), FAILED_EARLY, now=200.0)
+    again = seen(seen(failed, "C", now=201.0), "B", now=202.0)
+    assert (again.failures, again.retry_at) == (0, None)
+
+
+def test_what_failed_and_is_derived_again_waits_for_its_retry() -> None:
+    failed = ended(claimed(seen(DONE_A, "B"), "B"), FAILED_EARLY, now=200.0)
+    derived = seen(replace(failed, wanted={}), "B", now=201.0)
+    assert change(derived).due_at == failed.retry_at
+
+
+def test_a_change_back_to_what_is_done_ends_the_retrying() -> None:
+    failed = ended(claimed(seen(DONE_A, "B"), "B"), FAILED_EARLY)
+    assert replace(seen(failed, "A"), recent=(), unannounced=()) == replace(DONE_A, recent=())
+
+
+def failing(end: End, times: int) -> TaskState:
+    state = seen(DONE_A, "B")
+    for number in range(times):
+        at = next_due(state, enabled=True)
+        assert at is not None
+        state = ended(claimed(state, "B", at, f"web-{number + 2}"), end, now=at + 1)
+    return state
+
+
+def test_it_gives_up_after_the_third_retry() -> None:
+    assert failing(FAILED_EARLY, 3).gave_up is None
+    state = failing(FAILED_EARLY, 4)
+    assert state.gave_up == "failed 4 times in a row"
+    assert state.wanted == {}
+    assert state.retry_at is None
+
+
+def test_it_gives_up_at_once_on_what_trying_again_cannot_mend() -> None:
+    assert failing(NOT_RETRYABLE, 1).gave_up is not None
+
+
+def test_what_was_given_up_is_wanted_no_more() -> None:
+    state = failing(NOT_RETRYABLE, 1)
+    assert seen(state, "B", now=999.0) == state
+
+
+def test_another_change_after_giving_up_is_tried() -> None:
+    state = seen(failing(NOT_RETRYABLE, 1), "C", now=999.0)
+    assert change(state).due_at == 999.0
+    assert (state.gave_up, state.failures) == (None, 0)
+
+
+def test_a_person_may_try_again_what_was_given_up() -> None:
+    state = ask(failing(FAILED_EARLY, 4), 999.0, "person")
+    assert due(state, True, 999.0)
+    assert ended(claimed(state, "B", 999.0, "web-9"), FAILED_EARLY).failures == 1
+
+
+def test_a_newer_change_does_not_wait_for_what_failed_before_it() -> None:
+    running = claimed(seen(DONE_A, "B"), "B")
+    state = ended(seen(running, "C", now=150.0), FAILED_HALF, now=200.0)
+    assert change(state) == Wish(150.0, 150.0, "why", "C")
+
+
+def test_a_change_back_to_the_former_success_while_a_run_fails_early_wants_nothing() -> None:
+    running = claimed(seen(DONE_A, "B"), "B")
+    state = ended(seen(running, "A"), NOT_RETRYABLE)
+    assert state.done == DONE_A.done
+    assert (state.wanted, state.gave_up, state.failed) == ({}, None, None)
+
+
+def test_while_a_newer_wish_stands_what_failed_is_not_loaded_again_before_its_retry() -> None:
+    """The wish's rows are not stored yet: the runner loads B and B again."""
+    failed = ended(claimed(seen(DONE_A, "C"), "B"), FAILED_EARLY, now=200.0)
+    assert change(failed).fingerprint == "C"
+    assert claim(failed, "web-3", "B", "B", 201.0) == failed
+    assert isinstance(claim(failed, "web-3", "C", "C", 201.0), Claimed)
+    assert isinstance(claim(failed, "web-3", "B", "B", 210.0), Claimed)
+
+
+def test_nor_is_it_ever_once_it_was_given_up() -> None:
+    failed = ended(claimed(seen(DONE_A, "C"), "B"), NOT_RETRYABLE, now=200.0)
+    assert claim(failed, "web-3", "B", "B", 9999.0) == failed
+
+
+@pytest.mark.parametrize("end", [APPLIED, FAILED_HALF])
+def test_news_of_another_run_changes_nothing(end: End) -> None:
+    running = claimed(seen(DONE_A, "B"), "B")
+    assert finish(running, "web-1", end, 200.0, 0.0) == running
+    assert finish(DONE_A, "web-1", end, 200.0, 0.0) == DONE_A
+
+
+def test_the_last_five_outcomes_are_kept_newest_first() -> None:
+    state = NEW
+    for number in range(7):
+        running = claimed(ask(state, 0.0, ""), "A", run=f"web-{number}")
+        state = ended(running, APPLIED, now=float(number))
+    assert [each.run for each in state.recent] == [f"web-{n}" for n in (6, 5, 4, 3, 2)]
+    assert len(state.recent) == RECENT
+
+
+# ---- unclaim ------------------------------------------------------------------------------
+
+
+def test_unclaiming_makes_all_as_it_was() -> None:
+    state = ask(seen(DONE_A, "B"), 100.0, "person")
+    assert unclaim(claimed(state, "B"), "web-2") == state
+
+
+def test_unclaiming_keeps_a_newer_change() -> None:
+    state = unclaim(seen(claimed(seen(DONE_A, "B"), "B"), "C"), "web-2")
+    assert change(state).fingerprint == "C"
+    assert state.done == DONE_A.done
+
+
+def test_unclaiming_after_the_change_went_back_wants_nothing() -> None:
+    assert unclaim(seen(claimed(seen(DONE_A, "B"), "B"), "A"), "web-2") == DONE_A
+
+
+def test_unclaiming_another_run_changes_nothing() -> None:
+    running = claimed(seen(DONE_A, "B"), "B")
+    assert unclaim(running, "web-1") == running
+
+
+# ---- the rest -----------------------------------------------------------------------------
+
+
+def test_what_was_sent_leaves_the_list() -> None:
+    state = replace(NEW, unannounced=("a/RunFinished", "b/RunFinished"))
+    assert sent(state, "a/RunFinished").unannounced == ("b/RunFinished",)
+
+
+TIMES = st.floats(0, 2e9, allow_nan=False)
+TEXTS = st.text(max_size=8)
+WISHES = st.builds(Wish, TIMES, TIMES, TEXTS, st.none() | TEXTS)
+WANTED = st.dictionaries(st.sampled_from(Reason), WISHES)
+DONES = st.none() | st.builds(Done, TEXTS, TEXTS, TEXTS)
+RUNNINGS = st.none() | st.builds(Running, TEXTS, WANTED, TEXTS, TEXTS, TIMES, DONES)
+
+
+@given(
+    st.builds(
+        TaskState,
+        task=TEXTS,
+        wanted=WANTED,
+        running=RUNNINGS,
+        done=DONES,
+        retry_at=st.none() | TIMES,
+        gave_up=st.none() | TEXTS,
+        queued_since=st.none() | TIMES,
+        unannounced=st.lists(TEXTS, max_size=3).map(tuple),
+        recent=st.lists(st.builds(Outcome, TEXTS, st.booleans(), TIMES), max_size=3).map(tuple),
+    ),
+    st.integers(0, 99),
+)
+def test_a_state_comes_back_from_its_json(state: TaskState, version: int) -> None:
+    assert state_from(state.to_json(), version) == replace(state, version=version)
+
+
+STEPS = st.lists(
+    st.tuples(st.sampled_from(["see", "ask", "claim", "end", "undo"]), st.sampled_from("ABC")),
+    max_size=12,
+)
+
+
+@given(STEPS)
+def test_a_failed_or_undone_run_never_loses_a_change(steps: list[tuple[str, str]]) -> None:
+    """Whatever is seen last is done, runs, is wanted (or a person's run is), or was given up."""
+    state, last = DONE_A, "A"
+    for at, (step, letter) in enumerate(steps):
+        state, last = one_step(state, step, letter, last, 1000.0 * at)
+        current = state.running or state.done
+        stands = state.wanted.get(Reason.CHANGE)
+        assert (
+            (current is not None and current.trigger == last)
+            or (stands is not None and stands.fingerprint == last)
+            or Reason.PERSON in state.wanted
+            or (state.gave_up is not None and state.failed == last)
+        )
+
+
+def one_step(
+    state: TaskState, step: str, letter: str, last: str, now: float
+) -> tuple[TaskState, str]:
+    match step:
+        case "see":
+            return observe(state, letter, now, None, ""), letter
+        case "ask":
+            return ask(state, now, ""), last
+        case "claim" if due(state, True, now):
+            after = claim(state, f"web-{now}", last, last, now)
+            return (after.state if isinstance(after, Claimed) else after), last
+        case "end" if state.running:
+            end = {"A": APPLIED, "B": FAILED_EARLY, "C": FAILED_HALF}[letter]
+            return finish(state, state.running.run, end, now, 0.0), last
+        case "undo" if state.running:
+            return unclaim(state, state.running.run), last
+    return state, last

@@ -1,0 +1,349 @@
+"""The tracker: how builds end, and the one sweep."""
+
+import json
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from cts.errors import Refused, Unavailable
+from cts.events import BuildEnded, ConfigPublished, ConfigRejected, RunFinished, build_ended
+from cts.run.model import RunStatus
+from cts.terraform.definition import Rejected
+from cts.workflow import track
+from cts.workflow.start import Outcome
+from cts.workflow.track import NEWS_AFTER, RESTART_WITHIN
+from tests.fakes import before_next, failing
+from tests.unit.system import System, system
+
+EVENTS = Path(__file__).parents[2] / "events"
+
+# ---- a build's end ------------------------------------------------------------------------
+
+
+def test_a_success_is_recorded_told_and_frees_its_slot() -> None:
+    world = system()
+    run = world.started()
+    world.begins(run)
+    world.write(run, "applying", "")
+    counts = {"add": 1, "change": 0, "destroy": 0}
+    world.result(run, "applied", counts=counts, terraform="1.13.0", at={"started": "t"})
+    world.clock.now += 30
+    report = world.ends(run)
+    row = world.table.stored_runs[run.id]
+    assert (row.status, row.ended_at) == (RunStatus.APPLIED, world.clock())
+    assert row.end is not None
+    assert (row.end.counts, row.end.terraform, row.end.times) == (
+        counts,
+        "1.13.0",
+        {"started": "t"},
+    )
+    state = world.table.state("web")
+    assert state.done is not None
+    assert (state.done.run, state.running, state.unannounced) == (run.id, None, ())
+    assert world.table.slots() == frozenset()
+    [told] = world.bus.of(RunFinished)
+    assert (told.id, told.status) == (f"{run.id}/RunFinished", "applied")
+    assert [each.status for each in report.settled] == [RunStatus.APPLIED]
+    assert ("RunSeconds", "Seconds", 30.0) in list(report.metrics)
+
+
+def test_the_same_news_again_changes_nothing() -> None:
+    world = system()
+    run = world.started()
+    world.begins(run)
+    world.result(run, "unchanged")
+    world.ends(run)
+    before = world.table.state("web")
+    assert world.ends(run).settled == []
+    assert world.table.state("web") == before
+    assert len(world.bus.of(RunFinished)) == 1
+
+
+def test_a_failure_says_when_it_is_tried_again() -> None:
+    world = system()
+    run = world.started()
+    world.begins(run)
+    world.result(run, "errored", error="no such host", step="plan")
+    world.ends(run, "FAILED")
+    [told] = world.bus.of(RunFinished)
+    assert (told.status, told.error, told.gave_up) == ("errored", "no such host", None)
+    assert told.retry_at is not None
+    assert world.table.state("web").retry_at == world.clock() + 10
+
+
+def test_a_build_that_was_killed_in_its_apply_leaves_nothing_done() -> None:
+    world = system()
+    world.done("web")
+    world.web(80, 81)
+    run = world.started()
+    world.begins(run)
+    world.write(run, "applying", "")
+    world.ends(run, "STOPPED")
+    state = world.table.state("web")
+    assert (state.done, state.failures) == (None, 1)
+    assert "while it applied" in (state.recent[0].error or "")
+
+
+def test_a_build_that_was_killed_before_its_apply_leaves_the_former_success() -> None:
+    world = system()
+    world.done("web")
+    done = world.table.state("web").done
+    world.web(80, 81)
+    run = world.started()
+    world.begins(run)
+    world.ends(run, "TIMED_OUT")
+    assert world.table.state("web").done == done
+
+
+def test_a_build_that_ended_before_its_first_command_is_given_up() -> None:
+    world = system()
+    run = world.started()
+    report = world.ends(run, "FAULT")
+    assert [each.status for each in report.settled] == [RunStatus.ERRORED]
+    assert world.table.state("web").failures == 1
+    assert world.bucket.put_if_absent("web", run.id, "started", b"") is False
+    [told] = world.bus.of(RunFinished)
+    assert "before its first command" in (told.error or "")
+
+
+def test_only_the_build_that_began_is_believed() -> None:
+    world = system()
+    run = world.started()
+    world.begins(run, build="cts:9")
+    assert world.ends(run, build="cts:1").settled == []
+    assert world.table.state("web").running is not None
+
+
+def test_news_of_a_run_that_was_given_up_changes_nothing() -> None:
+    world = system()
+    run = world.started()
+    world.write(run, "started", {"build": None, "error": None, "retryable": True})
+    assert world.ends(run).settled == []
+
+
+@pytest.mark.parametrize("status", ["IN_PROGRESS", "QUEUED"])
+def test_a_build_that_goes_on_is_no_news(status: str) -> None:
+    world = system()
+    run = world.started()
+    world.begins(run)
+    assert world.ends(run, status).settled == []
+
+
+def test_news_of_an_unknown_run_is_no_news() -> None:
+    news = BuildEnded("web", "web-x", "cts:1", "SUCCEEDED")
+    assert track.track(system().track_ports, news).settled == []
+
+
+def test_whoever_frees_a_slot_announces_who_waited_longest() -> None:
+    world = system(cap=1)
+    world.task("first")
+    world.task("second")
+    run = world.started("web")
+    for name in ("first", "second"):
+        world.observe(name)
+        world.clock.now += 1
+        assert world.start(name) is Outcome.QUEUED
+    world.begins(run)
+    world.result(run, "unchanged")
+    world.bus.events.clear()
+    world.ends(run)
+    assert world.triggered == ["first"]
+
+
+def test_what_was_wanted_meanwhile_is_announced_at_once() -> None:
+    world = system()
+    run = world.started()
+    world.web(80, 81)
+    world.observe("web")
+    world.begins(run)
+    world.result(run, "unchanged")
+    world.bus.events.clear()
+    world.ends(run)
+    assert world.triggered == ["web"]
+
+
+def test_the_sample_event_is_read() -> None:
+    event = json.loads((EVENTS / "tracker-build-state-change.json").read_text())
+    assert build_ended(event) == BuildEnded(
+        "firewall",
+        "firewall-20261124T090100-4f1a2b",
+        "cts-terraform:8745a7a9-c340-456a-9166-edf953571bec",
+        "SUCCEEDED",
+    )
+    event["detail"]["additional-information"]["environment"]["environment-variables"] = []
+    assert build_ended(event) is None
+
+
+# ---- the sweep ----------------------------------------------------------------------------
+
+
+def test_what_is_due_and_was_not_heard_is_announced_again() -> None:
+    world = system()
+    world.task("off", enabled=False)
+    world.observe("web")
+    world.observe("off")
+    assert world.sweep().triggered == ["web"]
+    assert world.sweep().triggered == ["web"]
+
+
+def test_a_task_that_is_not_configured_is_not_announced() -> None:
+    world = system()
+    world.observe("web")
+    del world.tasks["web"]
+    world.publish()
+    assert world.sweep().triggered == []
+    world.table.live = None
+    assert world.sweep().triggered == []
+
+
+def test_a_run_without_news_is_asked_for() -> None:
+    world = system()
+    run = world.started()
+    world.begins(run)
+    world.result(run, "unchanged")
+    world.driver.builds["cts:1"].status = "SUCCEEDED"
+    assert world.sweep().settled == [], "news may still come"
+    world.clock.now += NEWS_AFTER
+    assert len(world.sweep().settled) == 1
+    assert world.table.state("web").done is not None
+
+
+def test_a_build_that_goes_on_is_left_alone() -> None:
+    world = system()
+    run = world.started()
+    world.begins(run)
+    world.clock.now += 3_000
+    assert world.sweep().settled == []
+    assert world.table.state("web").running is not None
+
+
+def test_a_build_that_codebuild_does_not_know_has_ended() -> None:
+    world = system()
+    run = world.started()
+    world.begins(run)
+    world.driver.builds.clear()
+    world.clock.now += NEWS_AFTER
+    [settled] = world.sweep().settled
+    assert settled.end is not None
+    assert "unknown to CodeBuild" in (settled.end.error or "")
+
+
+def claimed_only(world: System) -> None:
+    """The runner dies right after StartBuild: the build's id is not recorded."""
+    world.observe("web")
+    died = Unavailable("killed")
+    with failing(world.table, "record_build", died), pytest.raises(Unavailable):
+        world.start("web")
+
+
+def test_a_run_whose_build_is_not_known_is_started_again_and_is_the_same_build() -> None:
+    world = system()
+    claimed_only(world)
+    world.clock.now += NEWS_AFTER
+    report = world.sweep()
+    assert report.restarted == [world.running("web").id]
+    assert list(world.driver.builds) == ["cts:1"]
+    assert world.running("web").build == "cts:1"
+
+
+def test_a_run_without_an_archive_is_unclaimed() -> None:
+    world = system()
+    claimed_only(world)
+    run = world.running("web")
+    world.bucket.expire(f"runs/web/{run.id}/archive.zip")
+    world.clock.now += NEWS_AFTER
+    report = world.sweep()
+    assert report.given_up == [run.id]
+    assert world.table.stored_runs[run.id].status is RunStatus.CANCELED
+    state = world.table.state("web")
+    assert (state.running, state.failures, state.unannounced) == (None, 0, ())
+    assert world.table.slots() == frozenset()
+    assert report.triggered == ["web"], "it is still wanted"
+
+
+def test_an_old_run_is_not_started_again() -> None:
+    world = system()
+    claimed_only(world)
+    world.clock.now += RESTART_WITHIN
+    assert world.sweep().restarted == []
+    assert world.table.state("web").running is None
+
+
+def test_a_run_that_began_after_all_is_not_given_up() -> None:
+    world = system()
+    claimed_only(world)
+    run = world.running("web")
+    world.clock.now += RESTART_WITHIN
+    before_next(world.bucket, "put_if_absent", lambda: world.begins(run, build="cts:1"))
+    assert world.sweep().given_up == []
+    assert world.table.state("web").running is not None
+
+
+def test_a_run_that_somebody_gave_up_and_did_not_settle_is_settled() -> None:
+    world = system()
+    run = world.started()
+    record = {"build": None, "error": "no builds allowed", "retryable": False}
+    world.write(run, "started", record)
+    world.clock.now += NEWS_AFTER
+    world.sweep()
+    assert world.table.stored_runs[run.id].status is RunStatus.ERRORED
+    assert world.table.state("web").gave_up
+
+
+@pytest.mark.parametrize(
+    ("error", "runs"), [(Unavailable("busy"), True), (Refused("no such project"), False)]
+)
+def test_a_second_start_that_fails(error: Exception, *, runs: bool) -> None:
+    world = system()
+    claimed_only(world)
+    world.clock.now += NEWS_AFTER
+    world.driver.error = error
+    world.sweep()
+    assert (world.table.state("web").running is not None) is runs
+
+
+def test_what_is_unannounced_is_sent_and_cleared() -> None:
+    world = system()
+    run = world.started()
+    world.begins(run)
+    world.result(run, "unchanged")
+    world.ends(run)
+    world.bus.events.clear()
+    world.put(replace(world.table.state("web"), unannounced=(f"{run.id}/RunFinished",)))
+    world.sweep()
+    assert [event.run_id for event in world.bus.of(RunFinished)] == [run.id]
+    assert world.table.state("web").unannounced == ()
+
+
+def test_a_configuration_that_was_not_announced_is() -> None:
+    world = system()
+    assert world.table.live is not None
+    world.table.live = replace(world.table.live, unannounced=["v1/ConfigPublished"])
+    sources = {"config/bundle.zip": "v2"}
+    world.table.refused = Rejected(sources, 1, 5.0, [{"what": "x"}], ["v2/ConfigRejected"])
+    world.sweep()
+    world.sweep()
+    assert [event.id for event in world.bus.of(ConfigPublished)] == ["v1/ConfigPublished"]
+    assert [event.id for event in world.bus.of(ConfigRejected)] == ["v2/ConfigRejected"]
+
+
+def test_a_slot_that_no_run_holds_is_freed() -> None:
+    world = system()
+    run = world.started()
+    world.table.held_slots.add("gone-1")
+    world.sweep()
+    assert world.table.slots() == {run.id}
+
+
+def test_a_task_that_cannot_be_looked_after_does_not_keep_the_others_waiting() -> None:
+    world = system()
+    world.task("other")
+    run = world.started("web")
+    world.begins(run)
+    world.observe("other")
+    world.clock.now += NEWS_AFTER
+    down = Unavailable("CodeBuild does not answer")
+    with failing(world.driver, "status", down), pytest.raises(Unavailable):
+        world.sweep()
+    assert world.triggered == ["other"]
