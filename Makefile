@@ -36,7 +36,7 @@ local: setup ## start the local stack and keep it
 	$(BIN)/python -m local up
 
 test: setup ## every test but the soak
-	$(BIN)/pytest -n $(WORKERS) --dist loadgroup -m "not soak"
+	$(BIN)/pytest -n $(WORKERS) --dist loadscope --no-loadscope-reorder -m "not soak"
 
 check: setup ## format, lint, types, template and arrows, in seconds
 	$(BIN)/ruff format --check .
@@ -48,8 +48,8 @@ check: setup ## format, lint, types, template and arrows, in seconds
 unit: setup ## the pure parts and the workflows on fakes
 	$(BIN)/pytest -n auto -m "not soak" tests/unit
 
-soak: setup ## ten of each fault
-	$(BIN)/pytest -n $(WORKERS) --dist loadgroup -m soak
+soak: setup ## ten of each fault; writes docs/reports/faults-DATE.md (SEED=n repeats one)
+	$(BIN)/python -m pytest -n $(WORKERS) --dist loadscope --no-loadscope-reorder -m soak -p tests.e2e.soak $(SEED:%=--randomly-seed=%)
 
 bench: setup ## latency from change to apply; writes build/bench.json
 	$(BIN)/python -m tests.bench

@@ -35,9 +35,7 @@ class Consul:
 
     def start(self) -> None:
         """Starts the server and waits until it leads. Raises tools.MissingTool, TimeoutError."""
-        binary = tools.consul()
-        self._folder.mkdir(parents=True, exist_ok=True)
-        self.launch(binary)
+        self.launch(tools.consul())
         self.wait()
 
     def launch(self, binary: Path) -> None:

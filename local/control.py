@@ -43,7 +43,6 @@ def _handle(
 ) -> tuple[int, Any]:
     since = int(query.get("since", 0))
     handlers: dict[tuple[str, str], Callable[[], tuple[int, Any]]] = {
-        ("GET", "health"): lambda: (200, {"ok": True}),
         ("GET", "calls"): lambda: (200, front.calls.since(since)),
         ("GET", "events"): lambda: (200, front.events.since(since)),
         ("GET", "builds"): lambda: (200, front.builds_engine.records()),

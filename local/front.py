@@ -285,7 +285,7 @@ async def _serve(folder: Path, endpoint: str, listener: socket.socket) -> None:
     config.shutdown_timeout = 1.0
     stopping = asyncio.Event()
     asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, stopping.set)
-    (folder / "front.json").write_text(json.dumps({"endpoint": endpoint, "pid": os.getpid()}))
+    (folder / "front.json").write_text(json.dumps({"endpoint": endpoint}))
     await serve(control.application(front), config, shutdown_trigger=stopping.wait)  # type: ignore[arg-type]
     builds.kill_all()
     emulator.kill_workers()

@@ -38,7 +38,6 @@ class Stack:
     def __init__(self, folder: Path, name: str) -> None:
         self.folder = folder
         self.name = name
-        self.region = REGION
         self.endpoint = ""
         self.env: dict[str, str] = {}
         self.outputs: dict[str, str] = {}

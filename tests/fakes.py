@@ -1,10 +1,9 @@
 """In-memory ports with a memory of their own. `tests/contract` holds table, bucket and bus to what
 the adapters do."""
 
-import asyncio
 import itertools
 from collections import defaultdict
-from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from typing import Any, TypeVar
@@ -17,9 +16,8 @@ from cts.run.model import Run
 from cts.run.task import TaskState
 from cts.terraform.definition import Current, Definition, Generation, Rejected
 from cts.watch.lease import Commit, Lease
-from cts.watch.query import Kind, View
-from cts.watch.snapshot import Snapshot, snapshot
-from cts.watch.view import Answer, Chunk, chunk_of
+from cts.watch.snapshot import Snapshot, digest_of
+from cts.watch.view import Chunk, chunk_of
 
 E = TypeVar("E")
 
@@ -177,14 +175,13 @@ class FakeBucket:
         return self._get(keys.BUNDLE)
 
     def generation(self, current: Current) -> Generation:
-        key = keys.generation(current.number)
-        stored = self._get(key, current.version)
-        if stored is None:
-            raise Missing(key)
-        return Generation.from_json(stored.body)
+        return Generation.from_json(self._must_get(keys.generation(current.number, current.digest)))
 
     def put_generation(self, generation: Generation) -> str:
-        return self.write(keys.generation(generation.number), generation.to_json().encode())
+        body = generation.to_json().encode()
+        digest = digest_of(body)
+        self.write(keys.generation(generation.number, digest), body)
+        return digest
 
     def definition(self, digest: str) -> Definition:
         return Definition.from_json(self._must_get(keys.definition(digest)))
@@ -299,87 +296,6 @@ class FakeDriver:
     def status(self, build: str) -> str | None:
         found = self.builds.get(build)
         return found.status if found else None
-
-
-class FakeConsul:
-    """A catalog with indices. A query with an index is held until its view moves past it."""
-
-    def __init__(self) -> None:
-        self.index = 10
-        self.services: dict[str, tuple[int, list[Any] | None]] = {}
-        self.errors: dict[View | None, Exception] = {}
-        """What asking a view raises; the key None is for `newest_index`."""
-        self.asked: list[tuple[View, int, bool]] = []
-        self.closed = False
-        self._moved = asyncio.Condition()
-        self._listing = 10
-
-    async def set(self, name: str, instances: Iterable[Mapping[str, Any]] | None) -> None:
-        """Register a service's passing instances; None deregisters it."""
-        self.index += 1
-        self._listing = self.index
-        self.services[name] = self.index, None if instances is None else list(instances)
-        await self.wake()
-
-    async def lose_everything(self) -> None:
-        """Start again from an empty data folder."""
-        self.index = self._listing = 1
-        self.services.clear()
-
-    async def wake(self) -> None:
-        async with self._moved:
-            self._moved.notify_all()
-
-    async def ask(
-        self, view: View, *, index: int = 0, wait: int = 0, consistent: bool = False
-    ) -> Answer:
-        self.asked.append((view, index, consistent))
-        if index:
-            async with self._moved:
-                try:
-                    async with asyncio.timeout(wait):
-                        await self._moved.wait_for(lambda: self._index(view) > index)
-                except TimeoutError:
-                    pass
-        if view in self.errors:
-            raise self.errors[view]
-        return self.answer(view)
-
-    def answer(self, view: View) -> Answer:
-        if view.kind is Kind.LISTING:
-            names = [name for name, (_, found) in self.services.items() if found is not None]
-            return Answer(self._listing, snapshot(view, dict.fromkeys(names)))
-        index, instances = self.services.get(view.name, (1, None))
-        return Answer(index, snapshot(view, instances or []))
-
-    async def newest_index(self) -> int:
-        if None in self.errors:
-            raise self.errors[None]
-        return self.index
-
-    async def close(self) -> None:
-        self.closed = True
-
-    def _index(self, view: View) -> int:
-        if view.kind is Kind.LISTING:
-            return self._listing
-        return self.services.get(view.name, (1, None))[0]
-
-
-def instance(name: str, number: int = 1, **service: Any) -> dict[str, Any]:
-    """One entry of `/v1/health/service/<name>`."""
-    return {
-        "Node": {
-            "ID": "11111111-2222-3333-4444-555555555555",
-            "Node": f"node-{number}",
-            "Address": f"10.0.0.{number}",
-            "Datacenter": "dc1",
-            "TaggedAddresses": {"lan": f"10.0.0.{number}"},
-            "Meta": {},
-        },
-        "Service": {"ID": f"{name}-{number}", "Service": name, "Port": 80, **service},
-        "Checks": [{"CheckID": "serfHealth", "Status": "passing"}],
-    }
 
 
 class Counter:

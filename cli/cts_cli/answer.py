@@ -24,10 +24,14 @@ def show(given: Answer, files: Mapping[str, bytes], took: str) -> None:
             for warning in live["warnings"]:
                 _problem(console, warning, files, "yellow")
         case Outcome.REJECTED:
-            problems = given.configuration["rejected"]["problems"]
-            line(console, "✗", "red", f"rejected: {words.count(len(problems), 'problem')}")
+            rejected = given.configuration["rejected"]
+            count, problems = rejected["problem_count"], rejected["problems"]
+            line(console, "✗", "red", f"rejected: {words.count(count, 'problem')}")
             for problem in problems:
                 _problem(console, problem, files, "red")
+            if count > len(problems):
+                more = words.count(count - len(problems), "problem")
+                line(console, " ", "red", f"and {more} more")
             console.print()
             line(console, " ", "dim", what_is_live(given.configuration))
         case Outcome.REPLACED:

@@ -3,12 +3,10 @@
 from collections.abc import Iterator
 from pathlib import Path
 
-from cts.config.bundle import configuration_files
+from cts.config.bundle import LARGEST_BUNDLE, configuration_files
 from cts_cli.errors import CommandError
 
 LEFT_OUT = {"__pycache__"}
-LARGEST = 64 * 1024 * 1024
-"""Bytes in all; the publisher refuses more."""
 
 
 def read(folder: Path) -> dict[str, bytes]:
@@ -33,9 +31,9 @@ def _check(folder: Path, found: dict[str, Path]) -> None:
         raise CommandError(
             f"no .hcl or .json file at the top of '{folder}': that is where a configuration is read"
         )
-    if sum(path.stat().st_size for path in found.values()) > LARGEST:
+    if sum(path.stat().st_size for path in found.values()) > LARGEST_BUNDLE:
         raise CommandError(
-            f"the files in '{folder}' are more than {LARGEST // 1024**2} MiB: "
+            f"the files in '{folder}' are more than {LARGEST_BUNDLE // 1024**2} MiB: "
             "push a folder with nothing but a configuration and its modules"
         )
 

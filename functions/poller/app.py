@@ -33,6 +33,6 @@ def lambda_handler(_event: dict[str, Any], context: LambdaContext) -> dict[str, 
     settings = PollerSettings.read(os.environ)
     work = live if settings.live else once
     left = context.get_remaining_time_in_millis() / 1000
-    outcome = asyncio.run(work(wiring.poller(settings, left, count, log)))
+    outcome = asyncio.run(work(wiring.poller(settings, left, count, log, logger.warning)))
     logger.info("left", outcome=outcome.value)
     return {"outcome": outcome.value}

@@ -15,7 +15,11 @@ from cts.workflow.start import Outcome, Ports, start
 logger = Logger()
 metrics = Metrics()
 metrics.set_default_dimensions(stack=os.environ.get("CTS_STACK", "cts"))
-COUNTED = {Outcome.STARTED: "RunsStarted", Outcome.QUEUED: "Queued"}
+COUNTED = {
+    Outcome.STARTED: "RunsStarted",
+    Outcome.QUEUED: "Queued",
+    Outcome.REFUSED: "RunsFailed",
+}
 
 
 @cache

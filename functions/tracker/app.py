@@ -30,6 +30,6 @@ def lambda_handler(event: dict[str, Any], _context: LambdaContext) -> dict[str, 
         metrics.add_metric(name, unit, value)
     for run in report.settled:
         logger.info("run ended", run=run.id, status=run.status, correlation_id=run.correlation)
-    if report.restarted or report.given_up:
-        logger.warning("no build", restarted=report.restarted, given_up=report.given_up)
+    if report.restarted:
+        logger.warning("builds started again", runs=report.restarted)
     return {"settled": len(report.settled), "triggered": len(report.triggered)}

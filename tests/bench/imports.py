@@ -30,8 +30,8 @@ ENVIRONMENT = {
 READY = {
     "Poller": (
         "import os; settings = app.PollerSettings.read(os.environ);"
-        "wiring.poller(settings, 0, app.count, app.log);"
-        "wiring.consul(settings, Generation(1, 1, {}, {}))"
+        "wiring.poller(settings, 0, app.count, app.log, print);"
+        "wiring.consul(settings)"
     ),
     "Publisher": "app.ports()",
     "Runner": "app.ports()",
@@ -42,7 +42,6 @@ READY = {
 PROGRAM = """
 import time, app
 from cts import wiring
-from cts.terraform.definition import Generation
 {ready}
 print(time.process_time() * 1000)
 """

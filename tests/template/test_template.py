@@ -180,13 +180,17 @@ class TestAlarm:
         assert ALARMS[name]["TreatMissingData"] == silence
 
 
+def alarm_metrics() -> list[dict[str, Any]]:
+    """The alarms on our own metrics."""
+    return [alarm for alarm in ALARMS.values() if alarm["Namespace"] == "cts"]
+
+
 def our_metrics() -> set[tuple[str, str]]:
     """(function, metric) of all of our metrics that an alarm or the dashboard reads."""
     found = {
-        (dimensions["service"], alarm["MetricName"])
-        for alarm in ALARMS.values()
-        if alarm["Namespace"] == "cts"
-        for dimensions in [{each["Name"]: each["Value"] for each in alarm["Dimensions"]}]
+        (dimensions["service"], metric["MetricName"])
+        for metric in alarm_metrics()
+        for dimensions in [{each["Name"]: each["Value"] for each in metric["Dimensions"]}]
     }
     for widget in widgets():
         row: list[Any] = []
@@ -226,9 +230,8 @@ def test_the_dashboard_has_six_graphs_with_a_question_each() -> None:
 
 
 def test_our_metrics_have_no_dimension_but_stack_and_function() -> None:
-    for alarm in ALARMS.values():
-        if alarm["Namespace"] == "cts":
-            assert {each["Name"] for each in alarm["Dimensions"]} == {"stack", "service"}
+    for metric in alarm_metrics():
+        assert {each["Name"] for each in metric["Dimensions"]} == {"stack", "service"}
 
 
 def test_every_variable_is_set_and_read() -> None:

@@ -39,7 +39,7 @@ class World:
 
     def publish(self, current: Current) -> None:
         made = Generation(current.number, 1, current.sources, self.tasks)
-        self.table.live = replace(current, version=self.bucket.put_generation(made))
+        self.table.live = replace(current, digest=self.bucket.put_generation(made))
 
     def read_view(self, view: View, snapshot: Snapshot | None = None) -> None:
         snapshot = snapshot or of([])
@@ -71,7 +71,8 @@ def published(
 
 
 def rejected(version: str = VERSION, at: float = NOW - 100, *problems: dict[str, Any]) -> Rejected:
-    return Rejected({"config/bundle.zip": version}, 1, at, list(problems) or [problem()])
+    found = list(problems) or [problem()]
+    return Rejected({"config/bundle.zip": version}, 1, at, len(found), found)
 
 
 def problem(**changed: Any) -> dict[str, Any]:

@@ -15,7 +15,8 @@ from cts.watch.query import Kind, ServicesCondition, View
 from cts.watch.snapshot import of, service_row
 from cts.watch.view import Chunk, Row, chunk_of
 from cts.workflow import settle, start, track
-from tests.fakes import Clock, Counter, FakeBucket, FakeBus, FakeDriver, FakeTable, instance
+from tests.fake_consul import instance
+from tests.fakes import Clock, Counter, FakeBucket, FakeBus, FakeDriver, FakeTable
 
 WEB = View(Kind.SERVICE, "web")
 LISTING = View(Kind.LISTING)
@@ -33,6 +34,7 @@ class System:
             tasks=self.table,
             views=self.table,
             objects=self.bucket,
+            slots=self.table,
             driver=self.driver,
             place=PLACE,
             program="print('the program')",

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from cts.config.bundle import archive
+from cts.config.bundle import LARGEST_BUNDLE, archive
 from cts_cli import folder
 from cts_cli.errors import CommandError
 
@@ -68,7 +68,7 @@ def test_configuration_below_the_top_does_not_count(tmp_path: Path) -> None:
 
 def test_a_folder_that_is_too_large_is_refused_before_it_is_read(conf: Path) -> None:
     with (conf / "large.bin").open("wb") as large:
-        large.truncate(folder.LARGEST + 1)
+        large.truncate(LARGEST_BUNDLE + 1)
     with pytest.raises(CommandError, match="more than 64 MiB"):
         folder.read(conf)
 

@@ -147,17 +147,12 @@ def test_a_later_variable_file_wins() -> None:
     assert variables == {"zone": "lan", "ports": [80]}
 
 
-@pytest.mark.parametrize(
-    ("written", "address"),
-    [
-        pytest.param('"10.0.0.5:8500"', "http://10.0.0.5:8500", id="host-and-port"),
-        pytest.param('"https://consul.example"', "https://consul.example", id="with-a-scheme"),
-        pytest.param('""', None, id="empty"),
-    ],
-)
-def test_the_consul_address_gets_a_scheme(written: str, address: str | None) -> None:
-    made = compiled({"a.hcl": f"consul {{ address = {written} }}".encode()})
-    assert made.consul_address == address
+def test_the_address_of_consul_is_the_deployments_and_a_warning_says_so() -> None:
+    result = compile_bundle({"a.hcl": b'consul { address = "10.0.0.5:8500" }'})
+    assert result.problems == ()
+    assert [str(each.place) + " " + each.code for each in result.warnings] == [
+        "a.hcl:1:20 not-needed"
+    ]
 
 
 def test_json_and_hcl_give_the_same() -> None:
@@ -170,15 +165,24 @@ def test_json_and_hcl_give_the_same() -> None:
     assert compiled({**files, "tasks.hcl": text.encode()}) == compiled(FILES)
 
 
+WITHOUT_MODULE = b"""
+task {
+  name   = "web"
+  module = "acme/web/any"
+  condition "services" { names = ["web"] }
+}
+"""
+
+
 def test_files_are_read_in_byte_order_and_those_in_folders_are_not() -> None:
     made = compiled({
-        "b.json": b'{"consul": {"address": "last"}}',
-        "a10.hcl": b'consul { address = "second" }',
-        "Z.hcl": b'consul { address = "first" }',
+        "b.json": b'{"buffer_period": {"min": "3s"}}',
+        "a10.hcl": b'buffer_period { min = "2s" }',
+        "Z.hcl": b'buffer_period { min = "1s" }' + WITHOUT_MODULE,
         "d/c.hcl": b"nonsense",
         "notes.HCL": b"nonsense",
     })  # fmt: skip
-    assert made.consul_address == "http://last"
+    assert made.tasks["web"].buffer == BufferPeriod(3.0, 20.0)
 
 
 def of(number: int, **texts: str) -> Generation:

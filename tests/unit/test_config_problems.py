@@ -44,11 +44,6 @@ TOP = [
         'consul { kv_path = "" }', "1:10 consul.kv_path [not-supported-yet]", id="kv-path"
     ),
     pytest.param('consul { token = "t" }', "1:18 consul.token [literal-secret]", id="token"),
-    pytest.param(
-        'consul { address = "unix:///c" }',
-        "1:20 consul.address [invalid-address]",
-        id="unix-socket",
-    ),
     pytest.param("consul = 1", "1:10 consul [wrong-type]", id="a-value-for-a-block"),
     pytest.param('consul "x" { }', "1:8 consul.x [unknown-option]", id="a-label-too-much"),
     pytest.param("consul { }\nconsul { }", "2:1 consul [repeated-block]", id="block-twice"),

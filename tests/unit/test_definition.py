@@ -70,7 +70,7 @@ def test_a_generation_comes_back_from_its_json() -> None:
         ),
         "all": TaskEntry("d2", ServicesCondition(regexp=""), enabled=False),
     }
-    made = Generation(7, 1, {"config/bundle.zip": "v1"}, tasks, "10.0.0.1:8500")
+    made = Generation(7, 1, {"config/bundle.zip": "v1"}, tasks)
     assert Generation.from_json(made.to_json()) == made
 
 

@@ -20,7 +20,8 @@ HELD = Lease(3, "me", generation=5, started_at=NOW - 60, heartbeat_at=NOW - 10, 
         pytest.param(
             replace(HELD, started_at=NOW - RELIEVED_AFTER - 1), TakeOver.RELIEVE, id="old"
         ),
-        pytest.param(replace(HELD, generation=4), TakeOver.RELIEVE, id="of-another-generation"),
+        pytest.param(replace(HELD, generation=4), TakeOver.RELIEVE, id="of-an-older-generation"),
+        pytest.param(replace(HELD, generation=6), TakeOver.NO, id="of-a-newer-generation"),
         pytest.param(
             replace(HELD, generation=4, heartbeat_at=NOW - 61),
             TakeOver.REPLACE,

@@ -393,11 +393,12 @@ def test_the_configuration_shows_what_is_live_and_a_newer_rejected_push(world: W
             "added": ["web"],
             "changed": [],
             "removed": [],
-                "warnings": [],
+            "warnings": [],
         },
         "rejected": {
             "source_version": "v2",
             "rejected_at": "2027-01-15T07:58:20.000Z",
+            "problem_count": 1,
             "problems": [problem()],
         },
     }

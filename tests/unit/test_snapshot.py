@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from cts.watch.query import Kind, View
 from cts.watch.snapshot import EMPTY, digest_of, service_row, snapshot, status
-from tests.fakes import instance
+from tests.fake_consul import instance
 
 WEB = View(Kind.SERVICE, "web")
 LISTING = View(Kind.LISTING)
@@ -55,6 +55,10 @@ def test_what_consul_leaves_out_or_null_is_empty() -> None:
     assert row["status"] == "passing"
 
 
+def check(check_id: str, its_status: str) -> Mapping[str, Any]:
+    return {"CheckID": check_id, "Status": its_status}
+
+
 @pytest.mark.parametrize(
     ("checks", "expected"),
     [
@@ -65,15 +69,12 @@ def test_what_consul_leaves_out_or_null_is_empty() -> None:
     ],
 )
 def test_status_is_the_worst_of_all_checks(checks: list[str], expected: str) -> None:
-    found: list[Mapping[str, Any]] = [
-        {"CheckID": f"check-{n}", "Status": each} for n, each in enumerate(checks)
-    ]
-    assert status(found) == expected
+    assert status([check(f"check-{n}", each) for n, each in enumerate(checks)]) == expected
 
 
 @pytest.mark.parametrize("check_id", ["_node_maintenance", "_service_maintenance:web-1"])
 def test_maintenance_comes_before_all(check_id: str) -> None:
-    checks = [{"CheckID": "a", "Status": "critical"}, {"CheckID": check_id, "Status": "critical"}]
+    checks = [check("a", "critical"), check(check_id, "critical")]
     assert status(checks) == "maintenance"
 
 

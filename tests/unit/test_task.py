@@ -208,6 +208,10 @@ def test_a_tick_goes_if_an_input_changed(inputs: str, goes: bool) -> None:
     assert isinstance(claim(state, "web-2", "A", inputs, 100.0), Claimed) is goes
 
 
+def test_what_is_wanted_no_more_leaves_the_queue() -> None:
+    assert seen(queue(seen(DONE_A, "B"), 90.0), "A") == DONE_A
+
+
 def test_queueing_keeps_the_first_time() -> None:
     assert queue(queue(NEW, 100.0), 200.0).queued_since == 100.0
 

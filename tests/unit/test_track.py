@@ -254,7 +254,7 @@ def test_a_run_without_an_archive_is_unclaimed() -> None:
     world.bucket.expire(f"runs/web/{run.id}/archive.zip")
     world.clock.now += NEWS_AFTER
     report = world.sweep()
-    assert report.given_up == [run.id]
+    assert [each.id for each in report.settled] == [run.id]
     assert world.table.stored_runs[run.id].status is RunStatus.CANCELED
     state = world.table.state("web")
     assert (state.running, state.failures, state.unannounced) == (None, 0, ())
@@ -276,7 +276,7 @@ def test_a_run_that_began_after_all_is_not_given_up() -> None:
     run = world.running("web")
     world.clock.now += RESTART_WITHIN
     before_next(world.bucket, "put_if_absent", lambda: world.begins(run, build="cts:1"))
-    assert world.sweep().given_up == []
+    assert world.sweep().settled == []
     assert world.table.state("web").running is not None
 
 
@@ -321,7 +321,7 @@ def test_a_configuration_that_was_not_announced_is() -> None:
     assert world.table.live is not None
     world.table.live = replace(world.table.live, unannounced=["v1/ConfigPublished"])
     sources = {"config/bundle.zip": "v2"}
-    world.table.refused = Rejected(sources, 1, 5.0, [{"what": "x"}], ["v2/ConfigRejected"])
+    world.table.refused = Rejected(sources, 1, 5.0, 1, [{"what": "x"}], ["v2/ConfigRejected"])
     world.sweep()
     world.sweep()
     assert [event.id for event in world.bus.of(ConfigPublished)] == ["v1/ConfigPublished"]

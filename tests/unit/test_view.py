@@ -16,6 +16,7 @@ from cts.watch.view import Row, Verdict, chunk_of, judge, wait_index
         pytest.param(Row(7, "a"), Row(2, "a"), Verdict.MOVED, id="restarted-data-equal"),
         pytest.param(Row(7, "a"), Row(2, "b"), Verdict.CHANGED, id="restarted-data-differs"),
         pytest.param(Row(7, "a"), Row(7, "b"), Verdict.CHANGED, id="same-index-data-differs"),
+        pytest.param(Row(7, "a", True), Row(7, "a"), Verdict.MOVED, id="whole-again"),
     ],
 )
 def test_judge(stored: Row | None, answer: Row, verdict: Verdict) -> None:

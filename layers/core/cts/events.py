@@ -1,4 +1,4 @@
-"""The events on our bus. Each names its detail; samples are in `events/`.
+"""The events on our bus, as docs/events.md describes them, and those that we read.
 
 EventBridge delivers at least once and in any order. Events that people rely on carry an `id`,
 so that a consumer can drop repeats.

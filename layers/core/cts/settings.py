@@ -1,4 +1,4 @@
-"""Environment -> settings, read once per sandbox. Only this module knows the variables' names."""
+"""Environment -> settings. Only this module knows the variables' names."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -15,7 +15,7 @@ def required(env: Mapping[str, str], name: str) -> str:
 
 @dataclass(frozen=True, slots=True)
 class Store:
-    """Where state and events live: every function needs these."""
+    """Where state and events live. The reader sends nothing, so it has no bus."""
 
     table: str
     work_bucket: str

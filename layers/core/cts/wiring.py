@@ -103,6 +103,7 @@ def poller(
     seconds: float,
     on_beat: Callable[[live.Beat], None],
     on_change: Callable[[CatalogChanged], None],
+    on_trouble: Callable[[str], None],
 ) -> live.Run:
     from cts.workflow import live, poll
 
@@ -110,20 +111,20 @@ def poller(
     return live.Run(
         ports=poll.Ports(rows, rows, objects, bus(settings.store), time.time, new_id),
         generations=Generations(rows, objects),
-        consul=lambda generation: consul(settings, generation),
+        consul=lambda: consul(settings),
         chance=random.random,
         owner=new_id(),
         until=time.time() + seconds - MARGIN,
         on_beat=on_beat,
         on_change=on_change,
+        on_trouble=on_trouble,
     )
 
 
-def consul(settings: PollerSettings, generation: Generation) -> Consul:
+def consul(settings: PollerSettings) -> Consul:
     from cts.adapters.consul import Consul
 
-    address = generation.consul_address or settings.consul_address
-    return Consul(address, token(settings.consul_secret), settings.consul_ca)
+    return Consul(settings.consul_address, token(settings.consul_secret), settings.consul_ca)
 
 
 @cache
@@ -150,6 +151,7 @@ def runner(store: Store, builds: Builds) -> start.Ports:
         tasks=rows,
         views=rows,
         objects=objects,
+        slots=rows,
         driver=CodeBuild(client("codebuild"), builds.project, store.work_bucket),
         place=Place(
             work_bucket=store.work_bucket,

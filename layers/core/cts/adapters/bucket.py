@@ -9,9 +9,10 @@ from cts.adapters import keys
 from cts.adapters.aws_errors import code_of, translated
 from cts.errors import Missing
 from cts.terraform.definition import Current, Definition, Generation
-from cts.watch.snapshot import Snapshot
+from cts.watch.snapshot import Snapshot, digest_of
 
-ABSENT = frozenset({"NoSuchKey", "404", "NoSuchVersion"})
+ABSENT = frozenset({"NoSuchKey", "404", "MethodNotAllowed"})
+"""S3 says the last of an object whose newest version is a delete marker."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,13 +38,16 @@ class Bucket:
 
     def generation(self, current: Current) -> Generation:
         """The live generation, kept for the next call."""
-        if self._generation is None or self._generation[0] != current.version:
-            body = self._must_get(keys.generation(current.number), current.version)
-            self._generation = current.version, Generation.from_json(body)
+        if self._generation is None or self._generation[0] != current.digest:
+            body = self._must_get(keys.generation(current.number, current.digest))
+            self._generation = current.digest, Generation.from_json(body)
         return self._generation[1]
 
     def put_generation(self, generation: Generation) -> str:
-        return self._put(keys.generation(generation.number), generation.to_json().encode())
+        body = generation.to_json().encode()
+        digest = digest_of(body)
+        self._put(keys.generation(generation.number, digest), body)
+        return digest
 
     def definition(self, digest: str) -> Definition:
         return Definition.from_json(self._must_get(keys.definition(digest)))
@@ -107,19 +111,18 @@ class Bucket:
 
     # ---- calls ------------------------------------------------------------------------------
 
-    def _get(self, key: str, version: str = "") -> Stored | None:
-        which = {"VersionId": version} if version else {}
+    def _get(self, key: str) -> Stored | None:
         with translated(f"reading {key}"):
             try:
-                answer = self._client.get_object(Bucket=self.name, Key=key, **which)
+                answer = self._client.get_object(Bucket=self.name, Key=key)
             except ClientError as error:
                 if code_of(error) in ABSENT:
                     return None
                 raise
             return Stored(key, answer["Body"].read(), answer.get("VersionId", ""))
 
-    def _must_get(self, key: str, version: str = "") -> bytes:
-        stored = self._get(key, version)
+    def _must_get(self, key: str) -> bytes:
+        stored = self._get(key)
         if stored is None:
             raise Missing(key)
         return stored.body

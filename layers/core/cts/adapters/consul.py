@@ -63,13 +63,14 @@ class Consul:
         asked = request(view, index=index, wait=wait, consistent=consistent)
         deadline = ANSWER_WITHIN + wait * (1 + 1 / 16)
         response = await self._get(self._client(view), asked.path, asked.params, deadline)
-        if response.headers.get(FILTERED) == "true" and view.kind is Kind.SERVICE:
+        filtered = response.headers.get(FILTERED) == "true"
+        if filtered and view.kind is Kind.SERVICE:
             raise Refused(
                 f"asking Consul for {view}: its answer was filtered by ACLs; "
                 "the token needs service:read and node:read for it"
             )
         try:
-            return Answer(_index(response), snapshot(view, response.json()))
+            return Answer(_index(response), snapshot(view, response.json()), filtered)
         except (ValueError, KeyError, TypeError) as error:
             raise Unavailable(f"asking Consul for {view}: not Consul's JSON: {error!r}") from error
 

@@ -28,8 +28,9 @@ def chunk(name: str) -> tuple[str, str]:
 BUNDLE = "config/bundle.zip"
 
 
-def generation(number: int) -> str:
-    return f"generations/{number}.json"
+def generation(number: int, digest: str) -> str:
+    """By content: two publishers may make one number of different sources."""
+    return f"generations/{number}-{digest}.json"
 
 
 def definition(digest: str) -> str:

@@ -180,12 +180,13 @@ class Table:
         return _run(item) if item else None
 
     def runs(self, task: str | None, limit: int) -> list[Run]:
-        """The newest runs, of one task or of all."""
+        """The newest runs, of one task or of all, newest first."""
         if task is not None:
             found = self._query(f"TASK#{task}", "RUN#", newest=limit)
         else:
             found = self._newest_runs(limit)
-        return [_run(item) for item in found]
+        # An id tells the second; of two runs in one, only the claim tells which came first.
+        return sorted(map(_run, found), key=lambda run: run.claimed_at, reverse=True)
 
     # ---- what is published ------------------------------------------------------------------
 
@@ -221,7 +222,10 @@ class Table:
         return {"Put": {"TableName": self._name, "Item": item, **_if_version(state.version)}}
 
     def _put_chunk(self, chunk: Chunk) -> Item:
-        rows = {view: [row.index, row.digest] for view, row in sorted(chunk.rows.items())}
+        rows = {
+            view: [row.index, row.digest, *([True] if row.filtered else [])]
+            for view, row in sorted(chunk.rows.items())
+        }
         item = {
             **_key(keys.chunk(chunk.name)),
             "version": {"N": str(chunk.version + 1)},

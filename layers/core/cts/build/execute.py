@@ -128,7 +128,8 @@ class S3:
         if self.endpoint:
             url = f"{self.endpoint.rstrip('/')}/{bucket}/{quote(key)}"
         else:
-            url = f"https://{bucket}.s3.{self.region}.amazonaws.com/{quote(key)}"
+            china = ".cn" if self.region.startswith("cn-") else ""
+            url = f"https://{bucket}.s3.{self.region}.amazonaws.com{china}/{quote(key)}"
         headers = headers | {"content-type": "application/octet-stream"}
         signed = self._signed(method, url, body) | headers
         return urllib.request.Request(url, body or None, signed, method=method)

@@ -17,6 +17,8 @@ SERVICES_VARIABLE = re.compile(rb'^[ \t]*variable[ \t]+"?services"?[ \t\r\n]*\{'
 SERVICES_VARIABLE_JSON = re.compile(rb'"services"\s*:')
 SOURCE = re.compile(rb'^[ \t]*source[ \t]*=[ \t]*"(\.\.?/[^"\n]*)"', re.MULTILINE)
 ZIP_EPOCH = (1980, 1, 1, 0, 0, 0)
+LARGEST_BUNDLE = 64 * 1024 * 1024
+"""Bytes of a bundle's files in all: the publisher holds them in memory."""
 
 
 def configuration_files(files: Files) -> list[str]:

@@ -27,7 +27,6 @@ class Compiled:
     """By digest."""
     modules: dict[str, bytes] = field(default_factory=dict)
     """The zip of each local module, by the digest of its content."""
-    consul_address: str | None = None
     """None: the deployment's."""
 
 
@@ -71,7 +70,7 @@ def compile_bundle(files: Files) -> Result:
 
 def generation(compiled: Compiled, number: int, sources: Mapping[str, str]) -> Generation:
     """The generation of this number. `sources`: object key -> version id."""
-    return Generation(number, CONTRACT, dict(sources), compiled.tasks, compiled.consul_address)
+    return Generation(number, CONTRACT, dict(sources), compiled.tasks)
 
 
 def differences(old: Generation | None, new: Generation) -> Differences:
@@ -108,11 +107,8 @@ def _variables(
 def _compile(
     configuration: Configuration, files: Files, variables: Mapping[str, dict[str, Any]]
 ) -> Compiled:
-    consul = configuration.consul
     modules, archives = _modules(configuration.tasks, files)
-    compiled = Compiled(
-        modules=archives, consul_address=_address(consul.address if consul else None)
-    )
+    compiled = Compiled(modules=archives)
     parent = global_buffer(configuration.buffer)
     for task in configuration.tasks:
         given = [variables[bundle.inside(path) or ""] for path in task.variable_files]
@@ -154,10 +150,3 @@ def _condition(services: Services | None) -> ServicesCondition:
     """The order of names, and a name given twice, mean nothing."""
     assert services is not None  # validate() refuses a task without
     return ServicesCondition(tuple(sorted(set(services.names))), services.regexp)
-
-
-def _address(address: str | None) -> str | None:
-    """With its scheme; CTS and Consul's own tools take "host:port"."""
-    if not address:
-        return None
-    return address if "://" in address else f"http://{address}"

@@ -133,7 +133,7 @@ class Options:
             if entry.is_label:
                 what, fix = f'there is no {self.path.rpartition(".")[2]} "{entry.key}"', ""
             else:
-                what, fix = "unknown option", did_you_mean(entry.key, self.known)
+                what, fix = "unknown option", did_you_mean(entry.key.lower(), self.known)
             self.add(entry.place, Code.UNKNOWN_OPTION, entry.key, what, fix)
 
     def entries(self, key: str) -> list[Entry]:

@@ -1,6 +1,6 @@
 """What is wrong with a configuration, and where."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from difflib import get_close_matches
 from enum import StrEnum
@@ -13,7 +13,6 @@ class Code(StrEnum):
     DUPLICATE_TASK = "duplicate-task"
     EMPTY_NAME = "empty-name"
     FILE_MISSING = "file-missing"
-    INVALID_ADDRESS = "invalid-address"
     INVALID_BUFFER = "invalid-buffer"
     INVALID_REGEXP = "invalid-regexp"
     INVALID_TASK_NAME = "invalid-task-name"
@@ -24,6 +23,7 @@ class Code(StrEnum):
     MODULE_WITHOUT_SERVICES = "module-without-services"
     NAMES_OR_REGEXP = "names-or-regexp"
     NOTHING_TO_READ = "nothing-to-read"
+    NOT_NEEDED = "not-needed"
     NOT_SUPPORTED_YET = "not-supported-yet"
     OUTSIDE_BUNDLE = "outside-bundle"
     REPEATED_BLOCK = "repeated-block"
@@ -84,7 +84,7 @@ class Where:
         return Problem(self.options.get(option, self.place), path, code, what, fix)
 
 
-def did_you_mean(word: str, known: set[str]) -> str:
+def did_you_mean(word: str, known: Iterable[str]) -> str:
     """`did you mean "names"?`, or nothing if no known word is close."""
-    near = get_close_matches(word.lower(), sorted(known), n=1)
+    near = get_close_matches(word, list(known), n=1)
     return f'did you mean "{near[0]}"?' if near else ""

@@ -1,15 +1,13 @@
 """The rules. Each yields what breaks it; all are checked in one pass."""
 
 from collections.abc import Iterator
-from difflib import get_close_matches
 
 from cts.config import bundle, regexp
 from cts.config.bundle import Files
 from cts.config.model import Buffer, Configuration, Consul, Services, Task
-from cts.config.problem import Code, Problem
+from cts.config.problem import Code, Problem, did_you_mean
 
 FOLDERS_SHOWN = 5
-SCHEMES = ("http", "https")
 
 
 def validate(configuration: Configuration, files: Files) -> Iterator[Problem]:
@@ -28,6 +26,10 @@ def validate(configuration: Configuration, files: Files) -> Iterator[Problem]:
 
 def warn(configuration: Configuration) -> Iterator[Problem]:
     """What works, though perhaps not as it was meant."""
+    if configuration.consul and configuration.consul.address:
+        what = "the address is not used: the stack parameter ConsulAddress says where Consul is"
+        where = configuration.consul.where
+        yield where.problem(Code.NOT_NEEDED, what, "see that it is the same", option="address")
     for buffer in (configuration.buffer, *(task.buffer for task in configuration.tasks)):
         if buffer and buffer.enabled is not False and _crossed(buffer):
             what = "max is below min, so that max becomes min"
@@ -39,11 +41,6 @@ def _consul(consul: Consul) -> Iterator[Problem]:
         what = "a token must not stand in the configuration"
         fix = "put it into the secret given by the stack parameter ConsulSecretArn"
         yield consul.where.problem(Code.LITERAL_SECRET, what, fix, option="token")
-    scheme, separator, _ = (consul.address or "").partition("://")
-    if separator and scheme not in SCHEMES:
-        what = f'Consul is not reached by "{scheme}" here'
-        fix = 'write "host:port", or an address that begins with http:// or https://'
-        yield consul.where.problem(Code.INVALID_ADDRESS, what, fix, option="address")
 
 
 def _buffer(buffer: Buffer | None) -> Iterator[Problem]:
@@ -116,8 +113,8 @@ def _local_module(task: Task, files: Files) -> Iterator[Problem]:
 
 def _other_modules(module: str, files: Files) -> str:
     folders = bundle.module_folders(files)
-    if near := get_close_matches(module, folders, n=1):
-        return f'did you mean "{near[0]}"?'
+    if fix := did_you_mean(module, folders):
+        return fix
     if not folders:
         return "it has no folder with Terraform files at all"
     more = ", ..." if len(folders) > FOLDERS_SHOWN else ""
@@ -132,8 +129,7 @@ def _variable_files(task: Task, files: Files) -> Iterator[Problem]:
             fix = "put the file into the bundle and name it from there"
         elif name not in files:
             code, what = Code.FILE_MISSING, f'the bundle has no file "{path}"'
-            near = get_close_matches(name, list(files), n=1)
-            fix = f'did you mean "{near[0]}"?' if near else "paths begin at the top of the bundle"
+            fix = did_you_mean(name, files) or "paths begin at the top of the bundle"
         else:
             continue
         yield task.where.problem(code, what, fix, option=f"variable_files[{n}]")

@@ -20,7 +20,6 @@ RECENT = 5
 class Reason(StrEnum):
     CHANGE = "change"
     SCHEDULE = "schedule"
-    DRIFT = "drift"
     PERSON = "person"
 
 
@@ -132,7 +131,8 @@ def observe(
     `buffer` is the buffer period (min, max) in seconds: a change waits `min`, every further one
     prolongs the wait, `max` after the first ends it. A task that never ran doesn't wait.
     """
-    if state.failed is not None and fingerprint != state.failed:
+    failed = state.failed
+    if failed is not None and fingerprint != failed:
         state = _counted_anew(state)
     settled = state.running or state.done
     if settled is not None and settled.trigger == fingerprint:
@@ -142,7 +142,7 @@ def observe(
         return state
     if fingerprint == state.failed and state.gave_up:
         return _without(state, Reason.CHANGE)
-    since = stands.since if stands else now
+    since = stands.since if stands and stands.fingerprint != failed else now
     if fingerprint == state.failed and state.retry_at is not None:
         due_at = state.retry_at
     elif buffer is None or not (state.recent or state.running):
@@ -170,6 +170,12 @@ def next_due(state: TaskState, enabled: bool) -> float | None:
 def due(state: TaskState, enabled: bool, now: float) -> bool:
     at = next_due(state, enabled)
     return at is not None and at <= now
+
+
+def correlation(state: TaskState) -> str:
+    """The correlation id of what falls due first; empty while nothing is wanted."""
+    first = min(state.wanted.values(), key=lambda wish: wish.due_at, default=None)
+    return first.correlation if first else ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -319,7 +325,8 @@ def _wanting(state: TaskState, reason: Reason, wish: Wish) -> TaskState:
 def _without(state: TaskState, reason: Reason) -> TaskState:
     if reason not in state.wanted:
         return state
-    return replace(state, wanted={r: w for r, w in state.wanted.items() if r is not reason})
+    wanted = {r: w for r, w in state.wanted.items() if r is not reason}
+    return replace(state, wanted=wanted, queued_since=state.queued_since if wanted else None)
 
 
 def _counted_anew(state: TaskState) -> TaskState:

@@ -64,7 +64,9 @@ def zipped(contents: Mapping[str, str | bytes]) -> bytes:
         for name in sorted(contents):
             info = zipfile.ZipInfo(name, EPOCH)
             info.compress_type = zipfile.ZIP_DEFLATED
-            info.external_attr = 0o644 << 16
+            info.external_attr = (
+                0o755 << 16
+            )  # a module may bring programs; what was one isn't known
             archive.writestr(info, contents[name])
     return buffer.getvalue()
 

@@ -85,8 +85,6 @@ class Generation:
     sources: Mapping[str, str]
     """Object key -> version id of everything it was compiled from."""
     tasks: Mapping[str, TaskEntry]
-    consul_address: str | None = None
-    """None: the deployment's."""
 
     @property
     def fixed_views(self) -> frozenset[View]:
@@ -119,8 +117,8 @@ class Current:
     """Which generation is live."""
 
     number: int
-    version: str
-    """The version of the generation's object: two publishers may write one number."""
+    digest: str
+    """Of the generation's object: two publishers may make one number."""
     contract: int
     sources: Mapping[str, str]
     published_at: float
@@ -138,5 +136,7 @@ class Rejected:
     sources: Mapping[str, str]
     contract: int
     rejected_at: float
+    problem_count: int
+    """Of all; the first of them are in `problems`."""
     problems: list[dict[str, Any]]
     unannounced: list[str] = field(default_factory=list)

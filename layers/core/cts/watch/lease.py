@@ -45,6 +45,6 @@ def take_over(lease: Lease | None, generation: int, now: float) -> TakeOver:
     """Decide for a poller that has just started."""
     if lease is None or now - lease.heartbeat_at > DEAD_AFTER:
         return TakeOver.REPLACE
-    if now - lease.started_at > RELIEVED_AFTER or lease.generation != generation:
+    if now - lease.started_at > RELIEVED_AFTER or lease.generation < generation:
         return TakeOver.RELIEVE
     return TakeOver.NO

@@ -13,6 +13,8 @@ class Row:
 
     index: int
     digest: str
+    filtered: bool = False
+    """ACLs hid a part of it. Normal for a listing; one that was whole is not believed then."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,10 +23,11 @@ class Answer:
 
     index: int
     snapshot: Snapshot
+    filtered: bool = False
 
     @property
     def row(self) -> Row:
-        return Row(self.index, self.snapshot.digest)
+        return Row(self.index, self.snapshot.digest, self.filtered)
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,6 +37,11 @@ class Chunk:
     name: str
     version: int = 0
     rows: Mapping[str, Row] = field(default_factory=dict)
+
+
+def rows_of(chunks: Mapping[str, Chunk]) -> dict[str, Row]:
+    """All chunks' rows, by view id."""
+    return {view: row for chunk in chunks.values() for view, row in chunk.rows.items()}
 
 
 def chunk_of(view_id: str) -> str:
@@ -58,7 +66,7 @@ def judge(stored: Row | None, answer: Row) -> Verdict:
         return Verdict.FIRST
     if answer.digest != stored.digest:
         return Verdict.CHANGED
-    return Verdict.SAME if answer.index == stored.index else Verdict.MOVED
+    return Verdict.SAME if answer == stored else Verdict.MOVED
 
 
 def wait_index(asked: int, answered: int) -> int:

@@ -42,7 +42,7 @@ def announce_rejected(published: Published, bus: Bus, rejected: Rejected) -> Non
             ConfigRejected(
                 id=event_id,
                 source_version=version_of(rejected.sources),
-                problem_count=len(rejected.problems),
+                problem_count=rejected.problem_count,
                 problems=rejected.problems[:MOST_LISTED],
             )
             for event_id in rejected.unannounced

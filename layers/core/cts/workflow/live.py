@@ -2,17 +2,18 @@
 
 import asyncio
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from enum import StrEnum
 from typing import Protocol
 
-from cts.errors import Refused, Unavailable
+from cts.errors import Refused, Unavailable, Upstream
 from cts.events import CatalogChanged
 from cts.terraform.definition import Generation
 from cts.watch.lease import FRESH_EVERY, HEARTBEAT_EVERY, Lease, TakeOver, take_over
 from cts.watch.query import Kind, View
 from cts.watch.snapshot import EMPTY
-from cts.watch.view import Answer, wait_index
+from cts.watch.view import Answer, Row, wait_index
 from cts.workflow.poll import Deposed, Poller, Ports, Tally
 
 WAITS = (240, 360)
@@ -22,6 +23,8 @@ LEAST_INTERVAL = 0.1
 RETRY_WAITS = (1.0, 2.0, 5.0)
 """Seconds before a failed query is asked again; the last one stays."""
 REFUSED_WAIT = 30.0
+RESET_WITHIN = 5.0
+"""Seconds in which Consul must say its newest index, or is asked again at the next heartbeat."""
 
 
 class Consul(Protocol):
@@ -71,7 +74,7 @@ class Run:
 
     ports: Ports
     generations: Generations
-    consul: Callable[[Generation], Consul]
+    consul: Callable[[], Consul]
     chance: Callable[[], float]
     """Uniform in [0, 1)."""
     owner: str
@@ -79,6 +82,8 @@ class Run:
     """When this poller must have left."""
     on_beat: Callable[[Beat], None]
     on_change: Callable[[CatalogChanged], None]
+    on_trouble: Callable[[str], None]
+    """Told when a view becomes stale, and when AWS could not be reached."""
 
 
 class Outcome(StrEnum):
@@ -103,7 +108,7 @@ async def live(run: Run) -> Outcome:
         return Outcome.NOT_NEEDED
     poller = Poller(run.ports, generation)
     await asyncio.to_thread(poller.load)
-    watch = _Watch(run, poller, run.consul(generation))
+    watch = _Watch(run, poller, run.consul())
     trusted = await watch.trusts_indices(lease, verdict)
     try:
         watch.hold_all(trusted)
@@ -114,6 +119,7 @@ async def live(run: Run) -> Outcome:
         if not await asyncio.to_thread(poller.raise_epoch, lease, raised):
             return Outcome.OVERTAKEN
         watch.tell(await asyncio.to_thread(poller.take_over, {}))
+        watch.drop_older()
         watch.hold_all(trusted)
         return await watch.until_relieved(raised)
     except Deposed:
@@ -132,7 +138,7 @@ async def once(run: Run) -> Outcome:
     lease = run.ports.leases.lease()
     poller = Poller(run.ports, generation)
     poller.load()
-    watch = _Watch(run, poller, run.consul(generation))
+    watch = _Watch(run, poller, run.consul())
     answers = await watch.ask_all()
     await watch.close()
     run.on_beat(watch.beat())
@@ -179,9 +185,7 @@ class _Watch:
 
     def hold_all(self, trusted: bool) -> None:
         """Start the queries that are missing, stop those that nothing needs any more."""
-        for task in self.held.values():
-            if task.done() and not task.cancelled():
-                task.result()  # a query that broke must not leave its view blind
+        self.raise_what_broke()
         views = self.poller.views()
         has_row = {view for view in views if view.id in self.poller.rows}
         for view in self.held.keys() & (self.known - has_row) | self.held.keys() - views:
@@ -191,6 +195,24 @@ class _Watch:
         for view in views - self.held.keys():
             row = self.poller.rows.get(view.id) if trusted else None
             self.held[view] = asyncio.create_task(self._hold(view, row.index if row else 0))
+
+    def raise_what_broke(self) -> None:
+        """A query that ended by a bug of ours must not leave its view blind."""
+        for task in self.held.values():
+            if task.done() and not task.cancelled():
+                task.result()
+
+    def drop_older(self) -> None:
+        """What was answered before the epoch was raised may be older than what the former poller
+        stored meanwhile: ask such views again."""
+        answers = [self.inbox.get_nowait() for _ in range(self.inbox.qsize())]
+        for view, answer in answers:
+            row = self.poller.rows.get(view.id)
+            if row is None or answer.index >= row.index or view not in self.held:
+                self.inbox.put_nowait((view, answer))
+            else:
+                self.held.pop(view).cancel()
+                self.held[view] = asyncio.create_task(self._hold(view, 0))
 
     def read_afresh(self) -> None:
         """Consul lost its data or its connection was lost: no index is worth anything."""
@@ -206,7 +228,7 @@ class _Watch:
             try:
                 answer = await self._confirmed(view, index, wait)
             except (Unavailable, Refused) as error:
-                self._failed(view)
+                self._failed(view, error)
                 index = 0
                 await asyncio.sleep(_pause(error, failures))
                 failures += 1
@@ -228,10 +250,21 @@ class _Watch:
         """An answer that empties a view is read again with `consistent` before it is believed."""
         answer = await self.consul.ask(view, index=index, wait=wait)
         row = self.poller.rows.get(view.id)
-        emptied = row is not None and row.digest != answer.row.digest == EMPTY.digest
-        return await self.consul.ask(view, consistent=True) if emptied else answer
+        if row is not None and self._loses(view, row, answer):
+            answer = await self.consul.ask(view, consistent=True)
+        if answer.filtered and row is not None and not row.filtered:
+            raise Refused(f"asking Consul for {view}: it was whole, and ACLs now hide a part of it")
+        return answer
 
-    def _failed(self, view: View) -> None:
+    def _loses(self, view: View, row: Row, answer: Answer) -> bool:
+        """Whether all instances of a service are gone, or a name from the listing."""
+        if view.kind is Kind.LISTING:
+            return not set(self.poller.names or ()) <= set(answer.snapshot.names)
+        return row.digest != answer.row.digest == EMPTY.digest
+
+    def _failed(self, view: View, error: Upstream) -> None:
+        if view not in self.stale:
+            self.run.on_trouble(str(error))
         self.stale.add(view)
         self.poller.tally.consul_errors += 1
 
@@ -251,37 +284,59 @@ class _Watch:
     async def _ask_once(self, view: View) -> Answer | None:
         try:
             return await self._confirmed(view, 0, 0)
-        except (Unavailable, Refused):
-            self._failed(view)
+        except (Unavailable, Refused) as error:
+            self._failed(view, error)
             return None
 
     # ---- the loop -------------------------------------------------------------------------
 
     async def until_relieved(self, lease: Lease) -> Outcome:
+        """Heartbeats don't wait for what is being written, nor the other way round."""
+        beating = asyncio.create_task(self._beat_for_ever(lease))
+        watching = asyncio.create_task(self._look_until_the_end())
+        try:
+            await asyncio.wait({beating, watching}, return_when=asyncio.FIRST_COMPLETED)
+            if beating.done():
+                beating.result()  # it ends only by raising
+            return await watching
+        finally:
+            beating.cancel()
+            watching.cancel()
+            await asyncio.gather(beating, watching, return_exceptions=True)
+
+    async def _look_until_the_end(self) -> Outcome:
         clock = self.run.ports.now
-        beat_at = clock()
         answers: dict[View, Answer] = {}
         while clock() < self.run.until:
             try:
-                if clock() >= beat_at:
-                    lease = replace(lease, heartbeat_at=clock())
-                    await self._beat(lease)
-                    beat_at = lease.heartbeat_at + HEARTBEAT_EVERY
-                answers |= await self._answers(min(beat_at, self.poller.next_due or beat_at))
+                next_at = self.poller.next_due or self.run.until
+                answers |= await self._answers(clock() if answers else next_at)
                 self.tell(await asyncio.to_thread(self._step, answers))
                 answers = {}
-            except Unavailable:  # AWS, not Consul: what was answered is kept and tried again
+            except Unavailable as error:  # AWS, not Consul: what was answered is kept
+                self.run.on_trouble(str(error))
                 self.poller.tally.aws_errors += 1
                 await asyncio.sleep(RETRY_WAITS[0])
             self.hold_all(trusted=False)
         await asyncio.to_thread(self.poller.leave)
         return Outcome.LEFT
 
-    async def _beat(self, lease: Lease) -> None:
-        if not await asyncio.to_thread(self.run.ports.leases.beat, lease):
-            raise Deposed
-        self.run.on_beat(self.beat())
-        await self._look_for_reset()
+    async def _beat_for_ever(self, lease: Lease) -> None:
+        while True:
+            lease = replace(lease, heartbeat_at=self.run.ports.now())
+            try:
+                if not await asyncio.to_thread(self.run.ports.leases.beat, lease):
+                    raise Deposed
+            except Unavailable as error:
+                self.run.on_trouble(str(error))
+                self.poller.tally.aws_errors += 1
+                await asyncio.sleep(RETRY_WAITS[0])
+                continue
+            self.run.on_beat(self.beat())
+            self.raise_what_broke()
+            await self._look_for_reset()
+            next_at = lease.heartbeat_at + HEARTBEAT_EVERY
+            await asyncio.sleep(max(0.0, next_at - self.run.ports.now()))
 
     def _step(self, answers: Mapping[View, Answer]) -> CatalogChanged | None:
         changed = self.poller.look(answers) if answers else None
@@ -293,14 +348,13 @@ class _Watch:
             self.run.on_change(changed)
 
     async def _answers(self, until: float) -> dict[View, Answer]:
-        """All answers there are, after waiting for the first one until then."""
+        """All answers there are; while there are none, wait for the first one until then."""
         answers: dict[View, Answer] = {}
-        timeout = max(0.0, min(until, self.run.until) - self.run.ports.now())
-        try:
-            view, answer = await asyncio.wait_for(self.inbox.get(), timeout)
-        except TimeoutError:
-            return answers
-        answers[view] = answer
+        timeout = min(until, self.run.until) - self.run.ports.now()
+        if self.inbox.empty() and timeout > 0:
+            with suppress(TimeoutError):
+                view, answer = await asyncio.wait_for(self.inbox.get(), timeout)
+                answers[view] = answer
         while not self.inbox.empty():
             view, answer = self.inbox.get_nowait()
             answers[view] = answer
@@ -308,8 +362,9 @@ class _Watch:
 
     async def _look_for_reset(self) -> None:
         try:
-            newest = await self.consul.newest_index()
-        except (Unavailable, Refused):
+            async with asyncio.timeout(RESET_WITHIN):  # the next heartbeat must not be late
+                newest = await self.consul.newest_index()
+        except (Unavailable, Refused, TimeoutError):
             return
         if newest < self.newest:
             self.read_afresh()

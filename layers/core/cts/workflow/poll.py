@@ -10,13 +10,13 @@ from dataclasses import dataclass, field, replace
 from typing import Protocol
 
 from cts.events import MOST_LISTED, CatalogChanged, Event, TaskTriggered, iso
-from cts.run.task import TaskState, next_due, observe
+from cts.run.task import TaskState, correlation, next_due, observe
 from cts.terraform.definition import Generation, TaskEntry
 from cts.watch.fingerprint import digests, trigger_fingerprint
 from cts.watch.lease import Commit, Lease
 from cts.watch.query import Kind, View
 from cts.watch.snapshot import Snapshot
-from cts.watch.view import Answer, Chunk, Row, Verdict, chunk_of, judge
+from cts.watch.view import Answer, Chunk, Row, Verdict, chunk_of, judge, rows_of
 
 TRANSACTION_LIMIT = 100
 """Actions in one DynamoDB transaction; one of them is the check of the epoch."""
@@ -100,9 +100,7 @@ class Poller:
     def load(self) -> None:
         """Read the stored rows. A listing whose snapshot is gone counts as not read."""
         self.chunks = dict(self.ports.watch.chunks())
-        self.rows = {
-            view: row for chunk in self.chunks.values() for view, row in chunk.rows.items()
-        }
+        self.rows = rows_of(self.chunks)
         listing = View(Kind.LISTING).id
         if (row := self.rows.get(listing)) is not None:
             found = self.ports.snapshots.get(listing, row.digest)
@@ -135,14 +133,7 @@ class Poller:
     def take_over(self, answers: Mapping[View, Answer]) -> CatalogChanged | None:
         """Load once more, judge what was answered so far, and derive every task again."""
         self.load()
-        return self._look(answers, derive_all=True)
-
-    def look(self, answers: Mapping[View, Answer]) -> CatalogChanged | None:
-        """Judge answers; store what changed and what their tasks want now; announce.
-
-        Returns what changed. Raises Deposed if another poller holds the watch.
-        """
-        return self._look(answers, derive_all=False)
+        return self.look(answers, derive_all=True)
 
     def differs(self, answers: Mapping[View, Answer]) -> bool:
         """Whether there is anything to write."""
@@ -150,7 +141,13 @@ class Poller:
         states = self.ports.watch.states(look.tasks)
         return bool(self._decided(look, states, "") or self._written_chunks(look))
 
-    def _look(self, answers: Mapping[View, Answer], *, derive_all: bool) -> CatalogChanged | None:
+    def look(
+        self, answers: Mapping[View, Answer], *, derive_all: bool = False
+    ) -> CatalogChanged | None:
+        """Judge answers; store what changed and what their tasks want now; announce.
+
+        Returns what changed. Raises Deposed if another poller holds the watch.
+        """
         if self.unsure:
             self.load()
             derive_all = True
@@ -165,14 +162,14 @@ class Poller:
         states = self._write(look, correlation)
         self._remember(look, states)
         self.unsure = False
+        for replaced, row in look.replaced.items():
+            self.ports.snapshots.supersede(replaced, row.digest)
         changed = None
         if look.changed:
             self.tally.changes += len(look.changed)
             changed = _catalog_changed(look, states, correlation, self.ports.now())
             self.ports.bus.send([changed])
         self.announce()
-        for replaced, row in look.replaced.items():
-            self.ports.snapshots.supersede(replaced, row.digest)
         return changed
 
     def _judged(self, answers: Mapping[View, Answer], *, derive_all: bool) -> "Look":
@@ -263,7 +260,7 @@ class Poller:
     def _reload_chunks(self) -> None:
         """A runner that misses a snapshot takes its row out: such a view is not read."""
         stored = self.ports.watch.chunks()
-        kept = {view for chunk in stored.values() for view in chunk.rows}
+        kept = rows_of(stored)
         self.rows = {view: row for view, row in self.rows.items() if view in kept}
         self.chunks = dict(stored)
 
@@ -276,11 +273,11 @@ class Poller:
             if at is None:
                 self.due_at.pop(task, None)
             else:
-                self.due_at[task] = (at, _correlation(state))
+                self.due_at[task] = (at, correlation(state))
 
     def leave(self) -> None:
         """Write the indices that moved alone, so that the next poller asks from there."""
-        stored = {view: row for chunk in self.chunks.values() for view, row in chunk.rows.items()}
+        stored = rows_of(self.chunks)
         moved = {chunk_of(view) for view, row in self.rows.items() if stored.get(view) != row}
         chunks = [
             replace(
@@ -362,11 +359,6 @@ def batches(
         yield states[start : start + limit], []
     for start in range(0, len(chunks), limit):
         yield [], chunks[start : start + limit]
-
-
-def _correlation(state: TaskState) -> str:
-    first = min(state.wanted.values(), key=lambda wish: wish.due_at)
-    return first.correlation
 
 
 def _catalog_changed(

@@ -8,12 +8,16 @@ from dataclasses import asdict, dataclass
 from enum import StrEnum
 from typing import Any, Protocol
 
+from cts.config.bundle import LARGEST_BUNDLE
 from cts.config.compile import CONTRACT, Compiled, Result, compile_bundle, differences, generation
 from cts.config.problem import Code, Place, Problem
 from cts.events import Event
 from cts.terraform.definition import Current, Definition, Generation, Rejected
 from cts.workflow.announce import announce_current, announce_rejected, version_of
 
+MOST_KEPT = 200
+"""Problems kept of a push: an item of the table holds 400 KB."""
+LONGEST_TEXT = 300
 UNREADABLE = (
     zipfile.BadZipFile,
     zlib.error,
@@ -22,8 +26,6 @@ UNREADABLE = (
     RuntimeError,  # encrypted
     UnicodeDecodeError,
 )
-LARGEST_BUNDLE = 64 * 1024 * 1024
-"""Bytes of a bundle's files in all, unpacked: the publisher holds them in memory."""
 
 
 class Stored(Protocol):
@@ -51,7 +53,7 @@ class Sources(Protocol):
 class Objects(Protocol):
     def generation(self, current: Current) -> Generation: ...
     def put_generation(self, generation: Generation) -> str:
-        """Returns the object's version."""
+        """Returns the digest that names the object."""
 
     def put_definition(self, definition: Definition) -> None: ...
     def put_module(self, digest: str, archive: bytes) -> None: ...
@@ -147,14 +149,14 @@ def _accept(
     changes = differences(former, made)
     new = Current(
         number=number,
-        version=ports.objects.put_generation(made),
+        digest=ports.objects.put_generation(made),
         contract=CONTRACT,
         sources=dict(sources),
         published_at=ports.now(),
         added=list(changes.added),
         changed=list(changes.changed),
         removed=list(changes.removed),
-        warnings=[_plain(warning) for warning in warnings],
+        warnings=[_plain(warning) for warning in [*warnings][:MOST_KEPT]],
         unannounced=[f"{version_of(sources)}/ConfigPublished"],
     )
     if not ports.published.put_current(current, new):
@@ -173,7 +175,8 @@ def _reject(
         sources=dict(sources),
         contract=CONTRACT,
         rejected_at=ports.now(),
-        problems=[_plain(problem) for problem in problems],
+        problem_count=len(problems),
+        problems=[_plain(problem) for problem in [*problems][:MOST_KEPT]],
         unannounced=[f"{version_of(sources)}/ConfigRejected"],
     )
     if not ports.published.put_rejected(read, new):
@@ -186,10 +189,10 @@ def _plain(problem: Problem) -> dict[str, Any]:
     """The problem as JSON: file, line, column, path, code, what, fix."""
     return {
         **asdict(problem.place),
-        "path": problem.path,
+        "path": problem.path[:LONGEST_TEXT],
         "code": problem.code.value,
-        "what": problem.what,
-        "fix": problem.fix,
+        "what": problem.what[:LONGEST_TEXT],
+        "fix": problem.fix[:LONGEST_TEXT],
     }
 
 

@@ -26,7 +26,7 @@ from cts.terraform.definition import Current, Definition, Generation, Rejected, 
 from cts.watch.lease import Lease
 from cts.watch.query import Kind, View
 from cts.watch.snapshot import Snapshot
-from cts.watch.view import Chunk
+from cts.watch.view import Chunk, rows_of
 from cts.workflow import shown
 
 USUAL_RUNS = 20
@@ -126,7 +126,7 @@ def _live_tasks(ports: Ports) -> Mapping[str, TaskEntry]:
 
 def _look(ports: Ports, tasks: Mapping[str, TaskEntry]) -> shown.Look:
     states = ports.rows.all_states()
-    rows = {view: row for chunk in ports.rows.chunks().values() for view, row in chunk.rows.items()}
+    rows = rows_of(ports.rows.chunks())
     listing = View(Kind.LISTING).id
     found = None
     if listing in rows and any(entry.condition.regexp is not None for entry in tasks.values()):

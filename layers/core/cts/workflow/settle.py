@@ -7,8 +7,8 @@ from typing import Any, Protocol
 
 from cts.errors import Refused
 from cts.events import Event, RunFinished, TaskTriggered, iso
-from cts.run.model import End, Run, RunStatus, ended, task_of
-from cts.run.task import TaskState, finish, sent, unclaim
+from cts.run.model import End, Run, RunStatus, ended
+from cts.run.task import TaskState, correlation, finish, sent, unclaim
 
 
 class Tasks(Protocol):
@@ -104,7 +104,7 @@ def announce(ports: Ports, state: TaskState) -> TaskState:
     """Send what is unannounced; each leaves the state once it was sent."""
     for event_id in state.unannounced:
         run_id = event_id.split("/", 1)[0]
-        run = ports.tasks.run(task_of(run_id), run_id)
+        run = ports.tasks.run(state.task, run_id)
         if run is not None:  # a row that expired takes its announcement with it
             ports.bus.send([run_finished(event_id, run)])
         state = _cleared(ports, state, event_id)
@@ -120,8 +120,7 @@ def _cleared(ports: Ports, state: TaskState, event_id: str) -> TaskState:
 
 
 def triggered(state: TaskState) -> TaskTriggered:
-    first = min(state.wanted.values(), key=lambda wish: wish.due_at, default=None)
-    return TaskTriggered(state.task, first.correlation if first else "")
+    return TaskTriggered(state.task, correlation(state))
 
 
 def run_finished(event_id: str, run: Run) -> RunFinished:

@@ -216,6 +216,7 @@ def _rejected(rejected: Rejected) -> dict[str, Any]:
     return {
         "source_version": version_of(rejected.sources),
         "rejected_at": iso(rejected.rejected_at),
+        "problem_count": rejected.problem_count,
         "problems": rejected.problems,
     }
 

@@ -14,7 +14,7 @@ from cts.terraform.definition import Current, Definition, Generation, TaskEntry
 from cts.watch.fingerprint import digests, trigger_fingerprint
 from cts.watch.query import Kind, View
 from cts.watch.snapshot import Snapshot
-from cts.watch.view import Chunk
+from cts.watch.view import Chunk, rows_of
 from cts.workflow import settle
 
 
@@ -42,6 +42,10 @@ class Objects(Protocol):
     def put_archive(self, task: str, run: str, archive: bytes) -> str: ...
 
 
+class Slots(Protocol):
+    def slots(self) -> frozenset[str]: ...
+
+
 class Driver(Protocol):
     def start(self, run: Run, archive_version: str) -> str:
         """Returns the build's id. A second start with the same run id is the same build."""
@@ -57,6 +61,7 @@ class Ports:
     tasks: Tasks
     views: Views
     objects: Objects
+    slots: Slots
     driver: Driver
     place: Place
     program: str
@@ -92,6 +97,8 @@ def start(ports: Ports, task: str) -> Outcome:
         return Outcome.GONE
     if not due(state, generation.tasks[task].enabled, ports.now()):
         return Outcome.NOT_DUE
+    if len(ports.slots.slots()) >= ports.cap:  # looked at first: many may wait
+        return _queued(ports, state)
     return _run(ports, state, generation)
 
 
@@ -122,22 +129,28 @@ def _run(ports: Ports, state: TaskState, generation: Generation) -> Outcome:
         correlation=claimed.correlation,
         attempt=state.failures + 1 if trigger == state.failed else 1,
     )
+    # Before the claim: what can't be rendered or stored must not hold the task and a slot.
+    archive = _archive(ports, run, state, entry, snapshots)
+    version = ports.objects.put_archive(task, run_id, archive)
     match ports.tasks.claim(claimed.state, run, ports.cap):
         case None:
-            return _build(ports, run, claimed.state, entry, snapshots)
+            return _build(ports, run, version)
         case "slot":
-            if (queued := queue(state, now)) != state:
-                ports.tasks.put_state(queued)
-            return Outcome.QUEUED
+            return _queued(ports, state)
         case _:
             return Outcome.BUSY
 
 
+def _queued(ports: Ports, state: TaskState) -> Outcome:
+    queued = queue(state, ports.now())
+    if queued != state:
+        ports.tasks.put_state(queued)
+    return Outcome.QUEUED
+
+
 def load(ports: Ports, entry: TaskEntry) -> Mapping[str, Snapshot] | None:
     """View id -> snapshot of what the condition renders; None if something was not read."""
-    rows = {
-        view: row for chunk in ports.views.chunks().values() for view, row in chunk.rows.items()
-    }
+    rows = rows_of(ports.views.chunks())
     names = None
     if entry.condition.regexp is not None:
         listing = View(Kind.LISTING).id
@@ -155,15 +168,7 @@ def load(ports: Ports, entry: TaskEntry) -> Mapping[str, Snapshot] | None:
     return read if len(read) == len(snapshots) else None
 
 
-def _build(
-    ports: Ports,
-    run: Run,
-    state: TaskState,
-    entry: TaskEntry,
-    snapshots: Mapping[str, Snapshot],
-) -> Outcome:
-    archive = _archive(ports, run, state, entry, snapshots)
-    version = ports.objects.put_archive(run.task, run.id, archive)
+def _build(ports: Ports, run: Run, version: str) -> Outcome:
     try:
         build = ports.driver.start(run, version)
     except Refused as error:  # Unavailable is the sweep's to try again: the build may have begun

@@ -63,14 +63,13 @@ class Report:
     settled: list[Run] = field(default_factory=list)
     triggered: list[str] = field(default_factory=list)
     restarted: list[str] = field(default_factory=list)
-    given_up: list[str] = field(default_factory=list)
 
     @property
     def metrics(self) -> Iterator[tuple[str, str, float]]:
         """Name, unit and value of each."""
-        succeeded = sum(run.status.succeeded for run in self.settled)
-        yield "RunsSucceeded", "Count", succeeded
-        yield "RunsFailed", "Count", len(self.settled) - succeeded
+        ends = [run.status for run in self.settled]
+        yield "RunsSucceeded", "Count", sum(status.succeeded for status in ends)
+        yield "RunsFailed", "Count", ends.count(RunStatus.ERRORED)
         for run in self.settled:
             if run.ended_at is not None:
                 yield "RunSeconds", "Seconds", run.ended_at - run.claimed_at
@@ -84,6 +83,8 @@ def track(ports: Ports, news: BuildEnded) -> Report:
     run = ports.settling.tasks.run(news.task, news.run_id)
     if run is not None and news.status in ENDED:
         _settle(ports, run, news.build, news.status, report)
+    if report.settled:
+        _trigger(ports, ports.runs.all_states(), report, freed_by=news.task)
     return report
 
 
@@ -97,8 +98,8 @@ def sweep(ports: Ports) -> Report:
     running = {state.running.run for state in states.values() if state.running}
     for run_id in slots - running:
         ports.runs.free_slot(run_id)
-    _announce_configuration(ports)
     _trigger(ports, ports.runs.all_states(), report)
+    _announce_configuration(ports)
     if errors:
         raise errors[0]
     return report
@@ -127,8 +128,8 @@ def _announce_configuration(ports: Ports) -> None:
 def _trigger(
     ports: Ports, states: Mapping[str, TaskState], report: Report, freed_by: str | None = None
 ) -> None:
-    """Announce what is due, whoever waits longest for a slot first. When a run of `freed_by` has
-    just freed its slot: that one, and the task itself."""
+    """Announce what is due, whoever waits longest for a slot first. If a run of `freed_by` has
+    just freed its slot: only who waits longest, and the task itself."""
     current = ports.published.current()
     if current is None:
         return
@@ -161,7 +162,7 @@ def _ask(ports: Ports, state: TaskState, report: Report) -> None:
     started = _record(ports, run, "started")
     if started is not None and started["build"] is None:
         settle.given_up(ports.settling, run, started)
-        report.given_up.append(run.id)
+        _ended(ports, run, report)
         return
     build = started["build"] if started else run.build
     if build is None:
@@ -178,7 +179,7 @@ def _start_again(ports: Ports, run: Run, report: Report) -> None:
     version = ports.objects.archive_version(run.task, run.id) if young else None
     if version is None:
         if settle.give_up(ports.settling, run, None):
-            report.given_up.append(run.id)
+            _ended(ports, run, report)
         return
     try:
         ports.runs.record_build(run, ports.driver.start(run, version))
@@ -186,7 +187,8 @@ def _start_again(ports: Ports, run: Run, report: Report) -> None:
     except Unavailable:
         return  # the next sweep tries again
     except Refused as error:
-        settle.give_up(ports.settling, run, settle.refused(error))
+        if settle.give_up(ports.settling, run, settle.refused(error)):
+            _ended(ports, run, report)
 
 
 def _settle(ports: Ports, run: Run, build: str, status: str, report: Report) -> None:
@@ -205,23 +207,25 @@ def _never_began(ports: Ports, run: Run, build: str, status: str, report: Report
     error = f"build {build} ended as {status} before its first command"
     end = End(RunStatus.ERRORED, apply_began=False, error=error)
     if settle.give_up(ports.settling, run, end):
-        _freed(ports, run, report)
+        _ended(ports, run, report)
 
 
 def _finished(ports: Ports, run: Run, end: End, report: Report) -> None:
     if settle.settle(ports.settling, run, end) is not None:
-        _freed(ports, run, report)
+        _ended(ports, run, report)
 
 
-def _freed(ports: Ports, run: Run, report: Report) -> None:
-    """Whoever frees a slot announces who waits for it."""
+def _ended(ports: Ports, run: Run, report: Report) -> None:
     report.settled.append(ports.settling.tasks.run(run.task, run.id) or run)
-    _trigger(ports, ports.runs.all_states(), report, freed_by=run.task)
 
 
 def _record(ports: Ports, run: Run, name: str) -> Mapping[str, Any] | None:
-    body = ports.objects.run_object(run.task, run.id, name)
-    return json.loads(body) if body is not None else None
+    """One of the build's records; None if there is none, or none that can be read."""
+    try:
+        record = json.loads(ports.objects.run_object(run.task, run.id, name) or b"null")
+    except ValueError:
+        return None
+    return record if isinstance(record, dict) else None
 
 
 STATUSES = {
@@ -233,7 +237,7 @@ STATUSES = {
 
 def end_of(result: Mapping[str, Any] | None, applying: bool, status: str) -> End:
     """What a build's own records say, given CodeBuild's word for how it ended."""
-    if result is None:
+    if result is None or result.get("status") not in STATUSES:
         where = "while it applied" if applying else "before its apply began"
         return End(
             RunStatus.ERRORED,

@@ -1,0 +1,106 @@
+"""The work bucket: versions, snapshots, and the one conditional put."""
+
+import pytest
+
+from cts.adapters.bucket import Bucket
+from cts.errors import Missing
+from cts.terraform.definition import Current, Definition, Generation, Module, TaskEntry
+from cts.watch.query import ServicesCondition
+from cts.watch.snapshot import of
+from tests.fakes import FakeBucket
+
+pytestmark = pytest.mark.xdist_group("contract")
+
+AnyBucket = FakeBucket | Bucket
+
+CONDITION = ServicesCondition(("web",))
+GENERATION = Generation(3, 1, {"config/bundle.zip": "v"}, {"web": TaskEntry("d", CONDITION)})
+
+
+def current(version: str, number: int = 3) -> Current:
+    return Current(number, version, 1, {}, 0.0, [], [], [])
+
+
+def test_an_empty_bucket_has_nothing(bucket: AnyBucket) -> None:
+    assert bucket.bundle() is None
+    assert bucket.get("view", "digest") is None
+    assert bucket.run_object("web", "run", "started") is None
+    assert bucket.archive_version("web", "run") is None
+
+
+def test_a_generation_is_the_version_that_was_put(bucket: AnyBucket) -> None:
+    """Two publishers may write one number: CURRENT names the version."""
+    first = bucket.put_generation(GENERATION)
+    second = bucket.put_generation(Generation(3, 1, {}, {}))
+    assert first != second
+    assert bucket.generation(current(first)) == GENERATION
+    assert bucket.generation(current(second)).tasks == {}
+
+
+def test_definitions_and_modules_are_kept_by_digest(bucket: AnyBucket) -> None:
+    definition = Definition("web", Module("./m"), CONDITION, {"n": [1, None]})
+    bucket.put_definition(definition)
+    bucket.put_definition(definition)
+    bucket.put_module("abc", b"zip")
+    assert bucket.definition(definition.digest) == definition
+    assert bucket.module("abc") == b"zip"
+
+
+def test_what_should_exist_and_does_not_is_missing(bucket: AnyBucket) -> None:
+    with pytest.raises(Missing, match="definitions/nothing"):
+        bucket.definition("nothing")
+    with pytest.raises(Missing, match=r"modules/nothing\.zip"):
+        bucket.module("nothing")
+    with pytest.raises(Missing, match=r"generations/9-.*\.json"):
+        bucket.generation(current("1", number=9))
+
+
+def test_a_snapshot_is_kept_by_its_content(bucket: AnyBucket) -> None:
+    made = of([{"name": "zażółć"}])
+    bucket.put("view", made)
+    bucket.put("view", made)
+    assert bucket.get("view", made.digest) == made
+    assert bucket.get("other", made.digest) is None
+
+
+def test_marking_a_snapshot_that_is_gone_is_no_error(bucket: AnyBucket) -> None:
+    bucket.supersede("view", "digest")
+    made = of([1])
+    bucket.put("view", made)
+    bucket.supersede("view", made.digest)
+    assert bucket.get("view", made.digest) == made
+
+
+def test_the_archives_version_is_the_newest(bucket: AnyBucket) -> None:
+    first = bucket.put_archive("web", "run", b"one")
+    assert bucket.archive_version("web", "run") == first
+    second = bucket.put_archive("web", "run", b"two")
+    assert second != first
+    assert bucket.archive_version("web", "run") == second
+    assert bucket.run_object("web", "run", "archive.zip") == b"two"
+
+
+def test_only_the_first_puts_what_must_be_absent(bucket: AnyBucket) -> None:
+    assert bucket.put_if_absent("web", "run", "started", b"first")
+    assert not bucket.put_if_absent("web", "run", "started", b"second")
+    assert bucket.run_object("web", "run", "started") == b"first"
+    assert bucket.put_if_absent("web", "other", "started", b"other")
+
+
+def test_the_mark_is_a_tag_that_a_new_put_takes_away(bucket: AnyBucket) -> None:
+    made = of([1])
+    bucket.put("view", made)
+    bucket.supersede("view", made.digest)
+    assert marked(bucket, made.digest)
+    bucket.put("view", made)
+    assert not marked(bucket, made.digest)
+
+
+def marked(bucket: AnyBucket, digest: str) -> bool:
+    key = f"views/view/{digest}"
+    if isinstance(bucket, FakeBucket):
+        return key in bucket.superseded
+    tags: list[dict[str, str]] = bucket._client.get_object_tagging(Bucket=bucket.name, Key=key)[
+        "TagSet"
+    ]
+    return tags == [{"Key": "superseded", "Value": "true"}]

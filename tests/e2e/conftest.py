@@ -1,0 +1,63 @@
+"""Stacks for end-to-end tests. Each module that asks for `world` has one of its own."""
+
+from __future__ import annotations
+
+from contextlib import contextmanager
+from random import Random
+from typing import TYPE_CHECKING
+
+import pytest
+
+from local.stack import Stack
+from tests.e2e.faults import Chance
+from tests.e2e.world import World
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+LONGEST = ("test_quiet.py", "test_consul_restart.py", "test_publisher_killed.py")
+"""These wait in real time, or for many cold starts."""
+
+
+@pytest.hookimpl(trylast=True)
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """What takes longest begins first, beside all the rest."""
+    items.sort(key=lambda item: item.path.name not in LONGEST)
+
+
+@contextmanager
+def running(
+    folder: Path, parameters: dict[str, str] | None = None, *, ticking: bool = True
+) -> Iterator[World]:
+    """A deployed stack. At its end: no call of our functions and builds may have been denied.
+
+    `ticking`: schedules are fired every few seconds; else they are on, in real time.
+    """
+    with Stack.start(folder, parameters=parameters, schedules=not ticking) as stack:
+        world = World(stack)
+        if ticking:
+            world.start_ticking()
+        try:
+            yield world
+        finally:
+            world.close()
+        assert world.denied() == []
+
+
+@pytest.fixture(scope="module")
+def world(tmp_path_factory: pytest.TempPathFactory) -> Iterator[World]:
+    with running(tmp_path_factory.mktemp("stack")) as world:
+        yield world
+
+
+@pytest.fixture
+def chance(request: pytest.FixtureRequest, world: World) -> Iterator[Chance]:
+    """How this round of a fault test (`faults.ROUNDS`) varies the fault. Takes all faults back."""
+    seed = request.config.getoption("randomly_seed", 0)
+    name = request.node.originalname
+    chance = Chance(request.param, Random(f"{seed} {name} {request.param}"))
+    told = {"fault": name, "round": request.param, "at": chance.told}
+    request.node.user_properties.append(("chance", told))
+    yield chance
+    world.stack.clear_faults()

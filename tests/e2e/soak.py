@@ -1,0 +1,93 @@
+"""The soak's report, written by a pytest plugin that `make soak` loads."""
+
+from __future__ import annotations
+
+import itertools
+import platform
+import statistics
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping
+
+    import pytest
+
+FOLDER = "docs/reports"
+
+
+@dataclass(frozen=True, slots=True, order=True)
+class Round:
+    """One injection of a fault."""
+
+    fault: str
+    number: int
+    point: str
+    seconds: float
+    passed: bool
+
+
+def pytest_terminal_summary(
+    terminalreporter: pytest.TerminalReporter, config: pytest.Config
+) -> None:
+    rounds = sorted(_rounds(terminalreporter.stats))
+    if not rounds:
+        return
+    now = datetime.now(UTC)
+    file = config.rootpath / FOLDER / f"faults-{now:%Y-%m-%d}.md"
+    file.parent.mkdir(parents=True, exist_ok=True)
+    file.write_text(report(rounds, now, config.getoption("randomly_seed", 0)))
+    terminalreporter.write_line(f"The report is {file.relative_to(config.rootpath)}")
+
+
+def _rounds(stats: Mapping[str, list[Any]]) -> Iterable[Round]:
+    for outcome in ("passed", "failed", "error"):
+        for each in stats.get(outcome, []):
+            told = dict(getattr(each, "user_properties", ())).get("chance")
+            if told and (each.when == "call" or outcome == "error"):
+                yield Round(
+                    told["fault"].removeprefix("test_").replace("_", " "),
+                    told["round"],
+                    ", ".join(f"{what} {choice}" for what, choice in told["at"].items()),
+                    each.duration,
+                    outcome == "passed",
+                )
+
+
+def report(rounds: list[Round], now: datetime, seed: int) -> str:
+    """The report as Markdown. `rounds` is sorted."""
+    faults = [list(each) for _, each in itertools.groupby(rounds, key=lambda each: each.fault)]
+    failed = sum(not each.passed for each in rounds)
+    place = f"{platform.system()} {platform.machine()}, Python {platform.python_version()}"
+    lines = [
+        f"# Faults, {now:%Y-%m-%d}",
+        "",
+        f"{len(rounds)} injections of {len(faults)} faults, {failed} failed.",
+        f"Ended at {now:%H:%M} UTC on {place}. The same again: `make soak SEED={seed}`.",
+        "",
+        "What holds after each: the last run has applied what Consul says; there were exactly the",
+        "runs that the rules allow, never two builds of a task at once; each run was announced,",
+        "and no slot is left taken.",
+        "",
+        "| fault | rounds | passed | median s | longest s |",
+        "| --- | --- | --- | --- | --- |",
+        *map(_summary, faults),
+        "",
+        "| fault | round | injected | s | |",
+        "| --- | --- | --- | --- | --- |",
+        *map(_row, rounds),
+    ]
+    return "\n".join(lines) + "\n"
+
+
+def _summary(rounds: list[Round]) -> str:
+    seconds = [each.seconds for each in rounds]
+    passed = sum(each.passed for each in rounds)
+    middle, longest = statistics.median(seconds), max(seconds)
+    return f"| {rounds[0].fault} | {len(rounds)} | {passed} | {middle:.1f} | {longest:.1f} |"
+
+
+def _row(each: Round) -> str:
+    ended = "passed" if each.passed else "**failed**"
+    return f"| {each.fault} | {each.number} | {each.point} | {each.seconds:.1f} | {ended} |"

@@ -1,0 +1,52 @@
+"""Consul loses all it knew, indices included, and is filled again."""
+
+from __future__ import annotations
+
+import time
+from typing import TYPE_CHECKING
+
+import httpx
+import pytest
+
+from tests.e2e.conftest import running
+from tests.e2e.world import task
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+pytestmark = pytest.mark.e2e
+
+AWAY = 90.0
+"""Seconds for which Consul is stopped."""
+WITHIN = 60.0
+"""Seconds from the change until it must be applied."""
+NOISE = 60
+"""Writes that raise Consul's index before it is stopped."""
+
+
+def test_a_consul_that_lost_its_data_is_followed_again(tmp_path: Path) -> None:
+    with running(tmp_path, ticking=False) as world:
+        for number in range(NOISE):
+            world.catalog.register("noise-1", "noise", "10.0.0.9", 1000 + number)
+        world.catalog.register("web-1", "web", "10.0.0.1", 80)
+        world.publish({"t.hcl": task("web", "web") + task("all", regexp="^(web|noise)$")})
+        world.applied_right("web", "web")
+        world.applied_right("all", "web", "noise")
+        index = _index(world.stack.consul)
+        runs = [world.runs(name) for name in ("web", "all")]
+
+        world.stack.stop_consul()
+        end = time.monotonic() + AWAY
+        world.until(lambda: time.monotonic() > end, "Consul's absence to pass", AWAY + 10)
+        assert [world.runs(name) for name in ("web", "all")] == runs
+
+        world.stack.start_consul(empty=True)
+        world.catalog.register("web-1", "web", "10.0.0.1", 81)
+        assert _index(world.stack.consul) < index
+        world.applied_right("web", "web", seconds=WITHIN)
+        world.applied_right("all", "web", seconds=WITHIN)
+
+
+def _index(consul: str) -> int:
+    answer = httpx.get(f"{consul}/v1/health/service/web", params={"passing": "1"})
+    return int(answer.headers["X-Consul-Index"])

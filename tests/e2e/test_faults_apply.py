@@ -1,0 +1,169 @@
+"""What can go wrong around an apply. One slot: a run that left it taken would stop all others."""
+
+from __future__ import annotations
+
+import getpass
+import json
+import os
+from datetime import UTC, datetime, timedelta
+from functools import partial
+from typing import TYPE_CHECKING
+
+import pytest
+
+from tests.e2e.conftest import running
+from tests.e2e.faults import ROUNDS, change, gate, inject, publish, register, struck, watch
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from tests.e2e.faults import Chance
+    from tests.e2e.world import World
+
+pytestmark = [
+    pytest.mark.e2e,
+    pytest.mark.parametrize("chance", ROUNDS, indirect=True),
+]
+
+TASKS = {name: name for name in ("killed", "locked", "changed", "halfway", "barred")}
+TWO_ON_ONE = {"first": "shared", "second": "shared"}
+
+
+@pytest.fixture(scope="module")
+def world(tmp_path_factory: pytest.TempPathFactory) -> Iterator[World]:
+    with running(tmp_path_factory.mktemp("stack"), {"Concurrency": "1"}) as world:
+        publish(world, TASKS | TWO_ON_ONE)
+        yield world
+
+
+def test_the_lock_of_a_build_killed_while_it_applied_is_released(
+    world: World, chance: Chance
+) -> None:
+    task, waiting = watch(world, "killed"), gate(world, "killed")
+    point = chance.pick(
+        "killed after",
+        {"action": "PutObject", "resource": "/applying", "nth": 1},
+        {"action": "PutObject", "resource": ".tflock", "nth": 2},
+        {"action": "PutObject", "resource": ".tflock", "nth": 1},
+        {"action": "PutObject", "resource": "/started", "nth": 1},
+    )
+    seconds = chance.seconds("and", 2.0, 0.0, 1.5)
+    status = chance.pick("ends as", "FAULT", "FAILED")
+    kill = inject(
+        world, caller="build", phase="after", do="kill", seconds=seconds, status=status, **point
+    )
+    change(world, "killed", waiting.step)
+    struck(world, kill)
+    killed = task.ended(1)[0]
+    waiting.open()
+    runs = task.ends_well("errored", "applied")
+    assert killed.end is not None
+    assert f"the build ended as {status}" in (killed.end.error or "")
+    if chance.round == 0:
+        assert waiting.reached()
+        log = world.record(runs[-1], "log") or b""
+        assert f"released the state lock that run {killed.id} left" in log.decode()
+
+
+def test_a_lock_that_somebody_else_holds_is_never_released(world: World, chance: Chance) -> None:
+    who = chance.pick("held by", "somebody else", "ourselves, later")
+    ourselves = f"{getpass.getuser()}@{os.uname().nodename}"
+    holder = "anna@bastion" if who == "somebody else" else ourselves
+    lock = {
+        "Bucket": world.stack.outputs["StateBucket"],
+        "Key": "tasks/locked/terraform.tfstate.tflock",
+    }
+    info = {
+        "ID": "7c1f3c0e-0000-4000-8000-000000000000",
+        "Operation": "OperationTypeApply",
+        "Info": "",
+        "Who": holder,
+        "Version": "1.11.4",
+        # A lock that was taken after our last run has ended, whoever took it, is not that run's.
+        "Created": (datetime.now(UTC) + timedelta(minutes=1)).isoformat().replace("+00:00", "Z"),
+        "Path": f"{lock['Bucket']}/tasks/locked/terraform.tfstate",
+    }
+    s3 = world.client("s3")
+    put = s3.put_object(**lock, Body=json.dumps(info).encode())
+    task = watch(world, "locked")
+    change(world, "locked")
+    run = task.ended(1)[0]
+    assert s3.head_object(**lock)["VersionId"] == put["VersionId"]
+    s3.delete_object(**lock)
+    task.ends_well("errored", "applied")
+    assert run.end is not None
+    assert f"the state is locked by {holder}" in (run.end.error or "")
+    assert not run.end.apply_began
+
+
+def test_changes_during_an_apply_are_one_more_run_after_it(world: World, chance: Chance) -> None:
+    task, waiting = watch(world, "changed"), gate(world, "changed")
+    change(world, "changed", waiting.step)
+    world.until(waiting.reached, "the apply to begin")
+    former = world.expected("changed")
+    for _ in range(chance.pick("changes meanwhile", 1, 2, 3)):
+        mark = world.mark()
+        change(world, "changed")
+        world.until(partial(world.events, "CatalogChanged", mark), "the change to be seen")
+    waiting.open()
+    runs = task.ends_well("applied", "applied")
+    assert world.inputs(runs[0]) == former
+
+
+def test_an_apply_that_failed_half_way_is_undone_when_consul_goes_back(
+    world: World, chance: Chance
+) -> None:
+    register(world, "halfway", 80)
+    world.applied_right("halfway", "halfway")
+    before = world.expected("halfway")
+    task, waiting = watch(world, "halfway"), gate(world, "halfway")
+    register(world, "halfway", 81, f"{waiting.step}; exit 1")
+    world.until(waiting.reached, "the apply to get half way")
+    half_way = world.expected("halfway")
+    match chance.pick("Consul goes back", "after the failure", "during the apply"):
+        case "after the failure":
+            waiting.open()
+            task.ended(1)
+            assert world.applied("halfway") == half_way
+            register(world, "halfway", 80)
+        case _:
+            register(world, "halfway", 80)
+            world.until(lambda: world.state("halfway").wanted, "the change to be seen")
+            waiting.open()
+    task.ends_well("errored", "applied")
+    assert world.applied("halfway") == before
+
+
+def test_an_account_that_may_run_no_builds_is_told_what_to_do(world: World, chance: Chance) -> None:
+    task = watch(world, "barred")
+    inject(
+        world,
+        action="StartBuild",
+        do="refuse",
+        code="AccountLimitExceededException",
+        message="Cannot have more than 0 builds in queue for the account",
+        times=0,
+    )
+    change(world, "barred")
+    run = task.ended(1)[0]
+    assert run.end is not None
+    assert "open a case with AWS Support" in (run.end.error or "")
+    assert run.gave_up
+    world.stack.clear_faults()
+    change(world, "barred")
+    task.ends_well("errored", "applied")
+
+
+def test_a_task_without_a_slot_waits_its_turn_and_then_runs(world: World, chance: Chance) -> None:
+    tasks, waiting = [watch(world, *pair) for pair in TWO_ON_ONE.items()], gate(world, "shared")
+    change(world, "shared", waiting.step)
+    world.until(waiting.reached, "the first apply to begin")
+    states = [world.state(name) for name in TWO_ON_ONE]
+    world.until(
+        lambda: any(world.state(name).queued_since for name in TWO_ON_ONE), "the second to queue"
+    )
+    assert [state.running is not None for state in states].count(True) == 1
+    assert sum(len(task.runs()) for task in tasks) == 1
+    waiting.open()
+    for task in tasks:
+        task.ends_well("applied")

@@ -1,0 +1,89 @@
+"""Events that are lost or doubled, and functions that are killed around them."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import pytest
+
+from tests.e2e.faults import ROUNDS, change, inject, publish, struck, watch
+
+if TYPE_CHECKING:
+    from tests.e2e.faults import Chance
+    from tests.e2e.world import World
+
+pytestmark = [
+    pytest.mark.e2e,
+    pytest.mark.parametrize("chance", ROUNDS, indirect=True),
+]
+
+
+@pytest.fixture(scope="module", autouse=True)
+def tasks(world: World) -> None:
+    publish(world, {name: name for name in ("lost", "repeated", "recorded", "started")})
+
+
+def test_a_trigger_that_was_lost_is_sent_again(world: World, chance: Chance) -> None:
+    task = watch(world, "lost")
+    times = chance.pick("events lost", 1, 2, 3)
+    lost = inject(
+        world, on="delivery", detail_type="TaskTriggered", target="Runner", do="drop", times=times
+    )
+    change(world, "lost")
+    struck(world, lost, times)
+    task.ends_well("applied")
+
+
+def test_events_that_come_three_times_start_one_run_and_end_it_once(
+    world: World, chance: Chance
+) -> None:
+    task = watch(world, "repeated")
+    copies = chance.pick("copies", "triple", "double")
+    late = chance.seconds("late by", 0.0, 0.0, 3.0)
+    rules = [
+        {"detail_type": "TaskTriggered", "target": "Runner"},
+        {"detail_type": "CodeBuild Build State Change", "target": "Tracker"},
+    ]
+    faults = [inject(world, on="delivery", do=copies, seconds=late, **rule) for rule in rules]
+    change(world, "repeated")
+    for fault in faults:
+        struck(world, fault)
+    task.ends_well("applied")
+
+
+def test_a_tracker_killed_after_its_transaction_leaves_the_announcement_to_the_sweep(
+    world: World, chance: Chance
+) -> None:
+    task = watch(world, "recorded")
+    point = chance.pick(
+        "killed at",
+        {"action": "TransactWriteItems", "phase": "after"},
+        {"action": "PutEvents", "phase": "before"},
+        {"action": "PutEvents", "phase": "after"},
+        {"action": "PutItem", "phase": "before"},
+        {"action": "TransactWriteItems", "phase": "before"},
+    )
+    fault = inject(world, caller="Tracker", do="kill", **point)
+    change(world, "recorded")
+    struck(world, fault)
+    task.ends_well("applied")
+
+
+def test_a_runner_killed_after_starting_a_build_has_started_the_only_one(
+    world: World, chance: Chance
+) -> None:
+    task = watch(world, "started")
+    point = chance.pick(
+        "killed at",
+        {"action": "StartBuild", "phase": "after"},
+        {"action": "UpdateItem", "phase": "before"},
+        {"action": "UpdateItem", "phase": "after"},
+        {"action": "PutEvents", "phase": "before"},
+        {"action": "PutEvents", "phase": "after"},
+    )
+    builds = len(world.stack.builds())
+    fault = inject(world, caller="Runner", do="kill", **point)
+    change(world, "started")
+    struck(world, fault)
+    task.ends_well("applied")
+    assert len(world.stack.builds()) == builds + 1

@@ -1,0 +1,168 @@
+"""One random history of the whole system on in-memory ports, and what must hold of it.
+
+Everything is drawn from one seeded `random.Random`, so a seed is a history. Actors run one another
+nested: at any port call of one, whole steps of others may happen, or the actor dies, before the
+call or after it.
+"""
+
+from collections import Counter as Tally
+from typing import Any
+
+from cts.events import RunFinished
+from cts.run.model import Run, RunStatus
+from cts.run.retry import MAX_RETRIES
+from cts.terraform.definition import (
+    Definition,
+)
+from cts.watch.fingerprint import trigger_fingerprint
+from tests.model.outside import Stage, data_of
+from tests.model.state import CALM, CONDITIONS, Broken, Watcher
+from tests.model.storm import Storm
+
+
+class Simulation(Storm):
+    def run(self) -> None:
+        self._begin_calm()
+        self.faults = self.storm
+        for _ in range(self.steps):
+            self.step()
+        self.settle()
+        self.check()
+
+    def _begin_calm(self) -> None:
+        """Some histories begin with all tasks wanted, some with all in line, some from nothing."""
+        rounds = self.random.choice((0, 1, 3))
+        for n in range(rounds):
+            self._poller_lives()
+            self.collect()
+            if n:
+                self._all_builds_and_events()
+                self.clock.now += 5
+
+    # ---- after the storm ------------------------------------------------------------------
+
+    def settle(self) -> None:
+        """No more changes and no more faults: whatever is on its way arrives."""
+        self.log("---- the storm is over")
+        self.faults, self.driver.error = CALM, None
+        before = len(self.table.stored_runs)
+        if self.random.random() < 0.7:
+            self.broken.clear()
+        poller_comes = self.random.choice((0, 0, 4))
+        self.calm_at = self.clock.now + 150
+        for n in range(45):
+            self.clock.now += 30
+            if n >= poller_comes:
+                self._poller_lives()
+            self._all_builds_and_events()
+            self.sweep()
+            self.collect()
+            self._all_builds_and_events()
+            if self._is_quiet():
+                break
+        runs = list(self.table.stored_runs.values())[before:]
+        failed = Tally((run.task, run.trigger) for run in runs if run.status is RunStatus.ERRORED)
+        if any(count > MAX_RETRIES + 1 for count in failed.values()):
+            raise Broken(f"tried again and again after the last change: {dict(failed)}")
+
+    def _poller_lives(self) -> None:
+        if not self.live:
+            self.tick()
+            return
+        holder = self._holder()
+        self.watchers = [holder] if holder else []
+        if holder is None:
+            if self.table.leased is not None:
+                self.clock.now = max(self.clock.now, self.table.leased.heartbeat_at + 61)
+            self.tick()
+            [holder] = self.watchers
+            self._poll(holder)
+            self._raise(holder)
+        for _ in range(3):
+            self._fetch(holder)
+            self._look(holder)
+        self._beat(holder)
+
+    def _holder(self) -> Watcher | None:
+        """The poller that holds the watch and may go on."""
+        for watcher in self.watchers:
+            holds = watcher.watching and watcher.poller.epoch == (
+                self.table.leased.epoch if self.table.leased else 0
+            )
+            current = watcher.poller.generation.number == self.generation.number
+            if holds and current and not self.heals_at_take_over_only:
+                return watcher
+        self.heals_at_take_over_only = False
+        return None
+
+    def _all_builds_and_events(self) -> None:
+        for _ in range(200):
+            self.collect()
+            if not self.flying and all(b.stage is Stage.ENDED for b in self.builds.values()):
+                return
+            self.deliver()
+            self.build()
+        raise Broken("events and builds beget each other without end")
+
+    def _is_quiet(self) -> bool:
+        return (
+            not self.flying
+            and all(
+                state.running is None
+                and (not state.wanted or not self.generation.tasks[task].enabled)
+                for task, state in self.table.stored_states.items()
+            )
+            and all(self._in_line(task) for task in CONDITIONS)
+        )
+
+    # ---- what must hold -------------------------------------------------------------------
+
+    def trigger(self, task: str) -> str:
+        entry = self.generation.tasks[task]
+        return trigger_fingerprint(entry.definition, self.catalog.digests(entry.condition))
+
+    def _in_line(self, task: str) -> bool:
+        if not self.generation.tasks[task].enabled:
+            return True
+        state, trigger = self.table.state(task), self.trigger(task)
+        if state.gave_up:
+            return state.failed == trigger
+        done = state.done is not None and state.done.trigger == trigger
+        return done and self.world.get(task) == self.catalog.data(self.definition(task))
+
+    def check(self) -> None:
+        for task in CONDITIONS:
+            state = self.table.state(task)
+            if not self._in_line(task):
+                raise Broken(f"{task} is not in line: {state}\nworld: {self.world.get(task)}")
+            if state.done and state.done.trigger != self.succeeded.get(task):
+                raise Broken(f"{task}: done is not its last success: {state}")
+            if state.unannounced:
+                raise Broken(f"{task}: still unannounced: {state.unannounced}")
+            if state.running:
+                raise Broken(f"{task} still runs: {state.running}")
+        if self.table.held_slots:
+            raise Broken(f"slots still held: {self.table.held_slots}")
+        told = {event.run_id for event in self.bus.of(RunFinished)}
+        for run in self.table.stored_runs.values():
+            self._was_to_run(run)
+            if not run.status.ended:
+                raise Broken(f"{run} never ended")
+            if run.status is not RunStatus.CANCELED and run.id not in told:
+                raise Broken(f"RunFinished of {run.id} was never sent")
+
+    def _was_to_run(self, run: Run) -> None:
+        entry = self.generations[run.generation].tasks[run.task]
+        if not entry.enabled or entry.definition != run.definition:
+            raise Broken(f"{run.id} is not what its generation says")
+        runs = (each for each in self.table.stored_runs.values() if each.task == run.task)
+        later = next((each for each in runs if each.claimed_at > run.claimed_at), None)
+        if run.retry_at is None or later is None or run.claimed_at < self.calm_at:
+            return
+        if later.why == ("change",) and later.claimed_at < run.retry_at:
+            raise Broken(f"{later.id} did not wait until {run.retry_at}")
+
+
+def fake_archive(definition: Definition, rows: Any, **_: Any) -> bytes:
+    """The archive of the model: what is to be applied."""
+    return data_of(definition, list(rows)).encode()

@@ -1,0 +1,264 @@
+"""The system of one history: its ports, with a door before each where faults strike."""
+
+from collections.abc import Callable
+from dataclasses import dataclass, field, replace
+from random import Random
+from typing import TYPE_CHECKING, Any
+
+from cts.errors import Unavailable
+from cts.terraform.archive import Place
+from cts.terraform.definition import (
+    BufferPeriod,
+    Current,
+    Definition,
+    Generation,
+    Module,
+    TaskEntry,
+)
+from cts.watch.lease import Commit, Lease, TakeOver
+from cts.watch.query import ServicesCondition, View
+from cts.watch.view import Answer
+from cts.workflow import poll, settle, start, track
+from cts.workflow.poll import Poller
+from tests.fakes import Clock, Counter, FakeBucket, FakeBus, FakeDriver, FakeTable
+from tests.model.outside import Build, Catalog
+
+if TYPE_CHECKING:
+    from cts.events import BuildEnded, TaskTriggered
+
+CONDITIONS = {
+    "both": ServicesCondition(names=("a", "b")),
+    "one": ServicesCondition(names=("a",)),
+    "some": ServicesCondition(regexp="b"),
+}
+BUFFERS = (None, BufferPeriod(5, 20))
+DEPTH = 3
+"""Actors nested in one another, at most."""
+DANGEROUS = frozenset(
+    {
+        "poller.commit",
+        "runner.start",
+        "runner.record_build",
+        "tracker.start",
+        "tracker.put_if_absent",
+    }
+)
+DANGER = 8
+"""How much likelier a fault is at the calls where it costs most."""
+WAIT_ENDS = 300.0
+
+
+class Killed(BaseException):
+    """An actor's process is gone."""
+
+
+class Broken(AssertionError):
+    """What must hold does not."""
+
+
+@dataclass(frozen=True, slots=True)
+class Faults:
+    """Chances at every port call."""
+
+    killed: float
+    unavailable: float
+    nested: float
+
+
+CALM = Faults(0, 0, 0)
+
+
+class Door:
+    """A port on whose every call something may happen."""
+
+    def __init__(self, simulation: "State", who: str, port: Any) -> None:
+        self._simulation, self._who, self._port = simulation, who, port
+
+    def __getattr__(self, name: str) -> Any:
+        call, simulation, label = getattr(self._port, name), self._simulation, f"{self._who}.{name}"
+
+        def through(*args: Any) -> Any:
+            return simulation.through(label, call, args)
+
+        return through
+
+
+@dataclass(slots=True, eq=False)
+class Watcher:
+    """A poller's process: what `live.py` does, without waiting."""
+
+    poller: Poller
+    read: Lease | None
+    verdict: TakeOver
+    newest: int
+    began: float
+    lease: Lease | None = None
+    trusted: bool = False
+    loaded: bool = False
+    watching: bool = False
+    busy: bool = False
+    asked: dict[View, tuple[int, float]] = field(default_factory=dict)
+    known: set[View] = field(default_factory=set)
+    inbox: dict[View, Answer] = field(default_factory=dict)
+
+
+class State:
+    def __init__(self, seed: int, steps: int = 70, *, trace: bool = False) -> None:
+        self.random = Random(seed)
+        self.steps = steps
+        self.trace: list[str] | None = [] if trace else None
+        self.clock = Clock()
+        self.table, self.bucket, self.bus = FakeTable(), FakeBucket(), FakeBus()
+        self.driver, self.ids = FakeDriver(self.clock), Counter()
+        self.driver.token_lives = self.random.choice((300.0, 0.0))
+        self.catalog = Catalog()
+        self.catalog.remember()
+        self.former = dict(self.catalog.values)
+        self.world: dict[str, str] = {}
+        self.builds: dict[str, Build] = {}
+        self.flying: list[TaskTriggered | BuildEnded] = []
+        self.watchers: list[Watcher] = []
+        self.broken: set[str] = set()
+        self.succeeded: dict[str, str | None] = {}
+        """Task -> trigger of its last success, None once something was applied after it."""
+        self.fed: dict[tuple[str, str], list[str]] = {}
+        """Task and view -> digests its runs were fed with."""
+        self.depth = 0
+        self.sent = 0
+        self.calm_at = 0.0
+        self.generations: dict[int, Generation] = {}
+        self.heals_at_take_over_only = False
+        self.live = self.random.random() < 0.8
+        self.cap = self.random.choice((1, 2))
+        self.storm = Faults(
+            killed=self.random.choice((0, 0.01, 0.05)),
+            unavailable=self.random.choice((0, 0.02, 0.06)),
+            nested=self.random.choice((0.02, 0.1, 0.2)),
+        )
+        self.faults = CALM
+        self._make_ports()
+        self.generation = self._first_generation()
+
+    def _make_ports(self) -> None:
+        def door(who: str, port: Any) -> Any:
+            return Door(self, who, port)
+
+        def settling(who: str) -> settle.Ports:
+            return settle.Ports(
+                door(who, self.table),
+                door(who, self.bucket),
+                door(who, self.bus),
+                self.clock,
+                self.random.random,
+            )
+
+        self.poll_ports = poll.Ports(
+            leases=door("poller", self.table),
+            watch=door("poller", self.table),
+            snapshots=door("poller", self.bucket),
+            bus=door("poller", self.bus),
+            now=self.clock,
+            new_id=self.ids.new_id,
+            transaction_limit=self.random.choice((2, 3, 3, 100)),
+        )
+        self.start_ports = start.Ports(
+            settling=settling("runner"),
+            tasks=door("runner", self.table),
+            views=door("runner", self.table),
+            objects=door("runner", self.bucket),
+            slots=door("runner", self.table),
+            driver=door("runner", self.driver),
+            place=Place("work", "state", "eu-west-1", "1.13.0"),
+            program="",
+            bus=door("runner", self.bus),
+            now=self.clock,
+            new_run_id=self.ids.new_run_id,
+            cap=self.cap,
+        )
+        self.track_ports = track.Ports(
+            settling=settling("tracker"),
+            runs=door("tracker", self.table),
+            published=door("tracker", self.table),
+            objects=door("tracker", self.bucket),
+            driver=door("tracker", self.driver),
+            now=self.clock,
+        )
+
+    # ---- configuration --------------------------------------------------------------------
+
+    def _first_generation(self) -> Generation:
+        buffer = self.random.choice(BUFFERS)
+        tasks = {}
+        for name, condition in CONDITIONS.items():
+            definition = Definition(name, Module("./m"), condition)
+            self.bucket.put_definition(definition)
+            tasks[name] = TaskEntry(definition.digest, condition, buffer=buffer)
+        return self._publish(Generation(1, 1, {}, tasks))
+
+    def _publish(self, made: Generation) -> Generation:
+        version = self.bucket.put_generation(made)
+        current = Current(made.number, version, 1, {"bundle": str(made.number)}, 0, [], [], [])
+        assert self.table.put_current(self.table.current(), current)
+        self.generations[made.number] = made
+        return made
+
+    def configure(self) -> None:
+        task = self.random.choice(list(CONDITIONS))
+        entry = self.generation.tasks[task]
+        if self.random.random() < 0.5:
+            definition = self.bucket.definition(entry.definition)
+            variables = {"n": self.random.choice((1, 2))}
+            definition = replace(definition, variables=variables)
+            self.bucket.put_definition(definition)
+            entry = replace(entry, definition=definition.digest)
+        else:
+            entry = replace(entry, enabled=not entry.enabled)
+        self.log("configure", task, entry.definition[:4], entry.enabled)
+        tasks = {**self.generation.tasks, task: entry}
+        number = self.generation.number + 1
+        self.generation = self._publish(replace(self.generation, number=number, tasks=tasks))
+
+    def definition(self, task: str) -> Definition:
+        return self.bucket.definition(self.generation.tasks[task].definition)
+
+    # ---- faults ---------------------------------------------------------------------------
+
+    def log(self, *what: object) -> None:
+        if self.trace is not None:
+            self.trace.append(
+                f"{self.clock.now:8.1f} {'  ' * self.depth}{' '.join(map(str, what))}"
+            )
+
+    def through(self, label: str, call: Callable[..., Any], args: tuple[Any, ...]) -> Any:
+        faults = self.faults
+        if faults is CALM:
+            self.log("  ", label)
+            return call(*args)
+        self._strike(label, faults, "before")
+        result = call(*args)
+        if result is Commit.DONE and self.table.leased and args[0] != self.table.leased.epoch:
+            raise Broken("a deposed poller wrote")
+        self.log("  ", label, "->", result if isinstance(result, bool | str) else "")
+        self._strike(label, faults, "after")
+        return result
+
+    def _strike(self, label: str, faults: Faults, when: str) -> None:
+        drawn = self.random.random() / (DANGER if label in DANGEROUS else 1)
+        if drawn < faults.killed:
+            self.log("   KILLED", when, label)
+            raise Killed
+        drawn -= faults.killed
+        if drawn < faults.unavailable:
+            self.log("   UNAVAILABLE", when, label)
+            raise Unavailable(label)
+        drawn -= faults.unavailable
+        if drawn < faults.nested and self.depth < DEPTH:
+            self.depth += 1
+            try:
+                self.step()
+            finally:
+                self.depth -= 1
+
+    def step(self) -> None:
+        """Something happens."""
+        raise NotImplementedError

@@ -1,0 +1,119 @@
+"""The driver `terraform`: the parameters it sends are checked against the service's own model."""
+
+import hashlib
+from collections.abc import Iterator
+from typing import Any
+
+import boto3
+import pytest
+from botocore.stub import ANY, Stubber
+
+from cts.adapters.codebuild import CodeBuild
+from cts.errors import NoBuildsAllowed, Refused, Unavailable
+from cts.run.model import Run, RunStatus
+
+RUN = Run(
+    id="web-20260101T000000-abc123",
+    task="web",
+    status=RunStatus.PENDING,
+    why=("change",),
+    since=0.0,
+    claimed_at=0.0,
+    generation=1,
+    definition="d",
+    trigger="t",
+    inputs={},
+    correlation="c-1",
+    attempt=1,
+)
+
+
+class Stubbed:
+    def __init__(self) -> None:
+        client = boto3.client(
+            "codebuild",
+            region_name="eu-west-1",
+            aws_access_key_id="test",
+            aws_secret_access_key="test",
+        )
+        self.stub = Stubber(client)
+        self.driver = CodeBuild(client, "cts-terraform", "work")
+
+    def refuses(self, code: str, message: str = "", status: int = 400) -> None:
+        self.stub.add_client_error("start_build", code, message, http_status_code=status)
+
+
+@pytest.fixture
+def stubbed() -> Iterator[Stubbed]:
+    made = Stubbed()
+    with made.stub:
+        yield made
+    made.stub.assert_no_pending_responses()
+
+
+def expected(**other: Any) -> dict[str, Any]:
+    return {
+        "projectName": "cts-terraform",
+        "idempotencyToken": ANY,
+        "sourceTypeOverride": "S3",
+        "sourceLocationOverride": "work/runs/web/web-20260101T000000-abc123/archive.zip",
+        "sourceVersion": "v7",
+        "environmentVariablesOverride": [
+            {"name": "CTS_TASK", "value": "web", "type": "PLAINTEXT"},
+            {"name": "CTS_RUN_ID", "value": RUN.id, "type": "PLAINTEXT"},
+            {"name": "CTS_CORRELATION_ID", "value": "c-1", "type": "PLAINTEXT"},
+        ],
+        **other,
+    }
+
+
+def test_a_build_gets_exactly_this_archive(stubbed: Stubbed) -> None:
+    stubbed.stub.add_response("start_build", {"build": {"id": "cts-terraform:1"}}, expected())
+    assert stubbed.driver.start(RUN, "v7") == "cts-terraform:1"
+
+
+def test_the_same_run_is_started_with_the_same_token(stubbed: Stubbed) -> None:
+    token = hashlib.sha256(RUN.id.encode()).hexdigest()
+    for _ in range(2):
+        stubbed.stub.add_response(
+            "start_build", {"build": {"id": "b"}}, expected(idempotencyToken=token)
+        )
+        stubbed.driver.start(RUN, "v7")
+
+
+@pytest.mark.parametrize(
+    ("code", "status", "error"),
+    [
+        ("AccessDeniedException", 400, Refused),
+        ("ResourceNotFoundException", 400, Refused),
+        ("ThrottlingException", 400, Unavailable),
+        ("InternalServiceError", 500, Unavailable),
+        ("AccountLimitExceededException", 400, Unavailable),
+    ],
+)
+def test_errors_by_what_trying_again_helps(
+    stubbed: Stubbed, code: str, status: int, error: type[Exception]
+) -> None:
+    stubbed.refuses(code, "the reason", status)
+    with pytest.raises(error, match=f"starting the build of run {RUN.id}.*the reason"):
+        stubbed.driver.start(RUN, "v7")
+
+
+def test_an_account_that_may_build_nothing_is_told_what_to_do(stubbed: Stubbed) -> None:
+    stubbed.refuses(
+        "AccountLimitExceededException",
+        "Cannot have more than 0 builds in queue for the account",
+    )
+    with pytest.raises(NoBuildsAllowed, match="open a case with AWS Support"):
+        stubbed.driver.start(RUN, "v7")
+
+
+@pytest.mark.parametrize(
+    ("builds", "status"),
+    [([{"id": "b", "buildStatus": "FAILED"}], "FAILED"), ([], None)],
+)
+def test_a_builds_status(
+    stubbed: Stubbed, builds: list[dict[str, str]], status: str | None
+) -> None:
+    stubbed.stub.add_response("batch_get_builds", {"builds": builds}, {"ids": ["b"]})
+    assert stubbed.driver.status("b") == status

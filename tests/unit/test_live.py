@@ -1,0 +1,531 @@
+"""The poller's waiting: blocking queries, heartbeats, hand-over. Time is virtual."""
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from dataclasses import replace
+from functools import partial
+
+import pytest
+
+from cts.errors import Refused, Unavailable
+from cts.events import CatalogChanged, TaskTriggered
+from cts.run.task import Outcome as Ran
+from cts.terraform.definition import BufferPeriod, Generation, TaskEntry
+from cts.watch.lease import DEAD_AFTER, HEARTBEAT_EVERY, RELIEVED_AFTER, Lease
+from cts.watch.query import Kind, ServicesCondition, View
+from cts.watch.snapshot import EMPTY
+from cts.watch.view import Row, chunk_of
+from cts.workflow import poll
+from cts.workflow.live import REFUSED_WAIT, Beat, Outcome, Run, live, once
+from tests.fake_consul import Asked, FakeConsul, instance
+from tests.fakes import Counter, FakeBucket, FakeBus, FakeTable, before_next, failing
+from tests.unit.virtual_time import VirtualTime, run
+
+WEB, API, LISTING = View(Kind.SERVICE, "web"), View(Kind.SERVICE, "api"), View(Kind.LISTING)
+ONE = TaskEntry("d-one", ServicesCondition(("web",)))
+BOTH = TaskEntry("d-both", ServicesCondition(("web", "api")))
+SOME = TaskEntry("d-some", ServicesCondition(regexp="^w"))
+BORN = 1_000.0
+
+
+class World:
+    """Consul, a table, and the pollers that one after the other watch."""
+
+    def __init__(self, **tasks: TaskEntry) -> None:
+        self.loop = VirtualTime(BORN)
+        self.table, self.bucket, self.bus = FakeTable(), FakeBucket(), FakeBus()
+        self.consul = FakeConsul()
+        self.generation: Generation | None = Generation(1, 1, {}, tasks) if tasks else None
+        self.ports = poll.Ports(
+            self.table, self.table, self.bucket, self.bus, self.loop.time, Counter().new_id
+        )
+        self.beats: list[Beat] = []
+        self.changes: list[CatalogChanged] = []
+        self.troubles: list[str] = []
+
+    def current(self) -> Generation | None:
+        return self.generation
+
+    def poller(self, stays: float = 100.0) -> Run:
+        return Run(
+            ports=self.ports,
+            generations=self,
+            consul=lambda: self.consul,
+            chance=lambda: 0.5,
+            owner="me",
+            until=self.loop.time() + stays,
+            on_beat=self.beats.append,
+            on_change=self.changes.append,
+            on_trouble=self.troubles.append,
+        )
+
+    async def live(self, stays: float = 100.0) -> Outcome:
+        return await live(self.poller(stays))
+
+    def during(self, happens: Callable[[], Awaitable[None]], stays: float = 100.0) -> Outcome:
+        """A poller watches while something happens."""
+
+        async def main() -> Outcome:
+            watching = asyncio.create_task(self.live(stays))
+            await happens()
+            return await watching
+
+        return run(self.loop, main())
+
+    def row(self, view: View) -> Row | None:
+        chunk = self.table.stored_chunks.get(chunk_of(view.id))
+        return chunk.rows.get(view.id) if chunk else None
+
+    def names(self, view: View) -> list[str]:
+        """The ids of the stored instances."""
+        row = self.row(view)
+        assert row is not None
+        stored = self.bucket.get(view.id, row.digest)
+        assert stored is not None
+        return [each["id"] for each in stored.rows]
+
+    @property
+    def triggered(self) -> list[str]:
+        return [event.task for event in self.bus.of(TaskTriggered)]
+
+
+def lease(world: World, **other: float) -> Lease:
+    made = Lease(7, "another", 1, BORN - 60, BORN - 10, BORN - 60)
+    world.table.leased = replace(made, **other)  # type: ignore[arg-type]
+    return world.table.leased
+
+
+# ---- watching -----------------------------------------------------------------------------
+
+
+def test_a_first_poller_reads_stores_announces_and_then_holds_its_queries() -> None:
+    world = World(one=ONE)
+
+    async def nothing() -> None:
+        await world.consul.set("web", [instance("web")])
+
+    assert world.during(nothing) is Outcome.LEFT
+    assert world.names(WEB) == ["web-1"]
+    assert world.triggered == ["one"]
+    first, *held = world.consul.asked
+    assert first == Asked(WEB, index=0, wait=80)
+    assert held == [Asked(WEB, index=11, wait=79)]
+    assert world.consul.closed
+
+
+def test_a_change_is_stored_and_announced_at_once() -> None:
+    world = World(one=ONE)
+    seen_at: list[float] = []
+
+    async def change() -> None:
+        await asyncio.sleep(30)
+        await world.consul.set("web", [instance("web"), instance("web", 2)])
+        await asyncio.sleep(0.01)
+        seen_at.append(len(world.names(WEB)))
+
+    world.during(change)
+    assert seen_at == [2]
+    assert [change.views for change in world.changes] == [["service web"], ["service web"]]
+
+
+def test_nothing_changes_nothing_is_written_but_the_heartbeat() -> None:
+    world = World(one=ONE)
+    written: list[object] = []
+
+    async def wait() -> None:
+        await asyncio.sleep(5)
+        for target, method in (
+            (world.table, "commit"),
+            (world.table, "take"),
+            (world.bucket, "put"),
+        ):
+            before_next(target, method, partial(written.append, method))
+
+    world.during(wait)
+    assert written == []
+    assert len(world.beats) >= 100 / HEARTBEAT_EVERY
+    assert world.table.leased is not None
+    assert world.table.leased.heartbeat_at >= BORN + 80
+
+
+def test_no_query_is_held_beyond_the_pollers_end() -> None:
+    world = World(one=ONE)
+
+    async def change() -> None:
+        for at in range(1, 10):
+            await asyncio.sleep(9)
+            await world.consul.set("web", [instance("web", at)])
+
+    world.during(change)
+    times = [asked for asked in world.consul.asked if asked.index]
+    assert times
+    assert all(asked.wait <= 80 for asked in times)
+    assert world.loop.time() == BORN + 100
+
+
+def test_a_service_that_appears_in_the_listing_is_watched_too() -> None:
+    world = World(some=SOME)
+
+    async def appears() -> None:
+        await asyncio.sleep(5)
+        await world.consul.set("w2", [instance("w2")])
+        await world.consul.set("other", [instance("other")])
+        await asyncio.sleep(5)
+        await world.consul.set("w2", [instance("w2", 7)])
+
+    world.during(appears)
+    assert world.names(View(Kind.SERVICE, "w2")) == ["w2-7"]
+    assert {asked.view for asked in world.consul.asked} == {LISTING, View(Kind.SERVICE, "w2")}
+
+
+def test_a_buffered_task_is_announced_when_its_wait_is_over() -> None:
+    world = World(one=replace(ONE, buffer=BufferPeriod(5, 20)))
+    before: list[int] = []
+
+    async def burst() -> None:
+        await asyncio.sleep(1)
+        ran = replace(world.table.state("one"), wanted={}, recent=(Ran("one-1", True, 0.0),))
+        assert world.table.put_state(ran)
+        world.bus.events.clear()
+        for number in range(3):
+            await world.consul.set("web", [instance("web", number)])
+            await asyncio.sleep(3)
+        before.append(len(world.triggered))
+
+    world.during(burst, stays=60)
+    assert before == [0]
+    assert world.triggered == ["one"]
+
+
+# ---- what could not be read ---------------------------------------------------------------
+
+
+def test_a_view_that_cannot_be_read_keeps_its_row_and_hinders_no_other() -> None:
+    world = World(both=BOTH, one=ONE)
+    stale: list[int] = []
+
+    async def half_down() -> None:
+        await world.consul.set("api", [instance("api")])
+        await asyncio.sleep(5)
+        world.consul.errors[API] = Unavailable("no route")
+        await world.consul.set("api", [])
+        await world.consul.set("web", [instance("web")])
+        await asyncio.sleep(25)
+        stale.append(world.beats[-1].stale)
+        stale.append(len(world.names(API)))
+        del world.consul.errors[API]
+        await asyncio.sleep(25)
+        stale.append(world.beats[-1].stale)
+
+    world.during(half_down)
+    assert stale == [1, 1, 0]
+    assert world.names(WEB) == ["web-1"]
+    assert world.row(API) is not None
+    assert world.row(API).digest == EMPTY.digest  # type: ignore[union-attr]
+
+
+def test_a_view_never_read_blocks_its_tasks_and_no_others() -> None:
+    world = World(both=BOTH, one=ONE)
+    world.consul.errors[API] = Refused("filtered by ACLs")
+
+    async def wait() -> None:
+        await asyncio.sleep(40)
+
+    world.during(wait)
+    assert set(world.triggered) == {"one"}
+    assert len([asked for asked in world.consul.asked if asked.view == API]) == 100 // REFUSED_WAIT
+
+
+def test_a_failed_query_is_asked_again_without_index() -> None:
+    world = World(one=ONE)
+
+    async def fails_once() -> None:
+        await asyncio.sleep(5)
+        world.consul.errors[WEB] = Unavailable("connection reset")
+        await world.consul.set("web", [instance("web")])
+        await asyncio.sleep(0.5)
+        del world.consul.errors[WEB]
+
+    world.during(fails_once)
+    assert [asked.index for asked in world.consul.asked[:3]] == [0, 1, 0]
+    assert world.names(WEB) == ["web-1"]
+
+
+def test_an_answer_that_empties_a_view_is_read_again_consistently() -> None:
+    world = World(one=ONE)
+
+    async def empties() -> None:
+        await world.consul.set("web", [instance("web")])
+        await asyncio.sleep(5)
+        await world.consul.set("web", [])
+
+    world.during(empties)
+    assert [asked.consistent for asked in world.consul.asked].count(True) == 1
+    assert world.row(WEB) == Row(12, EMPTY.digest)
+
+
+@pytest.mark.parametrize(
+    ("before", "after", "believed"),
+    [
+        pytest.param(False, True, False, id="it-was-whole-and-comes-filtered"),
+        pytest.param(True, True, True, id="it-was-filtered-all-along"),
+        pytest.param(True, False, True, id="it-is-whole-again"),
+    ],
+)
+def test_a_listing_of_which_a_part_is_hidden(*, before: bool, after: bool, believed: bool) -> None:
+    world = World(some=SOME)
+
+    async def hidden() -> None:
+        world.consul.filtered = {LISTING} if before else set()
+        await world.consul.set("w1", [instance("w1")])
+        await asyncio.sleep(5)
+        world.consul.filtered = {LISTING} if after else set()
+        await world.consul.set("w1", None)
+
+    world.during(hidden)
+    assert (world.row(View(Kind.SERVICE, "w1")) is None) is believed
+    assert world.beats[-1].stale == (0 if believed else 1)
+
+
+def test_after_consul_lost_its_data_every_view_is_read_afresh() -> None:
+    """Consul holds a query whose index is above its own for the whole wait, whatever changes."""
+    world = World(one=ONE)
+    seen: list[list[str]] = []
+
+    async def lost() -> None:
+        for number in range(50):
+            await world.consul.set("web", [instance("web", number)])
+        await asyncio.sleep(5)
+        await world.consul.lose_everything()
+        await world.consul.set("web", [instance("web", 99)])
+        await asyncio.sleep(HEARTBEAT_EVERY)
+        seen.append(world.names(WEB))
+
+    world.during(lost, stays=400)
+    assert seen == [["web-99"]]
+
+
+def test_a_query_that_breaks_ends_the_poller_instead_of_blinding_a_view() -> None:
+    world = World(one=ONE)
+    world.consul.errors[WEB] = KeyError("Service")
+
+    async def wait() -> None:
+        await asyncio.sleep(1)
+
+    with pytest.raises(KeyError):
+        world.during(wait)
+    assert world.consul.closed
+
+
+def test_what_the_table_did_not_take_is_kept_and_tried_again() -> None:
+    world = World(one=ONE)
+
+    async def table_down() -> None:
+        await asyncio.sleep(5)
+        with failing(world.table, "commit", Unavailable("throttled")):
+            await world.consul.set("web", [instance("web")])
+            await asyncio.sleep(10)
+        await asyncio.sleep(2)
+        assert world.names(WEB) == ["web-1"]
+
+    world.during(table_down)
+    assert sum(beat.tally.aws_errors for beat in world.beats) == 10
+
+
+def test_a_row_that_a_runner_took_out_is_read_afresh() -> None:
+    """The poller learns of it when a write of the view's chunk is refused."""
+    names = (f"service-{n}" for n in range(9_999))
+    beside = next(n for n in names if chunk_of(View(Kind.SERVICE, n).id) == chunk_of(WEB.id))
+    world = World(both=replace(BOTH, condition=ServicesCondition(("web", beside))))
+
+    async def dropped() -> None:
+        await asyncio.sleep(5)
+        world.table.drop_row(WEB.id, EMPTY.digest)
+        await world.consul.set(beside, [instance(beside)])
+
+    world.during(dropped)
+    assert world.row(WEB) == Row(1, EMPTY.digest)
+    assert [asked.index for asked in world.consul.asked if asked.view == WEB] == [0, 1, 0, 1]
+
+
+# ---- hand-over ----------------------------------------------------------------------------
+
+
+def nobody_waits(world: World, stays: float = 100.0) -> Outcome:
+    return run(world.loop, world.live(stays))
+
+
+def test_without_a_configuration_it_says_so_and_beats() -> None:
+    world = World()
+    assert nobody_waits(world) is Outcome.NO_CONFIGURATION
+    assert len(world.beats) == 1
+
+
+def test_while_another_poller_lives_it_leaves_at_once() -> None:
+    world = World(one=ONE)
+    held = lease(world)
+    assert nobody_waits(world) is Outcome.NOT_NEEDED
+    assert world.table.leased == held
+    assert world.consul.asked == []
+
+
+def stored_by_another(world: World) -> None:
+    """A former poller stored the view at Consul's index 11."""
+    run_once = World(one=ONE)
+
+    async def before() -> None:
+        await run_once.consul.set("web", [instance("web")])
+
+    run_once.during(before)
+    world.table.stored_chunks = run_once.table.stored_chunks
+    world.bucket.objects = run_once.bucket.objects
+    world.consul.index, world.consul.services = 11, run_once.consul.services
+
+
+@pytest.mark.parametrize(
+    ("other", "first_index"),
+    [
+        pytest.param({"started_at": BORN - RELIEVED_AFTER - 1}, 11, id="relieved"),
+        pytest.param({"generation": 0}, 11, id="of-an-older-generation"),
+        pytest.param({"heartbeat_at": BORN - DEAD_AFTER - 1}, 0, id="dead"),
+        pytest.param({"generation": 0, "fresh_at": BORN - 3601}, 0, id="not-fresh-for-an-hour"),
+    ],
+)
+def test_stored_indices_are_trusted_only_from_a_poller_that_lived(
+    other: dict[str, float], first_index: int
+) -> None:
+    world = World(one=ONE)
+    stored_by_another(world)
+    former = lease(world, **other)
+    assert nobody_waits(world) is Outcome.LEFT
+    assert world.consul.asked[0] == Asked(WEB, index=first_index, wait=80)
+    assert world.table.leased is not None
+    assert world.table.leased.epoch == former.epoch + 1
+    fresh = former.fresh_at if first_index else BORN
+    assert world.table.leased.fresh_at == fresh
+
+
+@pytest.mark.parametrize("newest", [5, None])
+def test_stored_indices_above_consuls_newest_are_worth_nothing(newest: int | None) -> None:
+    world = World(one=ONE)
+    stored_by_another(world)
+    lease(world, generation=0)
+    if newest is None:
+        world.consul.errors[None] = Unavailable("no answer")
+    else:
+        world.consul.index = newest
+    nobody_waits(world)
+    assert world.consul.asked[0].index == 0
+
+
+def test_an_answer_older_than_what_the_former_poller_stored_is_not_believed() -> None:
+    world = World(one=ONE)
+    stored_by_another(world)
+    lease(world, generation=0)
+    world.consul.index, world.consul.services = 12, {"web": (12, [instance("web", 2)])}
+
+    def stores_the_next_change() -> None:
+        """After the new poller was answered, before it raises the epoch."""
+        assert len(world.consul.asked) == 1
+        world.consul.index, world.consul.services = 13, {"web": (13, [instance("web", 3)])}
+        answer = world.consul.answer(WEB)
+        world.bucket.put(WEB.id, answer.snapshot)
+        name = chunk_of(WEB.id)
+        chunk = replace(world.table.stored_chunks[name], rows={WEB.id: answer.row})
+        world.table.stored_chunks[name] = replace(chunk, version=chunk.version + 1)
+
+    before_next(world.table, "take", stores_the_next_change)
+    run(world.loop, world.live(), thread_takes=0.05)
+    assert world.changes == []
+    assert world.names(WEB) == ["web-3"]
+
+
+def test_who_is_overtaken_leaves() -> None:
+    world = World(one=ONE)
+
+    async def overtaken() -> None:
+        await asyncio.sleep(30)
+        assert world.table.leased is not None
+        world.table.leased = replace(world.table.leased, epoch=9)
+
+    assert world.during(overtaken) is Outcome.OVERTAKEN
+    assert world.loop.time() == BORN + 2 * HEARTBEAT_EVERY
+    assert world.consul.closed
+
+
+def test_who_is_overtaken_before_a_write_leaves_without_writing() -> None:
+    world = World(one=ONE)
+
+    async def overtaken() -> None:
+        await asyncio.sleep(5)
+        assert world.table.leased is not None
+        world.table.leased = replace(world.table.leased, epoch=9)
+        await world.consul.set("web", [instance("web")])
+
+    assert world.during(overtaken) is Outcome.OVERTAKEN
+    assert world.names(WEB) == []
+
+
+def test_only_one_of_two_that_start_together_watches() -> None:
+    world = World(one=ONE)
+
+    async def both() -> set[Outcome]:
+        return set(await asyncio.gather(world.live(), world.live()))
+
+    assert run(world.loop, both()) == {Outcome.LEFT, Outcome.OVERTAKEN}
+
+
+def test_who_leaves_stores_where_the_next_may_ask_from() -> None:
+    world = World(one=ONE)
+
+    async def moved() -> None:
+        await world.consul.set("web", [instance("web")])
+        await asyncio.sleep(5)
+        await world.consul.set("web", [instance("web")])
+
+    world.during(moved)
+    row = world.row(WEB)
+    assert row is not None
+    assert row.index == 12
+
+
+# ---- mode poll ----------------------------------------------------------------------------
+
+
+def test_one_pass_stores_and_announces_and_the_next_writes_nothing() -> None:
+    world = World(one=ONE, some=SOME)
+
+    async def two_passes() -> list[Outcome]:
+        await world.consul.set("web", [instance("web")])
+        first = await once(world.poller())
+        epoch = world.table.leased
+        second = await once(world.poller())
+        assert world.table.leased == epoch
+        return [first, second]
+
+    assert run(world.loop, two_passes()) == [Outcome.WRITTEN, Outcome.NOTHING_NEW]
+    assert world.names(WEB) == ["web-1"]
+    assert sorted(world.triggered) == ["one", "some"]
+    assert len(world.beats) == 2
+
+
+def test_one_pass_goes_on_without_what_it_could_not_read() -> None:
+    world = World(both=BOTH, one=ONE)
+    world.consul.errors[API] = Unavailable("no route")
+
+    assert run(world.loop, once(world.poller())) is Outcome.WRITTEN
+    assert world.triggered == ["one"]
+    assert world.beats[0].stale == 1
+
+
+def test_one_pass_without_a_configuration_says_so() -> None:
+    world = World()
+    assert run(world.loop, once(world.poller())) is Outcome.NO_CONFIGURATION
+
+
+@pytest.mark.parametrize("method", ["take", "commit"])
+def test_one_pass_that_is_overtaken_writes_nothing(method: str) -> None:
+    world = World(one=ONE)
+    before_next(world.table, method, lambda: lease(world))
+    assert run(world.loop, once(world.poller())) is Outcome.OVERTAKEN
+    assert world.row(WEB) is None
