@@ -1,6 +1,6 @@
 """One suite per port, passed by fake and adapter alike. Adapters talk to an emulator of AWS.
 
-All suites run in one process (`xdist_group`), which starts the one emulator.
+Each process that runs some of them starts one emulator.
 """
 
 import itertools

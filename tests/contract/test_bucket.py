@@ -9,8 +9,6 @@ from cts.watch.query import ServicesCondition
 from cts.watch.snapshot import of
 from tests.fakes import FakeBucket
 
-pytestmark = pytest.mark.xdist_group("contract")
-
 AnyBucket = FakeBucket | Bucket
 
 CONDITION = ServicesCondition(("web",))

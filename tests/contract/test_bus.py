@@ -11,8 +11,6 @@ from cts.adapters.bus import Bus
 from cts.events import Event, TaskTriggered
 from tests.fakes import FakeBus
 
-pytestmark = pytest.mark.xdist_group("contract")
-
 NAMES = itertools.count(1)
 
 Arrived = Callable[[int], list[str]]

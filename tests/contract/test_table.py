@@ -13,8 +13,6 @@ from cts.watch.query import Kind, View
 from cts.watch.view import Chunk, Row, chunk_of
 from tests.fakes import FakeTable
 
-pytestmark = pytest.mark.xdist_group("contract")
-
 AnyTable = FakeTable | Table
 
 LEASE = Lease(1, "me", 3, 1000.5, 1000.5, 1000.5)

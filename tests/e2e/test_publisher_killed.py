@@ -23,7 +23,7 @@ pytestmark = pytest.mark.e2e
 
 ATTEMPTS = 3
 """Lambda invokes a function that failed twice more."""
-CALLS = {"GetItem", "GetObject", "GetObjectVersion", "PutObject", "PutItem", "PutEvents"}
+CALLS = {"GetItem", "GetObject", "PutObject", "PutItem", "PutEvents"}
 """What a publisher calls."""
 
 

@@ -153,8 +153,17 @@ class Storm(State):
             raise Deposed
         watcher.lease = raised
         watcher.poller.take_over({})
+        self._drop_older(watcher)
         self._hold_all(watcher, trusted=watcher.trusted)
         watcher.watching = True
+
+    def _drop_older(self, watcher: Watcher) -> None:
+        """What was answered before may be older than what the former poller stored."""
+        rows = watcher.poller.rows
+        for view, answer in list(watcher.inbox.items()):
+            if view.id in rows and answer.index < rows[view.id].index:
+                del watcher.inbox[view]
+                watcher.asked[view] = 0, self.clock()
 
     def _hold_all(self, watcher: Watcher, *, trusted: bool) -> None:
         views, rows = watcher.poller.views(), watcher.poller.rows

@@ -11,8 +11,6 @@ import pytest
 
 from tests.template.deployed import ROOT
 
-pytestmark = pytest.mark.xdist_group("build")  # one build for all tests of this file
-
 AARCH64 = 183
 """EM_AARCH64 of the ELF specification."""
 LIMIT = 250 * 1024 * 1024
