@@ -14,7 +14,7 @@ export SAM_CLI_TELEMETRY := 0
 # Without bytecode every process compiles its imports anew.
 unexport PYTHONDONTWRITEBYTECODE
 
-.PHONY: help setup demo local test check unit soak bench format lock clean
+.PHONY: help setup demo local down test check unit soak bench format lock clean
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "%-8s %s\n", $$1, $$2}' Makefile
@@ -34,6 +34,9 @@ demo: setup ## see a change in Consul become an applied Terraform run
 
 local: setup ## start the local stack and keep it
 	$(BIN)/python -m local up
+
+down: setup ## end the local stack from another terminal
+	$(BIN)/python -m local down
 
 test: setup ## every test but the soak
 	$(BIN)/pytest -n $(WORKERS) --dist loadscope --no-loadscope-reorder -m "not soak"
@@ -70,3 +73,4 @@ lock: setup ## choose the newest versions of all dependencies
 
 clean: ## remove all that the targets made, the environment included
 	rm -rf .venv .tools .local .aws-sam build .mypy_cache .ruff_cache .pytest_cache .hypothesis
+	find . -name __pycache__ -prune -exec rm -rf {} +

@@ -25,18 +25,19 @@ The stack is up. In another terminal, in this folder:
 
 {exports}
 
-2. Give Consul a service, then change it:
+2. Give Consul a service; the same with another port changes it:
 
-   curl -X PUT {consul}/v1/catalog/register -d '{{"Node": "n1", "Address": "10.0.0.1",
-     "Service": {{"ID": "web-1", "Service": "web", "Port": 80}}}}'
+   curl -sS -X PUT {consul}/v1/catalog/register -d '{{"Node": "n1", "Address": "10.0.0.1",
+     "Service": {{"ID": "web-1", "Service": "web", "Port": 80}}}}'; echo
 
 3. Push a configuration and look:
 
    .venv/bin/cts push local/demo/config
    .venv/bin/cts status
+   .venv/bin/cts logs firewall
 
 Consul's pages: {consul}/ui   Logs of the functions: {logs}
-Ctrl-C here, or `python -m local down`, ends it.
+Ctrl-C here, or `make down`, ends it.
 """
 SHOWN = (
     "AWS_ENDPOINT_URL", "AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_REGION",
@@ -46,7 +47,7 @@ SHOWN = (
 
 def up() -> int:
     if running := _running():
-        sys.stderr.write(f"A stack is up already (process {running}); `python -m local down`.\n")
+        sys.stderr.write(f"A stack is up already (process {running}); `make down` ends it.\n")
         return 1
     shutil.rmtree(FOLDER, ignore_errors=True)
     stop = threading.Event()

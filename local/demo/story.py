@@ -156,7 +156,7 @@ class Story:
             for name, begin, end in HOPS
             if begin in at and end in at and at[end] >= at[begin]
         ]
-        self._console.print(f"      [dim]hops, in seconds: {', '.join(hops)}")
+        self._console.print(f"      [dim]seconds: {', '.join(hops)}")
 
     def _tell_state(self, tasks: Collection[str]) -> None:
         for task in sorted(tasks):

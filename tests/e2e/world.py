@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 
 Found = TypeVar("Found")
 
-PATIENCE = 60.0
+PATIENCE = 180.0
 """Seconds after which a test gives up waiting for a run on a busy machine."""
 COMMAND = "from cts_cli.main import app; app()"
 TRACKER_EVERY = 2.0
