@@ -5,9 +5,16 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
+from urllib.parse import urlsplit
 
 import boto3
-from botocore.exceptions import BotoCoreError, ClientError, NoCredentialsError, NoRegionError
+from botocore.exceptions import (
+    BotoCoreError,
+    ClientError,
+    EndpointConnectionError,
+    NoCredentialsError,
+    NoRegionError,
+)
 
 from cts_cli.errors import CommandError, NoCredentials
 
@@ -79,6 +86,13 @@ def _stack(name: str, found: boto3.Session, described: Any) -> Stack:
     return Stack(name, found, outputs["ReaderUrl"], outputs["WorkBucket"])
 
 
+def if_local() -> str:
+    """What may be wrong when a connection to the local stack is refused."""
+    if urlsplit(os.environ.get("AWS_ENDPOINT_URL", "")).hostname != "127.0.0.1":
+        return ""
+    return "; is `make local` running? its ports change at each start"
+
+
 @contextmanager
 def told(doing: str) -> Iterator[None]:
     """What botocore raises, as a sentence."""
@@ -93,5 +107,7 @@ def told(doing: str) -> Iterator[None]:
         word = "access denied" if problem["Code"] in DENIED else problem["Code"]
         message = problem.get("Message", "")
         raise CommandError(f"{doing}: {word}: {message}".removesuffix(": ")) from error
+    except EndpointConnectionError as error:
+        raise CommandError(f"{doing}: {error}{if_local()}") from error
     except BotoCoreError as error:
         raise CommandError(f"{doing}: {error}") from error

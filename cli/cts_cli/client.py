@@ -10,7 +10,7 @@ import httpx
 from botocore.auth import SigV4Auth
 from botocore.awsrequest import AWSRequest
 
-from cts_cli.aws import Stack, told
+from cts_cli.aws import Stack, if_local, told
 from cts_cli.errors import CommandError, NoCredentials, NotFound
 
 TRIES = 4
@@ -86,7 +86,8 @@ class Reader:
             try:
                 response = self._http.get(url)
             except httpx.TransportError as error:
-                failure = CommandError(f"cannot reach the reader at {self._base}: {error}")
+                hint = if_local() if isinstance(error, httpx.ConnectError) else ""
+                failure = CommandError(f"cannot reach the reader at {self._base}: {error}{hint}")
                 continue
             if response.is_success:
                 return response

@@ -2,20 +2,30 @@
 
 import io
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
-from typer.core import TyperGroup
+from typer.core import TyperCommand, TyperGroup
 
 import cts
-from cts_cli.errors import CommandError
+from cts_cli.errors import CommandError, NotFound
 
 if TYPE_CHECKING:
     from cts_cli.client import Reader
 
 
+class Command(TyperCommand):
+    def get_params(self, ctx: Any) -> Any:
+        return _flags_without_type(super().get_params(ctx))
+
+
 class Commands(TyperGroup):
+    def get_params(self, ctx: Any) -> Any:
+        return _flags_without_type(super().get_params(ctx))
+
     def invoke(self, ctx: Any) -> Any:
         """A CommandError ends a command as a sentence on standard error."""
         _replace_unprintable()
@@ -26,6 +36,14 @@ class Commands(TyperGroup):
 
             output.err().print(f"cts: {error}", style="red", markup=False)
             raise typer.Exit(error.exit_code) from error
+
+
+def _flags_without_type(params: Any) -> Any:
+    """A flag takes no value: so its help names no type of one."""
+    for param in params:
+        if getattr(param, "is_flag", False):
+            param.metavar = ""
+    return params
 
 
 def _replace_unprintable() -> None:
@@ -43,6 +61,7 @@ app = typer.Typer(
     context_settings={"help_option_names": ["-h", "--help"]},
 )
 
+INTERRUPTED_PUSH = "The push was made and will be answered: see `cts status`."
 StackName = Annotated[
     str,
     typer.Option("--stack", envvar="CTS_STACK", metavar="NAME", help="The deployed stack's name."),
@@ -67,8 +86,22 @@ def main(
     Push a configuration, then watch Terraform follow the services in Consul.
 
     Credentials and region are those of the AWS command line (AWS_PROFILE, AWS_REGION, ...).
-    Exit codes: 0 done; 1 done, and the answer is bad news; 2 wrong usage, or out of reach.
+    Exit codes: 0 done; 1 done, and the answer is bad news: a push that is
+    not live, the log of a run that failed; 2 wrong usage, or out of reach;
+    130 interrupted. For status and runs it is 0 whatever they show.
     """
+
+
+@contextmanager
+def _interruptible(said: str) -> Iterator[None]:
+    """Ctrl-C ends a wait, and what is waited for goes on: `said` says so."""
+    try:
+        yield
+    except KeyboardInterrupt as error:
+        from cts_cli import output
+
+        output.err().print(f"Interrupted. {said}", markup=False)
+        raise typer.Exit(130) from error
 
 
 def _reader(stack: str) -> "Reader":
@@ -77,7 +110,7 @@ def _reader(stack: str) -> "Reader":
     return client.Reader(aws.find(stack))
 
 
-@app.command()
+@app.command(cls=Command)
 def push(
     folder: Annotated[
         Path, typer.Argument(metavar="DIR", help="The folder with the configuration.")
@@ -88,8 +121,9 @@ def push(
 ) -> None:
     """Make a folder the live configuration.
 
-    Everything in DIR is pushed but hidden files: the .hcl and .json files at its top, and the
-    modules and variable files they name. What is rejected changes nothing.
+    Everything in DIR is pushed but hidden files: the .hcl and .json files at
+    its top, and the modules and variable files they name. What is rejected
+    changes nothing.
     """
     from cts.config.bundle import archive
     from cts_cli import answer, aws, client, output, waits, words
@@ -107,7 +141,8 @@ def push(
         else:
             typer.echo(f"{pushed}; `cts status` shows what comes of it")
         return
-    with output.progress(f"{pushed}, waiting for the publisher") as progress:
+    text = f"{pushed}, waiting for the publisher"
+    with _interruptible(INTERRUPTED_PUSH), output.progress(text) as progress:
         ticks = waits.every(1.0, waits.LONGEST_ANSWER)
         given = waits.for_answer(reader, found.newest_bundle, version, ticks, progress.tell)
     if as_json:
@@ -117,15 +152,16 @@ def push(
     raise typer.Exit(0 if given.outcome is waits.Outcome.PUBLISHED else 1)
 
 
-@app.command()
+@app.command(cls=Command)
 def status(stack: StackName = "cts", as_json: Json = False) -> None:
     """Show every task: how it fares, what it does now, its last run."""
     from cts_cli import output, tables, words
 
     reader = _reader(stack)
+    tasks = reader.get("status", "tasks")
     found = {
-        "summary": reader.get("status"),
-        "tasks": reader.get("status", "tasks"),
+        "summary": tables.summary(tasks.values()),
+        "tasks": tasks,
         "configuration": reader.get("configuration"),
         **reader.get("poller"),
     }
@@ -135,9 +171,9 @@ def status(stack: StackName = "cts", as_json: Json = False) -> None:
         tables.status(found, words.now())
 
 
-@app.command()
+@app.command(cls=Command)
 def runs(
-    task: Annotated[str | None, typer.Argument(metavar="[TASK]", help="Of this task only.")] = None,
+    task: Annotated[str | None, typer.Argument(metavar="TASK", help="Of this task only.")] = None,
     limit: Annotated[int, typer.Option(min=1, max=200, help="At most so many.")] = 20,
     stack: StackName = "cts",
     as_json: Json = False,
@@ -156,11 +192,14 @@ def _runs(reader: "Reader", task: str | None, limit: int) -> list[dict[str, Any]
     query: dict[str, str | int] = (
         {"limit": limit} if task is None else {"task": task, "limit": limit}
     )
-    found: list[dict[str, Any]] = reader.get("runs", **query)["runs"]
+    try:
+        found: list[dict[str, Any]] = reader.get("runs", **query)["runs"]
+    except NotFound as error:
+        raise NotFound(f"{error}: `cts status` lists the tasks") from error
     return found
 
 
-@app.command()
+@app.command(cls=Command)
 def logs(
     run: Annotated[str, typer.Argument(metavar="RUN", help="A run, or a task: its newest run.")],
     stack: StackName = "cts",
@@ -170,9 +209,11 @@ def logs(
 
     reader = _reader(stack)
     run_id = run if waits.RUN_ID.fullmatch(run) else _newest(reader, run)
-    with output.progress(f"reading the log of {run_id}") as progress:
+    text = f"reading the log of {run_id}"
+    with _interruptible("The run goes on."), output.progress(text) as progress:
         ended = waits.along(reader, run_id, waits.every(1.0), progress.show, progress.tell)
     output.ended(ended)
+    raise typer.Exit(1 if ended["status"] == "errored" else 0)
 
 
 def _newest(reader: "Reader", task: str) -> str:

@@ -1,19 +1,20 @@
 """Tasks and runs as tables."""
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from datetime import datetime
 from typing import Any
 
-from rich.box import SIMPLE_HEAD
 from rich.console import Console
-from rich.table import Table
 from rich.text import Text
 
-from cts_cli import words
+from cts_cli import grid, words
 from cts_cli.output import RUN_LOOKS, line, out, what_is_live
 
 DEAD_AFTER = 60.0
 """Seconds without a heartbeat from which a poller in mode `live` counts as dead."""
+REASON = ": {reason}"
+LONG_REASON = 30
+"""Characters from which a reason is told below the table, to leave it room."""
 DOING = {
     "due": ("about to run: {reason}", "cyan"),
     "gave_up": ("gave up: {reason}", "red"),
@@ -39,9 +40,11 @@ def status(found: Mapping[str, Any], at: datetime) -> None:
     if not tasks:
         console.print("no tasks: push a configuration with `cts push DIR`")
     else:
-        console.print(_tasks_table(tasks, at))
+        grid.show(console, [_task(task, at) for task in tasks], ("changes", "last run"))
+        console.print()
         for task in tasks:
             _failure(console, task)
+            _reason(console, task)
         console.print(_summary(found["summary"], tasks), soft_wrap=True)
     console.print(_footer(configuration, found["poller"], at), soft_wrap=True)
     if rejected := configuration["rejected"]:
@@ -54,19 +57,27 @@ def status(found: Mapping[str, Any], at: datetime) -> None:
         )
 
 
-def _tasks_table(tasks: Any, at: datetime) -> Table:
-    table = Table(box=SIMPLE_HEAD, pad_edge=False, header_style="bold dim")
-    for name in ("task", "status", "now", "last run", "changes"):
-        table.add_column(name, no_wrap=name != "now", overflow="fold")
-    for task in tasks:
-        table.add_row(
-            Text(task["task_name"], "bold"),
-            _status(task),
-            _doing(task, at),
-            _last_run(task["last_run"], at),
-            _changes(task["last_run"]),
-        )
-    return table
+def summary(tasks: Collection[Mapping[str, Any]]) -> dict[str, Any]:
+    """As `/v1/status` answers. Counted from the tasks that are shown, so that the two agree."""
+    statuses = [task["status"] for task in tasks]
+    enabled = [task["enabled"] for task in tasks]
+    return {
+        "task_summary": {
+            "status": {status: statuses.count(status) for status in STATUS_LOOKS},
+            "enabled": {"true": enabled.count(True), "false": enabled.count(False)},
+        }
+    }
+
+
+def _task(task: Mapping[str, Any], at: datetime) -> grid.Row:
+    cells = {
+        "task": Text(task["task_name"], "bold"),
+        "status": _status(task),
+        "now": _doing(task, at),
+        "last run": _last_run(task["last_run"], at),
+        "changes": _changes(task["last_run"]),
+    }
+    return grid.Row(cells)
 
 
 def _status(task: Mapping[str, Any]) -> Text:
@@ -79,6 +90,8 @@ def _doing(task: Mapping[str, Any], at: datetime) -> Text:
     if task["state"] == "idle":
         return _idle(task)
     text, style = DOING[task["state"]]
+    if len(task["reason"]) > LONG_REASON:
+        text = text.removesuffix(REASON)
     when = task["at"] or at.isoformat()
     since, until = words.between(when, None, at), words.until(when, at)
     return Text(text.format(reason=task["reason"], since=since, until=until), style)
@@ -116,6 +129,15 @@ def _failure(console: Console, task: Mapping[str, Any]) -> None:
         console.print(text.append(f"  (cts logs {name})", "dim"), soft_wrap=True)
 
 
+def _reason(console: Console, task: Mapping[str, Any]) -> None:
+    """In full, if the table has no room for it."""
+    text, style = DOING.get(task["state"], ("", ""))
+    if text.endswith(REASON) and len(task["reason"]) > LONG_REASON:
+        said = text.format(reason=" ".join(task["reason"].split()))
+        whole = Text.assemble(("! ", style), (task["task_name"], "bold"), f": {said}")
+        console.print(whole, soft_wrap=True)
+
+
 def _summary(summary: Mapping[str, Any], tasks: Any) -> Text:
     counted = summary["task_summary"]
     fares = ", ".join(f"{number} {name}" for name, number in counted["status"].items() if number)
@@ -150,20 +172,20 @@ def runs(found: list[dict[str, Any]], at: datetime) -> None:
     if not found:
         console.print("no runs yet")
         return
-    table = Table(box=SIMPLE_HEAD, pad_edge=False, header_style="bold dim")
-    for name in ("run", "outcome", "why", "started", "took", "changes"):
-        foldable = name in ("why", "changes")
-        table.add_column(name, no_wrap=not foldable, overflow="fold", min_width=6)
-    for run in found:
-        table.add_row(
-            Text(run["id"], "bold"),
-            _outcome(run),
-            Text(_why(run)),
-            Text(words.ago(run["claimed_at"], at)),
-            Text(words.between(run["claimed_at"], run["ended_at"], at)),
-            _coloured(words.changes(run["counts"])) if run["counts"] else _error(run),
-        )
-    console.print(table)
+    grid.show(console, [_run(run, at) for run in found], ("why", "took"))
+
+
+def _run(run: Mapping[str, Any], at: datetime) -> grid.Row:
+    cells = {
+        "run": Text(run["id"], "bold"),
+        "outcome": _outcome(run),
+        "why": Text(_why(run)),
+        "started": Text(words.ago(run["claimed_at"], at)),
+        "took": Text(words.between(run["claimed_at"], run["ended_at"], at)),
+        "changes": _changes(run),
+    }
+    error = words.first_line(run["error"])
+    return grid.Row(cells, Text.assemble(("✗ ", "red"), error) if error else None)
 
 
 def _outcome(run: Mapping[str, Any]) -> Text:
@@ -174,7 +196,3 @@ def _outcome(run: Mapping[str, Any]) -> Text:
 def _why(run: Mapping[str, Any]) -> str:
     why = ", ".join(run["why"])
     return f"{why}, attempt {run['attempt']}" if run["attempt"] > 1 else why
-
-
-def _error(run: Mapping[str, Any]) -> Text:
-    return Text(words.first_line(run["error"]), "red")

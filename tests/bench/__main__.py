@@ -54,9 +54,10 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as folder, Stack.start(Path(folder)) as stack:
         bench = Bench(stack, Path(folder))
         bench.push()
-        for number in range(CHANGES):
-            bench.change(number)
-            console.print(f"\r{number + 1} of {CHANGES} changes", end="")
+        with console.status("") as status:
+            for number in range(CHANGES):
+                status.update(f"{number} of {CHANGES} changes")
+                bench.change(number)
         figures |= bench.figures()
     show(console, figures)
     path = PROJECT / "build/bench.json"
@@ -69,7 +70,7 @@ def show(console: Console, figures: dict[str, tuple[float, str]]) -> None:
     table = Table("figure", "value", "unit")
     for name, (value, unit) in sorted(figures.items()):
         table.add_row(name, f"{value:g}", unit)
-    console.print("\n", table)
+    console.print(table)
 
 
 class Bench:

@@ -35,6 +35,8 @@ class Account:
     pushed: list[bytes] = field(default_factory=list)
     error: Exception | None = None
     """What every call of AWS raises."""
+    interrupted: bool = False
+    """Whether Ctrl-C comes with the first request to the reader."""
     requests: list[httpx.Request] = field(default_factory=list)
 
     def client(self, _service: str) -> "Account":
@@ -64,6 +66,8 @@ class Account:
             raise self.error
 
     def read(self, request: httpx.Request) -> httpx.Response:
+        if self.interrupted:
+            raise KeyboardInterrupt
         self.requests.append(request)
         code, kind, body = call(str(request.url), request.method)
         return httpx.Response(code, headers={"content-type": kind}, text=body)
@@ -83,3 +87,8 @@ def deployed(monkeypatch: pytest.MonkeyPatch) -> Account:
 
 def cts(*arguments: str | Path) -> Result:
     return CliRunner().invoke(main.app, [str(each) for each in arguments])
+
+
+def lines(text: str) -> list[str]:
+    """Printed lines, with blanks evened out."""
+    return [" ".join(line.split()) for line in text.splitlines() if line.strip()]

@@ -70,6 +70,22 @@ def test_what_aws_refuses_is_a_sentence(account: Account, error: Exception, said
         aws.find("cts")
 
 
+def test_a_refused_connection_to_the_local_stack_names_its_likely_cause(
+    account: Account, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    local = "http://127.0.0.1:1"
+    monkeypatch.setenv("AWS_ENDPOINT_URL", local)
+
+    def refuse(request: httpx.Request) -> httpx.Response:
+        raise httpx.ConnectError("connection refused", request=request)
+
+    with pytest.raises(CommandError, match=r"refused; is `make local` running\? its ports change"):
+        reader(monkeypatch, refuse).get("status")
+    account.error = EndpointConnectionError(endpoint_url=local)
+    with pytest.raises(CommandError, match=r"Could not connect.*; is `make local` running"):
+        aws.find("cts")
+
+
 def test_a_missing_region_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
     for name in ("AWS_REGION", "AWS_DEFAULT_REGION", "AWS_PROFILE"):
         monkeypatch.delenv(name, raising=False)
@@ -145,7 +161,7 @@ def test_a_reader_that_stays_out_of_reach_is_named(
     def answer(request: httpx.Request) -> httpx.Response:
         raise httpx.ConnectError("connection refused", request=request)
 
-    with pytest.raises(CommandError, match=r"the reader at https://0123.*: connection refused"):
+    with pytest.raises(CommandError, match=r"the reader at https://0123.*: connection refused$"):
         reader(monkeypatch, answer).get("status")
 
 

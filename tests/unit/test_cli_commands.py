@@ -6,12 +6,14 @@ import zipfile
 from dataclasses import replace
 from pathlib import Path
 
+import httpx
 import pytest
 
 import cts as package
 from cts.run.task import TaskState
 from cts.watch.lease import Lease
-from tests.unit.cli_fakes import Account, cts, deployed, refused
+from cts_cli import client
+from tests.unit.cli_fakes import Account, cts, deployed, lines, refused
 from tests.unit.reader_fakes import (
     NOW,
     VERSION,
@@ -39,11 +41,6 @@ def conf(tmp_path: Path) -> Path:
     text = 'consul {}\n\ntask "x" { naems = ["web"] }\n'
     (tmp_path / "tasks.hcl").write_text(text)
     return tmp_path
-
-
-def lines(text: str) -> list[str]:
-    """Printed lines, with blanks evened out."""
-    return [" ".join(line.split()) for line in text.splitlines() if line.strip()]
 
 
 # ---- push ---------------------------------------------------------------------------------
@@ -105,6 +102,15 @@ def test_a_push_that_a_newer_one_replaced_says_so(account: Account, conf: Path) 
     result = cts("push", conf)
     assert result.exit_code == 1
     assert "a newer push took the place of this one" in result.stdout
+
+
+def test_an_interrupted_push_says_that_it_was_made(account: Account, conf: Path) -> None:
+    account.interrupted = True
+    result = cts("push", conf)
+    assert (result.exit_code, len(account.pushed)) == (130, 1)
+    assert result.stderr.splitlines()[-1] == (
+        "Interrupted. The push was made and will be answered: see `cts status`."
+    )
 
 
 def test_a_push_need_not_wait(account: Account, conf: Path) -> None:
@@ -183,6 +189,25 @@ def test_status_tells_of_a_rejected_push(account: Account) -> None:
     assert said in lines(cts("status").stdout)
 
 
+def test_the_summary_counts_the_rows_that_are_shown(
+    account: Account, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Another request would be answered at another time."""
+    account.world.add(TaskState("web", recent=(success("web"),)))
+    account.world.read_services("web")
+    asked = account.read
+
+    def fails_after(request: httpx.Request) -> httpx.Response:
+        answer = asked(request)
+        account.world.table.stored_states["web"] = TaskState("web", recent=(failure("web"),))
+        return answer
+
+    monkeypatch.setattr(client, "transport", lambda: httpx.MockTransport(fails_after))
+    said = lines(cts("status").stdout)
+    assert said[2] == "web ● successful up to date ✓ 1 min ago +1"
+    assert "1 task: 1 successful" in said
+
+
 def test_status_as_json(account: Account) -> None:
     account.world.add(TaskState("web"))
     found = json.loads(cts("status", "--json").stdout)
@@ -197,7 +222,8 @@ def test_status_as_json(account: Account) -> None:
 def test_runs_are_listed_newest_first(account: Account) -> None:
     account.world.ran(applied("web", 1), pending("dns", 2), replace(errored("db", 3), attempt=2))
     assert lines(cts("runs").stdout)[2:] == [
-        f"{run_id('db', 3)} errored change, attempt 2 57 s ago 12 s Error: no route to host",
+        f"{run_id('db', 3)} errored change, attempt 2 57 s ago 12 s",
+        "✗ Error: no route to host",
         f"{run_id('dns', 2)} running change 58 s ago 58 s",
         f"{run_id('web', 1)} applied change 59 s ago 14 s +2 ~1",
     ]
@@ -235,8 +261,30 @@ def test_logs_of_a_run_or_of_a_tasks_newest_run(account: Account, name: str) -> 
 def test_a_run_that_left_no_log_says_why(account: Account) -> None:
     account.world.ran(errored())
     result = cts("logs", run_id("web"))
-    assert (result.exit_code, result.stdout) == (0, "")
+    assert result.stdout == ""
     assert f"✗ {run_id('web')}: errored: Error: no route to host" in result.stderr
+
+
+def test_the_log_of_a_run_that_failed_is_bad_news(account: Account) -> None:
+    account.world.ran(errored())
+    account.world.write_log(errored(), "no route\n")
+    result = cts("logs", "web")
+    assert (result.exit_code, result.stdout) == (1, "no route\n")
+
+
+def test_interrupted_logs_say_that_the_run_goes_on(account: Account) -> None:
+    account.world.ran(pending())
+    account.interrupted = True
+    result = cts("logs", run_id("web"))
+    assert result.exit_code == 130
+    assert result.stderr.splitlines()[-1] == "Interrupted. The run goes on."
+
+
+def test_logs_of_an_unknown_task_say_where_tasks_are_listed(account: Account) -> None:
+    result = cts("logs", "nosuch")
+    assert result.exit_code == 2
+    assert "'nosuch' does not exist" in result.stderr
+    assert "`cts status` lists the tasks" in result.stderr
 
 
 def test_logs_of_a_task_that_has_not_run(account: Account) -> None:
@@ -273,6 +321,10 @@ def test_an_error_is_one_sentence_on_standard_error(account: Account) -> None:
 
 def test_the_version_is_the_packages() -> None:
     assert cts("--version").stdout == f"cts {package.__version__}\n"
+
+
+def test_help_names_no_type_of_a_flag() -> None:
+    assert "bool" not in cts("--help").stdout + cts("push", "--help").stdout
 
 
 def test_help_names_every_command() -> None:

@@ -1,0 +1,83 @@
+"""Rows for reading: as a table if the terminal is wide enough for it. No cell is cut or folded."""
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+
+from rich.console import Console
+from rich.text import Text
+
+GAP = "  "
+SEPARATOR = "  ·  "
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    cells: Mapping[str, Text]
+    """By column. The first names the row."""
+    below: Text | None = None
+    """Of any length: a line of its own."""
+
+
+def show(console: Console, rows: Sequence[Row], spare: Sequence[str]) -> None:
+    """`spare`: columns that a narrow terminal goes without, the first of them first.
+
+    Where even the others don't fit, each row becomes a block of lines, with every cell.
+    """
+    widths = {
+        name: max(len(name), *(row.cells[name].cell_len for row in rows)) for name in rows[0].cells
+    }
+    for gone in range(len(spare) + 1):
+        kept = {name: width for name, width in widths.items() if name not in spare[:gone]}
+        if sum(kept.values()) + len(GAP) * (len(kept) - 1) <= console.width:
+            _table(console, rows, kept)
+            return
+    for row in rows:
+        _block(console, row)
+
+
+def _table(console: Console, rows: Sequence[Row], widths: Mapping[str, int]) -> None:
+    sizes = widths.values()
+    _line(console, _aligned((Text(name, "bold dim") for name in widths), sizes))
+    _line(console, Text("─" * (sum(sizes) + len(GAP) * (len(sizes) - 1)), "dim"))
+    for row in rows:
+        _line(console, _aligned((row.cells[name] for name in widths), sizes))
+        _below(console, row)
+
+
+def _aligned(cells: Iterable[Text], widths: Iterable[int]) -> Text:
+    padded = [
+        Text.assemble(cell, " " * (width - cell.cell_len))
+        for cell, width in zip(cells, widths, strict=True)
+    ]
+    line = Text(GAP).join(padded)
+    line.rstrip()
+    return line
+
+
+def _block(console: Console, row: Row) -> None:
+    title, *others = row.cells.items()
+    _line(console, title[1])
+    parts = [Text.assemble((f"{name} ", "dim"), cell) for name, cell in others if cell]
+    for line in _filled(parts, console.width - len(GAP)):
+        _line(console, Text.assemble(GAP, line))
+    _below(console, row)
+
+
+def _filled(parts: Iterable[Text], width: int) -> list[Text]:
+    """Lines of as many parts as they have room for."""
+    lines: list[Text] = []
+    for part in parts:
+        if lines and lines[-1].cell_len + len(SEPARATOR) + part.cell_len <= width:
+            lines[-1] = Text.assemble(lines[-1], (SEPARATOR, "dim"), part)
+        else:
+            lines.append(part)
+    return lines
+
+
+def _below(console: Console, row: Row) -> None:
+    if row.below:
+        _line(console, Text.assemble(GAP, row.below))
+
+
+def _line(console: Console, text: Text) -> None:
+    console.print(text, soft_wrap=True)
