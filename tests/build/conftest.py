@@ -5,7 +5,6 @@ import os
 import signal
 import subprocess
 import sys
-import time
 from collections.abc import Callable, Iterator
 from contextlib import suppress
 from dataclasses import dataclass, field
@@ -14,6 +13,7 @@ from typing import Any
 
 import pytest
 
+from local.waiting import wait_until
 from tests.build.s3 import S3, serving
 
 EXECUTE = Path(__file__).parents[2] / "layers/core/cts/build/execute.py"
@@ -142,7 +142,4 @@ def children(pid: int) -> list[int]:
 
 
 def until(holds: Callable[[], object], seconds: float = 60) -> None:
-    deadline = time.monotonic() + seconds
-    while not holds():
-        assert time.monotonic() < deadline, "waited in vain"
-        time.sleep(0.02)
+    wait_until(holds, seconds, "the build", every=0.02)
