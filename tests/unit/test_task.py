@@ -458,3 +458,17 @@ def one_step(
         case "undo" if state.running:
             return unclaim(state, state.running.run), last
     return state, last
+
+
+def test_what_gave_up_is_tried_again_once_other_data_ran_in_between() -> None:
+    state = observe(TaskState("web"), "A", 0.0, None, "c")
+    first = claim(state, "web-1-1", "A", "A", 0.0)
+    assert isinstance(first, Claimed)
+    state = observe(first.state, "B", 1.0, None, "c")
+    refused = End(RunStatus.ERRORED, apply_began=False, retryable=False)
+    state = finish(state, "web-1-1", refused, 2.0, 0.0)
+    second = claim(state, "web-1-2", "B", "B", 3.0)
+    assert isinstance(second, Claimed)
+    state = observe(second.state, "A", 4.0, None, "c")
+    state = finish(state, "web-1-2", End(RunStatus.APPLIED, apply_began=True), 5.0, 0.0)
+    assert state.wanted[Reason.CHANGE].fingerprint == "A"

@@ -209,9 +209,11 @@ def claim(state: TaskState, run: str, trigger: str, inputs: str, now: float) -> 
     if change and (Reason.CHANGE in going or change.fingerprint == trigger):
         serves[Reason.CHANGE] = replace(change, fingerprint=trigger)
     first = min((state.wanted[reason] for reason in going), key=lambda wish: wish.since)
+    # A run of other data ends the count: what failed before it may be tried again after it.
+    counted = state if trigger == state.failed else _counted_anew(state)
     return Claimed(
         state=replace(
-            state,
+            counted,
             wanted={r: wish for r, wish in state.wanted.items() if serves.get(r) != wish},
             running=Running(run, serves, trigger, inputs, now, before=state.done),
             done=None,
