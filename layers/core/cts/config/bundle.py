@@ -1,11 +1,11 @@
 """What a push holds: file name -> content, and the local modules among it."""
 
 import hashlib
-import io
 import re
-import zipfile
 from collections.abc import Iterator, Mapping
 from posixpath import dirname, isabs, join, normpath
+
+from cts.terraform.archive import zipped
 
 Files = Mapping[str, bytes]
 
@@ -16,7 +16,6 @@ LEFT_OUT = {".git", ".terraform"}
 SERVICES_VARIABLE = re.compile(rb'^[ \t]*variable[ \t]+"?services"?[ \t\r\n]*\{', re.MULTILINE)
 SERVICES_VARIABLE_JSON = re.compile(rb'"services"\s*:')
 SOURCE = re.compile(rb'^[ \t]*source[ \t]*=[ \t]*"(\.\.?/[^"\n]*)"', re.MULTILINE)
-ZIP_EPOCH = (1980, 1, 1, 0, 0, 0)
 LARGEST_BUNDLE = 64 * 1024 * 1024
 """Bytes of a bundle's files in all: the publisher holds them in memory."""
 
@@ -86,13 +85,5 @@ def content_digest(files: Files) -> str:
     return digest.hexdigest()[:32]
 
 
-def archive(files: Files) -> bytes:
-    """A zip of the files that is the same each time. All are executable: a bundle doesn't say
-    which are, and modules run scripts of their own."""
-    packed = io.BytesIO()
-    with zipfile.ZipFile(packed, "w", zipfile.ZIP_DEFLATED) as zipped:
-        for name in sorted(files):
-            info = zipfile.ZipInfo(name, ZIP_EPOCH)
-            info.create_system, info.external_attr = 3, 0o100755 << 16
-            zipped.writestr(info, files[name], zipfile.ZIP_DEFLATED)
-    return packed.getvalue()
+archive = zipped
+"""A bundle is packed as a run's archive is."""

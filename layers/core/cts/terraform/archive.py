@@ -58,16 +58,14 @@ def run_archive(
 
 
 def zipped(contents: Mapping[str, str | bytes]) -> bytes:
-    """A zip whose bytes depend on the contents alone."""
+    """A zip whose bytes depend on the contents alone. All files are executable: a bundle doesn't
+    say which were, and modules run scripts of their own."""
     buffer = io.BytesIO()
     with zipfile.ZipFile(buffer, "w", zipfile.ZIP_DEFLATED) as archive:
         for name in sorted(contents):
             info = zipfile.ZipInfo(name, EPOCH)
-            info.compress_type = zipfile.ZIP_DEFLATED
-            info.external_attr = (
-                0o755 << 16
-            )  # a module may bring programs; what was one isn't known
-            archive.writestr(info, contents[name])
+            info.create_system, info.external_attr = 3, 0o100755 << 16
+            archive.writestr(info, contents[name], zipfile.ZIP_DEFLATED)
     return buffer.getvalue()
 
 
