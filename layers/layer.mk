@@ -2,7 +2,7 @@
 # folder, with ARTIFACTS_DIR set; neither Docker nor the target's Python is needed.
 
 # AWS runs the layers on arm64; the local stack builds them for this machine.
-CTS_LAYER_PLATFORM ?= aarch64-manylinux2014
+CTS_LAYER_PLATFORM ?= aarch64-manylinux_2_28
 CTS_LAYER_PYTHON ?= 3.13
 
 ROOT := $(abspath $(dir $(lastword $(MAKEFILE_LIST)))/..)

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from local import answers, build_run, build_shell, emulator
 from local.build import FINAL, Build
+from local.build_instant import Instant
 from local.build_request import Refused
 from local.build_request import settings as settings_of
 
@@ -26,13 +27,16 @@ class Builds:
     """All builds of this stack.
 
     `concurrent`: how many run at once, others are QUEUED (an account's quota); `minute`: the
-    seconds of a minute in time limits, so that a test need not wait five real ones.
+    seconds of a minute in time limits, so that a test need not wait five real ones; `instant`:
+    builds end at once (`build_instant`), so that a test may have hundreds.
     """
 
     def __init__(self, place: Place) -> None:
         self.concurrent = 20
         self.minute = 60.0
+        self.instant = False
         self._place = place
+        self._instant = Instant(place)
         self._builds: dict[str, Build] = {}
         self._tokens: dict[tuple[str, str], tuple[float, dict[str, Any], str]] = {}
         self._changed = threading.Condition()
@@ -49,12 +53,13 @@ class Builds:
         return [build.record() for build in list(self._builds.values())]
 
     def settings(self, values: dict[str, Any]) -> dict[str, Any]:
-        """Changes `concurrent` or `minute`; returns both."""
+        """Changes those given; returns all."""
         with self._changed:
             self.concurrent = int(values.get("concurrent", self.concurrent))
             self.minute = float(values.get("minute", self.minute))
+            self.instant = bool(values.get("instant", self.instant))
             self._changed.notify_all()
-        return {"concurrent": self.concurrent, "minute": self.minute}
+        return {"concurrent": self.concurrent, "minute": self.minute, "instant": self.instant}
 
     def kill(self, role_session: str, status: str, seconds: float = 0.0) -> None:
         """Kills all processes of the build with this session name, at once or later."""
@@ -164,7 +169,9 @@ class Builds:
     def _run(self, build: Build) -> None:
         self._announce(build)
         status = self._wait_for_place(build)
-        if not status:
+        if not status and self.instant:
+            status = self._instant.run(build)
+        elif not status:
             build.role_session = f"AWSCodeBuild-{build.id.partition(':')[2]}"
             credentials = emulator.assume_role(
                 "codebuild.amazonaws.com",

@@ -14,6 +14,7 @@ from local.waiting import wait_until
 
 if TYPE_CHECKING:
     import subprocess
+    from collections.abc import Mapping
     from pathlib import Path
 
 START_SECONDS = 60
@@ -27,8 +28,10 @@ class ConsulEnded(Exception):
 class Consul:
     """`address`: its HTTP address; the same after every start."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, settings: Mapping[str, object]) -> None:
+        """`settings` are added to Consul's configuration."""
         self._folder = folder
+        self._settings = settings
         self._process: subprocess.Popen[bytes] | None = None
         self._ports = dict(zip(("http", "server", "serf_lan"), free_ports(3), strict=True))
         self.address = f"http://127.0.0.1:{self._ports['http']}"
@@ -73,6 +76,7 @@ class Consul:
             "performance": {"raft_multiplier": 1},
             # A server that was away restarts without waiting for others.
             "ports": {**self._ports, "dns": -1, "grpc": -1, "serf_wan": -1, "https": -1},
+            **self._settings,
         }
 
     def _leads(self) -> bool:

@@ -65,7 +65,7 @@ def _build(template: Path, target: Path) -> None:
         "PATH": os.pathsep.join([str(Path(sys.executable).parent), os.environ["PATH"]]),
         "AWS_DEFAULT_REGION": "us-east-1",
         "UV_CACHE_DIR": str(TOOLS / "cache" / "uv"),
-        "CTS_LAYER_PLATFORM": f"{platform.machine()}-manylinux2014",
+        "CTS_LAYER_PLATFORM": f"{platform.machine()}-manylinux_2_28",
         "CTS_LAYER_PYTHON": f"{major}.{minor}",
     }
     command = ["build", "--template-file", str(template), "--build-dir", str(target)]

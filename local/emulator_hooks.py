@@ -7,6 +7,8 @@ from __future__ import annotations
 import contextvars
 import json
 import sys
+import threading
+from collections import defaultdict
 from typing import TYPE_CHECKING, Any
 
 from ministack import app as _app
@@ -29,6 +31,9 @@ from local.hooks import Hooks, Request, Response
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+SANDBOXES = 8
+"""Of one function, at most."""
+
 # The version that an S3 event is about; the emulator leaves it out of the event.
 _version: contextvars.ContextVar[str] = contextvars.ContextVar("version", default="")
 
@@ -41,6 +46,7 @@ def install(hooks: Hooks) -> None:
     _hook_events(hooks)
     _hook_schedules(hooks)
     _hook_workers(hooks)
+    _hook_sandboxes()
 
 
 def _hook_requests(hooks: Hooks) -> None:
@@ -236,6 +242,20 @@ def _hook_workers(hooks: Hooks) -> None:
     _runtime.zipfile = layers
     _runtime._detect_runtime_binary = detected
     _runtime.Worker._read_stderr = read_stderr
+
+
+def _hook_sandboxes() -> None:
+    """A burst waits for sandboxes in use, as in AWS's queue: one for each event of it would make
+    hundreds of processes, and start them all at the same time."""
+    dispatch = _lambda._execute_function_dispatch
+    places: dict[str, threading.Semaphore] = defaultdict(lambda: threading.Semaphore(SANDBOXES))
+
+    def dispatched(func: Any, config: dict[str, Any], *rest: Any) -> dict[str, Any]:
+        with places[config["FunctionName"]]:
+            result: dict[str, Any] = dispatch(func, config, *rest)
+        return result
+
+    _lambda._execute_function_dispatch = dispatched
 
 
 def _plain_python() -> str:

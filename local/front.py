@@ -252,7 +252,7 @@ def _prepare_environment(folder: Path, endpoint: str, port: int) -> None:
         GATEWAY_PORT=str(port),
         IOT_MTLS_ENABLED="0",
         SFTP_ENABLED="0",
-        LAMBDA_ACCOUNT_CONCURRENCY="100",
+        LAMBDA_ACCOUNT_CONCURRENCY="1000",
         LAMBDA_ASYNC_RETRY_BASE_SECONDS="0.2",
         LOG_LEVEL="WARNING",
         MINISTACK_HOST="127.0.0.1",

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import resource
 import shutil
 import sys
 import threading
@@ -21,10 +22,12 @@ from local.waiting import wait_until
 
 if TYPE_CHECKING:
     import subprocess
+    from collections.abc import Mapping
     from types import TracebackType
 
 REGION = "us-east-1"
 START_SECONDS = 60
+OPEN_FILES = 16_384
 CREDENTIALS = {"AWS_ACCESS_KEY_ID": "test", "AWS_SECRET_ACCESS_KEY": "test"}
 
 
@@ -35,14 +38,15 @@ class Stack:
     `env`: the environment of a program that shall use the stack · `folder`: all its files.
     """
 
-    def __init__(self, folder: Path, name: str) -> None:
+    def __init__(self, folder: Path, name: str, consul: Mapping[str, object]) -> None:
         self.folder = folder
         self.name = name
         self.endpoint = ""
         self.env: dict[str, str] = {}
         self.outputs: dict[str, str] = {}
         self._front: subprocess.Popen[bytes] | None = None
-        self._consul = Consul(folder / "consul")
+        self._consul_settings = consul
+        self._consul = Consul(folder / "consul", consul)
 
     @classmethod
     def start(
@@ -52,15 +56,17 @@ class Stack:
         name: str = "cts",
         parameters: dict[str, str] | None = None,
         schedules: bool = True,
+        consul: Mapping[str, object] | None = None,
         template: Path = tools.PROJECT / "template.yaml",
     ) -> Self:
         """Starts everything and deploys the template.
 
-        `schedules` off: they fire only by `fire`. The parameter ConsulAddress is set here.
+        `schedules` off: they fire only by `fire`. `consul`: settings for Consul's configuration.
+        The parameter ConsulAddress is set here.
         Raises tools.MissingTool, deploy.DeploymentFailed, TimeoutError.
         """
         folder.mkdir(parents=True, exist_ok=True)
-        stack = cls(folder.resolve(), name)
+        stack = cls(folder.resolve(), name, consul or {})
         try:
             stack._start(parameters or {}, schedules, template)
         except BaseException:
@@ -70,6 +76,7 @@ class Stack:
 
     def _start(self, parameters: dict[str, str], schedules: bool, template: Path) -> None:
         tools.terraform()
+        _allow_open_files()
         self._consul.launch(tools.consul())
         self._start_front()
         self.schedules(schedules)
@@ -82,7 +89,7 @@ class Stack:
         try:
             self._consul.wait()
         except ConsulEnded:  # once more, on other ports
-            self._consul = Consul(self.folder / "consul")
+            self._consul = Consul(self.folder / "consul", self._consul_settings)
             self._consul.start()
 
     def redeploy(self, parameters: dict[str, str], built: Path | None = None) -> None:
@@ -159,7 +166,8 @@ class Stack:
         return list(self._control("GET", "builds"))
 
     def build_settings(self, **values: float) -> None:
-        """`concurrent`: builds at once, others queue · `minute`: seconds of a minute in limits."""
+        """`concurrent`: builds at once, others queue · `minute`: seconds of a minute in limits ·
+        `instant`: 1: builds run no command and leave what a run does that changes nothing."""
         self._control("POST", "builds", values)
 
     def kill(self, function: str) -> int:
@@ -219,6 +227,14 @@ class Stack:
                 return json.load(answer)
         except urllib.error.HTTPError as problem:
             raise ValueError(json.load(problem)["error"]) from None
+
+
+def _allow_open_files() -> None:
+    """Consul and a poller hold a connection for each view; many a system begins with 1,024."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    wanted = OPEN_FILES if hard == resource.RLIM_INFINITY else min(OPEN_FILES, hard)
+    if soft != resource.RLIM_INFINITY and soft < wanted:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, hard))
 
 
 def _plain_path() -> str:

@@ -186,14 +186,16 @@ class FakeBucket:
     def definition(self, digest: str) -> Definition:
         return Definition.from_json(self._must_get(keys.definition(digest)))
 
-    def put_definition(self, definition: Definition) -> None:
-        self.write(keys.definition(definition.digest), definition.to_json().encode())
-
     def module(self, digest: str) -> bytes:
         return self._must_get(keys.module(digest))
 
-    def put_module(self, digest: str, archive: bytes) -> None:
-        self.write(keys.module(digest), archive)
+    def put_compiled(
+        self, definitions: Collection[Definition], modules: Mapping[str, bytes]
+    ) -> None:
+        for digest, archive in modules.items():
+            self.write(keys.module(digest), archive)
+        for definition in definitions:
+            self.put_definition(definition)
 
     def put(self, view: str, snapshot: Snapshot) -> None:
         key = keys.snapshot(view, snapshot.digest)
@@ -227,6 +229,9 @@ class FakeBucket:
         return True
 
     # ---- what tests do to it --------------------------------------------------------------
+
+    def put_definition(self, definition: Definition) -> None:
+        self.write(keys.definition(definition.digest), definition.to_json().encode())
 
     def write(self, key: str, body: bytes) -> str:
         self.objects[key].append(body)

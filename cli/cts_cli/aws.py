@@ -1,9 +1,10 @@
 """The deployed stack: found by its name, through CloudFormation. Bundles are put to its bucket."""
 
 import os
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from datetime import datetime
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -16,10 +17,12 @@ from botocore.exceptions import (
     NoRegionError,
 )
 
+from cts.config.model import Group
 from cts_cli.errors import CommandError, NoCredentials
 
 BUNDLE = "config/bundle.zip"
 DENIED = frozenset({"AccessDenied", "AccessDeniedException", "403"})
+ABSENT = frozenset({"NoSuchKey", "NoSuchVersion", "404"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,6 +31,10 @@ class Stack:
     session: boto3.Session
     reader_url: str
     work_bucket: str
+    secrets: Mapping[Group, str] = field(default_factory=dict)
+    """The ARN of each."""
+    environment: Mapping[str, str] = field(default_factory=dict)
+    """What its publisher compiles with."""
 
     def put_bundle(self, body: bytes) -> str:
         """Push. Returns the object's version, by which the answer to this push is known."""
@@ -46,10 +53,35 @@ class Stack:
             try:
                 answer = self.session.client("s3").head_object(Bucket=self.work_bucket, Key=BUNDLE)
             except ClientError as error:
-                if error.response["Error"]["Code"] in DENIED:
+                if code_of(error) in DENIED:
                     return None
                 raise
         return answer["VersionId"]
+
+    def bundle(self, version: str) -> bytes | None:
+        """What was pushed then. None if that is not kept any more."""
+        stored = self._object(BUNDLE, VersionId=version)
+        return stored.body if stored else None
+
+    def generation(self, number: int, digest: str) -> "Stored | None":
+        return self._object(f"generations/{number}-{digest}.json")
+
+    def _object(self, key: str, **version: str) -> "Stored | None":
+        with told(f"reading {key} in bucket '{self.work_bucket}'"):
+            try:
+                client: Any = self.session.client("s3")
+                answer = client.get_object(Bucket=self.work_bucket, Key=key, **version)
+            except ClientError as error:
+                if code_of(error) in ABSENT:
+                    return None
+                raise
+            return Stored(answer["Body"].read(), answer["LastModified"])
+
+
+@dataclass(frozen=True, slots=True)
+class Stored:
+    body: bytes
+    at: datetime
 
 
 def session() -> boto3.Session:
@@ -83,7 +115,24 @@ def _stack(name: str, found: boto3.Session, described: Any) -> Stack:
             f"stack '{name}' ({described['StackStatus']}) has no output {missing[0]}: "
             "it is not deployed yet, or it is another program's"
         )
-    return Stack(name, found, outputs["ReaderUrl"], outputs["WorkBucket"])
+    secrets = {
+        group: outputs[output]
+        for group in Group
+        if (output := f"{group.capitalize()}Secret") in outputs
+    }
+    given = {each["ParameterKey"]: each["ParameterValue"] for each in described["Parameters"]}
+    return Stack(
+        name=name,
+        session=found,
+        reader_url=outputs["ReaderUrl"],
+        work_bucket=outputs["WorkBucket"],
+        secrets=secrets,
+        environment={"CONSUL_HTTP_ADDR": given["ConsulAddress"]},
+    )
+
+
+def code_of(error: ClientError) -> str:
+    return error.response["Error"]["Code"]
 
 
 def if_local() -> str:

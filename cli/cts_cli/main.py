@@ -1,9 +1,8 @@
 """The commands. What takes time to import is imported by the command that needs it."""
 
 import io
+import shlex
 import sys
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -61,12 +60,14 @@ app = typer.Typer(
     context_settings={"help_option_names": ["-h", "--help"]},
 )
 
-INTERRUPTED_PUSH = "The push was made and will be answered: see `cts status`."
 StackName = Annotated[
     str,
     typer.Option("--stack", envvar="CTS_STACK", metavar="NAME", help="The deployed stack's name."),
 ]
 Json = Annotated[bool, typer.Option("--json", help="Print JSON.")]
+Yes = Annotated[bool, typer.Option("--yes", "-y", help="Remove tasks without asking.")]
+Wait = Annotated[bool, typer.Option(help="Wait until it is published or rejected.")]
+SOURCES = "A folder, or configuration files and folders in order."
 
 
 def _version(asked: bool) -> None:
@@ -86,22 +87,10 @@ def main(
     Push a configuration, then watch Terraform follow the services in Consul.
 
     Credentials and region are those of the AWS command line (AWS_PROFILE, AWS_REGION, ...).
-    Exit codes: 0 done; 1 done, and the answer is bad news: a push that is
-    not live, the log of a run that failed; 2 wrong usage, or out of reach;
+    Exit codes: 0 done; 1 done, and the answer is bad news: a configuration with problems,
+    a push that is not live, the log of a run that failed; 2 wrong usage, or out of reach;
     130 interrupted. For status and runs it is 0 whatever they show.
     """
-
-
-@contextmanager
-def _interruptible(said: str) -> Iterator[None]:
-    """Ctrl-C ends a wait, and what is waited for goes on: `said` says so."""
-    try:
-        yield
-    except KeyboardInterrupt as error:
-        from cts_cli import output
-
-        output.err().print(f"Interrupted. {said}", markup=False)
-        raise typer.Exit(130) from error
 
 
 def _reader(stack: str) -> "Reader":
@@ -111,45 +100,96 @@ def _reader(stack: str) -> "Reader":
 
 
 @app.command(cls=Command)
-def push(
-    folder: Annotated[
-        Path, typer.Argument(metavar="DIR", help="The folder with the configuration.")
-    ],
-    stack: StackName = "cts",
-    wait: Annotated[bool, typer.Option(help="Wait until it is published or rejected.")] = True,
+def validate(
+    paths: Annotated[
+        list[Path] | None, typer.Argument(metavar="[PATH]...", help=SOURCES, show_default=False)
+    ] = None,
     as_json: Json = False,
 ) -> None:
-    """Make a folder the live configuration.
+    """Check a configuration here, without AWS.
 
-    Everything in DIR is pushed but hidden files: the .hcl and .json files at
-    its top, and the modules and variable files they name. What is rejected
-    changes nothing.
+    One folder is a bundle: the .hcl and .json files at its top, and what they
+    name. Files, or several paths, are read in the order given; what they
+    name then begins at the working directory. Without PATH: the working
+    directory.
     """
-    from cts.config.bundle import archive
-    from cts_cli import answer, aws, client, output, waits, words
-    from cts_cli import folder as folders
+    from cts_cli import check, output
 
-    files = folders.read(folder)
+    checked = check.check(paths or [Path()])
+    if as_json:
+        output.as_json(checked.facts)
+    else:
+        check.show(output.out(), checked)
+    raise typer.Exit(1 if checked.result.problems else 0)
+
+
+@app.command(name="import", cls=Command)
+def import_(
+    paths: Annotated[list[Path], typer.Argument(metavar="PATH...", help=SOURCES)],
+    as_json: Json = False,
+) -> None:
+    """Tell what becomes of an existing configuration of Consul-Terraform-Sync.
+
+    PATHs are those given to its -config-file and -config-dir. Nothing is
+    changed, and AWS is not needed.
+    """
+    from cts_cli import check, output, report, report_text
+
+    checked = check.check(paths)
+    if as_json:
+        output.as_json(report.facts(checked))
+    else:
+        report_text.show(output.out(), checked, shlex.join(map(str, paths)))
+    raise typer.Exit(1 if checked.result.problems else 0)
+
+
+@app.command(cls=Command)
+def push(
+    paths: Annotated[list[Path], typer.Argument(metavar="PATH...", help=SOURCES)],
+    yes: Yes = False,
+    stack: StackName = "cts",
+    wait: Wait = True,
+    as_json: Json = False,
+) -> None:
+    """Make a configuration the live one.
+
+    It is checked here first, as `cts validate` does, and what changes is
+    shown; a push that removes tasks asks before. Pushed are the configuration
+    files, and the modules and files they name. Secrets that stand in them
+    move to the stack's secrets.
+    """
+    from cts_cli import aws, check, client, push
+
+    checked = check.check(paths)
+    push.refuse_invalid(checked, as_json)
+    found = aws.find(stack)
+    made, how = push.made(checked, found), push.How(yes, wait, as_json)
+    raise typer.Exit(push.push(found, client.Reader(found), made, how))
+
+
+@app.command(cls=Command)
+def rollback(
+    generation: Annotated[
+        int | None, typer.Argument(metavar="[GENERATION]", help="Its number.", show_default=False)
+    ] = None,
+    yes: Yes = False,
+    stack: StackName = "cts",
+    wait: Wait = True,
+    as_json: Json = False,
+) -> None:
+    """Make a former configuration the live one again.
+
+    Without GENERATION it is the newest one that came of other files than
+    the live one. What was pushed then is pushed once more, as a new
+    generation. Former pushes are kept for 90 days.
+    """
+    from cts_cli import aws, client, former, push
+
     found = aws.find(stack)
     reader = client.Reader(found)
-    began = words.now()
-    version = found.put_bundle(archive(files))
-    pushed = f"pushed {words.count(len(files), 'file')} from '{folder}'"
-    if not wait:
-        if as_json:
-            output.as_json({"outcome": "pushed", "source_version": version})
-        else:
-            typer.echo(f"{pushed}; `cts status` shows what comes of it")
-        return
-    text = f"{pushed}, waiting for the publisher"
-    with _interruptible(INTERRUPTED_PUSH), output.progress(text) as progress:
-        ticks = waits.every(1.0, waits.LONGEST_ANSWER)
-        given = waits.for_answer(reader, found.newest_bundle, version, ticks, progress.tell)
-    if as_json:
-        output.as_json({"outcome": given.outcome, "source_version": version} | given.facts)
-    else:
-        answer.show(given, files, words.span((words.now() - began).total_seconds()))
-    raise typer.Exit(0 if given.outcome is waits.Outcome.PUBLISHED else 1)
+    old = former.find(found, reader.get("configuration")["live"], generation)
+    made, how = former.made(old, found), push.How(yes, wait, as_json)
+    raise typer.Exit(push.push(found, reader, made, how))
 
 
 @app.command(cls=Command)
@@ -206,11 +246,12 @@ def logs(
 ) -> None:
     """Print the log of a run, as it grows if the run goes on."""
     from cts_cli import output, waits
+    from cts_cli.push import interruptible
 
     reader = _reader(stack)
     run_id = run if waits.RUN_ID.fullmatch(run) else _newest(reader, run)
     text = f"reading the log of {run_id}"
-    with _interruptible("The run goes on."), output.progress(text) as progress:
+    with interruptible("The run goes on."), output.progress(text) as progress:
         ended = waits.along(reader, run_id, waits.every(1.0), progress.show, progress.tell)
     output.ended(ended)
     raise typer.Exit(1 if ended["status"] == "errored" else 0)

@@ -14,6 +14,7 @@ from cts_cli import words
 
 PIPED_WIDTH = 200
 """Columns where the output is no terminal: nothing is to be cut off there."""
+INDENT = "    "
 RUN_LOOKS = {
     "pending": ("running", "cyan"),
     "applied": ("applied", "green"),
@@ -74,6 +75,15 @@ def line(console: Console, mark: str, style: str, text: str) -> None:
     """A marked line; without a mark all of it has the style."""
     body = (text, style) if mark == " " else text
     console.print(Text.assemble((f"{mark} ", style), body), soft_wrap=True)
+
+
+def paragraph(console: Console, text: Text, mark: tuple[str, str] = ("", "")) -> None:
+    """Text of any length, indented; marked or not. In a terminal it is broken between words."""
+    first = Text.assemble((f"{mark[0]} ", mark[1])) if mark[0] else Text(INDENT)
+    rest = Text(" " * first.cell_len)
+    lines = text.wrap(console, console.width - first.cell_len) if console.is_terminal else [text]
+    for number, each in enumerate(lines):
+        console.print(Text.assemble(rest if number else first, each), soft_wrap=True)
 
 
 def what_is_live(configuration: Mapping[str, Any]) -> str:

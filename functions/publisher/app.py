@@ -1,6 +1,7 @@
 """Publish what was pushed. Invoked when an object is created under config/, and every 5 minutes."""
 
 import os
+from dataclasses import asdict
 from functools import cache
 from typing import Any
 
@@ -9,7 +10,7 @@ from aws_lambda_powertools.metrics import MetricUnit
 from aws_lambda_powertools.utilities.typing import LambdaContext
 
 from cts import wiring
-from cts.settings import Store
+from cts.settings import PublisherSettings
 from cts.workflow.publish import Outcome, Ports, publish
 
 logger = Logger()
@@ -20,14 +21,14 @@ COUNTED = {Outcome.PUBLISHED: "ConfigsPublished", Outcome.REJECTED: "ConfigsReje
 
 @cache
 def ports() -> Ports:
-    return wiring.publisher(Store.read(os.environ))
+    return wiring.publisher(PublisherSettings.read(os.environ))
 
 
 @logger.inject_lambda_context(clear_state=True)
 @metrics.log_metrics
 def lambda_handler(_event: dict[str, Any], _context: LambdaContext) -> dict[str, str]:
-    outcome = publish(ports())
-    logger.info("looked at what was pushed", outcome=outcome.value)
+    report = publish(ports())
+    logger.info("looked at what was pushed", **asdict(report))
     for counted, name in COUNTED.items():
-        metrics.add_metric(name, MetricUnit.Count, int(outcome is counted))
-    return {"outcome": outcome.value}
+        metrics.add_metric(name, MetricUnit.Count, int(report.outcome is counted))
+    return {"outcome": report.outcome.value}

@@ -3,10 +3,11 @@
 import pytest
 
 from cts.adapters.bucket import Bucket
-from cts.errors import Missing
+from cts.errors import Missing, Refused
 from cts.terraform.definition import Current, Definition, Generation, Module, TaskEntry
 from cts.watch.query import ServicesCondition
 from cts.watch.snapshot import of
+from tests.contract.conftest import Client
 from tests.fakes import FakeBucket
 
 AnyBucket = FakeBucket | Bucket
@@ -36,12 +37,19 @@ def test_a_generation_is_the_version_that_was_put(bucket: AnyBucket) -> None:
 
 
 def test_definitions_and_modules_are_kept_by_digest(bucket: AnyBucket) -> None:
-    definition = Definition("web", Module("./m"), CONDITION, {"n": [1, None]})
-    bucket.put_definition(definition)
-    bucket.put_definition(definition)
-    bucket.put_module("abc", b"zip")
-    assert bucket.definition(definition.digest) == definition
+    made = [Definition(f"web-{n}", Module("./m"), CONDITION, {"n": [n, None]}) for n in range(25)]
+    bucket.put_compiled(made, {"abc": b"zip"})
+    bucket.put_compiled(made[:1], {})
+    bucket.put_compiled([], {})
+    assert [bucket.definition(each.digest) for each in made] == made
     assert bucket.module("abc") == b"zip"
+
+
+def test_of_several_objects_one_that_is_refused_is_told(aws: Client) -> None:
+    gone = Bucket(aws("s3"), "no-such-bucket")
+    made = [Definition(f"web-{n}", Module("./m"), CONDITION) for n in range(25)]
+    with pytest.raises(Refused, match="NoSuchBucket"):
+        gone.put_compiled(made, {})
 
 
 def test_what_should_exist_and_does_not_is_missing(bucket: AnyBucket) -> None:

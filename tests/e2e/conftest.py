@@ -13,10 +13,10 @@ from tests.e2e.faults import Chance
 from tests.e2e.world import World
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Mapping
     from pathlib import Path
 
-LONGEST = ("test_quiet.py", "test_consul_restart.py", "test_publisher_killed.py")
+LONGEST = ("test_size.py", "test_quiet.py", "test_consul_restart.py", "test_publisher_killed.py")
 """These wait in real time, or for many cold starts."""
 
 
@@ -28,13 +28,18 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
 @contextmanager
 def running(
-    folder: Path, parameters: dict[str, str] | None = None, *, ticking: bool = True
+    folder: Path,
+    parameters: dict[str, str] | None = None,
+    *,
+    ticking: bool = True,
+    consul: Mapping[str, object] | None = None,
 ) -> Iterator[World]:
     """A deployed stack. At its end: no call of our functions and builds may have been denied.
 
-    `ticking`: schedules are fired every few seconds; else they are on, in real time.
+    `ticking`: schedules are fired every few seconds; else they are on, in real time. `consul`:
+    settings for Consul's configuration.
     """
-    with Stack.start(folder, parameters=parameters, schedules=not ticking) as stack:
+    with Stack.start(folder, parameters=parameters, schedules=not ticking, consul=consul) as stack:
         world = World(stack)
         if ticking:
             world.start_ticking()

@@ -1,8 +1,9 @@
-"""The soak's report, written by a pytest plugin that `make soak` loads."""
+"""The soak's reports, written by a pytest plugin that `make soak` loads."""
 
 from __future__ import annotations
 
 import itertools
+import os
 import platform
 import statistics
 from dataclasses import dataclass
@@ -31,14 +32,17 @@ class Round:
 def pytest_terminal_summary(
     terminalreporter: pytest.TerminalReporter, config: pytest.Config
 ) -> None:
-    rounds = sorted(_rounds(terminalreporter.stats))
-    if not rounds:
-        return
-    now = datetime.now(UTC)
-    file = config.rootpath / FOLDER / f"faults-{now:%Y-%m-%d}.md"
-    file.parent.mkdir(parents=True, exist_ok=True)
-    file.write_text(report(rounds, now, config.getoption("randomly_seed", 0)))
-    terminalreporter.write_line(f"The report is {file.relative_to(config.rootpath)}")
+    now, stats = datetime.now(UTC), terminalreporter.stats
+    reports = {}
+    if rounds := sorted(_rounds(stats)):
+        reports["faults"] = report(rounds, now, config.getoption("randomly_seed", 0))
+    if figures := list(_figures(stats)):
+        reports["size"] = sizes(figures, now)
+    for name, text in reports.items():
+        file = config.rootpath / FOLDER / f"{name}-{now:%Y-%m-%d}.md"
+        file.parent.mkdir(parents=True, exist_ok=True)
+        file.write_text(text)
+        terminalreporter.write_line(f"A report is {file.relative_to(config.rootpath)}")
 
 
 def _rounds(stats: Mapping[str, list[Any]]) -> Iterable[Round]:
@@ -59,12 +63,11 @@ def report(rounds: list[Round], now: datetime, seed: int) -> str:
     """The report as Markdown. `rounds` is sorted."""
     faults = [list(each) for _, each in itertools.groupby(rounds, key=lambda each: each.fault)]
     failed = sum(not each.passed for each in rounds)
-    place = f"{platform.system()} {platform.machine()}, Python {platform.python_version()}"
     lines = [
         f"# Faults, {now:%Y-%m-%d}",
         "",
         f"{len(rounds)} injections of {len(faults)} faults, {failed} failed.",
-        f"Ended at {now:%H:%M} UTC on {place}. The same again: `make soak SEED={seed}`.",
+        f"Ended at {now:%H:%M} UTC on {_place()}. The same again: `make soak SEED={seed}`.",
         "",
         "What holds after each: the last run has applied what Consul says; there were exactly the",
         "runs that the rules allow, never two builds of a task at once; each run was announced,",
@@ -79,6 +82,40 @@ def report(rounds: list[Round], now: datetime, seed: int) -> str:
         *map(_row, rounds),
     ]
     return "\n".join(lines) + "\n"
+
+
+def _figures(stats: Mapping[str, list[Any]]) -> Iterable[tuple[str, Any]]:
+    """What tests measured. One that failed says so."""
+    for outcome in ("passed", "failed"):
+        for each in stats.get(outcome, []):
+            told = dict(getattr(each, "user_properties", ())).get("figures", {})
+            if told and each.when == "call":
+                yield from (
+                    told if outcome == "passed" else {**told, "ended": "**failed**"}
+                ).items()
+
+
+def sizes(figures: Iterable[tuple[str, Any]], now: datetime) -> str:
+    """The report as Markdown."""
+    lines = [
+        f"# Size, {now:%Y-%m-%d}",
+        "",
+        f"Ended at {now:%H:%M} UTC on {_place()}, {os.cpu_count()} cores for everything: Consul,",
+        "the emulator of AWS, and all functions. The same again: `make soak`.",
+        "",
+        "What holds: the tasks that ran after the second push are those that it changed or added,",
+        "and those whose services changed while it was published; and what each task has applied",
+        "is what Consul says in the end.",
+        "",
+        "| figure | |",
+        "| --- | --- |",
+        *(f"| {name} | {value} |" for name, value in figures),
+    ]
+    return "\n".join(lines) + "\n"
+
+
+def _place() -> str:
+    return f"{platform.system()} {platform.machine()}, Python {platform.python_version()}"
 
 
 def _summary(rounds: list[Round]) -> str:

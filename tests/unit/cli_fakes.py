@@ -1,5 +1,10 @@
-"""An AWS account for the command: its stack, its bucket, and the real reader behind the URL."""
+"""An AWS account for the command: its stack, its bucket, its secrets, and the real reader behind
+the URL."""
 
+import io
+import itertools
+import json
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
@@ -11,12 +16,22 @@ from botocore.credentials import Credentials
 from botocore.exceptions import ClientError
 from typer.testing import CliRunner, Result
 
-from cts_cli import aws, client, main, words
+from cts.adapters import keys
+from cts.config.model import Group
+from cts.workflow.publish import Ports, publish
+from cts_cli import aws, client, main, waits, words
 from functions.reader import app
-from tests.unit.reader_fakes import NOW, VERSION, World, call
+from tests.fakes import FakeBus
+from tests.unit.reader_fakes import NOW, World, call
 
 READER = "https://0123456789abcdef.lambda-url.eu-west-1.on.aws/"
-OUTPUTS = {"ReaderUrl": READER, "WorkBucket": "work"}
+CONSUL = "https://consul.example.com:8501"
+SECRETS = {group: f"arn:{group}" for group in Group}
+OUTPUTS = {
+    "ReaderUrl": READER,
+    "WorkBucket": "work",
+    **{f"{group.capitalize()}Secret": arn for group, arn in SECRETS.items()},
+}
 
 
 def refused(code: str, message: str) -> ClientError:
@@ -24,20 +39,77 @@ def refused(code: str, message: str) -> ClientError:
 
 
 @dataclass
-class Account:
-    """Serves as session and as the clients the session makes."""
+class Vault:
+    """Secrets Manager, as far as versions and their labels go: as AWS documents it."""
+
+    versions: dict[str, dict[str, str]] = field(default_factory=dict)
+    """ARN -> version -> text."""
+    labels: dict[tuple[str, str], str] = field(default_factory=dict)
+    """ARN and label -> version."""
+    before_move: list[Callable[[], None]] = field(default_factory=list)
+    """What others do before a label is moved: each once."""
+
+    def held(self, arn: str) -> Any:
+        """The JSON of the current version."""
+        return json.loads(self.versions[arn][self.labels[arn, "AWSCURRENT"]])
+
+    def write(self, arn: str, text: str) -> None:
+        self.put_secret_value(arn, text, ["AWSCURRENT"])
+
+    def get_secret_value(self, SecretId: str) -> dict[str, str]:  # noqa: N803
+        version = self.labels.get((SecretId, "AWSCURRENT"))
+        if version is None:
+            raise refused("ResourceNotFoundException", "no value")
+        return {"VersionId": version, "SecretString": self.versions[SecretId][version]}
+
+    def put_secret_value(
+        self,
+        SecretId: str,  # noqa: N803
+        SecretString: str,  # noqa: N803
+        VersionStages: list[str],  # noqa: N803
+    ) -> dict[str, Any]:
+        held = self.versions.setdefault(SecretId, {})
+        version = f"v{len(held) + 1}"
+        stages = [*VersionStages, *(["AWSCURRENT"] if not held else [])]
+        held[version] = SecretString
+        self.labels |= {(SecretId, stage): version for stage in stages}
+        return {"VersionId": version, "VersionStages": stages}
+
+    def update_secret_version_stage(
+        self,
+        SecretId: str,  # noqa: N803
+        VersionStage: str,  # noqa: N803
+        MoveToVersionId: str,  # noqa: N803
+        RemoveFromVersionId: str | None = None,  # noqa: N803
+    ) -> None:
+        if self.before_move:
+            self.before_move.pop(0)()
+        if self.labels.get((SecretId, VersionStage)) != RemoveFromVersionId:
+            raise refused("InvalidParameterException", "attached to another version")
+        self.labels[SecretId, VersionStage] = MoveToVersionId
+
+
+@dataclass
+class Account(Vault):
+    """Serves as session and as the clients the session makes. The publisher answers at once."""
 
     world: World = field(default_factory=World)
     stacks: dict[str, dict[str, str]] = field(default_factory=lambda: {"cts": OUTPUTS})
     region_name: str | None = "eu-west-1"
     credentials: Credentials | None = field(default_factory=lambda: Credentials("AKID", "secret"))
-    newest: str = VERSION
+    newer: str = ""
+    """The version of a push that came after ours."""
     pushed: list[bytes] = field(default_factory=list)
+    expired: set[str] = field(default_factory=set)
+    """Versions of the bundle that are kept no more."""
+    publisher: bool = True
+    """Whether it is there."""
     error: Exception | None = None
     """What every call of AWS raises."""
     interrupted: bool = False
-    """Whether Ctrl-C comes with the first request to the reader."""
+    """Whether Ctrl-C comes when a push, or a run, is waited for."""
     requests: list[httpx.Request] = field(default_factory=list)
+    clock: Iterator[float] = field(default_factory=lambda: itertools.count(NOW - 200))
 
     def client(self, _service: str) -> "Account":
         return self
@@ -50,23 +122,46 @@ class Account:
         if StackName not in self.stacks:
             raise refused("ValidationError", f"Stack with id {StackName} does not exist")
         outputs = [{"OutputKey": k, "OutputValue": v} for k, v in self.stacks[StackName].items()]
-        return {"Stacks": [{"StackStatus": "CREATE_COMPLETE", "Outputs": outputs}]}
+        given = {"ParameterKey": "ConsulAddress", "ParameterValue": CONSUL}
+        stack = {"StackStatus": "CREATE_COMPLETE", "Outputs": outputs, "Parameters": [given]}
+        return {"Stacks": [stack]}
 
     def put_object(self, Bucket: str, Key: str, Body: bytes) -> dict[str, str]:  # noqa: N803
-        assert (Bucket, Key) == ("work", "config/bundle.zip")
+        assert (Bucket, Key) == ("work", keys.BUNDLE)
         self.pushed.append(Body)
-        return {"VersionId": VERSION}
+        version = self.world.bucket.write(Key, Body)
+        if self.publisher:
+            self.publish()
+        return {"VersionId": version}
+
+    def publish(self) -> None:
+        """What the publisher does."""
+        table, bucket = self.world.table, self.world.bucket
+        environment = {"CONSUL_HTTP_ADDR": CONSUL}
+        publish(Ports(bucket, table, bucket, FakeBus(), self.clock.__next__, environment))
+
+    def get_object(
+        self,
+        Bucket: str,  # noqa: N803
+        Key: str,  # noqa: N803
+        VersionId: str = "",  # noqa: N803
+    ) -> dict[str, Any]:
+        stored = self.world.bucket.objects.get(Key, [])
+        if not stored or VersionId in self.expired:
+            raise refused("NoSuchVersion" if VersionId else "NoSuchKey", "gone")
+        body = stored[int(VersionId or 0) - 1]
+        return {"Body": io.BytesIO(body), "LastModified": datetime.fromtimestamp(NOW, UTC)}
 
     def head_object(self, Bucket: str, Key: str) -> dict[str, str]:  # noqa: N803
         self._maybe_fail()
-        return {"VersionId": self.newest}
+        return {"VersionId": self.newer or str(len(self.world.bucket.objects[Key]))}
 
     def _maybe_fail(self) -> None:
         if self.error is not None:
             raise self.error
 
     def read(self, request: httpx.Request) -> httpx.Response:
-        if self.interrupted:
+        if self.interrupted and (self.pushed or "/runs/" in str(request.url)):
             raise KeyboardInterrupt
         self.requests.append(request)
         code, kind, body = call(str(request.url), request.method)
@@ -81,12 +176,13 @@ def deployed(monkeypatch: pytest.MonkeyPatch) -> Account:
     monkeypatch.setattr(aws, "session", lambda: account)
     monkeypatch.setattr(client, "transport", lambda: httpx.MockTransport(account.read))
     monkeypatch.setattr(app, "ports", lambda: account.world.ports)
+    monkeypatch.setattr(waits, "every", lambda _seconds, _at_most=0.0: range(2))
     monkeypatch.setattr(words, "now", lambda: datetime.fromtimestamp(NOW, UTC))
     return account
 
 
-def cts(*arguments: str | Path) -> Result:
-    return CliRunner().invoke(main.app, [str(each) for each in arguments])
+def cts(*arguments: str | Path, typed: str = "") -> Result:
+    return CliRunner().invoke(main.app, [str(each) for each in arguments], input=typed)
 
 
 def lines(text: str) -> list[str]:

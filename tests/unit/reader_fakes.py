@@ -9,7 +9,15 @@ from urllib.parse import urlsplit
 from cts.adapters import keys
 from cts.run.model import End, Run, RunStatus
 from cts.run.task import Outcome, Reason, Running, TaskState, Wish
-from cts.terraform.definition import Current, Definition, Generation, Module, Rejected, TaskEntry
+from cts.terraform.definition import (
+    Current,
+    Definition,
+    Generation,
+    Module,
+    Rejected,
+    TaskEntry,
+    Waiting,
+)
 from cts.watch.query import Kind, ServicesCondition, View
 from cts.watch.snapshot import Snapshot, of
 from cts.watch.view import Chunk, Row, chunk_of
@@ -26,6 +34,7 @@ class World:
     def __init__(self) -> None:
         self.table, self.bucket = FakeTable(), FakeBucket()
         self.tasks: dict[str, TaskEntry] = {}
+        self.waiting: dict[str, Waiting] = {}
         self.ports = Ports(self.table, self.bucket, lambda: NOW)
 
     def add(self, state: TaskState, *, enabled: bool = True, regexp: str | None = None) -> None:
@@ -38,7 +47,7 @@ class World:
         self.publish(self.table.live or published())
 
     def publish(self, current: Current) -> None:
-        made = Generation(current.number, 1, current.sources, self.tasks)
+        made = Generation(current.number, 1, current.sources, self.tasks, self.waiting)
         self.table.live = replace(current, digest=self.bucket.put_generation(made))
 
     def read_view(self, view: View, snapshot: Snapshot | None = None) -> None:

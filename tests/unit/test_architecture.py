@@ -20,9 +20,9 @@ CLOCK = {"now", "today", "utcnow"}
 MAY_IMPORT: dict[str, set[str]] = {
     "errors": set(),
     "events": {"cts.errors"},
-    "watch": {"cts.watch", *WORDS},
+    "watch": {"cts.watch", "re2", *WORDS},
     "terraform": {"cts.terraform", "cts.watch", *WORDS},
-    "config": {"cts.config", "cts.terraform", "cts.watch", *WORDS},
+    "config": {"cts.config", "cts.terraform", "cts.watch", "re2", *WORDS},
     "run": {"cts.run", *WORDS},
     "build": {"cts.build"},
     "workflow": {"cts.workflow", *PURE},

@@ -1,10 +1,7 @@
 """The commands as they are typed: what they print, and their exit codes."""
 
-import io
 import json
-import zipfile
 from dataclasses import replace
-from pathlib import Path
 
 import httpx
 import pytest
@@ -16,13 +13,10 @@ from cts_cli import client
 from tests.unit.cli_fakes import Account, cts, deployed, lines, refused
 from tests.unit.reader_fakes import (
     NOW,
-    VERSION,
     applied,
     errored,
     failure,
     pending,
-    problem,
-    published,
     rejected,
     run_id,
     running,
@@ -34,112 +28,6 @@ from tests.unit.reader_fakes import (
 @pytest.fixture
 def account(monkeypatch: pytest.MonkeyPatch) -> Account:
     return deployed(monkeypatch)
-
-
-@pytest.fixture
-def conf(tmp_path: Path) -> Path:
-    text = 'consul {}\n\ntask "x" { naems = ["web"] }\n'
-    (tmp_path / "tasks.hcl").write_text(text)
-    return tmp_path
-
-
-# ---- push ---------------------------------------------------------------------------------
-
-
-def test_a_push_prints_what_changed(account: Account, conf: Path) -> None:
-    account.world.publish(published(4, added=["web"], changed=["lb"], removed=["old"]))
-    result = cts("push", conf)
-    assert result.exit_code == 0
-    assert lines(result.stdout) == [
-        "✓ published as generation 4 in 0.0 s",
-        "+ web",
-        "~ lb",
-        "- old",
-    ]
-    (body,) = account.pushed
-    assert zipfile.ZipFile(io.BytesIO(body)).namelist() == ["tasks.hcl"]
-
-
-def test_a_push_that_changes_no_task_says_so(account: Account, conf: Path) -> None:
-    account.world.publish(published())
-    assert "no task is added, changed or removed" in cts("push", conf).stdout
-
-
-def test_a_rejected_push_shows_each_problem_at_its_place(account: Account, conf: Path) -> None:
-    account.world.publish(published(2, "former"))
-    account.world.table.refused = rejected(
-        VERSION, NOW, problem(column=12), problem(file="vars.tfvars", line=0, path="", fix="")
-    )
-    result = cts("push", conf)
-    assert result.exit_code == 1
-    assert result.stdout.splitlines() == [
-        "✗ rejected: 2 problems",
-        "",
-        "  tasks.hcl:3:12  task.web.condition.services",
-        '    task "x" { naems = ["web"] }',
-        "               ^",
-        '    unknown option "naems"',
-        '    → did you mean "names"?',
-        "",
-        "  vars.tfvars",
-        '    unknown option "naems"',
-        "",
-        "  generation 2 stays live",
-    ]
-
-
-def test_a_line_with_a_secret_is_not_printed(account: Account, conf: Path) -> None:
-    account.world.table.refused = rejected(VERSION, NOW, problem(code="literal-secret"))
-    result = cts("push", conf)
-    assert "tasks.hcl:3:5" in result.stdout
-    assert "naems =" not in result.stdout
-    assert "nothing is live yet" in result.stdout
-
-
-def test_a_push_that_a_newer_one_replaced_says_so(account: Account, conf: Path) -> None:
-    account.world.publish(published(4, "another"))
-    account.newest = "another"
-    result = cts("push", conf)
-    assert result.exit_code == 1
-    assert "a newer push took the place of this one" in result.stdout
-
-
-def test_an_interrupted_push_says_that_it_was_made(account: Account, conf: Path) -> None:
-    account.interrupted = True
-    result = cts("push", conf)
-    assert (result.exit_code, len(account.pushed)) == (130, 1)
-    assert result.stderr.splitlines()[-1] == (
-        "Interrupted. The push was made and will be answered: see `cts status`."
-    )
-
-
-def test_a_push_need_not_wait(account: Account, conf: Path) -> None:
-    result = cts("push", conf, "--no-wait")
-    assert (result.exit_code, account.requests) == (0, [])
-    assert result.stdout.startswith("pushed 1 file from")
-
-
-@pytest.mark.parametrize("wait", ["--wait", "--no-wait"])
-def test_a_push_as_json(account: Account, conf: Path, wait: str) -> None:
-    account.world.publish(published(4, added=["web"]))
-    answer = json.loads(cts("push", conf, "--json", wait).stdout)
-    assert answer["source_version"] == VERSION
-    assert answer["outcome"] == ("published" if wait == "--wait" else "pushed")
-
-
-def test_a_rejected_push_as_json_has_the_problems(account: Account, conf: Path) -> None:
-    account.world.table.refused = rejected()
-    result = cts("push", conf, "--json")
-    assert result.exit_code == 1
-    assert json.loads(result.stdout)["problems"] == [problem()]
-
-
-def test_nothing_is_pushed_of_a_folder_without_configuration(
-    account: Account, tmp_path: Path
-) -> None:
-    result = cts("push", tmp_path)
-    assert (result.exit_code, account.pushed) == (2, [])
-    assert result.stderr.startswith("cts: no .hcl or .json file at the top of")
 
 
 # ---- status -------------------------------------------------------------------------------

@@ -1,118 +1,363 @@
-"""HCL 1 as CTS reads it, through a parser for HCL 2."""
+"""HCL 2 expressions of constants have the value that Terraform gives them.
+
+The values of the first table were computed by Terraform 1.11.4, each through a variable file.
+"""
 
 from typing import Any
 
 import pytest
 
-from cts.config.hcl import CONFIG, VARIABLES, read_hcl
-from cts.config.tree import Body, Value
+from cts.config.variables import read_variables
+
+TERRAFORM: dict[str, Any] = {
+    # numbers
+    "1.50": 1.5,
+    "1e3": 1000,
+    "1E+3": 1000,
+    "1e-7": 1e-7,
+    "010": 10,
+    "123456789012345678901234567890": 123456789012345678901234567890,
+    "9007199254740993.0": 9007199254740993,
+    "-0": 0,
+    "0.1 + 0.2": 0.3,
+    "1 / 3": 1 / 3,
+    "10 / 3 * 3": 10,
+    "6 / 3": 2,
+    "1-22": -21,
+    "1 - - 1": 2,
+    "--1": 1,
+    "-7 % 3": -1,
+    "7 % -3": 1,
+    "5.5 % 2": 1.5,
+    "2 + 3 * 4": 14,
+    "(2 + 3) * 4": 20,
+    "12 / 2 / 3": 2,
+    "-[1, 2][0]": -1,
+    '"1" + 1': 2,
+    '"1.50" + 0': 1.5,
+    '"+1" + 0': 1,
+    '".5" + 0': 0.5,
+    '-"1"': -1,
+    # comparison and logic
+    "1 == 1.0": True,
+    '1 == "1"': False,
+    '"true" == true': False,
+    "1 == true": False,
+    "null == null": True,
+    "1 == null": False,
+    "0 == -0": True,
+    "0.1 + 0.2 == 0.3": True,
+    "1 / 3 * 3 == 1": True,
+    '[1, 2] == ["1", 2]': False,
+    "{a = 1, b = [2]} == {b = [2], a = 1}": True,
+    "[] == {}": False,
+    '"1" < 2': True,
+    "1 < 2 == true": True,
+    "1 + 1 < 3 && true": True,
+    "true || false && false": True,
+    "!true == false": True,
+    "!!true": True,
+    '"true" && true': True,
+    '"1" && true': True,
+    # conditions make both sides one kind
+    "true ? 1 : 2": 1,
+    "true ? false ? 1 : 2 : 3": 2,
+    "true ? 1 : false ? 2 : 3": 1,
+    'true ? 1 : "x"': "1",
+    'false ? "a" : 1.50': "1.5",
+    'true ? true : "x"': "true",
+    "true ? null : 1": None,
+    "true ? [1] : []": [1],
+    'true ? [1] : [1, "a"]': ["1"],
+    'true ? [1, true] : [1, "a"]': [1, "true"],
+    'true ? [1, "a", true] : []': ["1", "a", "true"],
+    'true ? [null, 1] : ["x"]': [None, "1"],
+    "true ? {a = 1} : {}": {"a": 1},
+    'true ? {a = 1} : {b = "x"}': {"a": "1"},
+    'true ? {a = [1]} : {b = ["x", "y"]}': {"a": ["1"]},
+    "true ? [{a = 1}, {b = 2}] : []": [{"a": 1}, {"b": 2}],
+    "true ? [[1]] : [[2], [3]]": [[1]],
+    "true ? 1 : [][0]": 1,
+    "false ? b : 1": 1,
+    # texts
+    '"x${1 + 2}y"': "x3y",
+    '"${1}"': 1,
+    '"${null}"': None,
+    '"${[1]}"': [1],
+    '"${"a${"b"}"}"': "ab",
+    '"${1}${2}"': "12",
+    '"${1e3}x"': "1000x",
+    '"${1.50}x"': "1.5x",
+    '"${1e-10}x"': "0.0000000001x",
+    '"${1e30}x"': "1000000000000000000000000000000x",
+    '"${-0}x"': "-0x",
+    '"${true}x"': "truex",
+    '"${"}"}"': "}",
+    '"${1}}"': "1}",
+    '"${{a = 1}.a}"': 1,
+    '"${\n1\n}"': 1,
+    '"${ /* c */ 1 }"': 1,
+    '"a ${~ 1 ~} b"': "a1b",
+    '"a ${ 1 ~} b"': "a 1b",
+    '"\\n  ${~ "a" ~} \\n b"': "ab",
+    '" ${~ "a" ~}  ${~ "b" ~} "': "ab",
+    '"$${a} %%{b}"': "${a} %{b}",
+    '"$$${a} $$$${a} %$${a}"': "${a} $${a} %${a}",
+    '"$ $$ $a % %% $$a{"': "$ $$ $a % %% $$a{",
+    r'"\n\t\\\"\r\u00e9\U0001F600"': '\n\t\\"\ré\U0001f600',
+    r'"\u0024{1}"': "${1}",
+    '"é"': "é",
+    # directives
+    '"%{ if true }a%{ else }b%{ endif }"': "a",
+    '"x%{ if false }a%{ endif }"': "x",
+    '"%{ if 1 > 0 ~} a %{~ else ~} b %{~ endif }"': "a",
+    '"%{ if true }${1}%{ endif }"': "1",
+    '"%{ if false }${null}%{ endif }"': "",
+    '"%{ for x in [1, 2] }${x},%{ endfor }"': "1,2,",
+    '"%{ for k, v in {b = 1, a = 2} }${k}${v},%{ endfor }"': "a2,b1,",
+    '"%{ for x in [1, 2] ~} ${x} %{ endfor ~} "': "1 2 ",
+    '"%{ for x in ["a"] }%{ if x == "a" }yes%{ endif }%{ endfor }"': "yes",
+    # heredocs
+    "<<E\nhello\nE": "hello\n",
+    "<<E\nE": "",
+    '<<E\na\\nb "q" \\\nE': 'a\\nb "q" \\\n',
+    "<<E\nx ${1 + 1} $${b} $ %\nE": "x 2 ${b} $ %\n",
+    "<<E\na\nE x\n  E": "a\nE x\n",
+    "<<E\n${1}E\n\tE\t": "1E\n",
+    "<<E\na\r\nb\r\nE\r": "a\r\nb\r\n",
+    "<<é\na\né": "a\n",
+    '<<E\n${"E"}\n${<<F\nx\nF\n}\nE': "E\nx\n\n",
+    "<<E\n%{ for x in [1, 2] ~}\n- ${x}\n%{ endfor ~}\nE": "- 1\n- 2\n",
+    "<<E\n  a ${1 ~}\n\n  b\nE": "  a 1\n  b\n",
+    "<<-E\n    a\n      ${1}\n   b\n  E": " a\n   1\nb\n",
+    "<<-E\n    ${1}\n  ${2}\n    E": "  1\n2\n",
+    "<<-E\n\n  a\n \n  E": "\na\n \n",
+    "<<-E\n\ta\n\t  b\n\tE": "a\n  b\n",
+    "<<-E\n  c\n${1}  b\n    d\nE": "  c\n1  b\n    d\n",
+    "<<-E\n  a\n  ${~ 1 }\n  b\n  E": "  a\n1\n  b\n",
+    "<<-E\n    a\n  %{ for x in [1, 2] ~}\n    ${x}\n  %{ endfor ~}\n  E": "  a\n    1\n    2\n",
+    "[<<E\na\nE\n, 2]": ["a\n", 2],
+    "{\na = <<E\na\nE\nb = 1\n}": {"a": "a\n", "b": 1},
+    # lists and maps
+    '[1, "a", true, null, [], {},]': [1, "a", True, None, [], {}],
+    "[\n 1, # one\n 2 /* two */\n]": [1, 2],
+    "[1\n,2\n]": [1, 2],
+    '{a : 1, "b c" : 2}': {"a": 1, "b c": 2},
+    "{\n a = 1\n\n # c\n b = 2,\n}": {"a": 1, "b": 2},
+    "{ a = 1, \n}": {"a": 1},
+    "{a = (1\n + 2)}": {"a": 3},
+    "{in = 1, if = 2, true = 3, null = 4, a- = 5, é = 6}": {
+        "in": 1,
+        "if": 2,
+        "true": 3,
+        "null": 4,
+        "a-": 5,
+        "é": 6,
+    },
+    '{1.50 = 1, (1 + 1) = 2, "a${1}" = 3, -1 = 4, !true = 5}': {
+        "1.5": 1,
+        "2": 2,
+        "a1": 3,
+        "-1": 4,
+        "false": 5,
+    },
+    '{a = 1, "a" = 2}': {"a": 2},
+    '{true ? "a" : "b" = 1}': {"a": 1},
+    # parts of them
+    "[1, 2][1]": 2,
+    '[1, 2]["1"]': 2,
+    "[1, 2] . 1": 2,
+    "[[1, 2], [3]][0][1]": 2,
+    "{a = {b = [2]}}.a.b[0]": 2,
+    '{"1" = 5}[1]': 5,
+    "{a = 1}[\n'a'\n]".replace("'", '"'): 1,
+    "[{a = 1}, {a = 2}][*].a": [1, 2],
+    "[{a = 1}, {a = 2}].*.a": [1, 2],
+    "[{a = [1, 2]}][*].a[0]": [1],
+    "[{a = [1, 2]}].*.a[0]": [1, 2],
+    "[{a = [{b = 1}]}][*].a[*].b": [[1]],
+    "[[1, 2], [3, 4]].*.1": [2, 4],
+    "null[*]": [],
+    "5[*]": [5],
+    "{a = 1}[*].a": [1],
+    "[null][*]": [None],
+    # for
+    "[for x in [1, 2] : x * 2]": [2, 4],
+    '[for i, x in ["a", "b"] : "${i}-${x}"]': ["0-a", "1-b"],
+    "[for k, v in {b = 1, a = 2} : [k, v]]": [["a", 2], ["b", 1]],
+    "[\n for x in [1, 2, 3] :\n x if x > 1\n]": [2, 3],
+    "[for x in [[1, 2], [3]] : [for y in x : y + 1]]": [[2, 3], [4]],
+    "[for x in [1] : [for x in [2] : x]]": [[2]],
+    "[for in in [1] : in]": [1],
+    "[for x in [] : y]": [],
+    '{for x in ["a", "b"] : x => "${x}!"}': {"a": "a!", "b": "b!"},
+    "{for x in [true, 1] : x => x}": {"true": True, "1": 1},
+    '{for i, x in ["a", "b", "a"] : x => i...}': {"a": [0, 2], "b": [1]},
+    '{\n for i, x in ["a", "b"] :\n x => i if i > 0\n}': {"b": 1},
+    # comments and blanks
+    "/* a */ 1 # b": 1,
+    "1 // 2": 1,
+    "1 /*\n*/": 1,
+    "\t1\r": 1,
+    "(\n true\n ? 1\n : 2\n)": 1,
+}
 
 
-def plain(value: Value | Body) -> Any:
-    """Bodies as lists of pairs, since keys may repeat."""
-    match value:
-        case Body(entries):
-            return [(entry.key, plain(entry.value)) for entry in entries]
-        case Value(data=Body() as body):
-            return plain(body)
-        case Value(data=tuple() as items):
-            return [plain(item) for item in items]
-    return value.data
+@pytest.mark.parametrize("expression", TERRAFORM)
+def test_an_expression_has_the_value_terraform_gives_it(expression: str) -> None:
+    values, problems = read_variables(f"a = {expression}\n".encode(), "v.tfvars")
+    assert not problems
+    assert repr(values["a"]) == repr(TERRAFORM[expression])
 
 
-def read(text: str) -> Any:
-    body, errors = read_hcl(text, "c.hcl", CONFIG)
-    assert not errors, errors
-    return plain(body)
+STRICTER = {
+    "1 % 0": "this divides by zero",  # Terraform: 1
+    "1 / 0 > 1": "this divides by zero",  # Terraform: true, but infinity can't be stored
+    "1e301": "this number is too large or too small",
+    "1e-301": "this number is too large or too small",
+    "[for x in [] : f(x)]": "`f` can't be called here",  # Terraform: [], it never comes to it
+}
+
+
+@pytest.mark.parametrize("expression", STRICTER)
+def test_what_terraform_gives_a_value_and_nobody_writes(expression: str) -> None:
+    _, problems = read_variables(f"a = {expression}\n".encode(), "v.tfvars")
+    assert [problem.what.startswith(STRICTER[expression]) for problem in problems] == [True]
+
+
+WRONG = {
+    # not constant
+    "b": "1:5 `b` can't be referred to here",
+    "1 + var.b": "1:9 `var` can't be referred to here",
+    '"${b}"': "1:8 `b` can't be referred to here",
+    "[for x in [1] : y]": "1:21 `y` can't be referred to here",
+    "{(b) = 1}": "1:7 `b` can't be referred to here",
+    'upper("x")': "1:5 `upper` can't be called here",
+    "a::b(1)": "1:5 `a` can't be called here",
+    # not an expression
+    "": "1:5 the end of the line is not expected here",
+    "1 2": "1:7 `2` is not expected here",
+    "1,": "1:6 `,` is not expected here",
+    "1;": "1:6 `;` is not expected here",
+    "1 +": "1:8 the end of the line is not expected here",
+    "{a = 1 +\n2}": "1:13 the end of the line is not expected here",
+    "+5": "1:5 `+` is not expected here",
+    "1 === 2": "1:9 `=` is not expected here",
+    "true ? 1": "1:13 the end of the line is not expected here",
+    '"a" "b"': "1:9 a string is not expected here",
+    "'a'": "1:5 `'` is not expected here",
+    ".5": "1:5 `.` is not expected here",
+    "[1].5.1": "1:9 `5.1` is not expected here",
+    "[1 2]": "1:8 `2` is not expected here",
+    "[1,, 2]": "1:8 `,` is not expected here",
+    "{a = 1 b = 2}": "1:12 `b` is not expected here",
+    "{a = 1\n,b = 2}": "2:1 `,` is not expected here",
+    "{a\n = 1}": "1:7 the end of the line is not expected here",
+    "{for = 1}": "1:10 `=` is not expected here",
+    "[for x in [1] : x => 1]": "1:23 `=>` is not expected here",
+    "{for x in [1] : x}": "1:22 `}` is not expected here",
+    "1]": "1:6 `]` is not expected here",
+    "é² + 1": "1:5 a name holds letters",
+    # never closed
+    "[1": '1:5 this "[" is never closed',
+    "(1\n": '1:5 this "(" is never closed',
+    "{a = 1": '1:5 this "{" is never closed',
+    '"x': "1:5 this string is never closed",
+    '"x\ny"': "1:5 this string is never closed",
+    '"${1"': '1:6 this "${" is never closed',
+    "<<E\nx\nE y\n": "1:5 this heredoc is never closed",
+    "1 /* x": "1:7 this comment is never closed",
+    # texts
+    r'"\d"': r"1:6 unknown escape `\d`",
+    r'"x\u12"': r"1:7 unknown escape `\u`",
+    r'"\ud800"': r"1:6 unknown escape `\ud800`",
+    r'"\$"': r"1:6 unknown escape `\$`",
+    '"${1 2}"': "1:10 `2` is not expected here",
+    '"x${null}"': "1:9 null can't be made text",
+    '"x${[1]}"': "1:9 a list can't be made text",
+    '"%{ if true }a"': "1:6 this directive has no end",
+    '"%{ if true }%{ endfor }"': "1:18 `%{ endfor }` ends nothing",
+    '"%{ if true }%{ else }%{ else }%{ endif }"': "1:27 `%{ else }` ends nothing",
+    '"%{ endif }"': "1:6 `%{ endif }` ends nothing",
+    '"%{ x }"': "1:9 `x` is no directive",
+    '"%{ for x in 5 }a%{ endfor }"': "1:18 `for` goes through a list or a map",
+    '"%{ if "x" }a%{ endif }"': "1:12 a text is neither true nor false",
+    # kinds
+    '1 + "a"': "1:9 a text is not a number",
+    "1 + null": "1:9 null is not a number",
+    "1 < true": "1:9 true or false is not a number",
+    "[1] + [2]": "1:5 a list is not a number",
+    "!5": "1:6 a number is neither true nor false",
+    "null ? 1 : 2": "1:5 null is neither true nor false",
+    "true ? 5 : true": "1:5 one side of this condition is a number, the other true or false",
+    'true ? "a" : [1]': "1:5 one side of this condition is a text, the other a list",
+    "true ? [] : [1, true]": "1:5 one side of this condition is a list",
+    "[for x in 1 : x]": "1:15 `for` goes through a list or a map, and this is a number",
+    "[for x in null : x]": "1:15 `for` goes through a list or a map, and this is null",
+    "[for x in [1] : x if 1]": "1:26 a number is neither true nor false",
+    '{for x in ["a", "a"] : x => 1}': "1:28 two items have the same key",
+    "{for x in [null] : x => 1}": "1:24 null can't be made text",
+    "{([1]) = 1}": "1:7 a list can't be made text",
+    "[1][1]": "1:9 there is no such item",
+    "[1][-1]": "1:9 there is no such item",
+    "[1][0.5]": "1:9 there is no such item",
+    '[1]["a"]': "1:9 a text is not a number",
+    "{a = 1}.b": "1:13 the map has no such key",
+    "null.a": "1:5 null has no items",
+    '"abc"[0]': "1:5 a text has no items",
+    "1 / 0": "1:5 this divides by zero",
+    # too much
+    "1e99999999999": "1:5 this number is too large",
+    "1e200 * 1e200": "1:5 this number is too large",
+    '"1e999" + 0': "1:5 this number is too large",
+    "[" * 60 + "]" * 60: "1:55 more than 50 levels of nesting",
+    "[1]" + "[*]" * 60: "1:158 more than 50 levels of nesting",
+    "true ? " * 60 + "1" + " : 1" * 60: "1:355 more than 50 levels of nesting",
+    '"' + "%{ if true }" * 60 + "%{ endif }" * 60 + '"': "1:606 more than 50 levels of nesting",
+    "+".join(["1"] * 5000): "1:5 this expression makes too much",
+}
+
+
+@pytest.mark.parametrize("expression", WRONG)
+def test_a_mistake_is_shown_at_its_place(expression: str) -> None:
+    _, problems = read_variables(f"a = {expression}\n".encode(), "v.tfvars")
+    assert len(problems) == 1
+    place, what = WRONG[expression].split(" ", 1)
+    assert str(problems[0].place) == f"v.tfvars:{place}"
+    assert problems[0].what.startswith(what)
+
+
+HUNDRED = "[" + ", ".join(["1"] * 100) + "]"
 
 
 @pytest.mark.parametrize(
-    ("text", "expected"),
+    "expression",
     [
-        pytest.param("a = 1", [("a", 1)], id="attribute"),
-        pytest.param("a { b = 1 }", [("a", [("b", 1)])], id="block"),
-        pytest.param("a = { b = 1 }", [("a", [("b", 1)])], id="block-as-attribute"),
-        pytest.param("a =\n{ b = 1 }", [("a", [("b", 1)])], id="brace-on-the-next-line"),
-        pytest.param('a "b" { c = 1 }', [("a", [("b", [("c", 1)])])], id="label"),
-        pytest.param("a b { c = 1 }", [("a", [("b", [("c", 1)])])], id="label-without-quotes"),
-        pytest.param("a = 1\na = 2", [("a", 1), ("a", 2)], id="repeats-are-kept"),
-        pytest.param("a = 1, b = 2", [("a", 1), ("b", 2)], id="commas"),
-        pytest.param("a { b = 1 c = 2 }", [("a", [("b", 1), ("c", 2)])], id="blanks"),
-        pytest.param('"a" = 1', [("a", 1)], id="quoted-key"),
-        pytest.param('"//" = 1', [("//", 1)], id="quoted-key-that-is-no-name"),
-        pytest.param("for = 1\nin { if = 2 }", [("for", 1), ("in", [("if", 2)])], id="keywords"),
-        pytest.param("é.b = 1", [("é.b", 1)], id="letters-and-dots"),
-        pytest.param("a = 0x10", [("a", 16)], id="hex"),
-        pytest.param("a = 010", [("a", 8)], id="octal"),
-        pytest.param("a = 1e3\nb = -1.5\nc = -5", [("a", 1000), ("b", -1.5), ("c", -5)], id="num"),
-        pytest.param("a = [true, 1, [],]", [("a", [True, 1, []])], id="list"),
-        pytest.param("a = [\n1, # one\n2\n]", [("a", [1, 2])], id="list-on-lines"),
-        pytest.param("a = [{ b = 1 }]", [("a", [[("b", 1)]])], id="list-of-objects"),
-        pytest.param("# a\n// b\n/* c = 1\n*/ d = 2 # e", [("d", 2)], id="comments"),
-        pytest.param("a = 1\r\nb = 2\r\n", [("a", 1), ("b", 2)], id="crlf"),
-        pytest.param(r'a = "\"\\\n\té\x41"', [("a", '"\\\n\téA')], id="escapes"),
-        pytest.param('a = "# {"', [("a", "# {")], id="marks-in-a-string"),
-        pytest.param('a = "${f("x")} \\"', None, id="unclosed"),
-        pytest.param('a = "${f("x")}"', [("a", '${f("x")}')], id="quotes-in-braces"),
-        pytest.param(r'a = "${f(\"x\")}"', [("a", r"${f(\"x\")}")], id="backslashes-in-braces"),
-        pytest.param('a = "%{ if } $${b}"', [("a", "%{ if } $${b}")], id="no-templates"),
-        pytest.param('a = <<E\n x\n"y\n${\nE\nb = 1', [("a", ' x\n"y\n${\n'), ("b", 1)], id="doc"),
-        pytest.param("a = <<-EOF\n    x\n\n      y\n  EOF", [("a", "x\n\n  y\n")], id="indented"),
+        pytest.param(
+            "".join(f"[for x{n} in {HUNDRED} : " for n in range(4)) + "1" + "]" * 4, id="rounds"
+        ),
+        pytest.param(
+            '[for x0 in ["aaaaaaaa"] : '
+            + "".join(f'[for x{n + 1} in ["${{x{n}}}${{x{n}}}"] : ' for n in range(40))
+            + "x40"
+            + "]" * 41,
+            id="a text doubled",
+        ),
+        *(
+            pytest.param(
+                "[for x0 in [[1]] : "
+                + "".join(f"[for x{n + 1} in [[x{n}, x{n}]] : " for n in range(40))
+                + last
+                + "]" * 41,
+                id=f"a list doubled: {last}",
+            )
+            for last in ("x40", "x40 == x40", "true ? x40 : x40")
+        ),
     ],
 )
-def test_hcl_is_read_as_cts_does(text: str, expected: Any) -> None:
-    if expected is None:
-        assert read_hcl(text, "c.hcl", CONFIG)[1]
-    else:
-        assert read(text) == expected
-
-
-@pytest.mark.parametrize(
-    ("text", "place", "what"),
-    [
-        pytest.param("a = ", "1:5", "the end of the file", id="no-value"),
-        pytest.param("a =\nb = 1", "1:4", "the end of the line", id="no-value-on-the-line"),
-        pytest.param("a\n", "2:1", "the end of the file", id="key-alone"),
-        pytest.param("a { b 1 }", "1:7", "`1` is not expected here", id="no-equals-sign"),
-        pytest.param("a = ;", "1:5", "`;` is not expected here", id="semicolon"),
-        pytest.param("a = [1 2]", "1:8", "`2` is not expected here", id="no-comma"),
-        pytest.param("a {\nb = [\n1\n}", "2:5", 'this "[" is never closed', id="bracket"),
-        pytest.param("a {\nb {\n}", "1:3", 'this "{" is never closed', id="brace"),
-        pytest.param("a = 1\n}", "2:1", 'this "}" closes nothing', id="brace-too-much"),
-        pytest.param('a = "x\n"', "1:5", "this string is never closed", id="string"),
-        pytest.param("a = <<E\nx", "1:5", "this heredoc is never closed", id="heredoc"),
-        pytest.param("/* a", "1:1", "this comment is never closed", id="comment"),
-        pytest.param(r'a = "x\d"', "1:7", r"unknown escape '\\d' in a string", id="escape"),
-        pytest.param(r'a = "\ud800"', "1:6", r"unknown escape '\\ud800' in a string", id="half"),
-        pytest.param("a = null", "1:5", "null is not a value here", id="null"),
-        pytest.param("a = yes", "1:5", "`yes` is not a plain value", id="word"),
-        pytest.param('a = f("x")', "1:5", '`f("x")` is not a plain value', id="call"),
-        pytest.param("a = 1 + 2", "1:5", "`1 + 2` is not a plain value", id="sum"),
-        pytest.param("a = (1)", "1:5", "`(1)` is not a plain value", id="parentheses"),
-        pytest.param("a = 08", "1:5", "`08` is not a number", id="octal"),
-        pytest.param("a = " + "9" * 5000, "1:5", "`9999", id="too-long"),
-        pytest.param("\ufeffa = 1", "1:1", "the file begins with a byte order mark", id="bom"),
-        pytest.param("a = " + "[" * 60, "1:55", "more than 50 levels of nesting", id="deep"),
-    ],
-)
-def test_what_is_not_hcl_is_shown_at_its_place(text: str, place: str, what: str) -> None:
-    _, errors = read_hcl(text, "c.hcl", CONFIG)
-    assert [str(error.place) for error in errors] == [f"c.hcl:{place}"]
-    assert errors[0].what.startswith(what)
-
-
-def test_mistakes_in_values_are_all_reported() -> None:
-    _, errors = read_hcl("a = null\nb = yes\nc = 1\nd = x()", "c.hcl", CONFIG)
-    assert [error.place.line for error in errors] == [1, 2, 4]
-
-
-def test_a_variable_file_is_hcl_2() -> None:
-    text = 'a = null\nb = 010\nc = { x : 1, "y z" = "$${v}" }\nd = (1)\n'
-    body, errors = read_hcl("\ufeff" + text, "v.tfvars", VARIABLES)
-    assert not errors
-    assert plain(body) == [
-        ("a", None),
-        ("b", 10),
-        ("c", [("x", 1), ("y z", "${v}")]),
-        ("d", 1),
+def test_a_short_expression_that_makes_too_much_is_given_up(expression: str) -> None:
+    text = f"a = {expression}\nb = 1\n"
+    _, problems = read_variables(text.encode(), "v.tfvars")
+    assert [problem.what for problem in problems] == [
+        "this expression makes too much to be evaluated here"
     ]

@@ -12,6 +12,7 @@ FILES = {
     "modules/nests/main.tf": b'variable "services" {}\nmodule "x" {\n  source = "./x"\n}\n',
     "modules/nests/x/y/main.tf": b'module "z" {\n  source = "../../z"\n}\n',
     "modules/json/main.tf.json": b'{"variable": {"services": {}}}',
+    "modules/needs/main.tf": b'variable "services" {}\nvariable "zone" {}\n',
     "web.tfvars": b"a = 1\n",
 }
 
@@ -33,29 +34,22 @@ def task(inside: str = "", condition: str = 'condition "services" { names = ["s"
 
 TOP = [
     pytest.param("colour = 1", "1:1 colour [unknown-option]", id="unknown-option"),
-    pytest.param("\nport = 1", "2:1 port [not-supported-yet]", id="known-to-cts"),
-    pytest.param(
-        'terraform_provider "p" { }',
-        "1:1 terraform_provider [not-supported-yet]",
-        id="block-known-to-cts",
-    ),
+    pytest.param('\nport = "x"', "2:8 port [wrong-type]", id="not-a-number"),
     pytest.param("consul { adress = 1 }", "1:10 consul.adress [unknown-option]", id="in-a-block"),
-    pytest.param(
-        'consul { kv_path = "" }', "1:10 consul.kv_path [not-supported-yet]", id="kv-path"
-    ),
-    pytest.param('consul { token = "t" }', "1:18 consul.token [literal-secret]", id="token"),
+    pytest.param('log_level = "ERROR"', "1:13 log_level [invalid-value]", id="log-level"),
+    pytest.param('working_dir = "{{ env \\"W\\" }}"', "1:15 working_dir [template]", id="template"),
     pytest.param("consul = 1", "1:10 consul [wrong-type]", id="a-value-for-a-block"),
     pytest.param('consul "x" { }', "1:8 consul.x [unknown-option]", id="a-label-too-much"),
     pytest.param("consul { }\nconsul { }", "2:1 consul [repeated-block]", id="block-twice"),
     pytest.param('driver "ansible" { }', "1:8 driver.ansible [unknown-option]", id="other-driver"),
     pytest.param(
         'driver "terraform-cloud" { }',
-        "1:8 driver.terraform-cloud [not-supported-yet]",
-        id="driver-known-to-cts",
+        "1:8 driver.terraform-cloud.organization [missing-option]",
+        id="without-organization",
     ),
     pytest.param(
-        'driver "terraform" {\n  backend "s3" { }\n}',
-        "2:3 driver.terraform.backend [not-supported-yet]",
+        'driver "terraform" {\n  backend "http" { }\n}',
+        "2:11 driver.terraform.backend.http [backend]",
         id="backend",
     ),
     pytest.param(
@@ -78,11 +72,25 @@ def test_a_mistake_in_a_file(text: str, expected: str) -> None:
 
 INSIDE = [
     pytest.param("enabeld = 1", "5:1 task.t.enabeld [unknown-option]", id="unknown-option"),
-    pytest.param('providers = ["p"]', "5:1 task.t.providers [not-supported-yet]", id="providers"),
+    pytest.param(
+        'providers = ["p", "p.a"]',
+        "5:19 task.t.providers[1] [provider-twice]",
+        id="provider-twice",
+    ),
     pytest.param(
         'module_input "consul-kv" { path = "p" }',
-        "5:1 task.t.module_input [not-supported-yet]",
-        id="module-input",
+        "3:10 task.t.module [module-without-input]",
+        id="module-without-the-input",
+    ),
+    pytest.param(
+        'module_input "services" { names = ["p"] }',
+        "5:14 task.t.module_input[0].services [duplicate-input]",
+        id="two-for-services",
+    ),
+    pytest.param(
+        'variable_files = ["web.tfvars"]',
+        "5:18 task.t.variable_files [unknown-variable]",
+        id="variable-the-module-lacks",
     ),
     pytest.param(
         "description = []", "5:15 task.t.description [wrong-type]", id="list-for-a-string"
@@ -121,12 +129,26 @@ def test_a_mistake_in_a_task(inside: str, expected: str) -> None:
     assert problems(task(inside)) == [expected]
 
 
+def test_a_variable_that_is_no_expression() -> None:
+    text = task('variables { services = "x y" }').replace("./modules/web", "m")
+    assert problems(text) == ["5:24 task.t.variables.services [variable-file]"]
+
+
 CONDITIONS = [
-    pytest.param("", "1:1 task.t.condition [not-supported-yet]", id="none"),
     pytest.param(
-        'condition "consul-kv" { path = "p" }',
-        "4:11 task.t.condition.consul-kv [not-supported-yet]",
-        id="known-to-cts",
+        'condition "consul-kv" { path = "/" use_as_module_input = false }',
+        "4:32 task.t.condition.consul-kv.path [invalid-value]",
+        id="no-key",
+    ),
+    pytest.param(
+        'condition "schedule" { cron = "0 0 31 2 *" }',
+        "4:31 task.t.condition.schedule.cron [invalid-cron]",
+        id="never",
+    ),
+    pytest.param(
+        'condition "catalog-services" { use_as_module_input = false }',
+        "4:11 task.t.condition.catalog-services.regexp [missing-option]",
+        id="without-regexp",
     ),
     pytest.param(
         'condition "Services" { names = ["s"] }',
@@ -155,11 +177,6 @@ CONDITIONS = [
         id="look-around",
     ),
     pytest.param(
-        'condition "services" { names = ["a"] datacenter = "dc2" }',
-        "4:38 task.t.condition.services.datacenter [not-supported-yet]",
-        id="datacenter",
-    ),
-    pytest.param(
         'condition "services" { names { } regexp = "x" }',
         "4:24 task.t.condition.services.names [wrong-type]",
         id="names-as-a-block",
@@ -181,7 +198,8 @@ def test_a_mistake_in_a_condition(condition: str, expected: str) -> None:
         pytest.param("../web", Code.OUTSIDE_BUNDLE, id="above"),
         pytest.param("./modules/../../web", Code.OUTSIDE_BUNDLE, id="above-by-detour"),
         pytest.param("/srv/web", Code.OUTSIDE_BUNDLE, id="absolute"),
-        pytest.param("./modules/bare", Code.MODULE_WITHOUT_SERVICES, id="no-services-variable"),
+        pytest.param("./modules/bare", Code.MODULE_WITHOUT_INPUT, id="no-services-variable"),
+        pytest.param("./modules/needs", Code.MISSING_VARIABLE, id="a-required-variable"),
         pytest.param("./modules/uses", Code.NOT_SUPPORTED_YET, id="uses-a-neighbour"),
         pytest.param("", Code.MISSING_OPTION, id="empty"),
     ],
@@ -251,7 +269,7 @@ JSON = [
     pytest.param('{"consul": {"address": ["a"]}}', "1:24 consul.address [wrong-type]", id="list"),
     pytest.param("[]", "1:1  [syntax]", id="a-list"),
     pytest.param("", "1:1  [syntax]", id="empty-file"),
-    pytest.param('{"a": NaN}', "0:0  [syntax]", id="not-a-number"),
+    pytest.param('{"a": NaN}', "1:7  [syntax]", id="not-a-number"),
     pytest.param('{"a": 1e999}', "1:7  [syntax]", id="too-large"),
     pytest.param('{"consul": {\n"address" "a"}}', "2:11  [syntax]", id="no-colon"),
     pytest.param('{"a": "\\ud800"}', "1:7  [syntax]", id="half-a-character"),
@@ -278,13 +296,13 @@ def test_a_labelled_task_is_read_as_if_it_had_no_label() -> None:
 def test_all_problems_come_at_once_in_the_order_of_files_and_lines() -> None:
     result = compile_bundle({
         "b.hcl": task("enabeld = true").encode(),
-        "a.hcl": b'port = 1\nconsul { token = "s3cret" }\n',
+        "a.hcl": b'port = "x"\nconsul { token = ["s3cret", "s"] }\n',
         "c.json": b'{"tasks": []}',
         "d.hcl": b"a = ;",
     })  # fmt: skip
     assert [f"{p.place.file} {brief(p)}" for p in result.problems] == [
-        "a.hcl 1:1 port [not-supported-yet]",
-        "a.hcl 2:18 consul.token [literal-secret]",
+        "a.hcl 1:8 port [wrong-type]",
+        "a.hcl 2:18 consul.token [wrong-type]",
         "b.hcl 3:10 task.t.module [module-missing]",
         "b.hcl 5:1 task.t.enabeld [unknown-option]",
         "c.json 1:2 tasks [unknown-option]",
@@ -334,3 +352,27 @@ def test_a_max_below_min_is_raised_with_a_warning() -> None:
     assert [brief(problem) for problem in result.warnings] == [
         "1:34 buffer_period.max [invalid-buffer]"
     ]
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        pytest.param(
+            task().replace("module =", "modul ="), "3:1 task.t.modul [unknown-option]", id="option"
+        ),
+        pytest.param(
+            task(condition='condition "services" { nams = ["s"] }'),
+            "4:24 task.t.condition.services.nams [unknown-option]",
+            id="names",
+        ),
+        pytest.param(task().replace('"./modules/web"', "null"), "3:10  [syntax]", id="syntax"),
+    ],
+)
+def test_what_only_follows_from_a_mistake_is_not_said(text: str, expected: str) -> None:
+    assert problems(text) == [expected]
+
+
+def test_what_has_a_problem_gets_no_warning_beside_it() -> None:
+    result = compile_bundle({"c.hcl": b'log_level = "LOUD"\nport = 1'})
+    assert [brief(problem) for problem in result.problems] == ["1:13 log_level [invalid-value]"]
+    assert [brief(problem) for problem in result.warnings] == ["2:8 port [not-needed]"]

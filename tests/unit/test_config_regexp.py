@@ -1,54 +1,87 @@
-"""Regular expressions of CTS (RE2), matched by Python."""
+"""Regular expressions of CTS are RE2's, and what passes is what is matched."""
 
 import pytest
 
 from cts.config.regexp import fault
+from cts.watch.query import compiled
 
 
 @pytest.mark.parametrize(
-    "expression",
+    ("expression", "matches", "not_this"),
     [
-        "", "^web$", "web|api", r"^web-\d+$", r"a\.b", "[a-z0-9-]+", "(?P<n>web)", "(?:a|b)*?",
-        "(?i)web", "a{2,3}", "[]a]", r"\(\?=", "[(?=]", r"a\{,3\}", "[++]", r"\\Z", r"\bweb\b",
-    ],
-)  # fmt: skip
-def test_both_read_it_alike(expression: str) -> None:
-    assert fault(expression) == ("", "")
-
-
-@pytest.mark.parametrize(
-    "expression",
-    [
-        "(?=a)b", "(?!a)", "(?<=a)", "(?<!a)", r"(a)\1", r"(?P<n>a)(?P=n)", "(?>a)", "(?#c)a",
-        "(?x)a", "(?L)a", r"\h", r"\u0041", "a++", "a{2}+", "a?+", "(a)?(?(1)b)", r"\C",
-    ],
-)  # fmt: skip
-def test_re2_refuses_it(expression: str) -> None:
-    what, _ = fault(expression)
-    assert "not part of RE2 syntax" in what
-
-
-@pytest.mark.parametrize(
-    "expression",
-    ["(?<n>a)", "(?U)a", r"web\z", r"\Qa.b\E", r"\pL", "[[:alpha:]]", "[^[:digit:]]", "a{,3}",
-     r"\x{41}", r"web\Z"],
-)  # fmt: skip
-def test_python_would_read_it_otherwise(expression: str) -> None:
-    what, fix = fault(expression)
-    assert "not supported yet" in what
-    assert fix
-
-
-@pytest.mark.parametrize(
-    ("expression", "what"),
-    [
-        ("a{1001}", "repeats too often"),
-        ("a{1,99999999999999999999}", "repeats too often"),
-        ("(", "does not compile"),
-        ("[", "does not compile"),
-        ("*a", "does not compile"),
-        ("a(?i)b", "does not compile"),
+        pytest.param("", "", None, id="empty"),
+        pytest.param("eb", "web-1", "w-1", id="anywhere"),
+        pytest.param("^web$", "web", "web-1", id="anchored"),
+        pytest.param(r"^web-\d+$", "web-12", "web-१२", id="digits-are-ascii"),
+        pytest.param("(?i)web", "WEB", "w", id="flag"),
+        pytest.param("(?U)^w+$", "www", "", id="ungreedy"),
+        pytest.param("(?P<n>web)", "web", "w", id="named-group"),
+        pytest.param(r"^(?<n>web)\pL*\z", "webé", "web1", id="C-224"),
+        pytest.param(r"\Qa.b\E", "a.b", "axb", id="quoted"),
+        pytest.param(r"\Q\C", r"\C", "C", id="quoted-byte"),
+        pytest.param(r"^\\C$", r"\C", "x", id="a-backslash-and-a-letter"),
+        pytest.param(r"^\x{41}$", "A", "x", id="code"),
+        pytest.param("^[[:alpha:]]$", "a", "1", id="posix-set"),
+        pytest.param("^[^[:digit:]]$", "a", "1", id="posix-set-negated"),
+        pytest.param("a{,3}", "a{,3}", "aaa", id="no-count-is-text"),
+        pytest.param("^[{99999999999}]+$", "{9}", "1", id="no-count-in-a-set"),
+        pytest.param("^[[:alpha:]{99999999999}]+$", "a9", "1", id="no-count-after-a-named-set"),
+        pytest.param("^a{099999}$", "a{099999}", "a", id="no-count-begins-with-zero"),
+        pytest.param("^a{1000}$", "a" * 1000, "a", id="the-highest-count"),
+        pytest.param("^[]a]$", "]", "b", id="set-of-a-bracket"),
+        pytest.param("^..$", "é→", "é", id="characters-not-bytes"),
+        pytest.param("x*" * 30 + "$", "x" * 5000, None, id="linear-time"),
     ],
 )
-def test_nobody_compiles_it(expression: str, what: str) -> None:
-    assert what in fault(expression)[0]
+def test_it_is_taken_and_matched(expression: str, matches: str, not_this: str | None) -> None:
+    assert fault(expression) == ("", "")
+    search = compiled(expression)
+    assert search(matches.encode())
+    assert not_this is None or not search(not_this.encode())
+
+
+@pytest.mark.parametrize(
+    "expression",
+    [
+        # C-116e, C-118b, C-224b
+        "(?=a)b", "[", r"web\Z", "a{1001}", "a++", "(?x)a", "(?#c)a", r"\h", r"\u0041",
+        # what Perl, Python and others know
+        "(?!a)", "(?<=a)", "(?<!a)", r"(a)\1", "(?P<n>a)(?P=n)", "(?>a)", "(a)?(?(1)b)", "(?L)a",
+        "a{2}+", "a?+", "a**", r"\x{110000}", "(?P<1 a)", "[[:name:]]", r"\p{Nothing}",
+        # what RE2 itself knows, and Go does not
+        r"\C", r"a\\\C", "a{1,99999999999999999999}", "a{99999999999999999999,}",
+        # what nobody knows
+        "(", ")", "*a", "\\", "[z-a]", "a{2,1}", "(?:a{1000}){1000}", r"\pL{1000}", "\ud800",
+    ],
+)  # fmt: skip
+def test_it_is_refused(expression: str) -> None:
+    what, _ = fault(expression)
+    assert what.startswith("RE2 refuses this: ")
+
+
+@pytest.mark.parametrize(
+    ("expression", "what", "fix"),
+    [
+        ("(?=a)b", "(?=", "look-around"),
+        (r"(a)\1", r"\1", "back-reference"),
+        (r"web\Z", r"\Z", r"\z"),
+        ("a++", "++", "possessive"),
+        ("a{1001}", "{1001}", "at most 1000"),
+        ("a{99999999999}", "{99999999999}", "at most 1000"),
+        (r"\C", r"\C", ""),
+        ("web(", "(", r"\("),
+        (r"\pL{1000}", "compile failed", "less often"),
+        ("é)", "é)", r"\)"),
+    ],
+)
+def test_it_is_said_what_is_wrong_and_what_would_be_right(
+    expression: str, what: str, fix: str
+) -> None:
+    said = fault(expression)
+    assert said[0].endswith(what)
+    assert fix in said[1]
+
+
+def test_nothing_is_written_to_standard_error(capfd: pytest.CaptureFixture[str]) -> None:
+    assert fault("never seen before (") != ("", "")
+    assert capfd.readouterr() == ("", "")

@@ -1,4 +1,7 @@
-"""The documents say what the code says: no event, field, alarm, code or file is left to memory."""
+"""The documents say what the code says: no event, field, alarm or file is left to memory.
+
+Options and error codes: `test_docs_options.py`.
+"""
 
 import json
 import re
@@ -9,10 +12,8 @@ from typing import Any, get_args
 import pytest
 
 from cts import events
-from cts.config import decode
-from cts.config.problem import Code
+from tests.unit.documents import ROOT, rows, section, text
 
-ROOT = Path(__file__).parents[2]
 PACKAGE = ROOT / "layers/core/cts"
 DOCUMENTS = sorted([ROOT / "README.md", ROOT / "CHANGELOG.md", *(ROOT / "docs").rglob("*.md")])
 EVENTS: tuple[Any, ...] = get_args(events.Event)
@@ -20,31 +21,9 @@ ALARM = re.compile(r"^  (\w+):\n    Type: AWS::CloudWatch::Alarm$", re.MULTILINE
 LINK = re.compile(r"\]\((?!https?:)([^)#]*)(#[^)]*)?\)")
 FENCED = re.compile(r"^```.*?^```$", re.MULTILINE | re.DOTALL)
 FILE = re.compile(r"`([\w./-]+(?:/|\.(?:py|yaml|json|toml|md)))`")
+TABLE = re.compile(r"(?:^\|.*\|\n)+", re.MULTILINE)
+BORDER = re.compile(r"(?<!\\)\|")
 MADE = {"build/bench.json"}
-LATER = (
-    *decode.LATER, *decode.LATER_CONSUL, *decode.LATER_DRIVER, *decode.LATER_TASK,
-    *decode.LATER_CONDITIONS, *decode.LATER_SERVICES,
-)  # fmt: skip
-
-
-def text(name: str) -> str:
-    return (ROOT / name).read_text()
-
-
-def section(document: str, title: str) -> str:
-    """What stands below a heading, up to the next one of its level or above."""
-    found = re.search(
-        rf"^(#+) {re.escape(title)}$(.*?)(?=^#{{1,2}} |^\1 |\Z)",
-        text(document),
-        re.MULTILINE | re.DOTALL,
-    )
-    assert found, f"{document} has no section '{title}'"
-    return found[2]
-
-
-def rows(table: str) -> list[str]:
-    """The names in the first column."""
-    return re.findall(r"^\| `([\w-]+)` \|", table, re.MULTILINE)
 
 
 def anchors(document: Path) -> set[str]:
@@ -80,15 +59,6 @@ def test_each_alarm_has_a_paragraph() -> None:
     assert described == alarms
 
 
-def test_each_error_code_has_a_row() -> None:
-    assert rows(section("docs/configuration.md", "Error codes")) == list(Code)
-
-
-@pytest.mark.parametrize("option", LATER)
-def test_an_option_that_is_not_supported_yet_is_said_to_be_so(option: str) -> None:
-    assert f"`{option}`" in section("docs/configuration.md", "Not supported yet")
-
-
 @pytest.mark.parametrize("document", DOCUMENTS, ids=name)
 class TestDocument:
     def test_links_to_what_exists(self, document: Path) -> None:
@@ -96,6 +66,10 @@ class TestDocument:
             target = (document.parent / path).resolve() if path else document
             assert target.exists(), path
             assert not anchor or anchor[1:] in anchors(target), f"{path}{anchor}"
+
+    def test_has_tables_whose_rows_have_all_cells(self, document: Path) -> None:
+        for table in TABLE.findall(FENCED.sub("", document.read_text())):
+            assert len({len(BORDER.findall(line)) for line in table.splitlines()}) == 1, table
 
     def test_names_files_that_exist(self, document: Path) -> None:
         prose = FENCED.sub("", document.read_text())

@@ -1,71 +1,37 @@
 """The publisher: a pushed bundle becomes the live generation, or is rejected with reasons."""
 
-import io
 import json
-import zipfile
 from collections.abc import Mapping
-from typing import Any
+from dataclasses import asdict
 
 import pytest
 
 from cts.adapters import keys
+from cts.config.compile import Result, compile_bundle
 from cts.errors import Unavailable
 from cts.events import ConfigPublished, ConfigRejected
+from cts.events import entry as entry_of
 from cts.workflow import publish as workflow
-from cts.workflow.publish import Outcome, Ports, publish
-from tests.fakes import Clock, FakeBucket, FakeBus, FakeTable, before_next, failing
+from cts.workflow.publish import Outcome, publish
+from tests.fakes import before_next, failing
+from tests.unit.publisher import ENVIRONMENT, World, assert_chain, task, world, zipped
 
-MODULE = 'variable "services" {}\n'
-
-
-def task(name: str, service: str = "web", module: str = "./m") -> str:
-    return (
-        f'task {{\n  name = "{name}"\n  module = "{module}"\n'
-        f'  condition "services" {{\n    names = ["{service}"]\n  }}\n}}\n'
-    )
-
-
-def zipped(files: Mapping[str, str]) -> bytes:
-    buffer = io.BytesIO()
-    with zipfile.ZipFile(buffer, "w") as archive:
-        for name, text in files.items():
-            archive.writestr(name, text)
-    return buffer.getvalue()
-
-
-class World:
-    def __init__(self) -> None:
-        self.table, self.bucket, self.bus, self.clock = (
-            FakeTable(),
-            FakeBucket(),
-            FakeBus(),
-            Clock(),
-        )
-        self.ports = Ports(self.bucket, self.table, self.bucket, self.bus, self.clock)
-
-    def push(self, *tasks: str) -> None:
-        self.push_bytes(zipped({"config.hcl": "".join(tasks), "m/main.tf": MODULE}))
-
-    def push_bytes(self, bundle: bytes) -> None:
-        self.clock.now += 1
-        self.bucket.write(keys.BUNDLE, bundle)
-
-    def publish(self) -> Outcome:
-        return publish(self.ports)
-
-    @property
-    def live(self) -> list[str]:
-        assert self.table.live is not None
-        return sorted(self.bucket.generation(self.table.live).tasks)
-
-
-def world(*tasks: str) -> World:
-    """A deployment with a live generation of these tasks."""
-    made = World()
-    made.push(*tasks)
-    assert made.publish() is Outcome.PUBLISHED
-    made.bus.events.clear()
-    return made
+AN_ITEM = 400 * 1024
+"""Bytes that DynamoDB takes."""
+AN_ENTRY = 256 * 1024
+"""Bytes that EventBridge takes."""
+WAITING = """
+task {
+  name   = "cron"
+  module = "./m"
+  condition "schedule" {
+    cron = "* * * * *"
+  }
+  module_input "services" {
+    names = ["web"]
+  }
+}
+"""
 
 
 def test_nothing_pushed_is_nothing_published() -> None:
@@ -76,8 +42,7 @@ def test_a_bundle_becomes_the_live_generation() -> None:
     made = World()
     made.push(task("web"))
     assert made.publish() is Outcome.PUBLISHED
-    current = made.table.live
-    assert current is not None
+    current = made.current
     assert (current.number, current.sources, current.unannounced) == (1, {keys.BUNDLE: "1"}, [])
     entry = made.bucket.generation(current).tasks["web"]
     definition = made.bucket.definition(entry.definition)
@@ -93,6 +58,50 @@ def test_the_event_says_what_the_push_does_to_each_task() -> None:
     made.publish()
     [told] = made.bus.of(ConfigPublished)
     assert (told.number, told.added, told.changed, told.removed) == (2, ["d"], ["b"], ["a"])
+
+
+def test_what_the_live_generation_names_is_not_put_again() -> None:
+    made = world(task("a"), task("b"), task("c", module="./other"))
+    assert (made.writes("definitions/"), made.writes("modules/")) == (3, 2)
+    made.push(task("b"), task("a", service="api"), task("c", module="./other"), "# a comment\n")
+    assert made.publish() is Outcome.PUBLISHED
+    assert (made.writes("definitions/"), made.writes("modules/")) == (4, 3)
+    assert_chain(made)
+
+
+def test_each_generation_names_the_one_before_it() -> None:
+    made = World()
+    digests = [""]
+    for name in ("a", "b", "c"):
+        made.push(task(name))
+        made.publish()
+        assert made.bucket.generation(made.current).former == digests[-1]
+        digests.append(made.current.digest)
+
+
+def test_a_task_that_has_to_wait_is_in_the_generation_and_a_warning_says_why() -> None:
+    made = world(task("web"), WAITING)
+    generation = made.bucket.generation(made.current)
+    assert (list(generation.tasks), list(generation.waiting)) == (["web"], ["cron"])
+    waiting = generation.waiting["cron"]
+    assert made.bucket.definition(waiting.definition).task == "cron"
+    [warning] = [each for each in made.current.warnings if each["code"] == "not-supported-yet"]
+    assert all(reason in warning["what"] for reason in waiting.reasons)
+    assert made.current.added == ["cron", "web"]
+
+
+def test_the_deployments_consul_is_what_an_address_left_out_means(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    given: list[Mapping[str, str]] = []
+
+    def compiled(files: Mapping[str, bytes], environment: Mapping[str, str]) -> Result:
+        given.append(environment)
+        return compile_bundle(files, environment)
+
+    monkeypatch.setattr(workflow, "compile_bundle", compiled)
+    world(task("web"))
+    assert given == [ENVIRONMENT]
 
 
 def test_the_same_push_again_is_known() -> None:
@@ -115,6 +124,28 @@ def test_a_bad_push_keeps_the_old_configuration_and_says_what_is_wrong() -> None
     assert made.table.refused is not None
     assert made.table.refused.problems == json.loads(json.dumps(told.problems))
     assert made.publish() is Outcome.KNOWN
+
+
+def test_a_secret_in_the_bundle_is_refused_wherever_else_nothing_is_wrong() -> None:
+    made = world(task("web"))
+    made.push('consul {\n  token = "0b1e6f5c"\n}\n', task("api"))
+    report = publish(made.ports)
+    assert (report.outcome, report.codes) == (Outcome.REJECTED, ("literal-secret",))
+    assert made.live == ["web"]
+    [told] = made.bus.of(ConfigRejected)
+    [problem] = told.problems
+    assert (problem["line"], problem["path"]) == (2, "consul.token")
+    assert "0b1e6f5c" not in json.dumps(problem)
+
+
+def test_the_report_counts_all_problems_and_names_the_first_codes() -> None:
+    made = World()
+    made.push(*(f'task {{\n  name = "t{n}"\n  odd = 1\n}}\n' for n in range(20)))
+    report = publish(made.ports)
+    assert made.table.refused is not None
+    assert report.problem_count == made.table.refused.problem_count > 20
+    assert 1 < len(report.codes) < 20
+    assert "unknown-option" in report.codes
 
 
 def test_after_a_bad_push_a_good_one_goes_live() -> None:
@@ -147,6 +178,27 @@ def test_a_bundle_that_unpacks_to_too_much_is_rejected(monkeypatch: pytest.Monke
     made = World()
     made.push(task("web"))
     assert made.publish() is Outcome.REJECTED
+
+
+def test_however_much_there_is_to_tell_fits_an_item_and_an_event() -> None:
+    made = World()
+    odd = "\N{PILE OF POO}" * 900
+    made.push(*(f'task {{\n  name = "t{n}"\n  "{odd}{n}" = 1\n}}\n' for n in range(500)))
+    assert made.publish() is Outcome.REJECTED
+    assert made.table.refused is not None
+    assert made.table.refused.problem_count > len(made.table.refused.problems) > 0
+    assert len(json.dumps(asdict(made.table.refused))) < AN_ITEM
+    [told] = made.bus.of(ConfigRejected)
+    assert len(entry_of(told, "bus")["Detail"]) < AN_ENTRY
+
+
+def test_of_thousands_of_tasks_the_first_names_are_kept() -> None:
+    made = World()
+    made.push(*(task(f"task-with-a-name-of-some-length-{n:05}") for n in range(3000)))
+    assert made.publish() is Outcome.PUBLISHED
+    assert len(made.live) == 3000
+    assert len(json.dumps(asdict(made.current))) < AN_ITEM
+    assert made.current.added[:2] == made.live[:2]
 
 
 def test_whoever_comes_second_reads_and_compiles_again() -> None:
@@ -188,57 +240,3 @@ def test_what_could_not_be_sent_is_sent_the_next_time(push: str) -> None:
     assert made.publish() is Outcome.KNOWN
     assert made.publish() is Outcome.KNOWN
     assert len(made.bus.events) == 1
-
-
-class Killed(BaseException):
-    pass
-
-
-class Dying:
-    """A port in a process that is killed at its n-th call."""
-
-    def __init__(self, port: object, calls: list[int], *, after: bool) -> None:
-        self._port, self._calls, self._after = port, calls, after
-
-    def __getattr__(self, name: str) -> Any:
-        def call(*args: Any) -> Any:
-            self._calls[0] -= 1
-            if self._calls[0] == 0 and not self._after:
-                raise Killed
-            result = getattr(self._port, name)(*args)
-            if self._calls[0] == 0:
-                raise Killed
-            return result
-
-        return call
-
-
-@pytest.mark.parametrize("after", [False, True], ids=["before", "after"])
-@pytest.mark.parametrize("bad", [False, True], ids=["good", "bad"])
-@pytest.mark.parametrize("nth", range(1, 12))
-def test_killed_at_any_call_it_leaves_the_old_or_the_new_and_the_next_one_ends_it(
-    nth: int, *, bad: bool, after: bool
-) -> None:
-    made = world(task("web"))
-    made.push("task {" if bad else task("api"))
-    calls = [nth]
-
-    def dying(port: object) -> Any:
-        return Dying(port, calls, after=after)
-
-    ports = Ports(
-        dying(made.bucket), dying(made.table), dying(made.bucket), dying(made.bus), made.clock
-    )
-    try:
-        publish(ports)
-    except Killed:
-        assert made.live in (["web"], ["api"])
-    made.publish()
-    assert made.live == (["web"] if bad else ["api"])
-    assert made.bus.events, "it was told"
-    assert {type(event) for event in made.bus.events} == {
-        ConfigRejected if bad else ConfigPublished
-    }
-    answer = made.table.refused if bad else made.table.live
-    assert answer is not None
-    assert answer.unannounced == []

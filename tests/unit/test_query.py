@@ -1,8 +1,22 @@
 """What is asked of Consul."""
 
+from dataclasses import fields
+
+import httpx
 import pytest
 
-from cts.watch.query import Kind, Request, ServicesCondition, View, request, services
+from cts.watch.query import (
+    CatalogServicesCondition,
+    Condition,
+    Kind,
+    KvCondition,
+    Request,
+    ScheduleCondition,
+    ServicesCondition,
+    View,
+    request,
+    services,
+)
 
 WEB = View(Kind.SERVICE, "web")
 LISTING = View(Kind.LISTING)
@@ -39,17 +53,88 @@ LISTING = View(Kind.LISTING)
             Request("/v1/catalog/services", {"index": "3", "wait": "60s"}),
             id="listing",
         ),
+        pytest.param(
+            request(View(Kind.SERVICE, "web", "dc2", "ns1", 'Service.Tags contains "x"')),
+            Request(
+                "/v1/health/service/web",
+                {
+                    "passing": "1",
+                    "dc": "dc2",
+                    "ns": "ns1",
+                    "filter": 'Service.Tags contains "x"',
+                },
+            ),
+            id="options",
+        ),
+        pytest.param(
+            request(View(Kind.SERVICE, "web", filter='Checks.Status != "passing"')),
+            Request("/v1/health/service/web", {"filter": 'Checks.Status != "passing"'}),
+            id="a-filter-that-decides-on-health",
+        ),
+        pytest.param(
+            request(View(Kind.LISTING, "", "dc2", "ns1", "", (("rack", "r1"), ("row", "2")))),
+            Request(
+                "/v1/catalog/services",
+                {"dc": "dc2", "ns": "ns1", "node-meta": ["rack:r1", "row:2"]},
+            ),
+            id="listing-of-some-nodes",
+        ),
+        pytest.param(
+            request(View(Kind.KEY, "a b/ü?", "dc2", "ns1"), index=5, wait=60),
+            Request(
+                "/v1/kv/a%20b/%C3%BC%3F", {"dc": "dc2", "ns": "ns1", "index": "5", "wait": "60s"}
+            ),
+            id="key",
+        ),
+        pytest.param(
+            request(View(Kind.KEYS, "app")),
+            Request("/v1/kv/app", {"recurse": ""}),
+            id="keys",
+        ),
     ],
 )
 def test_request(made: Request, expected: Request) -> None:
     assert made == expected
 
 
+def test_a_repeated_parameter_reaches_the_query_string() -> None:
+    asked = request(View(Kind.LISTING, node_meta=(("rack", "r 1"), ("row", "2"))), index=1, wait=2)
+    url = httpx.URL("http://consul" + asked.path, params=asked.params)
+    assert url.query == b"node-meta=rack%3Ar+1&node-meta=row%3A2&index=1&wait=2s"
+
+
 def test_ids_stay_as_they_are() -> None:
     """A changed id has every view of every deployment read anew and stored a second time."""
     assert WEB.id == "d7fd971afbbb1b239e25d67b56db61ee"
     assert LISTING.id == "1de5371a477cd70b80b0092ff52ae33f"
-    assert View(Kind.SERVICE, "api").id not in (WEB.id, LISTING.id)
+
+
+VIEWS = {
+    WEB: "service web",
+    View(Kind.SERVICE, "api"): "service api",
+    View(Kind.SERVICE, "web", "dc2"): "service web (datacenter dc2)",
+    View(Kind.SERVICE, "web", namespace="dc2"): "service web (namespace dc2)",
+    View(Kind.SERVICE, "web", "dc2", "ns1", "a == b"): (
+        "service web (datacenter dc2, namespace ns1, filter a == b)"
+    ),
+    LISTING: "the list of services",
+    View(Kind.LISTING, node_meta=(("rack", "1"), ("row", "2"))): (
+        "the list of services (node-meta rack:1, node-meta row:2)"
+    ),
+    View(Kind.LISTING, node_meta=(("rack", "1"),)): "the list of services (node-meta rack:1)",
+    View(Kind.KEY, "web"): "key web",
+    View(Kind.KEYS, "web"): "the keys that begin with web",
+    View(Kind.KEYS, "web", namespace="ns1"): "the keys that begin with web (namespace ns1)",
+}
+
+
+@pytest.mark.parametrize(("view", "text"), VIEWS.items())
+def test_a_view_is_named_for_people(view: View, text: str) -> None:
+    assert str(view) == text
+
+
+def test_each_query_has_its_own_id() -> None:
+    assert len({view.id for view in VIEWS}) == len(VIEWS)
 
 
 @pytest.mark.parametrize(
@@ -71,3 +156,121 @@ def test_views_of_a_condition(
 ) -> None:
     assert condition.fixed_views == ((LISTING,) if fixed is None else services(fixed))
     assert condition.needed_views(["web-2", "web", "api", "my-eb"]) == services(needed)
+
+
+NAMES = ["web-2", "web", "api"]
+"""What the catalog lists."""
+
+
+@pytest.mark.parametrize(
+    ("condition", "fixed", "needed"),
+    [
+        pytest.param(
+            ServicesCondition(("web",), None, "dc2", "ns1", "a == b"),
+            [View(Kind.SERVICE, "web", "dc2", "ns1", "a == b")],
+            [View(Kind.SERVICE, "web", "dc2", "ns1", "a == b")],
+            id="names-with-options",
+        ),
+        pytest.param(
+            ServicesCondition((), "web", "dc2", "ns1", "a == b"),
+            [View(Kind.LISTING, "", "dc2", "ns1")],
+            services(["web", "web-2"], "dc2", "ns1", "a == b"),
+            id="regexp-with-options",
+        ),
+        pytest.param(
+            ServicesCondition(("web",), meta=(("team", "net"),), unfed=True),
+            [WEB],
+            [WEB],
+            id="what-the-module-gets-changes-no-query",
+        ),
+        pytest.param(
+            ServicesCondition(
+                ("web",),
+                more=(ServicesCondition(("db",), None, "dc2"), ServicesCondition(("api",))),
+            ),
+            [WEB, View(Kind.SERVICE, "api"), View(Kind.SERVICE, "db", "dc2")],
+            [WEB, View(Kind.SERVICE, "api"), View(Kind.SERVICE, "db", "dc2")],
+            id="services-asked-for-in-different-ways",
+        ),
+        pytest.param(ServicesCondition(), [], [], id="nothing"),
+        pytest.param(
+            CatalogServicesCondition("web", "dc2", "ns1", (("rack", "1"),)),
+            [View(Kind.LISTING, "", "dc2", "ns1", "", (("rack", "1"),))],
+            [View(Kind.LISTING, "", "dc2", "ns1", "", (("rack", "1"),))],
+            id="catalog-services",
+        ),
+        pytest.param(
+            KvCondition("/a/b", False, "dc2", "ns1"),
+            [View(Kind.KEY, "a/b", "dc2", "ns1")],
+            [View(Kind.KEY, "a/b", "dc2", "ns1")],
+            id="key",
+        ),
+        pytest.param(
+            KvCondition("a/", recurse=True),
+            [View(Kind.KEYS, "a/")],
+            [View(Kind.KEYS, "a/")],
+            id="keys",
+        ),
+        pytest.param(ScheduleCondition("@daily"), [], [], id="schedule"),
+    ],
+)
+def test_views_of_every_kind_of_condition(
+    condition: Condition, fixed: list[View], needed: list[View]
+) -> None:
+    assert set(condition.fixed_views) == set(fixed)
+    assert set(condition.needed_views(NAMES)) == set(needed)
+
+
+DB, API = ServicesCondition(("db",), None, "dc2"), ServicesCondition(("api",))
+
+
+@pytest.mark.parametrize(
+    ("written", "canonical"),
+    [
+        pytest.param(
+            ServicesCondition(("b", "a", "b"), None, "", "", "\n\na == b\n"),
+            ServicesCondition(("a", "b"), None, "", "", "a == b"),
+            id="names-and-filter",
+        ),
+        pytest.param(
+            ServicesCondition(("a",), meta=(("x", "1"), ("b", "2"))),
+            ServicesCondition(("a",), meta=(("b", "2"), ("x", "1"))),
+            id="metadata",
+        ),
+        pytest.param(
+            ServicesCondition(("a",), more=(DB, API)),
+            ServicesCondition(("a",), more=(API, DB, API)),
+            id="more-services",
+        ),
+        pytest.param(
+            CatalogServicesCondition("", node_meta=(("x", "1"), ("b", "2"))),
+            CatalogServicesCondition("", node_meta=(("b", "2"), ("x", "1"))),
+            id="node-metadata",
+        ),
+        pytest.param(KvCondition("/a/b/"), KvCondition("a/b/"), id="a-path's-first-slash"),
+        pytest.param(
+            ScheduleCondition(" 0 6\t* *  *\n"), ScheduleCondition("0 6 * * *"), id="blanks"
+        ),
+    ],
+)
+def test_one_meaning_is_one_condition(written: Condition, canonical: Condition) -> None:
+    assert written == canonical
+    assert hash(written) == hash(canonical)
+    again = type(written)(**{f.name: getattr(written, f.name) for f in fields(written)})
+    assert again == written
+
+
+@pytest.mark.parametrize(
+    ("one", "other"),
+    [
+        (ServicesCondition(), ServicesCondition(regexp="")),
+        (ServicesCondition(("a",)), ServicesCondition(("a",), unfed=True)),
+        (ServicesCondition(("a",)), ServicesCondition(("a",), meta=(("a", ""),))),
+        (ServicesCondition(("a",), more=(API,)), ServicesCondition(("a", "api"))),
+        (KvCondition("a"), KvCondition("a/")),
+        (KvCondition("a"), KvCondition("a", recurse=True)),
+        (ScheduleCondition("@daily"), ScheduleCondition("@Daily")),
+    ],
+)
+def test_other_meanings_are_other_conditions(one: Condition, other: Condition) -> None:
+    assert one != other

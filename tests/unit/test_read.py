@@ -8,6 +8,7 @@ from cts.errors import Refused, Unavailable
 from cts.events import iso
 from cts.run.model import RunStatus
 from cts.run.task import TaskState
+from cts.terraform.definition import Waiting
 from cts.watch.lease import Lease
 from cts.watch.query import Kind, View
 from cts.watch.snapshot import of
@@ -383,17 +384,25 @@ def test_a_log_too_long_for_an_answer_keeps_its_end(world: World) -> None:
 
 
 def test_the_configuration_shows_what_is_live_and_a_newer_rejected_push(world: World) -> None:
+    world.add(TaskState("web"))
+    world.waiting["cron"] = Waiting("definition of cron", ("a schedule",))
     world.publish(published(3, "v1", NOW - 200, added=["web"]))
     world.table.refused = rejected("v2", NOW - 100)
+    live = world.table.live
+    assert live is not None
     assert get("/v1/configuration") == {
         "live": {
             "generation": 3,
+            "digest": live.digest,
+            "contract": live.contract,
             "source_version": "v1",
             "published_at": "2027-01-15T07:56:40.000Z",
             "added": ["web"],
             "changed": [],
             "removed": [],
             "warnings": [],
+            "tasks": {"web": world.tasks["web"].definition},
+            "waiting": {"cron": {"definition": "definition of cron", "reasons": ["a schedule"]}},
         },
         "rejected": {
             "source_version": "v2",
@@ -402,6 +411,14 @@ def test_the_configuration_shows_what_is_live_and_a_newer_rejected_push(world: W
             "problems": [problem()],
         },
     }
+
+
+def test_a_task_that_has_to_wait_has_no_status(world: World) -> None:
+    world.add(TaskState("web"))
+    world.waiting["cron"] = Waiting("definition of cron", ("a schedule",))
+    world.publish(published())
+    assert list(get("/v1/status/tasks")) == ["web"]
+    assert refusal("/v1/status/tasks/cron")[0] == 404
 
 
 def test_a_rejected_push_is_forgotten_once_another_was_published(world: World) -> None:

@@ -33,12 +33,24 @@ class Store:
 
 
 @dataclass(frozen=True, slots=True)
+class PublisherSettings:
+    store: Store
+    consul_address: str
+
+    @classmethod
+    def read(cls, env: Mapping[str, str]) -> "PublisherSettings":
+        return cls(store=Store.read(env), consul_address=required(env, "CTS_CONSUL_ADDRESS"))
+
+
+@dataclass(frozen=True, slots=True)
 class PollerSettings:
     store: Store
     live: bool
     consul_address: str
     consul_secret: str
-    """ARN of the secret with the token; empty: no token."""
+    """ARN of the user's secret with the token; empty: it is the stack's own."""
+    connection_secret: str
+    """ARN of the stack's own."""
     consul_ca: str
     """PEM text; empty: the system's authorities."""
 
@@ -49,6 +61,7 @@ class PollerSettings:
             live=required(env, "CTS_MODE") == "live",
             consul_address=required(env, "CTS_CONSUL_ADDRESS"),
             consul_secret=env.get("CTS_CONSUL_SECRET_ARN", ""),
+            connection_secret=required(env, "CTS_CONNECTION_SECRET_ARN"),
             consul_ca=env.get("CTS_CONSUL_CA", ""),
         )
 

@@ -24,7 +24,7 @@ if TYPE_CHECKING:  # each function imports its own workflow only: a cold start p
     from cts.adapters.consul import Consul
     from cts.adapters.secrets import ConsulToken
     from cts.events import CatalogChanged
-    from cts.settings import Builds, PollerSettings, Store
+    from cts.settings import Builds, PollerSettings, PublisherSettings, Store
     from cts.terraform.definition import Generation
     from cts.workflow import live, publish, read, settle, start, track
 
@@ -91,11 +91,13 @@ class Generations:
         return self._bucket.generation(current) if current else None
 
 
-def publisher(store: Store) -> publish.Ports:
+def publisher(settings: PublisherSettings) -> publish.Ports:
     from cts.workflow import publish
 
+    store = settings.store
     rows, objects = table(store), bucket(store)
-    return publish.Ports(objects, rows, objects, bus(store), time.time)
+    environment = {"CONSUL_HTTP_ADDR": settings.consul_address}
+    return publish.Ports(objects, rows, objects, bus(store), time.time, environment)
 
 
 def poller(
@@ -124,14 +126,14 @@ def poller(
 def consul(settings: PollerSettings) -> Consul:
     from cts.adapters.consul import Consul
 
-    return Consul(settings.consul_address, token(settings.consul_secret), settings.consul_ca)
+    return Consul(settings.consul_address, token(settings), settings.consul_ca)
 
 
-@cache
-def token(arn: str) -> ConsulToken:
+def token(settings: PollerSettings) -> ConsulToken:
+    """Each poller reads it anew: one that was pushed meanwhile counts at once."""
     from cts.adapters.secrets import ConsulToken
 
-    return ConsulToken(lambda: client("secretsmanager"), arn)
+    return ConsulToken(Later("secretsmanager"), settings.consul_secret, settings.connection_secret)
 
 
 def settling(store: Store) -> settle.Ports:

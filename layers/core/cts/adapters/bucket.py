@@ -1,5 +1,7 @@
 """The work bucket: bundles, generations, definitions, modules, snapshots, runs."""
 
+from collections.abc import Collection, Mapping
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import Any
 
@@ -13,6 +15,8 @@ from cts.watch.snapshot import Snapshot, digest_of
 
 ABSENT = frozenset({"NoSuchKey", "404", "MethodNotAllowed"})
 """S3 says the last of an object whose newest version is a delete marker."""
+AT_ONCE = 10
+"""Objects put at a time: as many as botocore keeps connections."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,14 +56,16 @@ class Bucket:
     def definition(self, digest: str) -> Definition:
         return Definition.from_json(self._must_get(keys.definition(digest)))
 
-    def put_definition(self, definition: Definition) -> None:
-        self._put(keys.definition(definition.digest), definition.to_json().encode())
-
     def module(self, digest: str) -> bytes:
         return self._must_get(keys.module(digest))
 
-    def put_module(self, digest: str, archive: bytes) -> None:
-        self._put(keys.module(digest), archive)
+    def put_compiled(
+        self, definitions: Collection[Definition], modules: Mapping[str, bytes]
+    ) -> None:
+        self._put_all(
+            {keys.module(digest): archive for digest, archive in modules.items()}
+            | {keys.definition(each.digest): each.to_json().encode() for each in definitions}
+        )
 
     # ---- snapshots --------------------------------------------------------------------------
 
@@ -126,6 +132,19 @@ class Bucket:
         if stored is None:
             raise Missing(key)
         return stored.body
+
+    def _put_all(self, bodies: Mapping[str, bytes]) -> None:
+        """Put several objects at a time. All are there when it returns."""
+        if not bodies:
+            return
+        put = self._client.put_object  # a client that is built late must not be built in a thread
+
+        def put_one(key: str) -> None:
+            with translated(f"writing {key}"):
+                put(Bucket=self.name, Key=key, Body=bodies[key])
+
+        with ThreadPoolExecutor(AT_ONCE) as pool:
+            list(pool.map(put_one, bodies))  # raises what one raises; no other is begun then
 
     def _put(self, key: str, body: bytes) -> str:
         with translated(f"writing {key}"):

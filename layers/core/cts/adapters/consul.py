@@ -10,7 +10,7 @@ from urllib.parse import urlsplit
 import httpx
 
 from cts.errors import Refused, Unavailable
-from cts.watch.query import Kind, View, request
+from cts.watch.query import Kind, Params, View, request
 from cts.watch.snapshot import snapshot
 from cts.watch.view import Answer
 
@@ -86,7 +86,7 @@ class Consul:
             await client.aclose()
 
     async def _get(
-        self, client: httpx.AsyncClient, path: str, params: dict[str, str], deadline: float
+        self, client: httpx.AsyncClient, path: str, params: Params, deadline: float
     ) -> httpx.Response:
         doing = f"asking Consul at {self._address} for {path}"
         token = self._token()

@@ -2,26 +2,32 @@
 
 import hashlib
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import is_dataclass
 from posixpath import dirname, isabs, join, normpath
+from typing import Any
 
+from cts.config.model import Configuration, about, options_of
 from cts.terraform.archive import zipped
 
 Files = Mapping[str, bytes]
 
 CONFIGURATION = (".hcl", ".json")
+SOURCES = ".configuration"
+"""A file that names the configuration files, one a line, where they are not those at the top."""
 TERRAFORM = (".tf", ".tf.json")
 LEFT_OUT = {".git", ".terraform"}
 """Folders that are no part of a module."""
-SERVICES_VARIABLE = re.compile(rb'^[ \t]*variable[ \t]+"?services"?[ \t\r\n]*\{', re.MULTILINE)
-SERVICES_VARIABLE_JSON = re.compile(rb'"services"\s*:')
 SOURCE = re.compile(rb'^[ \t]*source[ \t]*=[ \t]*"(\.\.?/[^"\n]*)"', re.MULTILINE)
 LARGEST_BUNDLE = 64 * 1024 * 1024
 """Bytes of a bundle's files in all: the publisher holds them in memory."""
 
 
 def configuration_files(files: Files) -> list[str]:
-    """The names of configuration files: those at the top, in byte order, as CTS reads a folder."""
+    """The names of configuration files, in the order they are read: those that the push lists, or
+    else those at the top, in byte order, as CTS reads a folder."""
+    if SOURCES in files:
+        return files[SOURCES].decode(errors="replace").splitlines()
     names = (name for name in files if "/" not in name and name.endswith(CONFIGURATION))
     return sorted(names, key=str.encode)
 
@@ -54,16 +60,6 @@ def root_files(module: Files) -> Iterator[str]:
     return (name for name in module if "/" not in name and _terraform(name))
 
 
-def declares_services(module: Files) -> bool:
-    """Whether the module has the variable `services`, which CTS passes to every module."""
-    return any(
-        (SERVICES_VARIABLE_JSON if name.endswith(".json") else SERVICES_VARIABLE).search(
-            module[name]
-        )
-        for name in root_files(module)
-    )
-
-
 def sources_outside(module: Files) -> Iterator[str]:
     """The local modules that a module uses from outside its own folder."""
     for name in filter(_terraform, module):
@@ -74,6 +70,32 @@ def sources_outside(module: Files) -> Iterator[str]:
 
 def _terraform(name: str) -> bool:
     return name.endswith(TERRAFORM)
+
+
+def packed(files: Files, configuration: Configuration) -> dict[str, bytes]:
+    """What a push holds: configuration files and what they name. Private keys stay where they
+    are: `cts push` takes their text out of the files that name them."""
+    names = {SOURCES, *configuration_files(files)}
+    for task in configuration.tasks:
+        names |= _inside(task.variable_files or ())
+        if is_local(task.module or "") and (folder := inside(task.module or "")) is not None:
+            prefix = "" if folder == "." else f"{folder}/"
+            names |= {prefix + name for name in module_files(files, folder)}
+    names |= _inside(_certificates(configuration))
+    return {name: files[name] for name in sorted(names) if name in files}
+
+
+def _inside(paths: Iterable[str]) -> set[str]:
+    return {name for path in paths if (name := inside(path)) is not None}
+
+
+def _certificates(block: Any) -> Iterator[str]:
+    for each in options_of(block):
+        known, value = about(each), getattr(block, each.name)
+        if known.is_file and not known.secret and isinstance(value, str) and value:
+            yield value
+        elif is_dataclass(value):
+            yield from _certificates(value)
 
 
 def content_digest(files: Files) -> str:

@@ -1,124 +1,122 @@
 """Plain values to the model, with a problem for each unknown option and wrong type.
 
-What CTS 0.9.0 knows and this version does not is listed here, and said to be so.
+The model says what a block has: a field's type chooses how its option is read.
 """
 
-from cts.config.model import Buffer, Configuration, Consul, Services, Task
-from cts.config.options import Options
-from cts.config.problem import Code, Problem
-from cts.config.tree import Value
+from collections.abc import Callable, Mapping
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any, get_args, get_origin
 
-LATER = (
-    "log_level", "port", "working_dir", "id", "client_type", "syslog", "vault",
-    "terraform_provider", "service", "tls", "license", "license_path", "high_availability",
-)  # fmt: skip
-LATER_CONSUL = ("kv_path", "kv_namespace", "auth", "tls", "transport", "service_registration")
-LATER_DRIVER = ("version", "log", "persist_log", "path", "backend", "required_providers")
-LATER_TASK = (
-    "providers", "source", "variables", "module_input", "source_input", "services",
-    "working_dir", "terraform_version", "terraform_cloud_workspace",
-)  # fmt: skip
-LATER_CONDITIONS = ("catalog-services", "consul-kv", "schedule", "no-condition")
-LATER_SERVICES = (
-    "datacenter", "namespace", "filter", "cts_user_defined_meta", "use_as_module_input",
-    "source_includes_var",
-)  # fmt: skip
-SERVICES = 'write condition "services" { ... }'
+from cts.config.free import Free
+from cts.config.labelled import backends, condition, inputs, providers
+from cts.config.model import (
+    Backend,
+    Condition,
+    Configuration,
+    Expressions,
+    Input,
+    Provider,
+    Seconds,
+    Secret,
+    Values,
+    about,
+    key_of,
+    options_of,
+    types_of,
+)
+from cts.config.options import Found, Options
+from cts.config.problem import Code
+from cts.config.secrets import TEMPLATE
+from cts.config.tree import Body, Value
+
+if TYPE_CHECKING:
+    from dataclasses import Field
+
+Reader = Callable[[Options, str], Any]
+
+READERS: Mapping[Any, Reader] = {
+    str: Options.text,
+    bool: Options.flag,
+    int: Options.integer,
+    Seconds: Options.seconds,
+    tuple[str, ...]: Options.texts,
+    Mapping[str, str]: Options.texts_by_name,
+    Expressions: Options.texts_by_name,
+    Values: lambda options, key: _values(options, key),  # noqa: PLW0108  defined below
+    Condition: lambda options, key: condition(options, key, read),
+    tuple[Input, ...]: lambda options, key: inputs(options, key, read),
+    tuple[Provider, ...]: providers,
+    tuple[Backend, ...]: backends,
+}
 
 
-def decode(file: Value, problems: list[Problem], *, is_hcl: bool) -> Configuration:
+def decode(file: Value, found: Found, *, is_hcl: bool) -> Configuration:
     """One file's configuration."""
-    options = Options(file, "", problems, lone_element=is_hcl)
-    consul, buffer = options.block("consul"), options.block("buffer_period")
-    configuration = Configuration(
-        consul=_consul(consul) if consul else None,
-        buffer=_buffer(buffer) if buffer else None,
-        tasks=tuple(_task(options, task, n) for n, task in enumerate(options.blocks("task"))),
-    )
-    if driver := options.block("driver"):
-        _driver(driver)
-    options.refuse_later(LATER)
+    options = Options(file, "", found, is_hcl=is_hcl, lone_element=is_hcl)
+    configuration: Configuration = read(Configuration, options)
+    return replace(configuration, secrets=tuple(found.secrets))
+
+
+def read(block: Any, options: Options) -> Any:
+    """A block of the model from its options."""
+    types = types_of(block)
+    values = {each.name: _option(each, types[each.name], options) for each in options_of(block)}
     options.finish()
-    return configuration
+    return block(where=options.where, **values)
 
 
-def _consul(options: Options) -> Consul:
-    consul = Consul(options.where, options.text("address"), options.text("token"))
-    options.refuse_later(LATER_CONSUL)
-    options.finish()
-    return consul
+def _option(of: "Field[Any]", kind: Any, options: Options) -> Any:
+    key = key_of(of)
+    if kind in READERS:
+        value = READERS[kind](options, key)
+    elif get_origin(kind) is tuple:
+        blocks = enumerate(options.blocks(key))
+        return tuple(_repeated(get_args(kind)[0], options, key, n, value) for n, value in blocks)
+    else:
+        inside = options.block(key)
+        return read(kind, inside) if inside else None
+    if about(of).secret and value:
+        _secret(of, value, options, key)
+    return value
 
 
-def _buffer(options: Options) -> Buffer:
-    enabled, shortest = options.flag("enabled"), options.seconds("min")
-    buffer = Buffer(options.where, enabled, shortest, options.seconds("max"))
-    options.finish()
-    return buffer
-
-
-def _driver(options: Options) -> None:
-    if terraform := options.block("terraform"):
-        terraform.refuse_later(LATER_DRIVER)
-        terraform.finish()
-    options.refuse_later(("terraform-cloud",))
-    options.finish()
-
-
-def _task(outer: Options, value: Value, number: int) -> Task:
-    options = outer.inside(f"task[{number}]", value)
+def _repeated(block: type[Any], outer: Options, key: str, number: int, value: Value) -> Any:
+    options = outer.inside(f"{key}[{number}]", value)
     if (label := options.lone_label()) is not None:
-        fix = 'write the name inside: task { name = "..." }'
-        options.add(label.place, Code.UNKNOWN_OPTION, label.key, "a task has no label", fix)
-        options = outer.inside(f"task[{number}]", label.value)
-    name = options.text("name") or ""
+        fix = f'write the name inside: {key} {{ name = "..." }}'
+        options.add(label.place, Code.UNKNOWN_OPTION, label.key, f"a {key} has no label", fix)
+        options = outer.inside(f"{key}[{number}]", label.value)
+    name = options.peek("name")
     if name:
-        options.path = f"task.{name}"
-    condition, buffer = options.block("condition"), options.block("buffer_period")
-    task = Task(
-        where=options.where,
-        name=name,
-        description=options.text("description") or "",
-        enabled=options.flag("enabled") is not False,
-        module=options.text("module") or "",
-        version=options.text("version") or "",
-        variable_files=options.texts("variable_files") or (),
-        condition=_condition(condition) if condition else None,
-        has_condition="condition" in options.places,
-        buffer=_buffer(buffer) if buffer else None,
-    )
-    options.refuse_later(LATER_TASK)
-    options.finish()
-    return task
+        options.path = f"{key}.{name}"
+    return read(block, options)
 
 
-def _condition(options: Options) -> Services | None:
-    """The condition, if it is of a supported type. Types match exactly, unlike options."""
-    types = {entry.key: entry for entry in options.left}
-    if len(types) != 1:
-        what = f"a condition has one type, not {len(types)}"
-        options.problems.append(options.where.problem(Code.CONDITION_TYPE, what, SERVICES))
-    for name, entry in types.items():
-        if name in LATER_CONDITIONS:
-            what = f'condition "{name}" is not supported yet'
-            options.add(entry.place, Code.NOT_SUPPORTED_YET, name, what)
-        elif name != "services":
-            what = f'there is no condition "{name}"'
-            options.add(entry.place, Code.CONDITION_TYPE, name, what, SERVICES)
-    if "services" not in types or not (found := options.bodies("services", types["services"])):
+def _values(options: Options, key: str) -> dict[str, Any] | None:
+    """Free values by name; several blocks are one, the last of a name counts."""
+    entries = options.entries(key)
+    if not entries:
         return None
-    return _services(
-        Options(found[0], f"{options.path}.services", options.problems, lone_element=True)
-    )
+    # A module's variables are no secrets of a provider: nothing is moved out of them.
+    free = Free(Found(options.found.problems), options.is_hcl and key == "required_providers")
+    path = f"{options.path}.{key}"
+    inner = tuple(item for entry in entries for item in options.inner(key, entry))
+    options.places |= {f"{key}.{item.key}": item.value.place for item in inner}
+    last = {item.key: item for item in inner}
+    return free.body(Body(tuple(last.values())), path)
 
 
-def _services(options: Options) -> Services:
-    names, regexp = options.texts("names") or (), options.text("regexp")
-    options.refuse_later(LATER_SERVICES)
-    options.finish()
-    return Services(options.where, names, regexp if regexp is None else undoubled(regexp))
-
-
-def undoubled(regexp: str) -> str:
-    """CTS takes an expression through one more round of escapes, so that its users write
-    `^web\\\\d+$` for `^web\\d+$`. No service's name has a backslash: both are read alike."""
-    return regexp.replace("\\\\", "\\")
+def _secret(of: "Field[Any]", text: str, options: Options, key: str) -> None:
+    """Note a secret that is written out; a reference to one is none."""
+    value = options.values[key]
+    if TEMPLATE.search(text):
+        return
+    known = about(of)
+    assert known.secret
+    where = options.where.at(key)
+    options.found.secrets.append(
+        Secret(
+            where, known.secret, known.name, value.place.file, value.start, value.end, text,
+            is_file=known.is_file,
+        )
+    )  # fmt: skip

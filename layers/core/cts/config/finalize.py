@@ -1,33 +1,236 @@
-"""CTS's defaults for what is left unset."""
+"""What is left unset: CTS's defaults, environment fallbacks and deprecated names.
 
-from cts.config.model import Buffer
-from cts.terraform.definition import BufferPeriod
+The environment is the deployment's: the machine of who pushes has no say.
+"""
 
-DEFAULT_BUFFER = BufferPeriod(min=5.0, max=20.0)
+from collections.abc import Mapping
+from dataclasses import is_dataclass, replace
+from posixpath import join, normpath
+from typing import Any, TypeVar
+
+from cts.config.model import (
+    ApiTls,
+    Auth,
+    Backend,
+    BufferPeriod,
+    Condition,
+    Configuration,
+    Consul,
+    ConsulTls,
+    Driver,
+    NoCondition,
+    ScheduleCondition,
+    Seconds,
+    Service,
+    Syslog,
+    Task,
+    Terraform,
+    Vault,
+    VaultTls,
+    about,
+    options_of,
+)
+from cts.config.options import FALSE, TRUE
+from cts.config.problem import Place, Where
+
+T = TypeVar("T")
+Environment = Mapping[str, str]
+
+DEFAULT_MIN, DEFAULT_MAX = Seconds(5.0), Seconds(20.0)
+CONSUL_TLS = {
+    "ca_cert": "CONSUL_CACERT", "ca_path": "CONSUL_CAPATH", "cert": "CONSUL_CLIENT_CERT",
+    "key": "CONSUL_CLIENT_KEY", "server_name": "CONSUL_TLS_SERVER_NAME",
+}  # fmt: skip
+VAULT_TLS = {
+    "ca_cert": "VAULT_CACERT", "ca_path": "VAULT_CAPATH", "cert": "VAULT_CLIENT_CERT",
+    "key": "VAULT_CLIENT_KEY", "server_name": "VAULT_TLS_SERVER_NAME",
+}  # fmt: skip
+VAULT = {"address": "VAULT_ADDR", "namespace": "VAULT_NAMESPACE", "token": "VAULT_TOKEN"}
 
 
-def global_buffer(block: Buffer | None) -> BufferPeriod | None:
-    """The buffer period of tasks without their own; None is switched off.
+def finalize(merged: Configuration, environment: Environment) -> Configuration:
+    """The configuration with every option set that has a default."""
+    buffer = _global_buffer(merged.buffer_period or _absent(BufferPeriod))
+    consul = _consul(merged.consul or _absent(Consul), environment)
+    driver = _driver(merged.driver or _absent(Driver), consul)
+    base = "sync-tasks" if merged.working_dir is None else merged.working_dir
+    return _filled(
+        replace(
+            merged,
+            client_type="",  # CTS never takes it from a file
+            syslog=_syslog(merged.syslog or _absent(Syslog)),
+            consul=consul,
+            vault=_vault(merged.vault or _absent(Vault), environment),
+            buffer_period=buffer,
+            tls=_api_tls(merged.tls or _absent(ApiTls)),
+            driver=driver,
+            service=tuple(_service(each) for each in merged.service),
+            tasks=tuple(_task(task, buffer, base) for task in merged.tasks),
+        )
+    )
 
-    CTS merges its default first, so that `min` alone leaves `max` at 20 s.
-    """
-    if block is None:
-        return DEFAULT_BUFFER
+
+def _absent(block: type[T]) -> T:
+    return block(Where("", Place(""), {}))  # type: ignore[call-arg]
+
+
+def _filled(block: T) -> T:
+    """The block with the default of each option that is unset. Blocks that are not there stay
+    away."""
+    values = {each.name: getattr(block, each.name) for each in options_of(type(block))}
+    defaults = {each.name: about(each).default for each in options_of(type(block))}
+    return replace(  # type: ignore[type-var]
+        block,
+        **{
+            name: defaults[name] if value is None else _filled_inside(value)
+            for name, value in values.items()
+        },
+    )
+
+
+def _filled_inside(value: Any) -> Any:
+    if isinstance(value, tuple):
+        return tuple(_filled_inside(each) for each in value)
+    return _filled(value) if is_dataclass(value) else value
+
+
+def _from(block: T, variables: Mapping[str, str], environment: Environment) -> T:
+    """The environment's values for what is unset; an empty variable counts as not set."""
+    found = {
+        name: environment[variable].strip()
+        for name, variable in variables.items()
+        if getattr(block, name) is None and environment.get(variable)
+    }
+    return replace(block, **found)  # type: ignore[type-var]
+
+
+def _flag(environment: Environment, variable: str) -> bool | None:
+    """As Go reads a boolean; what cannot be read counts as not set."""
+    text = environment.get(variable, "")
+    return text in TRUE if text and text in TRUE | FALSE else None
+
+
+def _first(*values: T | None) -> T | None:
+    return next((value for value in values if value is not None), None)
+
+
+def _syslog(syslog: Syslog) -> Syslog:
+    return replace(syslog, enabled=_first(syslog.enabled, bool(syslog.facility or syslog.name)))
+
+
+def _consul(consul: Consul, environment: Environment) -> Consul:
+    auth, tls = consul.auth or _absent(Auth), consul.tls or _absent(ConsulTls)
+    auth = replace(auth, enabled=_first(auth.enabled, bool(auth.username or auth.password)))
+    written = bool(tls.cert or tls.ca_cert or tls.ca_path or tls.key or tls.server_name)
+    enabled = _first(tls.enabled, written or tls.verify is not None)
+    tls = _from(replace(tls, enabled=enabled), CONSUL_TLS, environment)
+    for variable in ("CONSUL_TOKEN", "CONSUL_HTTP_TOKEN"):
+        consul = _from(consul, {"token": variable}, environment)
+    consul = _from(consul, {"address": "CONSUL_HTTP_ADDR"}, environment)
+    return _filled(replace(consul, auth=auth, tls=tls))
+
+
+def _vault(vault: Vault, environment: Environment) -> Vault:
+    vault = _from(vault, VAULT, environment)
+    tls = _from(vault.tls or _absent(VaultTls), VAULT_TLS, environment)
+    skip = _flag(environment, "VAULT_SKIP_VERIFY")
+    known = bool(vault.token) and vault.vault_agent_token_file is None
+    return replace(
+        vault,
+        enabled=_first(vault.enabled, bool(vault.address)),
+        renew_token=_first(vault.renew_token, _flag(environment, "VAULT_RENEW_TOKEN"), known),
+        unwrap_token=_first(vault.unwrap_token, _flag(environment, "VAULT_UNWRAP_TOKEN")),
+        tls=replace(tls, verify=_first(tls.verify, None if skip is None else not skip)),
+    )
+
+
+def _api_tls(tls: ApiTls) -> ApiTls:
+    written = bool(tls.cert or tls.key or tls.ca_cert or tls.ca_path)
+    return replace(tls, enabled=_first(tls.enabled, written or tls.verify_incoming is not None))
+
+
+def _driver(driver: Driver, consul: Consul) -> Driver:
+    if driver.terraform_cloud and not driver.terraform:
+        return driver
+    terraform = driver.terraform or _absent(Terraform)
+    backends = tuple(_backend(each, consul) for each in terraform.backend)
+    return replace(driver, terraform=replace(terraform, backend=backends))
+
+
+def _backend(backend: Backend, consul: Consul) -> Backend:
+    """CTS's defaults of the Consul backend, below what is written."""
+    if backend.type != "consul":
+        return backend
+    defaults: dict[str, Any] = {
+        "address": consul.address, "gzip": True, "path": state_path(consul.kv_path or ""),
+    }  # fmt: skip
+    if consul.tls and consul.tls.enabled:
+        files = {
+            "ca_file": consul.tls.ca_cert, "cert_file": consul.tls.cert, "key_file": consul.tls.key,
+        }  # fmt: skip
+        defaults |= {"scheme": "https"} | {name: file for name, file in files.items() if file}
+    return replace(backend, options=defaults | dict(backend.options))
+
+
+def state_path(kv_path: str) -> str:
+    """Where in Consul's KV CTS keeps Terraform's states by default."""
+    if not kv_path:
+        return "consul-terraform-sync/terraform"
+    return kv_path if kv_path.endswith("/terraform") else join(normpath(kv_path), "terraform")
+
+
+def _service(service: Service) -> Service:
+    return replace(service, id=service.name if service.id is None else service.id)
+
+
+def _task(task: Task, parent: BufferPeriod, base: str) -> Task:
+    name = task.name or ""
+    condition = _condition(task.condition)
+    scheduled = isinstance(condition, ScheduleCondition)
+    buffer = task.buffer_period or _absent(BufferPeriod)
+    folder = normpath(join(base, name)) if task.working_dir is None else task.working_dir
+    return replace(
+        task,
+        module=task.module or task.source or "",
+        condition=condition,
+        module_input=task.module_input + task.source_input,
+        source_input=(),
+        buffer_period=_off(buffer) if scheduled else _task_buffer(buffer, parent),
+        working_dir=folder,
+    )
+
+
+def _condition(condition: Condition | None) -> Condition:
+    if condition is None:
+        return _absent(NoCondition)
+    if isinstance(condition, ScheduleCondition | NoCondition):
+        return condition
+    fed = _first(condition.use_as_module_input, condition.source_includes_var)
+    return replace(condition, use_as_module_input=fed)
+
+
+def _global_buffer(block: BufferPeriod) -> BufferPeriod:
+    """CTS merges its default first, so that `min` alone leaves `max` at 20 s."""
     if block.enabled is False:
-        return None
-    shortest = DEFAULT_BUFFER.min if block.min is None else block.min
-    return _raised(shortest, DEFAULT_BUFFER.max if block.max is None else block.max)
+        return _off(block)
+    shortest = DEFAULT_MIN if block.min is None else block.min
+    return _on(block, shortest, DEFAULT_MAX if block.max is None else block.max)
 
 
-def task_buffer(block: Buffer | None, parent: BufferPeriod | None) -> BufferPeriod | None:
-    """A task's buffer period. Setting any option enables it; an unset `max` is 4 x `min`."""
-    if block is None or (block.enabled is None and block.min is None and block.max is None):
-        return parent
+def _task_buffer(block: BufferPeriod, parent: BufferPeriod) -> BufferPeriod:
+    """Setting any option enables it; an unset `max` is 4 x `min`."""
+    if block.enabled is None and block.min is None and block.max is None:
+        return replace(parent, where=block.where)
     if block.enabled is False:
-        return None
-    shortest = (parent or DEFAULT_BUFFER).min if block.min is None else block.min
-    return _raised(shortest, 4 * shortest if block.max is None else block.max)
+        return _off(block)
+    inherited = parent.min if parent.enabled and parent.min is not None else DEFAULT_MIN
+    shortest = inherited if block.min is None else block.min
+    return _on(block, shortest, Seconds(4 * shortest) if block.max is None else block.max)
 
 
-def _raised(shortest: float, longest: float) -> BufferPeriod:
-    return BufferPeriod(shortest, max(shortest, longest))
+def _off(block: BufferPeriod) -> BufferPeriod:
+    return replace(block, enabled=False, min=Seconds(0.0), max=Seconds(0.0))
+
+
+def _on(block: BufferPeriod, shortest: Seconds, longest: Seconds) -> BufferPeriod:
+    return replace(block, enabled=True, min=shortest, max=max(shortest, longest))

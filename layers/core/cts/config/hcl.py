@@ -1,199 +1,273 @@
-"""HCL text to plain values with positions. The only importer of hcl2.
+"""HCL 2 expressions from tokens, as Terraform parses them."""
 
-The parser is imported when first used: building its grammar takes seconds on a cold disk.
-"""
+from collections.abc import Iterator
+from contextlib import contextmanager
 
-import re
-from dataclasses import dataclass
-from math import isfinite
-from typing import TYPE_CHECKING
+from cts.config.constants import NUMBERS
+from cts.config.expressions import (
+    EACH,
+    Binary,
+    Conditional,
+    ForList,
+    ForMap,
+    Index,
+    ListOf,
+    Literal,
+    Loop,
+    MapOf,
+    Name,
+    Node,
+    Splat,
+    Unary,
+    out_of_range,
+)
+from cts.config.hcl_tokens import Cursor, Token
+from cts.config.templates import End, For, If, Interpolation, Part, decoded, template, unindented
+from cts.config.tree import MAX_DEPTH
 
-from cts.config.masking import Dialect, Masked, mask
-from cts.config.problem import Place
-from cts.config.tree import Body, Data, Entry, ParseError, Value
-
-if TYPE_CHECKING:
-    from lark import Token, Tree
-    from lark.exceptions import UnexpectedInput
-
-CONFIG, VARIABLES = Dialect.CONFIG, Dialect.VARIABLES
-
-
-def read_hcl(text: str, file: str, dialect: Dialect) -> tuple[Body, list[ParseError]]:
-    """The file's entries, and what is wrong with its text. Raises nothing for bad input."""
-    if text.startswith("\ufeff") and dialect is CONFIG:
-        begins = ParseError(
-            Place(file, 1, 1), "the file begins with a byte order mark", "remove it"
-        )
-        return Body(), [begins]
-    try:
-        masked = mask(text.removeprefix("\ufeff"), file, dialect)
-        if masked.errors:
-            return Body(), masked.errors
-        source = _Source(text.removeprefix("\ufeff"), file, dialect, masked, [])
-        return source.body(source.parsed()), source.errors
-    except ParseError as error:
-        return Body(), [error]
+WORDS = {"true": True, "false": False, "null": None}
+LEVELS = {
+    mark: level
+    for level, marks in enumerate(("||", "&&", "== !=", "< <= > >=", "+ -", "* / %"))
+    for mark in marks.split()
+}
+"""How strongly an operator binds."""
 
 
-@dataclass(frozen=True, slots=True)
-class _Source:
-    text: str
-    file: str
-    dialect: Dialect
-    masked: Masked
-    errors: list[ParseError]
+class Parser(Cursor):
+    """Every method raises ParseError at what is not expected."""
 
-    def parsed(self) -> "Tree[Token]":
-        """The parser's tree of the file's body."""
-        import hcl2
-        from lark.exceptions import UnexpectedInput
+    depth = 0
 
+    @contextmanager
+    def deeper(self) -> Iterator[None]:
+        self.depth += 1
+        if self.depth > MAX_DEPTH:
+            raise self.error(self.token, f"more than {MAX_DEPTH} levels of nesting")
+        yield
+        self.depth -= 1
+
+    def expression(self) -> Node:
+        with self.deeper():
+            node = self.operation()
+            if not self.accept("?"):
+                return node
+            then = self.expression()
+            self.expect(":", '":" and what counts otherwise')
+            return Conditional(node.place, node, then, self.expression())
+
+    def operation(self) -> Node:
+        operands, marks = [self.unary()], list[str]()
+
+        def combine() -> None:
+            right, left = operands.pop(), operands.pop()
+            operands.append(Binary(left.place, marks.pop(), left, right))
+
+        while (mark := self.token.kind) in LEVELS:
+            while marks and LEVELS[marks[-1]] >= LEVELS[mark]:
+                combine()
+            self.at += 1
+            marks.append(mark)
+            operands.append(self.unary())
+        while marks:
+            combine()
+        return operands[0]
+
+    def unary(self) -> Node:
+        marks = []
+        while mark := self.accept("-") or self.accept("!"):
+            marks.append(mark)
+        node = self.postfix(self.term())
+        for mark in reversed(marks):
+            node = Unary(self.place(mark), mark.kind, node)
+        return node
+
+    def term(self) -> Node:
+        token = self.token
+        match token.kind:
+            case "number":
+                self.at += 1
+                return self.number(token)
+            case "name":
+                self.at += 1
+                return self.name(token)
+            case "quote":
+                return self.template()
+            case "(":
+                return self.parentheses()
+            case "[":
+                return self.list()
+            case "{":
+                return self.map()
+        raise self.unexpected("a value")
+
+    def number(self, token: Token) -> Node:
         try:
-            tree: Tree[Token] = hcl2.parses_to_tree(self.masked.text)
-        except UnexpectedInput as error:
-            raise self.unexpected(error) from error
-        return _nodes(tree)[0]
+            return Literal(self.place(token), NUMBERS.create_decimal(token.text))
+        except ArithmeticError:
+            raise out_of_range(self.place(token)) from None
 
-    def unexpected(self, error: "UnexpectedInput") -> ParseError:
-        return ParseError(
-            Place(self.file, max(error.line, 1), max(error.column, 1)),
-            f"{_shown(self.text[error.pos_in_stream :])} is not expected here",
-            _expectation(getattr(error, "expected", set())),
-        )
+    def name(self, token: Token) -> Node:
+        if self.token.kind in ("(", "::"):
+            what = f"`{token.text[:40]}` can't be called here: only constants have a value"
+            raise self.error(token, what, "write the value that it gives")
+        if token.text in WORDS:
+            return Literal(self.place(token), WORDS[token.text])
+        return Name(self.place(token), token.text)
 
-    def body(self, node: "Tree[Token]") -> Body:
-        return Body(tuple(entry for child in _nodes(node) for entry in self.entry(child)))
+    def parentheses(self) -> Node:
+        opening = self.expect("(", "")
+        with self.inside(skips_lines=True):
+            node = self.expression()
+            self.close(")", opening)
+        return node
 
-    def entry(self, node: "Tree[Token]") -> tuple[Entry, ...]:
-        try:
-            return (self.block(node) if node.data == "block" else self.attribute(node),)
-        except ParseError as error:
-            self.errors.append(error)
-            return ()
+    def postfix(self, node: Node) -> Node:
+        while True:
+            if self.token.kind == "[":
+                node = self.index(node)
+            elif self.accept("."):
+                node = self.splat(node) if self.accept("*") else self.item(node)
+            else:
+                return node
 
-    def attribute(self, node: "Tree[Token]") -> Entry:
-        name, value = _nodes(node)
-        return Entry(self.name(name), self.place(name), self.value(value))
+    def index(self, node: Node) -> Node:
+        opening = self.expect("[", "")
+        with self.inside(skips_lines=True):
+            key = None if self.accept("*") else self.expression()
+            self.close("]", opening)
+        if key:
+            return Index(node.place, node, key)
+        with self.deeper():
+            return Splat(node.place, node, self.postfix(Name(node.place, EACH)))
 
-    def block(self, node: "Tree[Token]") -> Entry:
-        if self.dialect is VARIABLES:
-            raise ParseError(
-                self.place(node), "a block is not allowed here", 'write "name = value"'
-            )
-        *names, body = _nodes(node)
-        value = Value(self.place(names[-1]), self.body(body))
-        for label in reversed(names[1:]):
-            entry = Entry(self.name(label), self.place(label), value, is_label=True)
-            value = Value(self.place(label), Body((entry,)))
-        return Entry(self.name(names[0]), self.place(names[0]), value)
+    def splat(self, node: Node) -> Node:
+        """`.*`: unlike `[*]` it takes only names behind it for each item."""
+        each: Node = Name(node.place, EACH)
+        while self.token.kind == "." and self.tokens[self.at + 1].kind in ("name", "number"):
+            self.at += 1
+            each = self.item(each)
+        return Splat(node.place, node, each)
 
-    def name(self, node: "Tree[Token]") -> str:
-        token = _first(node)
-        return self.masked.literals.get(token.start_pos or 0, str(token))
+    def item(self, node: Node) -> Node:
+        """What stands behind a dot: a name, or a position."""
+        if token := self.accept("name"):
+            return Index(node.place, node, Literal(self.place(token), token.text))
+        if self.token.text.isdigit() and (token := self.accept("number")):
+            return Index(node.place, node, self.number(token))
+        raise self.unexpected("a name")
 
-    def value(self, node: "Tree[Token]") -> Value:
-        inner = _nodes(node)
-        in_brackets = self.dialect is CONFIG and node.children[0] == "("
-        if node.data == "expr_term" and len(inner) == 1 and not in_brackets:
-            return self.value(inner[0])
-        return Value(self.place(node), self.data(node, inner))
+    def list(self) -> Node:
+        opening = self.expect("[", "")
+        with self.inside(skips_lines=True):
+            if self.accept_word("for"):
+                loop = self.loop()
+                item = self.expression()
+                made: Node = ForList(self.place(opening), self.end_of_loop(loop), item)
+            else:
+                made = ListOf(self.place(opening), tuple(self.items()))
+            self.close("]", opening)
+        return made
 
-    def data(self, node: "Tree[Token]", inner: "list[Tree[Token]]") -> Data:
-        match node.data:
-            case "string":
-                return self.name(node)
-            case "int_lit" | "float_lit":
-                return self.number(node)
-            case "unary_op" if self.cut(node)[0] == "-" and inner[0].data == "expr_term":
-                return self.negative(self.value(inner[0]))
-            case "literal_value":
-                return self.word(node)
-            case "tuple":
-                return tuple(self.value(child) for child in inner)
-            case "object":
-                return Body(tuple(self.element(child) for child in inner))
-        what = f"`{self.cut(node)[:40]}` is not a plain value"
-        raise ParseError(self.place(node), what, WRITE_A_VALUE)
+    def items(self) -> Iterator[Node]:
+        while self.token.kind != "]":
+            yield self.expression()
+            if not self.accept(","):
+                break
 
-    def negative(self, value: Value) -> int | float:
-        """The parser takes `-5` for an operation on 5."""
-        if isinstance(value.data, bool) or not isinstance(value.data, int | float):
-            raise ParseError(value.place, "only a number can be negative", WRITE_A_VALUE)
-        return -value.data
+    def map(self) -> Node:
+        opening = self.expect("{", "")
+        with self.inside(skips_lines=False):
+            self.skip_lines()
+            if self.accept_word("for"):
+                self.skips_lines = True
+                made = self.for_map(opening)
+            else:
+                made = MapOf(self.place(opening), tuple(self.pairs()))
+            self.close("}", opening)
+        return made
 
-    def element(self, node: "Tree[Token]") -> Entry:
-        if node.data != "object_elem":
-            raise ParseError(self.place(node), "an expression is not a plain value", WRITE_A_VALUE)
-        key, value = _nodes(node)
-        while key.data in ("object_elem_key", "expr_term") and len(inner := _nodes(key)) == 1:
-            key = inner[0]
-        if key.data not in ("identifier", "string", "int_lit", "literal_value", "keyword"):
-            raise ParseError(self.place(key), "a key must be a name or a string")
-        return Entry(self.name(key), self.place(key), self.value(value))
+    def pairs(self) -> Iterator[tuple[Node, Node]]:
+        while self.token.kind != "}":
+            key = self.key()
+            if not (self.accept("=") or self.accept(":")):
+                raise self.unexpected('"=" and a value')
+            yield key, self.expression()
+            if not self.accept(",") and self.token.kind != "line":
+                break
+            self.skip_lines()
 
-    def word(self, node: "Tree[Token]") -> bool | None:
-        word = str(_first(node))
-        if word == "null" and self.dialect is CONFIG:
-            raise ParseError(self.place(node), "null is not a value here", "leave the option out")
-        return None if word == "null" else word == "true"
+    def skip_lines(self) -> None:
+        while self.accept("line"):
+            pass
 
-    def number(self, node: "Tree[Token]") -> int | float:
-        text = self.cut(node)
-        try:
-            return _number(text, self.dialect)
-        except (ValueError, OverflowError) as error:
-            raise ParseError(self.place(node), f"{_shown(text)} is not a number") from error
+    def key(self) -> Node:
+        """A name stands for itself; anything else is an expression."""
+        token, after = self.tokens[self.at : self.at + 2]
+        if token.kind == "name" and after.kind in ("=", ":"):
+            self.at += 1
+            return Literal(self.place(token), token.text)
+        return self.expression()
 
-    def cut(self, node: "Tree[Token]") -> str:
-        return self.text[node.meta.start_pos : node.meta.end_pos]
+    def for_map(self, opening: Token) -> Node:
+        loop = self.loop()
+        key = self.expression()
+        self.expect("=>", '"=>" and the value of the key')
+        item = self.expression()
+        is_grouped = self.accept("...") is not None
+        return ForMap(self.place(opening), self.end_of_loop(loop), key, item, is_grouped)
 
-    def place(self, node: "Tree[Token]") -> Place:
-        return Place(self.file, node.meta.line, node.meta.column)
+    def loop(self) -> Loop:
+        loop = self.loop_head()
+        self.expect(":", '":" and what to make of each item')
+        return loop
 
+    def loop_head(self) -> Loop:
+        names = [self.expect("name", "a name for the item").text]
+        if self.accept(","):
+            names.append(self.expect("name", "a name for the item").text)
+        if not self.accept_word("in"):
+            raise self.unexpected('"in" and a list or a map')
+        return Loop(tuple(names), self.expression())
 
-WRITE_A_VALUE = "write a string in double quotes, a number, true, false or a list"
+    def end_of_loop(self, loop: Loop) -> Loop:
+        condition = self.expression() if self.accept_word("if") else None
+        return Loop(loop.names, loop.collection, condition)
 
+    def template(self) -> Node:
+        """A string or heredoc. A `~` takes the blanks away from the text beside it."""
+        opening = self.expect("quote", "")
+        is_heredoc, trims = opening.text != '"', False
+        parts: list[Part] = []
+        while not self.accept("unquote"):
+            if token := self.accept("text"):
+                text = decoded(token, self.lines, is_heredoc=is_heredoc)
+                parts.append(text.lstrip() if trims else text)
+                trims = False
+                continue
+            token = self.expect("template", "text")
+            if token.text.endswith("~") and parts and isinstance(before := parts[-1], str):
+                parts[-1] = before.rstrip()
+            with self.inside(skips_lines=True):
+                parts.append(self.part(token))
+                closing = self.expect("close", f'"}}" to close this "{token.text}"')
+            trims = closing.text.startswith("~")
+        if opening.text.startswith("<<-"):
+            parts = unindented(parts)
+        return template(self.place(opening), parts)
 
-def _nodes(node: "Tree[Token]") -> "list[Tree[Token]]":
-    """The parts with a meaning: no brackets, separators or line ends."""
-    trees = [child for child in node.children if not isinstance(child, str)]
-    return [tree for tree in trees if tree.data != "new_line_or_comment"]
-
-
-def _first(node: "Tree[Token]") -> "Token":
-    first = node.children[0]
-    return first if isinstance(first, str) else _first(first)
-
-
-def _number(text: str, dialect: Dialect) -> int | float:
-    """Raises ValueError or OverflowError. HCL 1 has hex and octal numbers."""
-    digits = text.removeprefix("-").lower()
-    if dialect is CONFIG and digits.startswith("0x"):
-        return int(text, 16)
-    if digits.isdigit():
-        octal = dialect is CONFIG and digits.startswith("0")
-        return int(text, 8 if octal else 10)
-    number = float(text)
-    if not isfinite(number):
-        raise OverflowError(text)
-    return int(number) if number.is_integer() else number
-
-
-def _shown(text: str) -> str:
-    """The first token of a text, for a message; never a string, which may be a secret."""
-    if not text.strip(" \t\r"):
-        return "the end of the file"
-    if found := re.match(r'[ \t\r]*("[^"\n]*"|[\w.-]+|\S)', text):
-        return "a string" if found[1].startswith('"') else f"`{found[1][:40]}`"
-    return "the end of the line"
-
-
-def _expectation(expected: set[str]) -> str:
-    if "LBRACE" in expected and "LSQB" not in expected:
-        return 'the name before it needs "=" and a value, or "{" and a block'
-    if "LSQB" in expected:
-        return f"expected a value: {WRITE_A_VALUE}"
-    if "NAME" in expected:
-        return "expected an option or a block"
-    return 'expected "," or "]"' if "RSQB" in expected else ""
+    def part(self, opening: Token) -> Part:
+        """What stands in `${}` or `%{}`."""
+        if opening.text.startswith("$"):
+            return Interpolation(self.expression())
+        place = self.place(opening)
+        match self.expect("name", "if, else, endif, for or endfor"):
+            case Token(text="if"):
+                return If(place, self.expression())
+            case Token(text="for"):
+                return For(place, self.loop_head())
+            case Token(text="else" | "endif" | "endfor" as word):
+                return End(place, word)
+            case token:
+                what = f"`{token.text[:40]}` is no directive"
+                raise self.error(token, what, "expected if, else, endif, for or endfor")

@@ -1,26 +1,25 @@
 """JSON text to plain values with positions."""
 
-import json
+import re
 from json import JSONDecodeError, JSONDecoder
-from math import isfinite
-from typing import NoReturn
+from math import inf, isfinite
 
 from cts.config.problem import Place
-from cts.config.tree import MAX_DEPTH, SURROGATES, Body, Entry, ParseError, Value
+from cts.config.tree import MAX_DEPTH, SURROGATES, Body, Entry, Lines, ParseError, Value
 
-BLANKS = " \t\r\n"
+BLANKS = re.compile(r"[ \t\r\n]*")
+TOO_DEEP = f"more than {MAX_DEPTH} levels of nesting"
+MOST_DIGITS = 300
 
 
 def read_json(text: str, file: str) -> tuple[Body, list[ParseError]]:
     """The object's entries, and what is wrong with the text. Raises nothing for bad input."""
+    reader = _Reader(text, file)
     try:
-        json.loads(text, parse_constant=_no_constant)
-        top, _ = _Reader(text, file).value(0, 0)
-    except JSONDecodeError as error:
-        place = Place(file, error.lineno, error.colno)
-        return Body(), [ParseError(place, f"this is not JSON: {error.msg.lower()}")]
-    except (ValueError, RecursionError) as error:
-        return Body(), [ParseError(Place(file), f"this is not JSON: {error}")]
+        reader.check()
+        top, _ = reader.value(0, 0)
+    except RecursionError:
+        return Body(), [ParseError(Place(file), TOO_DEEP)]
     except ParseError as error:
         return Body(), [error]
     match top.data:
@@ -31,21 +30,30 @@ def read_json(text: str, file: str) -> tuple[Body, list[ParseError]]:
     return Body(), [ParseError(top.place, "the file must hold one JSON object")]
 
 
-def _no_constant(name: str) -> NoReturn:
-    raise ValueError(f"{name} is not a number")
-
-
 class _Reader:
-    """Walks a text that is known to be JSON."""
+    """Walks a text that was checked to be JSON."""
 
     def __init__(self, text: str, file: str) -> None:
-        self.text, self.file = text, file
-        self.decode = JSONDecoder().raw_decode
+        self.text, self.lines = text, Lines(text, file)
+        self.decoder = JSONDecoder(parse_int=_integer)
+
+    def check(self) -> None:
+        if not self.text.strip():
+            raise ParseError(self.lines.place(0), "the file is empty", 'write at least "{}"')
+        if self.text.startswith("\ufeff"):
+            raise ParseError(
+                self.lines.place(0), "the file begins with a byte order mark", "remove it"
+            )
+        try:
+            self.decoder.decode(self.text)
+        except JSONDecodeError as error:
+            what = f"this is not JSON: {error.msg.lower().removesuffix(' at')}"
+            raise ParseError(self.lines.place(error.pos), what) from error
 
     def value(self, at: int, depth: int) -> tuple[Value, int]:
         at = self.skip(at)
         if depth > MAX_DEPTH:
-            raise ParseError(self.place(at), f"more than {MAX_DEPTH} levels of nesting")
+            raise ParseError(self.lines.place(at), TOO_DEEP)
         match self.text[at]:
             case "{":
                 return self.object(at, depth)
@@ -54,14 +62,17 @@ class _Reader:
         return self.scalar(at)
 
     def scalar(self, at: int) -> tuple[Value, int]:
-        data, end = self.decode(self.text, at)
+        place = self.lines.place(at)
+        data, end = self.decoder.raw_decode(self.text, at)
         if isinstance(data, str) and any(ord(char) in SURROGATES for char in data):
-            raise ParseError(self.place(at), "half of a surrogate pair is not a character")
+            raise ParseError(place, "half of a surrogate pair is not a character")
         if isinstance(data, float):
             if not isfinite(data):
-                raise ParseError(self.place(at), "this number is too large")
+                word = self.text[at:end]
+                what = "this number is too large" if word[-1].isdigit() else f"{word} is no number"
+                raise ParseError(place, what)
             data = int(data) if data.is_integer() else data
-        return Value(self.place(at), data), end
+        return Value(place, data, at, end), end
 
     def array(self, start: int, depth: int) -> tuple[Value, int]:
         items: list[Value] = []
@@ -70,7 +81,7 @@ class _Reader:
             item, at = self.value(at, depth + 1)
             items.append(item)
             at = self.skip(at, ",")
-        return Value(self.place(start), tuple(items)), at + 1
+        return Value(self.lines.place(start), tuple(items), start, at + 1), at + 1
 
     def object(self, start: int, depth: int) -> tuple[Value, int]:
         """An object; of a repeated key the last value counts, as in CTS."""
@@ -81,13 +92,18 @@ class _Reader:
             value, end = self.value(self.skip(colon, ":"), depth + 1)
             entries[str(key.data)] = Entry(str(key.data), key.place, value)
             at = self.skip(end, ",")
-        return Value(self.place(start), Body(tuple(entries.values()))), at + 1
+        body = Body(tuple(entries.values()))
+        return Value(self.lines.place(start), body, start, at + 1), at + 1
 
     def skip(self, at: int, mark: str = "") -> int:
-        while at < len(self.text) and self.text[at] in BLANKS + mark:
-            at += 1
-        return at
+        """Behind the blanks, and the mark among them if there is one."""
+        at = self.blanks(at)
+        return self.blanks(at + 1) if mark and self.text.startswith(mark, at) else at
 
-    def place(self, at: int) -> Place:
-        line = self.text.count("\n", 0, at) + 1
-        return Place(self.file, line, at - self.text.rfind("\n", 0, at))
+    def blanks(self, at: int) -> int:
+        found = BLANKS.match(self.text, at)
+        return found.end() if found else at
+
+
+def _integer(text: str) -> int | float:
+    return int(text) if len(text) <= MOST_DIGITS else inf

@@ -1,54 +1,51 @@
-"""Several files to one configuration, by CTS's rules: the last one that sets a field wins,
-tasks are appended."""
+"""Several files to one configuration, by CTS's rules: the last one that sets an option wins,
+tasks, services and providers are appended."""
 
-from collections.abc import Iterable
-from dataclasses import replace
+from collections.abc import Iterable, Mapping
+from dataclasses import is_dataclass, replace
 from functools import reduce
-from typing import TypeVar
+from typing import Any
 
-from cts.config.model import Buffer, Configuration, Consul
-from cts.config.problem import Where
-
-T = TypeVar("T")
+from cts.config.model import Backend, Configuration, options_of
+from cts.config.problem import Place, Where
 
 
 def merge(files: Iterable[Configuration]) -> Configuration:
-    return reduce(_join, files, Configuration())
+    return reduce(_join, files, Configuration(Where("", Place(""), {})))
 
 
 def _join(first: Configuration, second: Configuration) -> Configuration:
-    return Configuration(
-        consul=_consul(first.consul, second.consul),
-        buffer=_buffer(first.buffer, second.buffer),
-        tasks=first.tasks + second.tasks,
-    )
+    joined: Configuration = _merged(first, second)
+    return replace(joined, secrets=first.secrets + second.secrets)
 
 
-def _consul(first: Consul | None, second: Consul | None) -> Consul | None:
-    if not first or not second:
-        return first or second
-    return Consul(
-        where=_where(first.where, second.where),
-        address=_last(first.address, second.address),
-        token=_last(first.token, second.token),
-    )
+def _merged(first: Any, second: Any) -> Any:
+    """A block written in two files: option by option."""
+    both = {
+        each.name: _value(getattr(first, each.name), getattr(second, each.name))
+        for each in options_of(second)
+    }
+    where = replace(second.where, options={**first.where.options, **second.where.options})
+    return replace(second, where=where, **both)
 
 
-def _buffer(first: Buffer | None, second: Buffer | None) -> Buffer | None:
-    if not first or not second:
-        return first or second
-    return Buffer(
-        where=_where(first.where, second.where),
-        enabled=_last(first.enabled, second.enabled),
-        min=_last(first.min, second.min),
-        max=_last(first.max, second.max),
-    )
+def _value(first: Any, second: Any) -> Any:
+    if first is None or second is None:
+        return second if first is None else first
+    if isinstance(first, tuple):
+        return _blocks(first, second)
+    if isinstance(first, Mapping):
+        return {**first, **second}
+    return _merged(first, second) if is_dataclass(first) else second
 
 
-def _where(first: Where, second: Where) -> Where:
-    """The later block's place, and each option's where it was last set."""
-    return replace(second, options={**first.options, **second.options})
-
-
-def _last(first: T | None, second: T | None) -> T | None:
-    return first if second is None else second
+def _blocks(first: tuple[Any, ...], second: tuple[Any, ...]) -> tuple[Any, ...]:
+    """Blocks are appended; backends of one type are merged one level deep."""
+    if not all(isinstance(each, Backend) for each in first + second):
+        return first + second
+    by_type: dict[str, Backend] = {each.type: each for each in first}
+    for each in second:
+        former = by_type.get(each.type)
+        options = {**former.options, **each.options} if former else each.options
+        by_type[each.type] = replace(each, options=options)
+    return tuple(by_type.values())

@@ -5,9 +5,10 @@ converted is a problem. Keys match in any letter case, but one spelling per bloc
 """
 
 import re
-from collections.abc import Iterable
+from dataclasses import dataclass, field
 from decimal import Decimal
 
+from cts.config.model import Seconds, Secret
 from cts.config.problem import Code, Place, Problem, Where, did_you_mean
 from cts.config.tree import Body, Entry, Value
 
@@ -21,20 +22,34 @@ MOST_NANOSECONDS = 2**63
 """Go's duration holds less."""
 TRUE = {"1", "t", "T", "TRUE", "true", "True"}
 FALSE = {"0", "f", "F", "FALSE", "false", "False", ""}
+INTEGER = re.compile(r"[-+]?(0[xX]_?|0[bB]_?|0[oO]?_?|)([0-9a-fA-F]+(?:_[0-9a-fA-F]+)*)", re.ASCII)
+BASES = {"": 10, "0x": 16, "0b": 2, "0o": 8, "0": 8}
+FORMER = {"provider": 'write terraform_provider "..." { ... }'}
+"""Names that CTS has given up."""
+
+
+@dataclass(frozen=True, slots=True)
+class Found:
+    """What reading a file brings beside its options."""
+
+    problems: list[Problem] = field(default_factory=list)
+    warnings: list[Problem] = field(default_factory=list)
+    secrets: list[Secret] = field(default_factory=list)
 
 
 class Options:
     """The options of one block. Ask for each, then call `finish`."""
 
     def __init__(
-        self, value: Value, path: str, problems: list[Problem], *, lone_element: bool
+        self, value: Value, path: str, found: Found, *, is_hcl: bool, lone_element: bool
     ) -> None:
-        self.place, self.path, self.problems = value.place, path, problems
+        self.place, self.path, self.found = value.place, path, found
+        self.is_hcl = is_hcl
         self.lone_element = lone_element
         """A list of one element stands for its element (HCL, and JSON inside conditions)."""
-        body = value.data if isinstance(value.data, Body) else Body()
-        self.left = list(body.entries)
+        self.left = _entries(value)
         self.places: dict[str, Place] = {}
+        self.values: dict[str, Value] = {}
         self.known: set[str] = set()
 
     @property
@@ -55,7 +70,21 @@ class Options:
         self.wrong(key, value, "expected true or false")
         return None
 
-    def seconds(self, key: str) -> float | None:
+    def integer(self, key: str) -> int | None:
+        """A whole number; text as Go reads it, in any base. What follows the point is dropped."""
+        if (value := self.scalar(key)) is None:
+            return None
+        match value.data:
+            case bool() | int() | float():
+                return int(value.data)
+            case "":
+                return 0
+            case str() as text if (number := _integer(text)) is not None:
+                return number
+        self.wrong(key, value, "expected a whole number")
+        return None
+
+    def seconds(self, key: str) -> Seconds | None:
         """A duration as Go writes it: "1m30s". A bare number is nanoseconds, as in CTS."""
         if (value := self.scalar(key)) is None:
             return None
@@ -64,11 +93,11 @@ class Options:
             case int() | float() as number:
                 nanoseconds = Decimal(int(number))
             case str() as text if text.lstrip("+-") == "0":
-                return 0.0
+                return Seconds(0.0)
             case str() as text if found := DURATION.fullmatch(text):
                 nanoseconds = _nanoseconds(found)
         if nanoseconds is not None and abs(nanoseconds) < MOST_NANOSECONDS:
-            return float(nanoseconds) / NANOSECONDS["s"]
+            return Seconds(float(nanoseconds) / NANOSECONDS["s"])
         self.wrong(key, value, 'expected a duration such as "5s" or "1m30s", below 292 years')
         return None
 
@@ -80,10 +109,32 @@ class Options:
             return None
         if not all(isinstance(entry.value.data, tuple) for entry in entries):
             entries = entries[-1:]
-        items = [item for entry in entries for item in _items(entry.value)]
+        items = [item for entry in entries for item in self.items(entry.value)]
         self.places |= {f"{key}[{n}]": item.place for n, item in enumerate(items)}
         texts = [self.as_text(key, item) for item in items]
         return tuple(text for text in texts if text is not None)
+
+    def items(self, value: Value) -> tuple[Value, ...]:
+        """JSON's empty object is an empty list, as in CTS."""
+        return () if value.data == Body() and not self.is_hcl else _items(value)
+
+    def texts_by_name(self, key: str) -> dict[str, str] | None:
+        """Names and texts; several blocks are one."""
+        entries = self.entries(key)
+        if not entries:
+            return None
+        texts: dict[str, str] = {}
+        for entry in entries:
+            for item in self.inner(key, entry):
+                path = f"{key}.{item.key}"
+                value = self.lone(item.value)
+                self.places[path] = value.place
+                if (text := self.as_text(path, value)) is not None:
+                    texts[item.key] = text
+        return texts
+
+    def inner(self, key: str, entry: Entry) -> list[Entry]:
+        return [item for body in self.bodies(key, entry) for item in _entries(body)]
 
     def block(self, key: str) -> "Options | None":
         """The one block of this name. JSON writes it as an object, never as a list."""
@@ -111,16 +162,10 @@ class Options:
                 self.wrong(key, item, f"expected a block: {key} {{ ... }}")
         return found
 
-    def inside(self, key: str, value: Value) -> "Options":
-        path = f"{self.path}.{key}" if self.path else key
-        return Options(value, path, self.problems, lone_element=self.lone_element)
-
-    def refuse_later(self, keys: Iterable[str]) -> None:
-        """Options that CTS has and this version does not."""
-        for key in keys:
-            for entry in self.entries(key):
-                what = f"'{key}' is not supported yet"
-                self.add(entry.place, Code.NOT_SUPPORTED_YET, key, what)
+    def inside(self, key: str, value: Value, *, lone_element: bool = False) -> "Options":
+        path = self.path_of(key)
+        lone_element = lone_element or self.lone_element
+        return Options(value, path, self.found, is_hcl=self.is_hcl, lone_element=lone_element)
 
     def lone_label(self) -> Entry | None:
         """The label of a block that should have none: all its options are inside it."""
@@ -133,7 +178,8 @@ class Options:
             if entry.is_label:
                 what, fix = f'there is no {self.path.rpartition(".")[2]} "{entry.key}"', ""
             else:
-                what, fix = "unknown option", did_you_mean(entry.key.lower(), self.known)
+                what = "unknown option"
+                fix = FORMER.get(entry.key, "") or did_you_mean(entry.key.lower(), self.known)
             self.add(entry.place, Code.UNKNOWN_OPTION, entry.key, what, fix)
 
     def entries(self, key: str) -> list[Entry]:
@@ -148,12 +194,22 @@ class Options:
             self.places[key] = set_[-1].value.place
         return set_
 
+    def peek(self, key: str) -> str | None:
+        """A text that is asked for later."""
+        near = [entry.value for entry in self.left if entry.key.lower() == key]
+        value = self.lone(near[-1]).data if near else None
+        return value if isinstance(value, str) else None
+
     def scalar(self, key: str) -> Value | None:
-        """The last value of a key, taken out of a list of one where that is allowed."""
+        """The last value of a key."""
         entries = self.entries(key)
         if not entries:
             return None
-        value = entries[-1].value
+        self.values[key] = self.lone(entries[-1].value)
+        return self.values[key]
+
+    def lone(self, value: Value) -> Value:
+        """The value, taken out of a list of one where that is allowed."""
         match value.data:
             case (only,) if self.lone_element:
                 return only
@@ -174,14 +230,34 @@ class Options:
         self.add(value.place, Code.WRONG_TYPE, key, f"{_shown(value)} is not right here", expected)
 
     def add(self, place: Place, code: Code, key: str, what: str, fix: str = "") -> None:
-        path = f"{self.path}.{key}" if self.path else key
-        self.problems.append(Problem(place, path, code, what, fix))
+        self.found.problems.append(Problem(place, self.path_of(key), code, what, fix))
+
+    def warn(self, place: Place, code: Code, key: str, what: str, fix: str = "") -> None:
+        self.found.warnings.append(Problem(place, self.path_of(key), code, what, fix))
+
+    def path_of(self, key: str) -> str:
+        return ".".join(part for part in (self.path, key) if part)
 
 
 def _nanoseconds(duration: re.Match[str]) -> Decimal:
     terms = TERM.findall(duration[2])
     total = sum((Decimal(number) * NANOSECONDS[unit] for number, unit in terms), Decimal(0))
     return -total if duration[1] == "-" else total
+
+
+def _integer(text: str) -> int | None:
+    if not (found := INTEGER.fullmatch(text)):
+        return None
+    base = BASES[found[1].lower().removesuffix("_")]
+    try:
+        number = int(found[2], base)
+    except ValueError:
+        return None
+    return -number if text.startswith("-") else number
+
+
+def _entries(value: Value) -> list[Entry]:
+    return list(value.data.entries) if isinstance(value.data, Body) else []
 
 
 def _items(value: Value) -> tuple[Value, ...]:

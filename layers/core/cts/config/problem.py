@@ -9,27 +9,42 @@ from enum import StrEnum
 class Code(StrEnum):
     """Stable names of everything that can be wrong."""
 
+    AUTO_COMMIT = "auto-commit"
+    BACKEND = "backend"
     CONDITION_TYPE = "condition-type"
+    DEPRECATED = "deprecated"
+    DUPLICATE_INPUT = "duplicate-input"
+    DUPLICATE_PROVIDER = "duplicate-provider"
+    DUPLICATE_SERVICE = "duplicate-service"
     DUPLICATE_TASK = "duplicate-task"
     EMPTY_NAME = "empty-name"
     FILE_MISSING = "file-missing"
     INVALID_BUFFER = "invalid-buffer"
+    INVALID_CRON = "invalid-cron"
     INVALID_REGEXP = "invalid-regexp"
     INVALID_TASK_NAME = "invalid-task-name"
+    INVALID_VALUE = "invalid-value"
+    INVALID_VERSION = "invalid-version"
     LITERAL_SECRET = "literal-secret"
     LOCAL_VERSION = "local-version"
     MISSING_OPTION = "missing-option"
+    MISSING_VARIABLE = "missing-variable"
     MODULE_MISSING = "module-missing"
-    MODULE_WITHOUT_SERVICES = "module-without-services"
+    MODULE_WITHOUT_INPUT = "module-without-input"
     NAMES_OR_REGEXP = "names-or-regexp"
     NOTHING_TO_READ = "nothing-to-read"
     NOT_NEEDED = "not-needed"
     NOT_SUPPORTED_YET = "not-supported-yet"
     OUTSIDE_BUNDLE = "outside-bundle"
+    PROVIDER_TWICE = "provider-twice"
     REPEATED_BLOCK = "repeated-block"
     SYNTAX = "syntax"
+    TEMPLATE = "template"
     UNKNOWN_OPTION = "unknown-option"
+    UNKNOWN_PROVIDER = "unknown-provider"
+    UNKNOWN_VARIABLE = "unknown-variable"
     VARIABLE_FILE = "variable-file"
+    VAULT_MISSING = "vault-missing"
     WRONG_TYPE = "wrong-type"
 
 
@@ -78,13 +93,48 @@ class Where:
     place: Place
     options: Mapping[str, Place]
 
+    def at(self, option: str) -> "Where":
+        """Where that option stands."""
+        return Where(self._path(option), self.options.get(option, self.place), {})
+
     def problem(self, code: Code, what: str, fix: str = "", *, option: str = "") -> Problem:
         """A problem of the block or, if `option` is given, of that option."""
-        path = f"{self.path}.{option}" if option else self.path
-        return Problem(self.options.get(option, self.place), path, code, what, fix)
+        return Problem(self.options.get(option, self.place), self._path(option), code, what, fix)
+
+    def _path(self, option: str) -> str:
+        return ".".join(part for part in (self.path, option) if part)
 
 
 def did_you_mean(word: str, known: Iterable[str]) -> str:
     """`did you mean "names"?`, or nothing if no known word is close."""
     near = get_close_matches(word, list(known), n=1)
     return f'did you mean "{near[0]}"?' if near else ""
+
+
+FOLLOW = (Code.MISSING_OPTION, Code.MISSING_VARIABLE, Code.NAMES_OR_REGEXP, Code.VAULT_MISSING)
+"""What may only be missing because it could not be read."""
+
+
+def without_followers(problems: Iterable[Problem]) -> list[Problem]:
+    """The problems without those that only follow from another: after a mistake in a text, and
+    for an option whose name is misspelt."""
+    found = [*problems]
+    is_broken = any(problem.code is Code.SYNTAX for problem in found)
+    misspelt = {
+        (problem.path.rpartition(".")[0], meant)
+        for problem in found
+        if problem.code is Code.UNKNOWN_OPTION and (meant := _meant(problem.fix))
+    }
+
+    def follows(problem: Problem) -> bool:
+        if problem.code not in FOLLOW:
+            return False
+        block, _, option = problem.path.rpartition(".")
+        either = {(problem.path, "names"), (problem.path, "regexp")}
+        return is_broken or (block, option) in misspelt or bool(either & misspelt)
+
+    return [problem for problem in found if not follows(problem)]
+
+
+def _meant(fix: str) -> str:
+    return fix.partition('did you mean "')[2].removesuffix('"?')

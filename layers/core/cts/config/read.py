@@ -1,26 +1,29 @@
 """Configuration files to models: text, then values, then options."""
 
 from cts.config.decode import decode
-from cts.config.hcl import CONFIG, read_hcl
+from cts.config.hcl1 import read_hcl1
 from cts.config.json_text import read_json
 from cts.config.model import Configuration
+from cts.config.options import Found
 from cts.config.problem import Code, Place, Problem
-from cts.config.tree import Value
+from cts.config.tree import Body, Value
 
 
-def read(content: bytes, file: str) -> tuple[Configuration, list[Problem]]:
-    """One file's configuration, and what is wrong with it."""
+def read(content: bytes, file: str) -> tuple[Configuration, Found]:
+    """One file's configuration, and what was found beside it."""
+    found = Found()
+    top = Value(Place(file, 1, 1), Body())
     text, problem = decoded(content, file)
     if problem:
-        return Configuration(), [problem]
+        found.problems.append(problem)
+        return decode(top, found, is_hcl=True), found
     is_json = file.endswith(".json")
     if is_json or text.lstrip().startswith("{"):  # JSON is also accepted in an .hcl file
         body, errors = read_json(text, file)
     else:
-        body, errors = read_hcl(text, file, CONFIG)
-    problems = [Problem(e.place, "", Code.SYNTAX, e.what, e.fix) for e in errors]
-    top = Value(Place(file, 1, 1), body)
-    return decode(top, problems, is_hcl=not is_json), problems
+        body, errors = read_hcl1(text, file)
+    found.problems.extend(Problem(e.place, "", Code.SYNTAX, e.what, e.fix) for e in errors)
+    return decode(Value(top.place, body), found, is_hcl=not is_json), found
 
 
 def decoded(content: bytes, file: str) -> tuple[str, Problem | None]:

@@ -1,85 +1,64 @@
-"""Regular expressions: CTS reads RE2, Python's re matches. Both must agree on an expression.
-
-RE2 refuses some of what Python accepts; some of what RE2 accepts, Python reads differently.
-"""
+"""Regular expressions as CTS reads them: RE2's, tried out on the engine that matches."""
 
 import re
-import warnings
+
+import re2
+
+from cts.watch.query import compiled
 
 MOST_REPEATS = 1000
-
-FOREIGN = re.compile(
-    r"""(?P<lookaround>\(\?<?[=!])
-      | (?P<backreference>\\[1-9](?!\d)|\(\?P=|\\[gk])
-      | (?P<atomic>\(\?>)
-      | (?P<conditional>\(\?\()
-      | (?P<comment>\(\?\#)
-      | (?P<name>\(\?<)
-      | (?P<ungreedy>\(\?[ims-]*U)
-      | (?P<flag>\(\?[ims-]*[^ims:)P-])
-      | (?P<end>\\[Zz])
-      | (?P<quote>\\[QE])
-      | (?P<property>\\[pP])
-      | (?P<code>\\x\{)
-      | (?P<letter>\\[A-Za-z](?<!\\[ABDSWabdfnrstvwx]))
-      | (?P<posix>\[\[\^?:|\[\^\[:)
-      | (?P<possessive>[*+?]\+|\{\d+(?:,\d*)?\}\+)
-      | (?P<upto>\{,\d+\})
-      | \{(?P<repeats>\d+(?:,\d*)?)\}
+SHOWN = 80
+"""Characters of the engine's reason: it ends with the rest of the expression."""
+# What Go, and so CTS, refuses and RE2 itself takes: a single byte, and a count of so many digits
+# that it is taken for text. Quoted text and sets are stepped over.
+STRICTER = re.compile(
+    r"""\\Q(?:(?!\\E).)*
+      | (?P<byte>\\C)
       | \\.
-      | (?P<set>\[\^?\]?(?:\\.|[^\]\\])*\])
-      | .""",
+      | \[\^?\]?(?:\[:\^?[a-z]+:\]|\\.|[^\]\\])*\]
+      | \{(?P<counts>(?:0|[1-9][0-9]*)(?:,(?:0|[1-9][0-9]*)?)?)\}""",
     re.VERBOSE | re.DOTALL,
 )
-NOT_IN_RE2 = {
-    "lookaround": "look-around is",
-    "backreference": "a back-reference is",
-    "atomic": "an atomic group is",
-    "conditional": "a conditional is",
-    "comment": "a comment is",
-    "flag": "this flag is",
-    "letter": "this escape is",
-    "possessive": "a possessive repetition is",
-}
+
 INSTEAD = {
-    "name": "write a named group as (?P<name>...)",
-    "ungreedy": "write lazy repetitions, such as .*?",
-    "end": "write $ for the end",
-    "quote": "escape each character instead of \\Q...\\E",
-    "property": "write the characters of \\p as a set",
-    "code": "write the character instead of \\x{...}",
-    "posix": "write [a-z] instead of [[:lower:]], and so on",
-    "upto": "write {0,n}, or \\{ for a brace",
+    "bad repetition operator": "repeat it once; RE2 has no possessive repetitions",
+    "invalid escape sequence": (
+        "RE2 has no back-references; \\z is the end, \\x{...} a character by its code, "
+        "\\d \\s \\w \\pL are sets"
+    ),
+    "invalid perl operator": (
+        "RE2 has no look-around, atomic groups, conditionals and comments, and no flags but "
+        "i, m, s and U"
+    ),
+    "invalid repetition size": f"RE2 allows at most {MOST_REPEATS}, the smaller number first",
+    "missing )": "close the group, or write \\( for a parenthesis",
+    "missing ]": "close the set, or write \\[ for a bracket",
+    "no argument for repetition operator": "write what to repeat, or a \\ before it",
+    "pattern too large": "repeat large sets less often",
+    "unexpected )": "write \\) for a parenthesis",
 }
+"""What would be right, by how the engine's message begins."""
 
 
 def fault(expression: str) -> tuple[str, str]:
     """What is wrong with an expression and what would be right; two empty strings if nothing."""
-    for token in FOREIGN.finditer(expression):
-        kind, text = token.lastgroup or "", token.group()
-        if what := NOT_IN_RE2.get(kind):
-            return f"{what} not part of RE2 syntax: `{text}`", "write it without"
-        if kind in INSTEAD:
-            return f"`{text}` is not supported yet", INSTEAD[kind]
-        if kind == "repeats" and _repeats(token["repeats"]) > MOST_REPEATS:
-            return f"`{text}` repeats too often", f"RE2 allows at most {MOST_REPEATS}"
-    return (
-        (f"this does not compile: {reason}", "") if (reason := _refusal(expression)) else ("", "")
-    )
+    try:
+        compiled(expression)
+    except re2.error as error:
+        reason = error.args[0].decode(errors="replace")
+    except UnicodeEncodeError:
+        reason = "half of a surrogate pair"
+    else:
+        reason = _stricter(expression)
+    fix = next((fix for start, fix in INSTEAD.items() if reason.startswith(start)), "")
+    return (f"RE2 refuses this: {reason[:SHOWN]}", fix) if reason else ("", "")
 
 
-def _repeats(counts: str) -> int:
-    """The largest count; a count of many digits is cut, it is too large anyway."""
-    return max(int(count[:9]) for count in counts.split(",") if count)
-
-
-def _refusal(expression: str) -> str:
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # sets that a future Python may read differently
-        try:
-            re.compile(expression)
-        except re.error as error:
-            return str(error)
-        except (OverflowError, RecursionError):
-            return "it is too large"
+def _stricter(expression: str) -> str:
+    for found in STRICTER.finditer(expression):
+        if found["byte"]:
+            return "invalid escape sequence: \\C"
+        counts = (found["counts"] or "").split(",")
+        if any(len(count) > len(str(MOST_REPEATS)) for count in counts):
+            return f"invalid repetition size: {found.group()}"
     return ""

@@ -4,6 +4,7 @@ A label is one more level: `condition "services" {}` is `condition = { services 
 Repeated keys are all kept.
 """
 
+from bisect import bisect_right
 from dataclasses import dataclass
 from typing import TypeAlias
 
@@ -14,6 +15,9 @@ from cts.config.problem import Place
 class Value:
     place: Place
     data: "Data"
+    start: int = 0
+    """Where the value's own text starts and ends in the file, with its quotes or brackets."""
+    end: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,6 +42,20 @@ class ParseError(Exception):
     def __init__(self, place: Place, what: str, fix: str = "") -> None:
         super().__init__(what)
         self.place, self.what, self.fix = place, what, fix
+
+
+class Lines:
+    """The places of a text's characters."""
+
+    def __init__(self, text: str, file: str) -> None:
+        self.file = file
+        self.starts = [0]
+        for line in text.split("\n"):
+            self.starts.append(self.starts[-1] + len(line) + 1)
+
+    def place(self, at: int) -> Place:
+        line = bisect_right(self.starts, at)
+        return Place(self.file, line, at - self.starts[line - 1] + 1)
 
 
 MAX_DEPTH = 50

@@ -1,158 +1,182 @@
 """The rules. Each yields what breaks it; all are checked in one pass."""
 
-from collections.abc import Iterator
+import re
+from collections.abc import Iterator, Mapping
+from typing import Any
 
-from cts.config import bundle, regexp
-from cts.config.bundle import Files
-from cts.config.model import Buffer, Configuration, Consul, Services, Task
-from cts.config.problem import Code, Problem, did_you_mean
+from cts.config import secrets
+from cts.config.model import (
+    Backend,
+    Configuration,
+    Consul,
+    Driver,
+    Provider,
+    Service,
+    Task,
+    TerraformCloud,
+    Vault,
+    about,
+    key_of,
+    options_of,
+)
+from cts.config.problem import Code, Problem, Where
+from cts.config.task_rules import check_buffer, check_tasks
+from cts.config.terraform_version import check_version
 
-FOLDERS_SHOWN = 5
-
-
-def validate(configuration: Configuration, files: Files) -> Iterator[Problem]:
-    """What makes the configuration unusable."""
-    if configuration.consul:
-        yield from _consul(configuration.consul)
-    yield from _buffer(configuration.buffer)
-    yield from _duplicates(configuration.tasks)
-    for task in configuration.tasks:
-        yield from _name(task)
-        yield from _module(task, files)
-        yield from _variable_files(task, files)
-        yield from _condition(task)
-        yield from _buffer(task.buffer)
-
-
-def warn(configuration: Configuration) -> Iterator[Problem]:
-    """What works, though perhaps not as it was meant."""
-    if configuration.consul and configuration.consul.address:
-        what = "the address is not used: the stack parameter ConsulAddress says where Consul is"
-        where = configuration.consul.where
-        yield where.problem(Code.NOT_NEEDED, what, "see that it is the same", option="address")
-    for buffer in (configuration.buffer, *(task.buffer for task in configuration.tasks)):
-        if buffer and buffer.enabled is not False and _crossed(buffer):
-            what = "max is below min, so that max becomes min"
-            yield buffer.where.problem(Code.INVALID_BUFFER, what, "raise max", option="max")
+BACKENDS = ("azurerm", "consul", "cos", "gcs", "kubernetes", "local", "manta", "pg", "s3")
+LOG_LEVELS = ("TRACE", "DEBUG", "INFO", "WARN", "ERR")
 
 
-def _consul(consul: Consul) -> Iterator[Problem]:
-    if consul.token:
-        what = "a token must not stand in the configuration"
-        fix = "put it into the secret given by the stack parameter ConsulSecretArn"
-        yield consul.where.problem(Code.LITERAL_SECRET, what, fix, option="token")
+def validate(configuration: Configuration) -> Iterator[Problem]:
+    """What makes the configuration unusable, its modules and files aside."""
+    yield from _log_level(configuration)
+    yield from _driver(configuration.driver)
+    yield from check_tasks(configuration.tasks)
+    yield from _services(configuration.service)
+    yield from _providers(configuration)
+    yield from check_buffer(configuration.buffer_period)
+    yield from _consul(configuration.consul)
+    yield from templates(configuration)
 
 
-def _buffer(buffer: Buffer | None) -> Iterator[Problem]:
-    if buffer and buffer.enabled is not False and buffer.min is not None and buffer.min < 0:
-        yield buffer.where.problem(Code.INVALID_BUFFER, "min is below 0", "raise it", option="min")
+def _log_level(configuration: Configuration) -> Iterator[Problem]:
+    level = configuration.log_level or ""
+    if level.upper() not in LOG_LEVELS:
+        what = f'"{level}" is no log level'
+        fix = f"write one of {', '.join(LOG_LEVELS)}"
+        yield configuration.where.problem(Code.INVALID_VALUE, what, fix, option="log_level")
 
 
-def _crossed(buffer: Buffer) -> bool:
-    return buffer.min is not None and buffer.max is not None and buffer.max < buffer.min
+# ---- driver -----------------------------------------------------------------------------------
 
 
-def _duplicates(tasks: tuple[Task, ...]) -> Iterator[Problem]:
-    first: dict[str, Task] = {}
-    for task in tasks:
-        if task.name and first.setdefault(task.name, task) is not task:
-            what = f'there is another task "{task.name}" at {first[task.name].where.place}'
-            yield task.where.problem(Code.DUPLICATE_TASK, what, "rename one", option="name")
+def _driver(driver: Driver | None) -> Iterator[Problem]:
+    if not driver:
+        return
+    if driver.terraform and driver.terraform_cloud:
+        what = 'both driver "terraform" and driver "terraform-cloud" are set'
+        place = driver.terraform_cloud.where
+        yield place.problem(Code.REPEATED_BLOCK, what, "a configuration has one driver")
+    if driver.terraform_cloud:
+        yield from _cloud(driver.terraform_cloud)
+    if driver.terraform:
+        where = driver.terraform.where
+        yield from check_version(driver.terraform.version or "", where, "version")
+        yield from _backends(driver.terraform.backend)
 
 
-def _name(task: Task) -> Iterator[Problem]:
-    if not task.name:
-        fix = 'write name = "..."'
-        yield task.where.problem(Code.MISSING_OPTION, "the task has no name", fix, option="name")
-    elif task.name.startswith("-") or not task.name.replace("-", "_").isidentifier():
-        what = f'"{task.name}" is not a task name'
-        fix = "begin with a letter or underscore, then letters, digits, underscores and dashes"
-        yield task.where.problem(Code.INVALID_TASK_NAME, what, fix, option="name")
+def _backends(backends: tuple[Backend, ...]) -> Iterator[Problem]:
+    for backend in backends:
+        if backend.type not in BACKENDS:
+            what = f'there is no backend "{backend.type}"'
+            fix = f"write one of {', '.join(BACKENDS)}"
+            yield backend.where.problem(Code.BACKEND, what, fix)
+    for backend in backends[1:]:
+        what = f'backend "{backends[0].type}" is set at {backends[0].where.place} already'
+        yield backend.where.problem(Code.BACKEND, what, "a configuration has one backend")
 
 
-def _module(task: Task, files: Files) -> Iterator[Problem]:
-    if not task.module:
-        fix = 'write module = "./folder" or the address of a module'
-        yield task.where.problem(
-            Code.MISSING_OPTION, "the task has no module", fix, option="module"
+def _cloud(cloud: TerraformCloud) -> Iterator[Problem]:
+    if not cloud.organization:
+        what, fix = "the organization is missing", 'write organization = "..."'
+        yield cloud.where.problem(Code.MISSING_OPTION, what, fix, option="organization")
+
+
+# ---- services, providers, the rest ------------------------------------------------------------
+
+
+def _services(services: tuple[Service, ...]) -> Iterator[Problem]:
+    first: dict[str, Service] = {}
+    for service in services:
+        if not service.name:
+            what, fix = "the service has no name", 'write name = "..."'
+            yield service.where.problem(Code.MISSING_OPTION, what, fix, option="name")
+        elif first.setdefault(service.id or "", service) is not service:
+            what = f'there is another service with id "{service.id}" at ' + str(
+                first[service.id or ""].where.place
+            )
+            fix = "give each its own id"
+            yield service.where.problem(Code.DUPLICATE_SERVICE, what, fix, option="id")
+
+
+def _providers(configuration: Configuration) -> Iterator[Problem]:
+    first: dict[str, Provider] = {}
+    for provider in configuration.terraform_provider:
+        if first.setdefault(provider.id, provider) is not provider:
+            what = f"{provider.id} is configured at {first[provider.id].where.place} already"
+            fix = 'give it an alias of its own: alias = "..."'
+            yield provider.where.problem(Code.DUPLICATE_PROVIDER, what, fix)
+        yield from _vault_needed(provider, configuration.vault)
+    yield from _auto_commit(configuration)
+
+
+def _vault_needed(provider: Provider, vault: Vault | None) -> Iterator[Problem]:
+    if vault and vault.enabled:
+        return
+    if secrets.from_vault({**provider.arguments, "task_env": dict(provider.task_env)}):
+        what = "a secret of Vault is asked for, and no Vault is configured"
+        yield provider.where.problem(
+            Code.VAULT_MISSING, what, 'write vault { address = "https://..." }'
         )
-    elif bundle.is_local(task.module):
-        yield from _local_module(task, files)
-    elif f"./{task.module}" in bundle.module_folders(files):
-        what = f'"{task.module}" is an address, but the bundle has a folder of that name'
-        fix = f'write "./{task.module}"'
-        yield task.where.problem(Code.MODULE_MISSING, what, fix, option="module")
 
 
-def _local_module(task: Task, files: Files) -> Iterator[Problem]:
-    folder = bundle.inside(task.module)
-    if folder is None:
-        what = f'"{task.module}" lies outside the bundle'
-        fix = 'put the module into the bundle and write "./folder"'
-        yield task.where.problem(Code.OUTSIDE_BUNDLE, what, fix, option="module")
-        return
-    if task.version:
-        fix = "remove it: only modules from a registry have one"
-        what = "a local module has no version"
-        yield task.where.problem(Code.LOCAL_VERSION, what, fix, option="version")
-    module = bundle.module_files(files, folder)
-    if not any(bundle.root_files(module)):
-        what = f'the bundle has no Terraform files in "{task.module}"'
-        fix = _other_modules(task.module, files)
-        yield task.where.problem(Code.MODULE_MISSING, what, fix, option="module")
-        return
-    if not bundle.declares_services(module):
-        what = f'module for task "{task.name}" is missing the "services" variable'
-        fix = 'declare variable "services" in the module: every task passes it'
-        yield task.where.problem(Code.MODULE_WITHOUT_SERVICES, what, fix, option="module")
-    for source in bundle.sources_outside(module):
-        what = f'"{task.module}" uses "{source}", outside its own folder: not supported yet'
-        fix = "put that module into its folder"
-        yield task.where.problem(Code.NOT_SUPPORTED_YET, what, fix, option="module")
+def _auto_commit(configuration: Configuration) -> Iterator[Problem]:
+    users: dict[str, Task] = {}
+    for task in configuration.tasks:
+        for n, entry in enumerate(task.providers or ()):
+            provider = resolve(entry, configuration.terraform_provider)
+            if not provider or not provider.auto_commit:
+                continue
+            if (other := users.setdefault(entry, task)) is not task:
+                what = f'"{entry}" commits for task "{other.name}" already'
+                fix = "a provider with auto_commit serves one task: give each its own alias"
+                option = f"providers[{n}]"
+                yield task.where.problem(Code.AUTO_COMMIT, what, fix, option=option)
 
 
-def _other_modules(module: str, files: Files) -> str:
-    folders = bundle.module_folders(files)
-    if fix := did_you_mean(module, folders):
-        return fix
-    if not folders:
-        return "it has no folder with Terraform files at all"
-    more = ", ..." if len(folders) > FOLDERS_SHOWN else ""
-    return f"it has {', '.join(folders[:FOLDERS_SHOWN])}{more}"
+def resolve(entry: str, providers: tuple[Provider, ...]) -> Provider | None:
+    """The provider that a task's entry means: `name`, or `name.alias`. Of several the first, as
+    in CTS, where a bare name also means a block with an alias."""
+    name, _, alias = entry.partition(".")
+    fits = (each for each in providers if each.name == name and alias in ("", each.alias))
+    return next(fits, None)
 
 
-def _variable_files(task: Task, files: Files) -> Iterator[Problem]:
-    for n, path in enumerate(task.variable_files):
-        name = bundle.inside(path)
-        if name is None:
-            code, what = Code.OUTSIDE_BUNDLE, f'"{path}" lies outside the bundle'
-            fix = "put the file into the bundle and name it from there"
-        elif name not in files:
-            code, what = Code.FILE_MISSING, f'the bundle has no file "{path}"'
-            fix = did_you_mean(name, files) or "paths begin at the top of the bundle"
-        else:
+def _consul(consul: Consul | None) -> Iterator[Problem]:
+    registration = consul.service_registration if consul else None
+    check = registration.default_check if registration else None
+    address = (check.address if check else "") or ""
+    if check and address and not re.fullmatch(r"(?i)https?://(?:\[[^\[\]]*\]|[^\[\]])*", address):
+        what, fix = f'"{address}" is no address of a check', 'write it as "https://host:8558"'
+        yield check.where.problem(Code.INVALID_VALUE, what, fix, option="address")
+
+
+# ---- templates --------------------------------------------------------------------------------
+
+
+def templates(block: Any) -> Iterator[Problem]:
+    """Template syntax where nothing reads it. A secret may be a reference, a provider's argument
+    may have both."""
+    for each in options_of(block):
+        known, value = about(each), getattr(block, each.name)
+        if known.secret or known.verbatim:
             continue
-        yield task.where.problem(code, what, fix, option=f"variable_files[{n}]")
+        if isinstance(value, tuple):
+            for n, item in enumerate(value):
+                yield from _templates_in(block.where, f"{key_of(each)}[{n}]", item)
+        else:
+            yield from _templates_in(block.where, key_of(each), value)
 
 
-def _condition(task: Task) -> Iterator[Problem]:
-    if task.condition:
-        yield from _services(task.condition)
-    elif not task.has_condition:
-        what = "a task without a condition is not supported yet"
-        fix = 'write condition "services" { names = [...] }'
-        yield task.where.problem(Code.NOT_SUPPORTED_YET, what, fix, option="condition")
-
-
-def _services(services: Services) -> Iterator[Problem]:
-    problem = services.where.problem
-    if services.names and services.regexp is not None:
-        yield problem(Code.NAMES_OR_REGEXP, "both names and regexp are set", "set only one")
-    if not services.names and services.regexp is None:
-        yield problem(Code.NAMES_OR_REGEXP, "set names or regexp")
-    for n, name in enumerate(services.names):
-        if not name:
-            option = f"names[{n}]"
-            yield problem(Code.EMPTY_NAME, "a service name is empty", "remove it", option=option)
-    if services.regexp is not None and any(found := regexp.fault(services.regexp)):
-        yield problem(Code.INVALID_REGEXP, *found, option="regexp")
+def _templates_in(where: Where, key: str, value: Any) -> Iterator[Problem]:
+    match value:
+        case str() if secrets.TEMPLATE.search(value):
+            what = "template syntax is read only in a terraform_provider"
+            yield where.problem(Code.TEMPLATE, what, "write the value", option=key)
+        case Mapping():
+            for name, inner in value.items():
+                yield from _templates_in(where, f"{key}.{name}", inner)
+        case Provider() | Backend():
+            return
+        case _ if hasattr(value, "where"):
+            yield from templates(value)

@@ -3,10 +3,23 @@
 import hashlib
 import json
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, fields
 from typing import Any, NamedTuple
 
-from cts.watch.query import ServicesCondition, View
+from cts.watch.query import (
+    CatalogServicesCondition,
+    Condition,
+    Input,
+    KvCondition,
+    ScheduleCondition,
+    ServicesCondition,
+    View,
+)
+
+CONDITIONS: Mapping[str, type[Condition]] = {
+    each.kind: each
+    for each in (CatalogServicesCondition, KvCondition, ScheduleCondition, ServicesCondition)
+}
 
 
 class BufferPeriod(NamedTuple):
@@ -26,41 +39,103 @@ class Module:
 
 
 @dataclass(frozen=True, slots=True)
+class Provider:
+    """A provider of a task, as its `terraform_provider` block says. Values may be references to
+    secrets, never secrets."""
+
+    name: str
+    alias: str = ""
+    arguments: Mapping[str, Any] = field(default_factory=dict)
+    auto_commit: bool = False
+    env: Mapping[str, str] = field(default_factory=dict)
+    """Environment of the task's Terraform."""
+
+
+@dataclass(frozen=True, slots=True)
 class Definition:
     """What a task applies. Immutable; named by the digest of its meaning, so that comments,
     formatting, a description, or a new version of this program run nothing."""
 
     task: str
     module: Module
-    condition: ServicesCondition
+    condition: Condition
     variables: Mapping[str, Any] = field(default_factory=dict)
     """The module's variables by name, as JSON values."""
+    inputs: tuple[Input, ...] = ()
+    """Module inputs: what the module gets beside the condition's data."""
+    providers: tuple[Provider, ...] = ()
+    required_providers: Mapping[str, Any] = field(default_factory=dict)
+    """Of the task's providers: source and version by name."""
+    backend: Mapping[str, Any] = field(default_factory=dict)
+    """`{type: options}`; empty: the stack's state bucket."""
+    cloud: Mapping[str, Any] = field(default_factory=dict)
+    """HCP Terraform's workspace; empty: a build of the stack."""
 
     @property
     def digest(self) -> str:
         return hashlib.sha256(self.to_json().encode()).hexdigest()[:32]
 
     def to_json(self) -> str:
-        return json.dumps(asdict(self, dict_factory=_filled), sort_keys=True, separators=(",", ":"))
+        filled = {f.name: value for f in fields(self) if (value := getattr(self, f.name))}
+        written = filled | {
+            "module": asdict(self.module),
+            "condition": _written(self.condition),
+            "inputs": [_written(each) for each in self.inputs],
+            "providers": [asdict(each) for each in self.providers],
+        }
+        filled_in = {key: value for key, value in written.items() if value not in (None, [], {})}
+        return json.dumps(filled_in, sort_keys=True, separators=(",", ":"))
 
     @classmethod
     def from_json(cls, text: str | bytes) -> "Definition":
         raw = json.loads(text)
         return cls(
-            task=raw["task"],
-            module=Module(**raw["module"]),
-            condition=_condition(raw["condition"]),
-            variables=raw.get("variables", {}),
+            **raw
+            | {
+                "module": Module(**raw["module"]),
+                "condition": _condition(raw["condition"]),
+                "inputs": tuple(_input(each) for each in raw.get("inputs", ())),
+                "providers": tuple(Provider(**each) for each in raw.get("providers", ())),
+            }
         )
 
 
-def _filled(items: list[tuple[str, Any]]) -> dict[str, Any]:
-    """Empty fields carry no meaning: one added later leaves the digests of today as they are."""
-    return {key: value for key, value in items if value not in (None, (), {})}
+def _written(condition: Condition) -> dict[str, Any]:
+    """Options left at their default carry no meaning: one added later leaves the digests of
+    today as they are. A condition on services needs no kind for the same reason."""
+    kind = {} if isinstance(condition, ServicesCondition) else {"kind": condition.kind}
+    options = {
+        f.name: value
+        for f in fields(condition)
+        if (value := getattr(condition, f.name)) != f.default
+    }
+    if "more" in options:
+        options["more"] = [_written(each) for each in options["more"]]
+    return kind | options
 
 
-def _condition(raw: Mapping[str, Any]) -> ServicesCondition:
-    return ServicesCondition(tuple(raw.get("names", ())), raw.get("regexp"))
+def _condition(raw: Mapping[str, Any]) -> Condition:
+    options = {key: _hashable(value) for key, value in raw.items() if key not in ("kind", "more")}
+    kind = CONDITIONS[raw.get("kind", ServicesCondition.kind)]
+    if "more" in raw:
+        options["more"] = tuple(_condition(each) for each in raw["more"])
+    return kind(**options)
+
+
+def _hashable(value: Any) -> Any:
+    return tuple(_hashable(each) for each in value) if isinstance(value, list) else value
+
+
+def _input(raw: Mapping[str, Any]) -> Input:
+    made = _condition(raw)
+    assert isinstance(made, ServicesCondition | KvCondition)
+    return made
+
+
+def _services(raw: Mapping[str, Any]) -> ServicesCondition:
+    made = _condition(raw)
+    assert isinstance(made, ServicesCondition)
+    return made
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,6 +151,14 @@ class TaskEntry:
 
 
 @dataclass(frozen=True, slots=True)
+class Waiting:
+    """A task that was accepted and compiled, and needs what this version does not do yet."""
+
+    definition: str
+    reasons: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
 class Generation:
     """One accepted configuration."""
 
@@ -85,6 +168,10 @@ class Generation:
     sources: Mapping[str, str]
     """Object key -> version id of everything it was compiled from."""
     tasks: Mapping[str, TaskEntry]
+    waiting: Mapping[str, Waiting] = field(default_factory=dict)
+    """Nothing watches or runs these."""
+    former: str = ""
+    """The digest of the generation that this one took the place of."""
 
     @property
     def fixed_views(self) -> frozenset[View]:
@@ -93,22 +180,31 @@ class Generation:
         )
 
     def to_json(self) -> str:
-        return json.dumps(asdict(self), sort_keys=True, indent=1)
+        tasks = {
+            name: asdict(entry) | {"condition": _written(entry.condition)}
+            for name, entry in self.tasks.items()
+        }
+        return json.dumps(asdict(self) | {"tasks": tasks}, sort_keys=True, indent=1)
 
     @classmethod
     def from_json(cls, text: str | bytes) -> "Generation":
         raw = json.loads(text)
-        return cls(**{**raw, "tasks": {name: _entry(task) for name, task in raw["tasks"].items()}})
+        waiting = {
+            name: Waiting(each["definition"], tuple(each["reasons"]))
+            for name, each in raw.get("waiting", {}).items()
+        }
+        tasks = {name: _entry(task) for name, task in raw["tasks"].items()}
+        return cls(**raw | {"tasks": tasks, "waiting": waiting})
 
 
 def _entry(raw: dict[str, Any]) -> TaskEntry:
     buffer = raw["buffer"]
     return TaskEntry(
-        definition=raw["definition"],
-        condition=_condition(raw["condition"]),
-        description=raw["description"],
-        enabled=raw["enabled"],
-        buffer=BufferPeriod(*buffer) if buffer else None,
+        **raw
+        | {
+            "condition": _services(raw["condition"]),
+            "buffer": BufferPeriod(*buffer) if buffer else None,
+        }
     )
 
 

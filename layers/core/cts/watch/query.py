@@ -2,19 +2,28 @@
 
 import hashlib
 import json
-import re
-from collections.abc import Iterable
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import asdict, dataclass
 from enum import StrEnum
-from functools import cache
+from functools import cache, lru_cache
+from typing import Any, ClassVar
 from urllib.parse import quote
+
+Pairs = tuple[tuple[str, str], ...]
+"""A map that can be hashed: sorted by key."""
+
+HEALTH_IN_FILTER = "Checks.Status"
 
 
 class Kind(StrEnum):
     SERVICE = "service"
-    """The passing instances of one service."""
+    """The instances of one service."""
     LISTING = "listing"
     """The names of all services in the catalog."""
+    KEY = "key"
+    """One key of the KV store."""
+    KEYS = "keys"
+    """All keys that begin with a prefix."""
 
 
 @dataclass(frozen=True, slots=True, order=True)
@@ -23,6 +32,11 @@ class View:
 
     kind: Kind
     name: str = ""
+    """Of the service, the key or the prefix."""
+    datacenter: str = ""
+    namespace: str = ""
+    filter: str = ""
+    node_meta: Pairs = ()
 
     @property
     def id(self) -> str:
@@ -31,29 +45,43 @@ class View:
         return _id(self)
 
     def __str__(self) -> str:
-        return f"service {self.name}" if self.kind is Kind.SERVICE else "the list of services"
+        what = {
+            Kind.SERVICE: f"service {self.name}",
+            Kind.LISTING: "the list of services",
+            Kind.KEY: f"key {self.name}",
+            Kind.KEYS: f"the keys that begin with {self.name}",
+        }[self.kind]
+        named = {"datacenter": self.datacenter, "namespace": self.namespace, "filter": self.filter}
+        options = [f"{name} {value}" for name, value in named.items() if value]
+        options += [f"node-meta {key}:{value}" for key, value in self.node_meta]
+        return f"{what} ({', '.join(options)})" if options else what
 
 
 @cache  # every look at the catalog needs the ids of all views
 def _id(view: View) -> str:
-    filled = {"kind": view.kind.value, "name": view.name}
-    canonical = json.dumps({k: v for k, v in filled.items() if v}, sort_keys=True)
-    return hashlib.sha256(canonical.encode()).hexdigest()[:32]
+    filled = {key: value for key, value in asdict(view).items() if value}
+    return hashlib.sha256(json.dumps(filled, sort_keys=True).encode()).hexdigest()[:32]
+
+
+Params = Mapping[str, str | list[str]]
+"""Of a query string; a list is a parameter given several times."""
 
 
 @dataclass(frozen=True, slots=True)
 class Request:
     path: str
-    params: dict[str, str]
+    params: Params
 
 
 def request(view: View, *, index: int = 0, wait: int = 0, consistent: bool = False) -> Request:
     """The view's HTTP request. With an index Consul holds it until something moves, at most
-    `wait` seconds. `passing` as CTS sends it: only healthy instances reach a module."""
-    if view.kind is Kind.SERVICE:
-        path, params = f"/v1/health/service/{quote(view.name, safe='')}", {"passing": "1"}
-    else:
-        path, params = "/v1/catalog/services", {}
+    `wait` seconds. Only healthy instances reach a module, unless the filter decides on health:
+    that is CTS's `passing`."""
+    path, own = _resource(view)
+    optional = {"dc": view.datacenter, "ns": view.namespace, "filter": view.filter}
+    params: dict[str, str | list[str]] = {**own, **{k: v for k, v in optional.items() if v}}
+    if view.node_meta:
+        params["node-meta"] = [f"{key}:{value}" for key, value in view.node_meta]
     if index:
         params |= {"index": str(index), "wait": f"{wait}s"}
     if consistent:
@@ -61,30 +89,175 @@ def request(view: View, *, index: int = 0, wait: int = 0, consistent: bool = Fal
     return Request(path, params)
 
 
+def _resource(view: View) -> tuple[str, dict[str, str]]:
+    match view.kind:
+        case Kind.SERVICE:
+            path = f"/v1/health/service/{quote(view.name, safe='')}"
+            return path, {} if HEALTH_IN_FILTER in view.filter else {"passing": "1"}
+        case Kind.LISTING:
+            return "/v1/catalog/services", {}
+        case Kind.KEY:
+            return f"/v1/kv/{quote(view.name)}", {}
+        case Kind.KEYS:
+            return f"/v1/kv/{quote(view.name)}", {"recurse": ""}
+
+
 @dataclass(frozen=True, slots=True)
 class ServicesCondition:
-    """CTS's `condition "services"`: by names, or by a regular expression over all names.
+    """CTS's services, as condition or as module input: by names, or by a regular expression over
+    all names. It matches anywhere in a name, as in CTS: `web` matches `my-web-2`.
 
-    The expression matches anywhere in a name, as in CTS: `web` matches `my-web-2`. `\\d` and
-    `\\w` mean ASCII, as in Go.
+    Equal meaning makes equal conditions, whatever order the options were written in.
     """
+
+    kind: ClassVar[str] = "services"
 
     names: tuple[str, ...] = ()
     regexp: str | None = None
+    datacenter: str = ""
+    namespace: str = ""
+    filter: str = ""
+    meta: Pairs = ()
+    """CTS's `cts_user_defined_meta`: what the module gets with each instance."""
+    unfed: bool = False
+    """The module gets none of it: `use_as_module_input = false`."""
+    more: "tuple[ServicesCondition, ...]" = ()
+    """Other services by name, asked for or fed in another way, as CTS's `service` blocks say."""
+
+    def __post_init__(self) -> None:
+        _set(self, names=tuple(sorted(set(self.names))), filter=self.filter.strip("\n"))
+        _set(self, meta=_pairs(self.meta), more=tuple(sorted(set(self.more), key=repr)))
 
     @property
     def fixed_views(self) -> tuple[View, ...]:
         """The views known without asking Consul."""
-        if self.regexp is not None:
-            return (View(Kind.LISTING),)
-        return services(self.names)
+        own = self._named(self.names) if self.regexp is None else (self._listing,)
+        return own + self._others
 
     def needed_views(self, listing: Iterable[str]) -> tuple[View, ...]:
         """The views whose rows the module gets, given the names the catalog lists."""
-        if self.regexp is None:
-            return services(self.names)
-        return services(name for name in listing if re.search(self.regexp, name, re.ASCII))
+        names = self.names if self.regexp is None else _matching(self.regexp, tuple(listing))
+        return self._named(names) + self._others
+
+    @property
+    def _listing(self) -> View:
+        return View(Kind.LISTING, "", self.datacenter, self.namespace)
+
+    @property
+    def _others(self) -> tuple[View, ...]:
+        return tuple(view for group in self.more for view in group.fixed_views)
+
+    def _named(self, names: Iterable[str]) -> tuple[View, ...]:
+        return services(names, self.datacenter, self.namespace, self.filter)
 
 
-def services(names: Iterable[str]) -> tuple[View, ...]:
-    return tuple(View(Kind.SERVICE, name) for name in sorted(set(names)))
+@dataclass(frozen=True, slots=True)
+class CatalogServicesCondition:
+    """CTS's `condition "catalog-services"`: which services there are, not their instances."""
+
+    kind: ClassVar[str] = "catalog-services"
+
+    regexp: str
+    datacenter: str = ""
+    namespace: str = ""
+    node_meta: Pairs = ()
+    """A service counts if it has an instance on a node with all of these."""
+    unfed: bool = False
+
+    def __post_init__(self) -> None:
+        _set(self, node_meta=_pairs(self.node_meta))
+
+    @property
+    def fixed_views(self) -> tuple[View, ...]:
+        return (View(Kind.LISTING, "", self.datacenter, self.namespace, "", self.node_meta),)
+
+    def needed_views(self, listing: Iterable[str]) -> tuple[View, ...]:  # noqa: ARG002
+        return self.fixed_views
+
+
+@dataclass(frozen=True, slots=True)
+class KvCondition:
+    """CTS's `consul-kv`, as condition or as module input: a key, or all that begin with `path`.
+    It need not end at a slash: `app` takes `app2/x` too."""
+
+    kind: ClassVar[str] = "consul-kv"
+
+    path: str
+    recurse: bool = False
+    datacenter: str = ""
+    namespace: str = ""
+    unfed: bool = False
+
+    def __post_init__(self) -> None:
+        _set(self, path=self.path.lstrip("/"))
+
+    @property
+    def fixed_views(self) -> tuple[View, ...]:
+        kind = Kind.KEYS if self.recurse else Kind.KEY
+        return (View(kind, self.path, self.datacenter, self.namespace),)
+
+    def needed_views(self, listing: Iterable[str]) -> tuple[View, ...]:  # noqa: ARG002
+        return self.fixed_views
+
+
+@dataclass(frozen=True, slots=True)
+class ScheduleCondition:
+    """CTS's `condition "schedule"`. Only time triggers the task, so it looks at no view."""
+
+    kind: ClassVar[str] = "schedule"
+
+    cron: str
+
+    def __post_init__(self) -> None:
+        _set(self, cron=" ".join(self.cron.split()))
+
+    @property
+    def fixed_views(self) -> tuple[View, ...]:
+        return ()
+
+    def needed_views(self, listing: Iterable[str]) -> tuple[View, ...]:  # noqa: ARG002
+        return ()
+
+
+Condition = ServicesCondition | CatalogServicesCondition | KvCondition | ScheduleCondition
+Input = ServicesCondition | KvCondition
+"""What a module gets beside its condition's data."""
+
+
+def services(
+    names: Iterable[str],
+    datacenter: str = "",
+    namespace: str = "",
+    filter: str = "",  # noqa: A002
+) -> tuple[View, ...]:
+    return tuple(
+        View(Kind.SERVICE, name, datacenter, namespace, filter) for name in sorted(set(names))
+    )
+
+
+@cache
+def compiled(expression: str) -> Callable[[bytes], object]:
+    """An expression's search, anywhere in UTF-8 text. RE2 as in CTS, so it takes linear time.
+    Raises re2.error."""
+    import re2  # most that asks for views matches nothing, and loading it takes 15 ms
+
+    options = re2.Options()
+    options.log_errors = False  # to standard error, beside raising
+    search: Callable[[bytes], object] = re2.compile(expression, options).search
+    return search
+
+
+@lru_cache(maxsize=256)  # each task asks at each look, and the listing rarely changes
+def _matching(expression: str, names: tuple[str, ...]) -> tuple[str, ...]:
+    search = compiled(expression)
+    return tuple(name for name in names if search(name.encode()))
+
+
+def _pairs(pairs: Iterable[tuple[str, str]]) -> Pairs:
+    return tuple(sorted(dict(pairs).items()))
+
+
+def _set(condition: Any, **canonical: object) -> None:
+    """Fields of a frozen dataclass that is being made."""
+    for name, value in canonical.items():
+        object.__setattr__(condition, name, value)

@@ -1,11 +1,18 @@
 """Send what is unannounced of the live generation and of the last rejected push."""
 
-from collections.abc import Collection, Mapping
+import json
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import replace
-from typing import Protocol
+from itertools import accumulate
+from typing import Protocol, TypeVar
 
 from cts.events import MOST_LISTED, ConfigPublished, ConfigRejected, Event
 from cts.terraform.definition import Current, Rejected
+
+LARGEST_LIST = 150_000
+"""Bytes of the problems in an event: EventBridge takes 256 KB."""
+
+T = TypeVar("T")
 
 
 class Published(Protocol):
@@ -43,12 +50,19 @@ def announce_rejected(published: Published, bus: Bus, rejected: Rejected) -> Non
                 id=event_id,
                 source_version=version_of(rejected.sources),
                 problem_count=rejected.problem_count,
-                problems=rejected.problems[:MOST_LISTED],
+                problems=fitting(rejected.problems[:MOST_LISTED], LARGEST_LIST),
             )
             for event_id in rejected.unannounced
         ]
     )
     published.put_rejected(rejected, replace(rejected, unannounced=[]))
+
+
+def fitting(values: Iterable[T], size: int) -> list[T]:
+    """The first of the values, as many as take no more bytes than that as JSON."""
+    listed = list(values)
+    sizes = accumulate(len(json.dumps(value)) + 2 for value in listed)
+    return [value for value, end in zip(listed, sizes, strict=True) if end <= size]
 
 
 def version_of(sources: Mapping[str, str]) -> str:

@@ -6,18 +6,24 @@ import zlib
 from collections.abc import Callable, Collection, Mapping
 from dataclasses import asdict, dataclass
 from enum import StrEnum
+from itertools import islice
 from typing import Any, Protocol
 
 from cts.config.bundle import LARGEST_BUNDLE
-from cts.config.compile import CONTRACT, Compiled, Result, compile_bundle, differences, generation
+from cts.config.compile import CONTRACT, Compiled, compile_bundle, differences, generation
 from cts.config.problem import Code, Place, Problem
+from cts.config.secrets import refused
 from cts.events import Event
 from cts.terraform.definition import Current, Definition, Generation, Rejected
-from cts.workflow.announce import announce_current, announce_rejected, version_of
+from cts.workflow.announce import announce_current, announce_rejected, fitting, version_of
 
 MOST_KEPT = 200
-"""Problems kept of a push: an item of the table holds 400 KB."""
+"""Problems, or warnings, kept of a push."""
+LARGEST_PROBLEMS, LARGEST_NAMES = 250_000, 40_000
+"""Bytes of them together, and of each list of task names: an item of the table holds 400 KB."""
 LONGEST_TEXT = 300
+MOST_CODES = 5
+"""Codes of problems in a report."""
 UNREADABLE = (
     zipfile.BadZipFile,
     zlib.error,
@@ -55,8 +61,10 @@ class Objects(Protocol):
     def put_generation(self, generation: Generation) -> str:
         """Returns the digest that names the object."""
 
-    def put_definition(self, definition: Definition) -> None: ...
-    def put_module(self, digest: str, archive: bytes) -> None: ...
+    def put_compiled(
+        self, definitions: Collection[Definition], modules: Mapping[str, bytes]
+    ) -> None:
+        """Put definitions, and module archives by digest. All are there when it returns."""
 
 
 class Bus(Protocol):
@@ -70,6 +78,8 @@ class Ports:
     objects: Objects
     bus: Bus
     now: Callable[[], float]
+    environment: Mapping[str, str]
+    """What CTS would find in its environment."""
 
 
 class Outcome(StrEnum):
@@ -79,33 +89,50 @@ class Outcome(StrEnum):
     REJECTED = "rejected"
 
 
-def publish(ports: Ports) -> Outcome:
+@dataclass(frozen=True, slots=True)
+class Report:
+    outcome: Outcome
+    problem_count: int = 0
+    codes: tuple[str, ...] = ()
+    """Of the first problems."""
+
+
+def publish(ports: Ports) -> Report:
     """Publish the newest bundle, unless it was answered already. Safe to call at any time.
 
     Refused because another generation came first: everything is read and compiled again.
     """
     while True:
         current, rejected = ports.published.current(), ports.published.rejected()
+        _announce(ports, current, rejected)  # what this push is about to take the place of, too
         stored = ports.sources.bundle()
         if stored is None:
-            return Outcome.NOTHING_PUSHED
+            return Report(Outcome.NOTHING_PUSHED)
         sources = {stored.key: stored.version}
         if _answers(current, sources) or _answers(rejected, sources):
-            _announce(ports, current, rejected)
-            return Outcome.KNOWN
-        result = _compiled(stored.body)
-        if result.compiled is None:
-            if _reject(ports, rejected, sources, result.problems):
-                return Outcome.REJECTED
-        elif _accept(ports, current, sources, result.compiled, result.warnings):
-            return Outcome.PUBLISHED
+            return Report(Outcome.KNOWN)
+        checked = _checked(stored.body, ports.environment)
+        problems = checked.problems
+        if checked.compiled is None or problems:
+            if _reject(ports, rejected, sources, problems):
+                codes = tuple(problem.code.value for problem in problems[:MOST_CODES])
+                return Report(Outcome.REJECTED, len(problems), codes)
+        elif _accept(ports, current, sources, checked.compiled, checked.warnings):
+            return Report(Outcome.PUBLISHED)
 
 
 def _answers(answer: Current | Rejected | None, sources: Mapping[str, str]) -> bool:
     return answer is not None and answer.sources == sources and answer.contract == CONTRACT
 
 
-def _compiled(bundle: bytes) -> Result:
+@dataclass(frozen=True, slots=True)
+class _Checked:
+    problems: tuple[Problem, ...]
+    warnings: tuple[Problem, ...] = ()
+    compiled: Compiled | None = None
+
+
+def _checked(bundle: bytes, environment: Mapping[str, str]) -> _Checked:
     try:
         files = unpacked(bundle)
     except UNREADABLE as error:
@@ -114,13 +141,14 @@ def _compiled(bundle: bytes) -> Result:
         return _unreadable(
             f"the pushed bundle unpacks to more than {LARGEST_BUNDLE // 1024**2} MiB"
         )
-    return compile_bundle(files)
+    result = compile_bundle(files, environment)
+    problems = (*result.problems, *refused(result.secrets))
+    return _Checked(problems, result.warnings, result.compiled)
 
 
-def _unreadable(what: str) -> Result:
+def _unreadable(what: str) -> _Checked:
     fix = "push a folder with `cts push DIR`"
-    problem = Problem(Place("the bundle"), "", Code.SYNTAX, what, fix)
-    return Result(problems=(problem,), warnings=(), compiled=None)
+    return _Checked((Problem(Place("the bundle"), "", Code.SYNTAX, what, fix),))
 
 
 def unpacked(bundle: bytes) -> dict[str, bytes] | None:
@@ -141,11 +169,8 @@ def _accept(
 ) -> bool:
     number = current.number + 1 if current else 1
     former = ports.objects.generation(current) if current else None
-    made = generation(compiled, number=number, sources=sources)
-    for digest, archive in compiled.modules.items():
-        ports.objects.put_module(digest, archive)
-    for definition in compiled.definitions.values():
-        ports.objects.put_definition(definition)
+    made = generation(compiled, number, sources, former=current.digest if current else "")
+    ports.objects.put_compiled(*_new(compiled, former))
     changes = differences(former, made)
     new = Current(
         number=number,
@@ -153,16 +178,30 @@ def _accept(
         contract=CONTRACT,
         sources=dict(sources),
         published_at=ports.now(),
-        added=list(changes.added),
-        changed=list(changes.changed),
-        removed=list(changes.removed),
-        warnings=[_plain(warning) for warning in [*warnings][:MOST_KEPT]],
+        added=fitting(changes.added, LARGEST_NAMES),
+        changed=fitting(changes.changed, LARGEST_NAMES),
+        removed=fitting(changes.removed, LARGEST_NAMES),
+        warnings=_kept(warnings),
         unannounced=[f"{version_of(sources)}/ConfigPublished"],
     )
     if not ports.published.put_current(current, new):
         return False
     announce_current(ports.published, ports.bus, new)
     return True
+
+
+def _new(
+    compiled: Compiled, former: Generation | None
+) -> tuple[list[Definition], dict[str, bytes]]:
+    """The definitions that the former generation does not name, and their modules. All that it
+    names was there before it went live, and nobody changes it."""
+    known = set()
+    if former is not None:
+        known = {task.definition for task in former.tasks.values()}
+        known |= {task.definition for task in former.waiting.values()}
+    new = [each for digest, each in compiled.definitions.items() if digest not in known]
+    modules = {each.module.digest for each in new}
+    return new, {digest: body for digest, body in compiled.modules.items() if digest in modules}
 
 
 def _reject(
@@ -176,7 +215,7 @@ def _reject(
         contract=CONTRACT,
         rejected_at=ports.now(),
         problem_count=len(problems),
-        problems=[_plain(problem) for problem in [*problems][:MOST_KEPT]],
+        problems=_kept(problems),
         unannounced=[f"{version_of(sources)}/ConfigRejected"],
     )
     if not ports.published.put_rejected(read, new):
@@ -185,10 +224,16 @@ def _reject(
     return True
 
 
+def _kept(problems: Collection[Problem]) -> list[dict[str, Any]]:
+    first = (_plain(problem) for problem in islice(problems, MOST_KEPT))
+    return fitting(first, LARGEST_PROBLEMS)
+
+
 def _plain(problem: Problem) -> dict[str, Any]:
     """The problem as JSON: file, line, column, path, code, what, fix."""
     return {
         **asdict(problem.place),
+        "file": problem.place.file[:LONGEST_TEXT],
         "path": problem.path[:LONGEST_TEXT],
         "code": problem.code.value,
         "what": problem.what[:LONGEST_TEXT],

@@ -218,7 +218,9 @@ def _found(ports: Ports, run_id: str) -> Run:
 
 
 def configuration(ports: Ports, _request: Request) -> dict[str, Any]:
-    return shown.configuration(ports.rows.current(), ports.rows.rejected())
+    current = ports.rows.current()
+    generation = ports.objects.generation(current) if current else None
+    return shown.configuration(current, generation, ports.rows.rejected())
 
 
 def poller(ports: Ports, _request: Request) -> dict[str, Any]:

@@ -14,7 +14,7 @@ from cts.events import iso
 from cts.run.model import Run
 from cts.run.status import TaskStatus, task_status
 from cts.run.task import Outcome, TaskState, Wish, next_due
-from cts.terraform.definition import Current, Rejected, TaskEntry
+from cts.terraform.definition import Current, Generation, Rejected, TaskEntry
 from cts.watch.fingerprint import digests
 from cts.watch.lease import Lease
 from cts.watch.query import Kind, View
@@ -190,25 +190,34 @@ _HOPS = {"started": "start"}
 # ---- configuration and poller -------------------------------------------------------------
 
 
-def configuration(current: Current | None, rejected: Rejected | None) -> dict[str, Any]:
+def configuration(
+    current: Current | None, generation: Generation | None, rejected: Rejected | None
+) -> dict[str, Any]:
     """The live generation, and the last rejected push if it is newer."""
     if current and rejected and rejected.rejected_at < current.published_at:
         rejected = None
     return {
-        "live": _live(current) if current else None,
+        "live": _live(current, generation) if current and generation else None,
         "rejected": _rejected(rejected) if rejected else None,
     }
 
 
-def _live(current: Current) -> dict[str, Any]:
+def _live(current: Current, generation: Generation) -> dict[str, Any]:
     return {
         "generation": current.number,
+        "digest": current.digest,
+        "contract": current.contract,
         "source_version": version_of(current.sources),
         "published_at": iso(current.published_at),
         "added": current.added,
         "changed": current.changed,
         "removed": current.removed,
         "warnings": current.warnings,
+        "tasks": {name: each.definition for name, each in sorted(generation.tasks.items())},
+        "waiting": {
+            name: {"definition": each.definition, "reasons": list(each.reasons)}
+            for name, each in sorted(generation.waiting.items())
+        },
     }
 
 

@@ -1,0 +1,118 @@
+"""A configuration, checked on this machine with the code that publishes it."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from rich.console import Console
+from rich.text import Text
+
+from cts.config import bundle
+from cts.config.compile import Result, compile_bundle
+from cts.config.model import Secret
+from cts.config.problem import Code
+from cts.config.secrets import moved
+from cts_cli import problems, sources, words
+from cts_cli.output import line, paragraph
+
+IN_THE_BUNDLE = {Code.FILE_MISSING, Code.MODULE_MISSING, Code.OUTSIDE_BUNDLE}
+"""What is wrong with a path."""
+
+
+@dataclass(frozen=True, slots=True)
+class Checked:
+    """`result` is that of the files as they are: with their secrets in them."""
+
+    files: Mapping[str, bytes]
+    result: Result
+    hint: str = ""
+    """What may be behind it if files are not found."""
+
+    @property
+    def problems(self) -> list[dict[str, Any]]:
+        return [problems.plain(each) for each in self.result.problems]
+
+    @property
+    def warnings(self) -> list[dict[str, Any]]:
+        return [problems.plain(each) for each in self.result.warnings]
+
+    @property
+    def names(self) -> list[str]:
+        """Of the secrets."""
+        return [secret.name for secret in self.result.secrets]
+
+    @property
+    def facts(self) -> dict[str, Any]:
+        return {
+            "valid": not self.result.problems,
+            "problems": self.problems,
+            "warnings": self.warnings,
+            "secrets": self.names,
+        }
+
+
+def check(paths: Sequence[Path]) -> Checked:
+    """Raises CommandError if there is no configuration."""
+    found = sources.find(paths)
+    hint = _hint(paths[0]) if found.is_folder and not paths[0].samefile(Path.cwd()) else ""
+    return Checked(found, compile_bundle(found), hint)
+
+
+def _hint(folder: Path) -> str:
+    return (
+        f"paths in these files begin at '{folder}'; for CTS they begin where it is started: "
+        f"then name the files themselves, such as {folder}/*.hcl"
+    )
+
+
+def pushed(checked: Checked, environment: Mapping[str, str]) -> Checked:
+    """What is pushed of it: what the configuration names, with references in the place of secrets.
+    And what the publisher makes of just that."""
+    result = checked.result
+    files = moved(bundle.packed(checked.files, result.configuration), result.secrets)
+    return Checked(files, compile_bundle(files, environment))
+
+
+def show(console: Console, checked: Checked) -> None:
+    """Warnings, secrets, problems; and in the end how many there are."""
+    result = checked.result
+    unseen = problems.hidden(result.secrets, checked.files)
+    problems.show(console, checked.warnings, problems.WARNING, checked.files, unseen)
+    for secret in result.secrets:
+        _secret(console, secret)
+    problems.show(console, checked.problems, problems.PROBLEM, checked.files, unseen)
+    told = (*result.problems, *result.warnings)
+    if checked.hint and any(each.code in IN_THE_BUNDLE for each in told):
+        paragraph(console, Text(checked.hint, "dim"), problems.WARNING)
+        console.print()
+    mark, style = problems.PROBLEM if result.problems else ("✓", "green")
+    line(console, mark, style, summary(checked))
+
+
+def _secret(console: Console, secret: Secret) -> None:
+    mark, style = problems.WARNING
+    where = secret.where
+    heading = Text.assemble(
+        (f"{mark} ", style), (str(where.place), "bold"), (f"  {where.path}", "dim")
+    )
+    console.print(heading, soft_wrap=True)
+    what = "a private key" if secret.is_file else "a secret"
+    told = f"{what}: `cts push` moves it to the stack's {secret.group} secret, as {secret.name}"
+    paragraph(console, Text(told, style))
+    console.print()
+
+
+def summary(checked: Checked) -> str:
+    """`2 problems, 1 warning` or `valid: 3 tasks in 2 files, 1 warning`."""
+    result = checked.result
+    notes = []
+    if result.warnings:
+        notes.append(words.count(len(result.warnings), "warning"))
+    if result.secrets:
+        notes.append(f"{words.count(len(result.secrets), 'secret')} to move")
+    if result.problems:
+        return ", ".join([words.count(len(result.problems), "problem"), *notes])
+    tasks = words.count(len(result.configuration.tasks), "task")
+    files = words.count(len(bundle.configuration_files(checked.files)), "file")
+    return ", ".join([f"valid: {tasks} in {files}", *notes])

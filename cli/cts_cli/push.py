@@ -1,0 +1,145 @@
+"""A bundle becomes the live configuration: shown first, asked for if it removes something."""
+
+import sys
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Any
+
+import typer
+
+from cts.config.bundle import LARGEST_BUNDLE, archive
+from cts.config.model import Secret
+from cts.config.problem import Code
+from cts_cli import answer, check, difference, output, problems, secrets, waits, words
+from cts_cli.aws import Stack
+from cts_cli.check import Checked
+from cts_cli.client import Reader
+from cts_cli.difference import Difference
+from cts_cli.errors import CommandError
+
+Problem = Mapping[str, Any]
+INTERRUPTED = "The push was made and will be answered: see `cts status`."
+
+
+@dataclass(frozen=True, slots=True)
+class Push:
+    body: bytes
+    what: str
+    """In words."""
+    checked: Checked
+    """What is in it."""
+    secrets: Sequence[Secret] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class How:
+    yes: bool
+    """Remove without asking."""
+    wait: bool
+    as_json: bool
+
+
+def made(checked: Checked, stack: Stack) -> Push:
+    """What a configuration is pushed as, that has no problems."""
+    pushed = check.pushed(checked, stack.environment)
+    size = sum(map(len, pushed.files.values()))
+    if size > LARGEST_BUNDLE:
+        raise CommandError(
+            f"the configuration and what it names have {size // 1024**2} MiB, and "
+            f"{LARGEST_BUNDLE // 1024**2} MiB are allowed"
+        )
+    what = words.count(len(pushed.files), "file")
+    return Push(archive(pushed.files), what, pushed, checked.result.secrets)
+
+
+def refuse_invalid(checked: Checked, as_json: bool) -> None:
+    """Ends the command if there are problems."""
+    if not checked.result.problems:
+        return
+    if as_json:
+        output.as_json({"outcome": "invalid", **checked.facts})
+    else:
+        check.show(output.out(), checked)
+        output.err().print("Nothing was pushed.")
+    raise typer.Exit(1)
+
+
+def push(stack: Stack, reader: Reader, made: Push, how: How) -> int:
+    """Returns the exit code."""
+    refuse_invalid(made.checked, how.as_json)
+    assert made.checked.result.compiled
+    live = reader.get("configuration")["live"]
+    changes = difference.between(live, made.checked.result.compiled)
+    if not how.as_json:
+        problems.briefly(output.out(), _not_told(made.checked.warnings, changes), problems.WARNING)
+        difference.show(output.out(), changes)
+    if not (how.yes or _agreed(changes)):
+        output.err().print("Nothing was pushed.")
+        return 1
+    began = words.now()
+    # Before the bundle: it must never name a secret that is not there yet.
+    moved = secrets.move(stack, made.secrets)
+    if not how.as_json:
+        _tell_moved(moved)
+    version = stack.put_bundle(made.body)
+    pushed = f"pushed {made.what}"
+    facts: dict[str, Any] = {"source_version": version, "secrets": moved}
+    if not how.wait:
+        if how.as_json:
+            output.as_json({"outcome": "pushed", **facts})
+        else:
+            output.out().print(f"{pushed}; `cts status` shows what comes of it", markup=False)
+        return 0
+    given = _answered(stack, reader, version, pushed)
+    if how.as_json:
+        output.as_json({"outcome": given.outcome, **facts, **given.facts})
+    else:
+        took = words.span((words.now() - began).total_seconds())
+        answer.show(given, made.checked.files, took, changes, made.checked.warnings)
+    return 0 if given.outcome is waits.Outcome.PUBLISHED else 1
+
+
+def _not_told(warnings: Sequence[Problem], changes: Difference) -> list[Problem]:
+    """Without those that the difference tells: of what does not run yet."""
+    told = {(Code.NOT_SUPPORTED_YET.value, f"task.{name}") for name in changes.waiting}
+    return [each for each in warnings if (each["code"], each["path"]) not in told]
+
+
+def _agreed(changes: Difference) -> bool:
+    if not changes.removed:
+        return True
+    if not somebody_is_there():
+        raise CommandError(
+            f"this removes {words.count(len(changes.removed), 'task')} "
+            f"({', '.join(changes.removed)}), and nobody is here to agree: say --yes"
+        )
+    return typer.confirm(difference.question(changes), err=True)
+
+
+def _tell_moved(moved: Mapping[str, Sequence[str]]) -> None:
+    console = output.out()
+    for group, names in moved.items():
+        told = f"kept in the stack's {group} secret: {', '.join(names)}"
+        output.line(console, "✓", "green", told)
+
+
+def _answered(stack: Stack, reader: Reader, version: str, pushed: str) -> waits.Answer:
+    text = f"{pushed}, waiting for the publisher"
+    with interruptible(INTERRUPTED), output.progress(text) as progress:
+        ticks = waits.every(1.0, waits.LONGEST_ANSWER)
+        return waits.for_answer(reader, stack.newest_bundle, version, ticks, progress.tell)
+
+
+@contextmanager
+def interruptible(said: str) -> Iterator[None]:
+    """Ctrl-C ends a wait, and what is waited for goes on: `said` says so."""
+    try:
+        yield
+    except KeyboardInterrupt as error:
+        output.err().print(f"Interrupted. {said}", markup=False)
+        raise typer.Exit(130) from error
+
+
+def somebody_is_there() -> bool:
+    return sys.stdin.isatty()

@@ -1,0 +1,186 @@
+"""What becomes of an existing configuration of CTS, as facts."""
+
+import re
+from collections.abc import Iterator, Mapping
+from dataclasses import fields, is_dataclass
+from typing import Any
+
+from cts.config import model
+from cts.config.finalize import state_path
+from cts.config.model import Configuration, Group, Task
+from cts.config.problem import Where
+from cts_cli.check import Checked
+
+ENV = re.compile(r'\{\{\s*env\s+"([^"]+)"\s*\}\}')
+VAULT = re.compile(r"\{\{\s*with\s+secret\s")
+CONSUL_KEY = re.compile(r"\{\{\s*key\s")
+NAMES_SHOWN = 3
+OLDEST_TERRAFORM = 10
+"""The minor release of Terraform 1 from which a state in S3 is locked without a table."""
+
+
+def facts(checked: Checked) -> dict[str, Any]:
+    configuration = checked.result.configuration
+    return {
+        **checked.facts,
+        "tasks": [_task(task, checked) for task in configuration.tasks],
+        "parameters": parameters(checked),
+        "state": state(configuration),
+        "secrets": [
+            {
+                "name": secret.name,
+                "group": secret.group.value,
+                "path": secret.where.path,
+                "place": str(secret.where.place),
+            }
+            for secret in checked.result.secrets
+        ],
+        "environment": environment(configuration),
+        "vault": vault(configuration),
+        "reads_consul_kv": any(CONSUL_KEY.search(text) for text in texts(configuration)),
+    }
+
+
+# ---- tasks ----------------------------------------------------------------------------------
+
+
+def _task(task: Task, checked: Checked) -> dict[str, Any]:
+    compiled, name = checked.result.compiled, task.name or ""
+    waiting = compiled.waiting.get(name) if compiled else None
+    return {
+        "name": name,
+        "enabled": bool(task.enabled),
+        "runs_when": runs_when(task),
+        "module": task.module or "",
+        "version": task.version or "",
+        "waits_for": list(waiting.reasons) if waiting else [],
+    }
+
+
+def runs_when(task: Task) -> str:
+    """A task's condition in words."""
+    match task.condition:
+        case model.ServicesCondition():
+            return _services(task.condition)
+        case model.CatalogServicesCondition(regexp=regexp):
+            return f'the names that match "{regexp}"'
+        case model.KvCondition(path=path, recurse=recurse):
+            return f"KV {path}" + (" and all below" if recurse else "")
+        case model.ScheduleCondition(cron=cron):
+            return f"schedule {cron}"
+    if task.services:
+        return f"services {_some(task.services)}"
+    inputs = (each for each in task.module_input if isinstance(each, model.ServicesInput))
+    found = next(inputs, None)
+    return _services(found) if found else "nothing: it has no condition"
+
+
+def _services(condition: model.ServicesInput) -> str:
+    if condition.regexp is not None:
+        return f'services that match "{condition.regexp}"'
+    return f"services {_some(condition.names or ())}"
+
+
+def _some(names: tuple[str, ...]) -> str:
+    shown = ", ".join(names[:NAMES_SHOWN])
+    more = len(names) - NAMES_SHOWN
+    return f"{shown} and {more} more" if more > 0 else shown
+
+
+# ---- what moves -----------------------------------------------------------------------------
+
+
+def parameters(checked: Checked) -> list[dict[str, str]]:
+    """What the stack is deployed with. An empty value is one to be chosen."""
+    consul, driver = checked.result.configuration.consul, checked.result.configuration.driver
+    terraform = driver.terraform if driver else None
+    found = []
+    if consul:
+        address = _address(consul)
+        note = "consul.address" if address else "where the stack reaches Consul: no local agent"
+        found.append(_parameter("ConsulAddress", address, note))
+        if not consul.token:
+            note = "a secret with the token, if CTS has it from its environment"
+            found.append(_parameter("ConsulSecretArn", "", note))
+        if consul.tls and consul.tls.ca_cert:
+            found.append(_parameter("ConsulCaCertificate", "", f"the text of {consul.tls.ca_cert}"))
+    if terraform and terraform.version:
+        found.append(_terraform(terraform.version))
+    return found
+
+
+def _terraform(version: str) -> dict[str, str]:
+    known = re.fullmatch(r"1\.(\d+)\.\d+", version)
+    if known and int(known[1]) >= OLDEST_TERRAFORM:
+        return _parameter("TerraformVersion", version, "driver.terraform.version")
+    note = f"1.{OLDEST_TERRAFORM}.0 or newer, where driver.terraform.version is {version}"
+    return _parameter("TerraformVersion", "", note)
+
+
+def _parameter(name: str, value: str, note: str) -> dict[str, str]:
+    return {"name": name, "value": value, "note": note}
+
+
+def _address(consul: model.Consul) -> str:
+    """As the parameter has it; empty for an agent beside CTS, which is no use here."""
+    scheme, _, rest = (consul.address or "").rpartition("://")
+    host = rest.partition(":")[0]
+    if not host or host in ("localhost", "127.0.0.1"):
+        return ""
+    secure = bool(consul.tls and consul.tls.enabled)
+    return f"{scheme or ('https' if secure else 'http')}://{rest.rstrip('/')}"
+
+
+def state(configuration: Configuration) -> dict[str, str]:
+    """Where CTS keeps Terraform's state. `backend`: its type, empty for CTS's default."""
+    driver = configuration.driver
+    if driver and driver.terraform_cloud:
+        return {"backend": "cloud", "where": "HCP Terraform"}
+    written = driver.terraform.backend if driver and driver.terraform else ()
+    if not written:
+        kv_path = configuration.consul.kv_path if configuration.consul else ""
+        return {"backend": "", "where": f"Consul's KV, {state_path(kv_path or '')}-env:TASK"}
+    backend = written[0]
+    if backend.type == "consul":
+        return {"backend": "consul", "where": f"Consul's KV, {backend.options['path']}-env:TASK"}
+    return {"backend": backend.type, "where": f'backend "{backend.type}"'}
+
+
+def environment(configuration: Configuration) -> dict[str, str]:
+    """The variables that `{{ env }}` reads, with the group of secrets that each belongs to."""
+    found: dict[str, str] = {}
+    driver = configuration.driver
+    cloud = driver.terraform_cloud if driver else None
+    parts = (
+        (configuration.consul, Group.CONNECTION),
+        (cloud, Group.HCP),
+        (configuration, Group.TASK),
+    )
+    for part, group in parts:
+        for text in texts(part):
+            found |= {name: group.value for name in ENV.findall(text) if name not in found}
+    return dict(sorted(found.items()))
+
+
+def vault(configuration: Configuration) -> dict[str, Any] | None:
+    """None: there is none."""
+    found = configuration.vault
+    if not found or not found.enabled:
+        return None
+    read = any(VAULT.search(text) for text in texts(configuration))
+    return {"address": found.address or "", "is_read": read}
+
+
+def texts(value: Any) -> Iterator[str]:
+    """Every text in a part of a configuration."""
+    if isinstance(value, str):
+        yield value
+    elif isinstance(value, Mapping):
+        for each in value.values():
+            yield from texts(each)
+    elif isinstance(value, tuple | list):
+        for each in value:
+            yield from texts(each)
+    elif is_dataclass(value) and not isinstance(value, Where | model.Secret):
+        for each in fields(value):
+            yield from texts(getattr(value, each.name))

@@ -1,0 +1,209 @@
+"""What becomes of an existing configuration of CTS, for reading."""
+
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
+
+from rich.console import Console
+from rich.text import Text
+
+from cts.config.model import Configuration, Group, ServicesInput
+from cts.config.problem import Code
+from cts_cli import check, grid, problems, report
+from cts_cli.check import Checked
+from cts_cli.output import paragraph
+
+DIFFERENCES = "docs/differences.md"
+SEEN_ELSEWHERE = {Code.NOT_NEEDED.value, Code.NOT_SUPPORTED_YET.value}
+MOVED = {"", "local"}
+"""Backends in whose place the state bucket comes."""
+PARAMETERS = {"consul.address", "consul.token"}
+"""Not needed, and told with the parameters and secrets."""
+LONGEST_GROUP = max(map(len, Group))
+WIDEST = 34
+"""Columns of a name."""
+MOVE_STATE = (
+    "terraform state pull > TASK.tfstate",
+    "aws s3 cp TASK.tfstate s3://STATE_BUCKET/tasks/TASK/terraform.tfstate",
+)
+FLAGS = (
+    ("-once", "`cts push` runs each new task once, and others only if they changed"),
+    ("-inspect", "not there yet, it comes later: a task that is pushed is applied"),
+    ("-inspect-task", "the same"),
+)
+
+
+def show(console: Console, checked: Checked, arguments: str) -> None:
+    """`arguments`: the paths as they were given."""
+    found = report.facts(checked)
+    if found["problems"]:
+        check.show(console, checked)
+        console.print()
+    _tasks(console, found["tasks"])
+    _state(console, found["state"])
+    _parameters(console, found["parameters"])
+    _secrets(console, found)
+    _not_needed(console, found["warnings"])
+    _warnings(console, found["warnings"])
+    _behaviour(console, checked.result.configuration)
+    _flags(console)
+    _next(console, found, arguments)
+
+
+def _heading(console: Console, text: str, more: str = "") -> None:
+    console.print()
+    console.print(Text.assemble((text, "bold"), (f"  {more}" if more else "", "dim")))
+
+
+# ---- tasks ----------------------------------------------------------------------------------
+
+
+def _tasks(console: Console, tasks: Sequence[Mapping[str, Any]]) -> None:
+    if not tasks:
+        console.print("no tasks")
+        return
+    grid.show(console, [_row(task) for task in tasks], ("module",))
+
+
+def _row(task: Mapping[str, Any]) -> grid.Row:
+    name = Text(task["name"], "bold")
+    if not task["enabled"]:
+        name.append(" (disabled)", "dim")
+    module = " ".join(filter(None, (task["module"], task["version"])))
+    cells = {"task": name, "runs for": Text(task["runs_when"]), "module": Text(module)}
+    below = None
+    if reasons := ", ".join(task["waits_for"]):
+        below = Text.assemble(("! accepted, does not run yet: ", "yellow"), reasons)
+    return grid.Row(cells, below)
+
+
+# ---- what moves -----------------------------------------------------------------------------
+
+
+def _state(console: Console, state: Mapping[str, str]) -> None:
+    _heading(console, "Terraform state")
+    _say(console, f"CTS keeps it in {state['where']}.")
+    match state["backend"]:
+        case backend if backend in MOVED:
+            _say(
+                console,
+                "It is not taken over yet, and a task that begins without it makes everything a "
+                "second time: move it before the first push, as below.",
+            )
+        case "cloud":
+            _say(console, "It stays there. Tasks of HCP Terraform do not run yet.")
+        case backend:
+            _say(
+                console,
+                f'It stays there. Tasks with backend "{backend}" do not run yet; without the block '
+                "the state would be in the stack's bucket.",
+            )
+
+
+def _parameters(console: Console, parameters: Sequence[Mapping[str, str]]) -> None:
+    _heading(console, "Parameters of the stack")
+    _entries(
+        console,
+        [
+            (each["name"], Text.assemble((each["value"] or "?", "cyan"), f"  {each['note']}"))
+            for each in parameters
+        ],
+    )
+
+
+def _secrets(console: Console, found: Mapping[str, Any]) -> None:
+    if secrets := found["secrets"]:
+        _heading(console, "Secrets", "`cts push` moves them from the files to the stack's secrets")
+        rows = [(each["name"], _kept_in(each["group"], each["place"])) for each in secrets]
+        _entries(console, rows)
+    if environment := found["environment"]:
+        _heading(console, "Environment variables", "put them into the stack's secrets yourself")
+        _entries(console, [(name, _kept_in(group)) for name, group in environment.items()])
+    if vault := found["vault"]:
+        _heading(console, "Vault", vault["address"])
+        _say(console, "Builds will read from it. Tasks that need it do not run yet.")
+
+
+def _kept_in(group: str, where: str = "") -> Text:
+    return Text.assemble("→ ", (f"{group:<{LONGEST_GROUP}}", "cyan"), f"  {where}" if where else "")
+
+
+# ---- what is different ----------------------------------------------------------------------
+
+
+def _not_needed(console: Console, warnings: Sequence[Mapping[str, Any]]) -> None:
+    found = [
+        (each["path"], Text(each["what"].removeprefix("not needed here, because ")))
+        for each in warnings
+        if each["code"] == Code.NOT_NEEDED and each["path"] not in PARAMETERS
+    ]
+    if found:
+        _heading(console, "Not needed here", "accepted, without effect")
+        _entries(console, found)
+
+
+def _warnings(console: Console, warnings: Sequence[Mapping[str, Any]]) -> None:
+    found = [each for each in warnings if each["code"] not in SEEN_ELSEWHERE]
+    if found:
+        _heading(console, "Warnings", "`cts validate` shows the lines")
+    problems.briefly(console, found, problems.WARNING)
+
+
+def _behaviour(console: Console, configuration: Configuration) -> None:
+    _heading(console, "What is different", DIFFERENCES)
+    for told in behaviour(configuration):
+        paragraph(console, Text(told), ("  ·", "dim"))
+
+
+def behaviour(configuration: Configuration) -> Iterator[str]:
+    yield "A push runs only the tasks that changed, several at once; a start of CTS runs all."
+    yield "A failed run is tried again after about 10, 40 and 160 s; CTS gives up within seconds."
+    if any(_by_regexp(task.condition) for task in configuration.tasks):
+        yield "A regexp follows health too: CTS misses a check that goes critical."
+    consul = configuration.consul
+    registration = consul.service_registration if consul else None
+    if not registration or registration.enabled:
+        yield (
+            "Nothing is registered in Consul, so there is no health check of it: the stack's "
+            "alarms say what is wrong."
+        )
+    yield "The API is a function URL behind IAM, and not a port."
+
+
+def _by_regexp(condition: object) -> bool:
+    return isinstance(condition, ServicesInput) and condition.regexp is not None
+
+
+def _flags(console: Console) -> None:
+    _heading(console, "What the flags of CTS become")
+    _entries(console, [(flag, Text(told)) for flag, told in FLAGS])
+
+
+def _next(console: Console, found: Mapping[str, Any], arguments: str) -> None:
+    _heading(console, "Next")
+    if found["problems"]:
+        _say(console, "mend the problems above, and look again")
+        return
+    _say(console, "sam build && sam deploy --guided", "cyan")
+    if found["state"]["backend"] in MOVED:
+        _say(console, "then, with CTS stopped, for each task in its working folder:")
+        for command in MOVE_STATE:
+            _say(console, f"  {command}", "cyan")
+    _say(console, f"cts push {arguments}", "cyan")
+
+
+# ---- lines ----------------------------------------------------------------------------------
+
+
+def _say(console: Console, text: str, style: str = "") -> None:
+    paragraph(console, Text(text, style), (" ", ""))
+
+
+def _entries(console: Console, rows: Sequence[tuple[str, Text]]) -> None:
+    """Names in a column of their own, where they are not too long for it."""
+    column = max((len(name) for name, _ in rows if len(name) <= WIDEST), default=0)
+    for name, told in rows:
+        mark = name
+        if len(name) > column:
+            console.print(Text(f"  {name}"), soft_wrap=True)
+            mark = ""
+        paragraph(console, told, (f"  {mark:<{column}} ", ""))

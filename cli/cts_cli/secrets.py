@@ -1,0 +1,86 @@
+"""Secrets that stand in a configuration, moved to the stack's own."""
+
+import json
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+from botocore.exceptions import ClientError
+
+from cts.config.model import Group, Secret
+from cts_cli.aws import Stack, code_of, told
+from cts_cli.errors import CommandError
+
+STAGE = "PUSHED"
+"""Every put takes this label from the put before it. Secrets Manager forgets what has no label,
+and allows few labels in all."""
+LOST = frozenset({"InvalidParameterException", "InvalidRequestException"})
+"""What is answered when another version has become the current one meanwhile."""
+TRIES = 10
+
+
+def move(stack: Stack, secrets: Iterable[Secret]) -> dict[str, list[str]]:
+    """Keep each secret under its name. What nobody names any more stays, for a rollback.
+
+    Returns the names by the group they are kept in.
+    """
+    found = [*secrets]
+    moved = {}
+    for group in Group:
+        values = {each.name: each.value for each in found if each.group is group}
+        if values:
+            if group not in stack.secrets:
+                raise CommandError(
+                    f"stack '{stack.name}' has no secret for what stands in the configuration: "
+                    "deploy this version of it first"
+                )
+            with told(f"keeping {', '.join(values)} in the stack's secret"):
+                _add(stack.session.client("secretsmanager"), stack.secrets[group], values)
+            moved[group.value] = sorted(values)
+    return moved
+
+
+def _add(client: Any, arn: str, values: Mapping[str, str]) -> None:
+    """Compare and swap: two pushes at once lose nothing of each other's."""
+    read: set[str | None] = set()
+    for _ in range(TRIES):
+        version, held = _current(client, arn)
+        new = {**held, **values}
+        if new == held:
+            return
+        text = json.dumps(new, sort_keys=True, indent=1)
+        put = client.put_secret_value(SecretId=arn, SecretString=text, VersionStages=[STAGE])
+        if "AWSCURRENT" in put["VersionStages"]:  # a secret's first version is that at once
+            return
+        try:
+            _make_current(client, arn, version, put["VersionId"])
+        except ClientError as error:
+            if code_of(error) not in LOST or version in read:
+                raise
+            read.add(version)
+        else:
+            return
+    raise CommandError(f"others keep changing the secret '{arn}': push again")
+
+
+def _current(client: Any, arn: str) -> tuple[str | None, dict[str, str]]:
+    try:
+        answer = client.get_secret_value(SecretId=arn)
+    except ClientError as error:
+        if code_of(error) == "ResourceNotFoundException":  # it has no value yet
+            return None, {}
+        raise
+    try:
+        held = json.loads(answer["SecretString"] or "{}")
+    except ValueError:
+        held = None
+    if not isinstance(held, dict):
+        raise CommandError(f"the secret '{arn}' is no JSON object any more: make it one, or empty")
+    return answer["VersionId"], held
+
+
+def _make_current(client: Any, arn: str, former: str | None, new: str) -> None:
+    """Refused unless the former version is still the current one."""
+    taken_from = {"RemoveFromVersionId": former} if former else {}
+    client.update_secret_version_stage(
+        SecretId=arn, VersionStage="AWSCURRENT", MoveToVersionId=new, **taken_from
+    )

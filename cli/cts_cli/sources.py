@@ -1,0 +1,173 @@
+"""The files a command is about: those with configuration, in order, and all that they may name."""
+
+import os
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+
+from cts.config.bundle import CONFIGURATION, LARGEST_BUNDLE, SOURCES
+from cts_cli.errors import CommandError
+
+LEFT_OUT = {"__pycache__"}
+MOST_FILES = 100_000
+
+
+class Sources(Mapping[str, bytes]):
+    """The files below a folder by their names in it, and the configuration files among them.
+
+    Nothing is looked for or read before it is asked for; what was read stays the same.
+    """
+
+    def __init__(self, base: Path, listed: Sequence[str] | None = None) -> None:
+        self.base = base
+        self._listed = listed
+        self._paths: dict[str, Path] | None = None
+        self._contents: dict[str, bytes] = {}
+        if listed is not None:
+            self._contents[SOURCES] = "".join(f"{name}\n" for name in listed).encode()
+        self._size = 0
+
+    def __getitem__(self, name: str) -> bytes:
+        if name not in self._contents:
+            self._contents[name] = self._read(self._found[name])
+        return self._contents[name]
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._found)
+
+    def __len__(self) -> int:
+        return len(self._found)
+
+    def __contains__(self, name: object) -> bool:
+        return name in self._found
+
+    @property
+    def is_folder(self) -> bool:
+        """Whether a folder was named, and not its files one by one."""
+        return self._listed is None
+
+    @property
+    def _found(self) -> dict[str, Path]:
+        if self._paths is None:
+            self._paths = self._find()
+        return self._paths
+
+    def _find(self) -> dict[str, Path]:
+        found: dict[str, Path] = {}
+        with told():
+            for name, path in _below(self.base, "", frozenset()):
+                found[name] = path
+                if len(found) > MOST_FILES:
+                    raise CommandError(
+                        f"there are more than {MOST_FILES:,} files below '{self.base}': "
+                        "name a folder with nothing but a configuration and its modules"
+                    )
+        if self._listed is not None:
+            found |= {name: self.base / name for name in [*self._listed, SOURCES]}
+        return found
+
+    def _read(self, path: Path) -> bytes:
+        with told():
+            self._size += path.stat().st_size
+            if self._size > LARGEST_BUNDLE:
+                raise CommandError(
+                    f"the configuration and what it names have more than "
+                    f"{LARGEST_BUNDLE // 1024**2} MiB, the last of it '{path}'"
+                )
+            return path.read_bytes()
+
+
+def find(paths: Sequence[Path]) -> Sources:
+    """One folder is a bundle. Several paths, or a file, are read in their order, as CTS reads
+    those it is given; their names, and those they name, then begin at the working directory.
+
+    Raises CommandError if there is no configuration.
+    """
+    for path in paths:
+        _must_exist(path)
+    if len(paths) == 1 and paths[0].is_dir():
+        with told():
+            if not any(_in_folder(paths[0])):
+                raise CommandError(
+                    f"no configuration files found: no .hcl or .json file is at the top of "
+                    f"'{paths[0]}'"
+                )
+        return Sources(paths[0])
+    with told():
+        chosen = [each for path in paths for each in _chosen(path)]
+    if not chosen:
+        given = ", ".join(f"'{path}'" for path in paths)
+        raise CommandError(
+            f"no configuration files found in {given}: a file without content, or not called "
+            "*.hcl or *.json, does not count"
+        )
+    base = Path.cwd()
+    return Sources(base, [_name(path, base) for path in chosen])
+
+
+def _must_exist(path: Path) -> None:
+    if not path.exists():
+        raise CommandError(f"'{path}': no such file or directory")
+    if not path.is_dir() and not path.is_file():
+        raise CommandError(f"'{path}' is neither a file nor a folder")
+
+
+def _chosen(path: Path) -> Iterable[Path]:
+    """The configuration files that a path means: CTS skips a file of another name, or an empty
+    one, if it is named itself."""
+    if path.is_dir():
+        return _in_folder(path)
+    return [path] if path.name.endswith(CONFIGURATION) and path.stat().st_size else []
+
+
+def _in_folder(folder: Path) -> list[Path]:
+    """In byte order, as CTS reads a folder."""
+    children = (each for each in folder.iterdir() if each.name.endswith(CONFIGURATION))
+    visible = (each for each in children if not each.name.startswith(".") and each.is_file())
+    return sorted(visible, key=lambda each: os.fsencode(each.name))
+
+
+def _name(path: Path, base: Path) -> str:
+    """As it is written if it then lies below the base, else by what its links lead to."""
+    written = Path(os.path.abspath(path))  # noqa: PTH100 (Path has nothing that follows no link)
+    inside = next((each for each in (written, path.resolve()) if each.is_relative_to(base)), None)
+    if inside is None:
+        raise CommandError(
+            f"'{path}' is outside of the working directory '{base}': run the command in a folder "
+            "that holds all of the configuration, or give that folder alone"
+        )
+    name = inside.relative_to(base).as_posix()
+    if "\n" in name or not _is_text(name):
+        raise CommandError(f"{name!r} is no name for a file of a bundle: rename it")
+    return name
+
+
+def _below(folder: Path, prefix: str, above: frozenset[Path]) -> Iterator[tuple[str, Path]]:
+    real = folder.resolve()
+    if real in above:
+        raise CommandError(f"'{folder}' is a link that leads back to a folder above it: remove it")
+    for entry in sorted(folder.iterdir()):
+        if entry.name.startswith(".") or entry.name in LEFT_OUT or not _is_text(entry.name):
+            continue
+        if entry.is_dir():
+            yield from _below(entry, f"{prefix}{entry.name}/", above | {real})
+        elif entry.is_file():
+            yield f"{prefix}{entry.name}", entry
+
+
+def _is_text(name: str) -> bool:
+    """Whether a bundle can hold a file of this name: it knows UTF-8 only."""
+    try:
+        name.encode()
+    except UnicodeEncodeError:
+        return False
+    return True
+
+
+@contextmanager
+def told() -> Iterator[None]:
+    """What the operating system raises, as a sentence."""
+    try:
+        yield
+    except OSError as error:
+        raise CommandError(f"reading '{error.filename}': {error.strerror}") from error

@@ -1,0 +1,106 @@
+"""The variables that a local module declares.
+
+A module's expressions are none of our business: only the blocks `variable` are looked at, and of
+them only what stands directly inside.
+"""
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, replace
+
+from cts.config.bundle import root_files
+from cts.config.hcl_tokens import Token, statements, tokens
+from cts.config.json_text import read_json
+from cts.config.problem import Place
+from cts.config.tree import Body, Entry, Lines, ParseError, Value
+
+OVERRIDES = ("override.tf", "override.tf.json")
+
+
+@dataclass(frozen=True, slots=True)
+class Declared:
+    required: bool
+    """It has no default."""
+    place: Place
+    type: str = ""
+    """As it is written."""
+
+
+def declared(module: Mapping[str, bytes]) -> Mapping[str, Declared] | None:
+    """The variables of a module's own files, by name. None if one of the files can't be read:
+    then Terraform is to say what is wrong with it."""
+    made: dict[str, Declared] = {}
+    names = (name for name in root_files(module) if not name.startswith("."))
+    try:
+        for name in sorted(names, key=lambda name: (_is_override(name), name)):
+            for variable, found in _declarations(module[name], name):
+                made[variable] = _merged(made[variable], found) if variable in made else found
+    except (ParseError, UnicodeDecodeError):
+        return None
+    return made
+
+
+def _is_override(name: str) -> bool:
+    return name in OVERRIDES or name.endswith(tuple(f"_{each}" for each in OVERRIDES))
+
+
+def _merged(base: Declared, override: Declared) -> Declared:
+    required = base.required and override.required
+    return replace(base, required=required, type=override.type or base.type)
+
+
+def _declarations(content: bytes, file: str) -> Iterator[tuple[str, Declared]]:
+    """Raises ParseError and UnicodeDecodeError."""
+    text = content.decode().removeprefix("\ufeff")
+    if file.endswith(".json"):
+        body, errors = read_json(text, file)
+        if errors:
+            raise errors[0]
+        yield from _in_json(body)
+        return
+    lines = Lines(text, file)
+    for statement in statements(tokens(text, lines)):
+        if statement[0].kind == "name" and statement[0].text == "variable":
+            yield _variable(statement, text, lines)
+
+
+def _variable(statement: list[Token], text: str, lines: Lines) -> tuple[str, Declared]:
+    """`variable "name" { ... }`; the quotes may be missing."""
+    place = lines.place(statement[0].at)
+    brace = next((n for n, token in enumerate(statement) if token.kind == "{"), 0)
+    labels = [token.text for token in statement[1:brace] if token.kind in ("name", "text")]
+    if len(labels) != 1 or statement[-2].kind != "}":
+        raise ParseError(place, "this is not the declaration of a variable")
+    values = dict(_attributes(statement[brace + 1 : -2], text))
+    return labels[0], Declared("default" not in values, place, values.get("type", ""))
+
+
+def _attributes(body: list[Token], text: str) -> Iterator[tuple[str, str]]:
+    """The names and, as they are written, the values of what stands directly in a body."""
+    for statement in statements([*body, Token("end", "", 0)]):
+        match statement:
+            case [Token("name", name), Token("="), first, *_, last, _]:
+                yield name, text[first.at : last.at + len(last.text)]
+            case [Token("name", name), Token("="), only, _]:
+                yield name, only.text
+
+
+def _in_json(body: Body) -> Iterator[tuple[str, Declared]]:
+    for block in _entries(Value(Place(""), body)):
+        if block.key == "variable":
+            for variable in _entries(block.value):
+                values = {entry.key: entry.value.data for entry in _entries(variable.value)}
+                kind = values.get("type")
+                kind = kind if isinstance(kind, str) else ""
+                yield variable.key, Declared("default" not in values, variable.place, kind)
+
+
+def _entries(value: Value) -> Iterator[Entry]:
+    """What a JSON object holds, or each object of a list, but for comments."""
+    match value.data:
+        case Body(entries):
+            yield from (entry for entry in entries if entry.key != "//")
+        case tuple() as items:
+            for item in items:
+                yield from _entries(item)
+        case _:
+            raise ParseError(value.place, "a block is a JSON object, or a list of them")

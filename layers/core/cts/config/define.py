@@ -1,0 +1,200 @@
+"""A checked configuration to definitions: what each task applies, in one canonical form."""
+
+from collections.abc import Iterator, Mapping
+from dataclasses import asdict, replace
+from typing import Any
+
+from cts.config import model
+from cts.config.escapes import undoubled
+from cts.config.model import Configuration, Task
+from cts.config.validate import resolve
+from cts.terraform.definition import Definition, Module, Provider
+from cts.watch.query import (
+    CatalogServicesCondition,
+    Condition,
+    Input,
+    KvCondition,
+    ScheduleCondition,
+    ServicesCondition,
+)
+
+
+def define(
+    task: Task, configuration: Configuration, module: Module, variables: Mapping[str, Any]
+) -> Definition:
+    condition, inputs = _watched(task, configuration.service)
+    found = [(entry, resolve(entry, configuration.terraform_provider)) for entry in _entries(task)]
+    providers = tuple(_provider(entry, block) for entry, block in found)
+    driver = configuration.driver
+    terraform, cloud = (driver.terraform, driver.terraform_cloud) if driver else (None, None)
+    required = (terraform or cloud).required_providers if terraform or cloud else {}  # type: ignore[union-attr]
+    names = {provider.name for provider in providers}
+    return Definition(
+        task=task.name or "",
+        module=module,
+        condition=condition,
+        variables=variables,
+        inputs=inputs,
+        providers=providers,
+        required_providers={k: v for k, v in (required or {}).items() if k in names},
+        backend=_backend(terraform),
+        cloud=_cloud(task, cloud) if cloud else {},
+    )
+
+
+def _entries(task: Task) -> tuple[str, ...]:
+    return task.providers or ()
+
+
+def _provider(entry: str, block: model.Provider | None) -> Provider:
+    if block is None:
+        return Provider(entry.partition(".")[0])
+    return Provider(
+        block.name, block.alias, block.arguments, block.auto_commit, dict(block.task_env)
+    )
+
+
+def _backend(terraform: model.Terraform | None) -> Mapping[str, Any]:
+    """`local` becomes the state bucket: no folder outlives a run."""
+    written = {each.type: dict(each.options) for each in (terraform.backend if terraform else ())}
+    return {name: options for name, options in written.items() if name != "local"}
+
+
+def _cloud(task: Task, cloud: model.TerraformCloud) -> Mapping[str, Any]:
+    """HCP Terraform's workspace of a task. `workspace_prefix` has a dash of its own."""
+    spaces, own = cloud.workspaces, task.terraform_cloud_workspace
+    prefix = spaces.prefix if spaces else ""
+    old = f"{cloud.workspace_prefix}-" if cloud.workspace_prefix and not prefix else ""
+    options = {
+        "hostname": cloud.hostname,
+        "organization": cloud.organization,
+        "workspace": f"{prefix or old}{task.name}",
+        "tags": sorted(set(spaces.tags or ())) if spaces else [],
+        "tags_allowlist": sorted(set(spaces.tags_allowlist or ())) if spaces else [],
+        "tags_denylist": sorted(set(spaces.tags_denylist or ())) if spaces else [],
+        "execution_mode": own.execution_mode if own else "",
+        "agent_pool_id": own.agent_pool_id if own else "",
+        "agent_pool_name": own.agent_pool_name if own else "",
+        "terraform_version": (own.terraform_version if own else "") or task.terraform_version,
+    }
+    return {name: value for name, value in options.items() if value}
+
+
+# ---- conditions and module inputs -------------------------------------------------------------
+
+
+def _watched(task: Task, blocks: tuple[model.Service, ...]) -> tuple[Condition, tuple[Input, ...]]:
+    """What triggers the task, and what its module gets beside that.
+
+    Without a condition CTS takes the services of the list, or of the module input, for one.
+    """
+    inputs = [_input(each) for each in task.module_input]
+    if task.services:
+        inputs.append(_listed(task.services, blocks))
+    if isinstance(task.condition, model.NoCondition) or task.condition is None:
+        services = [each for each in inputs if isinstance(each, ServicesCondition)]
+        condition: Condition = services[0] if services else ServicesCondition()
+        inputs = [each for each in inputs if each is not condition]
+    else:
+        condition = _condition(task.condition)
+    return condition, tuple(sorted(inputs, key=lambda each: each.kind))
+
+
+def _condition(block: model.Condition) -> Condition:
+    match block:
+        case model.ScheduleCondition():
+            return ScheduleCondition(block.cron or "")
+        case model.CatalogServicesCondition():
+            return CatalogServicesCondition(
+                undoubled(block.regexp or ""),
+                datacenter=block.datacenter or "",
+                namespace=block.namespace or "",
+                node_meta=_pairs(block.node_meta),
+                unfed=not block.use_as_module_input,
+            )
+        case model.ServicesCondition() | model.KvCondition():
+            return replace(_input(block), unfed=not block.use_as_module_input)
+    return ServicesCondition()
+
+
+def _input(block: model.Input) -> Input:
+    if isinstance(block, model.KvInput):
+        return KvCondition(
+            block.path or "",
+            recurse=bool(block.recurse),
+            datacenter=block.datacenter or "",
+            namespace=block.namespace or "",
+        )
+    return ServicesCondition(
+        names=block.names or (),
+        regexp=None if block.regexp is None else undoubled(block.regexp),
+        datacenter=block.datacenter or "",
+        namespace=block.namespace or "",
+        filter=_filter(block.filter),
+        meta=_pairs(block.cts_user_defined_meta),
+    )
+
+
+def _filter(text: str | None) -> str:
+    return undoubled(text or "")
+
+
+def _pairs(names: Mapping[str, str] | None) -> tuple[tuple[str, str], ...]:
+    return tuple((names or {}).items())
+
+
+def _listed(entries: tuple[str, ...], blocks: tuple[model.Service, ...]) -> ServicesCondition:
+    """The deprecated list: an entry is the id of a service block, or else a service's name.
+
+    Of two entries for one service the last one counts, as in CTS.
+    """
+    by_id = {block.id: block for block in blocks}
+    by_name: dict[str, ServicesCondition] = {}
+    for entry in filter(None, entries):
+        block = by_id.get(entry)
+        name = (block.name if block else entry) or ""
+        by_name[name] = ServicesCondition(
+            datacenter=(block.datacenter if block else "") or "",
+            namespace=(block.namespace if block else "") or "",
+            filter=_filter(block.filter if block else ""),
+            meta=_pairs(block.cts_user_defined_meta if block else {}),
+        )
+    groups: dict[ServicesCondition, list[str]] = {}
+    for name, query in sorted(by_name.items()):
+        groups.setdefault(query, []).append(name)
+    made = [replace(query, names=tuple(names)) for query, names in groups.items()]
+    first, *more = made or [ServicesCondition()]
+    return replace(first, more=tuple(more))
+
+
+# ---- what has to wait -------------------------------------------------------------------------
+
+
+def waits_for(definition: Definition) -> Iterator[str]:
+    """What a task needs that this version accepts and does not do yet."""
+    condition = definition.condition
+    if not isinstance(condition, ServicesCondition):
+        yield f'condition "{condition.kind}"'
+    else:
+        plain = ServicesCondition(condition.names, condition.regexp)
+        yield from (
+            UNWATCHED[name]
+            for name, value in asdict(condition).items()
+            if value != asdict(plain)[name]
+        )
+    yield from (f'module_input "{each.kind}"' for each in definition.inputs)
+    if definition.providers:
+        yield "providers"
+    yield from (f'backend "{name}"' for name in definition.backend)
+    if definition.cloud:
+        yield 'driver "terraform-cloud"'
+
+
+UNWATCHED = {
+    "datacenter": "datacenter",
+    "namespace": "namespace",
+    "filter": "filter",
+    "meta": "cts_user_defined_meta",
+    "unfed": "use_as_module_input = false",
+    "more": "service blocks of its services",
+}

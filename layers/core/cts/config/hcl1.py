@@ -1,0 +1,248 @@
+"""HCL 1 text, as CTS reads it, to plain values with positions.
+
+After a mistake reading goes on at the next line or comma, so that all mistakes of a file are
+reported, but nothing that only follows from one. Where the structure is in doubt the body is empty.
+"""
+
+from cts.config.hcl1_cursor import Cursor
+from cts.config.hcl1_tokens import Token
+from cts.config.problem import Place
+from cts.config.tree import MAX_DEPTH, Body, Entry, ParseError, Value
+
+A_VALUE = "write a string in double quotes, a number, true, false or a list"
+EXPECTED_A_VALUE = f"expected a value: {A_VALUE}"
+NAMES = ("name", "string", "bad", "unclosed")
+AFTER_A_VALUE = (*NAMES, ",", "]", "}", "end")
+AFTER_A_NAME = 'the name before it needs "=" and a value, or "{" and a block'
+
+
+def read_hcl1(text: str, file: str) -> tuple[Body, list[ParseError]]:
+    """The file's entries, and what is wrong with its text. Raises nothing for bad input."""
+    parser = _Parser(text, file)
+    try:
+        body = parser.body(None)
+    except ParseError as error:
+        return Body(), [*parser.errors, error]
+    return Body() if parser.closes_nothing else body, parser.errors
+
+
+class _Parser(Cursor):
+    def __init__(self, text: str, file: str) -> None:
+        super().__init__(text, file)
+        self.depth = 0
+        self.unclosed_lists = 0
+        self.has_open_value = False
+        """A string among the values was not closed on its line."""
+        self.closes_nothing = False
+        """A closing brace was too much: what stands after it may belong elsewhere."""
+
+    def body(self, opening: Token | None) -> Body:
+        """The entries up to the brace that closes the body, or to the end of the file."""
+        entries: list[Entry] = []
+        while not self.ends(opening):
+            if entry := self.entry():
+                entries.append(entry)
+            if self.token.kind == ",":
+                self.at += 1
+        return Body(tuple(entries))
+
+    def ends(self, opening: Token | None) -> bool:
+        match self.token.kind:
+            case "end":
+                self.end(opening)
+                return True
+            case "}" if opening:
+                self.at += 1
+                return True
+            case "]" if opening and self.lists:
+                self.report(self.never_closed(opening))
+                return True
+        return False
+
+    def end(self, opening: Token | None) -> None:
+        """The end of the file: raises a ParseError if it comes too early."""
+        if self.token.error:
+            raise self.token.error
+        if opening:
+            raise self.never_closed(opening)
+
+    def entry(self) -> Entry | None:
+        names = self.names()
+        if not names:
+            self.no_name()
+            return None
+        if self.token.kind == "=":
+            return self.attribute(names)
+        is_whole = not any(name.error for name in names)
+        if self.token.kind == "{":
+            block = self.block(names)
+            return self.named(names[0], block) if is_whole else None
+        is_here = not (self.token.is_first or self.token.kind in ("end", "}"))
+        if is_whole and is_here:
+            self.unexpected(AFTER_A_NAME)
+        elif is_whole and not self.token.error:
+            self.no_value(names[0])
+        if is_here:
+            self.skip()
+        return None
+
+    def names(self) -> list[Token]:
+        """A key and its labels."""
+        start = self.at
+        while self.token.kind in NAMES:
+            if self.token.kind == "unclosed" and self.has_open_value:
+                self.has_open_value = False  # this quote ends that value, on a later line
+            elif self.token.error:
+                self.report(self.token.error, once_a_line=self.token.kind == "unclosed")
+            self.at += 1
+        return self.tokens[start : self.at]
+
+    def no_name(self) -> None:
+        """What stands here begins no entry."""
+        token = self.token
+        if token.kind not in ("]", "}"):
+            self.unexpected("expected an option or a block")
+            self.skip()
+            return
+        self.at += 1
+        if token.kind == "]" and self.unclosed_lists:
+            self.unclosed_lists -= 1
+            return
+        self.closes_nothing = self.closes_nothing or token.kind == "}"
+        self.add(self.place(token), f'this "{token.kind}" closes nothing', "remove it")
+
+    def no_value(self, name: Token) -> None:
+        what = f"{self.shown(name)} has no value"
+        self.add(self.place(name), what, 'write "=" and a value after it, or "{" and a block')
+
+    def attribute(self, names: list[Token]) -> Entry | None:
+        is_whole = not any(name.error for name in names)
+        if len(names) > 1 and names[-1].is_first:
+            if is_whole:
+                self.no_value(names[0])
+            names = names[-1:]
+            is_whole = not names[0].error
+        elif len(names) > 1:
+            self.unexpected('after a label comes "{"')
+            is_whole = False
+        self.at += 1
+        value = self.assigned(names[-1])
+        return self.named(names[0], value) if value and is_whole else None
+
+    def assigned(self, name: Token) -> Value | None:
+        """The value behind an equals sign. A block is where its name is, as without the sign."""
+        token = self.token
+        is_last = token.kind in ("end", "}") and not token.error
+        if token.is_first and (is_last or self.begins_entry()):
+            what = "the end of the line is not expected here"
+            self.add(self.lines.place(self.tokens[self.at - 1].end), what, EXPECTED_A_VALUE)
+            return None
+        return self.value(self.place(name))
+
+    def value(self, block_place: Place | None = None, *, in_list: bool = False) -> Value | None:
+        token = self.token
+        match token.kind:
+            case "string" | "number" | "bool":
+                self.at += 1
+                return Value(self.place(token), token.data, token.start, token.end)
+            case "{":
+                return self.braced(block_place or self.place(token))
+            case "[":
+                return self.bracketed()
+            case "bad" | "unclosed" if token.error:
+                is_open = token.kind == "unclosed"
+                self.has_open_value = self.has_open_value or is_open
+                self.report(token.error, once_a_line=is_open)
+                self.at += 1
+                if self.token.is_first or self.token.kind in AFTER_A_VALUE:
+                    return None
+            case "name":
+                self.word(token)
+            case _:
+                self.unexpected(EXPECTED_A_VALUE)
+        self.skip(in_list=in_list)
+        return None
+
+    def word(self, token: Token) -> None:
+        """A name where a value should be."""
+        word = self.shown(token)
+        what, fix = f"{word} is not a plain value", A_VALUE
+        if token.data == "null":
+            what, fix = "null is not a value here", "leave the option out"
+        elif self.following.kind == "(":
+            what, fix = f"the function {word} is not evaluated here", "write its result"
+        self.report(ParseError(self.place(token), what, fix))
+
+    def block(self, names: list[Token]) -> Value:
+        """A block, inside its labels."""
+        value = self.braced(self.place(names[-1]), levels=len(names))
+        for label in reversed(names[1:]):
+            entry = self.named(label, value, is_label=True)
+            value = Value(entry.place, Body((entry,)))
+        return value
+
+    def named(self, name: Token, value: Value, *, is_label: bool = False) -> Entry:
+        return Entry(str(name.data), self.place(name), value, is_label)
+
+    def braced(self, place: Place, *, levels: int = 1) -> Value:
+        opening = self.enter(levels)
+        body = self.body(opening)
+        self.depth -= levels
+        return Value(place, body, opening.start, self.tokens[self.at - 1].end)
+
+    def bracketed(self) -> Value | None:
+        """A list may have commas too many, but needs one behind every value that is no list."""
+        opening = self.enter(1)
+        self.lists += 1
+        items: list[Value] = []
+        is_whole = True
+        while self.token.kind != "]":
+            if self.token.kind == "end":
+                self.end(opening)
+            if self.token.kind == "}" or self.begins_line():
+                self.leave_open(opening, is_reported=not is_whole)
+                return None
+            if self.token.kind == ",":
+                self.at += 1
+            else:
+                is_whole = self.item(items) and is_whole
+        self.at += 1
+        self.leave()
+        place, end = self.place(opening), self.tokens[self.at - 1].end
+        return Value(place, tuple(items), opening.start, end) if is_whole else None
+
+    def item(self, items: list[Value]) -> bool:
+        """Read one value of a list. Returns whether that went well."""
+        if not (value := self.value(in_list=True)):
+            return False
+        items.append(value)
+        if isinstance(value.data, tuple) or self.token.kind in (",", "]", "}", "end"):
+            return True
+        if self.begins_line():
+            return True
+        self.unexpected('expected "," or "]"')
+        self.skip(in_list=True)
+        return False
+
+    def leave_open(self, opening: Token, *, is_reported: bool) -> None:
+        """End a list that has no closing bracket before an entry or the end of its body."""
+        if not is_reported:
+            self.report(self.never_closed(opening))
+        if self.token.kind == "}" and self.depth == self.lists:
+            self.at += 1  # no brace is open: it stands where the bracket should
+        else:
+            self.unclosed_lists += 1
+        self.leave()
+
+    def leave(self) -> None:
+        self.lists -= 1
+        self.depth -= 1
+
+    def enter(self, levels: int) -> Token:
+        opening = self.token
+        self.at += 1
+        self.depth += levels
+        if self.depth > MAX_DEPTH:
+            what = f"more than {MAX_DEPTH} levels of nesting"
+            raise ParseError(self.place(opening), what)
+        return opening

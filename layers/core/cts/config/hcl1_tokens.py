@@ -1,0 +1,227 @@
+"""HCL 1 text to tokens: literals are decoded here, as their language defines them.
+
+A mistake inside a literal is kept in its token, so that only whoever reads it reports it.
+Where the rest of the text can't be followed any more, the tokens end.
+"""
+
+import re
+import sys
+from collections.abc import Iterator
+from math import inf, isfinite
+from typing import NamedTuple
+
+from cts.config.tree import SURROGATES, Lines, ParseError
+
+SKIPPED = re.compile(r"(?:[ \t\r\n]+|#[^\n]*|//[^\n]*|/\*.*?\*/)*+", re.DOTALL)
+TOKEN = re.compile(
+    r"""(?P<name>[^\W\d][\w.-]*)
+      | "(?P<string>[^"\\\n$]*(?:\$(?!\{)[^"\\\n$]*)*)"
+      | (?P<mark>[][{}()=,])
+      | (?P<number>-?\.?[0-9](?:(?<=[eE])[+-]|[\w.])*)
+      | (?P<other>.)""",
+    re.VERBOSE | re.DOTALL,
+)
+PIECE = re.compile(r'[^"\\\n${}]+|\$\{|.', re.DOTALL)
+"""A part of a string that has escapes or braces."""
+ESCAPE = re.compile(
+    r'\\(?:([abfnrtv"\\])|([0-7]{3})|x([0-9a-fA-F]{2})|u([0-9a-fA-F]{4})|U([0-9a-fA-F]{8}))'
+)
+LETTERS = dict(zip('abfnrtv"\\', b'\a\b\f\n\r\t\v"\\', strict=True))
+INTEGER = re.compile(r"-?(?:0[xX][0-9a-fA-F]+|0[0-7]*|[1-9][0-9]*)")
+DECIMAL = re.compile(r"-?(?:[0-9]+\.[0-9]*|\.[0-9]+|[0-9]+(?=[eE]))(?:[eE][+-]?[0-9]+)?")
+SMALLEST, LARGEST = -(2**63), 2**63 - 1
+MOST_DIGITS = 64
+HEREDOC = re.compile(r"<<(-?)(\w+)[ \t]*\r?\n")
+
+Literal = str | int | float | bool
+
+
+class Token(NamedTuple):
+    kind: str
+    """`name`, `string`, `number`, `bool`; `bad` is a literal with a mistake, `unclosed` a string
+    without end; `end`, a mark, or `other`."""
+    start: int
+    end: int
+    is_first: bool
+    """On its line."""
+    data: Literal = ""
+    error: ParseError | None = None
+
+
+def tokens(text: str, lines: Lines, at: int = 0) -> Iterator[Token]:
+    """The tokens from a position on. The last one is an `end`, with an error if it is early."""
+    scanner = _Scanner(text, lines)
+    kind = ""
+    while kind != "end":
+        skipped = SKIPPED.match(text, at)
+        start = skipped.end() if skipped else at
+        is_first = not kind or text.find("\n", at, start) >= 0
+        try:
+            token = scanner.token(start, is_first, after=kind)
+        except ParseError as error:
+            token = Token("end", start, start, is_first, error=error)
+        yield token
+        at, kind = token.end, token.kind
+
+
+class _Scanner:
+    def __init__(self, text: str, lines: Lines) -> None:
+        self.text, self.lines = text, lines
+
+    def token(self, start: int, is_first: bool, after: str) -> Token:
+        """The token that starts here. Raises ParseError if the rest can't be followed."""
+        if not (found := TOKEN.match(self.text, start)):
+            return Token("end", start, start, is_first)
+        kind, whole = found.lastgroup or "", found.group()
+        data: Literal = whole
+        match kind, whole:
+            case "name", "true" | "false":
+                kind, data = "bool", whole == "true"
+            case "string", _:
+                data = whole[1:-1]
+            case "mark", _:
+                kind = whole
+            case "number", _:
+                return self.number(whole, start, is_first)
+            case "other", '"':
+                return self.string(start, is_first, is_label=after in ("name", "string"))
+            case "other", "<" if self.text.startswith("<<", start):
+                return self.heredoc(start, is_first)
+            case "other", "/" if self.text.startswith("/*", start):
+                raise self.error(start, "this comment is never closed", 'end it with "*/"')
+        return Token(kind, start, found.end(), is_first, data)
+
+    def number(self, whole: str, start: int, is_first: bool) -> Token:
+        end, number = start + len(whole), _number(whole)
+        if number is not None and isfinite(number):
+            return Token("number", start, end, is_first, number)
+        what = "is not a number" if number is None else "is too large a number"
+        fix = "write a number as 15, 0x1f, 017, 1.5 or 1e3, and text in double quotes"
+        error = self.error(start, f"`{whole[:40]}` {what}", "" if number else fix)
+        return Token("bad", start, end, is_first, error=error)
+
+    def string(self, start: int, is_first: bool, *, is_label: bool) -> Token:
+        """A string that the short way does not fit: it has escapes, `${`, or no end.
+
+        Between `${` and its `}` everything is kept as it is, quotes and line ends too.
+        """
+        parts: list[bytes] = []
+        error: ParseError | None = None
+        opened = braces = 0
+        is_long = False
+        at = start + 1
+        while found := PIECE.match(self.text, at):
+            piece, end = found.group(), found.end()
+            if piece in ('"', "\n") and not braces:
+                break
+            if piece == "\\":
+                value, end = self.escape(at)
+                if value is None:
+                    error = error or self.unknown_escape(at, end)
+                parts.append(_bytes(self.text[at:end]) if braces else value or b"")
+            else:
+                if piece == "${" and not braces and not is_long:
+                    opened = at
+                is_long = is_long or piece == "\n"
+                braces += _step(piece, braces)
+                parts.append(_bytes(piece))
+            at = end
+        if found and found.group() == '"':
+            decoded = b"".join(parts).decode(errors="replace").replace("\r\n", "\n")
+            kind = "bad" if error else "string"
+            return Token(kind, start, at + 1, is_first, decoded, error)
+        if is_long:
+            raise self.error(opened, 'this "${" is never closed', 'close it with "}"')
+        return self.unclosed(start, at, is_first, is_label=is_label)
+
+    def unclosed(self, start: int, end: int, is_first: bool, *, is_label: bool) -> Token:
+        """A string up to the end of its line, but for brackets there that close what the line
+        opened, and the brace of a block whose label it is."""
+        fix = "close it with a quote on its line"
+        error = self.error(start, "this string is never closed", fix)
+        before = self.text[start - error.place.column + 1 : start]
+        opened = {"}": before.count("{") - before.count("}")}
+        opened["]"] = before.count("[") - before.count("]")
+        at = end
+        while (last := self.text[at - 1]) in " \t\r" or opened.get(last, 0) > 0:
+            at -= 1
+            if last in opened:
+                opened[last] -= 1
+                end = at
+        if is_label and last == "{":
+            end = at - 1
+        return Token("unclosed", start, end, is_first, error=error)
+
+    def escape(self, at: int) -> tuple[bytes | None, int]:
+        """What an escape stands for, nothing if it is none; and where it ends."""
+        if not (found := ESCAPE.match(self.text, at)):
+            return None, at + 1 if self.text[at + 1 : at + 2] in ("", "\n") else at + 2
+        letter, octal, byte, *points = found.groups()
+        if letter:
+            return bytes([LETTERS[letter]]), found.end()
+        if octal or byte:
+            code = int(octal, 8) if octal else int(byte, 16)
+            return bytes([code]) if code < 256 else None, found.end()
+        code = int(points[0] or points[1], 16)
+        is_character = code <= sys.maxunicode and code not in SURROGATES
+        return chr(code).encode() if is_character else None, found.end()
+
+    def unknown_escape(self, at: int, end: int) -> ParseError:
+        what = f"unknown escape `{self.text[at:end]}` in a string"
+        return self.error(at, what, 'write a backslash as "\\\\"')
+
+    def heredoc(self, start: int, is_first: bool) -> Token:
+        if not (opening := HEREDOC.match(self.text, start)):
+            what, fix = "this heredoc has no marker", 'write "<<" and a word that ends its line'
+            raise self.error(start, what, fix)
+        is_indented, marker = opening.groups()
+        line = opening.end()
+        while line < len(self.text):
+            end = self.text.find("\n", line)
+            end = len(self.text) if end < 0 else end
+            bare = self.text[line:end].rstrip("\r")
+            if bare.lstrip(" \t\v\f\r") == marker:
+                closing = line + len(bare)
+                content = self.text[opening.end() : closing - len(marker)].replace("\r\n", "\n")
+                content = _unindented(content) if is_indented else content
+                return Token("string", start, closing, is_first, content)
+            line = end + 1
+        fix = f'end it with a line that holds "{marker}" and nothing else'
+        raise self.error(start, "this heredoc is never closed", fix)
+
+    def error(self, at: int, what: str, fix: str = "") -> ParseError:
+        return ParseError(self.lines.place(at), what, fix)
+
+
+def _bytes(text: str) -> bytes:
+    return text.encode(errors="replace")
+
+
+def _step(piece: str, braces: int) -> int:
+    if piece == "${" or (braces and piece == "{"):
+        return 1
+    return -1 if braces and piece == "}" else 0
+
+
+def _number(text: str) -> int | float | None:
+    """Nothing if it is none, infinity if it is too large. A whole float becomes an integer."""
+    if INTEGER.fullmatch(text):
+        digits = text.removeprefix("-").lower()
+        base = 16 if digits.startswith("0x") else 8 if digits.startswith("0") else 10
+        number = int(text, base) if len(digits) <= MOST_DIGITS else inf
+        return number if SMALLEST <= number <= LARGEST else inf
+    if not DECIMAL.fullmatch(text):
+        return None
+    decimal = float(text)
+    return int(decimal) if decimal.is_integer() else decimal
+
+
+def _unindented(content: str) -> str:
+    """The text without the indentation of its closing marker, which is what its end holds.
+
+    As in CTS nothing is taken away if any line, even an empty one, has less.
+    """
+    *lines, indentation = content.split("\n")
+    if all(line.startswith(indentation) for line in lines):
+        lines = [line.removeprefix(indentation) for line in lines]
+    return "".join(f"{line}\n" for line in lines)

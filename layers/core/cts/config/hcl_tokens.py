@@ -1,0 +1,227 @@
+"""HCL 2 text to tokens, as Terraform reads it.
+
+Strings and heredocs hold templates, templates hold expressions, and expressions hold strings: the
+stack of what is open says which of them goes on behind a closing mark.
+"""
+
+import re
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import NamedTuple
+
+from cts.config.problem import Place
+from cts.config.tree import Lines, ParseError
+
+CODE = re.compile(
+    r"""(?P<blank>[ \t\r]+|(?:\#|//)[^\n]*|/\*.*?\*/)
+      | (?P<line>\n)
+      | (?P<name>(?:[A-Za-z_]|[^\x00-\x7f])(?:[\w-]|[^\x00-\x7f])*)
+      | (?P<number>[0-9]+(?:\.[0-9]+)?(?:[eE][+-]?[0-9]+)?)
+      | (?P<quote>")
+      | (?P<heredoc><<-?(?P<marker>(?:[A-Za-z_]|[^\x00-\x7f])(?:[\w-]|[^\x00-\x7f])*)\r?\n)
+      | (?P<close>~?\})
+      | (?P<mark>\.\.\.|[=!<>]=|=>|&&|\|\||::|.)""",
+    re.VERBOSE | re.DOTALL,
+)
+# A `$` or `%` is text, but before a brace; two of them and a brace are text again.
+DOLLARS = r"\$\$+\{?|%%+\{?|\$(?!\{)|%(?!\{)"
+QUOTED = re.compile(rf'(?:[^"\\$%\r\n]++|\\[^\r\n]|{DOLLARS})+')
+LINE = re.compile(rf"(?:[^$%\n]++|{DOLLARS})+\n?|\n")
+TEMPLATE = re.compile(r"[$%]\{~?")
+DEPTH = {
+    "{": 1, "[": 1, "(": 1, "template": 1, "quote": 1,
+    "}": -1, "]": -1, ")": -1, "close": -1, "unquote": -1,
+}  # fmt: skip
+
+
+class Token(NamedTuple):
+    kind: str
+    """`name`, `number`, `line` (its end), `end` (of the text), or a mark as it is written.
+
+    A string or heredoc is `quote`, then `text` and templates, then `unquote`; a template is
+    `template`, then an expression, then `close`.
+    """
+    text: str
+    at: int
+
+
+class _Open(NamedTuple):
+    """A string, heredoc, template or brace that is not closed yet."""
+
+    token: Token
+    is_text: bool
+    closing: re.Pattern[str] | None = None
+    """Of a heredoc: the line that ends it."""
+
+
+def tokens(text: str, lines: Lines) -> list[Token]:
+    """All tokens. Raises ParseError where strings, heredocs or comments can't be followed."""
+    return [*_Scanner(text, lines).tokens(), Token("end", "", len(text))]
+
+
+class _Scanner:
+    def __init__(self, text: str, lines: Lines) -> None:
+        self.text, self.lines = text, lines
+        self.open: list[_Open] = []
+
+    def tokens(self) -> Iterator[Token]:
+        at = 0
+        while at < len(self.text):
+            if self.open and self.open[-1].is_text:
+                token = self.literal(at)
+            else:
+                found = CODE.match(self.text, at)
+                assert found is not None  # its last alternative matches anything
+                if found.lastgroup == "blank":
+                    at = found.end()
+                    continue
+                token = self.code(found.lastgroup or "", found)
+            yield token
+            at = token.at + len(token.text)
+        if self.open:
+            raise self.unclosed(self.open[-1].token)
+
+    def code(self, kind: str, found: re.Match[str]) -> Token:
+        """A token outside of texts."""
+        text, at = found.group(), found.start()
+        match kind:
+            case "name" if not text.isascii() and not text.replace("-", "_").isidentifier():
+                raise self.error(at, "a name holds letters, digits, _ and - only")
+            case "quote" | "heredoc":
+                token = Token("quote", text, at)
+                self.open.append(_Open(token, is_text=True, closing=_closing(found["marker"])))
+            case "close":
+                token = self.close(text, at)
+            case "mark":
+                if self.text.startswith("/*", at):
+                    raise self.error(at, "this comment is never closed", 'end it with "*/"')
+                token = Token(text, text, at)
+                if text == "{":
+                    self.open.append(_Open(token, is_text=False))
+            case _:
+                token = Token(kind, text, at)
+        return token
+
+    def close(self, text: str, at: int) -> Token:
+        """A closing brace: of a template, or of an object or block."""
+        if self.open and self.open[-1].token.kind == "template":
+            self.open.pop()
+            return Token("close", text, at)
+        if text == "}" and self.open:
+            self.open.pop()
+        return Token(text[0], text[0], at)
+
+    def literal(self, at: int) -> Token:
+        """A token of a string or heredoc."""
+        opened, _, closing = self.open[-1]
+        if closing and self.text[at - 1] == "\n" and (found := closing.match(self.text, at)):
+            self.open.pop()
+            return Token("unquote", found.group(), at)
+        if not closing and self.text[at] == '"':
+            self.open.pop()
+            return Token("unquote", '"', at)
+        if found := (LINE if closing else QUOTED).match(self.text, at):
+            return Token("text", found.group(), at)
+        if found := TEMPLATE.match(self.text, at):
+            token = Token("template", found.group(), at)
+            self.open.append(_Open(token, is_text=False))
+            return token
+        # The quote that ended a string around an unclosed template seems to begin another one.
+        around = self.open[-2].token if len(self.open) > 1 else opened
+        raise self.unclosed(around if around.kind == "template" else opened)
+
+    def unclosed(self, token: Token) -> ParseError:
+        if token.kind == "template":
+            return self.error(token.at, f'this "{token.text}" is never closed', 'add "}"')
+        if token.kind == "{":
+            return self.error(token.at, 'this "{" is never closed', 'add "}"')
+        if token.text == '"':
+            what, fix = "this string is never closed", "close it with a quote on its line"
+            return self.error(token.at, what, fix)
+        marker = token.text.strip("<-").strip()
+        fix = f'end it with a line that holds "{marker}" and nothing else'
+        return self.error(token.at, "this heredoc is never closed", fix)
+
+    def error(self, at: int, what: str, fix: str = "") -> ParseError:
+        return ParseError(self.lines.place(at), what, fix)
+
+
+def _closing(marker: str | None) -> re.Pattern[str] | None:
+    return re.compile(rf"[ \t]*{re.escape(marker)}[ \t]*(?=\r?\n|\r?\Z)") if marker else None
+
+
+def statements(tokens: list[Token]) -> Iterator[list[Token]]:
+    """The tokens of each statement of a body: those of a line, or of the lines up to the bracket
+    that closes the last one opened."""
+    statement: list[Token] = []
+    depth = 0
+    for token in tokens:
+        depth += DEPTH.get(token.kind, 0)
+        if token.kind == "end" or (token.kind == "line" and depth <= 0):
+            if statement:
+                yield [*statement, Token("end", "", token.at)]
+            statement, depth = [], 0
+        else:
+            statement.append(token)
+
+
+class Cursor:
+    """A position among tokens."""
+
+    def __init__(self, tokens: list[Token], lines: Lines, *, skips_lines: bool = False) -> None:
+        self.tokens, self.lines, self.at = tokens, lines, 0
+        self.skips_lines = skips_lines
+        """Inside parentheses and brackets the end of a line means nothing."""
+
+    @property
+    def token(self) -> Token:
+        while self.skips_lines and self.tokens[self.at].kind == "line":
+            self.at += 1
+        return self.tokens[self.at]
+
+    def accept(self, kind: str) -> Token | None:
+        if (token := self.token).kind != kind:
+            return None
+        self.at += kind != "end"
+        return token
+
+    def accept_word(self, word: str) -> Token | None:
+        return self.accept("name") if self.token.text == word else None
+
+    def expect(self, kind: str, what: str) -> Token:
+        """Raises ParseError if something else comes next."""
+        if token := self.accept(kind):
+            return token
+        raise self.unexpected(what)
+
+    def close(self, kind: str, opening: Token) -> None:
+        """The mark that ends what another opened."""
+        if self.token.kind == "end":
+            raise self.error(opening, f'this "{opening.text}" is never closed', f'add "{kind}"')
+        self.expect(kind, f'"," or "{kind}"' if opening.kind in "[{" else f'"{kind}"')
+
+    @contextmanager
+    def inside(self, *, skips_lines: bool) -> Iterator[None]:
+        before, self.skips_lines = self.skips_lines, skips_lines
+        yield
+        self.skips_lines = before
+
+    def unexpected(self, expected: str) -> ParseError:
+        what = f"{_shown(self.token)} is not expected here"
+        return self.error(self.token, what, f"expected {expected}")
+
+    def error(self, token: Token, what: str, fix: str = "") -> ParseError:
+        return ParseError(self.place(token), what, fix)
+
+    def place(self, token: Token) -> Place:
+        return self.lines.place(token.at)
+
+
+def _shown(token: Token) -> str:
+    """A token, for a message; never a string, which may be a secret."""
+    match token.kind:
+        case "line" | "end":
+            return "the end of the line"
+        case "quote" | "text" | "unquote":
+            return "a string"
+    return f"`{token.text[:40]}`"

@@ -1,0 +1,175 @@
+"""The rules about what a task names in the bundle: its module, its variables, their files."""
+
+from collections.abc import Collection, Iterator, Mapping
+from dataclasses import is_dataclass
+from typing import Any
+
+from cts.config import bundle
+from cts.config.bundle import Files
+from cts.config.declarations import Declared, declared
+from cts.config.model import (
+    CatalogServicesCondition,
+    Configuration,
+    KvCondition,
+    KvInput,
+    Task,
+    about,
+    key_of,
+    options_of,
+)
+from cts.config.problem import Code, Problem, Where, did_you_mean
+from cts.config.secrets import TEMPLATE
+
+FOLDERS_SHOWN = 5
+
+
+Declarations = Mapping[str, Mapping[str, Declared] | None]
+
+
+def declarations(configuration: Configuration, files: Files) -> Declarations:
+    """The variables of each local module, by what a task calls it; None where its files can't be
+    understood."""
+    sources = {task.module for task in configuration.tasks if task.module}
+    found: dict[str, Mapping[str, Declared] | None] = {}
+    for source in sources:
+        folder = bundle.inside(source) if bundle.is_local(source) else None
+        module = {} if folder is None else bundle.module_files(files, folder)
+        if any(bundle.root_files(module)):
+            found[source] = declared(module)
+    return found
+
+
+def check_modules(
+    configuration: Configuration,
+    files: Files,
+    known: Declarations,
+    given: Mapping[str, Collection[str]],
+) -> Iterator[Problem]:
+    """What is wrong with modules and files. `given`: the names of each task's variables."""
+    for task in configuration.tasks:
+        module = task.module or ""
+        yield from _variable_files(task, files)
+        if not bundle.is_local(module):
+            yield from _address(task, files)
+        elif (folder := bundle.inside(module)) is None:
+            what = f'"{module}" lies outside the bundle'
+            fix = 'put the module into the bundle and write "./folder"'
+            yield task.where.problem(Code.OUTSIDE_BUNDLE, what, fix, option="module")
+        else:
+            yield from _local(task, bundle.module_files(files, folder), files)
+        if (variables := known.get(module)) is not None:
+            yield from _variables(task, variables, given.get(task.name or "", ()))
+    for block in (configuration.vault, configuration.driver):
+        if block:
+            yield from _certificates(block, files)
+
+
+def _address(task: Task, files: Files) -> Iterator[Problem]:
+    if task.module and f"./{task.module}" in bundle.module_folders(files):
+        what = f'"{task.module}" is an address, but the bundle has a folder of that name'
+        fix = f'write "./{task.module}"'
+        yield task.where.problem(Code.MODULE_MISSING, what, fix, option="module")
+
+
+def _local(task: Task, module: Files, files: Files) -> Iterator[Problem]:
+    if task.version:
+        what, fix = "a local module has no version", "remove it: only a registry's modules have one"
+        yield task.where.problem(Code.LOCAL_VERSION, what, fix, option="version")
+    if not any(bundle.root_files(module)):
+        what = f'the bundle has no Terraform files in "{task.module}"'
+        fix = _other_modules(task.module or "", files)
+        yield task.where.problem(Code.MODULE_MISSING, what, fix, option="module")
+    for source in bundle.sources_outside(module):
+        what = f'"{task.module}" uses "{source}", outside its own folder: not supported yet'
+        fix = "put that module into its folder"
+        yield task.where.problem(Code.NOT_SUPPORTED_YET, what, fix, option="module")
+
+
+def _other_modules(module: str, files: Files) -> str:
+    folders = bundle.module_folders(files)
+    if fix := did_you_mean(module, folders):
+        return fix
+    if not folders:
+        return "it has no folder with Terraform files at all"
+    more = ", ..." if len(folders) > FOLDERS_SHOWN else ""
+    return f"it has {', '.join(folders[:FOLDERS_SHOWN])}{more}"
+
+
+def _variables(
+    task: Task, variables: Mapping[str, Declared], given: Collection[str]
+) -> Iterator[Problem]:
+    inputs = passed(task)
+    for name in sorted(inputs - variables.keys()):
+        what = f'module "{task.module}" of task "{task.name}" has no variable "{name}"'
+        fix = f'declare variable "{name}" in the module: the task passes it'
+        if name == "catalog_services" or (name == "consul_kv" and _is_kv(task.condition)):
+            fix += ", unless the condition has use_as_module_input = false"
+        yield task.where.problem(Code.MODULE_WITHOUT_INPUT, what, fix, option="module")
+    for name, variable in sorted(variables.items()):
+        if variable.required and name not in inputs and name not in given:
+            what = f'the module needs the variable "{name}", declared at {variable.place}'
+            fix = "set it in a file that variable_files names, or in serverless { variables }"
+            yield task.where.problem(Code.MISSING_VARIABLE, what, fix, option="module")
+    for name in sorted(set(given) - variables.keys()):
+        what = f'the module has no variable "{name}"'
+        fix = did_you_mean(name, variables.keys() - inputs) or "remove it"
+        yield _given_at(task, name).problem(Code.UNKNOWN_VARIABLE, what, fix)
+
+
+def _given_at(task: Task, name: str) -> Where:
+    """Where the task says that variable, or names the file that does."""
+    option = f"variables.{name}"
+    if task.serverless and option in task.serverless.where.options:
+        return task.serverless.where.at(option)
+    if option in task.where.options:
+        return task.where.at(option)
+    return task.where.at("variable_files" if task.variable_files else "module")
+
+
+def passed(task: Task) -> set[str]:
+    """The variables of the module that Consul's data comes in. `services` is always one."""
+    names = {"services"}
+    match task.condition:
+        case CatalogServicesCondition(use_as_module_input=True):
+            names.add("catalog_services")
+        case KvCondition(use_as_module_input=True):
+            names.add("consul_kv")
+    if any(isinstance(each, KvInput) for each in task.module_input):
+        names.add("consul_kv")
+    return names
+
+
+def _is_kv(condition: object) -> bool:
+    return isinstance(condition, KvCondition)
+
+
+def _variable_files(task: Task, files: Files) -> Iterator[Problem]:
+    for n, path in enumerate(task.variable_files or ()):
+        name = bundle.inside(path)
+        if name is None:
+            code, what = Code.OUTSIDE_BUNDLE, f'"{path}" lies outside the bundle'
+            fix = "put the file into the bundle and name it from there"
+        elif name not in files:
+            code, what = Code.FILE_MISSING, f'the bundle has no file "{path}"'
+            fix = did_you_mean(name, files) or "paths begin at the top of the bundle"
+        else:
+            continue
+        yield task.where.problem(code, what, fix, option=f"variable_files[{n}]")
+
+
+def _certificates(block: Any, files: Files) -> Iterator[Problem]:
+    """Files that the builds need; those of a block that is not needed may be missing."""
+    for each in options_of(block):
+        known, value = about(each), getattr(block, each.name)
+        if is_dataclass(value) and not known.unused:
+            yield from _certificates(value, files)
+        if not known.is_file or not value or TEMPLATE.search(value):
+            continue
+        if (name := bundle.inside(value)) is None:
+            what = f'"{value}" lies outside the bundle'
+            fix = "put the file into the bundle and name it from there"
+            yield block.where.problem(Code.OUTSIDE_BUNDLE, what, fix, option=key_of(each))
+        elif name not in files:
+            what = f'the bundle has no file "{value}"'
+            fix = did_you_mean(name, files) or "paths begin at the top of the bundle"
+            yield block.where.problem(Code.FILE_MISSING, what, fix, option=key_of(each))

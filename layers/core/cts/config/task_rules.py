@@ -1,0 +1,177 @@
+"""The rules of a task, its condition and its module inputs."""
+
+from collections.abc import Iterator
+
+from cts.config import regexp
+from cts.config.escapes import undoubled
+from cts.config.model import (
+    BufferPeriod,
+    CatalogServicesCondition,
+    CloudWorkspace,
+    KvInput,
+    ScheduleCondition,
+    ServicesInput,
+    Task,
+)
+from cts.config.problem import Code, Problem, Where
+from cts.config.terraform_version import check_version
+from cts.watch.schedule import EPOCH, CronError, parse
+
+EXECUTION_MODES = ("", "remote", "agent")
+
+
+def check_tasks(tasks: tuple[Task, ...]) -> Iterator[Problem]:
+    first: dict[str, Task] = {}
+    for task in tasks:
+        if task.name and first.setdefault(task.name, task) is not task:
+            what = f'there is another task "{task.name}" at {first[task.name].where.place}'
+            yield task.where.problem(Code.DUPLICATE_TASK, what, "rename one", option="name")
+        yield from _name(task)
+        yield from _module(task)
+        yield from _provider_instances(task)
+        yield from _workspace(task)
+        yield from _inputs(task)
+        yield from check_buffer(task.buffer_period)
+        for block in (task.condition, *task.module_input):
+            yield from _query(block)
+
+
+def check_buffer(buffer: BufferPeriod | None) -> Iterator[Problem]:
+    """An inherited `min` is reported where it is written."""
+    written = buffer and buffer.enabled and "min" in buffer.where.options
+    if buffer and written and buffer.min is not None and buffer.min < 0:
+        yield buffer.where.problem(Code.INVALID_BUFFER, "min is below 0", "raise it", option="min")
+
+
+def _name(task: Task) -> Iterator[Problem]:
+    name = task.name or ""
+    if not name:
+        fix = 'write name = "..."'
+        yield task.where.problem(Code.MISSING_OPTION, "the task has no name", fix, option="name")
+    elif name.startswith("-") or not name.replace("-", "_").isidentifier():
+        what = f'"{name}" is not a task name'
+        fix = "begin with a letter or underscore, then letters, digits, underscores and dashes"
+        yield task.where.problem(Code.INVALID_TASK_NAME, what, fix, option="name")
+
+
+def _module(task: Task) -> Iterator[Problem]:
+    if not task.module:
+        what, fix = "the task has no module", 'write module = "./folder" or the address of a module'
+        yield task.where.problem(Code.MISSING_OPTION, what, fix, option="module")
+
+
+def _provider_instances(task: Task) -> Iterator[Problem]:
+    seen: dict[str, str] = {}
+    for n, entry in enumerate(task.providers or ()):
+        name = entry.partition(".")[0]
+        if name in seen:
+            what = f'"{seen[name]}" and "{entry}" are the same provider'
+            fix = "a task has one instance of each provider"
+            yield task.where.problem(Code.PROVIDER_TWICE, what, fix, option=f"providers[{n}]")
+        seen.setdefault(name, entry)
+
+
+def _workspace(task: Task) -> Iterator[Problem]:
+    yield from check_version(task.terraform_version or "", task.where, "terraform_version")
+    workspace = task.terraform_cloud_workspace
+    if not workspace:
+        return
+    yield from check_version(
+        workspace.terraform_version or "", workspace.where, "terraform_version"
+    )
+    yield from _execution(workspace)
+
+
+def _execution(workspace: CloudWorkspace) -> Iterator[Problem]:
+    mode, problem = workspace.execution_mode or "", workspace.where.problem
+    pool = workspace.agent_pool_id or workspace.agent_pool_name
+    if mode not in EXECUTION_MODES:
+        what, fix = f'"{mode}" is no execution mode', 'write "remote" or "agent"'
+        yield problem(Code.INVALID_VALUE, what, fix, option="execution_mode")
+    elif mode == "agent" and not pool:
+        what, fix = "the agent pool is missing", "set agent_pool_id or agent_pool_name"
+        yield problem(Code.MISSING_OPTION, what, fix, option="agent_pool_id")
+    elif mode != "agent" and pool:
+        what, fix = "an agent pool needs agents", 'write execution_mode = "agent"'
+        yield problem(Code.INVALID_VALUE, what, fix, option="execution_mode")
+
+
+def _inputs(task: Task) -> Iterator[Problem]:
+    """Each of the module's variables is filled by one block."""
+    filled: dict[str, str] = {}
+    if task.services:
+        filled["services"] = "services"
+    condition = _variable(task.condition)
+    if condition and condition in filled:
+        what = "both the list services and the condition fill the module's services"
+        yield task.where.problem(Code.DUPLICATE_INPUT, what, "remove one", option="services")
+    elif condition:
+        filled[condition] = "the condition"
+    for block in task.module_input:
+        variable = _variable(block)
+        if variable in filled:
+            what = f"{filled[variable]} and a module_input both fill the module's {variable}"
+            yield block.where.problem(Code.DUPLICATE_INPUT, what, "remove one")
+        elif variable:
+            filled[variable] = "a module_input"
+
+
+def _variable(block: object) -> str:
+    """The module's variable that a condition or input fills, if two could fill it."""
+    match block:
+        case ServicesInput():
+            return "services"
+        case KvInput():
+            return "consul_kv"
+    return ""
+
+
+def _query(block: object) -> Iterator[Problem]:
+    match block:
+        case ServicesInput():
+            yield from _services_query(block)
+        case CatalogServicesCondition(regexp=None):
+            what, fix = "regexp is missing", 'write regexp = "" for all services'
+            yield block.where.problem(Code.MISSING_OPTION, what, fix, option="regexp")
+        case CatalogServicesCondition():
+            yield from _regexp(block.regexp or "", block.where)
+        case KvInput() if not (block.path or "").strip("/"):
+            code = Code.INVALID_VALUE if block.path else Code.MISSING_OPTION
+            what = "the path names no key" if block.path else "path is missing"
+            yield block.where.problem(code, what, 'write path = "..."', option="path")
+        case ScheduleCondition():
+            yield from _cron(block)
+
+
+def _services_query(services: ServicesInput) -> Iterator[Problem]:
+    problem = services.where.problem
+    if services.names and services.regexp is not None:
+        yield problem(Code.NAMES_OR_REGEXP, "both names and regexp are set", "set only one")
+    if not services.names and services.regexp is None:
+        yield problem(Code.NAMES_OR_REGEXP, "set names or regexp")
+    for n, name in enumerate(services.names or ()):
+        if not name:
+            option = f"names[{n}]"
+            yield problem(Code.EMPTY_NAME, "a service name is empty", "remove it", option=option)
+    if services.regexp is not None:
+        yield from _regexp(services.regexp, services.where)
+
+
+def _regexp(expression: str, where: Where) -> Iterator[Problem]:
+    if any(found := regexp.fault(undoubled(expression))):
+        yield where.problem(Code.INVALID_REGEXP, *found, option="regexp")
+
+
+def _cron(schedule: ScheduleCondition) -> Iterator[Problem]:
+    problem = schedule.where.problem
+    if not schedule.cron:
+        what, fix = "cron is missing", 'write cron = "0 6 * * *" for every day at six, UTC'
+        yield problem(Code.MISSING_OPTION, what, fix, option="cron")
+        return
+    fix = 'write five fields, such as "0 6 * * Mon-Fri", or @daily'
+    try:
+        if parse(schedule.cron).next(EPOCH) is None:
+            what = f'"{schedule.cron}" never comes'
+            yield problem(Code.INVALID_CRON, what, fix, option="cron")
+    except CronError as error:
+        yield problem(Code.INVALID_CRON, str(error), fix, option="cron")

@@ -1,0 +1,169 @@
+"""The parts of an HCL 2 string or heredoc, put together to one expression."""
+
+import re
+import sys
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import TypeAlias
+
+from cts.config.constants import Constant
+from cts.config.expressions import Conditional, Literal, Loop, Node, Scope
+from cts.config.hcl_tokens import Token
+from cts.config.problem import Place
+from cts.config.tree import MAX_DEPTH, SURROGATES, Lines, ParseError
+
+ESCAPE = re.compile(
+    r"\\(?:u(?P<u>[0-9a-fA-F]{4})|U(?P<U>[0-9a-fA-F]{8})|(?P<letter>.))"
+    r"|(?P<marks>\$\$++|%%++)(?P<brace>\{?)"
+)
+LETTERS = {"n": "\n", "r": "\r", "t": "\t", '"': '"', "\\": "\\"}
+
+
+@dataclass(frozen=True, slots=True)
+class Interpolation:
+    """`${value}`"""
+
+    value: Node
+
+
+@dataclass(frozen=True, slots=True)
+class If:
+    """`%{ if condition }`"""
+
+    place: Place
+    condition: Node
+
+
+@dataclass(frozen=True, slots=True)
+class For:
+    """`%{ for x in list }`"""
+
+    place: Place
+    loop: Loop
+
+
+@dataclass(frozen=True, slots=True)
+class End:
+    """`%{ else }`, `%{ endif }` or `%{ endfor }`"""
+
+    place: Place
+    word: str
+
+
+Part: TypeAlias = str | Interpolation | If | For | End
+
+
+@dataclass(frozen=True, slots=True)
+class Template:
+    """A text with expressions in it."""
+
+    place: Place
+    parts: tuple[Node, ...]
+
+    def evaluate(self, scope: Scope) -> Constant:
+        return "".join([scope.text(part) for part in self.parts])
+
+
+@dataclass(frozen=True, slots=True)
+class ForText:
+    """`%{ for x in list }text%{ endfor }`"""
+
+    place: Place
+    loop: Loop
+    text: Node
+
+    def evaluate(self, scope: Scope) -> Constant:
+        return "".join([inside.text(self.text) for inside in self.loop.rounds(scope)])
+
+
+def decoded(token: Token, lines: Lines, *, is_heredoc: bool) -> str:
+    """A piece of text with its escapes read. Raises ParseError. A heredoc has no backslashes."""
+
+    def character(found: re.Match[str]) -> str:
+        if marks := found["marks"]:
+            # as in Terraform: of three or more two are lost
+            return marks[0] * max(1, len(marks) - 2) + "{" if found["brace"] else marks
+        if is_heredoc:
+            return found.group()
+        if found["letter"] in LETTERS:
+            return LETTERS[found["letter"]]
+        if code := found["u"] or found["U"]:
+            number = int(code, 16)
+            if number <= sys.maxunicode and number not in SURROGATES:
+                return chr(number)
+        what = f"unknown escape `{found.group()}` in a string"
+        raise ParseError(lines.place(token.at + found.start()), what, 'write a backslash as "\\\\"')
+
+    return ESCAPE.sub(character, token.text)
+
+
+def unindented(parts: list[Part]) -> list[Part]:
+    """The parts of a `<<-` heredoc without the indentation that all its lines share. Empty lines
+    have none, and what is not text has as much as stands before it."""
+    starts = [n for n, part in enumerate(parts) if _starts_line(parts, n) and not _is_blank(part)]
+    shared = min((_indentation(parts[n]) for n in starts), default=0)
+    made = [*parts]
+    for n in starts:
+        part = parts[n]
+        made[n] = part[shared:] if isinstance(part, str) else part
+    return made
+
+
+def _starts_line(parts: list[Part], n: int) -> bool:
+    before = parts[n - 1] if n else "\n"
+    return isinstance(before, str) and before.endswith("\n")
+
+
+def _is_blank(part: Part) -> bool:
+    return isinstance(part, str) and part.isspace() and part.endswith("\n")
+
+
+def _indentation(part: Part) -> int:
+    return len(part) - len(part.lstrip()) if isinstance(part, str) else 0
+
+
+def template(place: Place, parts: list[Part]) -> Node:
+    """The expression that the parts make. Raises ParseError if directives don't match."""
+    match parts:
+        case []:
+            return Literal(place, "")
+        case [str(text)]:
+            return Literal(place, text)
+        case [Interpolation(value)]:
+            return value  # alone it keeps its kind
+    return _nested(place, iter(parts), (), 0)[0]
+
+
+def _nested(
+    place: Place, parts: Iterator[Part], ends: tuple[str, ...], depth: int
+) -> tuple[Template, str]:
+    """What stands up to one of the ends of the directive at the place, and that end."""
+    if depth > MAX_DEPTH:
+        raise ParseError(place, f"more than {MAX_DEPTH} levels of nesting")
+    nodes: list[Node] = []
+    for part in parts:
+        match part:
+            case str():
+                nodes.append(Literal(place, part))
+            case Interpolation(value):
+                nodes.append(value)
+            case If() | For():
+                nodes.append(_directive(part, parts, depth + 1))
+            case End(_, word) if word in ends:
+                return Template(place, tuple(nodes)), word
+            case End(at, word):
+                raise ParseError(at, f"`%{{ {word} }}` ends nothing that is open here")
+    if ends:
+        raise ParseError(place, "this directive has no end", f'end it with "%{{ {ends[-1]} }}"')
+    return Template(place, tuple(nodes)), ""
+
+
+def _directive(opening: If | For, parts: Iterator[Part], depth: int) -> Node:
+    at = opening.place
+    if isinstance(opening, For):
+        return ForText(at, opening.loop, _nested(at, parts, ("endfor",), depth)[0])
+    then, end = _nested(at, parts, ("else", "endif"), depth)
+    otherwise = Template(at, ())
+    if end == "else":
+        otherwise, _ = _nested(at, parts, ("endif",), depth)
+    return Conditional(at, opening.condition, then, otherwise)

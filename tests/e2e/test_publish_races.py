@@ -1,0 +1,147 @@
+"""Pushes that meet: each other, a lost event, or runs that are under way."""
+
+from __future__ import annotations
+
+from concurrent.futures import ThreadPoolExecutor
+from typing import TYPE_CHECKING
+
+import pytest
+
+from cts.adapters import keys
+from cts.adapters.bucket import Bucket
+from cts.terraform.definition import Generation
+from tests.e2e.faults import STEPS, STEPS_FILES, change, gate, inject, struck, watch
+from tests.e2e.world import task
+
+if TYPE_CHECKING:
+    from cts.terraform.definition import Current
+    from tests.e2e.records import Mark
+    from tests.e2e.world import World
+
+pytestmark = pytest.mark.e2e
+
+
+def block(name: str, *services: str) -> str:
+    """A task that never runs."""
+    return task(name, *services, enabled=False)
+
+
+def test_of_two_pushes_at_once_the_newest_is_live_in_the_end(world: World) -> None:
+    world.publish({"first.hcl": block("both", "both")})
+    for number in range(5):
+        before = world.mark()
+        pushes = [
+            {**world.files, "first.hcl": block("both", f"{each}-{number}")} for each in ("a", "b")
+        ]
+        with ThreadPoolExecutor() as pool:
+            list(pool.map(world.upload, pushes))
+        assert_newest_is_live(world)
+        assert_announced(world, before)
+
+
+def test_a_publisher_that_is_overtaken_looks_again(world: World) -> None:
+    world.publish({"slow.hcl": block("slow", "slow")})
+    before, number = world.mark(), current(world).number
+    late = inject(
+        world,
+        caller="Publisher",
+        action="PutItem",
+        resource="CONFIG/CURRENT",
+        do="delay",
+        seconds=4,
+    )
+    world.upload({**world.files, "slow.hcl": block("slow", "older")})
+    struck(world, late)
+    newer = world.upload({**world.files, "slow.hcl": block("slow", "newer")})
+    world.answer(newer)
+    world.until(lambda: refused(world, before), "the late one to be refused")
+    assert_newest_is_live(world)
+    assert current(world).number == number + 1
+    assert_announced(world, before)
+
+
+def test_a_push_whose_event_was_lost_is_published_by_the_schedule(world: World) -> None:
+    lost = inject(world, on="delivery", detail_type="Object Created", target="Publisher", do="drop")
+    version = world.upload({**world.files, "lost.hcl": block("lost", "lost")})
+    struck(world, lost)
+    assert version not in current(world).sources.values()
+    world.stack.fire("Publisher")
+    assert world.answer(version).published
+
+
+def test_runs_under_way_end_and_are_recorded_and_only_what_changed_runs_again(
+    world: World,
+) -> None:
+    names = ("busy", "leaving", "calm")
+    for name in names:
+        change(world, name)
+    blocks = {name: task(name, name, module=STEPS) for name in names}
+    world.publish({**STEPS_FILES, "runs.hcl": "".join(blocks.values())})
+    for name in names:
+        world.applied_right(name, name)
+
+    busy, leaving, calm = (watch(world, name) for name in names)
+    gates = [gate(world, name) for name in ("busy", "leaving")]
+    for name, waiting in zip(names, gates, strict=False):
+        change(world, name, waiting.step)
+    for waiting in gates:
+        world.until(waiting.reached, "an apply to be under way")
+    two = {name.replace("steps", "other"): text for name, text in STEPS_FILES.items()}
+    changed = task("busy", "busy", module="./modules/other")
+    world.publish({**two, "runs.hcl": f"# the same as before\n{blocks['calm']}{changed}"})
+    for waiting in gates:
+        waiting.open()
+
+    runs = busy.ends_well("applied", "applied")
+    assert runs[0].definition != runs[1].definition
+    assert (runs[0].generation, runs[1].generation) == (
+        current(world).number - 1,
+        current(world).number,
+    )
+    [left] = leaving.ended(1)
+    assert left.status == "applied"
+    change(world, "leaving")
+    change(world, "calm")
+    calm.ends_well("applied")
+    assert leaving.runs() == [left]
+
+
+# ---- what must hold -----------------------------------------------------------------------
+
+
+def assert_newest_is_live(world: World) -> None:
+    """Once every publisher has ended; and all of its generation is there, and all former ones."""
+    head = world.client("s3").head_object(Bucket=world.work_bucket, Key=keys.BUNDLE)
+    world.answer(head["VersionId"])
+    live, bucket = current(world), Bucket(world.client("s3"), world.work_bucket)
+    for entry in bucket.generation(live).tasks.values():
+        assert bucket.module(bucket.definition(entry.definition).module.digest)
+    number, digest = live.number, live.digest
+    while digest:
+        body = world.object(keys.generation(number, digest))
+        assert body is not None
+        number, digest = number - 1, Generation.from_json(body).former
+    assert number == 0
+
+
+def assert_announced(world: World, since: Mark) -> None:
+    """Each generation once, whoever told of it."""
+    world.until(lambda: not current(world).unannounced, "the push to be announced")
+    told = {event["detail"]["number"] for event in world.events("ConfigPublished", since)}
+    puts = world.calls(since, caller="Publisher", action="PutObject")
+    numbers = {
+        key.partition("generations/")[2].partition("-")[0] for c in puts for key in c["keys"]
+    }
+    assert told == {int(number) for number in numbers if number}
+
+
+def refused(world: World, since: Mark) -> bool:
+    """Whether a publisher came too late with its generation."""
+    calls = world.calls(since, caller="Publisher", action="PutItem")
+    return any(call["error"] == "ConditionalCheckFailedException" for call in calls)
+
+
+def current(world: World) -> Current:
+    found = world.table.current()
+    assert found is not None
+    return found

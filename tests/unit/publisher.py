@@ -1,0 +1,97 @@
+"""A publisher in memory, and what is pushed to it."""
+
+import io
+import zipfile
+from collections.abc import Mapping
+
+from cts.adapters import keys
+from cts.events import ConfigPublished, ConfigRejected
+from cts.terraform.definition import Current, Generation
+from cts.workflow.publish import Outcome, Ports, publish
+from tests.fakes import Clock, FakeBucket, FakeBus, FakeTable
+
+MODULE = 'variable "services" {}\n'
+ENVIRONMENT = {"CONSUL_HTTP_ADDR": "https://consul:8501"}
+
+
+def task(name: str, service: str = "web", module: str = "./m") -> str:
+    return (
+        f'task {{\n  name = "{name}"\n  module = "{module}"\n'
+        f'  condition "services" {{\n    names = ["{service}"]\n  }}\n}}\n'
+    )
+
+
+def zipped(files: Mapping[str, str]) -> bytes:
+    buffer = io.BytesIO()
+    with zipfile.ZipFile(buffer, "w") as archive:
+        for name, text in files.items():
+            archive.writestr(name, text)
+    return buffer.getvalue()
+
+
+class World:
+    def __init__(self) -> None:
+        self.table, self.bucket, self.bus, self.clock = (
+            FakeTable(),
+            FakeBucket(),
+            FakeBus(),
+            Clock(),
+        )
+        self.ports = Ports(self.bucket, self.table, self.bucket, self.bus, self.clock, ENVIRONMENT)
+
+    def push(self, *tasks: str) -> None:
+        files = {
+            "config.hcl": "".join(tasks),
+            "m/main.tf": MODULE,
+            "other/main.tf": f"# {MODULE}{MODULE}",
+        }
+        self.push_bytes(zipped(files))
+
+    def push_bytes(self, bundle: bytes) -> None:
+        self.clock.now += 1
+        self.bucket.write(keys.BUNDLE, bundle)
+
+    def publish(self) -> Outcome:
+        return publish(self.ports).outcome
+
+    @property
+    def current(self) -> Current:
+        assert self.table.live is not None
+        return self.table.live
+
+    @property
+    def live(self) -> list[str]:
+        return sorted(self.bucket.generation(self.current).tasks)
+
+    def writes(self, prefix: str) -> int:
+        """How often objects under the prefix were put."""
+        return sum(len(all_) for key, all_ in self.bucket.objects.items() if key.startswith(prefix))
+
+
+def world(*tasks: str) -> World:
+    """A deployment with a live generation of these tasks."""
+    made = World()
+    made.push(*tasks)
+    assert made.publish() is Outcome.PUBLISHED
+    made.bus.events.clear()
+    return made
+
+
+def announced(made: World) -> set[str]:
+    """The ids of what was announced."""
+    return {
+        event.id for event in made.bus.events if isinstance(event, ConfigPublished | ConfigRejected)
+    }
+
+
+def assert_chain(made: World) -> None:
+    """Each generation names the one before it, down to the first; and the live one is whole."""
+    number, digest = made.current.number, made.current.digest
+    while digest:
+        body = made.bucket.objects[keys.generation(number, digest)][-1]
+        generation = Generation.from_json(body)
+        assert generation.number == number
+        number, digest = number - 1, generation.former
+    assert number == 0
+    for entry in made.bucket.generation(made.current).tasks.values():
+        assert made.bucket.module(made.bucket.definition(entry.definition).module.digest)

@@ -1,0 +1,357 @@
+"""A push, from the folder to the answer."""
+
+import io
+import json
+import zipfile
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from cts.config.model import Group
+from cts.terraform.definition import Waiting
+from cts_cli import push
+from tests.unit.cli_fakes import SECRETS, Account, cts, deployed, lines
+from tests.unit.reader_fakes import NOW, problem, rejected
+
+TASK = """
+task {{
+  name   = "{name}"
+  module = "./modules/m"
+  condition "services" {{
+    names = ["{service}"]
+  }}
+}}
+"""
+OTHER_COMPILER = (
+    "which of the other tasks change is known when it is published: the stack compiles in "
+    "another way than this command"
+)
+MODULE = 'variable "services" {}\n'
+
+
+def task(name: str, service: str = "web") -> str:
+    return TASK.format(name=name, service=service)
+
+
+@pytest.fixture
+def account(monkeypatch: pytest.MonkeyPatch) -> Account:
+    return deployed(monkeypatch)
+
+
+@pytest.fixture
+def conf(tmp_path: Path) -> Path:
+    (tmp_path / "modules/m").mkdir(parents=True)
+    (tmp_path / "modules/m/main.tf").write_text(MODULE)
+    (tmp_path / "tasks.hcl").write_text(task("web"))
+    return tmp_path
+
+
+@pytest.fixture
+def terminal(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(push, "somebody_is_there", lambda: True)
+
+
+def write(conf: Path, *tasks: str) -> Path:
+    (conf / "tasks.hcl").write_text("".join(tasks))
+    return conf
+
+
+def names(body: bytes) -> list[str]:
+    return zipfile.ZipFile(io.BytesIO(body)).namelist()
+
+
+# ---- what is pushed -----------------------------------------------------------------------
+
+
+def test_pushed_is_what_the_configuration_names_and_nothing_else(
+    account: Account, conf: Path
+) -> None:
+    for other in ("README.md", "modules/other/main.tf", "modules/m/.terraform/x", "key.pem"):
+        (conf / other).parent.mkdir(exist_ok=True, parents=True)
+        (conf / other).write_text("x")
+    assert cts("push", conf).exit_code == 0
+    (body,) = account.pushed
+    assert names(body) == ["modules/m/main.tf", "tasks.hcl"]
+
+
+def test_files_in_order_are_pushed_with_their_order(
+    account: Account, conf: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(conf)
+    (conf / "a.hcl").write_text(task("dns"))
+    assert cts("push", "tasks.hcl", "a.hcl").exit_code == 0
+    (body,) = account.pushed
+    assert names(body) == [".configuration", "a.hcl", "modules/m/main.tf", "tasks.hcl"]
+    assert zipfile.ZipFile(io.BytesIO(body)).read(".configuration") == b"tasks.hcl\na.hcl\n"
+
+
+def test_the_same_files_make_the_same_bytes(account: Account, conf: Path) -> None:
+    cts("push", conf)
+    (conf / "tasks.hcl").touch()
+    (conf / "tasks.hcl").chmod(0o600)
+    cts("push", conf)
+    assert account.pushed[0] == account.pushed[1]
+
+
+def test_nothing_is_pushed_of_a_folder_without_configuration(
+    account: Account, tmp_path: Path
+) -> None:
+    result = cts("push", tmp_path)
+    assert (result.exit_code, account.pushed) == (2, [])
+    assert result.stderr.startswith("cts: no configuration files found")
+
+
+def test_a_push_needs_a_path(account: Account) -> None:
+    result = cts("push")
+    assert (result.exit_code, account.pushed) == (2, [])
+
+
+def test_what_is_too_large_is_refused(
+    account: Account, conf: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(push, "LARGEST_BUNDLE", 10)
+    result = cts("push", conf)
+    assert (result.exit_code, account.pushed) == (2, [])
+    assert "0 MiB are allowed" in result.stderr
+
+
+# ---- the check before it --------------------------------------------------------------------
+
+
+def test_problems_are_shown_and_nothing_is_pushed(account: Account, conf: Path) -> None:
+    write(conf, task("web").replace("names", "naems"))
+    result = cts("push", conf)
+    assert (result.exit_code, account.pushed, account.requests) == (1, [], [])
+    assert "tasks.hcl:6:5" in result.stdout
+    assert '→ did you mean "names"?' in result.stdout
+    assert result.stderr == "Nothing was pushed.\n"
+
+
+def test_problems_as_json(account: Account, conf: Path) -> None:
+    write(conf, task("web").replace("names", "naems"))
+    result = cts("push", conf, "--json")
+    found = json.loads(result.stdout)
+    assert (result.exit_code, found["outcome"]) == (1, "invalid")
+    assert "unknown-option" in [each["code"] for each in found["problems"]]
+
+
+# ---- the difference -------------------------------------------------------------------------
+
+
+def test_the_first_push_adds_everything(account: Account, conf: Path) -> None:
+    result = cts("push", conf)
+    assert result.exit_code == 0
+    assert lines(result.stdout) == [
+        "nothing is live yet:",
+        "+ web",
+        "✓ published as generation 1 in 0.0 s",
+    ]
+
+
+def test_a_push_tells_what_it_changes_of_what_is_live(account: Account, conf: Path) -> None:
+    cts("push", write(conf, task("same"), task("lb"), task("old")))
+    result = cts("push", write(conf, task("same"), task("lb", "api"), task("new")), "--yes")
+    assert lines(result.stdout) == [
+        "against generation 1:",
+        "+ new",
+        "~ lb",
+        "- old",
+        "= 1 unchanged",
+        "✓ published as generation 2 in 0.0 s",
+    ]
+
+
+def test_what_another_compiler_made_is_told_apart_by_name_only(
+    account: Account, conf: Path
+) -> None:
+    cts("push", write(conf, task("same"), task("old")))
+    assert account.world.table.live
+    account.world.table.live = replace(account.world.table.live, contract=1)
+    shown = lines(cts("push", write(conf, task("same"), task("new")), "--yes").stdout)
+    assert shown[:4] == [
+        "against generation 1:",
+        "+ new",
+        "- old",
+        OTHER_COMPILER,
+    ]
+
+
+def test_what_does_not_run_yet_is_told(account: Account, conf: Path) -> None:
+    schedule = task("nightly").replace(
+        'condition "services" {\n    names = ["web"]',
+        'condition "schedule" {\n    cron = "0 6 * * *"',
+    )
+    first = lines(cts("push", write(conf, schedule)).stdout)
+    waits = 'nightly accepted, does not run yet: condition "schedule"'
+    assert f"+ {waits}" in first
+    again = lines(cts("push", conf).stdout)
+    assert again == [
+        "against generation 1:",
+        f"= {waits}",
+        "✓ published as generation 2 in 0.0 s",
+    ]
+
+
+def test_a_task_that_had_to_wait_and_now_runs_is_a_changed_one(
+    account: Account, conf: Path
+) -> None:
+    cts("push", conf)
+    world, live = account.world, account.world.table.live
+    assert live
+    entry = world.bucket.generation(live).tasks["web"]
+    world.waiting["web"] = Waiting(entry.definition, ("something",))
+    world.publish(live)
+    assert "~ web" in lines(cts("push", conf).stdout)
+
+
+def test_what_the_stack_says_of_the_changes_is_told_if_it_is_something_else(
+    account: Account, conf: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Another push came between the question and the answer."""
+    cts("push", conf)
+    put = account.put_object
+
+    def between(**given: object) -> dict[str, str]:
+        monkeypatch.setattr(account, "put_object", put)
+        cts("push", write(conf, task("web", "api")))
+        return put(**given)  # type: ignore[arg-type]
+
+    monkeypatch.setattr(account, "put_object", between)
+    shown = lines(cts("push", conf).stdout)
+    assert shown[-3:] == ["= 1 unchanged", "✓ published as generation 3 in 0.0 s", "~ web"]
+
+
+# ---- what is removed is asked for --------------------------------------------------------------
+
+
+def test_what_would_be_removed_needs_somebody_or_yes(account: Account, conf: Path) -> None:
+    cts("push", write(conf, task("web"), task("old")))
+    result = cts("push", write(conf, task("web")))
+    assert (result.exit_code, len(account.pushed)) == (2, 1)
+    assert "this removes 1 task (old), and nobody is here to agree: say --yes" in result.stderr
+    assert cts("push", conf, "--yes").exit_code == 0
+
+
+@pytest.mark.usefixtures("terminal")
+@pytest.mark.parametrize(("typed", "code", "pushes"), [("y\n", 0, 2), ("n\n", 1, 1), ("\n", 1, 1)])
+def test_in_a_terminal_it_is_asked(
+    account: Account, conf: Path, typed: str, code: int, pushes: int
+) -> None:
+    cts("push", write(conf, task("web"), task("old")))
+    result = cts("push", write(conf, task("web")), typed=typed)
+    assert (result.exit_code, len(account.pushed)) == (code, pushes)
+    assert "Remove 1 task (old)? What it made stays, and it never runs again. [y/N]" in (
+        result.stderr
+    )
+    assert ("Nothing was pushed." in result.stderr) == (code == 1)
+
+
+# ---- secrets -------------------------------------------------------------------------------
+
+
+SECRET = "4ecf0b1e-the-token"
+
+
+def test_secrets_move_to_the_stack_and_references_are_pushed(account: Account, conf: Path) -> None:
+    write(conf, task("web"), f'consul {{\n  token = "{SECRET}"\n}}\n')
+    result = cts("push", conf)
+    assert result.exit_code == 0
+    assert account.held(SECRETS[Group.CONNECTION]) == {"CONSUL_HTTP_TOKEN": SECRET}
+    assert "✓ kept in the stack's connection secret: CONSUL_HTTP_TOKEN" in lines(result.stdout)
+    assert SECRET not in result.stdout + result.stderr
+    (body,) = account.pushed
+    pushed = zipfile.ZipFile(io.BytesIO(body)).read("tasks.hcl").decode()
+    assert SECRET not in pushed
+    assert 'token = "{{ env \\"CONSUL_HTTP_TOKEN\\" }}"' in pushed
+    assert SECRET in (conf / "tasks.hcl").read_text()
+
+
+def test_secrets_are_there_before_the_bundle_that_names_them(account: Account, conf: Path) -> None:
+    write(conf, task("web"), f'consul {{\n  token = "{SECRET}"\n}}\n')
+
+    def dies(**_: object) -> dict[str, str]:
+        raise KeyboardInterrupt
+
+    account.put_object = dies  # type: ignore[assignment, method-assign]
+    cts("push", conf)
+    assert account.held(SECRETS[Group.CONNECTION]) == {"CONSUL_HTTP_TOKEN": SECRET}
+
+
+def test_nothing_moves_for_a_push_that_is_not_made(account: Account, conf: Path) -> None:
+    cts("push", write(conf, task("web"), task("old")))
+    cts("push", write(conf, task("web"), f'consul {{\n  token = "{SECRET}"\n}}\n'))
+    assert account.versions == {}
+
+
+# ---- the answer ----------------------------------------------------------------------------
+
+
+def test_a_rejected_push_shows_each_problem_at_its_place(account: Account, conf: Path) -> None:
+    """What passed here and not there: the stack is of another version."""
+    cts("push", conf)
+    account.publisher = False
+    account.world.table.refused = rejected(
+        "2", NOW, problem(column=12), problem(file="vars.tfvars", line=0, path="", fix="")
+    )
+    result = cts("push", conf)
+    assert result.exit_code == 1
+    assert result.stdout.splitlines()[2:] == [
+        "✗ tasks.hcl:3:12  task.web.condition.services",
+        '      name   = "web"',
+        "               ^",
+        '    unknown option "naems"',
+        '    → did you mean "names"?',
+        "",
+        "✗ vars.tfvars",
+        '    unknown option "naems"',
+        "",
+        "✗ rejected: 2 problems",
+        "  generation 1 stays live",
+    ]
+
+
+def test_a_rejected_push_as_json_has_the_problems(account: Account, conf: Path) -> None:
+    account.publisher = False
+    account.world.table.refused = rejected("1")
+    result = cts("push", conf, "--json")
+    assert result.exit_code == 1
+    assert json.loads(result.stdout)["problems"] == [problem()]
+
+
+def test_a_push_that_a_newer_one_replaced_says_so(account: Account, conf: Path) -> None:
+    account.publisher, account.newer = False, "another"
+    result = cts("push", conf)
+    assert result.exit_code == 1
+    assert "a newer push took the place of this one" in result.stdout
+
+
+def test_an_interrupted_push_says_that_it_was_made(account: Account, conf: Path) -> None:
+    account.interrupted = True
+    result = cts("push", conf)
+    assert (result.exit_code, len(account.pushed)) == (130, 1)
+    assert result.stderr.splitlines()[-1] == (
+        "Interrupted. The push was made and will be answered: see `cts status`."
+    )
+
+
+def test_a_push_need_not_wait(account: Account, conf: Path) -> None:
+    account.publisher = False
+    result = cts("push", conf, "--no-wait")
+    assert result.exit_code == 0
+    assert lines(result.stdout)[-1] == "pushed 2 files; `cts status` shows what comes of it"
+
+
+@pytest.mark.parametrize("wait", ["--wait", "--no-wait"])
+def test_a_push_as_json(account: Account, conf: Path, wait: str) -> None:
+    answer = json.loads(cts("push", conf, "--json", wait).stdout)
+    assert answer["source_version"] == "1"
+    assert answer["outcome"] == ("published" if wait == "--wait" else "pushed")
+    assert answer["secrets"] == {}
+
+
+def test_warnings_are_told_once_and_in_short(account: Account, conf: Path) -> None:
+    write(conf, "port = 8558\n", task("web"))
+    shown = lines(cts("push", conf).stdout)
+    (warning,) = (each for each in shown if each.startswith("!"))
+    assert warning.startswith("! tasks.hcl:1:8: not needed here, because")

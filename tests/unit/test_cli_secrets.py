@@ -1,0 +1,117 @@
+"""Secrets of a configuration on their way to the stack's own."""
+
+import pytest
+
+from cts.config.model import Group, Secret
+from cts.config.problem import Place, Where
+from cts_cli import aws, secrets
+from cts_cli.errors import CommandError
+from tests.unit.cli_fakes import OUTPUTS, READER, SECRETS, Account, deployed, refused
+
+CONNECTION, TASK = SECRETS[Group.CONNECTION], SECRETS[Group.TASK]
+
+
+@pytest.fixture
+def account(monkeypatch: pytest.MonkeyPatch) -> Account:
+    return deployed(monkeypatch)
+
+
+def secret(name: str, value: str, group: Group = Group.CONNECTION) -> Secret:
+    return Secret(Where("", Place("a.hcl", 1, 1), {}), group, name, "a.hcl", 0, 0, value)
+
+
+def move(*found: Secret) -> dict[str, list[str]]:
+    return secrets.move(aws.find("cts"), found)
+
+
+def test_each_goes_to_the_secret_of_its_group(account: Account) -> None:
+    moved = move(
+        secret("CONSUL_HTTP_TOKEN", "abc"),
+        secret("CONSUL_HTTP_PASSWORD", "pw"),
+        secret("PANOS_PASSWORD", "xyz", Group.TASK),
+    )
+    assert moved == {
+        "connection": ["CONSUL_HTTP_PASSWORD", "CONSUL_HTTP_TOKEN"],
+        "task": ["PANOS_PASSWORD"],
+    }
+    assert account.held(CONNECTION) == {"CONSUL_HTTP_TOKEN": "abc", "CONSUL_HTTP_PASSWORD": "pw"}
+    assert account.held(TASK) == {"PANOS_PASSWORD": "xyz"}
+
+
+@pytest.mark.parametrize("text", ["", "{}", '{"OLD": "kept"}'])
+def test_what_nobody_names_any_more_stays(account: Account, text: str) -> None:
+    account.write(CONNECTION, text)
+    move(secret("NEW", "1"))
+    assert account.held(CONNECTION) == ({"OLD": "kept"} if "OLD" in text else {}) | {"NEW": "1"}
+
+
+def test_a_new_value_takes_the_place_of_the_former_one(account: Account) -> None:
+    account.write(CONNECTION, '{"TOKEN": "old"}')
+    move(secret("TOKEN", "new"))
+    assert account.held(CONNECTION) == {"TOKEN": "new"}
+
+
+def test_what_is_there_already_is_not_written_again(account: Account) -> None:
+    account.write(CONNECTION, '{"TOKEN": "abc"}')
+    assert move(secret("TOKEN", "abc")) == {"connection": ["TOKEN"]}
+    assert len(account.versions[CONNECTION]) == 1
+
+
+def test_without_secrets_nothing_is_called(account: Account) -> None:
+    assert move() == {}
+    assert account.versions == {}
+
+
+def test_two_pushes_at_once_lose_nothing(account: Account) -> None:
+    account.write(CONNECTION, '{"OLD": "kept"}')
+    account.before_move.append(lambda: account.write(CONNECTION, '{"OLD": "kept", "OTHER": "2"}'))
+    move(secret("MINE", "1"))
+    assert account.held(CONNECTION) == {"OLD": "kept", "OTHER": "2", "MINE": "1"}
+
+
+def test_two_first_pushes_at_once_lose_nothing(account: Account) -> None:
+    """Of a secret without value: only one of the two makes its first version."""
+    get = account.get_secret_value
+
+    def other_is_first(SecretId: str) -> dict[str, str]:  # noqa: N803
+        account.get_secret_value = get  # type: ignore[method-assign]
+        try:
+            return get(SecretId)
+        finally:
+            account.put_secret_value(SecretId, '{"OTHER": "2"}', ["PUSHED"])
+
+    account.get_secret_value = other_is_first  # type: ignore[method-assign]
+    move(secret("MINE", "1"))
+    assert account.held(CONNECTION) == {"OTHER": "2", "MINE": "1"}
+
+
+def test_a_refusal_for_another_reason_is_told(account: Account) -> None:
+    account.write(CONNECTION, "{}")
+
+    def refuse(**_: str) -> None:
+        raise refused("InvalidParameterException", "something else")
+
+    account.update_secret_version_stage = refuse  # type: ignore[assignment, method-assign]
+    with pytest.raises(CommandError, match=r"keeping TOKEN in the stack's secret: .*something"):
+        move(secret("TOKEN", "abc"))
+
+
+def test_a_secret_that_changes_all_the_time_is_given_up(account: Account) -> None:
+    account.write(CONNECTION, "{}")
+    account.before_move += [lambda: account.write(CONNECTION, "{}")] * secrets.TRIES
+    with pytest.raises(CommandError, match="others keep changing the secret"):
+        move(secret("TOKEN", "abc"))
+
+
+@pytest.mark.parametrize("text", ["abc", "[]"])
+def test_a_secret_that_was_edited_is_not_overwritten(account: Account, text: str) -> None:
+    account.write(CONNECTION, text)
+    with pytest.raises(CommandError, match="is no JSON object any more"):
+        move(secret("TOKEN", "xyz"))
+    assert len(account.versions[CONNECTION]) == 1
+
+
+def test_an_older_stack_without_secrets_is_told(account: Account) -> None:
+    account.stacks["cts"] = {"ReaderUrl": READER, "WorkBucket": OUTPUTS["WorkBucket"]}
+    with pytest.raises(CommandError, match="deploy this version of it first"):
+        move(secret("TOKEN", "abc"))

@@ -1,0 +1,195 @@
+"""Which files a command reads, in which order, and by which names."""
+
+import errno
+import os
+from pathlib import Path
+
+import pytest
+
+from cts.config.bundle import LARGEST_BUNDLE, SOURCES
+from cts_cli import sources
+from cts_cli.errors import CommandError
+
+
+@pytest.fixture
+def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    monkeypatch.chdir(tmp_path)
+    return tmp_path
+
+
+def write(path: str | Path, text: str = "x") -> None:
+    Path(path).parent.mkdir(parents=True, exist_ok=True)
+    Path(path).write_text(text)
+
+
+def find(*paths: str) -> sources.Sources:
+    return sources.find([Path(path) for path in paths])
+
+
+def listed(*paths: str) -> list[str]:
+    return find(*paths)[SOURCES].decode().splitlines()
+
+
+# ---- one folder -----------------------------------------------------------------------------
+
+
+def test_a_folder_is_all_of_it_but_hidden_files_and_caches(here: Path) -> None:
+    write("conf/tasks.hcl")
+    write("conf/modules/web/main.tf", "resource")
+    for left_out in (".terraform/x", ".git/HEAD", ".env", "modules/web/__pycache__/x.pyc"):
+        write(here / "conf" / left_out)
+    found = find("conf")
+    assert dict(found) == {"tasks.hcl": b"x", "modules/web/main.tf": b"resource"}
+    assert found.is_folder
+
+
+def test_the_working_directory_may_be_the_folder(here: Path) -> None:
+    write("tasks.hcl")
+    assert [*find(".")] == ["tasks.hcl"]
+
+
+def test_configuration_below_the_top_of_a_folder_does_not_count(here: Path) -> None:
+    write("conf/deeper/tasks.hcl")
+    write("conf/x.HCL")
+    with pytest.raises(CommandError, match=r"no configuration files found: no \.hcl or \.json"):
+        find("conf")
+
+
+def test_a_linked_folder_counts_as_if_it_stood_there(here: Path) -> None:
+    write("conf/tasks.hcl")
+    write("shared/main.tf", "x")
+    (here / "conf/web").symlink_to(here / "shared")
+    assert find("conf")["web/main.tf"] == b"x"
+
+
+def test_a_link_that_leads_back_is_refused(here: Path) -> None:
+    write("conf/tasks.hcl")
+    (here / "conf/loop").symlink_to(here / "conf")
+    with pytest.raises(CommandError, match="leads back to a folder above it"):
+        list(find("conf"))
+
+
+def test_a_name_that_no_bundle_can_hold_is_left_out(here: Path) -> None:
+    write("conf/tasks.hcl")
+    write(here / "conf" / os.fsdecode(b"caf\xe9"))
+    assert [*find("conf")] == ["tasks.hcl"]
+
+
+# ---- several, or files --------------------------------------------------------------------
+
+
+def test_files_are_read_in_the_order_given(here: Path) -> None:
+    write("z.hcl")
+    write("conf.d/a.hcl")
+    assert listed("z.hcl", "conf.d/a.hcl") == ["z.hcl", "conf.d/a.hcl"]
+    assert not find("z.hcl").is_folder
+
+
+def test_of_a_folder_among_them_the_top_is_read_in_byte_order(here: Path) -> None:
+    for name in ("a9.hcl", "Z.hcl", "a10.json", "notes.txt", "sub/b.hcl", ".hidden.hcl", "x.HCL"):
+        write(here / "d" / name)
+    write("last.hcl")
+    assert listed("d", "last.hcl") == ["d/Z.hcl", "d/a10.json", "d/a9.hcl", "last.hcl"]
+
+
+def test_a_named_file_of_another_name_or_without_content_is_skipped(here: Path) -> None:
+    write("notes.txt")
+    write("empty.hcl", "")
+    write("b.hcl")
+    assert listed("notes.txt", "empty.hcl", "b.hcl") == ["b.hcl"]
+
+
+def test_an_empty_file_in_a_folder_counts(here: Path) -> None:
+    write("d/a.hcl", "")
+    write("b.hcl")
+    assert listed("d", "b.hcl") == ["d/a.hcl", "b.hcl"]
+
+
+def test_nothing_usable_is_told(here: Path) -> None:
+    write("a.hcl", "")
+    write("notes.txt")
+    with pytest.raises(CommandError, match=r"no configuration files found in 'a\.hcl', 'notes"):
+        find("a.hcl", "notes.txt")
+
+
+def test_a_file_that_is_named_twice_is_read_twice(here: Path) -> None:
+    write("a.hcl")
+    assert listed("a.hcl", "./a.hcl") == ["a.hcl", "a.hcl"]
+
+
+def test_a_hidden_file_counts_if_it_is_named_itself(here: Path) -> None:
+    write(".conf/.hcl", "port = 1")
+    assert find(".conf/.hcl")[".conf/.hcl"] == b"port = 1"
+
+
+def test_names_begin_at_the_working_directory(here: Path) -> None:
+    write("conf/a.hcl")
+    write("modules/web/main.tf", "resource")
+    found = find(str(here / "conf/a.hcl"))
+    assert {*found} == {".configuration", "conf/a.hcl", "modules/web/main.tf"}
+    assert found["modules/web/main.tf"] == b"resource"
+
+
+def test_a_path_by_a_link_to_the_working_directory_is_inside(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    write(tmp_path / "real/a.hcl")
+    (tmp_path / "link").symlink_to(tmp_path / "real")
+    monkeypatch.chdir(tmp_path / "link")
+    assert listed(str(tmp_path / "link/a.hcl")) == ["a.hcl"]
+
+
+def test_a_path_outside_of_the_working_directory_is_named(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    write(tmp_path / "out.hcl")
+    (tmp_path / "here").mkdir()
+    monkeypatch.chdir(tmp_path / "here")
+    with pytest.raises(CommandError, match=r"'\.\./out\.hcl' is outside of the working directory"):
+        find("../out.hcl")
+
+
+# ---- what cannot be read --------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("others", [[], ["a.hcl"]], ids=["alone", "among others"])
+def test_a_missing_path_is_told(here: Path, others: list[str]) -> None:
+    write("a.hcl")
+    with pytest.raises(CommandError, match=r"'absent\.hcl': no such file or directory"):
+        find(*others, "absent.hcl")
+
+
+def test_what_is_no_file_and_no_folder_is_told(here: Path) -> None:
+    os.mkfifo(here / "pipe.hcl")
+    with pytest.raises(CommandError, match=r"'pipe\.hcl' is neither a file nor a folder"):
+        find("pipe.hcl")
+
+
+def test_content_is_read_when_it_is_asked_for_and_stays_the_same(here: Path) -> None:
+    write("conf/tasks.hcl", "first")
+    with (here / "conf/large.bin").open("wb") as large:
+        large.truncate(LARGEST_BUNDLE + 1)
+    found = find("conf")
+    assert found["tasks.hcl"] == b"first"
+    write("conf/tasks.hcl", "edited meanwhile")
+    assert found["tasks.hcl"] == b"first"
+    with pytest.raises(CommandError, match=r"more than 64 MiB, the last of it '.*large\.bin'"):
+        found["large.bin"]
+
+
+def test_too_many_files_are_refused(here: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sources, "MOST_FILES", 2)
+    for name in ("a.hcl", "b", "c"):
+        write(name)
+    with pytest.raises(CommandError, match="more than 2 files below"):
+        list(find("a.hcl"))
+
+
+def test_a_file_that_cannot_be_read_is_named(here: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse(path: Path) -> bytes:  # root may read every file, so none can be made unreadable
+        raise PermissionError(errno.EACCES, "Permission denied", str(path))
+
+    write("conf/tasks.hcl")
+    monkeypatch.setattr(Path, "read_bytes", refuse)
+    with pytest.raises(CommandError, match=r"reading 'conf/tasks\.hcl': Permission denied"):
+        find("conf")["tasks.hcl"]

@@ -1,0 +1,222 @@
+"""docs/configuration.md has every option as the code has it."""
+
+import re
+from dataclasses import is_dataclass, replace
+from typing import Any
+
+import pytest
+
+from cts.config import finalize, labelled, model, validate
+from cts.config.compile import compile_bundle
+from cts.config.define import UNWATCHED, waits_for
+from cts.config.model import about, key_of, options_of, types_of
+from cts.config.problem import Code
+from cts.terraform.definition import Definition, Module, Provider
+from cts.watch.query import (
+    CatalogServicesCondition,
+    KvCondition,
+    ScheduleCondition,
+    ServicesCondition,
+)
+from tests.unit.documents import plain, row, rows, section, text
+
+DOCUMENT = "docs/configuration.md"
+SECTIONS: dict[Any, str] = {
+    model.Configuration: "Top level",
+    model.Syslog: "syslog",
+    model.Consul: "consul",
+    model.Auth: "consul.auth",
+    model.ConsulTls: "consul.tls",
+    model.Transport: "transport",
+    model.ServiceRegistration: "consul.service_registration",
+    model.DefaultCheck: "consul.service_registration.default_check",
+    model.Vault: "vault",
+    model.VaultTls: "vault.tls",
+    model.BufferPeriod: "buffer_period",
+    model.ApiTls: "tls",
+    model.Terraform: 'driver "terraform"',
+    model.TerraformCloud: 'driver "terraform-cloud"',
+    model.Workspaces: "workspaces",
+    model.CloudTls: 'driver "terraform-cloud" tls',
+    model.Service: "service",
+    model.Task: "task",
+    model.ServicesCondition: 'condition "services"',
+    model.CatalogServicesCondition: 'condition "catalog-services"',
+    model.KvCondition: 'condition "consul-kv"',
+    model.ScheduleCondition: 'condition "schedule"',
+    model.ServicesInput: 'module_input "services"',
+    model.KvInput: 'module_input "consul-kv"',
+    model.CloudWorkspace: "terraform_cloud_workspace",
+    model.License: "license",
+    model.AutoRetrieval: "license.auto_retrieval",
+    model.HighAvailability: "high_availability",
+    model.Cluster: "high_availability.cluster",
+    model.Storage: "high_availability.cluster.storage",
+    model.ConsulStorage: 'storage "consul"',
+    model.Instance: "high_availability.instance",
+    model.Serverless: "serverless",
+}
+WITHOUT_SECTION = {model.Driver}
+"""Its options are the two drivers."""
+REQUIRED = {
+    (model.TerraformCloud, "organization"), (model.Service, "name"), (model.Task, "name"),
+    (model.Task, "module"), (model.CatalogServicesCondition, "regexp"),
+    (model.KvCondition, "path"), (model.ScheduleCondition, "cron"), (model.KvInput, "path"),
+}  # fmt: skip
+COMPUTED = {
+    (model.Syslog, "enabled"), (model.Auth, "enabled"), (model.ConsulTls, "enabled"),
+    (model.Vault, "enabled"), (model.Vault, "renew_token"), (model.ApiTls, "enabled"),
+    (model.BufferPeriod, "enabled"), (model.BufferPeriod, "min"), (model.BufferPeriod, "max"),
+    (model.Service, "id"), (model.Task, "working_dir"),
+}  # fmt: skip
+"""Where the default comes of other options: the code has no constant to compare with."""
+LATER = {
+    'condition "catalog-services"': CatalogServicesCondition(""),
+    'condition "consul-kv"': KvCondition("web"),
+    'condition "schedule"': ScheduleCondition("@daily"),
+}
+NOT_YET = "(#not-supported-yet)"
+EXAMPLES = re.findall(r"^```hcl\n(.*?)^```$", text(DOCUMENT), re.MULTILINE | re.DOTALL)
+MODULE = b"""
+variable "services" {}
+variable "zone" { default = "" }
+variable "ports" { default = [] }
+"""
+
+
+def here(block: Any) -> dict[str, str]:
+    """The last cell of each option's row: in most tables what is different here."""
+    table = section(DOCUMENT, SECTIONS[block])
+    return {name: plain(row(table, name)[-1]) for name in rows(table)}
+
+
+def known(block: Any) -> dict[str, model.Option]:
+    return {key_of(each): about(each) for each in options_of(block)}
+
+
+def written(default: Any, kind: Any) -> str:
+    """A default as it stands in a table; nothing for what is empty."""
+    if default in (None, "", (), {}):
+        return ""
+    match default:
+        case bool():
+            return f"`{str(default).lower()}`"
+        case float() if kind is model.Seconds:
+            return f'`"{default:g}s"`'
+        case str():
+            return f'`"{default}"`'
+    return f"`{default}`"
+
+
+def test_each_block_has_a_section() -> None:
+    blocks = {each for each in vars(model).values() if is_dataclass(each) and options_of(each)}
+    assert blocks - WITHOUT_SECTION == SECTIONS.keys()
+
+
+@pytest.mark.parametrize("block", SECTIONS, ids=SECTIONS.get)
+class TestBlock:
+    def test_has_a_row_for_each_option(self, block: Any) -> None:
+        assert list(here(block)) == list(known(block))
+
+    def test_has_the_default_of_each_option(self, block: Any) -> None:
+        table = section(DOCUMENT, SECTIONS[block])
+        for each in options_of(block):
+            where = (block, key_of(each))
+            cell = row(table, key_of(each))[1]
+            if where in REQUIRED:
+                assert cell == "required"
+            elif where in COMPUTED:
+                assert cell
+            else:
+                assert cell == written(about(each).default, types_of(block)[each.name]), where
+
+    def test_says_what_is_not_needed(self, block: Any) -> None:
+        said = {name for name, cell in here(block).items() if "not needed" in cell}
+        assert said == {name for name, option in known(block).items() if option.unused}
+
+    def test_says_what_is_deprecated_and_what_to_write_instead(self, block: Any) -> None:
+        said = {name: cell for name, cell in here(block).items() if "eprecated: " in cell}
+        instead = {name: option.instead for name, option in known(block).items() if option.instead}
+        assert said.keys() == instead.keys()
+        assert not [name for name, successor in instead.items() if successor not in said[name]]
+
+    def test_says_which_secrets_are_moved_and_to_what_name(self, block: Any) -> None:
+        said = {name: cell for name, cell in here(block).items() if "moved to" in cell}
+        names = {name: option.name for name, option in known(block).items() if option.secret}
+        assert said.keys() == names.keys()
+        assert not [name for name, kept in names.items() if f"moved to {kept}" not in said[name]]
+
+
+def test_each_secret_has_a_row() -> None:
+    table = section(DOCUMENT, "Secrets")
+    secrets = [each for block in SECTIONS for each in known(block).values() if each.secret]
+    described = [(name, row(table, name)[-1]) for name in rows(table)]
+    assert described == [(each.name, each.secret) for each in secrets]
+
+
+def test_a_provider_has_a_row_for_each_reserved_name() -> None:
+    assert rows(section(DOCUMENT, "terraform_provider")) == list(labelled.RESERVED)
+
+
+def test_each_backend_has_a_row() -> None:
+    assert rows(section(DOCUMENT, "backend")) == list(validate.BACKENDS)
+
+
+def test_each_condition_has_a_row() -> None:
+    assert {*rows(section(DOCUMENT, "Conditions"))} == labelled.CONDITIONS.keys()
+
+
+def test_each_variable_that_cts_falls_back_to_is_named() -> None:
+    variables = [*finalize.CONSUL_TLS.values(), *finalize.VAULT_TLS.values()]
+    found = section(DOCUMENT, "Environment variables")
+    assert not [name for name in [*variables, *finalize.VAULT.values()] if f"`{name}`" not in found]
+
+
+@pytest.mark.parametrize("example", EXAMPLES)
+def test_an_example_runs_as_it_stands(example: str) -> None:
+    files = {"c.hcl": example.encode(), "firewall.tfvars": b"", "modules/firewall/main.tf": MODULE}
+    result = compile_bundle(files)
+    assert (result.problems, result.warnings) == ((), ())
+    assert result.compiled
+    assert [*result.compiled.tasks] == ["firewall"]
+
+
+def test_each_error_code_has_a_row() -> None:
+    assert rows(section(DOCUMENT, "Error codes")) == list(Code)
+
+
+PLAIN = Definition("web", Module("./web"), ServicesCondition(("web",)))
+
+
+@pytest.mark.parametrize(
+    ("title", "needed"),
+    [
+        *((kind, {"condition": condition}) for kind, condition in LATER.items()),
+        ('module_input "services"', {"inputs": (ServicesCondition(("web",)),)}),
+        ('module_input "consul-kv"', {"inputs": (KvCondition("web"),)}),
+        ("terraform_provider", {"providers": (Provider("panos"),)}),
+        ('driver "terraform-cloud"', {"cloud": {"organization": "example"}}),
+    ],
+)
+def test_a_block_that_waits_is_said_to(title: str, needed: dict[str, Any]) -> None:
+    reasons = [*waits_for(replace(PLAIN, **needed))]
+    assert (NOT_YET in section(DOCUMENT, title)) == bool(reasons)
+    listed = plain(section(DOCUMENT, "Not supported yet"))
+    assert not [reason for reason in reasons if reason not in listed]
+
+
+@pytest.mark.parametrize("backend", validate.BACKENDS)
+def test_a_backend_that_waits_is_said_to(backend: str) -> None:
+    waits = backend != "local" and bool([*waits_for(replace(PLAIN, backend={backend: {}}))])
+    assert ("ot yet" in row(section(DOCUMENT, "backend"), backend)[-1]) == waits
+
+
+def test_the_options_that_wait_are_said_to() -> None:
+    said = {name for name, cell in here(model.ServicesCondition).items() if "not yet" in cell}
+    waiting = {what.partition(" ")[0] for what in UNWATCHED.values()}
+    assert said == waiting & known(model.ServicesCondition).keys()
+
+
+@pytest.mark.parametrize("what", UNWATCHED.values())
+def test_what_waits_is_listed(what: str) -> None:
+    assert what in plain(section(DOCUMENT, "Not supported yet"))
