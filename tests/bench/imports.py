@@ -51,8 +51,7 @@ def import_costs() -> Iterator[tuple[str, tuple[float, str]]]:
     """CPU of import and wiring, and unzipped size, of each function."""
     built = deploy.build().parent
     for function in FUNCTIONS:
-        layers = [*LAYERS, *(["HclLayer"] if function == "Publisher" else [])]
-        folders = [built / layer / "python" for layer in layers]
+        folders = [built / layer / "python" for layer in LAYERS]
         code = PROJECT / "functions" / function.lower()
         cpu = [_cpu(function, [code, *folders]) for _ in range(SAMPLES)]
         name = function.lower()

@@ -41,6 +41,7 @@ def test_of_two_pushes_at_once_the_newest_is_live_in_the_end(world: World) -> No
 
 def test_a_publisher_that_is_overtaken_looks_again(world: World) -> None:
     world.publish({"slow.hcl": block("slow", "slow")})
+    announced(world)
     before, number = world.mark(), current(world).number
     late = inject(
         world,
@@ -48,7 +49,7 @@ def test_a_publisher_that_is_overtaken_looks_again(world: World) -> None:
         action="PutItem",
         resource="CONFIG/CURRENT",
         do="delay",
-        seconds=4,
+        seconds=8,
     )
     world.upload({**world.files, "slow.hcl": block("slow", "older")})
     struck(world, late)
@@ -61,8 +62,9 @@ def test_a_publisher_that_is_overtaken_looks_again(world: World) -> None:
 
 
 def test_a_push_whose_event_was_lost_is_published_by_the_schedule(world: World) -> None:
+    world.publish({"lost.hcl": block("lost", "lost")})
     lost = inject(world, on="delivery", detail_type="Object Created", target="Publisher", do="drop")
-    version = world.upload({**world.files, "lost.hcl": block("lost", "lost")})
+    version = world.upload({**world.files, "lost.hcl": block("lost", "found")})
     struck(world, lost)
     assert version not in current(world).sources.values()
     world.stack.fire("Publisher")
@@ -92,7 +94,7 @@ def test_runs_under_way_end_and_are_recorded_and_only_what_changed_runs_again(
     for waiting in gates:
         waiting.open()
 
-    runs = busy.ends_well("applied", "applied")
+    runs = busy.ends_well("applied", "planned_and_finished")
     assert runs[0].definition != runs[1].definition
     assert (runs[0].generation, runs[1].generation) == (
         current(world).number - 1,
@@ -126,13 +128,17 @@ def assert_newest_is_live(world: World) -> None:
 
 def assert_announced(world: World, since: Mark) -> None:
     """Each generation once, whoever told of it."""
-    world.until(lambda: not current(world).unannounced, "the push to be announced")
+    announced(world)
     told = {event["detail"]["number"] for event in world.events("ConfigPublished", since)}
     puts = world.calls(since, caller="Publisher", action="PutObject")
     numbers = {
         key.partition("generations/")[2].partition("-")[0] for c in puts for key in c["keys"]
     }
     assert told == {int(number) for number in numbers if number}
+
+
+def announced(world: World) -> None:
+    world.until(lambda: not current(world).unannounced, "what is live to be announced")
 
 
 def refused(world: World, since: Mark) -> bool:

@@ -14,6 +14,7 @@ import httpx
 import pytest
 from botocore.credentials import Credentials
 from botocore.exceptions import ClientError
+from rich.text import Text
 from typer.testing import CliRunner, Result
 
 from cts.adapters import keys
@@ -188,3 +189,14 @@ def cts(*arguments: str | Path, typed: str = "") -> Result:
 def lines(text: str) -> list[str]:
     """Printed lines, with blanks evened out."""
     return [" ".join(line.split()) for line in text.splitlines() if line.strip()]
+
+
+def in_terminal(monkeypatch: pytest.MonkeyPatch, width: int) -> None:
+    """Output is written as for a terminal of that width."""
+    monkeypatch.setenv("FORCE_COLOR", "1")
+    monkeypatch.setenv("COLUMNS", str(width))
+
+
+def plain(text: str) -> str:
+    """What a terminal shows of it, without colours."""
+    return Text.from_ansi(text).plain

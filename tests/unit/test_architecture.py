@@ -31,8 +31,6 @@ MAY_IMPORT: dict[str, set[str]] = {
     "wiring": {"cts.settings", "cts.adapters", "cts.workflow", *PURE, "boto3", "botocore", "httpx"},
 }
 PURE_PARTS = ["errors", "events", "watch", "terraform", "config", "run"]
-# The few modules that may more than their part.
-MORE: dict[str, set[str]] = {"config/hcl.py": {"hcl2", "lark"}}
 
 FUNCTION_MAY_IMPORT = {
     *WORDS,
@@ -96,8 +94,7 @@ def assert_imports_only(path: Path, allowed: set[str]) -> None:
 @pytest.mark.parametrize("part", MAY_IMPORT)
 def test_a_part_imports_only_along_the_arrows(part: str) -> None:
     for path in modules(part):
-        more = MORE.get(str(path.relative_to(PACKAGE)), set())
-        assert_imports_only(path, MAY_IMPORT[part] | more)
+        assert_imports_only(path, MAY_IMPORT[part])
 
 
 def test_every_part_has_its_arrows() -> None:

@@ -1,0 +1,260 @@
+"""What an existing configuration of CTS is told to become."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.unit.cli_fakes import cts, in_terminal, lines, plain
+
+TASK = """task {
+  name   = "web"
+  module = "org/web/cts"
+  condition "services" {
+    names = ["web"]
+  }
+}
+"""
+SECRET = "4ecf0b1e-the-token"
+
+
+@pytest.fixture
+def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """The working directory. There is no AWS."""
+    monkeypatch.setattr("cts_cli.aws.session", None)
+    monkeypatch.chdir(tmp_path)
+    return tmp_path
+
+
+def facts(text: str) -> dict[str, Any]:
+    Path("c.hcl").write_text(f"{text}\n")
+    found: dict[str, Any] = json.loads(cts("import", "c.hcl", "--json").stdout)
+    return found
+
+
+def report(text: str) -> list[str]:
+    Path("c.hcl").write_text(f"{text}\n")
+    result = cts("import", "c.hcl")
+    assert result.exit_code == 0, result.stdout
+    return lines(result.stdout)
+
+
+# ---- tasks ---------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("condition", "words"),
+    [
+        ('condition "services" { names = ["b", "a"] }', "services b, a"),
+        (
+            'condition "services" { names = ["a", "b", "c", "d", "e"] }',
+            "services a, b, c and 2 more",
+        ),
+        ('condition "services" { regexp = "^w" }', 'services that match "^w"'),
+        ('condition "catalog-services" { regexp = "^w" }', 'the names that match "^w"'),
+        ('condition "consul-kv" { path = "k" }', "KV k"),
+        ('condition "consul-kv" { path = "k" recurse = true }', "KV k and all below"),
+        ('condition "schedule" { cron = "0 6 * * *" }', "schedule 0 6 * * *"),
+        ('services = ["a"]', "services a"),
+        ('module_input "services" { names = ["a"] }', "services a"),
+        ("", "nothing: it has no condition"),
+    ],
+)
+def test_what_a_task_runs_for_is_told_in_words(here: Path, condition: str, words: str) -> None:
+    (task,) = facts(f'task {{ name = "t" module = "m" {condition} }}')["tasks"]
+    assert task["runs_when"] == words
+
+
+def test_tasks_are_listed_with_what_they_wait_for(here: Path) -> None:
+    nightly = """task {
+  name    = "nightly"
+  enabled = false
+  module  = "org/web/cts"
+  version = "1.2.0"
+  condition "schedule" { cron = "0 6 * * *" }
+}
+"""
+    assert report(TASK + nightly)[2:5] == [
+        "web services web org/web/cts",
+        "nightly (disabled) schedule 0 6 * * * org/web/cts 1.2.0",
+        '! accepted, does not run yet: condition "schedule"',
+    ]
+
+
+def test_without_tasks_it_says_so(here: Path) -> None:
+    assert report("port = 8558")[0] == "no tasks"
+
+
+# ---- what moves ----------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("text", "backend", "where"),
+    [
+        ("", "", "Consul's KV, consul-terraform-sync/terraform-env:TASK"),
+        ('consul { kv_path = "a/" }', "", "Consul's KV, a/terraform-env:TASK"),
+        (
+            'driver "terraform" { backend "consul" { path = "x" } }',
+            "consul",
+            "Consul's KV, x-env:TASK",
+        ),
+        ('driver "terraform" { backend "local" {} }', "local", 'backend "local"'),
+        ('driver "terraform" { backend "s3" { bucket = "b" } }', "s3", 'backend "s3"'),
+        ('driver "terraform-cloud" { organization = "o" }', "cloud", "HCP Terraform"),
+    ],
+)
+def test_where_the_state_is(here: Path, text: str, backend: str, where: str) -> None:
+    assert facts(text + "\n" + TASK)["state"] == {"backend": backend, "where": where}
+
+
+@pytest.mark.parametrize(
+    ("text", "told"),
+    [
+        ("", "move it before the first push"),
+        ('driver "terraform" { backend "local" {} }', "move it before the first push"),
+        (
+            'driver "terraform" { backend "s3" { bucket = "b" } }',
+            'Tasks with backend "s3" do not run yet',
+        ),
+        ('driver "terraform-cloud" { organization = "o" }', "Tasks of HCP Terraform do not run"),
+    ],
+)
+def test_what_to_do_with_the_state(here: Path, text: str, told: str) -> None:
+    said = report(text + "\n" + TASK)
+    assert any(told in line for line in said)
+    moves = any("terraform state pull" in line for line in said)
+    assert moves == ("move it" in told)
+
+
+@pytest.mark.parametrize(
+    ("consul", "value"),
+    [
+        ("", ""),
+        ('address = "127.0.0.1:8500"', ""),
+        ('address = "http://localhost:8500"', ""),
+        ('address = "c.example.com:8500"', "http://c.example.com:8500"),
+        ('address = "c.example.com:8501" tls { enabled = true }', "https://c.example.com:8501"),
+        ('address = "https://c.example.com/"', "https://c.example.com"),
+    ],
+)
+def test_the_address_is_a_parameter_unless_it_is_a_local_agent(
+    here: Path, consul: str, value: str
+) -> None:
+    found = {each["name"]: each["value"] for each in facts(f"consul {{ {consul} }}")["parameters"]}
+    assert found["ConsulAddress"] == value
+
+
+@pytest.mark.parametrize(
+    ("version", "value"),
+    [("1.11.4", "1.11.4"), ("1.9.8", ""), ("0.15.5", ""), ("1.10.0", "1.10.0")],
+)
+def test_the_version_is_a_parameter_if_it_is_new_enough(
+    here: Path, version: str, value: str
+) -> None:
+    text = f'driver "terraform" {{ version = "{version}" }}'
+    found = {each["name"]: each for each in facts(text)["parameters"]}
+    assert found["TerraformVersion"]["value"] == value
+    assert ("1.10.0 or newer" in found["TerraformVersion"]["note"]) == (not value)
+
+
+def test_a_token_that_is_not_in_the_file_is_asked_for(here: Path) -> None:
+    names = [each["name"] for each in facts("")["parameters"]]
+    assert "ConsulSecretArn" in names
+    with_token = facts(f'consul {{ token = "{SECRET}" }}')
+    assert "ConsulSecretArn" not in [each["name"] for each in with_token["parameters"]]
+
+
+def test_secrets_are_told_by_name_place_and_where_they_go(here: Path) -> None:
+    text = f'consul {{ token = "{SECRET}" }}\n' + TASK
+    assert facts(text)["secrets"] == [
+        {
+            "name": "CONSUL_HTTP_TOKEN",
+            "group": "connection",
+            "path": "consul.token",
+            "place": "c.hcl:1:18",
+        }
+    ]
+    said = report(text)
+    assert "CONSUL_HTTP_TOKEN → connection c.hcl:1:18" in said
+    assert SECRET not in "\n".join(said)
+
+
+def test_variables_of_the_environment_belong_to_a_group(here: Path) -> None:
+    provider = """terraform_provider "x" {
+  key = "{{ env \\"X_KEY\\" }}"
+  task_env { Y = "{{ env \\"Y_VALUE\\" }}" }
+}
+"""
+    assert facts(provider)["environment"] == {"X_KEY": "task", "Y_VALUE": "task"}
+    assert "X_KEY → task" in report(provider)
+
+
+def test_vault_is_named(here: Path) -> None:
+    text = """vault { address = "https://vault:8200" }
+terraform_provider "x" {
+  pass = "{{ with secret \\"kv/x\\" }}{{ .Data.p }}{{ end }}"
+}
+"""
+    assert facts(text)["vault"] == {"address": "https://vault:8200", "is_read": True}
+    assert "Vault https://vault:8200" in report(text)
+    assert facts("")["vault"] is None
+
+
+# ---- what is different -------------------------------------------------------------------------
+
+
+def test_options_without_effect_are_listed_with_the_reason(here: Path) -> None:
+    said = report('syslog { enabled = true }\nconsul { address = "c:8500" }\n' + TASK)
+    start = said.index("Not needed here accepted, without effect")
+    assert said[start + 1].startswith("syslog ")
+    assert not any(line.startswith("consul.address") for line in said)
+
+
+@pytest.mark.parametrize(
+    ("text", "told", "is_told"),
+    [
+        ("", "Nothing is registered in Consul", True),
+        (
+            "consul { service_registration { enabled = false } }",
+            "Nothing is registered in Consul",
+            False,
+        ),
+        (TASK, "A regexp follows health too", False),
+        (TASK.replace('names = ["web"]', 'regexp = "w"'), "A regexp follows health too", True),
+    ],
+)
+def test_what_behaves_differently_is_what_this_configuration_meets(
+    here: Path, text: str, told: str, is_told: bool
+) -> None:
+    assert any(told in line for line in report(text)) == is_told
+
+
+def test_the_flags_of_cts_are_told(here: Path) -> None:
+    said = report(TASK)
+    assert "-once `cts push` runs each new task once, and others only if they changed" in said
+    assert any(line.startswith("-inspect not there yet") for line in said)
+
+
+def test_it_ends_with_what_to_type(here: Path) -> None:
+    assert report(TASK)[-1] == "cts push c.hcl"
+
+
+def test_problems_are_shown_like_those_of_validate(here: Path) -> None:
+    Path("c.hcl").write_text("colour = 1\n" + TASK)
+    result = cts("import", "c.hcl")
+    said = lines(result.stdout)
+    assert result.exit_code == 1
+    assert said[0] == "✗ c.hcl:1:1 colour"
+    assert said[-1] == "mend the problems above, and look again"
+    assert json.loads(cts("import", "c.hcl", "--json").stdout)["valid"] is False
+
+
+@pytest.mark.parametrize("width", [80, 110])
+def test_the_report_fits_into_a_terminal(
+    here: Path, monkeypatch: pytest.MonkeyPatch, width: int
+) -> None:
+    in_terminal(monkeypatch, width)
+    Path("c.hcl").write_text(f'consul {{ address = "consul.example.com:8500" }}\n{TASK}')
+    said = plain(cts("import", "c.hcl").stdout).splitlines()
+    assert max(map(len, said)) <= width

@@ -1,0 +1,151 @@
+"""Going back to what was live before."""
+
+import json
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from cts.adapters import keys
+from cts.config.bundle import archive
+from cts_cli import push
+from tests.unit.cli_fakes import Account, cts, deployed, lines
+from tests.unit.test_cli_push import task
+
+
+@pytest.fixture
+def account(monkeypatch: pytest.MonkeyPatch) -> Account:
+    return deployed(monkeypatch)
+
+
+@pytest.fixture
+def conf(tmp_path: Path) -> Path:
+    (tmp_path / "modules/m").mkdir(parents=True)
+    (tmp_path / "modules/m/main.tf").write_text('variable "services" {}\n')
+    return tmp_path
+
+
+def pushed(conf: Path, *tasks: str) -> None:
+    (conf / "tasks.hcl").write_text("".join(tasks))
+    result = cts("push", conf, "--yes")
+    assert result.exit_code == 0, result.stdout + result.stderr
+
+
+def test_the_former_push_is_made_once_more(account: Account, conf: Path) -> None:
+    pushed(conf, task("web"))
+    pushed(conf, task("web", "api"), task("new"))
+    result = cts("rollback", "--yes")
+    assert result.exit_code == 0
+    assert lines(result.stdout) == [
+        "against generation 2:",
+        "~ web",
+        "- new",
+        "✓ published as generation 3 in 0.0 s",
+    ]
+    assert "pushed generation 1 of 2027-01-15" in result.stderr
+    assert account.pushed[2] == account.pushed[0]
+
+
+def test_generations_of_the_same_files_are_passed_over(account: Account, conf: Path) -> None:
+    """A new version of the stack publishes what is there once more."""
+    pushed(conf, task("web"))
+    pushed(conf, task("web", "api"))
+    live = account.world.table.live
+    assert live
+    account.world.table.live = replace(live, contract=1)
+    account.publish()
+    assert cts("rollback").exit_code == 0
+    assert account.pushed[2] == account.pushed[0]
+
+
+@pytest.mark.parametrize("number", [1, 2])
+def test_any_former_generation_can_be_named(account: Account, conf: Path, number: int) -> None:
+    for service in ("a", "b", "c"):
+        pushed(conf, task("web", service))
+    assert cts("rollback", str(number)).exit_code == 0
+    assert account.pushed[3] == account.pushed[number - 1]
+
+
+def test_a_rollback_that_removes_a_task_asks(
+    account: Account, conf: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    pushed(conf, task("web"))
+    pushed(conf, task("web"), task("new"))
+    assert cts("rollback").exit_code == 2
+    monkeypatch.setattr(push, "somebody_is_there", lambda: True)
+    assert cts("rollback", typed="n\n").exit_code == 1
+    assert len(account.pushed) == 2
+    assert cts("rollback", typed="y\n").exit_code == 0
+
+
+def test_a_rollback_as_json(account: Account, conf: Path) -> None:
+    pushed(conf, task("web"))
+    pushed(conf, task("web", "api"))
+    found = json.loads(cts("rollback", "--json").stdout)
+    assert (found["outcome"], found["generation"], found["changed"]) == ("published", 3, ["web"])
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (["2"], "generation 2 is the live one: name one from 1 to 1"),
+        (["7"], "generation 7 does not exist: name one from 1 to 1"),
+        (["0"], "generation 0 does not exist: name one from 1 to 1"),
+    ],
+)
+def test_a_number_that_is_no_former_generation_is_told(
+    account: Account, conf: Path, arguments: list[str], said: str
+) -> None:
+    pushed(conf, task("web"))
+    pushed(conf, task("web", "api"))
+    result = cts("rollback", *arguments)
+    assert (result.exit_code, len(account.pushed)) == (2, 2)
+    assert said in result.stderr
+
+
+def test_before_the_first_push_there_is_nothing_to_go_back_to(account: Account) -> None:
+    result = cts("rollback")
+    assert (result.exit_code, result.stderr) == (
+        2,
+        "cts: nothing is live yet, so there is nothing to go back to\n",
+    )
+
+
+@pytest.mark.parametrize("arguments", [[], ["1"]])
+def test_the_first_generation_has_no_former_one(
+    account: Account, conf: Path, arguments: list[str]
+) -> None:
+    pushed(conf, task("web"))
+    result = cts("rollback", *arguments)
+    assert (result.exit_code, len(account.pushed)) == (2, 1)
+
+
+def test_a_bundle_that_is_gone_is_told(account: Account, conf: Path) -> None:
+    pushed(conf, task("web"))
+    pushed(conf, task("web", "api"))
+    account.expired.add("1")
+    result = cts("rollback")
+    assert (result.exit_code, len(account.pushed)) == (2, 2)
+    assert "what generation 1 was made from is gone, for it is kept 90 days" in result.stderr
+
+
+def test_a_generation_that_was_not_recorded_is_told(account: Account, conf: Path) -> None:
+    pushed(conf, task("web"))
+    pushed(conf, task("web", "api"))
+    for key in [key for key in account.world.bucket.objects if key.startswith("generations/1-")]:
+        account.world.bucket.expire(key)
+    result = cts("rollback")
+    assert (result.exit_code, len(account.pushed)) == (2, 2)
+    assert "generation 1 is gone: push the folder it was made from" in result.stderr
+
+
+def test_what_is_not_accepted_any_more_is_shown_and_not_pushed(
+    account: Account, conf: Path
+) -> None:
+    pushed(conf, task("web"))
+    pushed(conf, task("web", "api"))
+    former = account.world.bucket.objects[keys.BUNDLE]
+    former[0] = archive({"tasks.hcl": b'task { nam = "x" }'})
+    result = cts("rollback")
+    assert (result.exit_code, len(account.pushed)) == (1, 2)
+    assert 'did you mean "name"?' in result.stdout

@@ -1,0 +1,165 @@
+"""A configuration checked here: what is printed of it, and what is never."""
+
+import json
+from pathlib import Path
+
+import pytest
+
+from tests.unit.cli_fakes import cts, in_terminal, lines, plain
+
+SECRET = "4ecf0b1e-the-token"
+GOOD = """task {
+  name   = "web"
+  module = "org/web/cts"
+  condition "services" {
+    names = ["web"]
+  }
+}
+"""
+
+
+@pytest.fixture
+def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """The working directory. There is no AWS."""
+    monkeypatch.setattr("cts_cli.aws.session", None)
+    monkeypatch.chdir(tmp_path)
+    return tmp_path
+
+
+def write(name: str, text: str) -> None:
+    Path(name).parent.mkdir(parents=True, exist_ok=True)
+    Path(name).write_text(text)
+
+
+def validated(*arguments: str) -> tuple[int, list[str]]:
+    result = cts("validate", *arguments)
+    return result.exit_code, result.stdout.splitlines()
+
+
+def test_a_valid_configuration_says_what_is_in_it(here: Path) -> None:
+    write("a.hcl", GOOD)
+    assert validated() == (0, ["✓ valid: 1 task in 1 file"])
+
+
+def test_without_a_path_it_is_the_working_directory(here: Path) -> None:
+    result = cts("validate")
+    assert (result.exit_code, result.stdout) == (2, "")
+    assert result.stderr.startswith("cts: no configuration files found")
+
+
+def test_each_problem_is_shown_at_its_place_and_all_are_counted(here: Path) -> None:
+    write("a.hcl", GOOD.replace('"web"\n', '"we b"\n'))
+    write("b.hcl", "task {")
+    code, said = validated()
+    assert code == 1
+    assert said[:6] == [
+        "✗ a.hcl:2:12  task.we b.name",
+        '      name   = "we b"',
+        "               ^",
+        said[3],
+        said[4],
+        "",
+    ]
+    assert any(line.startswith("✗ b.hcl:1:") for line in said)
+    assert said[-1] == "✗ 2 problems"
+
+
+def test_problems_stand_behind_the_warnings(here: Path) -> None:
+    write("a.hcl", "colour = 1\nport = 8558\n")
+    code, said = validated()
+    heads = [line for line in said if line[:1] in "!✗" and line]
+    assert code == 1
+    assert heads == ["! a.hcl:2:8  port", "✗ a.hcl:1:1  colour", "✗ 1 problem, 1 warning"]
+
+
+def test_a_pointer_stands_below_its_character_behind_tabs(here: Path) -> None:
+    write("a.hcl", "\t\tcolour = 1\n" + GOOD)
+    _, said = validated()
+    assert said[2].index("^") == said[1].index("colour")
+
+
+def test_warnings_alone_leave_it_valid(here: Path) -> None:
+    write("a.hcl", "port = 8558\n" + GOOD)
+    code, said = validated()
+    assert (code, said[-1]) == (0, "✓ valid: 1 task in 1 file, 1 warning")
+
+
+# ---- secrets are never shown ------------------------------------------------------------------
+
+
+def test_a_secret_is_told_by_the_name_it_will_have(here: Path) -> None:
+    write("a.hcl", f'consul {{\n  token = "{SECRET}"\n}}\n' + GOOD)
+    result = cts("validate")
+    assert SECRET not in result.stdout
+    told = "a secret: `cts push` moves it to the stack's connection secret, as CONSUL_HTTP_TOKEN"
+    assert told in lines(result.stdout)
+    assert lines(result.stdout)[-1].endswith("1 secret to move")
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        pytest.param(f'consul {{ token = "{SECRET}" addres = "x" }}', id="another-problem"),
+        pytest.param(f'consul {{ token = "{SECRET} }}', id="unterminated"),
+        pytest.param(f'consul {{ token = ["{SECRET}", "b"] }}', id="wrong-type"),
+        pytest.param(f'consul {{ token = "{SECRET}" token }}', id="syntax-behind-it"),
+        pytest.param(
+            f'terraform_provider "x" {{\n  password = "{SECRET}"\n  nested {{ }} }} }}',
+            id="syntax-below",
+        ),
+    ],
+)
+def test_no_line_with_a_secret_is_shown(here: Path, text: str) -> None:
+    write("a.hcl", text)
+    result = cts("validate")
+    assert result.exit_code == 1
+    assert SECRET not in result.stdout
+    assert SECRET not in cts("validate", "--json").stdout
+
+
+# ---- forms -----------------------------------------------------------------------------------
+
+
+def test_as_json(here: Path) -> None:
+    write("a.hcl", f'colour = 1\nconsul {{\n  token = "{SECRET}"\n}}\n' + GOOD)
+    result = cts("validate", "--json")
+    found = json.loads(result.stdout)
+    assert result.exit_code == 1
+    assert found["valid"] is False
+    assert found["secrets"] == ["CONSUL_HTTP_TOKEN"]
+    (problem,) = found["problems"]
+    assert {key: problem[key] for key in ("file", "line", "column", "path", "code")} == {
+        "file": "a.hcl",
+        "line": 1,
+        "column": 1,
+        "path": "colour",
+        "code": "unknown-option",
+    }
+
+
+def test_a_missing_path_is_wrong_usage(here: Path) -> None:
+    result = cts("validate", "absent.hcl")
+    assert (result.exit_code, result.stderr) == (
+        2,
+        "cts: 'absent.hcl': no such file or directory\n",
+    )
+
+
+def test_paths_that_begin_elsewhere_in_cts_are_hinted_at(here: Path) -> None:
+    write("conf.d/a.hcl", GOOD.replace("org/web/cts", "./modules/web"))
+    write("modules/web/main.tf", 'variable "services" {}\n')
+    code, said = validated("conf.d")
+    assert code == 1
+    hint = "! paths in these files begin at 'conf.d'; for CTS they begin where it is started:"
+    assert any(line.startswith(hint) for line in said)
+    assert validated("conf.d/a.hcl") == (0, ["✓ valid: 1 task in 1 file"])
+
+
+def test_in_a_terminal_long_texts_are_broken_between_words(
+    here: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    write("a.hcl", "id = 1\n" + GOOD)
+    in_terminal(monkeypatch, 50)
+    said = plain(cts("validate").stdout).splitlines()
+    assert max(map(len, said)) <= 50
+    assert all(line.startswith("    ") for line in said[1:4])
