@@ -9,6 +9,7 @@ from rich.text import Text
 
 from cts.config.compile import CONTRACT, Compiled
 from cts_cli import words
+from cts_cli.errors import CommandError
 from cts_cli.output import paragraph
 
 KINDS = (("added", "+", "green"), ("changed", "~", "yellow"), ("removed", "-", "red"))
@@ -35,7 +36,9 @@ class Difference:
 
 
 def between(live: Mapping[str, Any] | None, compiled: Compiled) -> Difference:
-    """`live`: as the reader answers it."""
+    """`live`: as the reader answers it. Raises CommandError if it is of an older version."""
+    if live is not None and not live.keys() >= {"contract", "tasks", "waiting"}:
+        raise CommandError("the stack is older than this command: deploy this version of it first")
     before, after = _before(live), _after(compiled)
     both = before.keys() & after.keys()
     exact = live is None or live["contract"] == CONTRACT
@@ -65,7 +68,9 @@ def _after(compiled: Compiled) -> dict[str, tuple[str, bool]]:
 
 
 def show(console: Console, found: Difference) -> None:
-    against = "nothing is live yet" if found.live is None else f"against generation {found.live}"
+    against = (
+        "nothing is live yet" if found.live is None else f"compared with generation {found.live}"
+    )
     console.print(Text(f"{against}:", "dim"))
     for kind, mark, style in KINDS:
         for name in found.tells(kind):
@@ -82,10 +87,18 @@ def show(console: Console, found: Difference) -> None:
 
 def _task(console: Console, found: Difference, look: tuple[str, str], name: str) -> None:
     mark, style = look
-    text = Text.assemble("  ", (f"{mark} {name}", style))
-    if reasons := found.waiting.get(name):
-        text.append("  accepted, does not run yet: ", "yellow").append(", ".join(reasons))
-    console.print(text, soft_wrap=True)
+    task = Text.assemble("  ", (f"{mark} {name}", style))
+    reasons = ", ".join(found.waiting.get(name, ()))
+    if not reasons:
+        console.print(task, soft_wrap=True)
+        return
+    waits = Text.assemble(("accepted, does not run yet: ", "yellow"), reasons)
+    line = Text.assemble(task, "  ", waits)
+    if line.cell_len <= console.width:
+        console.print(line, soft_wrap=True)
+    else:
+        console.print(task, soft_wrap=True)
+        paragraph(console, waits)
 
 
 def question(found: Difference) -> str:

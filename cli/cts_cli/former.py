@@ -9,6 +9,7 @@ from datetime import datetime
 from typing import Any
 
 from cts.config.compile import compile_bundle
+from cts_cli import words
 from cts_cli.aws import BUNDLE, Stack
 from cts_cli.check import Checked
 from cts_cli.errors import CommandError
@@ -29,9 +30,11 @@ def made(former: Former, stack: Stack) -> Push:
     """Pushed are the same bytes once more."""
     with zipfile.ZipFile(io.BytesIO(former.bundle)) as packed:
         files = {name: packed.read(name) for name in packed.namelist() if not name.endswith("/")}
+    checked = Checked(files, compile_bundle(files, stack.environment))
+    ago = words.ago(former.published_at.isoformat(), words.now())
     at = f"{former.published_at.astimezone():%Y-%m-%d %H:%M}"
-    what = f"generation {former.number} of {at} once more"
-    return Push(former.bundle, what, Checked(files, compile_bundle(files, stack.environment)))
+    title = f"back to generation {former.number}, published {at} ({ago})"
+    return Push(former.bundle, f"generation {former.number} once more", checked, title=title)
 
 
 def find(stack: Stack, live: Mapping[str, Any] | None, number: int | None) -> Former:
@@ -43,7 +46,7 @@ def find(stack: Stack, live: Mapping[str, Any] | None, number: int | None) -> Fo
     if number is not None and not 0 < number < last:
         told = "is the live one" if number == last else "does not exist"
         raise CommandError(f"generation {number} {told}: name one from 1 to {last - 1}")
-    at, digest = last, live["digest"]
+    at, digest = last, live.get("digest", "")
     while digest:
         read = _read(stack, at, digest)
         version = read.sources[BUNDLE]

@@ -6,6 +6,8 @@ from dataclasses import dataclass
 from rich.console import Console
 from rich.text import Text
 
+from cts_cli.output import paragraph
+
 GAP = "  "
 SEPARATOR = "  ·  "
 
@@ -76,7 +78,7 @@ def _filled(parts: Iterable[Text], width: int) -> list[Text]:
 
 def _below(console: Console, row: Row) -> None:
     if row.below:
-        _line(console, Text.assemble(GAP, row.below))
+        paragraph(console, row.below, (" ", ""))
 
 
 def _line(console: Console, text: Text) -> None:

@@ -87,9 +87,10 @@ def main(
     Push a configuration, then watch Terraform follow the services in Consul.
 
     Credentials and region are those of the AWS command line (AWS_PROFILE, AWS_REGION, ...).
-    Exit codes: 0 done; 1 done, and the answer is bad news: a configuration with problems,
-    a push that is not live, the log of a run that failed; 2 wrong usage, or out of reach;
-    130 interrupted. For status and runs it is 0 whatever they show.
+    Exit codes: 0 done; 1 done, and the answer is bad news: a configuration
+    with problems, a push that is not live, the log of a run that failed;
+    2 wrong usage, or out of reach; 130 interrupted. For status and runs it is
+    0 whatever they show.
     """
 
 
@@ -102,7 +103,7 @@ def _reader(stack: str) -> "Reader":
 @app.command(cls=Command)
 def validate(
     paths: Annotated[
-        list[Path] | None, typer.Argument(metavar="[PATH]...", help=SOURCES, show_default=False)
+        list[Path] | None, typer.Argument(metavar="PATH", help=SOURCES, show_default=False)
     ] = None,
     as_json: Json = False,
 ) -> None:
@@ -125,7 +126,7 @@ def validate(
 
 @app.command(name="import", cls=Command)
 def import_(
-    paths: Annotated[list[Path], typer.Argument(metavar="PATH...", help=SOURCES)],
+    paths: Annotated[list[Path], typer.Argument(metavar="PATH", help=SOURCES)],
     as_json: Json = False,
 ) -> None:
     """Tell what becomes of an existing configuration of Consul-Terraform-Sync.
@@ -145,7 +146,7 @@ def import_(
 
 @app.command(cls=Command)
 def push(
-    paths: Annotated[list[Path], typer.Argument(metavar="PATH...", help=SOURCES)],
+    paths: Annotated[list[Path], typer.Argument(metavar="PATH", help=SOURCES)],
     yes: Yes = False,
     stack: StackName = "cts",
     wait: Wait = True,
@@ -170,7 +171,7 @@ def push(
 @app.command(cls=Command)
 def rollback(
     generation: Annotated[
-        int | None, typer.Argument(metavar="[GENERATION]", help="Its number.", show_default=False)
+        int | None, typer.Argument(metavar="GENERATION", help="Its number.", show_default=False)
     ] = None,
     yes: Yes = False,
     stack: StackName = "cts",

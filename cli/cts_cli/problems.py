@@ -6,17 +6,20 @@ from collections.abc import Iterable, Mapping
 from dataclasses import asdict
 from typing import Any
 
+from rich.cells import cell_len
 from rich.console import Console
 from rich.text import Text
 
 from cts.config.model import Secret
 from cts.config.problem import Code, Problem
-from cts_cli.output import paragraph
+from cts_cli.output import INDENT, paragraph
 
 Files = Mapping[str, bytes]
 Line = tuple[str, int]
 """A file and a line of it."""
 
+TAB = 4
+CUT = "…"
 PROBLEM = ("✗", "red")
 WARNING = ("!", "yellow")
 SECRET_INSIDE = {Code.LITERAL_SECRET.value}
@@ -63,8 +66,9 @@ def show(
         heading = Text.assemble((f"{mark} ", style), (place(problem), "bold"), (path, "dim"))
         console.print(heading, soft_wrap=True)
         if (text := _source_line(problem, files, {*unseen})) is not None:
-            console.print(Text(f"    {text}", "cyan"), no_wrap=True, overflow="ellipsis")
-            console.print(Text(f"    {_pointer(text, problem['column'])}", style), no_wrap=True)
+            shown, pointer = _around(text, problem["column"], console.width - len(INDENT))
+            console.print(Text(f"{INDENT}{shown}", "cyan"), soft_wrap=True)
+            console.print(Text(f"{INDENT}{pointer}", style), soft_wrap=True)
         paragraph(console, Text(problem["what"], style))
         if problem["fix"]:
             paragraph(console, Text.assemble(("→ ", "green"), problem["fix"]))
@@ -72,10 +76,10 @@ def show(
 
 
 def briefly(console: Console, problems: Iterable[Mapping[str, Any]], look: tuple[str, str]) -> None:
-    mark, style = look
     for problem in problems:
-        told = Text.assemble((place(problem), "bold"), f": {problem['what']}")
-        paragraph(console, told, (mark, style))
+        path = f"  {problem['path']}" if problem["path"] else ""
+        told = Text.assemble((place(problem), "bold"), (path, "dim"), f": {problem['what']}")
+        paragraph(console, told, look)
 
 
 def place(problem: Mapping[str, Any]) -> str:
@@ -94,6 +98,12 @@ def _source_line(problem: Mapping[str, Any], files: Files, unseen: set[Line]) ->
     return lines[line - 1].rstrip()
 
 
-def _pointer(text: str, column: int) -> str:
-    """Blanks up to the column; a tab stays a tab, so that the mark stands below its character."""
-    return "".join("\t" if char == "\t" else " " for char in text[: column - 1]) + "^"
+def _around(text: str, column: int, width: int) -> tuple[str, str]:
+    """As much of the line around a column as there is room for, and what points to it."""
+    before, behind = text[: column - 1].expandtabs(TAB), text[column - 1 :].expandtabs(TAB)
+    if cell_len(before) + cell_len(behind) > width:
+        room = width - len(CUT) * 2
+        before = before if cell_len(before) <= room // 2 else CUT + before[-(room // 2) :]
+        rest = room - cell_len(before)
+        behind = behind if cell_len(behind) <= rest else behind[:rest] + CUT
+    return before + behind, " " * cell_len(before) + "^"

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import typer
+from rich.console import Console
 
 from cts.config.bundle import LARGEST_BUNDLE, archive
 from cts.config.model import Secret
@@ -30,6 +31,8 @@ class Push:
     checked: Checked
     """What is in it."""
     secrets: Sequence[Secret] = ()
+    title: str = ""
+    """What is said of it before all else."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,8 +75,7 @@ def push(stack: Stack, reader: Reader, made: Push, how: How) -> int:
     live = reader.get("configuration")["live"]
     changes = difference.between(live, made.checked.result.compiled)
     if not how.as_json:
-        problems.briefly(output.out(), _not_told(made.checked.warnings, changes), problems.WARNING)
-        difference.show(output.out(), changes)
+        _tell(made, changes)
     if not (how.yes or _agreed(changes)):
         output.err().print("Nothing was pushed.")
         return 1
@@ -100,10 +102,24 @@ def push(stack: Stack, reader: Reader, made: Push, how: How) -> int:
     return 0 if given.outcome is waits.Outcome.PUBLISHED else 1
 
 
-def _not_told(warnings: Sequence[Problem], changes: Difference) -> list[Problem]:
-    """Without those that the difference tells: of what does not run yet."""
+def _tell(made: Push, changes: Difference) -> None:
+    console = output.out()
+    if made.title:
+        console.print(made.title, markup=False)
+    _tell_warnings(console, made.checked.warnings, changes)
+    difference.show(console, changes)
+
+
+def _tell_warnings(console: Console, warnings: Sequence[Problem], changes: Difference) -> None:
+    """In short. The difference tells what does not run yet; and what is not needed here is so
+    each time."""
     told = {(Code.NOT_SUPPORTED_YET.value, f"task.{name}") for name in changes.waiting}
-    return [each for each in warnings if (each["code"], each["path"]) not in told]
+    others = [each for each in warnings if (each["code"], each["path"]) not in told]
+    shown = [each for each in others if each["code"] != Code.NOT_NEEDED]
+    problems.briefly(console, shown, problems.WARNING)
+    if unneeded := len(others) - len(shown):
+        text = f"{words.count(unneeded, 'option')} not needed here: `cts validate` says why"
+        output.line(console, " ", "dim", text)
 
 
 def _agreed(changes: Difference) -> bool:

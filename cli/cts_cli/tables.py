@@ -8,7 +8,7 @@ from rich.console import Console
 from rich.text import Text
 
 from cts_cli import grid, words
-from cts_cli.output import RUN_LOOKS, line, out, what_is_live
+from cts_cli.output import RUN_LOOKS, line, out, paragraph, what_is_live
 
 DEAD_AFTER = 60.0
 """Seconds without a heartbeat from which a poller in mode `live` counts as dead."""
@@ -37,15 +37,19 @@ def status(found: Mapping[str, Any], at: datetime) -> None:
     """`found`: summary, tasks, configuration and poller, as the reader gives them."""
     console = out()
     tasks, configuration = found["tasks"].values(), found["configuration"]
-    if not tasks:
-        console.print("no tasks: push a configuration with `cts push DIR`")
-    else:
+    waiting = configuration["live"]["waiting"] if configuration["live"] else {}
+    if not tasks and not waiting:
+        console.print("no tasks: push a configuration with `cts push`")
+    if tasks:
         grid.show(console, [_task(task, at) for task in tasks], ("changes", "last run"))
         console.print()
         for task in tasks:
             _failure(console, task)
             _reason(console, task)
         console.print(_summary(found["summary"], tasks), soft_wrap=True)
+    for name, each in waiting.items():
+        told = Text.assemble((name, "bold"), ": accepted, does not run yet: ")
+        paragraph(console, told.append(", ".join(each["reasons"])), ("!", "yellow"))
     console.print(_footer(configuration, found["poller"], at), soft_wrap=True)
     if rejected := configuration["rejected"]:
         line(

@@ -18,6 +18,7 @@ ENVIRONMENT = {
     "AWS_DEFAULT_REGION": "us-east-1",
     "CTS_BUS": "bus",
     "CTS_CONCURRENCY": "1",
+    "CTS_CONNECTION_SECRET_ARN": "arn:connection",
     "CTS_CONSUL_ADDRESS": "http://127.0.0.1:8500",
     "CTS_MODE": "live",
     "CTS_PROJECT": "project",

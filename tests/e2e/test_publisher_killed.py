@@ -7,15 +7,14 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from cts.adapters.bucket import Bucket
 from cts.adapters.keys import BUNDLE
 from tests.e2e.conftest import running
+from tests.e2e.publishers import assert_whole, current, ended, rest
 from tests.e2e.world import RECORD_FILES, task
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from cts.terraform.definition import Current
     from tests.e2e.records import Mark
     from tests.e2e.world import World
 
@@ -34,7 +33,7 @@ def test_a_publisher_killed_at_any_call_leaves_the_old_or_the_new_generation(
     """Killed at its first call, at its second, and so on, until a push lives through all."""
     with running(tmp_path) as world:
         world.publish(_files("first"))
-        world.until(lambda: _ended(world) == _invoked(world), "the publisher to end")
+        rest(world)
         killed_at: list[str] = []
         for nth in count(1):
             before = world.mark()
@@ -46,23 +45,23 @@ def test_a_publisher_killed_at_any_call_leaves_the_old_or_the_new_generation(
 
 def _survives(world: World, phase: str, nth: int) -> bool:
     """Push, kill every attempt from its nth call on, look, then let the schedule fire."""
-    old, before, ended = _current(world), world.mark(), _ended(world)
+    old, before, former = current(world), world.mark(), ended(world)
     world.stack.fault(caller="Publisher", nth=nth, times=0, phase=phase, do="kill")
     version = world.upload(_files(f"{phase} {nth}"))
     world.until(
-        lambda: _killed(world) == ATTEMPTS or _ended(world) > ended,
+        lambda: _killed(world) == ATTEMPTS or ended(world) > former,
         "the publisher to be killed or to end",
     )
-    survives = _ended(world) > ended
-    assert _current(world).sources in (old.sources, {BUNDLE: version})
-    _assert_complete(world)
+    survives = ended(world) > former
+    assert current(world).sources in (old.sources, {BUNDLE: version})
+    assert_whole(world)
 
     world.stack.clear_faults()
     if not survives:
         world.stack.fire("Publisher")
-        world.until(lambda: _ended(world) > ended, "the publisher to end")
+        world.until(lambda: ended(world) > former, "the publisher to end")
     assert world.answer(version).number == old.number + 1
-    _assert_complete(world)
+    assert_whole(world)
     _assert_announced_once(world, version, before)
     return survives
 
@@ -75,38 +74,13 @@ def _files(text: str) -> dict[str, str]:
     }
 
 
-def _invoked(world: World) -> int:
-    events = world.stack.events()
-    return sum(each["kind"] == "delivered" and each["target"] == "Publisher" for each in events)
-
-
-def _ended(world: World) -> int:
-    """How many invocations of the publisher came to their end."""
-    return world.stack.function_log("Publisher").count("looked at what was pushed")
-
-
 def _killed(world: World) -> int:
     [rule] = world.stack.faults()
     fired: int = rule["fired"]
     return fired
 
 
-def _assert_complete(world: World) -> None:
-    """All that the live generation names is there."""
-    bucket = Bucket(world.client("s3"), world.work_bucket)
-    for entry in bucket.generation(_current(world)).tasks.values():
-        digest = bucket.definition(entry.definition).module.digest
-        assert digest
-        assert bucket.module(digest)
-
-
 def _assert_announced_once(world: World, version: str, since: Mark) -> None:
-    world.until(lambda: not _current(world).unannounced, "the push to be announced")
+    world.until(lambda: not current(world).unannounced, "the push to be announced")
     sent = {event["detail"]["id"] for event in world.events("ConfigPublished", since)}
     assert sent == {f"{version}/ConfigPublished"}
-
-
-def _current(world: World) -> Current:
-    current = world.table.current()
-    assert current is not None
-    return current

@@ -35,6 +35,29 @@ OUTPUTS = {
 }
 
 
+TASK = """
+task {{
+  name   = "{name}"
+  module = "./modules/m"
+  condition "services" {{
+    names = ["{service}"]
+  }}
+}}
+"""
+
+
+def task(name: str, service: str = "web") -> str:
+    return TASK.format(name=name, service=service)
+
+
+def folder(at: Path, *blocks: str) -> Path:
+    """A configuration of these blocks, with the module of its tasks."""
+    (at / "modules/m").mkdir(parents=True, exist_ok=True)
+    (at / "modules/m/main.tf").write_text('variable "services" {}\n')
+    (at / "tasks.hcl").write_text("".join(blocks))
+    return at
+
+
 def refused(code: str, message: str) -> ClientError:
     return ClientError({"Error": {"Code": code, "Message": message}}, "Operation")
 

@@ -8,6 +8,7 @@ import pytest
 
 import cts as package
 from cts.run.task import TaskState
+from cts.terraform.definition import Waiting
 from cts.watch.lease import Lease
 from cts_cli import client
 from tests.unit.cli_fakes import Account, cts, deployed, lines, refused
@@ -17,6 +18,7 @@ from tests.unit.reader_fakes import (
     errored,
     failure,
     pending,
+    published,
     rejected,
     run_id,
     running,
@@ -65,9 +67,20 @@ def test_status_shows_a_row_for_each_task_and_a_summary(account: Account) -> Non
 
 def test_status_before_the_first_push_says_what_to_do(account: Account) -> None:
     assert lines(cts("status").stdout) == [
-        "no tasks: push a configuration with `cts push DIR`",
+        "no tasks: push a configuration with `cts push`",
         "no configuration is published · no poller has run yet",
     ]
+
+
+def test_status_tells_what_does_not_run_yet(account: Account) -> None:
+    world = account.world
+    world.waiting["nightly"] = Waiting("digest", ('condition "schedule"', "providers"))
+    world.publish(published())
+    told = '! nightly: accepted, does not run yet: condition "schedule", providers'
+    assert lines(cts("status").stdout)[0] == told
+    world.add(TaskState("web"))
+    said = lines(cts("status").stdout)
+    assert said.index(told) == said.index("1 task: 1 unknown") + 1
 
 
 def test_status_tells_of_a_rejected_push(account: Account) -> None:

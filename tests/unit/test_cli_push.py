@@ -11,27 +11,13 @@ import pytest
 from cts.config.model import Group
 from cts.terraform.definition import Waiting
 from cts_cli import push
-from tests.unit.cli_fakes import SECRETS, Account, cts, deployed, lines
-from tests.unit.reader_fakes import NOW, problem, rejected
+from cts_cli.client import Reader
+from tests.unit.cli_fakes import SECRETS, Account, cts, deployed, folder, lines, task
 
-TASK = """
-task {{
-  name   = "{name}"
-  module = "./modules/m"
-  condition "services" {{
-    names = ["{service}"]
-  }}
-}}
-"""
 OTHER_COMPILER = (
     "which of the other tasks change is known when it is published: the stack compiles in "
     "another way than this command"
 )
-MODULE = 'variable "services" {}\n'
-
-
-def task(name: str, service: str = "web") -> str:
-    return TASK.format(name=name, service=service)
 
 
 @pytest.fixture
@@ -41,20 +27,12 @@ def account(monkeypatch: pytest.MonkeyPatch) -> Account:
 
 @pytest.fixture
 def conf(tmp_path: Path) -> Path:
-    (tmp_path / "modules/m").mkdir(parents=True)
-    (tmp_path / "modules/m/main.tf").write_text(MODULE)
-    (tmp_path / "tasks.hcl").write_text(task("web"))
-    return tmp_path
+    return folder(tmp_path, task("web"))
 
 
 @pytest.fixture
 def terminal(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(push, "somebody_is_there", lambda: True)
-
-
-def write(conf: Path, *tasks: str) -> Path:
-    (conf / "tasks.hcl").write_text("".join(tasks))
-    return conf
 
 
 def names(body: bytes) -> list[str]:
@@ -120,7 +98,7 @@ def test_what_is_too_large_is_refused(
 
 
 def test_problems_are_shown_and_nothing_is_pushed(account: Account, conf: Path) -> None:
-    write(conf, task("web").replace("names", "naems"))
+    folder(conf, task("web").replace("names", "naems"))
     result = cts("push", conf)
     assert (result.exit_code, account.pushed, account.requests) == (1, [], [])
     assert "tasks.hcl:6:5" in result.stdout
@@ -129,7 +107,7 @@ def test_problems_are_shown_and_nothing_is_pushed(account: Account, conf: Path) 
 
 
 def test_problems_as_json(account: Account, conf: Path) -> None:
-    write(conf, task("web").replace("names", "naems"))
+    folder(conf, task("web").replace("names", "naems"))
     result = cts("push", conf, "--json")
     found = json.loads(result.stdout)
     assert (result.exit_code, found["outcome"]) == (1, "invalid")
@@ -150,10 +128,10 @@ def test_the_first_push_adds_everything(account: Account, conf: Path) -> None:
 
 
 def test_a_push_tells_what_it_changes_of_what_is_live(account: Account, conf: Path) -> None:
-    cts("push", write(conf, task("same"), task("lb"), task("old")))
-    result = cts("push", write(conf, task("same"), task("lb", "api"), task("new")), "--yes")
+    cts("push", folder(conf, task("same"), task("lb"), task("old")))
+    result = cts("push", folder(conf, task("same"), task("lb", "api"), task("new")), "--yes")
     assert lines(result.stdout) == [
-        "against generation 1:",
+        "compared with generation 1:",
         "+ new",
         "~ lb",
         "- old",
@@ -165,12 +143,12 @@ def test_a_push_tells_what_it_changes_of_what_is_live(account: Account, conf: Pa
 def test_what_another_compiler_made_is_told_apart_by_name_only(
     account: Account, conf: Path
 ) -> None:
-    cts("push", write(conf, task("same"), task("old")))
+    cts("push", folder(conf, task("same"), task("old")))
     assert account.world.table.live
     account.world.table.live = replace(account.world.table.live, contract=1)
-    shown = lines(cts("push", write(conf, task("same"), task("new")), "--yes").stdout)
+    shown = lines(cts("push", folder(conf, task("same"), task("new")), "--yes").stdout)
     assert shown[:4] == [
-        "against generation 1:",
+        "compared with generation 1:",
         "+ new",
         "- old",
         OTHER_COMPILER,
@@ -182,12 +160,12 @@ def test_what_does_not_run_yet_is_told(account: Account, conf: Path) -> None:
         'condition "services" {\n    names = ["web"]',
         'condition "schedule" {\n    cron = "0 6 * * *"',
     )
-    first = lines(cts("push", write(conf, schedule)).stdout)
+    first = lines(cts("push", folder(conf, schedule)).stdout)
     waits = 'nightly accepted, does not run yet: condition "schedule"'
     assert f"+ {waits}" in first
     again = lines(cts("push", conf).stdout)
     assert again == [
-        "against generation 1:",
+        "compared with generation 1:",
         f"= {waits}",
         "✓ published as generation 2 in 0.0 s",
     ]
@@ -214,7 +192,7 @@ def test_what_the_stack_says_of_the_changes_is_told_if_it_is_something_else(
 
     def between(**given: object) -> dict[str, str]:
         monkeypatch.setattr(account, "put_object", put)
-        cts("push", write(conf, task("web", "api")))
+        cts("push", folder(conf, task("web", "api")))
         return put(**given)  # type: ignore[arg-type]
 
     monkeypatch.setattr(account, "put_object", between)
@@ -222,12 +200,22 @@ def test_what_the_stack_says_of_the_changes_is_told_if_it_is_something_else(
     assert shown[-3:] == ["= 1 unchanged", "✓ published as generation 3 in 0.0 s", "~ web"]
 
 
+def test_a_stack_of_an_older_version_is_told(
+    account: Account, conf: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    answer = {"live": {"generation": 1, "source_version": "1"}, "rejected": None}
+    monkeypatch.setattr(Reader, "get", lambda *_: answer)
+    result = cts("push", conf)
+    assert (result.exit_code, account.pushed) == (2, [])
+    assert "the stack is older than this command: deploy this version" in result.stderr
+
+
 # ---- what is removed is asked for --------------------------------------------------------------
 
 
 def test_what_would_be_removed_needs_somebody_or_yes(account: Account, conf: Path) -> None:
-    cts("push", write(conf, task("web"), task("old")))
-    result = cts("push", write(conf, task("web")))
+    cts("push", folder(conf, task("web"), task("old")))
+    result = cts("push", folder(conf, task("web")))
     assert (result.exit_code, len(account.pushed)) == (2, 1)
     assert "this removes 1 task (old), and nobody is here to agree: say --yes" in result.stderr
     assert cts("push", conf, "--yes").exit_code == 0
@@ -238,8 +226,8 @@ def test_what_would_be_removed_needs_somebody_or_yes(account: Account, conf: Pat
 def test_in_a_terminal_it_is_asked(
     account: Account, conf: Path, typed: str, code: int, pushes: int
 ) -> None:
-    cts("push", write(conf, task("web"), task("old")))
-    result = cts("push", write(conf, task("web")), typed=typed)
+    cts("push", folder(conf, task("web"), task("old")))
+    result = cts("push", folder(conf, task("web")), typed=typed)
     assert (result.exit_code, len(account.pushed)) == (code, pushes)
     assert "Remove 1 task (old)? What it made stays, and it never runs again. [y/N]" in (
         result.stderr
@@ -254,7 +242,7 @@ SECRET = "4ecf0b1e-the-token"
 
 
 def test_secrets_move_to_the_stack_and_references_are_pushed(account: Account, conf: Path) -> None:
-    write(conf, task("web"), f'consul {{\n  token = "{SECRET}"\n}}\n')
+    folder(conf, task("web"), f'consul {{\n  token = "{SECRET}"\n}}\n')
     result = cts("push", conf)
     assert result.exit_code == 0
     assert account.held(SECRETS[Group.CONNECTION]) == {"CONSUL_HTTP_TOKEN": SECRET}
@@ -268,7 +256,7 @@ def test_secrets_move_to_the_stack_and_references_are_pushed(account: Account, c
 
 
 def test_secrets_are_there_before_the_bundle_that_names_them(account: Account, conf: Path) -> None:
-    write(conf, task("web"), f'consul {{\n  token = "{SECRET}"\n}}\n')
+    folder(conf, task("web"), f'consul {{\n  token = "{SECRET}"\n}}\n')
 
     def dies(**_: object) -> dict[str, str]:
         raise KeyboardInterrupt
@@ -279,79 +267,6 @@ def test_secrets_are_there_before_the_bundle_that_names_them(account: Account, c
 
 
 def test_nothing_moves_for_a_push_that_is_not_made(account: Account, conf: Path) -> None:
-    cts("push", write(conf, task("web"), task("old")))
-    cts("push", write(conf, task("web"), f'consul {{\n  token = "{SECRET}"\n}}\n'))
+    cts("push", folder(conf, task("web"), task("old")))
+    cts("push", folder(conf, task("web"), f'consul {{\n  token = "{SECRET}"\n}}\n'))
     assert account.versions == {}
-
-
-# ---- the answer ----------------------------------------------------------------------------
-
-
-def test_a_rejected_push_shows_each_problem_at_its_place(account: Account, conf: Path) -> None:
-    """What passed here and not there: the stack is of another version."""
-    cts("push", conf)
-    account.publisher = False
-    account.world.table.refused = rejected(
-        "2", NOW, problem(column=12), problem(file="vars.tfvars", line=0, path="", fix="")
-    )
-    result = cts("push", conf)
-    assert result.exit_code == 1
-    assert result.stdout.splitlines()[2:] == [
-        "✗ tasks.hcl:3:12  task.web.condition.services",
-        '      name   = "web"',
-        "               ^",
-        '    unknown option "naems"',
-        '    → did you mean "names"?',
-        "",
-        "✗ vars.tfvars",
-        '    unknown option "naems"',
-        "",
-        "✗ rejected: 2 problems",
-        "  generation 1 stays live",
-    ]
-
-
-def test_a_rejected_push_as_json_has_the_problems(account: Account, conf: Path) -> None:
-    account.publisher = False
-    account.world.table.refused = rejected("1")
-    result = cts("push", conf, "--json")
-    assert result.exit_code == 1
-    assert json.loads(result.stdout)["problems"] == [problem()]
-
-
-def test_a_push_that_a_newer_one_replaced_says_so(account: Account, conf: Path) -> None:
-    account.publisher, account.newer = False, "another"
-    result = cts("push", conf)
-    assert result.exit_code == 1
-    assert "a newer push took the place of this one" in result.stdout
-
-
-def test_an_interrupted_push_says_that_it_was_made(account: Account, conf: Path) -> None:
-    account.interrupted = True
-    result = cts("push", conf)
-    assert (result.exit_code, len(account.pushed)) == (130, 1)
-    assert result.stderr.splitlines()[-1] == (
-        "Interrupted. The push was made and will be answered: see `cts status`."
-    )
-
-
-def test_a_push_need_not_wait(account: Account, conf: Path) -> None:
-    account.publisher = False
-    result = cts("push", conf, "--no-wait")
-    assert result.exit_code == 0
-    assert lines(result.stdout)[-1] == "pushed 2 files; `cts status` shows what comes of it"
-
-
-@pytest.mark.parametrize("wait", ["--wait", "--no-wait"])
-def test_a_push_as_json(account: Account, conf: Path, wait: str) -> None:
-    answer = json.loads(cts("push", conf, "--json", wait).stdout)
-    assert answer["source_version"] == "1"
-    assert answer["outcome"] == ("published" if wait == "--wait" else "pushed")
-    assert answer["secrets"] == {}
-
-
-def test_warnings_are_told_once_and_in_short(account: Account, conf: Path) -> None:
-    write(conf, "port = 8558\n", task("web"))
-    shown = lines(cts("push", conf).stdout)
-    (warning,) = (each for each in shown if each.startswith("!"))
-    assert warning.startswith("! tasks.hcl:1:8: not needed here, because")

@@ -2,6 +2,7 @@
 
 import json
 from dataclasses import replace
+from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
@@ -9,8 +10,8 @@ import pytest
 from cts.adapters import keys
 from cts.config.bundle import archive
 from cts_cli import push
-from tests.unit.cli_fakes import Account, cts, deployed, lines
-from tests.unit.test_cli_push import task
+from tests.unit.cli_fakes import Account, cts, deployed, folder, lines, task
+from tests.unit.reader_fakes import NOW
 
 
 @pytest.fixture
@@ -20,14 +21,11 @@ def account(monkeypatch: pytest.MonkeyPatch) -> Account:
 
 @pytest.fixture
 def conf(tmp_path: Path) -> Path:
-    (tmp_path / "modules/m").mkdir(parents=True)
-    (tmp_path / "modules/m/main.tf").write_text('variable "services" {}\n')
-    return tmp_path
+    return folder(tmp_path)
 
 
 def pushed(conf: Path, *tasks: str) -> None:
-    (conf / "tasks.hcl").write_text("".join(tasks))
-    result = cts("push", conf, "--yes")
+    result = cts("push", folder(conf, *tasks), "--yes")
     assert result.exit_code == 0, result.stdout + result.stderr
 
 
@@ -35,14 +33,16 @@ def test_the_former_push_is_made_once_more(account: Account, conf: Path) -> None
     pushed(conf, task("web"))
     pushed(conf, task("web", "api"), task("new"))
     result = cts("rollback", "--yes")
+    at = datetime.fromtimestamp(NOW, UTC).astimezone()
     assert result.exit_code == 0
     assert lines(result.stdout) == [
-        "against generation 2:",
+        f"back to generation 1, published {at:%Y-%m-%d %H:%M} (just now)",
+        "compared with generation 2:",
         "~ web",
         "- new",
         "✓ published as generation 3 in 0.0 s",
     ]
-    assert "pushed generation 1 of 2027-01-15" in result.stderr
+    assert "pushed generation 1 once more" in result.stderr
     assert account.pushed[2] == account.pushed[0]
 
 

@@ -78,6 +78,18 @@ def test_a_pointer_stands_below_its_character_behind_tabs(here: Path) -> None:
     assert said[2].index("^") == said[1].index("colour")
 
 
+@pytest.mark.parametrize("before", [0, 30, 300])
+def test_of_a_long_line_the_part_around_the_column_is_shown(
+    here: Path, monkeypatch: pytest.MonkeyPatch, before: int
+) -> None:
+    blanks, more = " " * before, f'condition "services" {{ names = ["{"w" * 100}"] }}'
+    write("a.hcl", f'task {{ name = "web" module = "m" {blanks} colour = 1 {more} }}')
+    in_terminal(monkeypatch, 80)
+    _, line, pointer, *_ = plain(cts("validate").stdout).splitlines()
+    assert max(len(line), len(pointer)) <= 80
+    assert line[pointer.index("^") :].startswith("colour")
+
+
 def test_warnings_alone_leave_it_valid(here: Path) -> None:
     write("a.hcl", "port = 8558\n" + GOOD)
     code, said = validated()

@@ -160,7 +160,7 @@ class Consul:
     token: str | None = option("", secret=Group.CONNECTION, name="CONSUL_HTTP_TOKEN")
     kv_path: str | None = option("consul-terraform-sync/")
     kv_namespace: str | None = option("")
-    auth: Auth | None = option(unused=STACK_CONNECTS)
+    auth: Auth | None = option()
     tls: ConsulTls | None = option(unused=STACK_CONNECTS)
     transport: Transport | None = option(unused="the poller chooses its connections itself")
     service_registration: ServiceRegistration | None = option(

@@ -7,6 +7,7 @@ from typing import Any
 from cts.config.model import (
     BufferPeriod,
     Configuration,
+    Consul,
     Driver,
     ScheduleCondition,
     Task,
@@ -22,7 +23,7 @@ from cts.config.validate import resolve
 def notes(merged: Configuration, final: Configuration) -> Iterator[Problem]:
     """`merged`: as it is written; `final`: with every default."""
     yield from _unneeded(merged)
-    yield from _consul(merged)
+    yield from _consul(merged.consul)
     yield from _driver(merged.driver)
     yield from _buffer(merged.buffer_period)
     for task, whole in zip(merged.tasks, final.tasks, strict=True):
@@ -66,16 +67,23 @@ def _deprecated(where: Where, key: str, instead: str, option: str) -> Iterator[P
     yield where.problem(Code.DEPRECATED, what, f"write {instead}", option=option)
 
 
-def _consul(merged: Configuration) -> Iterator[Problem]:
-    consul = merged.consul
-    if consul and consul.address:
+def _consul(consul: Consul | None) -> Iterator[Problem]:
+    if not consul:
+        return
+    if consul.address:
         what = "the address is not used: the stack's parameter ConsulAddress says where Consul is"
-        yield consul.where.problem(
-            Code.NOT_NEEDED, what, "see that it is the same", option="address"
-        )
-    if consul and consul.token:
+        fix = "see that it is the same"
+        yield consul.where.problem(Code.NOT_NEEDED, what, fix, option="address")
+    if consul.token:
         what = "the stack's parameter ConsulSecretArn comes before this token, if it is set"
         yield consul.where.problem(Code.NOT_NEEDED, what, option="token")
+    if consul.auth and consul.auth.enabled is not False:
+        what, fix = "the poller does not send a user and password yet", "use an ACL token"
+        yield consul.auth.where.problem(Code.NOT_SUPPORTED_YET, what, fix)
+    if consul.tls and (consul.tls.cert or consul.tls.key):
+        what = "the poller does not show a certificate of its own yet"
+        option = "cert" if consul.tls.cert else "key"
+        yield consul.tls.where.problem(Code.NOT_SUPPORTED_YET, what, option=option)
 
 
 def _driver(driver: Driver | None) -> Iterator[Problem]:

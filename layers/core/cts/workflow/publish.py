@@ -147,7 +147,7 @@ def _checked(bundle: bytes, environment: Mapping[str, str]) -> _Checked:
 
 
 def _unreadable(what: str) -> _Checked:
-    fix = "push a folder with `cts push DIR`"
+    fix = "push the configuration with `cts push`"
     return _Checked((Problem(Place("the bundle"), "", Code.SYNTAX, what, fix),))
 
 
