@@ -145,7 +145,7 @@ def mutate(items: list[Item], data: st.DataObject, tally: Tally) -> None:
         compiled(moved(files, result.secrets))
 
 
-@settings(max_examples=60, suppress_health_check=[HealthCheck.too_slow])
+@settings(max_examples=100, suppress_health_check=[HealthCheck.too_slow])
 @given(configurations(), st.data())
 def test_a_mutated_configuration_gives_a_result(items: list[Item], data: st.DataObject) -> None:
     mutate(items, data, Tally())

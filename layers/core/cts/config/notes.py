@@ -39,10 +39,8 @@ def _unneeded(block: Any) -> Iterator[Problem]:
         known, key, value = about(each), key_of(each), getattr(block, each.name)
         if not _is_written(value):
             continue
-        if known.instead:
-            where = value[0].where if isinstance(value, tuple) and _is_block(value[0]) else None
-            option = "" if where else key
-            yield from _deprecated(where or block.where, key, known.instead, option)
+        if known.instead and not known.unused:
+            yield _deprecated(block, key, known.instead, value)
         if known.unused:
             what = f"not needed here, because {known.unused}"
             where, option = (value.where, "") if _is_block(value) else (block.where, key)
@@ -62,9 +60,14 @@ def _is_block(value: Any) -> bool:
     return is_dataclass(value)
 
 
-def _deprecated(where: Where, key: str, instead: str, option: str) -> Iterator[Problem]:
-    what = f"{key} is deprecated"
-    yield where.problem(Code.DEPRECATED, what, f"write {instead}", option=option)
+def _deprecated(block: Any, key: str, instead: str, value: Any) -> Problem:
+    where: Where = block.where.at(key)
+    if isinstance(value, tuple):
+        where = value[0].where if _is_block(value[0]) else where
+    elif _is_written(getattr(block, instead, None)):
+        what = f"{key} is deprecated, and not used beside {instead}"
+        return where.problem(Code.DEPRECATED, what, "remove it")
+    return where.problem(Code.DEPRECATED, f"{key} is deprecated", f"write {instead}")
 
 
 def _consul(consul: Consul | None) -> Iterator[Problem]:

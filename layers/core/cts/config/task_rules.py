@@ -110,10 +110,10 @@ def _inputs(task: Task) -> Iterator[Problem]:
     for block in task.module_input:
         variable = _variable(block)
         if variable in filled:
-            what = f"{filled[variable]} and a module_input both fill the module's {variable}"
+            what = f"{filled[variable]} and this module_input both fill the module's {variable}"
             yield block.where.problem(Code.DUPLICATE_INPUT, what, "remove one")
         elif variable:
-            filled[variable] = "a module_input"
+            filled[variable] = "another module_input"
 
 
 def _variable(block: object) -> str:
