@@ -1,6 +1,7 @@
 """The answer to a push: what it changed, or what is wrong with it and where."""
 
 from collections.abc import Mapping, Sequence
+from dataclasses import asdict
 from typing import Any
 
 from rich.console import Console
@@ -8,14 +9,14 @@ from rich.text import Text
 
 from cts_cli import difference, problems, words
 from cts_cli.difference import Difference
-from cts_cli.output import line, out, what_is_live
+from cts_cli.output import out, print_line, what_is_live
 from cts_cli.waits import Answer, Outcome
 
 SAME = ("file", "line", "column", "code")
 """What makes two problems the same one."""
 
 
-def show(
+def print_answer(
     given: Answer,
     files: Mapping[str, bytes],
     took: str,
@@ -27,31 +28,33 @@ def show(
     match given.outcome:
         case Outcome.PUBLISHED:
             live = given.configuration["live"]
-            line(console, "✓", "green", f"published as generation {live['generation']} in {took}")
-            if any(live[kind] != expected.tells(kind) for kind, _, _ in difference.KINDS):
-                _differences(console, live)
+            number = live["generation"]
+            print_line(console, "✓", "green", f"published as generation {number} in {took}")
+            if any(live[kind] != [*names] for kind, names in asdict(expected.tasks).items()):
+                _print_differences(console, live)
             known = [_same(each) for each in shown]
             new = [each for each in live["warnings"] if _same(each) not in known]
-            problems.briefly(console, new, problems.WARNING)
+            problems.print_briefly(console, new, problems.WARNING)
         case Outcome.REJECTED:
             rejected = given.configuration["rejected"]
             count, found = rejected["problem_count"], rejected["problems"]
-            problems.show(console, found, problems.PROBLEM, files)
+            problems.print_with_lines(console, found, problems.PROBLEM, files)
             if count > len(found):
-                line(console, " ", "red", f"and {words.count(count - len(found), 'problem')} more")
+                more = words.count(count - len(found), "problem")
+                print_line(console, " ", "red", f"and {more} more")
                 console.print()
-            line(console, "✗", "red", f"rejected: {words.count(count, 'problem')}")
-            line(console, " ", "dim", what_is_live(given.configuration))
+            print_line(console, "✗", "red", f"rejected: {words.count(count, 'problem')}")
+            print_line(console, " ", "dim", what_is_live(given.configuration))
         case Outcome.REPLACED:
-            line(console, "!", "yellow", "a newer push took the place of this one")
-            line(console, " ", "dim", "`cts status` shows what came of it")
+            print_line(console, "!", "yellow", "a newer push took the place of this one")
+            print_line(console, " ", "dim", "`cts status` shows what came of it")
 
 
 def _same(problem: Mapping[str, Any]) -> list[Any]:
     return [problem[key] for key in SAME]
 
 
-def _differences(console: Console, live: Mapping[str, Any]) -> None:
+def _print_differences(console: Console, live: Mapping[str, Any]) -> None:
     """What the stack says of it, for it knows better."""
     for kind, mark, style in difference.KINDS:
         for task in live[kind]:

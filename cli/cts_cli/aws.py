@@ -3,7 +3,7 @@
 import os
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 from urllib.parse import urlsplit
@@ -17,7 +17,7 @@ from botocore.exceptions import (
     NoRegionError,
 )
 
-from cts.config.model import Group
+from cts.config.schema import Group
 from cts_cli.errors import CommandError, NoCredentials
 
 BUNDLE = "config/bundle.zip"
@@ -31,14 +31,14 @@ class Stack:
     session: boto3.Session
     reader_url: str
     work_bucket: str
-    secrets: Mapping[Group, str] = field(default_factory=dict)
+    secrets: Mapping[Group, str]
     """The ARN of each."""
-    environment: Mapping[str, str] = field(default_factory=dict)
+    environment: Mapping[str, str]
     """What its publisher compiles with."""
 
     def put_bundle(self, body: bytes) -> str:
         """Push. Returns the object's version, by which the answer to this push is known."""
-        with told(f"pushing to bucket '{self.work_bucket}'"):
+        with explaining_errors(f"pushing to bucket '{self.work_bucket}'"):
             client = self.session.client("s3")
             answer = client.put_object(Bucket=self.work_bucket, Key=BUNDLE, Body=body)
         if "VersionId" not in answer:
@@ -49,7 +49,7 @@ class Stack:
 
     def newest_bundle(self) -> str | None:
         """The version that was pushed last. None for who may push and not look."""
-        with told(f"looking at bucket '{self.work_bucket}'"):
+        with explaining_errors(f"looking at bucket '{self.work_bucket}'"):
             try:
                 answer = self.session.client("s3").head_object(Bucket=self.work_bucket, Key=BUNDLE)
             except ClientError as error:
@@ -67,7 +67,7 @@ class Stack:
         return self._object(f"generations/{number}-{digest}.json")
 
     def _object(self, key: str, **version: str) -> "Stored | None":
-        with told(f"reading {key} in bucket '{self.work_bucket}'"):
+        with explaining_errors(f"reading {key} in bucket '{self.work_bucket}'"):
             try:
                 client: Any = self.session.client("s3")
                 answer = client.get_object(Bucket=self.work_bucket, Key=key, **version)
@@ -86,15 +86,15 @@ class Stored:
 
 def session() -> boto3.Session:
     """As the AWS command line finds it. botocore alone doesn't know AWS_REGION."""
-    with told("reading the AWS settings"):
+    with explaining_errors("reading the AWS settings"):
         return boto3.Session(region_name=os.environ.get("AWS_REGION") or None)
 
 
-def find(name: str) -> Stack:
+def find_stack(name: str) -> Stack:
     """Raises CommandError if there is no such stack, or none of ours."""
     found = session()
     doing = f"looking for stack '{name}'"
-    with told(doing):
+    with explaining_errors(doing):
         try:
             stacks = found.client("cloudformation").describe_stacks(StackName=name)["Stacks"]
         except ClientError as error:
@@ -143,8 +143,8 @@ def if_local() -> str:
 
 
 @contextmanager
-def told(doing: str) -> Iterator[None]:
-    """What botocore raises, as a sentence."""
+def explaining_errors(doing: str) -> Iterator[None]:
+    """What botocore raises becomes a CommandError: a sentence that begins with what was tried."""
     try:
         yield
     except NoCredentialsError as error:

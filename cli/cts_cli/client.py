@@ -2,7 +2,7 @@
 
 import os
 import time
-from collections.abc import Callable, Generator
+from collections.abc import Callable, Generator, Mapping
 from typing import Any
 from urllib.parse import quote, urlencode
 
@@ -10,18 +10,20 @@ import httpx
 from botocore.auth import SigV4Auth
 from botocore.awsrequest import AWSRequest
 
-from cts_cli.aws import Stack, if_local, told
+from cts_cli.aws import Stack, explaining_errors, if_local
 from cts_cli.errors import CommandError, NoCredentials, NotFound
 
 TRIES = 4
 FIRST_PAUSE = 0.3
 TRY_AGAIN = frozenset({429, 502, 503, 504})
+OF_LIVE = frozenset({"contract", "digest", "tasks", "waiting", "warnings"})
+"""What a push and a rollback need to know of the live generation."""
 TIMEOUT = httpx.Timeout(30, connect=5)
 
 
 class Signed(httpx.Auth):
     def __init__(self, stack: Stack) -> None:
-        with told("reading the AWS credentials"):
+        with explaining_errors("reading the AWS credentials"):
             credentials = stack.session.get_credentials()
         if credentials is None:
             raise NoCredentials
@@ -30,7 +32,7 @@ class Signed(httpx.Auth):
 
     def auth_flow(self, request: httpx.Request) -> Generator[httpx.Request, httpx.Response, None]:
         signed = AWSRequest(method=request.method, url=str(request.url))
-        with told("reading the AWS credentials"):
+        with explaining_errors("reading the AWS credentials"):
             credentials = self._credentials.get_frozen_credentials()
         SigV4Auth(credentials, "lambda", self._region).add_auth(signed)
         request.headers.update(dict(signed.headers))
@@ -67,6 +69,15 @@ class Reader:
     def get(self, *path: str, **query: str | int) -> Any:
         """The answer's JSON. Raises NotFound, or CommandError."""
         return self._ask(path, query).json()
+
+    def live(self) -> Mapping[str, Any] | None:
+        """The live generation. Raises CommandError if the stack is of an older version."""
+        live: Mapping[str, Any] | None = self.get("configuration")["live"]
+        if live is not None and not live.keys() >= OF_LIVE:
+            raise CommandError(
+                "the stack is older than this command: deploy this version of it first"
+            )
+        return live
 
     def text(self, *path: str) -> str | None:
         """The answer's text; None if there is none."""

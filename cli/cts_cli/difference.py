@@ -1,88 +1,68 @@
 """What a push changes of what is live."""
 
-from collections.abc import Mapping
-from dataclasses import dataclass, field
+from collections.abc import Mapping, Set
+from dataclasses import asdict, dataclass, replace
 from typing import Any
 
 from rich.console import Console
 from rich.text import Text
 
-from cts.config.compile import CONTRACT, Compiled
+from cts.config.compile import CONTRACT, Compiled, Differences, Runs, differences, runs
 from cts_cli import words
-from cts_cli.errors import CommandError
-from cts_cli.output import paragraph
+from cts_cli.output import print_paragraph
 
 KINDS = (("added", "+", "green"), ("changed", "~", "yellow"), ("removed", "-", "red"))
 
 
 @dataclass(frozen=True, slots=True)
 class Difference:
-    """Task names, sorted. A changed task is one that runs again."""
-
-    added: list[str]
-    changed: list[str]
-    removed: list[str]
-    unchanged: list[str]
-    waiting: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    tasks: Differences
+    unchanged: Set[str]
+    waiting: Mapping[str, tuple[str, ...]]
     """What is accepted and does not run yet, and why."""
-    live: int | None = None
+    live: int | None
     """The live generation's number."""
-    exact: bool = True
+    exact: bool
     """Whether what is changed can be told: the same compiler made both."""
 
-    def tells(self, kind: str) -> list[str]:
-        names: list[str] = getattr(self, kind)
-        return names
 
-
-def between(live: Mapping[str, Any] | None, compiled: Compiled) -> Difference:
-    """`live`: as the reader answers it. Raises CommandError if it is of an older version."""
-    if live is not None and not live.keys() >= {"contract", "tasks", "waiting"}:
-        raise CommandError("the stack is older than this command: deploy this version of it first")
-    before, after = _before(live), _after(compiled)
-    both = before.keys() & after.keys()
+def compare(live: Mapping[str, Any] | None, compiled: Compiled) -> Difference:
+    """`live`: as the reader answers it."""
+    before, after = _live_runs(live) if live else {}, runs(compiled)
+    tasks = differences(before, after)
     exact = live is None or live["contract"] == CONTRACT
-    same = {name for name in both if exact and before[name] == after[name]}
     return Difference(
-        added=sorted(after.keys() - both),
-        changed=sorted(both - same) if exact else [],
-        removed=sorted(before.keys() - both),
-        unchanged=sorted(same),
+        tasks=tasks if exact else replace(tasks, changed=()),
+        unchanged=(before.keys() & after.keys()) - {*tasks.changed} if exact else set(),
         waiting={name: compiled.waiting[name].reasons for name in sorted(compiled.waiting)},
         live=live["generation"] if live else None,
         exact=exact,
     )
 
 
-def _before(live: Mapping[str, Any] | None) -> dict[str, tuple[str, bool]]:
-    """Each task's definition, and whether it has to wait."""
-    if live is None:
-        return {}
+def _live_runs(live: Mapping[str, Any]) -> Runs:
+    """What `runs` makes of a generation, from the reader's answer."""
     waiting = {name: (each["definition"], True) for name, each in live["waiting"].items()}
-    return waiting | {name: (digest, False) for name, digest in live["tasks"].items()}
+    return waiting | {name: (definition, False) for name, definition in live["tasks"].items()}
 
 
-def _after(compiled: Compiled) -> dict[str, tuple[str, bool]]:
-    waiting = {name: (each.definition, True) for name, each in compiled.waiting.items()}
-    return waiting | {name: (each.definition, False) for name, each in compiled.tasks.items()}
-
-
-def show(console: Console, found: Difference) -> None:
+def print_difference(console: Console, found: Difference) -> None:
     against = (
         "nothing is live yet" if found.live is None else f"compared with generation {found.live}"
     )
     console.print(Text(f"{against}:", "dim"))
+    names = asdict(found.tasks)
     for kind, mark, style in KINDS:
-        for name in found.tells(kind):
+        for name in names[kind]:
             _task(console, found, (mark, style), name)
-    idle = [name for name in found.waiting if name not in {*found.added, *found.changed}]
+    idle = [name for name in found.waiting if name not in {*names["added"], *names["changed"]}]
     for name in idle:
         _task(console, found, ("=", "dim"), name)
-    if others := len({*found.unchanged} - {*idle}):
+    if others := len(found.unchanged - {*idle}):
         console.print(Text(f"  = {others} unchanged", "dim"))
     if not found.exact:
         told = "which of the other tasks change is known when it is published: the stack compiles "
-        paragraph(console, Text(f"{told}in another way than this command", "dim"))
+        print_paragraph(console, Text(f"{told}in another way than this command", "dim"))
 
 
 def _task(console: Console, found: Difference, look: tuple[str, str], name: str) -> None:
@@ -98,11 +78,11 @@ def _task(console: Console, found: Difference, look: tuple[str, str], name: str)
         console.print(line, soft_wrap=True)
     else:
         console.print(task, soft_wrap=True)
-        paragraph(console, waits)
+        print_paragraph(console, waits)
 
 
-def question(found: Difference) -> str:
+def removal_question(found: Difference) -> str:
     """What is asked before a push that removes something."""
-    names = ", ".join(found.removed)
-    removed = words.count(len(found.removed), "task")
+    names = ", ".join(found.tasks.removed)
+    removed = words.count(len(found.tasks.removed), "task")
     return f"Remove {removed} ({names})? What it made stays, and it never runs again."

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from rich.console import Console
 from rich.text import Text
 
-from cts_cli.output import paragraph
+from cts_cli.output import print_paragraph
 
 GAP = "  "
 SEPARATOR = "  ·  "
@@ -20,7 +20,7 @@ class Row:
     """Of any length: a line of its own."""
 
 
-def show(console: Console, rows: Sequence[Row], spare: Sequence[str]) -> None:
+def print_rows(console: Console, rows: Sequence[Row], spare: Sequence[str]) -> None:
     """`spare`: columns that a narrow terminal goes without, the first of them first.
 
     Where even the others don't fit, each row becomes a block of lines, with every cell.
@@ -78,7 +78,7 @@ def _filled(parts: Iterable[Text], width: int) -> list[Text]:
 
 def _below(console: Console, row: Row) -> None:
     if row.below:
-        paragraph(console, row.below, (" ", ""))
+        print_paragraph(console, row.below, (" ", ""))
 
 
 def _line(console: Console, text: Text) -> None:

@@ -97,7 +97,7 @@ def main(
 def _reader(stack: str) -> "Reader":
     from cts_cli import aws, client
 
-    return client.Reader(aws.find(stack))
+    return client.Reader(aws.find_stack(stack))
 
 
 @app.command(cls=Command)
@@ -114,13 +114,13 @@ def validate(
     name then begins at the working directory. Without PATH: the working
     directory.
     """
-    from cts_cli import check, output
+    from cts_cli import output, validate
 
-    checked = check.check(paths or [Path()])
+    checked = validate.check(paths or [Path()])
     if as_json:
-        output.as_json(checked.facts)
+        output.print_json(checked.facts)
     else:
-        check.show(output.out(), checked)
+        validate.print_checked(output.out(), checked)
     raise typer.Exit(1 if checked.result.problems else 0)
 
 
@@ -134,13 +134,13 @@ def import_(
     PATHs are those given to its -config-file and -config-dir. Nothing is
     changed, and AWS is not needed.
     """
-    from cts_cli import check, output, report, report_text
+    from cts_cli import import_facts, import_text, output, validate
 
-    checked = check.check(paths)
+    checked = validate.check(paths)
     if as_json:
-        output.as_json(report.facts(checked))
+        output.print_json(import_facts.facts(checked))
     else:
-        report_text.show(output.out(), checked, shlex.join(map(str, paths)))
+        import_text.print_report(output.out(), checked, shlex.join(map(str, paths)))
     raise typer.Exit(1 if checked.result.problems else 0)
 
 
@@ -159,13 +159,13 @@ def push(
     files, and the modules and files they name. Secrets that stand in them
     move to the stack's secrets.
     """
-    from cts_cli import aws, check, client, push
+    from cts_cli import aws, client, push, validate
 
-    checked = check.check(paths)
+    checked = validate.check(paths)
     push.refuse_invalid(checked, as_json)
-    found = aws.find(stack)
-    made, how = push.made(checked, found), push.How(yes, wait, as_json)
-    raise typer.Exit(push.push(found, client.Reader(found), made, how))
+    found = aws.find_stack(stack)
+    prepared, how = push.prepare(checked, found), push.How(yes, wait, as_json)
+    raise typer.Exit(push.run(found, client.Reader(found), prepared, how))
 
 
 @app.command(cls=Command)
@@ -184,32 +184,32 @@ def rollback(
     the live one. What was pushed then is pushed once more, as a new
     generation. Former pushes are kept for 90 days.
     """
-    from cts_cli import aws, client, former, push
+    from cts_cli import aws, client, push, rollback
 
-    found = aws.find(stack)
+    found = aws.find_stack(stack)
     reader = client.Reader(found)
-    old = former.find(found, reader.get("configuration")["live"], generation)
-    made, how = former.made(old, found), push.How(yes, wait, as_json)
-    raise typer.Exit(push.push(found, reader, made, how))
+    former = rollback.find(found, reader.live(), generation)
+    prepared, how = rollback.prepare(former, found), push.How(yes, wait, as_json)
+    raise typer.Exit(push.run(found, reader, prepared, how))
 
 
 @app.command(cls=Command)
 def status(stack: StackName = "cts", as_json: Json = False) -> None:
     """Show every task: how it fares, what it does now, its last run."""
-    from cts_cli import output, tables, words
+    from cts_cli import output, status, words
 
     reader = _reader(stack)
     tasks = reader.get("status", "tasks")
     found = {
-        "summary": tables.summary(tasks.values()),
+        "summary": status.summary(tasks.values()),
         "tasks": tasks,
         "configuration": reader.get("configuration"),
         **reader.get("poller"),
     }
     if as_json:
-        output.as_json(found)
+        output.print_json(found)
     else:
-        tables.status(found, words.now())
+        status.print_status(found, words.now())
 
 
 @app.command(cls=Command)
@@ -220,13 +220,13 @@ def runs(
     as_json: Json = False,
 ) -> None:
     """List the newest runs."""
-    from cts_cli import output, tables, words
+    from cts_cli import output, runs, words
 
     found = _runs(_reader(stack), task, limit)
     if as_json:
-        output.as_json({"runs": found})
+        output.print_json({"runs": found})
     else:
-        tables.runs(found, words.now())
+        runs.print_runs(found, words.now())
 
 
 def _runs(reader: "Reader", task: str | None, limit: int) -> list[dict[str, Any]]:
@@ -254,7 +254,7 @@ def logs(
     text = f"reading the log of {run_id}"
     with interruptible("The run goes on."), output.progress(text) as progress:
         ended = waits.along(reader, run_id, waits.every(1.0), progress.show, progress.tell)
-    output.ended(ended)
+    output.print_ended(ended)
     raise typer.Exit(1 if ended["status"] == "errored" else 0)
 
 

@@ -35,7 +35,7 @@ def err() -> Console:
     return Console(stderr=True, highlight=False, soft_wrap=True)
 
 
-def as_json(value: Any) -> None:
+def print_json(value: Any) -> None:
     print(json.dumps(value, indent=2))
 
 
@@ -71,13 +71,13 @@ def progress(text: str) -> Iterator[Progress]:
         yield shown
 
 
-def line(console: Console, mark: str, style: str, text: str) -> None:
+def print_line(console: Console, mark: str, style: str, text: str) -> None:
     """A marked line; without a mark all of it has the style."""
     body = (text, style) if mark == " " else text
     console.print(Text.assemble((f"{mark} ", style), body), soft_wrap=True)
 
 
-def paragraph(console: Console, text: Text, mark: tuple[str, str] = ("", "")) -> None:
+def print_paragraph(console: Console, text: Text, mark: tuple[str, str] = ("", "")) -> None:
     """Text of any length, indented; marked or not. In a terminal it is broken between words."""
     first = Text.assemble((f"{mark[0]} ", mark[1])) if mark[0] else Text(INDENT)
     rest = Text(" " * first.cell_len)
@@ -86,12 +86,21 @@ def paragraph(console: Console, text: Text, mark: tuple[str, str] = ("", "")) ->
         console.print(Text.assemble(rest if number else first, each), soft_wrap=True)
 
 
+def resource_changes(counts: Mapping[str, int] | None) -> Text:
+    """`+2 ~1` in colours."""
+    styles = {"+": "green", "~": "yellow", "-": "red"}
+    changes = words.changes(counts)
+    if changes[:1] not in styles:
+        return Text(changes, "dim")
+    return Text(" ").join(Text(each, styles[each[0]]) for each in changes.split(" "))
+
+
 def what_is_live(configuration: Mapping[str, Any]) -> str:
     live = configuration["live"]
     return f"generation {live['generation']} stays live" if live else "nothing is live yet"
 
 
-def ended(run: Mapping[str, Any]) -> None:
+def print_ended(run: Mapping[str, Any]) -> None:
     """One line on how a run ended and how long each step took."""
     word, style = RUN_LOOKS[run["status"]]
     mark = "✗" if run["status"] == "errored" else "✓"

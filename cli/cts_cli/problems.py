@@ -1,9 +1,8 @@
-"""What is wrong with a configuration, as JSON and on the screen: the place, the line itself, what
-is wrong, and what would be right. A line with a secret is never shown."""
+"""What is wrong with a configuration, on the screen: the place, the line itself, what is wrong,
+and what would be right. A line with a secret is never shown."""
 
 import re
-from collections.abc import Iterable, Mapping
-from dataclasses import asdict
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from typing import Any
 
 from rich.cells import cell_len
@@ -11,8 +10,8 @@ from rich.console import Console
 from rich.text import Text
 
 from cts.config.model import Secret
-from cts.config.problem import Code, Problem
-from cts_cli.output import INDENT, paragraph
+from cts.config.problem import Code, Place
+from cts_cli.output import INDENT, print_paragraph
 
 Files = Mapping[str, bytes]
 Line = tuple[str, int]
@@ -20,6 +19,7 @@ Line = tuple[str, int]
 
 TAB = 4
 CUT = "…"
+UNPRINTABLE = "�"
 PROBLEM = ("✗", "red")
 WARNING = ("!", "yellow")
 SECRET_INSIDE = {Code.LITERAL_SECRET.value}
@@ -28,19 +28,7 @@ UNREAD = {Code.SYNTAX.value, Code.WRONG_TYPE.value}
 MAY_BE_SECRET = re.compile(r"token|pass|pwd|secret|credential|private|key\b", re.IGNORECASE)
 
 
-def plain(problem: Problem) -> dict[str, Any]:
-    """As the reader answers it."""
-    return {
-        **asdict(problem.place),
-        "path": problem.path,
-        "code": problem.code.value,
-        "what": problem.what,
-        "fix": problem.fix,
-    }
-
-
-def hidden(secrets: Iterable[Secret], files: Files) -> set[Line]:
-    """The lines that hold a secret."""
+def secret_lines(secrets: Iterable[Secret], files: Files) -> set[Line]:
     found: set[Line] = set()
     for secret in secrets:
         place = secret.where.place
@@ -53,57 +41,83 @@ def hidden(secrets: Iterable[Secret], files: Files) -> set[Line]:
     return found
 
 
-def show(
+def print_with_lines(
     console: Console,
-    problems: Iterable[Mapping[str, Any]],
+    problems: Sequence[Mapping[str, Any]],
     look: tuple[str, str],
     files: Files,
-    unseen: Iterable[Line] = (),
+    hidden: Collection[Line] = (),
 ) -> None:
+    """`hidden`: the lines that are never shown."""
     mark, style = look
+    names = {each["file"] for each in problems if each["file"] in files}
+    texts = {name: files[name].decode(errors="replace").split("\n") for name in names}
     for problem in problems:
-        path = f"  {problem['path']}" if problem["path"] else ""
-        heading = Text.assemble((f"{mark} ", style), (place(problem), "bold"), (path, "dim"))
-        console.print(heading, soft_wrap=True)
-        if (text := _source_line(problem, files, {*unseen})) is not None:
-            shown, pointer = _around(text, problem["column"], console.width - len(INDENT))
-            console.print(Text(f"{INDENT}{shown}", "cyan"), soft_wrap=True)
+        console.print(Text.assemble((f"{mark} ", style), _heading(problem)), soft_wrap=True)
+        source = _source_line(problem, texts)
+        if source is not None and (problem["file"], problem["line"]) not in hidden:
+            line, pointer = _around(source, problem["column"], console.width - len(INDENT))
+            console.print(Text(f"{INDENT}{line}", "cyan"), soft_wrap=True)
             console.print(Text(f"{INDENT}{pointer}", style), soft_wrap=True)
-        paragraph(console, Text(problem["what"], style))
+        print_paragraph(console, Text(problem["what"], style))
         if problem["fix"]:
-            paragraph(console, Text.assemble(("→ ", "green"), problem["fix"]))
+            print_paragraph(console, Text.assemble(("→ ", "green"), problem["fix"]))
         console.print()
 
 
-def briefly(console: Console, problems: Iterable[Mapping[str, Any]], look: tuple[str, str]) -> None:
+def print_briefly(
+    console: Console, problems: Iterable[Mapping[str, Any]], look: tuple[str, str]
+) -> None:
     for problem in problems:
-        path = f"  {problem['path']}" if problem["path"] else ""
-        told = Text.assemble((place(problem), "bold"), (path, "dim"), f": {problem['what']}")
-        paragraph(console, told, look)
+        told = Text.assemble(_heading(problem), f": {problem['what']}")
+        print_paragraph(console, told, look)
 
 
-def place(problem: Mapping[str, Any]) -> str:
-    if not problem["line"]:
-        return str(problem["file"])
-    return f"{problem['file']}:{problem['line']}:{problem['column']}"
+def _heading(problem: Mapping[str, Any]) -> Text:
+    place = str(Place(problem["file"], problem["line"], problem["column"]))
+    path = f"  {problem['path']}" if problem["path"] else ""
+    return Text.assemble((place, "bold"), (path, "dim"))
 
 
-def _source_line(problem: Mapping[str, Any], files: Files, unseen: set[Line]) -> str | None:
-    file, line, code = str(problem["file"]), int(problem["line"]), problem["code"]
-    if not line or file not in files or code in SECRET_INSIDE or (file, line) in unseen:
+def _source_line(problem: Mapping[str, Any], texts: Mapping[str, list[str]]) -> str | None:
+    """None if there is none, or it may hold a secret that nobody knows of."""
+    lines, number, code = texts.get(problem["file"], []), problem["line"], problem["code"]
+    if not 0 < number <= len(lines) or code in SECRET_INSIDE:
         return None
-    lines = files[file].decode(errors="replace").split("\n")
-    if line > len(lines) or (code in UNREAD and MAY_BE_SECRET.search(lines[line - 1])):
-        return None
-    return lines[line - 1].rstrip()
+    text = lines[number - 1]
+    return None if code in UNREAD and MAY_BE_SECRET.search(text) else text.rstrip()
 
 
 def _around(text: str, column: int, width: int) -> tuple[str, str]:
     """As much of the line around a column as there is room for, and what points to it."""
-    before, behind = text[: column - 1].expandtabs(TAB), text[column - 1 :].expandtabs(TAB)
+    before = _printable(text[: column - 1][-width - 1 :])
+    behind = _printable(text[column - 1 :][: width + 1])
     if cell_len(before) + cell_len(behind) > width:
         room = width - len(CUT) * 2
-        before = before if cell_len(before) <= room // 2 else CUT + before[-(room // 2) :]
+        if cell_len(before) > room // 2:
+            before = CUT + _ending(before, room // 2)
         rest = room - cell_len(before)
-        behind = behind if cell_len(behind) <= rest else behind[:rest] + CUT
+        if cell_len(behind) > rest:
+            behind = _beginning(behind, rest) + CUT
     return before + behind, " " * cell_len(before) + "^"
+
+
+def _printable(text: str) -> str:
+    """A terminal would act on other characters, or give them a width of its own."""
+    tabs = text.expandtabs(TAB)
+    return "".join(each if each.isprintable() else UNPRINTABLE for each in tabs)
+
+
+def _beginning(text: str, width: int) -> str:
+    """No more of it than there are columns: wide characters take two."""
+    text = text[:width]
+    while cell_len(text) > width:
+        text = text[:-1]
+    return text
+
+
+def _ending(text: str, width: int) -> str:
+    text = text[-width:]
+    while cell_len(text) > width:
+        text = text[1:]
+    return text

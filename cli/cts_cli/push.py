@@ -12,19 +12,18 @@ from rich.console import Console
 from cts.config.bundle import LARGEST_BUNDLE, archive
 from cts.config.model import Secret
 from cts.config.problem import Code
-from cts_cli import answer, check, difference, output, problems, secrets, waits, words
+from cts_cli import answer, difference, output, problems, secrets, validate, waits, words
 from cts_cli.aws import Stack
-from cts_cli.check import Checked
 from cts_cli.client import Reader
 from cts_cli.difference import Difference
 from cts_cli.errors import CommandError
+from cts_cli.validate import Checked
 
-Problem = Mapping[str, Any]
 INTERRUPTED = "The push was made and will be answered: see `cts status`."
 
 
 @dataclass(frozen=True, slots=True)
-class Push:
+class Prepared:
     body: bytes
     what: str
     """In words."""
@@ -43,9 +42,9 @@ class How:
     as_json: bool
 
 
-def made(checked: Checked, stack: Stack) -> Push:
+def prepare(checked: Checked, stack: Stack) -> Prepared:
     """What a configuration is pushed as, that has no problems."""
-    pushed = check.pushed(checked, stack.environment)
+    pushed = validate.as_pushed(checked, stack.environment)
     size = sum(map(len, pushed.files.values()))
     if size > LARGEST_BUNDLE:
         raise CommandError(
@@ -53,7 +52,7 @@ def made(checked: Checked, stack: Stack) -> Push:
             f"{LARGEST_BUNDLE // 1024**2} MiB are allowed"
         )
     what = words.count(len(pushed.files), "file")
-    return Push(archive(pushed.files), what, pushed, checked.result.secrets)
+    return Prepared(archive(pushed.files), what, pushed, checked.result.secrets)
 
 
 def refuse_invalid(checked: Checked, as_json: bool) -> None:
@@ -61,83 +60,83 @@ def refuse_invalid(checked: Checked, as_json: bool) -> None:
     if not checked.result.problems:
         return
     if as_json:
-        output.as_json({"outcome": "invalid", **checked.facts})
+        output.print_json({"outcome": "invalid", **checked.facts})
     else:
-        check.show(output.out(), checked)
+        validate.print_checked(output.out(), checked)
         output.err().print("Nothing was pushed.")
     raise typer.Exit(1)
 
 
-def push(stack: Stack, reader: Reader, made: Push, how: How) -> int:
+def run(stack: Stack, reader: Reader, prepared: Prepared, how: How) -> int:
     """Returns the exit code."""
-    refuse_invalid(made.checked, how.as_json)
-    assert made.checked.result.compiled
-    live = reader.get("configuration")["live"]
-    changes = difference.between(live, made.checked.result.compiled)
+    refuse_invalid(prepared.checked, how.as_json)
+    assert prepared.checked.result.compiled
+    changes = difference.compare(reader.live(), prepared.checked.result.compiled)
     if not how.as_json:
-        _tell(made, changes)
+        _tell(prepared, changes)
     if not (how.yes or _agreed(changes)):
         output.err().print("Nothing was pushed.")
         return 1
     began = words.now()
     # Before the bundle: it must never name a secret that is not there yet.
-    moved = secrets.move(stack, made.secrets)
+    moved = secrets.move(stack, prepared.secrets)
     if not how.as_json:
         _tell_moved(moved)
-    version = stack.put_bundle(made.body)
-    pushed = f"pushed {made.what}"
+    version = stack.put_bundle(prepared.body)
+    pushed = f"pushed {prepared.what}"
     facts: dict[str, Any] = {"source_version": version, "secrets": moved}
     if not how.wait:
         if how.as_json:
-            output.as_json({"outcome": "pushed", **facts})
+            output.print_json({"outcome": "pushed", **facts})
         else:
             output.out().print(f"{pushed}; `cts status` shows what comes of it", markup=False)
         return 0
     given = _answered(stack, reader, version, pushed)
     if how.as_json:
-        output.as_json({"outcome": given.outcome, **facts, **given.facts})
+        output.print_json({"outcome": given.outcome, **facts, **given.facts})
     else:
         took = words.span((words.now() - began).total_seconds())
-        answer.show(given, made.checked.files, took, changes, made.checked.warnings)
+        answer.print_answer(given, prepared.checked.files, took, changes, prepared.checked.warnings)
     return 0 if given.outcome is waits.Outcome.PUBLISHED else 1
 
 
-def _tell(made: Push, changes: Difference) -> None:
+def _tell(prepared: Prepared, changes: Difference) -> None:
     console = output.out()
-    if made.title:
-        console.print(made.title, markup=False)
-    _tell_warnings(console, made.checked.warnings, changes)
-    difference.show(console, changes)
+    if prepared.title:
+        console.print(prepared.title, markup=False)
+    _tell_warnings(console, prepared.checked.warnings_beside_tasks)
+    difference.print_difference(console, changes)
 
 
-def _tell_warnings(console: Console, warnings: Sequence[Problem], changes: Difference) -> None:
-    """In short. The difference tells what does not run yet; and what is not needed here is so
-    each time."""
-    told = {(Code.NOT_SUPPORTED_YET.value, f"task.{name}") for name in changes.waiting}
-    others = [each for each in warnings if (each["code"], each["path"]) not in told]
-    shown = [each for each in others if each["code"] != Code.NOT_NEEDED]
-    problems.briefly(console, shown, problems.WARNING)
-    if unneeded := len(others) - len(shown):
+def _tell_warnings(console: Console, warnings: Sequence[Mapping[str, Any]]) -> None:
+    """In short: what is not needed here is so each time."""
+    shown = [each for each in warnings if each["code"] != Code.NOT_NEEDED]
+    problems.print_briefly(console, shown, problems.WARNING)
+    if unneeded := len(warnings) - len(shown):
         text = f"{words.count(unneeded, 'option')} not needed here: `cts validate` says why"
-        output.line(console, " ", "dim", text)
+        output.print_line(console, " ", "dim", text)
 
 
 def _agreed(changes: Difference) -> bool:
-    if not changes.removed:
+    if not changes.tasks.removed:
         return True
     if not somebody_is_there():
         raise CommandError(
-            f"this removes {words.count(len(changes.removed), 'task')} "
-            f"({', '.join(changes.removed)}), and nobody is here to agree: say --yes"
+            f"this removes {words.count(len(changes.tasks.removed), 'task')} "
+            f"({', '.join(changes.tasks.removed)}), and nobody is here to agree: say --yes"
         )
-    return typer.confirm(difference.question(changes), err=True)
+    try:
+        return typer.confirm(difference.removal_question(changes), err=True)
+    except typer.Abort as error:
+        output.err().print("\nNothing was pushed.")
+        raise typer.Exit(130) from error
 
 
 def _tell_moved(moved: Mapping[str, Sequence[str]]) -> None:
     console = output.out()
     for group, names in moved.items():
         told = f"kept in the stack's {group} secret: {', '.join(names)}"
-        output.line(console, "✓", "green", told)
+        output.print_line(console, "✓", "green", told)
 
 
 def _answered(stack: Stack, reader: Reader, version: str, pushed: str) -> waits.Answer:
@@ -158,4 +157,4 @@ def interruptible(said: str) -> Iterator[None]:
 
 
 def somebody_is_there() -> bool:
-    return sys.stdin.isatty()
+    return sys.stdin is not None and sys.stdin.isatty()  # None: it was closed

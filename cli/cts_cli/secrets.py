@@ -6,8 +6,9 @@ from typing import Any
 
 from botocore.exceptions import ClientError
 
-from cts.config.model import Group, Secret
-from cts_cli.aws import Stack, code_of, told
+from cts.config.model import Secret
+from cts.config.schema import Group
+from cts_cli.aws import Stack, code_of, explaining_errors
 from cts_cli.errors import CommandError
 
 STAGE = "PUSHED"
@@ -33,7 +34,7 @@ def move(stack: Stack, secrets: Iterable[Secret]) -> dict[str, list[str]]:
                     f"stack '{stack.name}' has no secret for what stands in the configuration: "
                     "deploy this version of it first"
                 )
-            with told(f"keeping {', '.join(values)} in the stack's secret"):
+            with explaining_errors(f"keeping {', '.join(values)} in the stack's secret"):
                 _add(stack.session.client("secretsmanager"), stack.secrets[group], values)
             moved[group.value] = sorted(values)
     return moved

@@ -54,7 +54,7 @@ class Sources(Mapping[str, bytes]):
 
     def _find(self) -> dict[str, Path]:
         found: dict[str, Path] = {}
-        with told():
+        with explaining_errors():
             for name, path in _below(self.base, "", frozenset()):
                 found[name] = path
                 if len(found) > MOST_FILES:
@@ -67,7 +67,7 @@ class Sources(Mapping[str, bytes]):
         return found
 
     def _read(self, path: Path) -> bytes:
-        with told():
+        with explaining_errors():
             self._size += path.stat().st_size
             if self._size > LARGEST_BUNDLE:
                 raise CommandError(
@@ -86,14 +86,14 @@ def find(paths: Sequence[Path]) -> Sources:
     for path in paths:
         _must_exist(path)
     if len(paths) == 1 and paths[0].is_dir():
-        with told():
+        with explaining_errors():
             if not any(_in_folder(paths[0])):
                 raise CommandError(
                     f"no configuration files found: no .hcl or .json file is at the top of "
                     f"'{paths[0]}'"
                 )
         return Sources(paths[0])
-    with told():
+    with explaining_errors():
         chosen = [each for path in paths for each in _chosen(path)]
     if not chosen:
         given = ", ".join(f"'{path}'" for path in paths)
@@ -165,8 +165,8 @@ def _is_text(name: str) -> bool:
 
 
 @contextmanager
-def told() -> Iterator[None]:
-    """What the operating system raises, as a sentence."""
+def explaining_errors() -> Iterator[None]:
+    """What the operating system raises becomes a CommandError: a sentence."""
     try:
         yield
     except OSError as error:

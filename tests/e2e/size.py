@@ -231,7 +231,7 @@ def _at(record: Mapping[str, Any]) -> float:
 
 
 def _seconds(first: Mapping[str, Any], last: Mapping[str, Any]) -> str:
-    return f"{_at(last) - _at(first):.1f} s"
+    return f"{_at(last) - _at(first):.2f} s"
 
 
 def _peaks(program: str) -> Iterator[int]:

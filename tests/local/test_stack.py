@@ -13,6 +13,8 @@ from local.waiting import wait_until
 
 pytestmark = pytest.mark.e2e
 PATIENCE = 60.0
+QUERIES = 2
+"""That a sweep of the tracker makes."""
 
 
 @pytest.fixture(scope="module")
@@ -25,7 +27,7 @@ def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
 def _no_faults(stack: Stack) -> Iterator[None]:
     yield
     stack.clear_faults()
-    stack.build_settings(concurrent=20, minute=60)
+    stack.build_settings(concurrent=20, minute=60, instant=0)
 
 
 def start(stack: Stack, *commands: str, **more: Any) -> str:
@@ -145,6 +147,27 @@ def test_a_build_past_its_limit_is_timed_out_and_a_stopped_one_stopped(stack: St
     assert end(stack, stopped) == "STOPPED"
 
 
+def test_an_instant_build_leaves_what_a_run_does_unless_another_build_has_the_run(
+    stack: Stack,
+) -> None:
+    s3, bucket = stack.client("s3"), stack.outputs["WorkBucket"]
+    stack.build_settings(instant=1)
+    source = {
+        "sourceTypeOverride": "S3",
+        "sourceLocationOverride": f"{bucket}/runs/i/r/archive.zip",
+    }
+
+    def left(name: str) -> Any:
+        return json.load(s3.get_object(Bucket=bucket, Key=f"runs/i/r/{name}")["Body"])
+
+    first = start(stack, "false", **source)
+    assert end(stack, first) == "SUCCEEDED"
+    assert left("started") == {"build": first}
+    assert left("result.json") == {"status": "unchanged"}
+    assert end(stack, start(stack, "false", **source)) == "SUCCEEDED"
+    assert left("started") == {"build": first}
+
+
 # ---- faults ------------------------------------------------------------------------------------
 
 
@@ -210,6 +233,24 @@ def test_schedules_fire_only_when_told_to(stack: Stack) -> None:
     assert [e["target"] for e in scheduled] == ["Poller"]
     with pytest.raises(ValueError, match="No schedule"):
         stack.fire("Runner")
+
+
+def test_a_burst_of_events_waits_for_sandboxes_in_use(stack: Stack) -> None:
+    seen, client = len(stack.calls()), stack.client("lambda")
+    [name] = [
+        each["FunctionName"]
+        for each in client.list_functions()["Functions"]
+        if each["FunctionName"].endswith("-tracker")
+    ]
+    for _ in range(30):
+        client.invoke(FunctionName=name, InvocationType="Event", Payload=b"{}")
+
+    def swept() -> bool:
+        calls = [call for call in stack.calls(seen) if call["caller"] == "Tracker"]
+        return len([call for call in calls if call["action"] == "Query"]) >= 30 * QUERIES
+
+    wait_until(swept, PATIENCE, "thirty sweeps")
+    assert stack.kill("Tracker") <= 8
 
 
 def test_consul_comes_back_with_what_it_knew_or_with_nothing(stack: Stack) -> None:

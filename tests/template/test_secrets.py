@@ -2,7 +2,7 @@
 
 import pytest
 
-from cts.config.model import Group
+from cts.config.schema import Group
 from tests.template.deployed import DEPLOYED, TEMPLATE, of_type, statements
 
 SECRETS = of_type("AWS::SecretsManager::Secret")

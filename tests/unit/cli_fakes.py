@@ -18,7 +18,7 @@ from rich.text import Text
 from typer.testing import CliRunner, Result
 
 from cts.adapters import keys
-from cts.config.model import Group
+from cts.config.schema import Group
 from cts.workflow.publish import Ports, publish
 from cts_cli import aws, client, main, waits, words
 from functions.reader import app

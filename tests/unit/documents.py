@@ -23,7 +23,7 @@ def section(document: str, title: str) -> str:
 
 def rows(table: str) -> list[str]:
     """The names in the first column."""
-    return re.findall(r"^\| `([\w-]+)` \|", table, re.MULTILINE)
+    return re.findall(r"^\| `([\w.-]+)` \|", table, re.MULTILINE)
 
 
 def row(table: str, first: str) -> list[str]:

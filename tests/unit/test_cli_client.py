@@ -21,26 +21,26 @@ def account(monkeypatch: pytest.MonkeyPatch) -> Account:
 
 def reader(monkeypatch: pytest.MonkeyPatch, answer: Answer) -> client.Reader:
     monkeypatch.setattr(client, "transport", lambda: httpx.MockTransport(answer))
-    return client.Reader(aws.find("cts"), pause=lambda _seconds: None)
+    return client.Reader(aws.find_stack("cts"), pause=lambda _seconds: None)
 
 
 # ---- the stack ----------------------------------------------------------------------------
 
 
 def test_the_stack_is_found_by_its_outputs(account: Account) -> None:
-    found = aws.find("cts")
+    found = aws.find_stack("cts")
     assert (found.reader_url, found.work_bucket) == (READER, "work")
 
 
 def test_a_missing_stack_is_told_with_its_region(account: Account) -> None:
     with pytest.raises(CommandError, match=r"no stack 'x' in eu-west-1: deploy it"):
-        aws.find("x")
+        aws.find_stack("x")
 
 
 def test_a_stack_of_another_program_is_told(account: Account) -> None:
     account.stacks["x"] = {"WorkBucket": "work"}
     with pytest.raises(CommandError, match=r"'x' \(CREATE_COMPLETE\) has no output ReaderUrl"):
-        aws.find("x")
+        aws.find_stack("x")
 
 
 @pytest.mark.parametrize(
@@ -67,7 +67,7 @@ def test_a_stack_of_another_program_is_told(account: Account) -> None:
 def test_what_aws_refuses_is_a_sentence(account: Account, error: Exception, said: str) -> None:
     account.error = error
     with pytest.raises(CommandError, match=said):
-        aws.find("cts")
+        aws.find_stack("cts")
 
 
 def test_a_refused_connection_to_the_local_stack_names_its_likely_cause(
@@ -83,7 +83,7 @@ def test_a_refused_connection_to_the_local_stack_names_its_likely_cause(
         reader(monkeypatch, refuse).get("status")
     account.error = EndpointConnectionError(endpoint_url=local)
     with pytest.raises(CommandError, match=r"Could not connect.*; is `make local` running"):
-        aws.find("cts")
+        aws.find_stack("cts")
 
 
 def test_a_missing_region_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -91,7 +91,7 @@ def test_a_missing_region_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.delenv(name, raising=False)
     monkeypatch.setenv("AWS_CONFIG_FILE", "/nonexistent")
     with pytest.raises(CommandError, match="no AWS region: set AWS_REGION"):
-        aws.find("cts")
+        aws.find_stack("cts")
 
 
 def test_the_region_is_the_one_the_aws_command_line_takes(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -108,7 +108,7 @@ def test_an_unknown_profile_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_who_may_push_and_not_look_is_not_told_of_newer_pushes(account: Account) -> None:
-    found = aws.find("cts")
+    found = aws.find_stack("cts")
     account.error = refused("403", "Forbidden")
     assert found.newest_bundle() is None
 
@@ -190,14 +190,14 @@ def test_an_error_answer_is_a_sentence(
 def test_without_credentials_nothing_is_asked(account: Account) -> None:
     account.credentials = None
     with pytest.raises(NoCredentials):
-        client.Reader(aws.find("cts"))
+        client.Reader(aws.find_stack("cts"))
 
 
 def test_a_clients_own_error_is_translated(monkeypatch: pytest.MonkeyPatch) -> None:
     """The code that S3 gives to HEAD is a bare number."""
     with (
         pytest.raises(CommandError, match=r"^looking: access denied: Forbidden$"),
-        aws.told("looking"),
+        aws.explaining_errors("looking"),
     ):
         raise ClientError({"Error": {"Code": "403", "Message": "Forbidden"}}, "HeadObject")
 

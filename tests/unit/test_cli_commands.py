@@ -2,6 +2,7 @@
 
 import json
 from dataclasses import replace
+from typing import Any
 
 import httpx
 import pytest
@@ -81,6 +82,23 @@ def test_status_tells_what_does_not_run_yet(account: Account) -> None:
     world.add(TaskState("web"))
     said = lines(cts("status").stdout)
     assert said.index(told) == said.index("1 task: 1 unknown") + 1
+
+
+def test_status_of_an_older_stack_is_shown_without_what_it_does_not_answer(
+    account: Account, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    account.world.add(TaskState("web"))
+    get = client.Reader.get
+
+    def older(reader: client.Reader, *path: str) -> Any:
+        answer = get(reader, *path)
+        if path == ("configuration",):
+            del answer["live"]["waiting"]
+        return answer
+
+    monkeypatch.setattr(client.Reader, "get", older)
+    result = cts("status")
+    assert (result.exit_code, "1 task: 1 unknown" in lines(result.stdout)) == (0, True)
 
 
 def test_status_tells_of_a_rejected_push(account: Account) -> None:

@@ -206,9 +206,15 @@ terraform_provider "x" {
 
 def test_options_without_effect_are_listed_with_the_reason(here: Path) -> None:
     said = report('syslog { enabled = true }\nconsul { address = "c:8500" }\n' + TASK)
-    start = said.index("Not needed here accepted, without effect")
-    assert said[start + 1].startswith("syslog ")
-    assert not any(line.startswith("consul.address") for line in said)
+    start = said.index("Without effect accepted, and not needed here")
+    assert said[start + 1].startswith("syslog not needed here")
+    assert said[start + 2].startswith("consul.address the address is not used")
+
+
+def test_what_does_not_work_yet_beside_tasks_is_a_warning(here: Path) -> None:
+    said = report('consul { auth { username = "u" } }\n' + TASK)
+    start = said.index("Warnings `cts validate` shows the lines")
+    assert said[start + 1].startswith("! c.hcl:1:10 consul.auth: the poller does not send")
 
 
 @pytest.mark.parametrize(

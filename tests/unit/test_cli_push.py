@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from cts.config.model import Group
+from cts.config.schema import Group
 from cts.terraform.definition import Waiting
 from cts_cli import push
 from cts_cli.client import Reader
@@ -200,12 +200,13 @@ def test_what_the_stack_says_of_the_changes_is_told_if_it_is_something_else(
     assert shown[-3:] == ["= 1 unchanged", "✓ published as generation 3 in 0.0 s", "~ web"]
 
 
+@pytest.mark.parametrize("command", ["push", "rollback"])
 def test_a_stack_of_an_older_version_is_told(
-    account: Account, conf: Path, monkeypatch: pytest.MonkeyPatch
+    account: Account, conf: Path, monkeypatch: pytest.MonkeyPatch, command: str
 ) -> None:
     answer = {"live": {"generation": 1, "source_version": "1"}, "rejected": None}
     monkeypatch.setattr(Reader, "get", lambda *_: answer)
-    result = cts("push", conf)
+    result = cts(*([command, conf] if command == "push" else [command]))
     assert (result.exit_code, account.pushed) == (2, [])
     assert "the stack is older than this command: deploy this version" in result.stderr
 
@@ -233,6 +234,19 @@ def test_in_a_terminal_it_is_asked(
         result.stderr
     )
     assert ("Nothing was pushed." in result.stderr) == (code == 1)
+
+
+@pytest.mark.usefixtures("terminal")
+def test_a_question_that_is_interrupted_ends_it(account: Account, conf: Path) -> None:
+    cts("push", folder(conf, task("web"), task("old")))
+    result = cts("push", folder(conf, task("web")), typed="")
+    assert (result.exit_code, len(account.pushed)) == (130, 1)
+    assert result.stderr.endswith("\nNothing was pushed.\n")
+
+
+def test_nobody_is_behind_a_closed_input(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("sys.stdin", None)
+    assert not push.somebody_is_there()
 
 
 # ---- secrets -------------------------------------------------------------------------------

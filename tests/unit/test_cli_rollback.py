@@ -111,13 +111,21 @@ def test_before_the_first_push_there_is_nothing_to_go_back_to(account: Account) 
     )
 
 
-@pytest.mark.parametrize("arguments", [[], ["1"]])
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        ([], "a configuration before the live one is not recorded"),
+        (["1"], "generation 1 is the live one: there is no former one yet"),
+        (["2"], "generation 2 does not exist: there is no former one yet"),
+    ],
+)
 def test_the_first_generation_has_no_former_one(
-    account: Account, conf: Path, arguments: list[str]
+    account: Account, conf: Path, arguments: list[str], said: str
 ) -> None:
     pushed(conf, task("web"))
     result = cts("rollback", *arguments)
     assert (result.exit_code, len(account.pushed)) == (2, 1)
+    assert said in result.stderr
 
 
 def test_a_bundle_that_is_gone_is_told(account: Account, conf: Path) -> None:
@@ -129,6 +137,15 @@ def test_a_bundle_that_is_gone_is_told(account: Account, conf: Path) -> None:
     assert "what generation 1 was made from is gone, for it is kept 90 days" in result.stderr
 
 
+def test_a_bundle_that_is_no_zip_is_told(account: Account, conf: Path) -> None:
+    pushed(conf, task("web"))
+    pushed(conf, task("web", "api"))
+    account.world.bucket.objects[keys.BUNDLE][0] = b"PK"
+    result = cts("rollback")
+    assert (result.exit_code, len(account.pushed)) == (2, 2)
+    assert "what generation 1 was made from is no bundle any more: it is not" in result.stderr
+
+
 def test_a_generation_that_was_not_recorded_is_told(account: Account, conf: Path) -> None:
     pushed(conf, task("web"))
     pushed(conf, task("web", "api"))
@@ -136,7 +153,9 @@ def test_a_generation_that_was_not_recorded_is_told(account: Account, conf: Path
         account.world.bucket.expire(key)
     result = cts("rollback")
     assert (result.exit_code, len(account.pushed)) == (2, 2)
-    assert "generation 1 is gone: push the folder it was made from" in result.stderr
+    assert (
+        "the record of generation 1 is gone, and with it the way to those before" in result.stderr
+    )
 
 
 def test_what_is_not_accepted_any_more_is_shown_and_not_pushed(

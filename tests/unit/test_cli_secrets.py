@@ -2,8 +2,9 @@
 
 import pytest
 
-from cts.config.model import Group, Secret
+from cts.config.model import Secret
 from cts.config.problem import Place, Where
+from cts.config.schema import Group
 from cts_cli import aws, secrets
 from cts_cli.errors import CommandError
 from tests.unit.cli_fakes import OUTPUTS, READER, SECRETS, Account, deployed, refused
@@ -21,7 +22,7 @@ def secret(name: str, value: str, group: Group = Group.CONNECTION) -> Secret:
 
 
 def move(*found: Secret) -> dict[str, list[str]]:
-    return secrets.move(aws.find("cts"), found)
+    return secrets.move(aws.find_stack("cts"), found)
 
 
 def test_each_goes_to_the_secret_of_its_group(account: Account) -> None:

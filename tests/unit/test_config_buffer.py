@@ -1,4 +1,4 @@
-"""CTS's rules for buffer periods, and durations as Go writes them."""
+"""Buffer periods beyond the rows C-090 to C-099g, and durations as Go writes them."""
 
 import pytest
 
@@ -18,15 +18,11 @@ def buffer(outside: str = "", inside: str = "") -> tuple[float, float] | None:
 @pytest.mark.parametrize(
     ("block", "in_file", "in_task"),
     [
-        ("", (5, 20), (5, 20)),
-        ('min = "10s"', (10, 20), (10, 40)),
         ('min = "30s"', (30, 30), (30, 120)),
         ('max = "60s"', (5, 60), (5, 60)),
         ('max = "2s"', (5, 5), (5, 5)),
-        ('min = "7s" max = "3s"', (7, 7), (7, 7)),
         ("enabled = true", (5, 20), (5, 20)),
         ("enabled = false", None, None),
-        ('enabled = false min = "3s"', None, None),
         ('max = "-3s"', (5, 5), (5, 5)),
     ],
 )
@@ -42,9 +38,7 @@ def test_a_block_is_completed_as_cts_does(
     ("outside", "inside", "expected"),
     [
         ("enabled = false", 'min = "10s"', (10, 40)),
-        ("enabled = false", 'max = "60s"', (5, 60)),
         ("enabled = false", "", None),
-        ('min = "10s" max = "15s"', "enabled = true", (10, 40)),
         ('min = "10s" max = "15s"', "", (10, 15)),
     ],
 )
@@ -65,15 +59,6 @@ def test_files_are_merged_field_by_field() -> None:
     assert result.compiled.tasks["t"].buffer == (12, 60)
 
 
-def test_a_period_switched_off_stays_so_in_a_later_file() -> None:
-    result = compile_bundle({
-        "a.hcl": b"buffer_period { enabled = false }",
-        "b.hcl": b'buffer_period { min = "10s" }' + TASK.format("").encode(),
-    })  # fmt: skip
-    assert result.compiled
-    assert result.compiled.tasks["t"].buffer is None
-
-
 @pytest.mark.parametrize(
     ("written", "seconds"),
     [
@@ -91,7 +76,7 @@ def test_a_duration(written: str, seconds: float) -> None:
     assert buffer(f'buffer_period {{ min = {written} max = "2h" }}') == (seconds, 7200)
 
 
-@pytest.mark.parametrize("written", ['"10"', '"1d"', '""', '"abc"', '"1s "', "[]", '"9999999h"'])
+@pytest.mark.parametrize("written", ['""', '"abc"', '"1s "', "[]", '"9999999h"'])
 def test_not_a_duration(written: str) -> None:
     result = compile_bundle({"c.hcl": f"buffer_period {{ min = {written} }}".encode()})
     assert [problem.path for problem in result.problems] == ["buffer_period.min"]

@@ -2,7 +2,9 @@
 
 `cases/` has what CTS makes of small configurations, a file per topic, and in `differences.toml`
 the rows where ours is another outcome, and why. In a row's text `TASK{ ... }` is a task with all
-that it needs, `BARE{ ... }` the same without a condition.
+that it needs, `BARE{ ... }` the same without a condition; a new line begins behind the brace.
+
+A problem or warning is its code, the option, something it speaks of and, in some rows, its place.
 """
 
 import json
@@ -26,9 +28,9 @@ from tests.unit.cases.effective import as_json, effective, look_up
 
 FOLDER = Path(__file__).parent / "cases"
 BARE = 'task { name = "t1" module = "m" '
-MACROS = {"TASK{": BARE + 'condition "services" { names = ["s1"] } ', "BARE{": BARE}
+MACROS = {"TASK{": BARE + 'condition "services" { names = ["s1"] }\n', "BARE{": BARE + "\n"}
 CONSUL_BACKEND = 'driver "terraform" { backend "consul" { } }'
-NOTES = {Code.NOT_NEEDED, Code.NOT_SUPPORTED_YET}
+NOTES = {Code.NOT_NEEDED, Code.NOT_SUPPORTED_YET, Code.OVERRIDDEN}
 """CTS has nothing to say there: these are tested where a row names them."""
 ROWS_OF_CTS = 308
 NEXT_TIMES = 3
@@ -114,11 +116,11 @@ def noted(problem: Problem, expected: list[list[str]]) -> bool:
 
 
 def same(expected: list[list[str]], found: Iterable[Problem]) -> None:
-    """Code and path of each, and what it is about."""
     found = list(found)
     assert [[each.code, each.path] for each in found] == [each[:2] for each in expected]
-    for (_, _, about), problem in zip(expected, found, strict=True):
+    for (_, _, about, *place), problem in zip(expected, found, strict=True):
         assert about in f"{problem.what} {problem.fix}"
+        assert place in ([], [f"{problem.place.line}:{problem.place.column}"])
 
 
 def agree(tree: Any, expected: Mapping[str, Any]) -> None:

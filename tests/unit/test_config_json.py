@@ -1,7 +1,6 @@
 """Configuration files in JSON: what is read, and what each mistake says."""
 
 import json
-from collections.abc import Iterator
 from typing import Any
 
 import pytest
@@ -10,6 +9,7 @@ from hypothesis import strategies as st
 
 from cts.config.json_text import read_json
 from cts.config.tree import Body, Value
+from tests.unit.trees import every_value
 
 VALUES = st.recursive(
     st.none() | st.booleans() | st.integers(-(10**30), 10**30) | st.text(max_size=8)
@@ -30,18 +30,7 @@ def plain(value: Value | Body) -> Any:
     return value.data
 
 
-def every_value(value: Value) -> Iterator[Value]:
-    yield value
-    match value.data:
-        case Body(entries):
-            for entry in entries:
-                yield from every_value(entry.value)
-        case tuple() as items:
-            for item in items:
-                yield from every_value(item)
-
-
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=40, deadline=None)
 @given(
     st.dictionaries(st.text(max_size=5), VALUES, max_size=4), st.sampled_from([None, 0, 2, "\t"])
 )

@@ -1,4 +1,7 @@
-"""Every rule: what it says, its code, and where it points."""
+"""What a configuration's problems say, and where they point.
+
+What CTS refuses too is in the table: `test_config_cases.py`.
+"""
 
 import pytest
 
@@ -33,35 +36,17 @@ def task(inside: str = "", condition: str = 'condition "services" { names = ["s"
 
 
 TOP = [
-    pytest.param("colour = 1", "1:1 colour [unknown-option]", id="unknown-option"),
-    pytest.param('\nport = "x"', "2:8 port [wrong-type]", id="not-a-number"),
     pytest.param("consul { adress = 1 }", "1:10 consul.adress [unknown-option]", id="in-a-block"),
-    pytest.param('log_level = "ERROR"', "1:13 log_level [invalid-value]", id="log-level"),
-    pytest.param('working_dir = "{{ env \\"W\\" }}"', "1:15 working_dir [template]", id="template"),
     pytest.param("consul = 1", "1:10 consul [wrong-type]", id="a-value-for-a-block"),
     pytest.param('consul "x" { }', "1:8 consul.x [unknown-option]", id="a-label-too-much"),
-    pytest.param("consul { }\nconsul { }", "2:1 consul [repeated-block]", id="block-twice"),
-    pytest.param('driver "ansible" { }', "1:8 driver.ansible [unknown-option]", id="other-driver"),
     pytest.param(
         'driver "terraform-cloud" { }',
         "1:8 driver.terraform-cloud.organization [missing-option]",
         id="without-organization",
     ),
     pytest.param(
-        'driver "terraform" {\n  backend "http" { }\n}',
-        "2:11 driver.terraform.backend.http [backend]",
-        id="backend",
-    ),
-    pytest.param(
-        'buffer_period { min = "-1s" }', "1:23 buffer_period.min [invalid-buffer]", id="below-zero"
-    ),
-    pytest.param(
-        'buffer_period { min = "10" }', "1:23 buffer_period.min [wrong-type]", id="without-unit"
-    ),
-    pytest.param(
         'buffer_period { enabled = "maybe" }', "1:27 buffer_period.enabled [wrong-type]", id="bool"
     ),
-    pytest.param(task() + "\n" + task(), "8:8 task.t.name [duplicate-task]", id="duplicate-task"),
 ]
 
 
@@ -73,19 +58,9 @@ def test_a_mistake_in_a_file(text: str, expected: str) -> None:
 INSIDE = [
     pytest.param("enabeld = 1", "5:1 task.t.enabeld [unknown-option]", id="unknown-option"),
     pytest.param(
-        'providers = ["p", "p.a"]',
-        "5:19 task.t.providers[1] [provider-twice]",
-        id="provider-twice",
-    ),
-    pytest.param(
         'module_input "consul-kv" { path = "p" }',
         "3:10 task.t.module [module-without-input]",
         id="module-without-the-input",
-    ),
-    pytest.param(
-        'module_input "services" { names = ["p"] }',
-        "5:14 task.t.module_input[0].services [duplicate-input]",
-        id="two-for-services",
     ),
     pytest.param(
         'variable_files = ["web.tfvars"]',
@@ -97,11 +72,6 @@ INSIDE = [
     ),
     pytest.param('version = "1"', "5:11 task.t.version [local-version]", id="version-of-a-local"),
     pytest.param(
-        'variable_files = ["b.tfvars"]',
-        "5:19 task.t.variable_files[0] [file-missing]",
-        id="no-file",
-    ),
-    pytest.param(
         'variable_files = ["../b.tfvars"]',
         "5:19 task.t.variable_files[0] [outside-bundle]",
         id="outside",
@@ -110,16 +80,6 @@ INSIDE = [
         'variable_files = ["/b.tfvars"]',
         "5:19 task.t.variable_files[0] [outside-bundle]",
         id="absolute",
-    ),
-    pytest.param(
-        "buffer_period { }\nbuffer_period { }",
-        "6:1 task.t.buffer_period [repeated-block]",
-        id="buffer-twice",
-    ),
-    pytest.param(
-        'condition "services" { names = ["s"] }',
-        "5:1 task.t.condition [repeated-block]",
-        id="condition-twice",
     ),
 ]
 
@@ -136,51 +96,11 @@ def test_a_variable_that_is_no_expression() -> None:
 
 CONDITIONS = [
     pytest.param(
-        'condition "consul-kv" { path = "/" use_as_module_input = false }',
-        "4:32 task.t.condition.consul-kv.path [invalid-value]",
-        id="no-key",
-    ),
-    pytest.param(
         'condition "schedule" { cron = "0 0 31 2 *" }',
         "4:31 task.t.condition.schedule.cron [invalid-cron]",
         id="never",
     ),
-    pytest.param(
-        'condition "catalog-services" { use_as_module_input = false }',
-        "4:11 task.t.condition.catalog-services.regexp [missing-option]",
-        id="without-regexp",
-    ),
-    pytest.param(
-        'condition "Services" { names = ["s"] }',
-        "4:11 task.t.condition.Services [condition-type]",
-        id="types-match-exactly",
-    ),
     pytest.param("condition { }", "4:1 task.t.condition [condition-type]", id="without-type"),
-    pytest.param(
-        'condition "services" { }',
-        "4:11 task.t.condition.services [names-or-regexp]",
-        id="neither-names-nor-regexp",
-    ),
-    pytest.param(
-        'condition "services" { names = ["a"] regexp = "" }',
-        "4:11 task.t.condition.services [names-or-regexp]",
-        id="names-and-regexp",
-    ),
-    pytest.param(
-        'condition "services" { names = ["a", ""] }',
-        "4:38 task.t.condition.services.names[1] [empty-name]",
-        id="empty-name",
-    ),
-    pytest.param(
-        'condition "services" { regexp = "(?=a)b" }',
-        "4:33 task.t.condition.services.regexp [invalid-regexp]",
-        id="look-around",
-    ),
-    pytest.param(
-        'condition "services" { names { } regexp = "x" }',
-        "4:24 task.t.condition.services.names [wrong-type]",
-        id="names-as-a-block",
-    ),
 ]
 
 
@@ -225,12 +145,12 @@ def test_a_module_that_may_work(module: str) -> None:
     assert problems(task().replace("./modules/web", module)) == []
 
 
-@pytest.mark.parametrize("name", ["web", "_edge-fw_2", "é1", "名", "a·b", "a-"])
+@pytest.mark.parametrize("name", ["名", "a·b", "a-"])
 def test_a_task_name(name: str) -> None:
     assert problems(task().replace('"t"', f'"{name}"')) == []
 
 
-@pytest.mark.parametrize("name", ["1st", "a.b", "a b", "-a", "a²", "a/b"])
+@pytest.mark.parametrize("name", ["a b", "-a", "a²", "a/b"])
 def test_not_a_task_name(name: str) -> None:
     expected = f"2:8 task.{name}.name [invalid-task-name]"
     assert problems(task().replace('"t"', f'"{name}"')) == [expected]
@@ -240,20 +160,11 @@ def test_not_a_task_name(name: str) -> None:
     "text",
     [
         pytest.param("", id="nothing"),
-        pytest.param(" ", id="a-blank"),
-        pytest.param("task { }", id="a-lone-empty-task-vanishes"),
         pytest.param("driver { }", id="driver-without-label"),
-        pytest.param('driver "Terraform" { }', id="driver-in-capitals"),
         pytest.param('CONSUL { Address = "c" }', id="keys-in-any-case"),
-        pytest.param('consul { token = "" }', id="empty-token"),
         pytest.param('consul = { address = "a" }', id="block-as-attribute"),
-        pytest.param('consul = [{ address = "a" }]', id="block-as-list"),
         pytest.param("buffer_period { enabled = 1 }", id="number-for-a-bool"),
         pytest.param('buffer_period { min = ["3s"] }', id="list-of-one-for-a-value"),
-        pytest.param(task(condition='condition = { services = { names = "a" } }'), id="lone-name"),
-        pytest.param(
-            task(condition='condition "services" { names = [] regexp = "a" }'), id="no-names"
-        ),
     ],
 )
 def test_what_cts_accepts(text: str) -> None:
@@ -264,16 +175,7 @@ JSON = [
     pytest.param(
         '{"task": {"x": 1,\n "name": "t"}}', "1:11 task.t.x [unknown-option]", id="option"
     ),
-    pytest.param('{"consul": [{}]}', "1:13 consul [repeated-block]", id="list-for-a-block"),
-    pytest.param('{"//": "note"}', "1:2 // [unknown-option]", id="comment"),
     pytest.param('{"consul": {"address": ["a"]}}', "1:24 consul.address [wrong-type]", id="list"),
-    pytest.param("[]", "1:1  [syntax]", id="a-list"),
-    pytest.param("", "1:1  [syntax]", id="empty-file"),
-    pytest.param('{"a": NaN}', "1:7  [syntax]", id="not-a-number"),
-    pytest.param('{"a": 1e999}', "1:7  [syntax]", id="too-large"),
-    pytest.param('{"consul": {\n"address" "a"}}', "2:11  [syntax]", id="no-colon"),
-    pytest.param('{"a": "\\ud800"}', "1:7  [syntax]", id="half-a-character"),
-    pytest.param('{"a": ' * 60 + "1" + "}" * 60, "1:307  [syntax]", id="too-deep"),
 ]
 
 

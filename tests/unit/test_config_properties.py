@@ -114,7 +114,7 @@ EDITORS: Mapping[str, Callable[[str, int, int, str], str]] = {
 }
 
 
-@settings(max_examples=40, suppress_health_check=[HealthCheck.too_slow])
+@settings(max_examples=20, suppress_health_check=[HealthCheck.too_slow])
 @given(configurations(), st.data())
 def test_however_it_is_written_it_means_the_same(items: list[Item], data: st.DataObject) -> None:
     as_hcl = meaning(whole(items, "hcl"))
@@ -122,7 +122,7 @@ def test_however_it_is_written_it_means_the_same(items: list[Item], data: st.Dat
     assert meaning(data.draw(split(items))) == as_hcl
 
 
-@settings(max_examples=20, suppress_health_check=[HealthCheck.too_slow])
+@settings(max_examples=10, suppress_health_check=[HealthCheck.too_slow])
 @given(configurations(), st.data())
 def test_moved_secrets_are_gone_and_change_nothing_else(
     items: list[Item], data: st.DataObject
@@ -145,7 +145,7 @@ def mutate(items: list[Item], data: st.DataObject, tally: Tally) -> None:
         compiled(moved(files, result.secrets))
 
 
-@settings(max_examples=100, suppress_health_check=[HealthCheck.too_slow])
+@settings(max_examples=40, suppress_health_check=[HealthCheck.too_slow])
 @given(configurations(), st.data())
 def test_a_mutated_configuration_gives_a_result(items: list[Item], data: st.DataObject) -> None:
     mutate(items, data, Tally())

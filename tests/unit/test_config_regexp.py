@@ -18,18 +18,14 @@ from cts.watch.query import compiled
         pytest.param("(?P<n>web)", "web", "w", id="named-group"),
         pytest.param(r"^(?<n>web)\pL*\z", "webé", "web1", id="C-224"),
         pytest.param(r"\Qa.b\E", "a.b", "axb", id="quoted"),
-        pytest.param(r"\Q\C", r"\C", "C", id="quoted-byte"),
-        pytest.param(r"^\\C$", r"\C", "x", id="a-backslash-and-a-letter"),
         pytest.param(r"^\x{41}$", "A", "x", id="code"),
         pytest.param("^[[:alpha:]]$", "a", "1", id="posix-set"),
         pytest.param("^[^[:digit:]]$", "a", "1", id="posix-set-negated"),
         pytest.param("a{,3}", "a{,3}", "aaa", id="no-count-is-text"),
-        pytest.param("^[{99999999999}]+$", "{9}", "1", id="no-count-in-a-set"),
-        pytest.param("^[[:alpha:]{99999999999}]+$", "a9", "1", id="no-count-after-a-named-set"),
-        pytest.param("^a{099999}$", "a{099999}", "a", id="no-count-begins-with-zero"),
         pytest.param("^a{1000}$", "a" * 1000, "a", id="the-highest-count"),
         pytest.param("^[]a]$", "]", "b", id="set-of-a-bracket"),
         pytest.param("^..$", "é→", "é", id="characters-not-bytes"),
+        pytest.param("a" * 10_000, "a" * 10_000, "a", id="the-longest"),
         pytest.param("x*" * 30 + "$", "x" * 5000, None, id="linear-time"),
     ],
 )
@@ -48,8 +44,6 @@ def test_it_is_taken_and_matched(expression: str, matches: str, not_this: str | 
         # what Perl, Python and others know
         "(?!a)", "(?<=a)", "(?<!a)", r"(a)\1", "(?P<n>a)(?P=n)", "(?>a)", "(a)?(?(1)b)", "(?L)a",
         "a{2}+", "a?+", "a**", r"\x{110000}", "(?P<1 a)", "[[:name:]]", r"\p{Nothing}",
-        # what RE2 itself knows, and Go does not
-        r"\C", r"a\\\C", "a{1,99999999999999999999}", "a{99999999999999999999,}",
         # what nobody knows
         "(", ")", "*a", "\\", "[z-a]", "a{2,1}", "(?:a{1000}){1000}", r"\pL{1000}", "\ud800",
     ],
@@ -67,11 +61,10 @@ def test_it_is_refused(expression: str) -> None:
         (r"web\Z", r"\Z", r"\z"),
         ("a++", "++", "possessive"),
         ("a{1001}", "{1001}", "at most 1000"),
-        ("a{99999999999}", "{99999999999}", "at most 1000"),
-        (r"\C", r"\C", ""),
         ("web(", "(", r"\("),
         (r"\pL{1000}", "compile failed", "less often"),
         ("é)", "é)", r"\)"),
+        ("a" * 10_001, "more than 10000 characters", "shorter"),
     ],
 )
 def test_it_is_said_what_is_wrong_and_what_would_be_right(

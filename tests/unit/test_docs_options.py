@@ -1,16 +1,17 @@
 """docs/configuration.md has every option as the code has it."""
 
 import re
-from dataclasses import is_dataclass, replace
-from typing import Any
+from collections.abc import Iterator
+from dataclasses import Field, is_dataclass, replace
+from typing import Any, get_args, get_origin
 
 import pytest
 
-from cts.config import finalize, labelled, model, validate
+from cts.config import decode, finalize, model, terraform_blocks, validate
 from cts.config.compile import compile_bundle
 from cts.config.define import UNWATCHED, waits_for
-from cts.config.model import about, key_of, options_of, types_of
 from cts.config.problem import Code
+from cts.config.schema import Option, Seconds, about, key_of, options_of, types_of
 from cts.terraform.definition import Definition, Module, Provider
 from cts.watch.query import (
     CatalogServicesCondition,
@@ -23,17 +24,12 @@ from tests.unit.documents import plain, row, rows, section, text
 DOCUMENT = "docs/configuration.md"
 SECTIONS: dict[Any, str] = {
     model.Configuration: "Top level",
-    model.Syslog: "syslog",
     model.Consul: "consul",
     model.Auth: "consul.auth",
     model.ConsulTls: "consul.tls",
-    model.Transport: "transport",
-    model.ServiceRegistration: "consul.service_registration",
-    model.DefaultCheck: "consul.service_registration.default_check",
     model.Vault: "vault",
     model.VaultTls: "vault.tls",
     model.BufferPeriod: "buffer_period",
-    model.ApiTls: "tls",
     model.Terraform: 'driver "terraform"',
     model.TerraformCloud: 'driver "terraform-cloud"',
     model.Workspaces: "workspaces",
@@ -44,20 +40,16 @@ SECTIONS: dict[Any, str] = {
     model.CatalogServicesCondition: 'condition "catalog-services"',
     model.KvCondition: 'condition "consul-kv"',
     model.ScheduleCondition: 'condition "schedule"',
-    model.ServicesInput: 'module_input "services"',
-    model.KvInput: 'module_input "consul-kv"',
     model.CloudWorkspace: "terraform_cloud_workspace",
-    model.License: "license",
-    model.AutoRetrieval: "license.auto_retrieval",
-    model.HighAvailability: "high_availability",
-    model.Cluster: "high_availability.cluster",
-    model.Storage: "high_availability.cluster.storage",
-    model.ConsulStorage: 'storage "consul"',
-    model.Instance: "high_availability.instance",
     model.Serverless: "serverless",
 }
-WITHOUT_SECTION = {model.Driver}
-"""Its options are the two drivers."""
+WITHOUT_SECTION = {
+    model.Driver,  # its options are the two drivers
+    model.ServicesInput, model.KvInput,  # described by the conditions of these names
+}  # fmt: skip
+AS_ANOTHER = {"vault.transport"}
+"""Described by `consul.transport`."""
+WITHOUT_EFFECT = section(DOCUMENT, "Options without effect")
 REQUIRED = {
     (model.TerraformCloud, "organization"), (model.Service, "name"), (model.Task, "name"),
     (model.Task, "module"), (model.CatalogServicesCondition, "regexp"),
@@ -90,8 +82,40 @@ def here(block: Any) -> dict[str, str]:
     return {name: plain(row(table, name)[-1]) for name in rows(table)}
 
 
-def known(block: Any) -> dict[str, model.Option]:
-    return {key_of(each): about(each) for each in options_of(block)}
+def described(block: Any) -> "list[Field[Any]]":
+    """The options that have a row in the block's own table."""
+    kinds = types_of(block)
+    return [
+        each for each in options_of(block)
+        if not about(each).unused or kinds[each.name] in SECTIONS
+    ]  # fmt: skip
+
+
+def known(block: Any) -> dict[str, Option]:
+    return {key_of(each): about(each) for each in described(block)}
+
+
+def unneeded(block: Any, path: str = "") -> Iterator[tuple[str, Any, "Field[Any]"]]:
+    """Path, block and field of all that has no effect."""
+    for each in options_of(block):
+        own, kind = f"{path}{key_of(each)}", types_of(block)[each.name]
+        kind = get_args(kind)[0] if get_origin(kind) is tuple else kind
+        if kind in SECTIONS or kind is model.Driver:
+            yield from unneeded(kind, f"{own}.")
+        elif about(each).unused:
+            yield own, block, each
+            if is_dataclass(kind) and own not in AS_ANOTHER:
+                yield from inside(kind, f"{own}.")
+
+
+def inside(kind: Any, path: str) -> Iterator[tuple[str, Any, "Field[Any]"]]:
+    """The options of a block that has no effect."""
+    for each in options_of(kind):
+        inner = types_of(kind)[each.name]
+        if is_dataclass(inner):
+            yield from inside(inner, f"{path}{key_of(each)}.")
+        else:
+            yield f"{path}{key_of(each)}", kind, each
 
 
 def written(default: Any, kind: Any) -> str:
@@ -101,16 +125,48 @@ def written(default: Any, kind: Any) -> str:
     match default:
         case bool():
             return f"`{str(default).lower()}`"
-        case float() if kind is model.Seconds:
+        case float() if kind is Seconds:
             return f'`"{default:g}s"`'
         case str():
             return f'`"{default}"`'
     return f"`{default}`"
 
 
-def test_each_block_has_a_section() -> None:
+UNNEEDED = {path: (block, each) for path, block, each in unneeded(model.Configuration)}
+
+
+def default(block: Any, each: "Field[Any]") -> str | None:
+    """What the default's cell must be; None where it can be any words."""
+    if (block, key_of(each)) in REQUIRED:
+        return "required"
+    if (block, key_of(each)) in COMPUTED:
+        return None
+    return written(about(each).default, types_of(block)[each.name])
+
+
+def test_each_block_is_described() -> None:
     blocks = {each for each in vars(model).values() if is_dataclass(each) and options_of(each)}
-    assert blocks - WITHOUT_SECTION == SECTIONS.keys()
+    unneeded_blocks = {block for block, _ in UNNEEDED.values()} - SECTIONS.keys()
+    outer = {model.HighAvailability, model.Cluster, model.Storage}
+    assert blocks - WITHOUT_SECTION - unneeded_blocks - outer == SECTIONS.keys()
+
+
+def test_each_option_without_effect_has_a_row() -> None:
+    assert sorted(rows(WITHOUT_EFFECT)) == sorted(UNNEEDED)
+
+
+@pytest.mark.parametrize("path", UNNEEDED)
+def test_an_option_without_effect_has_its_default(path: str) -> None:
+    cell = row(WITHOUT_EFFECT, path)[1]
+    expected = default(*UNNEEDED[path])
+    assert cell if expected is None else cell == expected
+
+
+@pytest.mark.parametrize(
+    "path", [path for path, (_, each) in UNNEEDED.items() if about(each).unused]
+)
+def test_an_option_without_effect_says_why(path: str) -> None:
+    assert row(WITHOUT_EFFECT, path)[2]
 
 
 @pytest.mark.parametrize("block", SECTIONS, ids=SECTIONS.get)
@@ -120,19 +176,9 @@ class TestBlock:
 
     def test_has_the_default_of_each_option(self, block: Any) -> None:
         table = section(DOCUMENT, SECTIONS[block])
-        for each in options_of(block):
-            where = (block, key_of(each))
-            cell = row(table, key_of(each))[1]
-            if where in REQUIRED:
-                assert cell == "required"
-            elif where in COMPUTED:
-                assert cell
-            else:
-                assert cell == written(about(each).default, types_of(block)[each.name]), where
-
-    def test_says_what_is_not_needed(self, block: Any) -> None:
-        said = {name for name, cell in here(block).items() if "not needed" in cell}
-        assert said == {name for name, option in known(block).items() if option.unused}
+        for each in described(block):
+            cell, expected = row(table, key_of(each))[1], default(block, each)
+            assert cell if expected is None else cell == expected, key_of(each)
 
     def test_says_what_is_deprecated_and_what_to_write_instead(self, block: Any) -> None:
         said = {name: cell for name, cell in here(block).items() if "eprecated: " in cell}
@@ -155,7 +201,7 @@ def test_each_secret_has_a_row() -> None:
 
 
 def test_a_provider_has_a_row_for_each_reserved_name() -> None:
-    assert rows(section(DOCUMENT, "terraform_provider")) == list(labelled.RESERVED)
+    assert rows(section(DOCUMENT, "terraform_provider")) == list(terraform_blocks.RESERVED)
 
 
 def test_each_backend_has_a_row() -> None:
@@ -163,7 +209,7 @@ def test_each_backend_has_a_row() -> None:
 
 
 def test_each_condition_has_a_row() -> None:
-    assert {*rows(section(DOCUMENT, "Conditions"))} == labelled.CONDITIONS.keys()
+    assert {*rows(section(DOCUMENT, "Conditions"))} == decode.CONDITIONS.keys()
 
 
 def test_each_variable_that_cts_falls_back_to_is_named() -> None:
@@ -192,8 +238,7 @@ PLAIN = Definition("web", Module("./web"), ServicesCondition(("web",)))
     ("title", "needed"),
     [
         *((kind, {"condition": condition}) for kind, condition in LATER.items()),
-        ('module_input "services"', {"inputs": (ServicesCondition(("web",)),)}),
-        ('module_input "consul-kv"', {"inputs": (KvCondition("web"),)}),
+        ("module_input", {"inputs": (ServicesCondition(("web",)), KvCondition("web"))}),
         ("terraform_provider", {"providers": (Provider("panos"),)}),
         ('driver "terraform-cloud"', {"cloud": {"organization": "example"}}),
     ],

@@ -13,7 +13,7 @@ from cts.workflow import start
 from tests.model.simulation import Simulation, fake_archive
 from tests.model.state import Broken
 
-RUNS = 1_000
+RUNS = 400
 BATCHES = 10
 STEPS = 70
 

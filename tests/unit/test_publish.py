@@ -7,6 +7,7 @@ from dataclasses import asdict
 import pytest
 
 from cts.adapters import keys
+from cts.config import bundle
 from cts.config.compile import Result, compile_bundle
 from cts.errors import Unavailable
 from cts.events import ConfigPublished, ConfigRejected
@@ -174,7 +175,7 @@ def test_what_cannot_be_read_is_rejected(bundle: bytes) -> None:
 
 
 def test_a_bundle_that_unpacks_to_too_much_is_rejected(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(workflow, "LARGEST_BUNDLE", 10)
+    monkeypatch.setattr(bundle, "LARGEST_BUNDLE", 10)
     made = World()
     made.push(task("web"))
     assert made.publish() is Outcome.REJECTED

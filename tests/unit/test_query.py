@@ -178,7 +178,7 @@ NAMES = ["web-2", "web", "api"]
             id="regexp-with-options",
         ),
         pytest.param(
-            ServicesCondition(("web",), meta=(("team", "net"),), unfed=True),
+            ServicesCondition(("web",), meta=(("team", "net"),), trigger_only=True),
             [WEB],
             [WEB],
             id="what-the-module-gets-changes-no-query",
@@ -186,7 +186,7 @@ NAMES = ["web-2", "web", "api"]
         pytest.param(
             ServicesCondition(
                 ("web",),
-                more=(ServicesCondition(("db",), None, "dc2"), ServicesCondition(("api",))),
+                others=(ServicesCondition(("db",), None, "dc2"), ServicesCondition(("api",))),
             ),
             [WEB, View(Kind.SERVICE, "api"), View(Kind.SERVICE, "db", "dc2")],
             [WEB, View(Kind.SERVICE, "api"), View(Kind.SERVICE, "db", "dc2")],
@@ -238,9 +238,9 @@ DB, API = ServicesCondition(("db",), None, "dc2"), ServicesCondition(("api",))
             id="metadata",
         ),
         pytest.param(
-            ServicesCondition(("a",), more=(DB, API)),
-            ServicesCondition(("a",), more=(API, DB, API)),
-            id="more-services",
+            ServicesCondition(("a",), others=(DB, API)),
+            ServicesCondition(("a",), others=(API, DB, API)),
+            id="other-services",
         ),
         pytest.param(
             CatalogServicesCondition("", node_meta=(("x", "1"), ("b", "2"))),
@@ -264,9 +264,9 @@ def test_one_meaning_is_one_condition(written: Condition, canonical: Condition) 
     ("one", "other"),
     [
         (ServicesCondition(), ServicesCondition(regexp="")),
-        (ServicesCondition(("a",)), ServicesCondition(("a",), unfed=True)),
+        (ServicesCondition(("a",)), ServicesCondition(("a",), trigger_only=True)),
         (ServicesCondition(("a",)), ServicesCondition(("a",), meta=(("a", ""),))),
-        (ServicesCondition(("a",), more=(API,)), ServicesCondition(("a", "api"))),
+        (ServicesCondition(("a",), others=(API,)), ServicesCondition(("a", "api"))),
         (KvCondition("a"), KvCondition("a/")),
         (KvCondition("a"), KvCondition("a", recurse=True)),
         (ScheduleCondition("@daily"), ScheduleCondition("@Daily")),

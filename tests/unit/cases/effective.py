@@ -6,17 +6,9 @@ from collections.abc import Mapping
 from dataclasses import is_dataclass
 from typing import Any
 
-from cts.config.labelled import CONDITIONS, INPUTS
-from cts.config.model import (
-    Backend,
-    BufferPeriod,
-    NoCondition,
-    Provider,
-    Seconds,
-    key_of,
-    options_of,
-    types_of,
-)
+from cts.config.decode import CONDITIONS, INPUTS
+from cts.config.model import Backend, BufferPeriod, NoCondition, Provider
+from cts.config.schema import Seconds, key_of, options_of, types_of
 
 LABELS = {block: label for label, block in [*CONDITIONS.items(), *INPUTS.items()]}
 FED = "use_as_module_input"

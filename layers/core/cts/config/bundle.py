@@ -1,13 +1,15 @@
 """What a push holds: file name -> content, and the local modules among it."""
 
 import hashlib
+import io
 import re
+import zipfile
+import zlib
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import is_dataclass
 from posixpath import dirname, isabs, join, normpath
-from typing import Any
 
-from cts.config.model import Configuration, about, options_of
+from cts.config.model import Configuration
+from cts.config.schema import walk
 from cts.terraform.archive import zipped
 
 Files = Mapping[str, bytes]
@@ -77,8 +79,8 @@ def packed(files: Files, configuration: Configuration) -> dict[str, bytes]:
     are: `cts push` takes their text out of the files that name them."""
     names = {SOURCES, *configuration_files(files)}
     for task in configuration.tasks:
-        names |= _inside(task.variable_files or ())
-        if is_local(task.module or "") and (folder := inside(task.module or "")) is not None:
+        names |= _inside(task.variable_files)
+        if is_local(task.module) and (folder := inside(task.module)) is not None:
             prefix = "" if folder == "." else f"{folder}/"
             names |= {prefix + name for name in module_files(files, folder)}
     names |= _inside(_certificates(configuration))
@@ -89,13 +91,10 @@ def _inside(paths: Iterable[str]) -> set[str]:
     return {name for path in paths if (name := inside(path)) is not None}
 
 
-def _certificates(block: Any) -> Iterator[str]:
-    for each in options_of(block):
-        known, value = about(each), getattr(block, each.name)
+def _certificates(configuration: Configuration) -> Iterator[str]:
+    for _, _, known, value in walk(configuration):
         if known.is_file and not known.secret and isinstance(value, str) and value:
             yield value
-        elif is_dataclass(value):
-            yield from _certificates(value)
 
 
 def content_digest(files: Files) -> str:
@@ -109,3 +108,29 @@ def content_digest(files: Files) -> str:
 
 archive = zipped
 """A bundle is packed as a run's archive is."""
+
+
+class Unreadable(Exception):
+    """What was pushed is no bundle. Says why."""
+
+
+BROKEN = (
+    zipfile.BadZipFile,
+    zlib.error,
+    EOFError,
+    NotImplementedError,  # a compression that zipfile doesn't know
+    RuntimeError,  # encrypted
+    UnicodeDecodeError,
+)
+
+
+def unpacked(body: bytes) -> dict[str, bytes]:
+    """Path -> content of a bundle's files. Raises Unreadable."""
+    try:
+        with zipfile.ZipFile(io.BytesIO(body)) as zipped_files:
+            files = [each for each in zipped_files.infolist() if not each.is_dir()]
+            if sum(each.file_size for each in files) > LARGEST_BUNDLE:
+                raise Unreadable(f"it unpacks to more than {LARGEST_BUNDLE // 1024**2} MiB")
+            return {each.filename: zipped_files.read(each) for each in files}
+    except BROKEN as error:
+        raise Unreadable(f"it is not a readable zip: {error}") from error

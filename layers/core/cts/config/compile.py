@@ -8,15 +8,15 @@ from cts.config import bundle
 from cts.config.bundle import Files
 from cts.config.define import define, waits_for
 from cts.config.finalize import Environment, finalize
-from cts.config.given import given
 from cts.config.merge import merge
 from cts.config.model import Configuration, Secret, Task
 from cts.config.modules import check_modules, declarations
-from cts.config.notes import notes
 from cts.config.problem import Code, Place, Problem, without_followers
 from cts.config.read import read
 from cts.config.secrets import named
+from cts.config.task_variables import given
 from cts.config.validate import validate
+from cts.config.warnings import warn
 from cts.terraform.definition import (
     BufferPeriod,
     Definition,
@@ -70,35 +70,36 @@ def compile_bundle(files: Files, environment: Environment | None = None) -> Resu
     """
     listed = bundle.configuration_files(files)
     names = [name for name in listed if name in files]
-    read_files = [read(files[name], name) for name in names]
-    merged = merge(configuration for configuration, _ in read_files)
+    texts = [read(files[name], name) for name in names]
+    merged = merge(configuration for configuration, _ in texts)
     final = finalize(merged, environment or {})
-    known = declarations(final, files)
-    variables, beside = given(final, files, known)
-    problems, warnings = beside.problems, beside.warnings
-    if not names:
-        problems.append(_nothing_to_read(files))
-    problems += [_not_there(name) for name in listed if name not in files]
-    for _, found in read_files:
-        problems += found.problems
-        warnings += found.warnings
-    problems += validate(final)
-    problems += check_modules(final, files, known, variables)
-    warnings += notes(merged, final)
-    problems = without_followers(problems)
+    declared = declarations(final, files)
+    variables, in_variables = given(final, files, declared)
+    problems = without_followers([
+        *([] if names else [_nothing_to_read(files)]),
+        *(_not_there(name) for name in listed if name not in files),
+        *(problem for _, found in texts for problem in found.problems),
+        *in_variables.problems,
+        *validate(final),
+        *check_modules(final, files, declared, variables),
+    ])  # fmt: skip
     compiled = None if problems else _compile(final, files, variables)
-    if compiled:
-        warnings += _waiting(final, compiled)
+    warnings = [
+        *(warning for _, found in texts for warning in found.warnings),
+        *in_variables.warnings,
+        *warn(merged, final),
+        *(_waiting(final, compiled) if compiled else []),
+    ]
     return Result(
         problems=_in_order(problems, names),
-        warnings=_in_order(_elsewhere(warnings, problems), names),
+        warnings=_in_order(_beside_no_problem(warnings, problems), names),
         configuration=final,
         secrets=named(merged.secrets, files),
         compiled=compiled,
     )
 
 
-def _elsewhere(warnings: list[Problem], problems: list[Problem]) -> list[Problem]:
+def _beside_no_problem(warnings: list[Problem], problems: list[Problem]) -> list[Problem]:
     """The warnings about what has no problem already."""
     wrong = {(problem.place, problem.path) for problem in problems}
     return [each for each in warnings if (each.place, each.path) not in wrong]
@@ -123,22 +124,24 @@ def generation(
     return Generation(number, CONTRACT, dict(sources), compiled.tasks, compiled.waiting, former)
 
 
-def differences(old: Generation | None, new: Generation | Compiled) -> Differences:
-    """What the new generation does to the tasks of the old one. A task that had to wait and now
+Runs = Mapping[str, tuple[str, bool]]
+"""Each task's definition, and whether it has to wait."""
+
+
+def runs(of: Generation | Compiled) -> Runs:
+    waiting = {name: (task.definition, True) for name, task in of.waiting.items()}
+    return waiting | {name: (entry.definition, False) for name, entry in of.tasks.items()}
+
+
+def differences(before: Runs, after: Runs) -> Differences:
+    """What a generation does to the tasks of the former one. A task that had to wait and now
     runs is a changed one."""
-    before, after = _runs(old) if old else {}, _runs(new)
     both = before.keys() & after.keys()
     return Differences(
         added=tuple(sorted(after.keys() - both)),
         changed=tuple(sorted(name for name in both if before[name] != after[name])),
         removed=tuple(sorted(before.keys() - both)),
     )
-
-
-def _runs(of: Generation | Compiled) -> dict[str, tuple[str, bool]]:
-    """Each task's definition, and whether it has to wait."""
-    waiting = {name: (task.definition, True) for name, task in of.waiting.items()}
-    return waiting | {name: (entry.definition, False) for name, entry in of.tasks.items()}
 
 
 def _nothing_to_read(files: Files) -> Problem:
@@ -160,8 +163,8 @@ def _compile(
     modules, archives = _modules(configuration.tasks, files)
     compiled = Compiled(modules=archives)
     for task in configuration.tasks:
-        name = task.name or ""
-        module = modules.get(task.module or "") or Module(task.module or "", task.version or "")
+        name = task.name
+        module = modules.get(task.module) or Module(task.module, task.version)
         definition = define(task, configuration, module, variables[name])
         compiled.definitions[definition.digest] = definition
         if reasons := tuple(waits_for(definition)):
@@ -201,8 +204,8 @@ def _entry(task: Task, definition: Definition) -> TaskEntry:
     return TaskEntry(
         definition=definition.digest,
         condition=condition,
-        description=task.description or "",
-        enabled=bool(task.enabled),
+        description=task.description,
+        enabled=task.enabled,
         buffer=BufferPeriod(buffer.min or 0.0, buffer.max or 0.0)
         if buffer and buffer.enabled
         else None,

@@ -7,50 +7,42 @@ from collections.abc import Callable, Mapping
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any, get_args, get_origin
 
-from cts.config.free import Free
-from cts.config.labelled import backends, condition, inputs, providers
 from cts.config.model import (
     Backend,
+    CatalogServicesCondition,
     Condition,
     Configuration,
-    Expressions,
     Input,
+    KvCondition,
+    KvInput,
+    NoCondition,
     Provider,
-    Seconds,
+    ScheduleCondition,
     Secret,
-    Values,
-    about,
-    key_of,
-    options_of,
-    types_of,
+    ServicesCondition,
+    ServicesInput,
 )
-from cts.config.options import Found, Options
-from cts.config.problem import Code
+from cts.config.options import Findings, Options
+from cts.config.problem import Code, did_you_mean
+from cts.config.schema import Group, Option, Seconds, Values, about, key_of, options_of, types_of
 from cts.config.secrets import TEMPLATE
+from cts.config.terraform_blocks import Free, backends, providers
 from cts.config.tree import Body, Value
 
 if TYPE_CHECKING:
     from dataclasses import Field
 
-Reader = Callable[[Options, str], Any]
-
-READERS: Mapping[Any, Reader] = {
-    str: Options.text,
-    bool: Options.flag,
-    int: Options.integer,
-    Seconds: Options.seconds,
-    tuple[str, ...]: Options.texts,
-    Mapping[str, str]: Options.texts_by_name,
-    Expressions: Options.texts_by_name,
-    Values: lambda options, key: _values(options, key),  # noqa: PLW0108  defined below
-    Condition: lambda options, key: condition(options, key, read),
-    tuple[Input, ...]: lambda options, key: inputs(options, key, read),
-    tuple[Provider, ...]: providers,
-    tuple[Backend, ...]: backends,
+CONDITIONS: Mapping[str, type[Condition]] = {
+    "no-condition": NoCondition,
+    "catalog-services": CatalogServicesCondition,
+    "services": ServicesCondition,
+    "consul-kv": KvCondition,
+    "schedule": ScheduleCondition,
 }
+INPUTS: Mapping[str, type[Input]] = {"services": ServicesInput, "consul-kv": KvInput}
 
 
-def decode(file: Value, found: Found, *, is_hcl: bool) -> Configuration:
+def decode(file: Value, found: Findings, *, is_hcl: bool) -> Configuration:
     """One file's configuration."""
     options = Options(file, "", found, is_hcl=is_hcl, lone_element=is_hcl)
     configuration: Configuration = read(Configuration, options)
@@ -66,7 +58,7 @@ def read(block: Any, options: Options) -> Any:
 
 
 def _option(of: "Field[Any]", kind: Any, options: Options) -> Any:
-    key = key_of(of)
+    key, known = key_of(of), about(of)
     if kind in READERS:
         value = READERS[kind](options, key)
     elif get_origin(kind) is tuple:
@@ -75,8 +67,8 @@ def _option(of: "Field[Any]", kind: Any, options: Options) -> Any:
     else:
         inside = options.block(key)
         return read(kind, inside) if inside else None
-    if about(of).secret and value:
-        _secret(of, value, options, key)
+    if known.secret and value:
+        _secret(known, known.secret, value, options, key)
     return value
 
 
@@ -98,7 +90,8 @@ def _values(options: Options, key: str) -> dict[str, Any] | None:
     if not entries:
         return None
     # A module's variables are no secrets of a provider: nothing is moved out of them.
-    free = Free(Found(options.found.problems), options.is_hcl and key == "required_providers")
+    is_hcl = options.is_hcl and key == "required_providers"
+    free = Free(options.found, is_hcl, finds_secrets=False)
     path = f"{options.path}.{key}"
     inner = tuple(item for entry in entries for item in options.inner(key, entry))
     options.places |= {f"{key}.{item.key}": item.value.place for item in inner}
@@ -106,17 +99,72 @@ def _values(options: Options, key: str) -> dict[str, Any] | None:
     return free.body(Body(tuple(last.values())), path)
 
 
-def _secret(of: "Field[Any]", text: str, options: Options, key: str) -> None:
+def _secret(known: Option, group: Group, text: str, options: Options, key: str) -> None:
     """Note a secret that is written out; a reference to one is none."""
     value = options.values[key]
     if TEMPLATE.search(text):
         return
-    known = about(of)
-    assert known.secret
     where = options.where.at(key)
     options.found.secrets.append(
         Secret(
-            where, known.secret, known.name, value.place.file, value.start, value.end, text,
+            where, group, known.name, value.place.file, value.start, value.end, text,
             is_file=known.is_file,
         )
     )  # fmt: skip
+
+
+def _condition(options: Options, key: str) -> Condition | None:
+    inside = options.block(key)
+    condition: Condition | None = _typed(inside, key, CONDITIONS) if inside else None
+    return condition
+
+
+def _inputs(options: Options, key: str) -> tuple[Input, ...]:
+    made = [
+        _typed(options.inside(f"{key}[{n}]", value), key, INPUTS)
+        for n, value in enumerate(options.blocks(key))
+    ]
+    return tuple(each for each in made if each is not None)
+
+
+def _typed(options: Options, key: str, known: Mapping[str, type[Any]]) -> Any:
+    """The block inside, of the type that the label names. Types match exactly, unlike options.
+
+    JSON may give several types in one object: CTS takes the first of its own list.
+    """
+    entries = {entry.key: entry for entry in options.left}
+    types = [name for name in known if name in entries]
+    wanted = f'write {key} "..." {{ }} with one of {", ".join(known)}'
+    for name, entry in entries.items():
+        if name not in known:
+            what = f'there is no {key} "{name}"'
+            fix = did_you_mean(name.lower(), known) or wanted
+            options.add(entry.place, Code.CONDITION_TYPE, name, what, fix)
+    if not entries:
+        options.add(options.place, Code.CONDITION_TYPE, "", f"the {key} has no type", wanted)
+    for name in types[1:]:
+        what = f'"{name}" is left out: "{types[0]}" stands beside it'
+        options.warn(entries[name].place, Code.CONDITION_TYPE, name, what, "write one of them")
+    if not types:
+        return None
+    found = options.bodies(types[0], entries[types[0]])
+    if len(found) > 1:
+        what = f"only one {key} block is allowed here"
+        options.add(found[-1].place, Code.REPEATED_BLOCK, types[0], what)
+    inside = options.inside(types[0], found[0], lone_element=True) if found else None
+    return read(known[types[0]], inside) if inside else None
+
+
+READERS: Mapping[Any, Callable[[Options, str], Any]] = {
+    str: Options.text,
+    bool: Options.flag,
+    int: Options.integer,
+    Seconds: Options.seconds,
+    tuple[str, ...]: Options.texts,
+    Mapping[str, str]: Options.texts_by_name,
+    Values: _values,
+    get_args(Condition): _condition,
+    tuple[Input, ...]: _inputs,
+    tuple[Provider, ...]: providers,
+    tuple[Backend, ...]: backends,
+}

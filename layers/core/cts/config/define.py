@@ -1,13 +1,12 @@
 """A checked configuration to definitions: what each task applies, in one canonical form."""
 
 from collections.abc import Iterator, Mapping
-from dataclasses import asdict, replace
+from dataclasses import replace
 from typing import Any
 
 from cts.config import model
 from cts.config.escapes import undoubled
 from cts.config.model import Configuration, Task
-from cts.config.validate import resolve
 from cts.terraform.definition import Definition, Module, Provider
 from cts.watch.query import (
     CatalogServicesCondition,
@@ -23,14 +22,14 @@ def define(
     task: Task, configuration: Configuration, module: Module, variables: Mapping[str, Any]
 ) -> Definition:
     condition, inputs = _watched(task, configuration.service)
-    found = [(entry, resolve(entry, configuration.terraform_provider)) for entry in _entries(task)]
+    found = [(entry, configuration.provider(entry)) for entry in task.providers]
     providers = tuple(_provider(entry, block) for entry, block in found)
     driver = configuration.driver
     terraform, cloud = (driver.terraform, driver.terraform_cloud) if driver else (None, None)
     required = (terraform or cloud).required_providers if terraform or cloud else {}  # type: ignore[union-attr]
     names = {provider.name for provider in providers}
     return Definition(
-        task=task.name or "",
+        task=task.name,
         module=module,
         condition=condition,
         variables=variables,
@@ -40,10 +39,6 @@ def define(
         backend=_backend(terraform),
         cloud=_cloud(task, cloud) if cloud else {},
     )
-
-
-def _entries(task: Task) -> tuple[str, ...]:
-    return task.providers or ()
 
 
 def _provider(entry: str, block: model.Provider | None) -> Provider:
@@ -69,9 +64,9 @@ def _cloud(task: Task, cloud: model.TerraformCloud) -> Mapping[str, Any]:
         "hostname": cloud.hostname,
         "organization": cloud.organization,
         "workspace": f"{prefix or old}{task.name}",
-        "tags": sorted(set(spaces.tags or ())) if spaces else [],
-        "tags_allowlist": sorted(set(spaces.tags_allowlist or ())) if spaces else [],
-        "tags_denylist": sorted(set(spaces.tags_denylist or ())) if spaces else [],
+        "tags": sorted(set(spaces.tags)) if spaces else [],
+        "tags_allowlist": sorted(set(spaces.tags_allowlist)) if spaces else [],
+        "tags_denylist": sorted(set(spaces.tags_denylist)) if spaces else [],
         "execution_mode": own.execution_mode if own else "",
         "agent_pool_id": own.agent_pool_id if own else "",
         "agent_pool_name": own.agent_pool_name if own else "",
@@ -103,44 +98,44 @@ def _watched(task: Task, blocks: tuple[model.Service, ...]) -> tuple[Condition, 
 def _condition(block: model.Condition) -> Condition:
     match block:
         case model.ScheduleCondition():
-            return ScheduleCondition(block.cron or "")
+            return ScheduleCondition(block.cron)
         case model.CatalogServicesCondition():
             return CatalogServicesCondition(
                 undoubled(block.regexp or ""),
-                datacenter=block.datacenter or "",
-                namespace=block.namespace or "",
+                datacenter=block.datacenter,
+                namespace=block.namespace,
                 node_meta=_pairs(block.node_meta),
-                unfed=not block.use_as_module_input,
+                trigger_only=not block.use_as_module_input,
             )
         case model.ServicesCondition() | model.KvCondition():
-            return replace(_input(block), unfed=not block.use_as_module_input)
+            return replace(_input(block), trigger_only=not block.use_as_module_input)
     return ServicesCondition()
 
 
 def _input(block: model.Input) -> Input:
     if isinstance(block, model.KvInput):
         return KvCondition(
-            block.path or "",
-            recurse=bool(block.recurse),
-            datacenter=block.datacenter or "",
-            namespace=block.namespace or "",
+            block.path,
+            recurse=block.recurse,
+            datacenter=block.datacenter,
+            namespace=block.namespace,
         )
     return ServicesCondition(
-        names=block.names or (),
+        names=block.names,
         regexp=None if block.regexp is None else undoubled(block.regexp),
-        datacenter=block.datacenter or "",
-        namespace=block.namespace or "",
+        datacenter=block.datacenter,
+        namespace=block.namespace,
         filter=_filter(block.filter),
         meta=_pairs(block.cts_user_defined_meta),
     )
 
 
-def _filter(text: str | None) -> str:
-    return undoubled(text or "")
+def _filter(text: str) -> str:
+    return undoubled(text)
 
 
-def _pairs(names: Mapping[str, str] | None) -> tuple[tuple[str, str], ...]:
-    return tuple((names or {}).items())
+def _pairs(names: Mapping[str, str]) -> tuple[tuple[str, str], ...]:
+    return tuple(names.items())
 
 
 def _listed(entries: tuple[str, ...], blocks: tuple[model.Service, ...]) -> ServicesCondition:
@@ -152,10 +147,10 @@ def _listed(entries: tuple[str, ...], blocks: tuple[model.Service, ...]) -> Serv
     by_name: dict[str, ServicesCondition] = {}
     for entry in filter(None, entries):
         block = by_id.get(entry)
-        name = (block.name if block else entry) or ""
+        name = block.name if block else entry
         by_name[name] = ServicesCondition(
-            datacenter=(block.datacenter if block else "") or "",
-            namespace=(block.namespace if block else "") or "",
+            datacenter=block.datacenter if block else "",
+            namespace=block.namespace if block else "",
             filter=_filter(block.filter if block else ""),
             meta=_pairs(block.cts_user_defined_meta if block else {}),
         )
@@ -163,8 +158,8 @@ def _listed(entries: tuple[str, ...], blocks: tuple[model.Service, ...]) -> Serv
     for name, query in sorted(by_name.items()):
         groups.setdefault(query, []).append(name)
     made = [replace(query, names=tuple(names)) for query, names in groups.items()]
-    first, *more = made or [ServicesCondition()]
-    return replace(first, more=tuple(more))
+    first, *others = made or [ServicesCondition()]
+    return replace(first, others=tuple(others))
 
 
 # ---- what has to wait -------------------------------------------------------------------------
@@ -173,15 +168,10 @@ def _listed(entries: tuple[str, ...], blocks: tuple[model.Service, ...]) -> Serv
 def waits_for(definition: Definition) -> Iterator[str]:
     """What a task needs that this version accepts and does not do yet."""
     condition = definition.condition
-    if not isinstance(condition, ServicesCondition):
-        yield f'condition "{condition.kind}"'
+    if isinstance(condition, ServicesCondition):
+        yield from (why for name, why in UNWATCHED.items() if getattr(condition, name))
     else:
-        plain = ServicesCondition(condition.names, condition.regexp)
-        yield from (
-            UNWATCHED[name]
-            for name, value in asdict(condition).items()
-            if value != asdict(plain)[name]
-        )
+        yield f'condition "{condition.kind}"'
     yield from (f'module_input "{each.kind}"' for each in definition.inputs)
     if definition.providers:
         yield "providers"
@@ -195,6 +185,6 @@ UNWATCHED = {
     "namespace": "namespace",
     "filter": "filter",
     "meta": "cts_user_defined_meta",
-    "unfed": "use_as_module_input = false",
-    "more": "service blocks of its services",
+    "trigger_only": "use_as_module_input = false",
+    "others": "service blocks of its services",
 }

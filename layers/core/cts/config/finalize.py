@@ -20,18 +20,16 @@ from cts.config.model import (
     Driver,
     NoCondition,
     ScheduleCondition,
-    Seconds,
     Service,
     Syslog,
     Task,
     Terraform,
     Vault,
     VaultTls,
-    about,
-    options_of,
 )
 from cts.config.options import FALSE, TRUE
-from cts.config.problem import Place, Where
+from cts.config.problem import Where
+from cts.config.schema import Seconds, about, options_of
 
 T = TypeVar("T")
 Environment = Mapping[str, str]
@@ -53,7 +51,7 @@ def finalize(merged: Configuration, environment: Environment) -> Configuration:
     buffer = _global_buffer(merged.buffer_period or _absent(BufferPeriod))
     consul = _consul(merged.consul or _absent(Consul), environment)
     driver = _driver(merged.driver or _absent(Driver), consul)
-    base = "sync-tasks" if merged.working_dir is None else merged.working_dir
+    base = _first(merged.working_dir, "sync-tasks")
     return _filled(
         replace(
             merged,
@@ -71,7 +69,7 @@ def finalize(merged: Configuration, environment: Environment) -> Configuration:
 
 
 def _absent(block: type[T]) -> T:
-    return block(Where("", Place(""), {}))  # type: ignore[call-arg]
+    return block(Where())  # type: ignore[call-arg]
 
 
 def _filled(block: T) -> T:
@@ -110,7 +108,8 @@ def _flag(environment: Environment, variable: str) -> bool | None:
     return text in TRUE if text and text in TRUE | FALSE else None
 
 
-def _first(*values: T | None) -> T | None:
+def _first(*values: Any) -> Any:
+    """The first that is there: before the defaults are set any option may be None."""
     return next((value for value in values if value is not None), None)
 
 
@@ -122,7 +121,7 @@ def _consul(consul: Consul, environment: Environment) -> Consul:
     auth, tls = consul.auth or _absent(Auth), consul.tls or _absent(ConsulTls)
     auth = replace(auth, enabled=_first(auth.enabled, bool(auth.username or auth.password)))
     written = bool(tls.cert or tls.ca_cert or tls.ca_path or tls.key or tls.server_name)
-    enabled = _first(tls.enabled, written or tls.verify is not None)
+    enabled = _first(tls.enabled, written or _first(tls.verify) is not None)
     tls = _from(replace(tls, enabled=enabled), CONSUL_TLS, environment)
     for variable in ("CONSUL_TOKEN", "CONSUL_HTTP_TOKEN"):
         consul = _from(consul, {"token": variable}, environment)
@@ -146,7 +145,9 @@ def _vault(vault: Vault, environment: Environment) -> Vault:
 
 def _api_tls(tls: ApiTls) -> ApiTls:
     written = bool(tls.cert or tls.key or tls.ca_cert or tls.ca_path)
-    return replace(tls, enabled=_first(tls.enabled, written or tls.verify_incoming is not None))
+    return replace(
+        tls, enabled=_first(tls.enabled, written or _first(tls.verify_incoming) is not None)
+    )
 
 
 def _driver(driver: Driver, consul: Consul) -> Driver:
@@ -162,7 +163,7 @@ def _backend(backend: Backend, consul: Consul) -> Backend:
     if backend.type != "consul":
         return backend
     defaults: dict[str, Any] = {
-        "address": consul.address, "gzip": True, "path": state_path(consul.kv_path or ""),
+        "address": consul.address, "gzip": True, "path": state_path(consul.kv_path),
     }  # fmt: skip
     if consul.tls and consul.tls.enabled:
         files = {
@@ -184,14 +185,14 @@ def _service(service: Service) -> Service:
 
 
 def _task(task: Task, parent: BufferPeriod, base: str) -> Task:
-    name = task.name or ""
+    name = _first(task.name, "")
     condition = _condition(task.condition)
     scheduled = isinstance(condition, ScheduleCondition)
     buffer = task.buffer_period or _absent(BufferPeriod)
     folder = normpath(join(base, name)) if task.working_dir is None else task.working_dir
     return replace(
         task,
-        module=task.module or task.source or "",
+        module=task.module or _first(task.source, ""),
         condition=condition,
         module_input=task.module_input + task.source_input,
         source_input=(),

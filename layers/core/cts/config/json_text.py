@@ -5,10 +5,20 @@ from json import JSONDecodeError, JSONDecoder
 from math import inf, isfinite
 
 from cts.config.problem import Place
-from cts.config.tree import MAX_DEPTH, SURROGATES, Body, Entry, Lines, ParseError, Value
+from cts.config.tree import (
+    BOM,
+    MAX_DEPTH,
+    Body,
+    Entry,
+    Lines,
+    ParseError,
+    Value,
+    byte_order_mark,
+    is_character,
+    too_deep,
+)
 
 BLANKS = re.compile(r"[ \t\r\n]*")
-TOO_DEEP = f"more than {MAX_DEPTH} levels of nesting"
 MOST_DIGITS = 300
 
 
@@ -19,7 +29,7 @@ def read_json(text: str, file: str) -> tuple[Body, list[ParseError]]:
         reader.check()
         top, _ = reader.value(0, 0)
     except RecursionError:
-        return Body(), [ParseError(Place(file), TOO_DEEP)]
+        return Body(), [too_deep(Place(file))]
     except ParseError as error:
         return Body(), [error]
     match top.data:
@@ -40,10 +50,8 @@ class _Reader:
     def check(self) -> None:
         if not self.text.strip():
             raise ParseError(self.lines.place(0), "the file is empty", 'write at least "{}"')
-        if self.text.startswith("\ufeff"):
-            raise ParseError(
-                self.lines.place(0), "the file begins with a byte order mark", "remove it"
-            )
+        if self.text.startswith(BOM):
+            raise byte_order_mark(self.lines.place(0))
         try:
             self.decoder.decode(self.text)
         except JSONDecodeError as error:
@@ -53,7 +61,7 @@ class _Reader:
     def value(self, at: int, depth: int) -> tuple[Value, int]:
         at = self.skip(at)
         if depth > MAX_DEPTH:
-            raise ParseError(self.lines.place(at), TOO_DEEP)
+            raise too_deep(self.lines.place(at))
         match self.text[at]:
             case "{":
                 return self.object(at, depth)
@@ -64,7 +72,7 @@ class _Reader:
     def scalar(self, at: int) -> tuple[Value, int]:
         place = self.lines.place(at)
         data, end = self.decoder.raw_decode(self.text, at)
-        if isinstance(data, str) and any(ord(char) in SURROGATES for char in data):
+        if isinstance(data, str) and not all(is_character(ord(char)) for char in data):
             raise ParseError(place, "half of a surrogate pair is not a character")
         if isinstance(data, float):
             if not isfinite(data):

@@ -6,12 +6,13 @@ from dataclasses import is_dataclass, replace
 from functools import reduce
 from typing import Any
 
-from cts.config.model import Backend, Configuration, options_of
-from cts.config.problem import Place, Where
+from cts.config.model import Backend, Configuration
+from cts.config.problem import Where
+from cts.config.schema import options_of
 
 
 def merge(files: Iterable[Configuration]) -> Configuration:
-    return reduce(_join, files, Configuration(Where("", Place(""), {})))
+    return reduce(_join, files, Configuration(Where()))
 
 
 def _join(first: Configuration, second: Configuration) -> Configuration:

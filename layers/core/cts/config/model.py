@@ -1,76 +1,18 @@
-"""Every block of CTS 0.9.0's configuration, as it was written: None is what is not there.
+"""Every block of CTS 0.9.0's configuration.
 
-Unset and empty stay apart until all files are merged. The classes are the schema: `decode`,
-`merge` and `finalize` go by the fields' types and by what `option` says of them.
+The classes are the schema: `decode`, `merge` and `finalize` go by the fields' types and by what
+`option` says of them. Until `finalize` has set the defaults, None is what is not there: unset and
+empty stay apart until all files are merged.
 """
 
-from collections.abc import Hashable, Mapping
-from dataclasses import Field, dataclass, field, fields
-from enum import StrEnum
-from functools import cache
-from types import NoneType
-from typing import Any, NewType, TypeAlias, get_args, get_type_hints
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, TypeAlias
 
 from cts.config.problem import Where
-
-Seconds = NewType("Seconds", float)
-"""A duration, written as Go writes it."""
-Expressions = NewType("Expressions", Mapping[str, str])
-"""Names and texts that Terraform reads as expressions."""
-Values = NewType("Values", Mapping[str, Any])
-"""Names and plain values, as JSON has them."""
-
-
-class Group(StrEnum):
-    """Who may read a secret: each group is one secret of the stack, with its own policy."""
-
-    CONNECTION = "connection"
-    """What reaches Consul: the poller and the builds."""
-    HCP = "hcp"
-    TASK = "task"
-    """What a task's Terraform gets: the builds."""
-
-
-@dataclass(frozen=True, slots=True)
-class Option:
-    """What is to be known of an option beside its type."""
-
-    default: Any = None
-    key: str = ""
-    """As it is written, where that is no name in Python."""
-    unused: str = ""
-    """Why it is not needed here."""
-    instead: str = ""
-    """What to write instead of a deprecated option."""
-    secret: Group | None = None
-    name: str = ""
-    """The secret's name, as the environment variable that CTS would read."""
-    is_file: bool = False
-    verbatim: bool = False
-    """CTS takes template syntax for text here."""
-
-
-def option(default: Any = None, **known: Any) -> Any:
-    return field(default=None, metadata={"option": Option(default, **known)})
-
-
-def block(**known: Any) -> Any:
-    """A block that may stand several times."""
-    return field(default=(), metadata={"option": Option((), **known)})
-
-
-def about(of: "Field[Any]") -> Option:
-    """What is known of a field."""
-    known: Option = of.metadata["option"]
-    return known
-
-
-def key_of(of: "Field[Any]") -> str:
-    return about(of).key or of.name
-
+from cts.config.schema import Group, Seconds, Values, block, option
 
 NO_PROCESS = "no process of its own runs here"
-STACK_CONNECTS = "the stack's parameters say how Consul is reached"
 FREE = "what CTS sells with its Enterprise edition is part of the stack"
 
 
@@ -86,82 +28,80 @@ class BufferPeriod:
 class Syslog:
     where: Where
     enabled: bool | None = option()
-    facility: str | None = option("LOCAL0")
-    name: str | None = option("consul-terraform-sync")
+    facility: str = option("LOCAL0")
+    name: str = option("consul-terraform-sync")
 
 
 @dataclass(frozen=True, slots=True)
 class Auth:
     where: Where
     enabled: bool | None = option()
-    username: str | None = option("")
-    password: str | None = option("", secret=Group.CONNECTION, name="CONSUL_HTTP_PASSWORD")
+    username: str = option("")
+    password: str = option("", secret=Group.CONNECTION, name="CONSUL_HTTP_PASSWORD")
 
 
 @dataclass(frozen=True, slots=True)
 class ConsulTls:
     where: Where
     enabled: bool | None = option()
-    verify: bool | None = option(True)
-    ca_cert: str | None = option("", is_file=True)
-    ca_path: str | None = option("")
-    cert: str | None = option("", is_file=True)
-    key: str | None = option(
-        "", is_file=True, secret=Group.CONNECTION, name="CONSUL_CLIENT_KEY_PEM"
-    )
-    server_name: str | None = option("")
+    verify: bool = option(True)
+    ca_cert: str = option("", is_file=True)
+    ca_path: str = option("")
+    cert: str = option("", is_file=True)
+    key: str = option("", is_file=True, secret=Group.CONNECTION, name="CONSUL_CLIENT_KEY_PEM")
+    server_name: str = option("")
 
 
 @dataclass(frozen=True, slots=True)
 class VaultTls:
     where: Where
-    enabled: bool | None = option(True)
-    verify: bool | None = option(True)
-    ca_cert: str | None = option("", is_file=True)
-    ca_path: str | None = option("")
-    cert: str | None = option("", is_file=True)
-    key: str | None = option("", is_file=True, secret=Group.TASK, name="VAULT_CLIENT_KEY_PEM")
-    server_name: str | None = option("")
+    enabled: bool = option(True)
+    verify: bool = option(True)
+    ca_cert: str = option("", is_file=True)
+    ca_path: str = option("")
+    cert: str = option("", is_file=True)
+    key: str = option("", is_file=True, secret=Group.TASK, name="VAULT_CLIENT_KEY_PEM")
+    server_name: str = option("")
 
 
 @dataclass(frozen=True, slots=True)
 class Transport:
     where: Where
-    dial_keep_alive: Seconds | None = option(30.0)
-    dial_timeout: Seconds | None = option(30.0)
-    disable_keep_alives: bool | None = option(False)
-    idle_conn_timeout: Seconds | None = option(5.0)
-    max_idle_conns: int | None = option(0)
-    max_idle_conns_per_host: int | None = option(100)
-    tls_handshake_timeout: Seconds | None = option(10.0)
+    dial_keep_alive: Seconds = option(30.0)
+    dial_timeout: Seconds = option(30.0)
+    disable_keep_alives: bool = option(False)
+    idle_conn_timeout: Seconds = option(5.0)
+    max_idle_conns: int = option(0)
+    max_idle_conns_per_host: int = option(100)
+    tls_handshake_timeout: Seconds = option(10.0)
 
 
 @dataclass(frozen=True, slots=True)
 class DefaultCheck:
     where: Where
-    enabled: bool | None = option(True)
-    address: str | None = option("")
+    enabled: bool = option(True)
+    address: str = option("")
 
 
 @dataclass(frozen=True, slots=True)
 class ServiceRegistration:
     where: Where
-    enabled: bool | None = option(True)
-    service_name: str | None = option("consul-terraform-sync")
-    address: str | None = option("")
-    namespace: str | None = option("")
+    enabled: bool = option(True)
+    service_name: str = option("consul-terraform-sync")
+    address: str = option("")
+    namespace: str = option("")
     default_check: DefaultCheck | None = option()
 
 
 @dataclass(frozen=True, slots=True)
 class Consul:
     where: Where
-    address: str | None = option("localhost:8500")
-    token: str | None = option("", secret=Group.CONNECTION, name="CONSUL_HTTP_TOKEN")
-    kv_path: str | None = option("consul-terraform-sync/")
-    kv_namespace: str | None = option("")
+    address: str = option("localhost:8500")
+    token: str = option("", secret=Group.CONNECTION, name="CONSUL_HTTP_TOKEN")
+    kv_path: str = option("consul-terraform-sync/")
+    kv_namespace: str = option("")
     auth: Auth | None = option()
-    tls: ConsulTls | None = option(unused=STACK_CONNECTS)
+    tls: ConsulTls | None = option(unused="the stack's parameters say how Consul is reached")
     transport: Transport | None = option(unused="the poller chooses its connections itself")
     service_registration: ServiceRegistration | None = option(
         unused=f"{NO_PROCESS}, so that none is registered in Consul"
@@ -171,15 +111,15 @@ class Consul:
 @dataclass(frozen=True, slots=True)
 class Vault:
     where: Where
-    address: str | None = option("")
+    address: str = option("")
     enabled: bool | None = option()
-    namespace: str | None = option("")
-    token: str | None = option("", secret=Group.TASK, name="VAULT_TOKEN")
+    namespace: str = option("")
+    token: str = option("", secret=Group.TASK, name="VAULT_TOKEN")
     vault_agent_token_file: str | None = option(
         verbatim=True, unused="no Vault agent runs beside a build: keep the token as a secret"
     )
     renew_token: bool | None = option(unused="each build logs in for itself")
-    unwrap_token: bool | None = option(False)
+    unwrap_token: bool = option(False)
     tls: VaultTls | None = option()
     transport: Transport | None = option(unused="each build chooses its connections itself")
 
@@ -188,11 +128,11 @@ class Vault:
 class ApiTls:
     where: Where
     enabled: bool | None = option()
-    cert: str | None = option("")
-    key: str | None = option("")
-    verify_incoming: bool | None = option(False)
-    ca_cert: str | None = option("")
-    ca_path: str | None = option("")
+    cert: str = option("")
+    key: str = option("")
+    verify_incoming: bool = option(False)
+    ca_cert: str = option("")
+    ca_path: str = option("")
 
 
 @dataclass(frozen=True, slots=True)
@@ -209,33 +149,33 @@ class Terraform:
     """`driver "terraform"`."""
 
     where: Where
-    version: str | None = option("")
-    log: bool | None = option(False, unused="every run's log is kept")
-    persist_log: bool | None = option(False, unused="every run's log is kept")
-    path: str | None = option("", unused="each build gets Terraform by itself")
+    version: str = option("")
+    log: bool = option(False, unused="every run's log is kept")
+    persist_log: bool = option(False, unused="every run's log is kept")
+    path: str = option("", unused="each build gets Terraform by itself")
     backend: tuple[Backend, ...] = block()
-    required_providers: Values | None = option({})
+    required_providers: Values = option({})
 
 
 @dataclass(frozen=True, slots=True)
 class CloudTls:
     where: Where
     enabled: bool | None = option()
-    ca_cert: str | None = option("", is_file=True)
-    ca_path: str | None = option("")
-    cert: str | None = option("", is_file=True)
-    key: str | None = option("", is_file=True, secret=Group.HCP, name="TFC_CLIENT_KEY_PEM")
-    server_name: str | None = option("")
-    verify: bool | None = option(True)
+    ca_cert: str = option("", is_file=True)
+    ca_path: str = option("")
+    cert: str = option("", is_file=True)
+    key: str = option("", is_file=True, secret=Group.HCP, name="TFC_CLIENT_KEY_PEM")
+    server_name: str = option("")
+    verify: bool = option(True)
 
 
 @dataclass(frozen=True, slots=True)
 class Workspaces:
     where: Where
-    prefix: str | None = option("")
-    tags: tuple[str, ...] | None = option(())
-    tags_allowlist: tuple[str, ...] | None = option(())
-    tags_denylist: tuple[str, ...] | None = option(())
+    prefix: str = option("")
+    tags: tuple[str, ...] = option(())
+    tags_allowlist: tuple[str, ...] = option(())
+    tags_denylist: tuple[str, ...] = option(())
 
 
 @dataclass(frozen=True, slots=True)
@@ -243,12 +183,12 @@ class TerraformCloud:
     """`driver "terraform-cloud"`."""
 
     where: Where
-    hostname: str | None = option("https://app.terraform.io")
-    organization: str | None = option("")
-    token: str | None = option("", secret=Group.HCP, name="TFC_TOKEN")
-    workspace_prefix: str | None = option("", instead="workspaces.prefix")
+    hostname: str = option("https://app.terraform.io")
+    organization: str = option("", required='write organization = "..."')
+    token: str = option("", secret=Group.HCP, name="TFC_TOKEN")
+    workspace_prefix: str = option("", instead="workspaces.prefix")
     workspaces: Workspaces | None = option()
-    required_providers: Values | None = option({})
+    required_providers: Values = option({})
     tls: CloudTls | None = option()
 
 
@@ -262,22 +202,22 @@ class Driver:
 @dataclass(frozen=True, slots=True)
 class AutoRetrieval:
     where: Where
-    enabled: bool | None = option(True)
+    enabled: bool = option(True)
 
 
 @dataclass(frozen=True, slots=True)
 class License:
     where: Where
-    path: str | None = option("")
+    path: str = option("")
     auto_retrieval: AutoRetrieval | None = option()
 
 
 @dataclass(frozen=True, slots=True)
 class ConsulStorage:
     where: Where
-    parent_path: str | None = option("consul-terraform-sync/")
-    namespace: str | None = option("")
-    session_ttl: Seconds | None = option(15.0)
+    parent_path: str = option("consul-terraform-sync/")
+    namespace: str = option("")
+    session_ttl: Seconds = option(15.0)
 
 
 @dataclass(frozen=True, slots=True)
@@ -289,14 +229,14 @@ class Storage:
 @dataclass(frozen=True, slots=True)
 class Cluster:
     where: Where
-    name: str | None = option("")
+    name: str = option("")
     storage: Storage | None = option()
 
 
 @dataclass(frozen=True, slots=True)
 class Instance:
     where: Where
-    address: str | None = option("")
+    address: str = option("")
 
 
 @dataclass(frozen=True, slots=True)
@@ -325,13 +265,13 @@ class Provider:
 @dataclass(frozen=True, slots=True)
 class Service:
     where: Where
-    name: str | None = option("")
+    name: str = option("", required='write name = "..."')
     id: str | None = option(verbatim=True)
-    description: str | None = option("")
-    datacenter: str | None = option("")
-    namespace: str | None = option("")
-    filter: str | None = option("")
-    cts_user_defined_meta: Mapping[str, str] | None = option({})
+    description: str = option("")
+    datacenter: str = option("")
+    namespace: str = option("")
+    filter: str = option("")
+    cts_user_defined_meta: Mapping[str, str] = option({})
 
 
 @dataclass(frozen=True, slots=True)
@@ -339,12 +279,12 @@ class ServicesInput:
     """`module_input "services"`."""
 
     where: Where
-    names: tuple[str, ...] | None = option(())
+    names: tuple[str, ...] = option(())
     regexp: str | None = option()
-    datacenter: str | None = option("")
-    namespace: str | None = option("")
-    filter: str | None = option("")
-    cts_user_defined_meta: Mapping[str, str] | None = option({})
+    datacenter: str = option("")
+    namespace: str = option("")
+    filter: str = option("")
+    cts_user_defined_meta: Mapping[str, str] = option({})
 
 
 @dataclass(frozen=True, slots=True)
@@ -352,39 +292,45 @@ class KvInput:
     """`module_input "consul-kv"`."""
 
     where: Where
-    path: str | None = option("")
-    recurse: bool | None = option(False)
-    datacenter: str | None = option("")
-    namespace: str | None = option("")
+    path: str = option("", required='write path = "..."')
+    recurse: bool = option(False)
+    datacenter: str = option("")
+    namespace: str = option("")
 
 
 @dataclass(frozen=True, slots=True)
 class ServicesCondition(ServicesInput):
-    use_as_module_input: bool | None = option(True)
-    source_includes_var: bool | None = option(instead="use_as_module_input")
+    use_as_module_input: bool = option(True)
+    source_includes_var: bool | None = option(
+        instead="use_as_module_input", successor="use_as_module_input"
+    )
 
 
 @dataclass(frozen=True, slots=True)
 class KvCondition(KvInput):
-    use_as_module_input: bool | None = option(True)
-    source_includes_var: bool | None = option(instead="use_as_module_input")
+    use_as_module_input: bool = option(True)
+    source_includes_var: bool | None = option(
+        instead="use_as_module_input", successor="use_as_module_input"
+    )
 
 
 @dataclass(frozen=True, slots=True)
 class CatalogServicesCondition:
     where: Where
-    regexp: str | None = option()
-    datacenter: str | None = option("")
-    namespace: str | None = option("")
-    node_meta: Mapping[str, str] | None = option({})
-    use_as_module_input: bool | None = option(True)
-    source_includes_var: bool | None = option(instead="use_as_module_input")
+    regexp: str | None = option(required='write regexp = "" for all services')
+    datacenter: str = option("")
+    namespace: str = option("")
+    node_meta: Mapping[str, str] = option({})
+    use_as_module_input: bool = option(True)
+    source_includes_var: bool | None = option(
+        instead="use_as_module_input", successor="use_as_module_input"
+    )
 
 
 @dataclass(frozen=True, slots=True)
 class ScheduleCondition:
     where: Where
-    cron: str | None = option("")
+    cron: str = option("", required='write cron = "0 6 * * *" for every day at six, UTC')
 
 
 @dataclass(frozen=True, slots=True)
@@ -405,10 +351,10 @@ class CloudWorkspace:
     """`terraform_cloud_workspace`."""
 
     where: Where
-    execution_mode: str | None = option("")
-    agent_pool_id: str | None = option("")
-    agent_pool_name: str | None = option("")
-    terraform_version: str | None = option("")
+    execution_mode: str = option("")
+    agent_pool_id: str = option("")
+    agent_pool_name: str = option("")
+    terraform_version: str = option("")
 
 
 @dataclass(frozen=True, slots=True)
@@ -416,32 +362,30 @@ class Serverless:
     """What CTS's language has no word for. At top level the defaults of all tasks."""
 
     where: Where
-    variables: Values | None = option({})
+    variables: Values = option({})
 
 
 @dataclass(frozen=True, slots=True)
 class Task:
     where: Where
-    name: str | None = option("")
-    description: str | None = option("")
-    enabled: bool | None = option(True)
-    providers: tuple[str, ...] | None = option(())
-    module: str | None = option("")
-    source: str | None = option("", instead="module")
-    version: str | None = option("")
-    variable_files: tuple[str, ...] | None = option((), is_file=True)
-    variables: Expressions | None = option({}, verbatim=True)
+    name: str = option("", required='write name = "..."')
+    description: str = option("")
+    enabled: bool = option(True)
+    providers: tuple[str, ...] = option(())
+    module: str = option("", required='write module = "./folder" or the address of a module')
+    source: str = option("", instead="module", successor="module")
+    version: str = option("")
+    variable_files: tuple[str, ...] = option((), is_file=True)
+    variables: Mapping[str, str] = option({}, verbatim=True)
     condition: Condition | None = option()
     module_input: tuple[Input, ...] = block()
     source_input: tuple[Input, ...] = block(instead="module_input")
-    services: tuple[str, ...] | None = option(
+    services: tuple[str, ...] = option(
         (), instead='condition "services" or module_input "services"'
     )
     buffer_period: BufferPeriod | None = option()
     working_dir: str | None = option(verbatim=True, unused="each run has a fresh folder")
-    terraform_version: str | None = option(
-        "", instead="terraform_cloud_workspace.terraform_version"
-    )
+    terraform_version: str = option("", instead="terraform_cloud_workspace.terraform_version")
     terraform_cloud_workspace: CloudWorkspace | None = option()
     serverless: Serverless | None = option()
 
@@ -466,13 +410,13 @@ class Configuration:
     """One file, or several merged."""
 
     where: Where
-    log_level: str | None = option(
+    log_level: str = option(
         "INFO", unused="the functions log to CloudWatch, each by the stack's own settings"
     )
-    port: int | None = option(8558, unused="the API is a function URL")
-    working_dir: str | None = option("sync-tasks", unused="each run has a fresh folder")
+    port: int = option(8558, unused="the API is a function URL")
+    working_dir: str = option("sync-tasks", unused="each run has a fresh folder")
     id: str | None = option(unused=f"{NO_PROCESS}, so that it needs no name")
-    client_type: str | None = option("", unused="CTS itself ignores it in a file")
+    client_type: str = option("", unused="CTS itself ignores it in a file")
     syslog: Syslog | None = option(unused="logs go to CloudWatch")
     consul: Consul | None = option()
     vault: Vault | None = option()
@@ -482,7 +426,7 @@ class Configuration:
     terraform_provider: tuple[Provider, ...] = block()
     service: tuple[Service, ...] = block(instead="the fields of the services condition")
     tasks: tuple[Task, ...] = block(key="task")
-    license_path: str | None = option("", unused=FREE, instead="license.path")
+    license_path: str = option("", unused=FREE)
     license: License | None = option(unused=FREE)
     high_availability: HighAvailability | None = option(
         unused="every function of the stack may run anywhere in its region"
@@ -490,21 +434,9 @@ class Configuration:
     serverless: Serverless | None = option()
     secrets: tuple[Secret, ...] = ()
 
-
-@cache
-def types_of(block_type: Hashable) -> Mapping[str, Any]:
-    """The types of a block's fields, without the None of what is not there."""
-    hints = get_type_hints(block_type)
-    return {name: _without_none(hint) for name, hint in hints.items()}
-
-
-def _without_none(hint: Any) -> Any:
-    kinds = [each for each in get_args(hint) if each is not NoneType]
-    if NoneType not in get_args(hint):
-        return hint
-    return kinds[0] if len(kinds) == 1 else Condition
-
-
-def options_of(block_type: Any) -> "list[Field[Any]]":
-    """The fields of a block that are options."""
-    return [each for each in fields(block_type) if "option" in each.metadata]
+    def provider(self, entry: str) -> Provider | None:
+        """The provider that a task's entry means: `name`, or `name.alias`. Of several the first,
+        as in CTS, where a bare name also means a block with an alias."""
+        name, _, alias = entry.partition(".")
+        named = (each for each in self.terraform_provider if each.name == name)
+        return next((each for each in named if alias in ("", each.alias)), None)

@@ -1,23 +1,20 @@
 """The rules about what a task names in the bundle: its module, its variables, their files."""
 
 from collections.abc import Collection, Iterator, Mapping
-from dataclasses import is_dataclass
 from typing import Any
 
 from cts.config import bundle
 from cts.config.bundle import Files
-from cts.config.declarations import Declared, declared
 from cts.config.model import (
     CatalogServicesCondition,
     Configuration,
     KvCondition,
     KvInput,
     Task,
-    about,
-    key_of,
-    options_of,
 )
+from cts.config.module_variables import Declared, declared
 from cts.config.problem import Code, Problem, Where, did_you_mean
+from cts.config.schema import walk
 from cts.config.secrets import TEMPLATE
 
 FOLDERS_SHOWN = 5
@@ -47,7 +44,7 @@ def check_modules(
 ) -> Iterator[Problem]:
     """What is wrong with modules and files. `given`: the names of each task's variables."""
     for task in configuration.tasks:
-        module = task.module or ""
+        module = task.module
         yield from _variable_files(task, files)
         if not bundle.is_local(module):
             yield from _address(task, files)
@@ -58,7 +55,7 @@ def check_modules(
         else:
             yield from _local(task, bundle.module_files(files, folder), files)
         if (variables := known.get(module)) is not None:
-            yield from _variables(task, variables, given.get(task.name or "", ()))
+            yield from _variables(task, variables, given.get(task.name, ()))
     for block in (configuration.vault, configuration.driver):
         if block:
             yield from _certificates(block, files)
@@ -77,7 +74,7 @@ def _local(task: Task, module: Files, files: Files) -> Iterator[Problem]:
         yield task.where.problem(Code.LOCAL_VERSION, what, fix, option="version")
     if not any(bundle.root_files(module)):
         what = f'the bundle has no Terraform files in "{task.module}"'
-        fix = _other_modules(task.module or "", files)
+        fix = _other_modules(task.module, files)
         yield task.where.problem(Code.MODULE_MISSING, what, fix, option="module")
     for source in bundle.sources_outside(module):
         what = f'"{task.module}" uses "{source}", outside its own folder: not supported yet'
@@ -144,32 +141,23 @@ def _is_kv(condition: object) -> bool:
 
 
 def _variable_files(task: Task, files: Files) -> Iterator[Problem]:
-    for n, path in enumerate(task.variable_files or ()):
-        name = bundle.inside(path)
-        if name is None:
-            code, what = Code.OUTSIDE_BUNDLE, f'"{path}" lies outside the bundle'
-            fix = "put the file into the bundle and name it from there"
-        elif name not in files:
-            code, what = Code.FILE_MISSING, f'the bundle has no file "{path}"'
-            fix = did_you_mean(name, files) or "paths begin at the top of the bundle"
-        else:
-            continue
-        yield task.where.problem(code, what, fix, option=f"variable_files[{n}]")
+    for n, path in enumerate(task.variable_files):
+        yield from _file(path, files, task.where, f"variable_files[{n}]")
 
 
 def _certificates(block: Any, files: Files) -> Iterator[Problem]:
     """Files that the builds need; those of a block that is not needed may be missing."""
-    for each in options_of(block):
-        known, value = about(each), getattr(block, each.name)
-        if is_dataclass(value) and not known.unused:
-            yield from _certificates(value, files)
-        if not known.is_file or not value or TEMPLATE.search(value):
-            continue
-        if (name := bundle.inside(value)) is None:
-            what = f'"{value}" lies outside the bundle'
-            fix = "put the file into the bundle and name it from there"
-            yield block.where.problem(Code.OUTSIDE_BUNDLE, what, fix, option=key_of(each))
-        elif name not in files:
-            what = f'the bundle has no file "{value}"'
-            fix = did_you_mean(name, files) or "paths begin at the top of the bundle"
-            yield block.where.problem(Code.FILE_MISSING, what, fix, option=key_of(each))
+    for inner, key, known, value in walk(block, unused=False):
+        if known.is_file and value and not TEMPLATE.search(value):
+            yield from _file(value, files, inner.where, key)
+
+
+def _file(path: str, files: Files, where: Where, option: str) -> Iterator[Problem]:
+    name = bundle.inside(path)
+    if name is None:
+        what, fix = f'"{path}" lies outside the bundle', "put it into the bundle"
+        yield where.problem(Code.OUTSIDE_BUNDLE, what, fix, option=option)
+    elif name not in files:
+        what = f'the bundle has no file "{path}"'
+        fix = did_you_mean(name, files) or "paths begin at the top of the bundle"
+        yield where.problem(Code.FILE_MISSING, what, fix, option=option)

@@ -8,8 +8,9 @@ import re
 from dataclasses import dataclass, field
 from decimal import Decimal
 
-from cts.config.model import Seconds, Secret
-from cts.config.problem import Code, Place, Problem, Where, did_you_mean
+from cts.config.model import Secret
+from cts.config.problem import Code, Place, Problem, Where, nearest
+from cts.config.schema import Seconds
 from cts.config.tree import Body, Entry, Value
 
 NANOSECONDS = {
@@ -29,7 +30,7 @@ FORMER = {"provider": 'write terraform_provider "..." { ... }'}
 
 
 @dataclass(frozen=True, slots=True)
-class Found:
+class Findings:
     """What reading a file brings beside its options."""
 
     problems: list[Problem] = field(default_factory=list)
@@ -41,7 +42,7 @@ class Options:
     """The options of one block. Ask for each, then call `finish`."""
 
     def __init__(
-        self, value: Value, path: str, found: Found, *, is_hcl: bool, lone_element: bool
+        self, value: Value, path: str, found: Findings, *, is_hcl: bool, lone_element: bool
     ) -> None:
         self.place, self.path, self.found = value.place, path, found
         self.is_hcl = is_hcl
@@ -176,11 +177,17 @@ class Options:
         """Report what nobody asked for."""
         for entry in self.left:
             if entry.is_label:
-                what, fix = f'there is no {self.path.rpartition(".")[2]} "{entry.key}"', ""
+                what = f'there is no {self.path.rpartition(".")[2]} "{entry.key}"'
+                self.add(entry.place, Code.UNKNOWN_OPTION, entry.key, what)
             else:
-                what = "unknown option"
-                fix = FORMER.get(entry.key, "") or did_you_mean(entry.key.lower(), self.known)
-            self.add(entry.place, Code.UNKNOWN_OPTION, entry.key, what, fix)
+                self.unknown(entry)
+
+    def unknown(self, entry: Entry) -> None:
+        meant = "" if entry.key in FORMER else nearest(entry.key.lower(), self.known)
+        fix = FORMER.get(entry.key, f'did you mean "{meant}"?' if meant else "")
+        path, what = self.path_of(entry.key), "unknown option"
+        problem = Problem(entry.place, path, Code.UNKNOWN_OPTION, what, fix, meant)
+        self.found.problems.append(problem)
 
     def entries(self, key: str) -> list[Entry]:
         """The entries of a key, in its exact spelling if there is one, taken off what is left."""

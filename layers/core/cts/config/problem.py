@@ -1,7 +1,7 @@
 """What is wrong with a configuration, and where."""
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass, field
 from difflib import get_close_matches
 from enum import StrEnum
 
@@ -36,6 +36,7 @@ class Code(StrEnum):
     NOT_NEEDED = "not-needed"
     NOT_SUPPORTED_YET = "not-supported-yet"
     OUTSIDE_BUNDLE = "outside-bundle"
+    OVERRIDDEN = "overridden"
     PROVIDER_TWICE = "provider-twice"
     REPEATED_BLOCK = "repeated-block"
     SYNTAX = "syntax"
@@ -73,29 +74,36 @@ class Problem:
     code: Code
     what: str
     fix: str = ""
+    meant: str = ""
+    """The option that a misspelt name was to be."""
 
     def __str__(self) -> str:
         where = f"{self.place}: {self.path}" if self.path else str(self.place)
         text = f"{self.what}; {self.fix}" if self.fix else self.what
         return f"{where}: {text} [{self.code}]"
 
-    @property
-    def order(self) -> tuple[bytes, int, int]:
-        """Sorts by file, in the order files are read, then by position."""
-        return (self.place.file.encode(), self.place.line, self.place.column)
+    def as_json(self) -> dict[str, str | int]:
+        """file, line, column, path, code, what, fix."""
+        return {
+            **asdict(self.place),
+            "path": self.path,
+            "code": self.code.value,
+            "what": self.what,
+            "fix": self.fix,
+        }
 
 
 @dataclass(frozen=True, slots=True)
 class Where:
     """Where a block and its options stand, for problems found after decoding."""
 
-    path: str
-    place: Place
-    options: Mapping[str, Place]
+    path: str = ""
+    place: Place = Place("")
+    options: Mapping[str, Place] = field(default_factory=dict)
 
     def at(self, option: str) -> "Where":
         """Where that option stands."""
-        return Where(self._path(option), self.options.get(option, self.place), {})
+        return Where(self._path(option), self.options.get(option, self.place))
 
     def problem(self, code: Code, what: str, fix: str = "", *, option: str = "") -> Problem:
         """A problem of the block or, if `option` is given, of that option."""
@@ -105,10 +113,15 @@ class Where:
         return ".".join(part for part in (self.path, option) if part)
 
 
+def nearest(word: str, known: Iterable[str]) -> str:
+    """The known word that is close to this one, if any is."""
+    return next(iter(get_close_matches(word, list(known), n=1)), "")
+
+
 def did_you_mean(word: str, known: Iterable[str]) -> str:
     """`did you mean "names"?`, or nothing if no known word is close."""
-    near = get_close_matches(word, list(known), n=1)
-    return f'did you mean "{near[0]}"?' if near else ""
+    near = nearest(word, known)
+    return f'did you mean "{near}"?' if near else ""
 
 
 FOLLOW = (Code.MISSING_OPTION, Code.MISSING_VARIABLE, Code.NAMES_OR_REGEXP, Code.VAULT_MISSING)
@@ -121,9 +134,7 @@ def without_followers(problems: Iterable[Problem]) -> list[Problem]:
     found = [*problems]
     is_broken = any(problem.code is Code.SYNTAX for problem in found)
     misspelt = {
-        (problem.path.rpartition(".")[0], meant)
-        for problem in found
-        if problem.code is Code.UNKNOWN_OPTION and (meant := _meant(problem.fix))
+        (problem.path.rpartition(".")[0], problem.meant) for problem in found if problem.meant
     }
 
     def follows(problem: Problem) -> bool:
@@ -134,7 +145,3 @@ def without_followers(problems: Iterable[Problem]) -> list[Problem]:
         return is_broken or (block, option) in misspelt or bool(either & misspelt)
 
     return [problem for problem in found if not follows(problem)]
-
-
-def _meant(fix: str) -> str:
-    return fix.partition('did you mean "')[2].removesuffix('"?')

@@ -1,17 +1,17 @@
 """Configuration files to models: text, then values, then options."""
 
 from cts.config.decode import decode
-from cts.config.hcl1 import read_hcl1
+from cts.config.hcl1.parser import read_hcl1
 from cts.config.json_text import read_json
 from cts.config.model import Configuration
-from cts.config.options import Found
+from cts.config.options import Findings
 from cts.config.problem import Code, Place, Problem
 from cts.config.tree import Body, Value
 
 
-def read(content: bytes, file: str) -> tuple[Configuration, Found]:
+def read(content: bytes, file: str) -> tuple[Configuration, Findings]:
     """One file's configuration, and what was found beside it."""
-    found = Found()
+    found = Findings()
     top = Value(Place(file, 1, 1), Body())
     text, problem = decoded(content, file)
     if problem:

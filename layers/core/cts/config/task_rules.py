@@ -27,7 +27,6 @@ def check_tasks(tasks: tuple[Task, ...]) -> Iterator[Problem]:
             what = f'there is another task "{task.name}" at {first[task.name].where.place}'
             yield task.where.problem(Code.DUPLICATE_TASK, what, "rename one", option="name")
         yield from _name(task)
-        yield from _module(task)
         yield from _provider_instances(task)
         yield from _workspace(task)
         yield from _inputs(task)
@@ -44,25 +43,16 @@ def check_buffer(buffer: BufferPeriod | None) -> Iterator[Problem]:
 
 
 def _name(task: Task) -> Iterator[Problem]:
-    name = task.name or ""
-    if not name:
-        fix = 'write name = "..."'
-        yield task.where.problem(Code.MISSING_OPTION, "the task has no name", fix, option="name")
-    elif name.startswith("-") or not name.replace("-", "_").isidentifier():
+    name = task.name
+    if name and (name.startswith("-") or not name.replace("-", "_").isidentifier()):
         what = f'"{name}" is not a task name'
         fix = "begin with a letter or underscore, then letters, digits, underscores and dashes"
         yield task.where.problem(Code.INVALID_TASK_NAME, what, fix, option="name")
 
 
-def _module(task: Task) -> Iterator[Problem]:
-    if not task.module:
-        what, fix = "the task has no module", 'write module = "./folder" or the address of a module'
-        yield task.where.problem(Code.MISSING_OPTION, what, fix, option="module")
-
-
 def _provider_instances(task: Task) -> Iterator[Problem]:
     seen: dict[str, str] = {}
-    for n, entry in enumerate(task.providers or ()):
+    for n, entry in enumerate(task.providers):
         name = entry.partition(".")[0]
         if name in seen:
             what = f'"{seen[name]}" and "{entry}" are the same provider'
@@ -72,18 +62,16 @@ def _provider_instances(task: Task) -> Iterator[Problem]:
 
 
 def _workspace(task: Task) -> Iterator[Problem]:
-    yield from check_version(task.terraform_version or "", task.where, "terraform_version")
+    yield from check_version(task.terraform_version, task.where, "terraform_version")
     workspace = task.terraform_cloud_workspace
     if not workspace:
         return
-    yield from check_version(
-        workspace.terraform_version or "", workspace.where, "terraform_version"
-    )
+    yield from check_version(workspace.terraform_version, workspace.where, "terraform_version")
     yield from _execution(workspace)
 
 
 def _execution(workspace: CloudWorkspace) -> Iterator[Problem]:
-    mode, problem = workspace.execution_mode or "", workspace.where.problem
+    mode, problem = workspace.execution_mode, workspace.where.problem
     pool = workspace.agent_pool_id or workspace.agent_pool_name
     if mode not in EXECUTION_MODES:
         what, fix = f'"{mode}" is no execution mode', 'write "remote" or "agent"'
@@ -130,16 +118,12 @@ def _query(block: object) -> Iterator[Problem]:
     match block:
         case ServicesInput():
             yield from _services_query(block)
-        case CatalogServicesCondition(regexp=None):
-            what, fix = "regexp is missing", 'write regexp = "" for all services'
-            yield block.where.problem(Code.MISSING_OPTION, what, fix, option="regexp")
-        case CatalogServicesCondition():
-            yield from _regexp(block.regexp or "", block.where)
-        case KvInput() if not (block.path or "").strip("/"):
-            code = Code.INVALID_VALUE if block.path else Code.MISSING_OPTION
-            what = "the path names no key" if block.path else "path is missing"
-            yield block.where.problem(code, what, 'write path = "..."', option="path")
-        case ScheduleCondition():
+        case CatalogServicesCondition(regexp=str() as expression):
+            yield from _regexp(expression, block.where)
+        case KvInput(path=path) if path and not path.strip("/"):
+            what, fix = "the path names no key", 'write path = "..."'
+            yield block.where.problem(Code.INVALID_VALUE, what, fix, option="path")
+        case ScheduleCondition() if block.cron:
             yield from _cron(block)
 
 
@@ -149,7 +133,7 @@ def _services_query(services: ServicesInput) -> Iterator[Problem]:
         yield problem(Code.NAMES_OR_REGEXP, "both names and regexp are set", "set only one")
     if not services.names and services.regexp is None:
         yield problem(Code.NAMES_OR_REGEXP, "set names or regexp")
-    for n, name in enumerate(services.names or ()):
+    for n, name in enumerate(services.names):
         if not name:
             option = f"names[{n}]"
             yield problem(Code.EMPTY_NAME, "a service name is empty", "remove it", option=option)
@@ -164,10 +148,6 @@ def _regexp(expression: str, where: Where) -> Iterator[Problem]:
 
 def _cron(schedule: ScheduleCondition) -> Iterator[Problem]:
     problem = schedule.where.problem
-    if not schedule.cron:
-        what, fix = "cron is missing", 'write cron = "0 6 * * *" for every day at six, UTC'
-        yield problem(Code.MISSING_OPTION, what, fix, option="cron")
-        return
     fix = 'write five fields, such as "0 6 * * Mon-Fri", or @daily'
     try:
         if parse(schedule.cron).next(EPOCH) is None:

@@ -4,6 +4,7 @@ A label is one more level: `condition "services" {}` is `condition = { services 
 Repeated keys are all kept.
 """
 
+import sys
 from bisect import bisect_right
 from dataclasses import dataclass
 from typing import TypeAlias
@@ -18,6 +19,15 @@ class Value:
     start: int = 0
     """Where the value's own text starts and ends in the file, with its quotes or brackets."""
     end: int = 0
+
+    @property
+    def items(self) -> "tuple[Value, ...]":
+        """The elements of a list; anything else is the only one."""
+        return self.data if isinstance(self.data, tuple) else (self,)
+
+    @property
+    def entries(self) -> "tuple[Entry, ...]":
+        return self.data.entries if isinstance(self.data, Body) else ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,6 +54,29 @@ class ParseError(Exception):
         self.place, self.what, self.fix = place, what, fix
 
 
+BOM = "\ufeff"
+MAX_DEPTH = 50
+"""Levels of nesting that are read; configurations have five or six."""
+
+
+def too_deep(place: Place) -> ParseError:
+    return ParseError(place, f"more than {MAX_DEPTH} levels of nesting")
+
+
+def byte_order_mark(place: Place) -> ParseError:
+    return ParseError(place, "the file begins with a byte order mark", "remove it")
+
+
+def unknown_escape(place: Place, escape: str) -> ParseError:
+    what = f"unknown escape `{escape}` in a string"
+    return ParseError(place, what, 'write a backslash as "\\\\"')
+
+
+def is_character(code: int) -> bool:
+    """Halves of characters are none: text that holds one can't be stored."""
+    return code <= sys.maxunicode and not 0xD800 <= code < 0xE000
+
+
 class Lines:
     """The places of a text's characters."""
 
@@ -56,10 +89,3 @@ class Lines:
     def place(self, at: int) -> Place:
         line = bisect_right(self.starts, at)
         return Place(self.file, line, at - self.starts[line - 1] + 1)
-
-
-MAX_DEPTH = 50
-"""Levels of nesting that are read; configurations have five or six."""
-
-SURROGATES = range(0xD800, 0xE000)
-"""Halves of characters: text that holds one can't be stored."""

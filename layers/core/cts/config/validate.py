@@ -13,13 +13,10 @@ from cts.config.model import (
     Provider,
     Service,
     Task,
-    TerraformCloud,
     Vault,
-    about,
-    key_of,
-    options_of,
 )
 from cts.config.problem import Code, Problem, Where
+from cts.config.schema import walk, where_of
 from cts.config.task_rules import check_buffer, check_tasks
 from cts.config.terraform_version import check_version
 
@@ -36,11 +33,11 @@ def validate(configuration: Configuration) -> Iterator[Problem]:
     yield from _providers(configuration)
     yield from check_buffer(configuration.buffer_period)
     yield from _consul(configuration.consul)
-    yield from templates(configuration)
+    yield from _options(configuration)
 
 
 def _log_level(configuration: Configuration) -> Iterator[Problem]:
-    level = configuration.log_level or ""
+    level = configuration.log_level
     if level.upper() not in LOG_LEVELS:
         what = f'"{level}" is no log level'
         fix = f"write one of {', '.join(LOG_LEVELS)}"
@@ -57,11 +54,9 @@ def _driver(driver: Driver | None) -> Iterator[Problem]:
         what = 'both driver "terraform" and driver "terraform-cloud" are set'
         place = driver.terraform_cloud.where
         yield place.problem(Code.REPEATED_BLOCK, what, "a configuration has one driver")
-    if driver.terraform_cloud:
-        yield from _cloud(driver.terraform_cloud)
     if driver.terraform:
         where = driver.terraform.where
-        yield from check_version(driver.terraform.version or "", where, "version")
+        yield from check_version(driver.terraform.version, where, "version")
         yield from _backends(driver.terraform.backend)
 
 
@@ -76,25 +71,15 @@ def _backends(backends: tuple[Backend, ...]) -> Iterator[Problem]:
         yield backend.where.problem(Code.BACKEND, what, "a configuration has one backend")
 
 
-def _cloud(cloud: TerraformCloud) -> Iterator[Problem]:
-    if not cloud.organization:
-        what, fix = "the organization is missing", 'write organization = "..."'
-        yield cloud.where.problem(Code.MISSING_OPTION, what, fix, option="organization")
-
-
 # ---- services, providers, the rest ------------------------------------------------------------
 
 
 def _services(services: tuple[Service, ...]) -> Iterator[Problem]:
     first: dict[str, Service] = {}
     for service in services:
-        if not service.name:
-            what, fix = "the service has no name", 'write name = "..."'
-            yield service.where.problem(Code.MISSING_OPTION, what, fix, option="name")
-        elif first.setdefault(service.id or "", service) is not service:
-            what = f'there is another service with id "{service.id}" at ' + str(
-                first[service.id or ""].where.place
-            )
+        id_ = service.id or ""
+        if service.name and first.setdefault(id_, service) is not service:
+            what = f'there is another service with id "{id_}" at {first[id_].where.place}'
             fix = "give each its own id"
             yield service.where.problem(Code.DUPLICATE_SERVICE, what, fix, option="id")
 
@@ -123,8 +108,8 @@ def _vault_needed(provider: Provider, vault: Vault | None) -> Iterator[Problem]:
 def _auto_commit(configuration: Configuration) -> Iterator[Problem]:
     users: dict[str, Task] = {}
     for task in configuration.tasks:
-        for n, entry in enumerate(task.providers or ()):
-            provider = resolve(entry, configuration.terraform_provider)
+        for n, entry in enumerate(task.providers):
+            provider = configuration.provider(entry)
             if not provider or not provider.auto_commit:
                 continue
             if (other := users.setdefault(entry, task)) is not task:
@@ -134,49 +119,37 @@ def _auto_commit(configuration: Configuration) -> Iterator[Problem]:
                 yield task.where.problem(Code.AUTO_COMMIT, what, fix, option=option)
 
 
-def resolve(entry: str, providers: tuple[Provider, ...]) -> Provider | None:
-    """The provider that a task's entry means: `name`, or `name.alias`. Of several the first, as
-    in CTS, where a bare name also means a block with an alias."""
-    name, _, alias = entry.partition(".")
-    fits = (each for each in providers if each.name == name and alias in ("", each.alias))
-    return next(fits, None)
-
-
 def _consul(consul: Consul | None) -> Iterator[Problem]:
     registration = consul.service_registration if consul else None
     check = registration.default_check if registration else None
-    address = (check.address if check else "") or ""
+    address = check.address if check else ""
     if check and address and not re.fullmatch(r"(?i)https?://(?:\[[^\[\]]*\]|[^\[\]])*", address):
         what, fix = f'"{address}" is no address of a check', 'write it as "https://host:8558"'
         yield check.where.problem(Code.INVALID_VALUE, what, fix, option="address")
 
 
-# ---- templates --------------------------------------------------------------------------------
+# ---- all options ------------------------------------------------------------------------------
 
 
-def templates(block: Any) -> Iterator[Problem]:
+def _options(configuration: Configuration) -> Iterator[Problem]:
+    for block, key, known, value in walk(configuration):
+        if known.required and value == known.default:
+            what = f"{key} is missing"
+            yield block.where.problem(Code.MISSING_OPTION, what, known.required, option=key)
+        if not (known.secret or known.verbatim or where_of(value)):
+            yield from _templates(block.where, key, value)
+
+
+def _templates(where: Where, key: str, value: Any) -> Iterator[Problem]:
     """Template syntax where nothing reads it. A secret may be a reference, a provider's argument
     may have both."""
-    for each in options_of(block):
-        known, value = about(each), getattr(block, each.name)
-        if known.secret or known.verbatim:
-            continue
-        if isinstance(value, tuple):
-            for n, item in enumerate(value):
-                yield from _templates_in(block.where, f"{key_of(each)}[{n}]", item)
-        else:
-            yield from _templates_in(block.where, key_of(each), value)
-
-
-def _templates_in(where: Where, key: str, value: Any) -> Iterator[Problem]:
     match value:
         case str() if secrets.TEMPLATE.search(value):
             what = "template syntax is read only in a terraform_provider"
             yield where.problem(Code.TEMPLATE, what, "write the value", option=key)
         case Mapping():
             for name, inner in value.items():
-                yield from _templates_in(where, f"{key}.{name}", inner)
-        case Provider() | Backend():
-            return
-        case _ if hasattr(value, "where"):
-            yield from templates(value)
+                yield from _templates(where, f"{key}.{name}", inner)
+        case tuple():
+            for n, inner in enumerate(value):
+                yield from _templates(where, f"{key}[{n}]", inner)

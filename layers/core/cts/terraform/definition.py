@@ -109,16 +109,16 @@ def _written(condition: Condition) -> dict[str, Any]:
         for f in fields(condition)
         if (value := getattr(condition, f.name)) != f.default
     }
-    if "more" in options:
-        options["more"] = [_written(each) for each in options["more"]]
+    if "others" in options:
+        options["others"] = [_written(each) for each in options["others"]]
     return kind | options
 
 
 def _condition(raw: Mapping[str, Any]) -> Condition:
-    options = {key: _hashable(value) for key, value in raw.items() if key not in ("kind", "more")}
+    options = {key: _hashable(value) for key, value in raw.items() if key not in ("kind", "others")}
     kind = CONDITIONS[raw.get("kind", ServicesCondition.kind)]
-    if "more" in raw:
-        options["more"] = tuple(_condition(each) for each in raw["more"])
+    if "others" in raw:
+        options["others"] = tuple(_condition(each) for each in raw["others"])
     return kind(**options)
 
 

@@ -119,14 +119,14 @@ class ServicesCondition:
     filter: str = ""
     meta: Pairs = ()
     """CTS's `cts_user_defined_meta`: what the module gets with each instance."""
-    unfed: bool = False
+    trigger_only: bool = False
     """The module gets none of it: `use_as_module_input = false`."""
-    more: "tuple[ServicesCondition, ...]" = ()
+    others: "tuple[ServicesCondition, ...]" = ()
     """Other services by name, asked for or fed in another way, as CTS's `service` blocks say."""
 
     def __post_init__(self) -> None:
         _set(self, names=tuple(sorted(set(self.names))), filter=self.filter.strip("\n"))
-        _set(self, meta=_pairs(self.meta), more=tuple(sorted(set(self.more), key=repr)))
+        _set(self, meta=_pairs(self.meta), others=tuple(sorted(set(self.others), key=repr)))
 
     @property
     def fixed_views(self) -> tuple[View, ...]:
@@ -145,7 +145,7 @@ class ServicesCondition:
 
     @property
     def _others(self) -> tuple[View, ...]:
-        return tuple(view for group in self.more for view in group.fixed_views)
+        return tuple(view for group in self.others for view in group.fixed_views)
 
     def _named(self, names: Iterable[str]) -> tuple[View, ...]:
         return services(names, self.datacenter, self.namespace, self.filter)
@@ -162,7 +162,7 @@ class CatalogServicesCondition:
     namespace: str = ""
     node_meta: Pairs = ()
     """A service counts if it has an instance on a node with all of these."""
-    unfed: bool = False
+    trigger_only: bool = False
 
     def __post_init__(self) -> None:
         _set(self, node_meta=_pairs(self.node_meta))
@@ -186,7 +186,7 @@ class KvCondition:
     recurse: bool = False
     datacenter: str = ""
     namespace: str = ""
-    unfed: bool = False
+    trigger_only: bool = False
 
     def __post_init__(self) -> None:
         _set(self, path=self.path.lstrip("/"))

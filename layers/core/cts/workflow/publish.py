@@ -1,16 +1,13 @@
 """Turn the pushed bundle into the live generation, or say why not."""
 
-import io
-import zipfile
-import zlib
 from collections.abc import Callable, Collection, Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from enum import StrEnum
 from itertools import islice
 from typing import Any, Protocol
 
-from cts.config.bundle import LARGEST_BUNDLE
-from cts.config.compile import CONTRACT, Compiled, compile_bundle, differences, generation
+from cts.config import bundle
+from cts.config.compile import CONTRACT, Compiled, compile_bundle, differences, generation, runs
 from cts.config.problem import Code, Place, Problem
 from cts.config.secrets import refused
 from cts.events import Event
@@ -24,14 +21,6 @@ LARGEST_PROBLEMS, LARGEST_NAMES = 250_000, 40_000
 LONGEST_TEXT = 300
 MOST_CODES = 5
 """Codes of problems in a report."""
-UNREADABLE = (
-    zipfile.BadZipFile,
-    zlib.error,
-    EOFError,
-    NotImplementedError,  # a compression that zipfile doesn't know
-    RuntimeError,  # encrypted
-    UnicodeDecodeError,
-)
 
 
 class Stored(Protocol):
@@ -132,32 +121,15 @@ class _Checked:
     compiled: Compiled | None = None
 
 
-def _checked(bundle: bytes, environment: Mapping[str, str]) -> _Checked:
+def _checked(body: bytes, environment: Mapping[str, str]) -> _Checked:
     try:
-        files = unpacked(bundle)
-    except UNREADABLE as error:
-        return _unreadable(f"the pushed bundle is not a readable zip: {error}")
-    if files is None:
-        return _unreadable(
-            f"the pushed bundle unpacks to more than {LARGEST_BUNDLE // 1024**2} MiB"
-        )
+        files = bundle.unpacked(body)
+    except bundle.Unreadable as error:
+        what, fix = f"what was pushed is no bundle: {error}", "push it with `cts push`"
+        return _Checked((Problem(Place("the bundle"), "", Code.SYNTAX, what, fix),))
     result = compile_bundle(files, environment)
     problems = (*result.problems, *refused(result.secrets))
     return _Checked(problems, result.warnings, result.compiled)
-
-
-def _unreadable(what: str) -> _Checked:
-    fix = "push the configuration with `cts push`"
-    return _Checked((Problem(Place("the bundle"), "", Code.SYNTAX, what, fix),))
-
-
-def unpacked(bundle: bytes) -> dict[str, bytes] | None:
-    """Path -> content of a zip's files; None if it is too large."""
-    with zipfile.ZipFile(io.BytesIO(bundle)) as archive:
-        files = [each for each in archive.infolist() if not each.is_dir()]
-        if sum(each.file_size for each in files) > LARGEST_BUNDLE:
-            return None
-        return {each.filename: archive.read(each) for each in files}
 
 
 def _accept(
@@ -171,7 +143,7 @@ def _accept(
     former = ports.objects.generation(current) if current else None
     made = generation(compiled, number, sources, former=current.digest if current else "")
     ports.objects.put_compiled(*_new(compiled, former))
-    changes = differences(former, made)
+    changes = differences(runs(former) if former else {}, runs(made))
     new = Current(
         number=number,
         digest=ports.objects.put_generation(made),
@@ -230,14 +202,11 @@ def _kept(problems: Collection[Problem]) -> list[dict[str, Any]]:
 
 
 def _plain(problem: Problem) -> dict[str, Any]:
-    """The problem as JSON: file, line, column, path, code, what, fix."""
+    """The problem as JSON, with its texts cut."""
+    facts = problem.as_json()
     return {
-        **asdict(problem.place),
-        "file": problem.place.file[:LONGEST_TEXT],
-        "path": problem.path[:LONGEST_TEXT],
-        "code": problem.code.value,
-        "what": problem.what[:LONGEST_TEXT],
-        "fix": problem.fix[:LONGEST_TEXT],
+        name: value[:LONGEST_TEXT] if isinstance(value, str) else value
+        for name, value in facts.items()
     }
 
 

@@ -6,12 +6,11 @@ from dataclasses import dataclass, field
 from decimal import Decimal
 from typing import Any, Protocol
 
-from cts.config.constants import (
+from cts.config.hcl2.values import (
     NUMBERS,
     Budget,
     Constant,
     TooMuchWork,
-    alike,
     as_bool,
     as_number,
     as_text,
@@ -37,8 +36,6 @@ COMPARISONS: dict[str, Callable[[Decimal, Decimal], bool]] = {
     ">": operator.gt,
     ">=": operator.ge,
 }
-EACH = "*"
-"""The name of a splat's current item: no variable can have it."""
 
 
 class Node(Protocol):
@@ -160,24 +157,15 @@ class Binary:
 
 @dataclass(frozen=True, slots=True)
 class Conditional:
+    """The chosen side as it is. Terraform would make both sides one kind."""
+
     place: Place
     condition: Node
     then: Node
     otherwise: Node
 
     def evaluate(self, scope: Scope) -> Constant:
-        sides = [self.then, self.otherwise]
-        if not scope.bool(self.condition):
-            sides.reverse()
-        value = scope.value(sides[0])
-        try:
-            other = scope.value(sides[1])
-        except ParseError:
-            return value  # Terraform only looks at the other side for its kind
-        if both := alike([value, other], scope.budget):
-            return both[0]
-        what = f"one side of this condition is {described(value)}, the other {described(other)}"
-        raise ParseError(self.place, f"{what}, or what they hold differs", "give both one kind")
+        return scope.value(self.then if scope.bool(self.condition) else self.otherwise)
 
 
 @dataclass(frozen=True, slots=True)
@@ -218,21 +206,6 @@ class Index:
                     raise ParseError(self.key.place, "the map has no such key")
                 return value[key]
         raise ParseError(self.place, f"{described(value)} has no items")
-
-
-@dataclass(frozen=True, slots=True)
-class Splat:
-    """`list[*].name`: what stands behind, for each item."""
-
-    place: Place
-    of: Node
-    each: Node
-    """Refers to the item by the name EACH."""
-
-    def evaluate(self, scope: Scope) -> Constant:
-        value = scope.value(self.of)
-        items = value if isinstance(value, list) else [] if value is None else [value]
-        return [scope.inside({EACH: item}).value(self.each) for item in items]
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,7 +9,7 @@ from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
 from cts.config.problem import Code, Place
-from cts.config.variables import read_expression, read_variables
+from cts.config.tfvars import read_expression, read_variables
 
 
 @pytest.mark.parametrize(
@@ -160,7 +160,7 @@ PIECES = st.sampled_from(
 )  # fmt: skip
 
 
-@settings(max_examples=600, deadline=timedelta(seconds=2))
+@settings(max_examples=300, deadline=timedelta(seconds=2))
 @given(st.lists(PIECES, max_size=60).map("".join) | st.text(max_size=200))
 def test_any_text_gives_a_result(text: str) -> None:
     values, problems = read_variables(text.encode(errors="replace"), "v.tfvars")
@@ -169,13 +169,13 @@ def test_any_text_gives_a_result(text: str) -> None:
     assert all(str(problem).encode() for problem in [*problems, *found])
 
 
-@settings(max_examples=200, deadline=timedelta(seconds=2))
+@settings(max_examples=80, deadline=timedelta(seconds=2))
 @given(PIECES, st.integers(1, 5000), st.sampled_from(["a = ", "a = [", 'a = "', "a = <<-E\n", ""]))
 def test_a_repeated_piece_gives_a_result(piece: str, times: int, before: str) -> None:
     read_variables((before + piece * times).encode(), "v.tfvars")
 
 
-@settings(max_examples=100)
+@settings(max_examples=50)
 @given(
     st.recursive(
         st.none() | st.booleans() | st.integers(-(10**40), 10**40) | st.text(max_size=8),

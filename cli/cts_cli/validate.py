@@ -14,7 +14,7 @@ from cts.config.model import Secret
 from cts.config.problem import Code
 from cts.config.secrets import moved
 from cts_cli import problems, sources, words
-from cts_cli.output import line, paragraph
+from cts_cli.output import print_line, print_paragraph
 
 IN_THE_BUNDLE = {Code.FILE_MISSING, Code.MODULE_MISSING, Code.OUTSIDE_BUNDLE}
 """What is wrong with a path."""
@@ -31,16 +31,22 @@ class Checked:
 
     @property
     def problems(self) -> list[dict[str, Any]]:
-        return [problems.plain(each) for each in self.result.problems]
+        return [each.as_json() for each in self.result.problems]
 
     @property
     def warnings(self) -> list[dict[str, Any]]:
-        return [problems.plain(each) for each in self.result.warnings]
+        return [each.as_json() for each in self.result.warnings]
 
     @property
-    def names(self) -> list[str]:
-        """Of the secrets."""
-        return [secret.name for secret in self.result.secrets]
+    def warnings_beside_tasks(self) -> list[dict[str, Any]]:
+        """Without that a task does not run yet: lists of tasks tell it."""
+        compiled = self.result.compiled
+        waiting = {f"task.{name}" for name in compiled.waiting} if compiled else set()
+        return [
+            each
+            for each in self.warnings
+            if each["code"] != Code.NOT_SUPPORTED_YET or each["path"] not in waiting
+        ]
 
     @property
     def facts(self) -> dict[str, Any]:
@@ -48,7 +54,7 @@ class Checked:
             "valid": not self.result.problems,
             "problems": self.problems,
             "warnings": self.warnings,
-            "secrets": self.names,
+            "secrets": [secret.name for secret in self.result.secrets],
         }
 
 
@@ -66,7 +72,7 @@ def _hint(folder: Path) -> str:
     )
 
 
-def pushed(checked: Checked, environment: Mapping[str, str]) -> Checked:
+def as_pushed(checked: Checked, environment: Mapping[str, str]) -> Checked:
     """What is pushed of it: what the configuration names, with references in the place of secrets.
     And what the publisher makes of just that."""
     result = checked.result
@@ -74,20 +80,20 @@ def pushed(checked: Checked, environment: Mapping[str, str]) -> Checked:
     return Checked(files, compile_bundle(files, environment))
 
 
-def show(console: Console, checked: Checked) -> None:
+def print_checked(console: Console, checked: Checked) -> None:
     """Warnings, secrets, problems; and in the end how many there are."""
     result = checked.result
-    unseen = problems.hidden(result.secrets, checked.files)
-    problems.show(console, checked.warnings, problems.WARNING, checked.files, unseen)
+    hidden = problems.secret_lines(result.secrets, checked.files)
+    problems.print_with_lines(console, checked.warnings, problems.WARNING, checked.files, hidden)
     for secret in result.secrets:
         _secret(console, secret)
-    problems.show(console, checked.problems, problems.PROBLEM, checked.files, unseen)
+    problems.print_with_lines(console, checked.problems, problems.PROBLEM, checked.files, hidden)
     told = (*result.problems, *result.warnings)
     if checked.hint and any(each.code in IN_THE_BUNDLE for each in told):
-        paragraph(console, Text(checked.hint, "dim"), problems.WARNING)
+        print_paragraph(console, Text(checked.hint, "dim"), problems.WARNING)
         console.print()
     mark, style = problems.PROBLEM if result.problems else ("✓", "green")
-    line(console, mark, style, summary(checked))
+    print_line(console, mark, style, summary(checked))
 
 
 def _secret(console: Console, secret: Secret) -> None:
@@ -99,7 +105,7 @@ def _secret(console: Console, secret: Secret) -> None:
     console.print(heading, soft_wrap=True)
     what = "a private key" if secret.is_file else "a secret"
     told = f"{what}: `cts push` moves it to the stack's {secret.group} secret, as {secret.name}"
-    paragraph(console, Text(told, style))
+    print_paragraph(console, Text(told, style))
     console.print()
 
 

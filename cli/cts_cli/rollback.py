@@ -1,19 +1,18 @@
 """A former generation, and the bundle that it was made from."""
 
-import io
 import json
-import zipfile
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
+from cts.config import bundle
 from cts.config.compile import compile_bundle
 from cts_cli import words
 from cts_cli.aws import BUNDLE, Stack
-from cts_cli.check import Checked
 from cts_cli.errors import CommandError
-from cts_cli.push import Push
+from cts_cli.push import Prepared
+from cts_cli.validate import Checked
 
 KEPT = 90
 """Days for which former bundles are kept."""
@@ -26,15 +25,19 @@ class Former:
     bundle: bytes
 
 
-def made(former: Former, stack: Stack) -> Push:
+def prepare(former: Former, stack: Stack) -> Prepared:
     """Pushed are the same bytes once more."""
-    with zipfile.ZipFile(io.BytesIO(former.bundle)) as packed:
-        files = {name: packed.read(name) for name in packed.namelist() if not name.endswith("/")}
+    try:
+        files = bundle.unpacked(former.bundle)
+    except bundle.Unreadable as error:
+        raise CommandError(
+            f"what generation {former.number} was made from is no bundle any more: {error}"
+        ) from error
     checked = Checked(files, compile_bundle(files, stack.environment))
     ago = words.ago(former.published_at.isoformat(), words.now())
     at = f"{former.published_at.astimezone():%Y-%m-%d %H:%M}"
     title = f"back to generation {former.number}, published {at} ({ago})"
-    return Push(former.bundle, f"generation {former.number} once more", checked, title=title)
+    return Prepared(former.bundle, f"generation {former.number} once more", checked, title=title)
 
 
 def find(stack: Stack, live: Mapping[str, Any] | None, number: int | None) -> Former:
@@ -44,17 +47,23 @@ def find(stack: Stack, live: Mapping[str, Any] | None, number: int | None) -> Fo
         raise CommandError("nothing is live yet, so there is nothing to go back to")
     last = live["generation"]
     if number is not None and not 0 < number < last:
-        told = "is the live one" if number == last else "does not exist"
-        raise CommandError(f"generation {number} {told}: name one from 1 to {last - 1}")
-    at, digest = last, live.get("digest", "")
+        raise CommandError(_no_former(number, last))
+    at, digest = last, live["digest"]
     while digest:
         read = _read(stack, at, digest)
         version = read.sources[BUNDLE]
         if at == number or (number is None and version != live["source_version"]):
             return Former(at, read.at, _bundle(stack, at, version))
         at, digest = at - 1, read.former
-    wanted = f"generation {number}" if number else "the former generation"
+    wanted = f"generation {number}" if number else "a configuration before the live one"
     raise CommandError(f"{wanted} is not recorded: push the folder it was made from")
+
+
+def _no_former(number: int, last: int) -> str:
+    what = "is the live one" if number == last else "does not exist"
+    if last == 1:
+        return f"generation {number} {what}: there is no former one yet"
+    return f"generation {number} {what}: name one from 1 to {last - 1}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,7 +76,10 @@ class _Read:
 def _read(stack: Stack, number: int, digest: str) -> _Read:
     stored = stack.generation(number, digest)
     if stored is None:
-        raise CommandError(f"generation {number} is gone: push the folder it was made from")
+        raise CommandError(
+            f"the record of generation {number} is gone, and with it the way to those before: "
+            "push a folder instead"
+        )
     raw = json.loads(stored.body)
     return _Read(raw["sources"], raw.get("former", ""), stored.at)
 

@@ -6,18 +6,16 @@ from typing import Any
 from rich.console import Console
 from rich.text import Text
 
-from cts.config.model import Configuration, Group, ServicesInput
+from cts.config.model import Configuration, ServicesInput
 from cts.config.problem import Code
-from cts_cli import check, grid, problems, report
-from cts_cli.check import Checked
-from cts_cli.output import paragraph
+from cts.config.schema import Group
+from cts_cli import grid, import_facts, problems, validate
+from cts_cli.output import print_paragraph
+from cts_cli.validate import Checked
 
 DIFFERENCES = "docs/differences.md"
-SEEN_ELSEWHERE = {Code.NOT_NEEDED.value, Code.NOT_SUPPORTED_YET.value}
 MOVED = {"", "local"}
 """Backends in whose place the state bucket comes."""
-PARAMETERS = {"consul.address", "consul.token"}
-"""Not needed, and told with the parameters and secrets."""
 LONGEST_GROUP = max(map(len, Group))
 WIDEST = 34
 """Columns of a name."""
@@ -32,18 +30,17 @@ FLAGS = (
 )
 
 
-def show(console: Console, checked: Checked, arguments: str) -> None:
+def print_report(console: Console, checked: Checked, arguments: str) -> None:
     """`arguments`: the paths as they were given."""
-    found = report.facts(checked)
+    found = import_facts.facts(checked)
     if found["problems"]:
-        check.show(console, checked)
+        validate.print_checked(console, checked)
         console.print()
     _tasks(console, found["tasks"])
     _state(console, found["state"])
     _parameters(console, found["parameters"])
     _secrets(console, found)
-    _not_needed(console, found["warnings"])
-    _warnings(console, found["warnings"])
+    _warnings(console, checked.warnings_beside_tasks)
     _behaviour(console, checked.result.configuration)
     _flags(console)
     _next(console, found, arguments)
@@ -61,7 +58,7 @@ def _tasks(console: Console, tasks: Sequence[Mapping[str, Any]]) -> None:
     if not tasks:
         console.print("no tasks")
         return
-    grid.show(console, [_row(task) for task in tasks], ("module",))
+    grid.print_rows(console, [_row(task) for task in tasks], ("module",))
 
 
 def _row(task: Mapping[str, Any]) -> grid.Row:
@@ -124,34 +121,29 @@ def _secrets(console: Console, found: Mapping[str, Any]) -> None:
 
 
 def _kept_in(group: str, where: str = "") -> Text:
-    return Text.assemble("→ ", (f"{group:<{LONGEST_GROUP}}", "cyan"), f"  {where}" if where else "")
+    told = Text.assemble("→ ", (f"{group:<{LONGEST_GROUP}}", "cyan"), f"  {where}")
+    told.rstrip()
+    return told
 
 
 # ---- what is different ----------------------------------------------------------------------
 
 
-def _not_needed(console: Console, warnings: Sequence[Mapping[str, Any]]) -> None:
-    found = [
-        (each["path"], Text(each["what"].removeprefix("not needed here, because ")))
-        for each in warnings
-        if each["code"] == Code.NOT_NEEDED and each["path"] not in PARAMETERS
-    ]
-    if found:
-        _heading(console, "Not needed here", "accepted, without effect")
-        _entries(console, found)
-
-
 def _warnings(console: Console, warnings: Sequence[Mapping[str, Any]]) -> None:
-    found = [each for each in warnings if each["code"] not in SEEN_ELSEWHERE]
-    if found:
+    unneeded = [each for each in warnings if each["code"] == Code.NOT_NEEDED]
+    if unneeded:
+        _heading(console, "Without effect", "accepted, and not needed here")
+        _entries(console, [(each["path"], Text(each["what"])) for each in unneeded])
+    others = [each for each in warnings if each["code"] != Code.NOT_NEEDED]
+    if others:
         _heading(console, "Warnings", "`cts validate` shows the lines")
-    problems.briefly(console, found, problems.WARNING)
+        problems.print_briefly(console, others, problems.WARNING)
 
 
 def _behaviour(console: Console, configuration: Configuration) -> None:
     _heading(console, "What is different", DIFFERENCES)
     for told in behaviour(configuration):
-        paragraph(console, Text(told), ("  ·", "dim"))
+        print_paragraph(console, Text(told), ("  ·", "dim"))
 
 
 def behaviour(configuration: Configuration) -> Iterator[str]:
@@ -195,7 +187,7 @@ def _next(console: Console, found: Mapping[str, Any], arguments: str) -> None:
 
 
 def _say(console: Console, text: str, style: str = "") -> None:
-    paragraph(console, Text(text, style), (" ", ""))
+    print_paragraph(console, Text(text, style), (" ", ""))
 
 
 def _entries(console: Console, rows: Sequence[tuple[str, Text]]) -> None:
@@ -206,4 +198,4 @@ def _entries(console: Console, rows: Sequence[tuple[str, Text]]) -> None:
         if len(name) > column:
             console.print(Text(f"  {name}"), soft_wrap=True)
             mark = ""
-        paragraph(console, told, (f"  {mark:<{column}} ", ""))
+        print_paragraph(console, told, (f"  {mark:<{column}} ", ""))

@@ -7,16 +7,18 @@ from typing import Any
 
 from cts.config import model
 from cts.config.finalize import state_path
-from cts.config.model import Configuration, Group, Task
+from cts.config.model import Configuration, Task
 from cts.config.problem import Where
-from cts_cli.check import Checked
+from cts.config.schema import Group
+from cts.config.secrets import TEMPLATE, VAULT
+from cts_cli.validate import Checked
 
-ENV = re.compile(r'\{\{\s*env\s+"([^"]+)"\s*\}\}')
-VAULT = re.compile(r"\{\{\s*with\s+secret\s")
-CONSUL_KEY = re.compile(r"\{\{\s*key\s")
+ENV = re.compile(r'\{\{[ \t\r\n]*env[ \t\r\n]+"([^"\n]+)"')
+"""In what is a template: the name of a variable."""
 NAMES_SHOWN = 3
-OLDEST_TERRAFORM = 10
-"""The minor release of Terraform 1 from which a state in S3 is locked without a table."""
+OLDEST_FOR_LOCK_FILES = 10
+"""The minor release of Terraform 1 from which a state in S3 is locked by a file beside it, as the
+stack has it."""
 
 
 def facts(checked: Checked) -> dict[str, Any]:
@@ -37,7 +39,6 @@ def facts(checked: Checked) -> dict[str, Any]:
         ],
         "environment": environment(configuration),
         "vault": vault(configuration),
-        "reads_consul_kv": any(CONSUL_KEY.search(text) for text in texts(configuration)),
     }
 
 
@@ -111,9 +112,9 @@ def parameters(checked: Checked) -> list[dict[str, str]]:
 
 def _terraform(version: str) -> dict[str, str]:
     known = re.fullmatch(r"1\.(\d+)\.\d+", version)
-    if known and int(known[1]) >= OLDEST_TERRAFORM:
+    if known and int(known[1]) >= OLDEST_FOR_LOCK_FILES:
         return _parameter("TerraformVersion", version, "driver.terraform.version")
-    note = f"1.{OLDEST_TERRAFORM}.0 or newer, where driver.terraform.version is {version}"
+    note = f"1.{OLDEST_FOR_LOCK_FILES}.0 or newer, where driver.terraform.version is {version}"
     return _parameter("TerraformVersion", "", note)
 
 
@@ -157,7 +158,7 @@ def environment(configuration: Configuration) -> dict[str, str]:
         (configuration, Group.TASK),
     )
     for part, group in parts:
-        for text in texts(part):
+        for text in filter(TEMPLATE.search, texts(part)):
             found |= {name: group.value for name in ENV.findall(text) if name not in found}
     return dict(sorted(found.items()))
 

@@ -3,13 +3,13 @@
 from dataclasses import replace
 from typing import Any
 
-from cts.config.constants import Budget
-from cts.config.expressions import Node, evaluated
-from cts.config.hcl import Parser
-from cts.config.hcl_tokens import Token, statements, tokens
+from cts.config.hcl2.nodes import Node, evaluated
+from cts.config.hcl2.parser import Parser
+from cts.config.hcl2.tokens import Token, statements, tokens
+from cts.config.hcl2.values import Budget
 from cts.config.problem import Code, Place, Problem
 from cts.config.read import decoded
-from cts.config.tree import Lines, ParseError
+from cts.config.tree import BOM, Lines, ParseError
 
 MOST_PROBLEMS = 50
 """Reported of one file: what has more is hardly a variable file."""
@@ -22,7 +22,7 @@ def read_variables(content: bytes, file: str) -> tuple[dict[str, Any], list[Prob
     text, problem = decoded(content, file)
     if problem:
         return {}, [replace(problem, code=Code.VARIABLE_FILE)]
-    text = text.removeprefix("\ufeff")
+    text = text.removeprefix(BOM)
     lines = Lines(text, file)
     variables: dict[str, Any] = {}
     budget = Budget(text)

@@ -1,80 +1,72 @@
-"""The blocks whose label says what they hold: conditions, module inputs, providers, backends."""
+"""Blocks whose options only Terraform knows: providers, backends, required providers."""
 
-from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from typing import Any
 
-from cts.config.free import Free
-from cts.config.model import (
-    Backend,
-    CatalogServicesCondition,
-    Condition,
-    Group,
-    Input,
-    KvCondition,
-    KvInput,
-    NoCondition,
-    Provider,
-    ScheduleCondition,
-    ServicesCondition,
-    ServicesInput,
-)
-from cts.config.options import Options
-from cts.config.problem import Code, did_you_mean
+from cts.config.model import Backend, Provider, Secret
+from cts.config.options import Findings, Options
+from cts.config.problem import Code, Place, Problem, Where
+from cts.config.schema import Group
+from cts.config.secrets import env_name, looks_secret
 from cts.config.tree import Body, Entry, Value
 
-Read = Callable[[type[Any], Options], Any]
-
-CONDITIONS: Mapping[str, type[Condition]] = {
-    "no-condition": NoCondition,
-    "catalog-services": CatalogServicesCondition,
-    "services": ServicesCondition,
-    "consul-kv": KvCondition,
-    "schedule": ScheduleCondition,
-}
-INPUTS: Mapping[str, type[Input]] = {"services": ServicesInput, "consul-kv": KvInput}
 RESERVED = ("alias", "auto_commit", "task_env")
 
 
-def condition(options: Options, key: str, read: Read) -> Condition | None:
-    inside = options.block(key)
-    made: Condition | None = _typed(inside, key, CONDITIONS, read) if inside else None
-    return made
+@dataclass(frozen=True, slots=True)
+class Free:
+    """Reads one body. In HCL a list of one element is its element, as in CTS."""
 
+    found: Findings
+    is_hcl: bool
+    finds_secrets: bool = True
+    is_provider: bool = False
+    """Terraform's providers take no lists of objects from CTS, and no repeated blocks."""
 
-def inputs(options: Options, key: str, read: Read) -> tuple[Input, ...]:
-    made = [
-        _typed(options.inside(f"{key}[{n}]", value), key, INPUTS, read)
-        for n, value in enumerate(options.blocks(key))
-    ]
-    return tuple(each for each in made if each is not None)
+    def body(self, body: Body, path: str) -> dict[str, Any]:
+        by_key: dict[str, list[Entry]] = {}
+        for entry in body.entries:
+            by_key.setdefault(entry.key, []).append(entry)
+        return {key: self.option(entries, f"{path}.{key}") for key, entries in by_key.items()}
 
+    def option(self, entries: list[Entry], path: str) -> Any:
+        values = [entry.value for entry in entries]
+        blocks = [value for value in values if isinstance(value.data, Body)]
+        if blocks and len(values) > 1:
+            what = "a block of this name stands here already"
+            fix = "write it once: it cannot be told which one is meant"
+            self.problem(entries[-1].place, Code.REPEATED_BLOCK, path, what, fix)
+        if all(isinstance(value.data, tuple) for value in values):
+            items = [item for value in values for item in value.items]
+            last = Value(values[-1].place, tuple(items), values[-1].start, values[-1].end)
+        else:
+            last = values[-1]
+        match last.data:
+            case (only,) if self.is_hcl:
+                last = only
+        return self.value(last, path, entries[-1].key)
 
-def _typed(options: Options, key: str, known: Mapping[str, type[Any]], read: Read) -> Any:
-    """The block inside, of the type that the label names. Types match exactly, unlike options.
+    def value(self, value: Value, path: str, key: str) -> Any:
+        match value.data:
+            case Body() as body:
+                return self.body(body, path)
+            case tuple() as items:
+                if self.is_provider and any(isinstance(item.data, Body) for item in items):
+                    what = "a list of objects cannot be an argument of a provider here"
+                    self.problem(value.place, Code.WRONG_TYPE, path, what, "write one block")
+                return [self.value(item, f"{path}[{n}]", key) for n, item in enumerate(items)]
+        if self.finds_secrets and looks_secret(key, value.data):
+            where = Where(path, value.place, {})
+            self.found.secrets.append(
+                Secret(
+                    where, Group.TASK, env_name(path), value.place.file, value.start, value.end,
+                    str(value.data),
+                )
+            )  # fmt: skip
+        return value.data
 
-    JSON may give several types in one object: CTS takes the first of its own list.
-    """
-    entries = {entry.key: entry for entry in options.left}
-    types = [name for name in known if name in entries]
-    wanted = f'write {key} "..." {{ }} with one of {", ".join(known)}'
-    for name, entry in entries.items():
-        if name not in known:
-            what = f'there is no {key} "{name}"'
-            fix = did_you_mean(name.lower(), known) or wanted
-            options.add(entry.place, Code.CONDITION_TYPE, name, what, fix)
-    if not entries:
-        options.add(options.place, Code.CONDITION_TYPE, "", f"the {key} has no type", wanted)
-    for name in types[1:]:
-        what = f'"{name}" is left out: "{types[0]}" stands beside it'
-        options.warn(entries[name].place, Code.CONDITION_TYPE, name, what, "write one of them")
-    if not types:
-        return None
-    found = options.bodies(types[0], entries[types[0]])
-    if len(found) > 1:
-        what = f"only one {key} block is allowed here"
-        options.add(found[-1].place, Code.REPEATED_BLOCK, types[0], what)
-    inside = options.inside(types[0], found[0], lone_element=True) if found else None
-    return read(known[types[0]], inside) if inside else None
+    def problem(self, place: Place, code: Code, path: str, what: str, fix: str = "") -> None:
+        self.found.problems.append(Problem(place, path, code, what, fix))
 
 
 def providers(options: Options, key: str) -> tuple[Provider, ...]:
@@ -107,7 +99,6 @@ def _provider(options: Options, key: str, value: Value) -> Provider | None:
         return None
     name, body = entries[0].key, entries[0].value.data
     inside = options.inside(f"terraform_provider.{name}", Value(value.place, body))
-    inside.path = f"terraform_provider.{name}"
     alias = _alias(inside)
     if alias:
         inside.path += f".{alias}"
@@ -166,5 +157,5 @@ def _backend(options: Options, entry: Entry) -> Backend:
     if not isinstance(body, Body):
         options.wrong(f"backend.{entry.key}", entry.value, "expected a block of options")
         body = Body()
-    free = Free(options.found, options.is_hcl, Group.TASK)
+    free = Free(options.found, options.is_hcl)
     return Backend(inside.where, entry.key, free.body(body, inside.path))

@@ -5,12 +5,11 @@ Where the rest of the text can't be followed any more, the tokens end.
 """
 
 import re
-import sys
 from collections.abc import Iterator
 from math import inf, isfinite
 from typing import NamedTuple
 
-from cts.config.tree import SURROGATES, Lines, ParseError
+from cts.config.tree import Lines, ParseError, is_character, unknown_escape
 
 SKIPPED = re.compile(r"(?:[ \t\r\n]+|#[^\n]*|//[^\n]*|/\*.*?\*/)*+", re.DOTALL)
 TOKEN = re.compile(
@@ -117,7 +116,7 @@ class _Scanner:
             if piece == "\\":
                 value, end = self.escape(at)
                 if value is None:
-                    error = error or self.unknown_escape(at, end)
+                    error = error or unknown_escape(self.lines.place(at), self.text[at:end])
                 parts.append(_bytes(self.text[at:end]) if braces else value or b"")
             else:
                 if piece == "${" and not braces and not is_long:
@@ -163,12 +162,7 @@ class _Scanner:
             code = int(octal, 8) if octal else int(byte, 16)
             return bytes([code]) if code < 256 else None, found.end()
         code = int(points[0] or points[1], 16)
-        is_character = code <= sys.maxunicode and code not in SURROGATES
-        return chr(code).encode() if is_character else None, found.end()
-
-    def unknown_escape(self, at: int, end: int) -> ParseError:
-        what = f"unknown escape `{self.text[at:end]}` in a string"
-        return self.error(at, what, 'write a backslash as "\\\\"')
+        return chr(code).encode() if is_character(code) else None, found.end()
 
     def heredoc(self, start: int, is_first: bool) -> Token:
         if not (opening := HEREDOC.match(self.text, start)):

@@ -1,16 +1,22 @@
 """The parts of an HCL 2 string or heredoc, put together to one expression."""
 
 import re
-import sys
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import TypeAlias
 
-from cts.config.constants import Constant
-from cts.config.expressions import Conditional, Literal, Loop, Node, Scope
-from cts.config.hcl_tokens import Token
+from cts.config.hcl2.nodes import Conditional, Literal, Loop, Node, Scope
+from cts.config.hcl2.tokens import Token
+from cts.config.hcl2.values import Constant
 from cts.config.problem import Place
-from cts.config.tree import MAX_DEPTH, SURROGATES, Lines, ParseError
+from cts.config.tree import (
+    MAX_DEPTH,
+    Lines,
+    ParseError,
+    is_character,
+    too_deep,
+    unknown_escape,
+)
 
 ESCAPE = re.compile(
     r"\\(?:u(?P<u>[0-9a-fA-F]{4})|U(?P<U>[0-9a-fA-F]{8})|(?P<letter>.))"
@@ -87,12 +93,9 @@ def decoded(token: Token, lines: Lines, *, is_heredoc: bool) -> str:
             return found.group()
         if found["letter"] in LETTERS:
             return LETTERS[found["letter"]]
-        if code := found["u"] or found["U"]:
-            number = int(code, 16)
-            if number <= sys.maxunicode and number not in SURROGATES:
-                return chr(number)
-        what = f"unknown escape `{found.group()}` in a string"
-        raise ParseError(lines.place(token.at + found.start()), what, 'write a backslash as "\\\\"')
+        if (digits := found["u"] or found["U"]) and is_character(code := int(digits, 16)):
+            return chr(code)
+        raise unknown_escape(lines.place(token.at + found.start()), found.group())
 
     return ESCAPE.sub(character, token.text)
 
@@ -139,7 +142,7 @@ def _nested(
 ) -> tuple[Template, str]:
     """What stands up to one of the ends of the directive at the place, and that end."""
     if depth > MAX_DEPTH:
-        raise ParseError(place, f"more than {MAX_DEPTH} levels of nesting")
+        raise too_deep(place)
     nodes: list[Node] = []
     for part in parts:
         match part:

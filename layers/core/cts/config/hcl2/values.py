@@ -1,7 +1,6 @@
 """The values of constant expressions: how one kind is taken for another, as Terraform does it."""
 
 import re
-from collections.abc import Iterator, Sequence
 from decimal import Context, Decimal, DivisionByZero, InvalidOperation, Overflow, Subnormal
 from typing import Any, TypeAlias
 
@@ -92,51 +91,6 @@ def same(one: Constant, other: Constant, budget: Budget) -> bool:
     if isinstance(one, Decimal) and isinstance(other, Decimal):
         return rounded(one) == rounded(other)
     return type(one) is type(other) and one == other
-
-
-def alike(values: Sequence[Constant], budget: Budget) -> list[Constant] | None:
-    """The values as one kind, which both sides of a condition must share; None if they can't be.
-    Null is of every kind."""
-    budget.spend(4 * len(values))
-    kinds = {type(value) for value in values if value is not None}
-    if kinds in ({list}, {dict}):
-        return _alike_inside(values, budget)
-    if len(kinds) < 2:
-        return list(values)
-    if kinds <= {str, bool, Decimal} and str in kinds:
-        return [as_text(value) for value in values]
-    return None
-
-
-def _alike_inside(values: Sequence[Constant], budget: Budget) -> list[Constant] | None:
-    """Lists or maps: item by item if all have the same keys, otherwise all items of one kind."""
-    tables = [table for value in values if (table := _table(value)) is not None]
-    cells = [(table, key) for table in tables for key in table]
-    groups = [cells]
-    if all(table.keys() == tables[0].keys() for table in tables):
-        groups = [[(table, key) for table in tables] for key in tables[0]]
-    for group in groups:
-        converted = alike([table[key] for table, key in group], budget)
-        if converted is None:
-            return None
-        for (table, key), item in zip(group, converted, strict=True):
-            table[key] = item
-    made = iter(tables)
-    return [_like(value, made) for value in values]
-
-
-def _table(value: Constant) -> dict[Any, Constant] | None:
-    """A copy of a map, or of a list with its positions as keys."""
-    if isinstance(value, list):
-        return dict(enumerate(value))
-    return {**value} if isinstance(value, dict) else None
-
-
-def _like(value: Constant, tables: Iterator[dict[Any, Constant]]) -> Constant:
-    if value is None:
-        return None
-    table = next(tables)
-    return list(table.values()) if isinstance(value, list) else table
 
 
 def plain(value: Constant, budget: Budget) -> Any:

@@ -1,8 +1,6 @@
 """Warnings: what is accepted, and works in another way than written, or not at all."""
 
 from collections.abc import Iterator, Mapping
-from dataclasses import is_dataclass
-from typing import Any
 
 from cts.config.model import (
     BufferPeriod,
@@ -11,19 +9,22 @@ from cts.config.model import (
     Driver,
     ScheduleCondition,
     Task,
-    about,
-    key_of,
-    options_of,
 )
 from cts.config.problem import Code, Problem, Where, did_you_mean
+from cts.config.schema import walk, where_of
 from cts.config.secrets import looks_secret
-from cts.config.validate import resolve
+
+UNSET = (None, (), "")
+"""What asks for nothing."""
 
 
-def notes(merged: Configuration, final: Configuration) -> Iterator[Problem]:
+def warn(merged: Configuration, final: Configuration) -> Iterator[Problem]:
     """`merged`: as it is written; `final`: with every default."""
-    yield from _unneeded(merged)
-    yield from _consul(merged.consul)
+    consul = [*_consul(merged.consul)]
+    said = {(each.place, each.path) for each in consul}
+    yield from consul
+    yield from (each for each in _unneeded(merged) if (each.place, each.path) not in said)
+    yield from _deprecated(merged)
     yield from _driver(merged.driver)
     yield from _buffer(merged.buffer_period)
     for task, whole in zip(merged.tasks, final.tasks, strict=True):
@@ -33,41 +34,22 @@ def notes(merged: Configuration, final: Configuration) -> Iterator[Problem]:
         yield from _workspace(task, final.driver)
 
 
-def _unneeded(block: Any) -> Iterator[Problem]:
-    """What is not needed here, and names that CTS is giving up."""
-    for each in options_of(block):
-        known, key, value = about(each), key_of(each), getattr(block, each.name)
-        if not _is_written(value):
-            continue
-        if known.instead and not known.unused:
-            yield _deprecated(block, key, known.instead, value)
-        if known.unused:
+def _unneeded(merged: Configuration) -> Iterator[Problem]:
+    for block, key, known, value in walk(merged, unused=False):
+        if known.unused and value not in UNSET:
             what = f"not needed here, because {known.unused}"
-            where, option = (value.where, "") if _is_block(value) else (block.where, key)
-            yield where.problem(Code.NOT_NEEDED, what, option=option)
+            yield (where_of(value) or block.where.at(key)).problem(Code.NOT_NEEDED, what)
+
+
+def _deprecated(merged: Configuration) -> Iterator[Problem]:
+    for block, key, known, value in walk(merged, unused=False):
+        if not known.instead or value in UNSET:
             continue
-        for inner in value if isinstance(value, tuple) else (value,):
-            if _is_block(inner):
-                yield from _unneeded(inner)
-
-
-def _is_written(value: Any) -> bool:
-    """An empty list is none, and a terraform_version left empty asks for nothing."""
-    return value not in (None, (), "") or value == 0
-
-
-def _is_block(value: Any) -> bool:
-    return is_dataclass(value)
-
-
-def _deprecated(block: Any, key: str, instead: str, value: Any) -> Problem:
-    where: Where = block.where.at(key)
-    if isinstance(value, tuple):
-        where = value[0].where if _is_block(value[0]) else where
-    elif _is_written(getattr(block, instead, None)):
-        what = f"{key} is deprecated, and not used beside {instead}"
-        return where.problem(Code.DEPRECATED, what, "remove it")
-    return where.problem(Code.DEPRECATED, f"{key} is deprecated", f"write {instead}")
+        first = where_of(value[0]) if isinstance(value, tuple) else None
+        what, fix = f"{key} is deprecated", f"write {known.instead}"
+        if known.successor and getattr(block, known.successor) not in UNSET:
+            what, fix = f"{what}, and not used beside {known.successor}", "remove it"
+        yield (first or block.where.at(key)).problem(Code.DEPRECATED, what, fix)
 
 
 def _consul(consul: Consul | None) -> Iterator[Problem]:
@@ -78,15 +60,16 @@ def _consul(consul: Consul | None) -> Iterator[Problem]:
         fix = "see that it is the same"
         yield consul.where.problem(Code.NOT_NEEDED, what, fix, option="address")
     if consul.token:
-        what = "the stack's parameter ConsulSecretArn comes before this token, if it is set"
-        yield consul.where.problem(Code.NOT_NEEDED, what, option="token")
+        what = (
+            "the secret that the stack's parameter ConsulSecretArn names counts before this token"
+        )
+        yield consul.where.problem(Code.OVERRIDDEN, what, option="token")
     if consul.auth and consul.auth.enabled is not False:
         what, fix = "the poller does not send a user and password yet", "use an ACL token"
         yield consul.auth.where.problem(Code.NOT_SUPPORTED_YET, what, fix)
     if consul.tls and (consul.tls.cert or consul.tls.key):
         what = "the poller does not show a certificate of its own yet"
-        option = "cert" if consul.tls.cert else "key"
-        yield consul.tls.where.problem(Code.NOT_SUPPORTED_YET, what, option=option)
+        yield consul.tls.where.problem(Code.NOT_SUPPORTED_YET, what, "use an ACL token")
 
 
 def _driver(driver: Driver | None) -> Iterator[Problem]:
@@ -117,8 +100,8 @@ def _schedule(task: Task) -> Iterator[Problem]:
 
 def _providers(task: Task, configuration: Configuration) -> Iterator[Problem]:
     names = [provider.id for provider in configuration.terraform_provider]
-    for n, entry in enumerate(task.providers or ()):
-        found = resolve(entry, configuration.terraform_provider)
+    for n, entry in enumerate(task.providers):
+        found = configuration.provider(entry)
         if not found:
             what = f'there is no terraform_provider "{entry}": it is taken for one without options'
             yield task.where.problem(
@@ -140,9 +123,7 @@ def _workspace(task: Task, driver: Driver | None) -> Iterator[Problem]:
             yield task.where.problem(Code.NOT_NEEDED, what, option="terraform_version")
     elif workspace and workspace.agent_pool_id and workspace.agent_pool_name:
         what = "agent_pool_id is used, and agent_pool_name is not"
-        yield workspace.where.problem(
-            Code.DUPLICATE_INPUT, what, "remove one", option="agent_pool_name"
-        )
+        yield workspace.where.problem(Code.NOT_NEEDED, what, "remove one", option="agent_pool_name")
 
 
 def secret_variables(names: Mapping[str, object], where: Where) -> Iterator[Problem]:

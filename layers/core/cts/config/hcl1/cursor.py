@@ -1,23 +1,16 @@
-"""Where a parser of HCL 1 stands among the tokens, and what it found wrong so far."""
+"""Where a parser of HCL 1 stands among the tokens."""
 
-from cts.config.hcl1_tokens import Token, tokens
+from cts.config.hcl1.tokens import Token, tokens
 from cts.config.problem import Place
-from cts.config.tree import Lines, ParseError
+from cts.config.tree import BOM, Lines
 
 CLOSES = {"{": "}", "[": "]", "(": ")"}
-OPERATORS = set("+-*/%?<>!&|(")
-MOST_ERRORS = 50
-"""Reported of one file: what has more is hardly a configuration."""
 
 
 class Cursor:
     def __init__(self, text: str, file: str) -> None:
         self.text, self.lines = text, Lines(text, file)
-        self.errors: list[ParseError] = []
-        start = 1 if text.startswith("\ufeff") else 0
-        if start:
-            what = "the file begins with a byte order mark"
-            self.report(ParseError(self.lines.place(0), what, "remove it"))
+        start = len(BOM) if text.startswith(BOM) else 0
         self.tokens = list(tokens(text, self.lines, start))
         self.at = 0
         self.lists = 0
@@ -61,31 +54,6 @@ class Cursor:
                 else:
                     return
             self.at += 1
-
-    def unexpected(self, fix: str) -> None:
-        token = self.token
-        if token.kind == "end" and token.error:
-            return  # the reason for this end is reported when it is reached
-        if self.text[token.start : token.start + 1] in OPERATORS and not token.is_first:
-            fix = "expressions are not evaluated: write the value"
-        self.add(self.place(token), f"{self.shown(token)} is not expected here", fix)
-
-    def never_closed(self, opening: Token) -> ParseError:
-        what = f'this "{opening.kind}" is never closed'
-        return ParseError(self.place(opening), what, f'add "{CLOSES[opening.kind]}"')
-
-    def add(self, place: Place, what: str, fix: str) -> None:
-        """Note that something is out of place. A second one on the same line may well follow from
-        the first, and is left out."""
-        self.report(ParseError(place, what, fix), once_a_line=True)
-
-    def report(self, error: ParseError, *, once_a_line: bool = False) -> None:
-        """Note an error, or raise it if it is one too many."""
-        if once_a_line and self.errors and self.errors[-1].place.line == error.place.line:
-            return
-        if len(self.errors) + 1 == MOST_ERRORS:
-            raise error
-        self.errors.append(error)
 
     def place(self, token: Token) -> Place:
         return self.lines.place(token.start)

@@ -8,10 +8,10 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 
 from cts.config.bundle import root_files
-from cts.config.hcl_tokens import Token, statements, tokens
+from cts.config.hcl2.tokens import Token, statements, tokens
 from cts.config.json_text import read_json
 from cts.config.problem import Place
-from cts.config.tree import Body, Entry, Lines, ParseError, Value
+from cts.config.tree import BOM, Body, Entry, Lines, ParseError, Value
 
 OVERRIDES = ("override.tf", "override.tf.json")
 
@@ -21,8 +21,6 @@ class Declared:
     required: bool
     """It has no default."""
     place: Place
-    type: str = ""
-    """As it is written."""
 
 
 def declared(module: Mapping[str, bytes]) -> Mapping[str, Declared] | None:
@@ -44,13 +42,12 @@ def _is_override(name: str) -> bool:
 
 
 def _merged(base: Declared, override: Declared) -> Declared:
-    required = base.required and override.required
-    return replace(base, required=required, type=override.type or base.type)
+    return replace(base, required=base.required and override.required)
 
 
 def _declarations(content: bytes, file: str) -> Iterator[tuple[str, Declared]]:
     """Raises ParseError and UnicodeDecodeError."""
-    text = content.decode().removeprefix("\ufeff")
+    text = content.decode().removeprefix(BOM)
     if file.endswith(".json"):
         body, errors = read_json(text, file)
         if errors:
@@ -60,38 +57,31 @@ def _declarations(content: bytes, file: str) -> Iterator[tuple[str, Declared]]:
     lines = Lines(text, file)
     for statement in statements(tokens(text, lines)):
         if statement[0].kind == "name" and statement[0].text == "variable":
-            yield _variable(statement, text, lines)
+            yield _variable(statement, lines)
 
 
-def _variable(statement: list[Token], text: str, lines: Lines) -> tuple[str, Declared]:
+def _variable(statement: list[Token], lines: Lines) -> tuple[str, Declared]:
     """`variable "name" { ... }`; the quotes may be missing."""
     place = lines.place(statement[0].at)
     brace = next((n for n, token in enumerate(statement) if token.kind == "{"), 0)
     labels = [token.text for token in statement[1:brace] if token.kind in ("name", "text")]
     if len(labels) != 1 or statement[-2].kind != "}":
         raise ParseError(place, "this is not the declaration of a variable")
-    values = dict(_attributes(statement[brace + 1 : -2], text))
-    return labels[0], Declared("default" not in values, place, values.get("type", ""))
+    return labels[0], Declared("default" not in _attributes(statement[brace + 1 : -2]), place)
 
 
-def _attributes(body: list[Token], text: str) -> Iterator[tuple[str, str]]:
-    """The names and, as they are written, the values of what stands directly in a body."""
-    for statement in statements([*body, Token("end", "", 0)]):
-        match statement:
-            case [Token("name", name), Token("="), first, *_, last, _]:
-                yield name, text[first.at : last.at + len(last.text)]
-            case [Token("name", name), Token("="), only, _]:
-                yield name, only.text
+def _attributes(body: list[Token]) -> set[str]:
+    """The names of the attributes that stand directly in a body."""
+    heads = (statement[:2] for statement in statements([*body, Token("end", "", 0)]))
+    return {name.text for name, mark in heads if (name.kind, mark.kind) == ("name", "=")}
 
 
 def _in_json(body: Body) -> Iterator[tuple[str, Declared]]:
     for block in _entries(Value(Place(""), body)):
         if block.key == "variable":
             for variable in _entries(block.value):
-                values = {entry.key: entry.value.data for entry in _entries(variable.value)}
-                kind = values.get("type")
-                kind = kind if isinstance(kind, str) else ""
-                yield variable.key, Declared("default" not in values, variable.place, kind)
+                keys = {entry.key for entry in _entries(variable.value)}
+                yield variable.key, Declared("default" not in keys, variable.place)
 
 
 def _entries(value: Value) -> Iterator[Entry]:

@@ -1,4 +1,4 @@
-"""Tasks and runs as tables."""
+"""The tasks: how each fares, as a table."""
 
 from collections.abc import Collection, Mapping
 from datetime import datetime
@@ -8,7 +8,7 @@ from rich.console import Console
 from rich.text import Text
 
 from cts_cli import grid, words
-from cts_cli.output import RUN_LOOKS, line, out, paragraph, what_is_live
+from cts_cli.output import out, print_line, print_paragraph, resource_changes, what_is_live
 
 DEAD_AFTER = 60.0
 """Seconds without a heartbeat from which a poller in mode `live` counts as dead."""
@@ -33,15 +33,15 @@ STATUS_LOOKS = {
 }
 
 
-def status(found: Mapping[str, Any], at: datetime) -> None:
+def print_status(found: Mapping[str, Any], at: datetime) -> None:
     """`found`: summary, tasks, configuration and poller, as the reader gives them."""
     console = out()
     tasks, configuration = found["tasks"].values(), found["configuration"]
-    waiting = configuration["live"]["waiting"] if configuration["live"] else {}
+    waiting = (configuration["live"] or {}).get("waiting", {})  # an older stack answers none
     if not tasks and not waiting:
         console.print("no tasks: push a configuration with `cts push`")
     if tasks:
-        grid.show(console, [_task(task, at) for task in tasks], ("changes", "last run"))
+        grid.print_rows(console, [_task(task, at) for task in tasks], ("changes", "last run"))
         console.print()
         for task in tasks:
             _failure(console, task)
@@ -49,10 +49,10 @@ def status(found: Mapping[str, Any], at: datetime) -> None:
         console.print(_summary(found["summary"], tasks), soft_wrap=True)
     for name, each in waiting.items():
         told = Text.assemble((name, "bold"), ": accepted, does not run yet: ")
-        paragraph(console, told.append(", ".join(each["reasons"])), ("!", "yellow"))
+        print_paragraph(console, told.append(", ".join(each["reasons"])), ("!", "yellow"))
     console.print(_footer(configuration, found["poller"], at), soft_wrap=True)
     if rejected := configuration["rejected"]:
-        line(
+        print_line(
             console,
             "!",
             "yellow",
@@ -74,12 +74,13 @@ def summary(tasks: Collection[Mapping[str, Any]]) -> dict[str, Any]:
 
 
 def _task(task: Mapping[str, Any], at: datetime) -> grid.Row:
+    run = task["last_run"]
     cells = {
         "task": Text(task["task_name"], "bold"),
         "status": _status(task),
         "now": _doing(task, at),
-        "last run": _last_run(task["last_run"], at),
-        "changes": _changes(task["last_run"]),
+        "last run": _last_run(run, at),
+        "changes": resource_changes(run["counts"] if run else None),
     }
     return grid.Row(cells)
 
@@ -112,17 +113,6 @@ def _last_run(run: Mapping[str, Any] | None, at: datetime) -> Text:
         return Text("never", "dim")
     mark = ("✓ ", "green") if run["success"] else ("✗ ", "red")
     return Text.assemble(mark, words.ago(run["ended_at"], at))
-
-
-def _changes(run: Mapping[str, Any] | None) -> Text:
-    return _coloured(words.changes(run["counts"])) if run else Text("")
-
-
-def _coloured(changes: str) -> Text:
-    styles = {"+": "green", "~": "yellow", "-": "red"}
-    if changes[:1] not in styles:
-        return Text(changes, "dim")
-    return Text(" ").join(Text(each, styles[each[0]]) for each in changes.split(" "))
 
 
 def _failure(console: Console, task: Mapping[str, Any]) -> None:
@@ -166,37 +156,3 @@ def _footer(
     alive = poller["heartbeat_age"] <= DEAD_AFTER
     beat = f"poller: last heartbeat {words.past(poller['heartbeat_age'])}"
     return text.append("  ·  ").append(beat, "dim" if alive else "yellow")
-
-
-# ---- runs -----------------------------------------------------------------------------------
-
-
-def runs(found: list[dict[str, Any]], at: datetime) -> None:
-    console = out()
-    if not found:
-        console.print("no runs yet")
-        return
-    grid.show(console, [_run(run, at) for run in found], ("why", "took"))
-
-
-def _run(run: Mapping[str, Any], at: datetime) -> grid.Row:
-    cells = {
-        "run": Text(run["id"], "bold"),
-        "outcome": _outcome(run),
-        "why": Text(_why(run)),
-        "started": Text(words.ago(run["claimed_at"], at)),
-        "took": Text(words.between(run["claimed_at"], run["ended_at"], at)),
-        "changes": _changes(run),
-    }
-    error = words.first_line(run["error"])
-    return grid.Row(cells, Text.assemble(("✗ ", "red"), error) if error else None)
-
-
-def _outcome(run: Mapping[str, Any]) -> Text:
-    word, style = RUN_LOOKS[run["status"]]
-    return Text(word, style)
-
-
-def _why(run: Mapping[str, Any]) -> str:
-    why = ", ".join(run["why"])
-    return f"{why}, attempt {run['attempt']}" if run["attempt"] > 1 else why

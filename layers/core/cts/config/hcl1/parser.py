@@ -4,15 +4,26 @@ After a mistake reading goes on at the next line or comma, so that all mistakes 
 reported, but nothing that only follows from one. Where the structure is in doubt the body is empty.
 """
 
-from cts.config.hcl1_cursor import Cursor
-from cts.config.hcl1_tokens import Token
+from cts.config.hcl1.cursor import CLOSES, Cursor
+from cts.config.hcl1.errors import Errors
+from cts.config.hcl1.tokens import Token
 from cts.config.problem import Place
-from cts.config.tree import MAX_DEPTH, Body, Entry, ParseError, Value
+from cts.config.tree import (
+    BOM,
+    MAX_DEPTH,
+    Body,
+    Entry,
+    ParseError,
+    Value,
+    byte_order_mark,
+    too_deep,
+)
 
 A_VALUE = "write a string in double quotes, a number, true, false or a list"
 EXPECTED_A_VALUE = f"expected a value: {A_VALUE}"
 NAMES = ("name", "string", "bad", "unclosed")
 AFTER_A_VALUE = (*NAMES, ",", "]", "}", "end")
+OPERATORS = set("+-*/%?<>!&|(")
 AFTER_A_NAME = 'the name before it needs "=" and a value, or "{" and a block'
 
 
@@ -22,13 +33,16 @@ def read_hcl1(text: str, file: str) -> tuple[Body, list[ParseError]]:
     try:
         body = parser.body(None)
     except ParseError as error:
-        return Body(), [*parser.errors, error]
-    return Body() if parser.closes_nothing else body, parser.errors
+        return Body(), [*parser.errors.found, error]
+    return Body() if parser.closes_nothing else body, parser.errors.found
 
 
 class _Parser(Cursor):
     def __init__(self, text: str, file: str) -> None:
         super().__init__(text, file)
+        self.errors = Errors()
+        if text.startswith(BOM):
+            self.errors.add(byte_order_mark(self.lines.place(0)))
         self.depth = 0
         self.unclosed_lists = 0
         self.has_open_value = False
@@ -55,7 +69,7 @@ class _Parser(Cursor):
                 self.at += 1
                 return True
             case "]" if opening and self.lists:
-                self.report(self.never_closed(opening))
+                self.errors.add(self.never_closed(opening))
                 return True
         return False
 
@@ -93,7 +107,7 @@ class _Parser(Cursor):
             if self.token.kind == "unclosed" and self.has_open_value:
                 self.has_open_value = False  # this quote ends that value, on a later line
             elif self.token.error:
-                self.report(self.token.error, once_a_line=self.token.kind == "unclosed")
+                self.errors.add(self.token.error, once_a_line=self.token.kind == "unclosed")
             self.at += 1
         return self.tokens[start : self.at]
 
@@ -109,11 +123,11 @@ class _Parser(Cursor):
             self.unclosed_lists -= 1
             return
         self.closes_nothing = self.closes_nothing or token.kind == "}"
-        self.add(self.place(token), f'this "{token.kind}" closes nothing', "remove it")
+        self.misplaced(self.place(token), f'this "{token.kind}" closes nothing', "remove it")
 
     def no_value(self, name: Token) -> None:
         what = f"{self.shown(name)} has no value"
-        self.add(self.place(name), what, 'write "=" and a value after it, or "{" and a block')
+        self.misplaced(self.place(name), what, 'write "=" and a value after it, or "{" and a block')
 
     def attribute(self, names: list[Token]) -> Entry | None:
         is_whole = not any(name.error for name in names)
@@ -135,7 +149,7 @@ class _Parser(Cursor):
         is_last = token.kind in ("end", "}") and not token.error
         if token.is_first and (is_last or self.begins_entry()):
             what = "the end of the line is not expected here"
-            self.add(self.lines.place(self.tokens[self.at - 1].end), what, EXPECTED_A_VALUE)
+            self.misplaced(self.lines.place(self.tokens[self.at - 1].end), what, EXPECTED_A_VALUE)
             return None
         return self.value(self.place(name))
 
@@ -152,7 +166,7 @@ class _Parser(Cursor):
             case "bad" | "unclosed" if token.error:
                 is_open = token.kind == "unclosed"
                 self.has_open_value = self.has_open_value or is_open
-                self.report(token.error, once_a_line=is_open)
+                self.errors.add(token.error, once_a_line=is_open)
                 self.at += 1
                 if self.token.is_first or self.token.kind in AFTER_A_VALUE:
                     return None
@@ -171,7 +185,7 @@ class _Parser(Cursor):
             what, fix = "null is not a value here", "leave the option out"
         elif self.following.kind == "(":
             what, fix = f"the function {word} is not evaluated here", "write its result"
-        self.report(ParseError(self.place(token), what, fix))
+        self.errors.add(ParseError(self.place(token), what, fix))
 
     def block(self, names: list[Token]) -> Value:
         """A block, inside its labels."""
@@ -227,7 +241,7 @@ class _Parser(Cursor):
     def leave_open(self, opening: Token, *, is_reported: bool) -> None:
         """End a list that has no closing bracket before an entry or the end of its body."""
         if not is_reported:
-            self.report(self.never_closed(opening))
+            self.errors.add(self.never_closed(opening))
         if self.token.kind == "}" and self.depth == self.lists:
             self.at += 1  # no brace is open: it stands where the bracket should
         else:
@@ -243,6 +257,20 @@ class _Parser(Cursor):
         self.at += 1
         self.depth += levels
         if self.depth > MAX_DEPTH:
-            what = f"more than {MAX_DEPTH} levels of nesting"
-            raise ParseError(self.place(opening), what)
+            raise too_deep(self.place(opening))
         return opening
+
+    def unexpected(self, fix: str) -> None:
+        token = self.token
+        if token.kind == "end" and token.error:
+            return  # the reason for this end is reported when it is reached
+        if self.text[token.start : token.start + 1] in OPERATORS and not token.is_first:
+            fix = "expressions are not evaluated: write the value"
+        self.misplaced(self.place(token), f"{self.shown(token)} is not expected here", fix)
+
+    def misplaced(self, place: Place, what: str, fix: str) -> None:
+        self.errors.add(ParseError(place, what, fix), once_a_line=True)
+
+    def never_closed(self, opening: Token) -> ParseError:
+        what = f'this "{opening.kind}" is never closed'
+        return ParseError(self.place(opening), what, f'add "{CLOSES[opening.kind]}"')

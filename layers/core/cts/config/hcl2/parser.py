@@ -3,9 +3,8 @@
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from cts.config.constants import NUMBERS
-from cts.config.expressions import (
-    EACH,
+from cts.config.hcl2.cursor import Cursor
+from cts.config.hcl2.nodes import (
     Binary,
     Conditional,
     ForList,
@@ -17,13 +16,22 @@ from cts.config.expressions import (
     MapOf,
     Name,
     Node,
-    Splat,
     Unary,
     out_of_range,
 )
-from cts.config.hcl_tokens import Cursor, Token
-from cts.config.templates import End, For, If, Interpolation, Part, decoded, template, unindented
-from cts.config.tree import MAX_DEPTH
+from cts.config.hcl2.templates import (
+    End,
+    For,
+    If,
+    Interpolation,
+    Part,
+    decoded,
+    template,
+    unindented,
+)
+from cts.config.hcl2.tokens import Token
+from cts.config.hcl2.values import NUMBERS
+from cts.config.tree import MAX_DEPTH, too_deep
 
 WORDS = {"true": True, "false": False, "null": None}
 LEVELS = {
@@ -43,7 +51,7 @@ class Parser(Cursor):
     def deeper(self) -> Iterator[None]:
         self.depth += 1
         if self.depth > MAX_DEPTH:
-            raise self.error(self.token, f"more than {MAX_DEPTH} levels of nesting")
+            raise too_deep(self.place(self.token))
         yield
         self.depth -= 1
 
@@ -127,30 +135,26 @@ class Parser(Cursor):
             if self.token.kind == "[":
                 node = self.index(node)
             elif self.accept("."):
-                node = self.splat(node) if self.accept("*") else self.item(node)
+                node = self.item(node)
             else:
                 return node
 
     def index(self, node: Node) -> Node:
         opening = self.expect("[", "")
         with self.inside(skips_lines=True):
-            key = None if self.accept("*") else self.expression()
+            self.no_splat()
+            key = self.expression()
             self.close("]", opening)
-        if key:
-            return Index(node.place, node, key)
-        with self.deeper():
-            return Splat(node.place, node, self.postfix(Name(node.place, EACH)))
+        return Index(node.place, node, key)
 
-    def splat(self, node: Node) -> Node:
-        """`.*`: unlike `[*]` it takes only names behind it for each item."""
-        each: Node = Name(node.place, EACH)
-        while self.token.kind == "." and self.tokens[self.at + 1].kind in ("name", "number"):
-            self.at += 1
-            each = self.item(each)
-        return Splat(node.place, node, each)
+    def no_splat(self) -> None:
+        if self.token.kind == "*":
+            what = "`*` for all items is not supported here"
+            raise self.error(self.token, what, "write a for expression: [for x in list : x.name]")
 
     def item(self, node: Node) -> Node:
         """What stands behind a dot: a name, or a position."""
+        self.no_splat()
         if token := self.accept("name"):
             return Index(node.place, node, Literal(self.place(token), token.text))
         if self.token.text.isdigit() and (token := self.accept("number")):

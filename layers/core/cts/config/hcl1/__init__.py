@@ -1,0 +1,1 @@
+"""HCL 1, the language of configuration files, as CTS reads it."""

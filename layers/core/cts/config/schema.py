@@ -1,0 +1,104 @@
+"""What the model is made of: options, and what is to be known of each."""
+
+from collections.abc import Hashable, Iterator, Mapping
+from dataclasses import Field, dataclass, field, fields
+from enum import StrEnum
+from functools import cache
+from types import NoneType
+from typing import Any, NewType, get_args, get_type_hints
+
+from cts.config.problem import Where
+
+Seconds = NewType("Seconds", float)
+"""A duration, written as Go writes it."""
+Values = NewType("Values", Mapping[str, Any])
+"""Names and plain values, as JSON has them."""
+
+
+class Group(StrEnum):
+    """Who may read a secret: each group is one secret of the stack, with its own policy."""
+
+    CONNECTION = "connection"
+    """What reaches Consul: the poller and the builds."""
+    HCP = "hcp"
+    TASK = "task"
+    """What a task's Terraform gets: the builds."""
+
+
+@dataclass(frozen=True, slots=True)
+class Option:
+    """What is to be known of an option beside its type."""
+
+    default: Any = None
+    key: str = ""
+    """As it is written, where that is no name in Python."""
+    required: str = ""
+    """What to write if it is left out."""
+    unused: str = ""
+    """Why it is not needed here."""
+    instead: str = ""
+    """What to write instead of a deprecated option."""
+    successor: str = ""
+    """The option that counts if both are written."""
+    secret: Group | None = None
+    name: str = ""
+    """The secret's name, as the environment variable that CTS would read."""
+    is_file: bool = False
+    verbatim: bool = False
+    """CTS takes template syntax for text here."""
+
+
+def option(default: Any = None, **known: Any) -> Any:
+    return field(default=None, metadata={"option": Option(default, **known)})
+
+
+def block(**known: Any) -> Any:
+    """A block that may stand several times."""
+    return field(default=(), metadata={"option": Option((), **known)})
+
+
+def about(of: "Field[Any]") -> Option:
+    """What is known of a field."""
+    known: Option = of.metadata["option"]
+    return known
+
+
+def key_of(of: "Field[Any]") -> str:
+    return about(of).key or of.name
+
+
+@cache
+def types_of(block_type: Hashable) -> Mapping[str, Any]:
+    """The types of a block's fields, without the None of what is not there."""
+    return {name: _without_none(hint) for name, hint in get_type_hints(block_type).items()}
+
+
+def _without_none(hint: Any) -> Any:
+    if NoneType not in get_args(hint):
+        return hint
+    kinds = tuple(each for each in get_args(hint) if each is not NoneType)
+    return kinds[0] if len(kinds) == 1 else kinds
+
+
+def options_of(block_type: Any) -> "list[Field[Any]]":
+    """The fields of a block that are options."""
+    return [each for each in fields(block_type) if "option" in each.metadata]
+
+
+def where_of(value: Any) -> Where | None:
+    """Where a block stands; None for any other value."""
+    where: Where | None = getattr(value, "where", None)
+    return where
+
+
+def walk(block: Any, *, unused: bool = True) -> Iterator[tuple[Any, str, Option, Any]]:
+    """Each option of a block and of the blocks in it: the block, the key, what is known of the
+    option, its value. Without `unused` blocks that are not needed here are left out."""
+    for each in options_of(block):
+        known, value = about(each), getattr(block, each.name)
+        yield block, key_of(each), known, value
+        if known.unused and not unused:
+            continue
+        for inner in value if isinstance(value, tuple) else (value,):
+            if where_of(inner):
+                yield from walk(inner, unused=unused)
