@@ -51,7 +51,7 @@ check: setup ## format, lint, types, template and arrows, in seconds
 unit: setup ## the pure parts and the workflows on fakes
 	$(BIN)/pytest -n auto -m "not soak" tests/unit
 
-soak: setup ## ten of each fault; writes docs/reports/faults-DATE.md (SEED=n repeats one)
+soak: setup ## ten of each fault, 500 tasks, 10,000 broken configurations; writes docs/reports/
 	$(BIN)/python -m pytest -n $(WORKERS) --dist loadscope --no-loadscope-reorder -m soak -p tests.e2e.soak $(SEED:%=--randomly-seed=%)
 
 bench: setup ## latency from change to apply; writes build/bench.json

@@ -197,10 +197,9 @@ class FakeBucket:
         for definition in definitions:
             self.put_definition(definition)
 
-    def put(self, view: str, snapshot: Snapshot) -> None:
-        key = keys.snapshot(view, snapshot.digest)
-        self.superseded.discard(key)
-        self.write(key, snapshot.body)
+    def put_all(self, snapshots: Mapping[str, Snapshot]) -> None:
+        for view, snapshot in snapshots.items():
+            self.put(view, snapshot)
 
     def get(self, view: str, digest: str) -> Snapshot | None:
         stored = self._get(keys.snapshot(view, digest))
@@ -229,6 +228,11 @@ class FakeBucket:
         return True
 
     # ---- what tests do to it --------------------------------------------------------------
+
+    def put(self, view: str, snapshot: Snapshot) -> None:
+        key = keys.snapshot(view, snapshot.digest)
+        self.superseded.discard(key)
+        self.write(key, snapshot.body)
 
     def put_definition(self, definition: Definition) -> None:
         self.write(keys.definition(definition.digest), definition.to_json().encode())

@@ -21,8 +21,23 @@ from cts.config.schema import Group
 from cts_cli.errors import CommandError, NoCredentials
 
 BUNDLE = "config/bundle.zip"
+OVERTAKEN = frozenset({"PreconditionFailed", "ConditionalRequestConflict", "NoSuchKey"})
+"""What S3 answers to a put that another one, or a deletion, came before."""
 DENIED = frozenset({"AccessDenied", "AccessDeniedException", "403"})
 ABSENT = frozenset({"NoSuchKey", "NoSuchVersion", "404"})
+
+
+@dataclass(frozen=True, slots=True)
+class Newest:
+    """The bundle that was pushed last; without texts if none was."""
+
+    version: str = ""
+    etag: str = ""
+
+    @property
+    def unchanged(self) -> dict[str, str]:
+        """As a condition of a put."""
+        return {"IfMatch": self.etag} if self.etag else {"IfNoneMatch": "*"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,27 +51,39 @@ class Stack:
     environment: Mapping[str, str]
     """What its publisher compiles with."""
 
-    def put_bundle(self, body: bytes) -> str:
-        """Push. Returns the object's version, by which the answer to this push is known."""
+    def put_bundle(self, body: bytes, after: Newest | None) -> str | None:
+        """Push. Returns the object's version, by which the answer to this push is known; None if
+        another push came after that one. Without `after` it is made in any case."""
+        condition = after.unchanged if after else {}
         with explaining_errors(f"pushing to bucket '{self.work_bucket}'"):
-            client = self.session.client("s3")
-            answer = client.put_object(Bucket=self.work_bucket, Key=BUNDLE, Body=body)
+            client: Any = self.session.client("s3")
+            try:
+                answer = client.put_object(
+                    Bucket=self.work_bucket, Key=BUNDLE, Body=body, **condition
+                )
+            except ClientError as error:
+                if after and code_of(error) in OVERTAKEN:
+                    return None
+                raise
         if "VersionId" not in answer:
             raise CommandError(
                 f"bucket '{self.work_bucket}' keeps no versions: turn its versioning on again"
             )
-        return answer["VersionId"]
+        version: str = answer["VersionId"]
+        return version
 
-    def newest_bundle(self) -> str | None:
-        """The version that was pushed last. None for who may push and not look."""
+    def newest_bundle(self) -> Newest | None:
+        """None for who may push and not look."""
         with explaining_errors(f"looking at bucket '{self.work_bucket}'"):
             try:
                 answer = self.session.client("s3").head_object(Bucket=self.work_bucket, Key=BUNDLE)
             except ClientError as error:
+                if code_of(error) in ABSENT:
+                    return Newest()
                 if code_of(error) in DENIED:
                     return None
                 raise
-        return answer["VersionId"]
+        return Newest(answer.get("VersionId", ""), answer["ETag"])
 
     def bundle(self, version: str) -> bytes | None:
         """What was pushed then. None if that is not kept any more."""

@@ -99,12 +99,13 @@ def parameters(checked: Checked) -> list[dict[str, str]]:
     if consul:
         address = _address(consul)
         note = "consul.address" if address else "where the stack reaches Consul: no local agent"
-        found.append(_parameter("ConsulAddress", address, note))
+        found.append(_parameter("ConsulAddress", address, note, "consul.address"))
         if not consul.token:
             note = "a secret with the token, if CTS has it from its environment"
             found.append(_parameter("ConsulSecretArn", "", note))
         if consul.tls and consul.tls.ca_cert:
-            found.append(_parameter("ConsulCaCertificate", "", f"the text of {consul.tls.ca_cert}"))
+            note = f"the text of {consul.tls.ca_cert}"
+            found.append(_parameter("ConsulCaCertificate", "", note, "consul.tls.ca_cert"))
     if terraform and terraform.version:
         found.append(_terraform(terraform.version))
     return found
@@ -112,14 +113,16 @@ def parameters(checked: Checked) -> list[dict[str, str]]:
 
 def _terraform(version: str) -> dict[str, str]:
     known = re.fullmatch(r"1\.(\d+)\.\d+", version)
+    option = "driver.terraform.version"
     if known and int(known[1]) >= OLDEST_FOR_LOCK_FILES:
-        return _parameter("TerraformVersion", version, "driver.terraform.version")
-    note = f"1.{OLDEST_FOR_LOCK_FILES}.0 or newer, where driver.terraform.version is {version}"
-    return _parameter("TerraformVersion", "", note)
+        return _parameter("TerraformVersion", version, option, option)
+    note = f"1.{OLDEST_FOR_LOCK_FILES}.0 or newer, where {option} is {version}"
+    return _parameter("TerraformVersion", "", note, option)
 
 
-def _parameter(name: str, value: str, note: str) -> dict[str, str]:
-    return {"name": name, "value": value, "note": note}
+def _parameter(name: str, value: str, note: str, option: str = "") -> dict[str, str]:
+    """`option`: whose place it takes."""
+    return {"name": name, "value": value, "note": note, "option": option}
 
 
 def _address(consul: model.Consul) -> str:

@@ -11,6 +11,7 @@ from cts.config.problem import Code
 from cts.config.schema import Group
 from cts_cli import grid, import_facts, problems, validate
 from cts_cli.output import print_paragraph
+from cts_cli.shown import each_text, shown
 from cts_cli.validate import Checked
 
 DIFFERENCES = "docs/differences.md"
@@ -32,7 +33,7 @@ FLAGS = (
 
 def print_report(console: Console, checked: Checked, arguments: str) -> None:
     """`arguments`: the paths as they were given."""
-    found = import_facts.facts(checked)
+    found = each_text(import_facts.facts(checked), shown)
     if found["problems"]:
         validate.print_checked(console, checked)
         console.print()
@@ -40,10 +41,11 @@ def print_report(console: Console, checked: Checked, arguments: str) -> None:
     _state(console, found["state"])
     _parameters(console, found["parameters"])
     _secrets(console, found)
-    _warnings(console, checked.warnings_beside_tasks)
+    told = {each["option"] for each in found["parameters"]}
+    _warnings(console, [each for each in checked.warnings_beside_tasks if each["path"] not in told])
     _behaviour(console, checked.result.configuration)
     _flags(console)
-    _next(console, found, arguments)
+    _next(console, found, shown(arguments))
 
 
 def _heading(console: Console, text: str, more: str = "") -> None:

@@ -31,9 +31,10 @@ class Commands(TyperGroup):
         try:
             return super().invoke(ctx)
         except CommandError as error:
-            from cts_cli import output
+            from cts_cli import output, shown
 
-            output.err().print(f"cts: {error}", style="red", markup=False)
+            said = "\n".join(map(shown.shown, str(error).split("\n")))
+            output.err().print(f"cts: {said}", style="red", markup=False)
             raise typer.Exit(error.exit_code) from error
 
 
@@ -182,7 +183,8 @@ def rollback(
 
     Without GENERATION it is the newest one that came of other files than
     the live one. What was pushed then is pushed once more, as a new
-    generation. Former pushes are kept for 90 days.
+    generation. Former pushes are kept for 90 days. Secrets stay as they are
+    now: it brings no former values back.
     """
     from cts_cli import aws, client, push, rollback
 

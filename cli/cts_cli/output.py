@@ -11,6 +11,7 @@ from rich.status import Status
 from rich.text import Text
 
 from cts_cli import words
+from cts_cli.shown import each_text, masked
 
 PIPED_WIDTH = 200
 """Columns where the output is no terminal: nothing is to be cut off there."""
@@ -36,7 +37,7 @@ def err() -> Console:
 
 
 def print_json(value: Any) -> None:
-    print(json.dumps(value, indent=2))
+    print(json.dumps(each_text(value, masked), indent=2))
 
 
 @dataclass(slots=True)

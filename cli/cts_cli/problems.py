@@ -1,7 +1,6 @@
 """What is wrong with a configuration, on the screen: the place, the line itself, what is wrong,
 and what would be right. A line with a secret is never shown."""
 
-import re
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from typing import Any
 
@@ -12,6 +11,7 @@ from rich.text import Text
 from cts.config.model import Secret
 from cts.config.problem import Code, Place
 from cts_cli.output import INDENT, print_paragraph
+from cts_cli.shown import may_hold_secret, printable, shown
 
 Files = Mapping[str, bytes]
 Line = tuple[str, int]
@@ -19,13 +19,9 @@ Line = tuple[str, int]
 
 TAB = 4
 CUT = "…"
-UNPRINTABLE = "�"
 PROBLEM = ("✗", "red")
 WARNING = ("!", "yellow")
 SECRET_INSIDE = {Code.LITERAL_SECRET.value}
-UNREAD = {Code.SYNTAX.value, Code.WRONG_TYPE.value}
-"""Of such a line it is not known what is a secret."""
-MAY_BE_SECRET = re.compile(r"token|pass|pwd|secret|credential|private|key\b", re.IGNORECASE)
 
 
 def secret_lines(secrets: Iterable[Secret], files: Files) -> set[Line]:
@@ -59,9 +55,9 @@ def print_with_lines(
             line, pointer = _around(source, problem["column"], console.width - len(INDENT))
             console.print(Text(f"{INDENT}{line}", "cyan"), soft_wrap=True)
             console.print(Text(f"{INDENT}{pointer}", style), soft_wrap=True)
-        print_paragraph(console, Text(problem["what"], style))
+        print_paragraph(console, Text(shown(problem["what"]), style))
         if problem["fix"]:
-            print_paragraph(console, Text.assemble(("→ ", "green"), problem["fix"]))
+            print_paragraph(console, Text.assemble(("→ ", "green"), shown(problem["fix"])))
         console.print()
 
 
@@ -69,14 +65,18 @@ def print_briefly(
     console: Console, problems: Iterable[Mapping[str, Any]], look: tuple[str, str]
 ) -> None:
     for problem in problems:
-        told = Text.assemble(_heading(problem), f": {problem['what']}")
+        told = Text.assemble(_heading(problem), f": {shown(problem['what'])}")
         print_paragraph(console, told, look)
 
 
 def _heading(problem: Mapping[str, Any]) -> Text:
     place = str(Place(problem["file"], problem["line"], problem["column"]))
-    path = f"  {problem['path']}" if problem["path"] else ""
-    return Text.assemble((place, "bold"), (path, "dim"))
+    return heading(place, problem["path"])
+
+
+def heading(place: str, path: str) -> Text:
+    """Of a problem: where it is, and of which option."""
+    return Text.assemble((shown(place), "bold"), (f"  {shown(path)}" if path else "", "dim"))
 
 
 def _source_line(problem: Mapping[str, Any], texts: Mapping[str, list[str]]) -> str | None:
@@ -85,13 +85,13 @@ def _source_line(problem: Mapping[str, Any], texts: Mapping[str, list[str]]) -> 
     if not 0 < number <= len(lines) or code in SECRET_INSIDE:
         return None
     text = lines[number - 1]
-    return None if code in UNREAD and MAY_BE_SECRET.search(text) else text.rstrip()
+    return None if may_hold_secret(text) else text.rstrip()
 
 
 def _around(text: str, column: int, width: int) -> tuple[str, str]:
     """As much of the line around a column as there is room for, and what points to it."""
-    before = _printable(text[: column - 1][-width - 1 :])
-    behind = _printable(text[column - 1 :][: width + 1])
+    before = _expanded(text[: column - 1][-width - 1 :])
+    behind = _expanded(text[column - 1 :][: width + 1])
     if cell_len(before) + cell_len(behind) > width:
         room = width - len(CUT) * 2
         if cell_len(before) > room // 2:
@@ -102,10 +102,8 @@ def _around(text: str, column: int, width: int) -> tuple[str, str]:
     return before + behind, " " * cell_len(before) + "^"
 
 
-def _printable(text: str) -> str:
-    """A terminal would act on other characters, or give them a width of its own."""
-    tabs = text.expandtabs(TAB)
-    return "".join(each if each.isprintable() else UNPRINTABLE for each in tabs)
+def _expanded(text: str) -> str:
+    return printable(text.expandtabs(TAB))
 
 
 def _beginning(text: str, width: int) -> str:

@@ -4,6 +4,7 @@ import sys
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Any
 
 import typer
@@ -13,13 +14,16 @@ from cts.config.bundle import LARGEST_BUNDLE, archive
 from cts.config.model import Secret
 from cts.config.problem import Code
 from cts_cli import answer, difference, output, problems, secrets, validate, waits, words
-from cts_cli.aws import Stack
+from cts_cli.aws import Newest, Stack
 from cts_cli.client import Reader
 from cts_cli.difference import Difference
 from cts_cli.errors import CommandError
+from cts_cli.secrets import Kept
 from cts_cli.validate import Checked
 
 INTERRUPTED = "The push was made and will be answered: see `cts status`."
+NOT_PUSHED = "Nothing was pushed."
+OVERTAKEN = "Another push came in between, so this one was not made: compared again"
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,8 +34,8 @@ class Prepared:
     checked: Checked
     """What is in it."""
     secrets: Sequence[Secret] = ()
-    title: str = ""
-    """What is said of it before all else."""
+    title: Sequence[str] = ()
+    """Lines that are said of it before all else."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,49 +67,82 @@ def refuse_invalid(checked: Checked, as_json: bool) -> None:
         output.print_json({"outcome": "invalid", **checked.facts})
     else:
         validate.print_checked(output.out(), checked)
-        output.err().print("Nothing was pushed.")
+        output.err().print(NOT_PUSHED)
     raise typer.Exit(1)
+
+
+@dataclass(frozen=True, slots=True)
+class Pushed:
+    version: str
+    changes: Difference
+    began: datetime
+    secrets: Mapping[str, Any]
+    """Facts of those that were moved."""
 
 
 def run(stack: Stack, reader: Reader, prepared: Prepared, how: How) -> int:
     """Returns the exit code."""
     refuse_invalid(prepared.checked, how.as_json)
-    assert prepared.checked.result.compiled
-    changes = difference.compare(reader.live(), prepared.checked.result.compiled)
     if not how.as_json:
-        _tell(prepared, changes)
-    if not (how.yes or _agreed(changes)):
-        output.err().print("Nothing was pushed.")
+        _tell(prepared)
+    pushed = _push(stack, reader, prepared, how)
+    if pushed is None:
+        if how.as_json:
+            output.print_json({"outcome": "not-pushed"})
+        output.err().print(NOT_PUSHED)
         return 1
-    began = words.now()
-    # Before the bundle: it must never name a secret that is not there yet.
-    moved = secrets.move(stack, prepared.secrets)
-    if not how.as_json:
-        _tell_moved(moved)
-    version = stack.put_bundle(prepared.body)
-    pushed = f"pushed {prepared.what}"
-    facts: dict[str, Any] = {"source_version": version, "secrets": moved}
+    what = f"pushed {prepared.what}"
+    facts = {"source_version": pushed.version, **pushed.secrets}
     if not how.wait:
         if how.as_json:
             output.print_json({"outcome": "pushed", **facts})
         else:
-            output.out().print(f"{pushed}; `cts status` shows what comes of it", markup=False)
+            output.out().print(f"{what}; `cts status` shows what comes of it", markup=False)
         return 0
-    given = _answered(stack, reader, version, pushed)
+    given = _answered(stack, reader, pushed.version, what)
     if how.as_json:
         output.print_json({"outcome": given.outcome, **facts, **given.facts})
     else:
-        took = words.span((words.now() - began).total_seconds())
-        answer.print_answer(given, prepared.checked.files, took, changes, prepared.checked.warnings)
+        took = words.span((words.now() - pushed.began).total_seconds())
+        files, told = prepared.checked.files, prepared.checked.warnings
+        answer.print_answer(given, files, took, pushed.changes, told)
     return 0 if given.outcome is waits.Outcome.PUBLISHED else 1
 
 
-def _tell(prepared: Prepared, changes: Difference) -> None:
+def _push(stack: Stack, reader: Reader, prepared: Prepared, how: How) -> Pushed | None:
+    """Compare, ask and push, again and again if others push in between. None if it may not be."""
+    tries: list[Kept] = []
+    while True:
+        newest, changes = _compared(stack, reader, prepared)
+        if not how.as_json:
+            difference.print_difference(output.out(), changes)
+        if not (how.yes or _agreed(changes)):
+            return None
+        began = words.now()
+        # Before the bundle: it must never name a secret that is not there yet.
+        tries.append(secrets.move(stack, prepared.secrets))
+        if not how.as_json:
+            _tell_kept(tries[-1])
+        version = stack.put_bundle(prepared.body, newest)
+        if version is not None:
+            return Pushed(version, changes, began, _facts(tries))
+        output.err().print(OVERTAKEN)
+
+
+def _compared(stack: Stack, reader: Reader, prepared: Prepared) -> tuple[Newest | None, Difference]:
+    """What was pushed last, and what a push changes that comes right after it."""
+    assert prepared.checked.result.compiled
+    with interruptible(NOT_PUSHED):
+        ticks = waits.every(1.0, waits.LONGEST_ANSWER)
+        newest = waits.until_answered(reader, stack.newest_bundle, ticks, output.err().print)
+    return newest, difference.compare(reader.live(), prepared.checked.result.compiled)
+
+
+def _tell(prepared: Prepared) -> None:
     console = output.out()
-    if prepared.title:
-        console.print(prepared.title, markup=False)
+    for line in prepared.title:
+        console.print(line, markup=False, soft_wrap=True)
     _tell_warnings(console, prepared.checked.warnings_beside_tasks)
-    difference.print_difference(console, changes)
 
 
 def _tell_warnings(console: Console, warnings: Sequence[Mapping[str, Any]]) -> None:
@@ -128,15 +165,26 @@ def _agreed(changes: Difference) -> bool:
     try:
         return typer.confirm(difference.removal_question(changes), err=True)
     except typer.Abort as error:
-        output.err().print("\nNothing was pushed.")
+        output.err().print(f"\n{NOT_PUSHED}")
         raise typer.Exit(130) from error
 
 
-def _tell_moved(moved: Mapping[str, Sequence[str]]) -> None:
+def _tell_kept(kept: Kept) -> None:
     console = output.out()
-    for group, names in moved.items():
-        told = f"kept in the stack's {group} secret: {', '.join(names)}"
-        output.print_line(console, "✓", "green", told)
+    for group, names in kept.items():
+        told = [f"{name} (replaced)" if replaced else name for name, replaced in names.items()]
+        text = f"kept in the stack's {group} secret: {', '.join(told)}"
+        output.print_line(console, "✓", "green", text)
+
+
+def _facts(tries: Sequence[Kept]) -> dict[str, Any]:
+    """Each try kept the same secrets."""
+    names = {group: [*found] for group, found in tries[-1].items()}
+    replaced = {
+        group: [name for name in found if any(each[group][name] for each in tries)]
+        for group, found in names.items()
+    }
+    return {"secrets": names, "replaced_secrets": {g: each for g, each in replaced.items() if each}}
 
 
 def _answered(stack: Stack, reader: Reader, version: str, pushed: str) -> waits.Answer:

@@ -18,14 +18,14 @@ LOST = frozenset({"InvalidParameterException", "InvalidRequestException"})
 """What is answered when another version has become the current one meanwhile."""
 TRIES = 10
 
+Kept = dict[str, dict[str, bool]]
+"""By group, the name of each secret, and whether it took the place of another value."""
 
-def move(stack: Stack, secrets: Iterable[Secret]) -> dict[str, list[str]]:
-    """Keep each secret under its name. What nobody names any more stays, for a rollback.
 
-    Returns the names by the group they are kept in.
-    """
+def move(stack: Stack, secrets: Iterable[Secret]) -> Kept:
+    """Keep each secret under its name. What nobody names any more stays, for a rollback."""
     found = [*secrets]
-    moved = {}
+    kept: Kept = {}
     for group in Group:
         values = {each.name: each.value for each in found if each.group is group}
         if values:
@@ -35,23 +35,26 @@ def move(stack: Stack, secrets: Iterable[Secret]) -> dict[str, list[str]]:
                     "deploy this version of it first"
                 )
             with explaining_errors(f"keeping {', '.join(values)} in the stack's secret"):
-                _add(stack.session.client("secretsmanager"), stack.secrets[group], values)
-            moved[group.value] = sorted(values)
-    return moved
+                client = stack.session.client("secretsmanager")
+                former = _add(client, stack.secrets[group], values)
+            kept[group.value] = {
+                name: name in former and former[name] != values[name] for name in sorted(values)
+            }
+    return kept
 
 
-def _add(client: Any, arn: str, values: Mapping[str, str]) -> None:
-    """Compare and swap: two pushes at once lose nothing of each other's."""
+def _add(client: Any, arn: str, values: Mapping[str, str]) -> Mapping[str, str]:
+    """Compare and swap: two pushes at once lose nothing of each other's. Returns what was there."""
     read: set[str | None] = set()
     for _ in range(TRIES):
         version, held = _current(client, arn)
         new = {**held, **values}
         if new == held:
-            return
+            return held
         text = json.dumps(new, sort_keys=True, indent=1)
         put = client.put_secret_value(SecretId=arn, SecretString=text, VersionStages=[STAGE])
         if "AWSCURRENT" in put["VersionStages"]:  # a secret's first version is that at once
-            return
+            return held
         try:
             _make_current(client, arn, version, put["VersionId"])
         except ClientError as error:
@@ -59,7 +62,7 @@ def _add(client: Any, arn: str, values: Mapping[str, str]) -> None:
                 raise
             read.add(version)
         else:
-            return
+            return held
     raise CommandError(f"others keep changing the secret '{arn}': push again")
 
 

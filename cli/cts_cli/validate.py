@@ -54,8 +54,15 @@ class Checked:
             "valid": not self.result.problems,
             "problems": self.problems,
             "warnings": self.warnings,
-            "secrets": [secret.name for secret in self.result.secrets],
+            "secrets": [secret.name for secret in self.to_move],
         }
+
+    @property
+    def to_move(self) -> list[Secret]:
+        """The secrets that a push moves: none that it is refused for."""
+        problems = self.result.problems
+        refused = {each.place for each in problems if each.code is Code.LITERAL_SECRET}
+        return [each for each in self.result.secrets if each.where.place not in refused]
 
 
 def check(paths: Sequence[Path]) -> Checked:
@@ -85,7 +92,7 @@ def print_checked(console: Console, checked: Checked) -> None:
     result = checked.result
     hidden = problems.secret_lines(result.secrets, checked.files)
     problems.print_with_lines(console, checked.warnings, problems.WARNING, checked.files, hidden)
-    for secret in result.secrets:
+    for secret in checked.to_move:
         _secret(console, secret)
     problems.print_with_lines(console, checked.problems, problems.PROBLEM, checked.files, hidden)
     told = (*result.problems, *result.warnings)
@@ -99,10 +106,8 @@ def print_checked(console: Console, checked: Checked) -> None:
 def _secret(console: Console, secret: Secret) -> None:
     mark, style = problems.WARNING
     where = secret.where
-    heading = Text.assemble(
-        (f"{mark} ", style), (str(where.place), "bold"), (f"  {where.path}", "dim")
-    )
-    console.print(heading, soft_wrap=True)
+    heading = problems.heading(str(where.place), where.path)
+    console.print(Text.assemble((f"{mark} ", style), heading), soft_wrap=True)
     what = "a private key" if secret.is_file else "a secret"
     told = f"{what}: `cts push` moves it to the stack's {secret.group} secret, as {secret.name}"
     print_paragraph(console, Text(told, style))
@@ -115,8 +120,8 @@ def summary(checked: Checked) -> str:
     notes = []
     if result.warnings:
         notes.append(words.count(len(result.warnings), "warning"))
-    if result.secrets:
-        notes.append(f"{words.count(len(result.secrets), 'secret')} to move")
+    if checked.to_move:
+        notes.append(f"{words.count(len(checked.to_move), 'secret')} to move")
     if result.problems:
         return ", ".join([words.count(len(result.problems), "problem"), *notes])
     tasks = words.count(len(result.configuration.tasks), "task")

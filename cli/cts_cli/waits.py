@@ -1,12 +1,13 @@
-"""The two waits: for the answer to a push, and along a run."""
+"""The waits: before a push, for the answer to it, and along a run."""
 
 import re
 import time
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any, Protocol
 
+from cts_cli.aws import Newest
 from cts_cli.errors import CommandError
 
 LONGEST_ANSWER = 6 * 60.0
@@ -51,9 +52,39 @@ def every(seconds: float, at_most: float = float("inf")) -> Iterator[float]:
         time.sleep(seconds)
 
 
+def until_answered(
+    reader: Reader,
+    newest: Callable[[], Newest | None],
+    ticks: Iterable[float],
+    tell: Callable[[str], None],
+) -> Newest | None:
+    """Wait until the last push was answered: so long what is live doesn't show what it changes.
+
+    Returns that push. One that is never answered hinders no other.
+    """
+    last, told = None, False
+    for _ in ticks:
+        last = newest()
+        if last is None or not last.version or _answered(reader.get("configuration"), last.version):
+            return last
+        if not told:
+            tell("another push is not answered yet, waiting for the publisher")
+            told = True
+    tell("it was not answered: what it changes is not in this comparison")
+    return last
+
+
+def _answered(configuration: Mapping[str, Any], version: str) -> Outcome | None:
+    for outcome, key in ((Outcome.PUBLISHED, "live"), (Outcome.REJECTED, "rejected")):
+        found = configuration[key]
+        if found and found["source_version"] == version:
+            return outcome
+    return None
+
+
 def for_answer(
     reader: Reader,
-    newest: Callable[[], str | None],
+    newest: Callable[[], Newest | None],
     version: str,
     ticks: Iterable[float],
     tell: Callable[[str], None],
@@ -62,11 +93,9 @@ def for_answer(
     for passed in ticks:
         last = newest()
         configuration = reader.get("configuration")
-        for outcome, key in ((Outcome.PUBLISHED, "live"), (Outcome.REJECTED, "rejected")):
-            found = configuration[key]
-            if found and found["source_version"] == version:
-                return Answer(outcome, configuration)
-        if last not in (None, version):
+        if outcome := _answered(configuration, version):
+            return Answer(outcome, configuration)
+        if last is not None and last.version != version:
             return Answer(Outcome.REPLACED, configuration)
         if passed > LONG:
             tell("still waiting: the publisher looks by itself every 5 minutes")

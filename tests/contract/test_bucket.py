@@ -63,8 +63,8 @@ def test_what_should_exist_and_does_not_is_missing(bucket: AnyBucket) -> None:
 
 def test_a_snapshot_is_kept_by_its_content(bucket: AnyBucket) -> None:
     made = of([{"name": "zażółć"}])
-    bucket.put("view", made)
-    bucket.put("view", made)
+    bucket.put_all({"view": made})
+    bucket.put_all({"view": made})
     assert bucket.get("view", made.digest) == made
     assert bucket.get("other", made.digest) is None
 
@@ -72,7 +72,7 @@ def test_a_snapshot_is_kept_by_its_content(bucket: AnyBucket) -> None:
 def test_marking_a_snapshot_that_is_gone_is_no_error(bucket: AnyBucket) -> None:
     bucket.supersede("view", "digest")
     made = of([1])
-    bucket.put("view", made)
+    bucket.put_all({"view": made})
     bucket.supersede("view", made.digest)
     assert bucket.get("view", made.digest) == made
 
@@ -95,10 +95,10 @@ def test_only_the_first_puts_what_must_be_absent(bucket: AnyBucket) -> None:
 
 def test_the_mark_is_a_tag_that_a_new_put_takes_away(bucket: AnyBucket) -> None:
     made = of([1])
-    bucket.put("view", made)
+    bucket.put_all({"view": made})
     bucket.supersede("view", made.digest)
     assert marked(bucket, made.digest)
-    bucket.put("view", made)
+    bucket.put_all({"view": made})
     assert not marked(bucket, made.digest)
 
 

@@ -38,6 +38,9 @@ def pytest_terminal_summary(
         reports["faults"] = report(rounds, now, config.getoption("randomly_seed", 0))
     if figures := list(_figures(stats)):
         reports["size"] = sizes(figures, now)
+    for tally in _told(stats, "mutations"):
+        seed = config.getoption("randomly_seed", 0)
+        reports["configurations"] = configurations(tally, now, seed)
     for name, text in reports.items():
         file = config.rootpath / FOLDER / f"{name}-{now:%Y-%m-%d}.md"
         file.parent.mkdir(parents=True, exist_ok=True)
@@ -80,6 +83,28 @@ def report(rounds: list[Round], now: datetime, seed: int) -> str:
         "| fault | round | injected | s | |",
         "| --- | --- | --- | --- | --- |",
         *map(_row, rounds),
+    ]
+    return "\n".join(lines) + "\n"
+
+
+def _told(stats: Mapping[str, list[Any]], name: str) -> Iterable[Any]:
+    """What tests that passed recorded under a name."""
+    for each in stats.get("passed", []):
+        if (told := dict(getattr(each, "user_properties", ())).get(name)) and each.when == "call":
+            yield told
+
+
+def configurations(tally: Mapping[str, Any], now: datetime, seed: int) -> str:
+    """The report as Markdown."""
+    compiled, refused = tally["compiled"], tally["refused"]
+    lines = [
+        f"# Configurations, {now:%Y-%m-%d}",
+        "",
+        f"{compiled + refused} random configurations, each with changes at random places.",
+        f"Ended at {now:%H:%M} UTC on {_place()}. The same again: `make soak SEED={seed}`.",
+        "",
+        f"{compiled} were compiled, {refused} were refused with a list of problems, none ended in",
+        f"another way. The slowest took {tally['slowest']:.2f} s.",
     ]
     return "\n".join(lines) + "\n"
 

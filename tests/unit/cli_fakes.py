@@ -1,6 +1,7 @@
 """An AWS account for the command: its stack, its bucket, its secrets, and the real reader behind
 the URL."""
 
+import hashlib
 import io
 import itertools
 import json
@@ -124,6 +125,10 @@ class Account(Vault):
     newer: str = ""
     """The version of a push that came after ours."""
     pushed: list[bytes] = field(default_factory=list)
+    before_put: list[Callable[[], object]] = field(default_factory=list)
+    """What others do before a bundle is put: each once."""
+    may_look: bool = True
+    """At the bundle that was pushed last."""
     expired: set[str] = field(default_factory=set)
     """Versions of the bundle that are kept no more."""
     publisher: bool = True
@@ -150,8 +155,19 @@ class Account(Vault):
         stack = {"StackStatus": "CREATE_COMPLETE", "Outputs": outputs, "Parameters": [given]}
         return {"Stacks": [stack]}
 
-    def put_object(self, Bucket: str, Key: str, Body: bytes) -> dict[str, str]:  # noqa: N803
+    def put_object(
+        self,
+        Bucket: str,  # noqa: N803
+        Key: str,  # noqa: N803
+        Body: bytes,  # noqa: N803
+        IfMatch: str = "",  # noqa: N803
+        IfNoneMatch: str = "",  # noqa: N803
+    ) -> dict[str, str]:
         assert (Bucket, Key) == ("work", keys.BUNDLE)
+        if self.before_put:
+            self.before_put.pop(0)()
+        if (IfMatch and IfMatch != self._etag()) or (IfNoneMatch and self._etag()):
+            raise refused("PreconditionFailed", "at least one of the conditions did not hold")
         self.pushed.append(Body)
         version = self.world.bucket.write(Key, Body)
         if self.publisher:
@@ -178,7 +194,18 @@ class Account(Vault):
 
     def head_object(self, Bucket: str, Key: str) -> dict[str, str]:  # noqa: N803
         self._maybe_fail()
-        return {"VersionId": self.newer or str(len(self.world.bucket.objects[Key]))}
+        if not self.may_look:
+            raise refused("403", "Forbidden")
+        if not self._etag():
+            raise refused("404", "Not Found")
+        is_newer = self.newer and self.pushed
+        version = self.newer if is_newer else str(len(self.world.bucket.objects[Key]))
+        return {"VersionId": version, "ETag": self._etag()}
+
+    def _etag(self) -> str:
+        """Of the bundle; empty if there is none."""
+        stored = self.world.bucket.objects.get(keys.BUNDLE)
+        return hashlib.md5(stored[-1]).hexdigest() if stored else ""
 
     def _maybe_fail(self) -> None:
         if self.error is not None:

@@ -208,7 +208,33 @@ def test_options_without_effect_are_listed_with_the_reason(here: Path) -> None:
     said = report('syslog { enabled = true }\nconsul { address = "c:8500" }\n' + TASK)
     start = said.index("Without effect accepted, and not needed here")
     assert said[start + 1].startswith("syslog not needed here")
-    assert said[start + 2].startswith("consul.address the address is not used")
+    assert said[start + 2].startswith("What is different")
+
+
+def test_what_becomes_a_parameter_is_told_once(here: Path) -> None:
+    text = """consul { address = "c.example.com:8500" }
+driver "terraform" { version = "1.11.4" }
+"""
+    said = "\n".join(report(text + TASK))
+    for option in ("consul.address", "driver.terraform.version"):
+        assert said.count(option) == 1
+
+
+@pytest.mark.parametrize("control", ["\x1b[2J", "\u202e"])
+def test_nothing_that_a_terminal_acts_on_is_printed(here: Path, control: str) -> None:
+    Path("c.hcl").write_text(f'task {{ name = "t" module = "m{control}" colour{control} = 1 }}')
+    for command in ("import", "validate"):
+        assert control not in cts(command, "c.hcl").stdout
+
+
+def test_credentials_in_a_modules_address_are_not_printed(here: Path) -> None:
+    address = "git::https://oauth2:glpat-x@git.example.com/m.git?ref=v1"
+    text = TASK.replace("org/web/cts", address)
+    (task,) = facts(text)["tasks"]
+    assert task["module"] == "git::https://oauth2:***@git.example.com/m.git?ref=v1"
+    for command in ("import", "validate"):
+        for form in ([], ["--json"]):
+            assert "glpat-x" not in cts(command, "c.hcl", *form).stdout
 
 
 def test_what_does_not_work_yet_beside_tasks_is_a_warning(here: Path) -> None:

@@ -8,11 +8,10 @@ from pathlib import Path
 
 import pytest
 
-from cts.config.schema import Group
 from cts.terraform.definition import Waiting
 from cts_cli import push
 from cts_cli.client import Reader
-from tests.unit.cli_fakes import SECRETS, Account, cts, deployed, folder, lines, task
+from tests.unit.cli_fakes import Account, cts, deployed, folder, lines, task
 
 OTHER_COMPILER = (
     "which of the other tasks change is known when it is published: the stack compiles in "
@@ -184,18 +183,12 @@ def test_a_task_that_had_to_wait_and_now_runs_is_a_changed_one(
 
 
 def test_what_the_stack_says_of_the_changes_is_told_if_it_is_something_else(
-    account: Account, conf: Path, monkeypatch: pytest.MonkeyPatch
+    account: Account, conf: Path
 ) -> None:
-    """Another push came between the question and the answer."""
+    """Who may not look at the bundle doesn't notice a push in between."""
     cts("push", conf)
-    put = account.put_object
-
-    def between(**given: object) -> dict[str, str]:
-        monkeypatch.setattr(account, "put_object", put)
-        cts("push", folder(conf, task("web", "api")))
-        return put(**given)  # type: ignore[arg-type]
-
-    monkeypatch.setattr(account, "put_object", between)
+    account.may_look = False
+    account.before_put.append(lambda: cts("push", folder(conf, task("web", "api"))))
     shown = lines(cts("push", conf).stdout)
     assert shown[-3:] == ["= 1 unchanged", "✓ published as generation 3 in 0.0 s", "~ web"]
 
@@ -209,6 +202,26 @@ def test_a_stack_of_an_older_version_is_told(
     result = cts(*([command, conf] if command == "push" else [command]))
     assert (result.exit_code, account.pushed) == (2, [])
     assert "the stack is older than this command: deploy this version" in result.stderr
+
+
+@pytest.mark.parametrize("first", [True, False])
+def test_a_push_in_between_is_compared_with_before_it_is_replaced(
+    account: Account, conf: Path, tmp_path: Path, first: bool
+) -> None:
+    if not first:
+        cts("push", conf)
+    other = folder(tmp_path / "other", task("web"), task("other"))
+    account.before_put.append(lambda: cts("push", other))
+    result = cts("push", conf)
+    assert (result.exit_code, len(account.pushed)) == (2, 2 - first)
+    assert "Another push came in between" in result.stderr
+    assert "- other" in lines(result.stdout)
+    assert "this removes 1 task (other)" in result.stderr
+    more = folder(other, task("web"), task("other"), task("more"))
+    account.before_put.append(lambda: cts("push", more))
+    result = cts("push", conf, "--yes")
+    assert (result.exit_code, len(account.pushed)) == (0, 4 - first)
+    assert "- more" in lines(result.stdout)
 
 
 # ---- what is removed is asked for --------------------------------------------------------------
@@ -237,6 +250,14 @@ def test_in_a_terminal_it_is_asked(
 
 
 @pytest.mark.usefixtures("terminal")
+def test_a_refusal_as_json(account: Account, conf: Path) -> None:
+    cts("push", folder(conf, task("web"), task("old")))
+    result = cts("push", folder(conf, task("web")), "--json", typed="n\n")
+    printed = result.stdout.removeprefix(" n\n")  # what was typed
+    assert (result.exit_code, json.loads(printed)) == (1, {"outcome": "not-pushed"})
+
+
+@pytest.mark.usefixtures("terminal")
 def test_a_question_that_is_interrupted_ends_it(account: Account, conf: Path) -> None:
     cts("push", folder(conf, task("web"), task("old")))
     result = cts("push", folder(conf, task("web")), typed="")
@@ -247,40 +268,3 @@ def test_a_question_that_is_interrupted_ends_it(account: Account, conf: Path) ->
 def test_nobody_is_behind_a_closed_input(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("sys.stdin", None)
     assert not push.somebody_is_there()
-
-
-# ---- secrets -------------------------------------------------------------------------------
-
-
-SECRET = "4ecf0b1e-the-token"
-
-
-def test_secrets_move_to_the_stack_and_references_are_pushed(account: Account, conf: Path) -> None:
-    folder(conf, task("web"), f'consul {{\n  token = "{SECRET}"\n}}\n')
-    result = cts("push", conf)
-    assert result.exit_code == 0
-    assert account.held(SECRETS[Group.CONNECTION]) == {"CONSUL_HTTP_TOKEN": SECRET}
-    assert "✓ kept in the stack's connection secret: CONSUL_HTTP_TOKEN" in lines(result.stdout)
-    assert SECRET not in result.stdout + result.stderr
-    (body,) = account.pushed
-    pushed = zipfile.ZipFile(io.BytesIO(body)).read("tasks.hcl").decode()
-    assert SECRET not in pushed
-    assert 'token = "{{ env \\"CONSUL_HTTP_TOKEN\\" }}"' in pushed
-    assert SECRET in (conf / "tasks.hcl").read_text()
-
-
-def test_secrets_are_there_before_the_bundle_that_names_them(account: Account, conf: Path) -> None:
-    folder(conf, task("web"), f'consul {{\n  token = "{SECRET}"\n}}\n')
-
-    def dies(**_: object) -> dict[str, str]:
-        raise KeyboardInterrupt
-
-    account.put_object = dies  # type: ignore[assignment, method-assign]
-    cts("push", conf)
-    assert account.held(SECRETS[Group.CONNECTION]) == {"CONSUL_HTTP_TOKEN": SECRET}
-
-
-def test_nothing_moves_for_a_push_that_is_not_made(account: Account, conf: Path) -> None:
-    cts("push", folder(conf, task("web"), task("old")))
-    cts("push", folder(conf, task("web"), f'consul {{\n  token = "{SECRET}"\n}}\n'))
-    assert account.versions == {}

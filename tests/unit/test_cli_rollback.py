@@ -9,8 +9,9 @@ import pytest
 
 from cts.adapters import keys
 from cts.config.bundle import archive
+from cts.config.schema import Group
 from cts_cli import push
-from tests.unit.cli_fakes import Account, cts, deployed, folder, lines, task
+from tests.unit.cli_fakes import SECRETS, Account, cts, deployed, folder, lines, task
 from tests.unit.reader_fakes import NOW
 
 
@@ -56,6 +57,37 @@ def test_generations_of_the_same_files_are_passed_over(account: Account, conf: P
     account.publish()
     assert cts("rollback").exit_code == 0
     assert account.pushed[2] == account.pushed[0]
+
+
+def test_pushes_of_the_same_files_are_passed_over(account: Account, conf: Path) -> None:
+    pushed(conf, task("web"))
+    for _ in range(3):
+        pushed(conf, task("web", "api"))
+    assert cts("rollback").exit_code == 0
+    assert account.pushed[4] == account.pushed[0]
+
+
+def test_secrets_that_stay_are_told(account: Account, conf: Path) -> None:
+    token = 'consul {\n  token = "%s"\n}\n'
+    pushed(conf, task("web"), token % "former")
+    pushed(conf, task("web", "api"), token % "now")
+    result = cts("rollback")
+    assert lines(result.stdout)[1] == "secrets stay as they are now: CONSUL_HTTP_TOKEN"
+    assert account.held(SECRETS[Group.CONNECTION]) == {"CONSUL_HTTP_TOKEN": "now"}
+
+
+def test_a_bundle_with_a_secret_is_shown_and_not_pushed(account: Account, conf: Path) -> None:
+    pushed(conf, task("web"))
+    pushed(conf, task("web", "api"))
+    account.world.bucket.objects[keys.BUNDLE][0] = archive(
+        {"tasks.hcl": b'consul { token = "4ecf0b1e" }'}
+    )
+    result = cts("rollback")
+    assert (result.exit_code, len(account.pushed)) == (1, 2)
+    assert "a secret stands in the configuration" in result.stdout
+    assert lines(result.stdout)[-1].startswith("✗ 1 problem")
+    assert "4ecf0b1e" not in result.stdout
+    assert json.loads(cts("rollback", "--json").stdout)["outcome"] == "invalid"
 
 
 @pytest.mark.parametrize("number", [1, 2])

@@ -1,5 +1,10 @@
 """Secrets of a configuration on their way to the stack's own."""
 
+import io
+import json
+import zipfile
+from pathlib import Path
+
 import pytest
 
 from cts.config.model import Secret
@@ -7,7 +12,18 @@ from cts.config.problem import Place, Where
 from cts.config.schema import Group
 from cts_cli import aws, secrets
 from cts_cli.errors import CommandError
-from tests.unit.cli_fakes import OUTPUTS, READER, SECRETS, Account, deployed, refused
+from tests.unit.cli_fakes import (
+    OUTPUTS,
+    READER,
+    SECRETS,
+    Account,
+    cts,
+    deployed,
+    folder,
+    lines,
+    refused,
+    task,
+)
 
 CONNECTION, TASK = SECRETS[Group.CONNECTION], SECRETS[Group.TASK]
 
@@ -17,11 +33,16 @@ def account(monkeypatch: pytest.MonkeyPatch) -> Account:
     return deployed(monkeypatch)
 
 
+@pytest.fixture
+def conf(tmp_path: Path) -> Path:
+    return folder(tmp_path)
+
+
 def secret(name: str, value: str, group: Group = Group.CONNECTION) -> Secret:
     return Secret(Where("", Place("a.hcl", 1, 1), {}), group, name, "a.hcl", 0, 0, value)
 
 
-def move(*found: Secret) -> dict[str, list[str]]:
+def move(*found: Secret) -> secrets.Kept:
     return secrets.move(aws.find_stack("cts"), found)
 
 
@@ -32,8 +53,8 @@ def test_each_goes_to_the_secret_of_its_group(account: Account) -> None:
         secret("PANOS_PASSWORD", "xyz", Group.TASK),
     )
     assert moved == {
-        "connection": ["CONSUL_HTTP_PASSWORD", "CONSUL_HTTP_TOKEN"],
-        "task": ["PANOS_PASSWORD"],
+        "connection": {"CONSUL_HTTP_PASSWORD": False, "CONSUL_HTTP_TOKEN": False},
+        "task": {"PANOS_PASSWORD": False},
     }
     assert account.held(CONNECTION) == {"CONSUL_HTTP_TOKEN": "abc", "CONSUL_HTTP_PASSWORD": "pw"}
     assert account.held(TASK) == {"PANOS_PASSWORD": "xyz"}
@@ -48,13 +69,13 @@ def test_what_nobody_names_any_more_stays(account: Account, text: str) -> None:
 
 def test_a_new_value_takes_the_place_of_the_former_one(account: Account) -> None:
     account.write(CONNECTION, '{"TOKEN": "old"}')
-    move(secret("TOKEN", "new"))
+    assert move(secret("TOKEN", "new")) == {"connection": {"TOKEN": True}}
     assert account.held(CONNECTION) == {"TOKEN": "new"}
 
 
 def test_what_is_there_already_is_not_written_again(account: Account) -> None:
     account.write(CONNECTION, '{"TOKEN": "abc"}')
-    assert move(secret("TOKEN", "abc")) == {"connection": ["TOKEN"]}
+    assert move(secret("TOKEN", "abc")) == {"connection": {"TOKEN": False}}
     assert len(account.versions[CONNECTION]) == 1
 
 
@@ -116,3 +137,53 @@ def test_an_older_stack_without_secrets_is_told(account: Account) -> None:
     account.stacks["cts"] = {"ReaderUrl": READER, "WorkBucket": OUTPUTS["WorkBucket"]}
     with pytest.raises(CommandError, match="deploy this version of it first"):
         move(secret("TOKEN", "abc"))
+
+
+# ---- of a push ---------------------------------------------------------------------------------
+
+
+TOKEN = "4ecf0b1e-the-token"
+
+
+def test_secrets_move_to_the_stack_and_references_are_pushed(account: Account, conf: Path) -> None:
+    folder(conf, task("web"), f'consul {{\n  token = "{TOKEN}"\n}}\n')
+    result = cts("push", conf)
+    assert result.exit_code == 0
+    assert account.held(CONNECTION) == {"CONSUL_HTTP_TOKEN": TOKEN}
+    assert "✓ kept in the stack's connection secret: CONSUL_HTTP_TOKEN" in lines(result.stdout)
+    assert TOKEN not in result.stdout + result.stderr
+    (body,) = account.pushed
+    pushed = zipfile.ZipFile(io.BytesIO(body)).read("tasks.hcl").decode()
+    assert TOKEN not in pushed
+    assert 'token = "{{ env \\"CONSUL_HTTP_TOKEN\\" }}"' in pushed
+    assert TOKEN in (conf / "tasks.hcl").read_text()
+
+
+def test_a_value_that_is_replaced_is_told(account: Account, conf: Path) -> None:
+    account.write(CONNECTION, '{"CONSUL_HTTP_TOKEN": "old"}')
+    folder(conf, task("web"), f'consul {{\n  token = "{TOKEN}"\n}}\n')
+    result = cts("push", conf)
+    told = "✓ kept in the stack's connection secret: CONSUL_HTTP_TOKEN (replaced)"
+    assert told in lines(result.stdout)
+    account.write(CONNECTION, '{"CONSUL_HTTP_TOKEN": "old"}')
+    account.before_put.append(lambda: cts("push", folder(conf / "other", task("web"))))
+    found = json.loads(cts("push", conf, "--json").stdout)
+    names = {"connection": ["CONSUL_HTTP_TOKEN"]}
+    assert (found["secrets"], found["replaced_secrets"]) == (names, names)
+
+
+def test_secrets_are_there_before_the_bundle_that_names_them(account: Account, conf: Path) -> None:
+    folder(conf, task("web"), f'consul {{\n  token = "{TOKEN}"\n}}\n')
+
+    def dies(**_: object) -> dict[str, str]:
+        raise KeyboardInterrupt
+
+    account.put_object = dies  # type: ignore[assignment, method-assign]
+    cts("push", conf)
+    assert account.held(CONNECTION) == {"CONSUL_HTTP_TOKEN": TOKEN}
+
+
+def test_nothing_moves_for_a_push_that_is_not_made(account: Account, conf: Path) -> None:
+    cts("push", folder(conf, task("web"), task("old")))
+    cts("push", folder(conf, task("web"), f'consul {{\n  token = "{TOKEN}"\n}}\n'))
+    assert account.versions == {}

@@ -157,6 +157,35 @@ def test_no_line_with_a_secret_is_shown(here: Path, text: str) -> None:
     assert SECRET not in cts("validate", "--json").stdout
 
 
+@pytest.mark.parametrize(
+    "text",
+    [
+        f'consul {{ acl_token = "{SECRET}" }}',
+        f'vault {{ secret_id = "{SECRET}" }}',
+        f'provider "aws" {{ secret_key = "{SECRET}" }}',
+        f'task {{ variables {{ db_password = "\\"{SECRET}\\"" }} }}',
+        f'conn_str = "postgres://u:{SECRET}@h',
+        f'source = "git::https://{SECRET}@host/x',
+        f'colour = "https://host/?sshkey={SECRET}"',
+    ],
+)
+def test_a_line_that_may_hold_a_secret_is_not_shown_whatever_is_wrong(
+    here: Path, text: str
+) -> None:
+    write("a.hcl", text)
+    result = cts("validate")
+    assert result.exit_code == 1
+    assert SECRET not in result.stdout
+
+
+def test_a_secret_in_a_variable_file_is_not_shown(here: Path) -> None:
+    write("a.hcl", GOOD.replace("  module", '  variable_files = ["a.tfvars"]\n  module'))
+    write("a.tfvars", f'admin_password = "{SECRET}')
+    result = cts("validate")
+    assert "a.tfvars:1" in result.stdout
+    assert SECRET not in result.stdout
+
+
 # ---- forms -----------------------------------------------------------------------------------
 
 

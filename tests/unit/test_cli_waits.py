@@ -1,12 +1,13 @@
-"""The two waits, tick by tick."""
+"""The waits, tick by tick."""
 
 from collections.abc import Iterator
 from typing import Any
 
 import pytest
 
+from cts_cli.aws import Newest
 from cts_cli.errors import CommandError
-from cts_cli.waits import LONG, Outcome, along, for_answer
+from cts_cli.waits import LONG, Outcome, along, for_answer, until_answered
 
 Facts = dict[str, Any]
 
@@ -36,7 +37,9 @@ def pushed(
 ) -> tuple[Outcome, list[str]]:
     told: list[str] = []
     waiting = ticks or iter([0.0, 1.0, 2.0])
-    given = for_answer(Script(answers), lambda: newest, "mine", waiting, told.append)
+    given = for_answer(
+        Script(answers), lambda: Newest(newest) if newest else None, "mine", waiting, told.append
+    )
     return given.outcome, told
 
 
@@ -63,6 +66,30 @@ def test_a_long_wait_says_what_it_waits_for() -> None:
 def test_a_push_without_answer_is_told_in_the_end() -> None:
     with pytest.raises(CommandError, match="was not answered within 6 minutes"):
         pushed([configuration()])
+
+
+@pytest.mark.parametrize(
+    ("pushes", "answers", "told"),
+    [
+        pytest.param([None], [configuration()], 0, id="who-may-not-look-waits-for-nothing"),
+        pytest.param([Newest()], [configuration()], 0, id="nothing-was-pushed"),
+        pytest.param([Newest("a")], [configuration(live="a")], 0, id="live"),
+        pytest.param([Newest("a")], [configuration("b", "a")], 0, id="rejected"),
+        pytest.param(
+            [Newest("a")], [configuration(), configuration(), configuration("a")], 1, id="late"
+        ),
+        pytest.param(
+            [Newest("a"), Newest("b")], [configuration(), configuration("b")], 1, id="another"
+        ),
+        pytest.param([Newest("a")], [configuration()], 2, id="never"),
+    ],
+)
+def test_a_push_waits_until_the_one_before_it_was_answered(
+    pushes: list[Newest | None], answers: list[Facts], told: int
+) -> None:
+    last, said, made = pushes[-1], list[str](), iter(pushes)
+    found = until_answered(Script(answers), lambda: next(made, last), range(3), said.append)
+    assert (found, len(said)) == (last, told)
 
 
 def test_a_log_is_shown_as_it_grows_until_the_run_ends() -> None:

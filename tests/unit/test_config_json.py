@@ -49,6 +49,15 @@ def test_what_is_written_is_read_back_each_value_with_its_text(
 def test_of_a_repeated_key_the_last_counts() -> None:
     body, _ = read_json('{"a": 1, "b": 2, "a": {"c": 3}}', "c.json")
     assert plain(body) == {"a": {"c": 3}, "b": 2}
+    assert [(entry.key, entry.value.data) for entry in body.dropped] == [("a", 1)]
+
+
+def test_as_hcl_a_repeated_key_counts_each_time() -> None:
+    text = '{"a": {"b": 1, "b": 2}, "c": 3, "a": 4}'
+    body, _ = read_json(text, "c.hcl", keeps_all=True)
+    assert [entry.key for entry in body.entries] == ["a", "c", "a"]
+    assert [entry.value.data for entry in body.entries[0].value.entries] == [1, 2]
+    assert not body.dropped
 
 
 def test_null_is_an_empty_configuration() -> None:

@@ -38,7 +38,7 @@ def task(inside: str = "", condition: str = 'condition "services" { names = ["s"
 TOP = [
     pytest.param("consul { adress = 1 }", "1:10 consul.adress [unknown-option]", id="in-a-block"),
     pytest.param("consul = 1", "1:10 consul [wrong-type]", id="a-value-for-a-block"),
-    pytest.param('consul "x" { }', "1:8 consul.x [unknown-option]", id="a-label-too-much"),
+    pytest.param('consul "x" { }', "1:8 consul [unknown-option]", id="a-label-too-much"),
     pytest.param(
         'driver "terraform-cloud" { }',
         "1:8 driver.terraform-cloud.organization [missing-option]",

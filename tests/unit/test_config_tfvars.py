@@ -50,13 +50,15 @@ def test_a_file_is_read(text: str, expected: dict[str, Any]) -> None:
         pytest.param('{\n  "a": [1]\n}\n', "1:1", "this looks like JSON", id="json-on-lines"),
         pytest.param("[1]", "1:1", "this looks like JSON", id="json-list"),
         pytest.param("a = 1, b = 2", "1:6", "`,` is not expected here", id="comma"),
-        pytest.param("a = 1 b = 2", "1:7", "`b` is not expected here", id="two-on-a-line"),
+        pytest.param(
+            "a = 1 b = 2", "1:7", "an unquoted text is not expected here", id="two-on-a-line"
+        ),
         pytest.param("a = 1\n}", "2:1", "`}` is not expected here", id="brace"),
         pytest.param("a\n= 1", "1:2", "the end of the line is not expected here", id="no-value"),
         pytest.param("a =\n[1]", "1:4", "the end of the line is not expected here", id="below"),
         pytest.param("a : 1", "1:3", "`:` is not expected here", id="colon"),
         pytest.param("a.b = 1", "1:2", "`.` is not expected here", id="dot"),
-        pytest.param("export a = 1", "1:8", "`a` is not expected here", id="shell"),
+        pytest.param("export a = 1", "1:8", "an unquoted text is not expected here", id="shell"),
         pytest.param("\ufeff\ufeffa = 1", "1:1", "a name holds letters", id="two-marks"),
     ],
 )
@@ -71,7 +73,7 @@ def test_a_problem_is_a_sentence() -> None:
     _, problems = read_variables(b"zone = dmz", "v.tfvars")
     assert list(map(str, problems)) == [
         (
-            "v.tfvars:1:8: zone: `dmz` can't be referred to here: only constants have a value;"
+            "v.tfvars:1:8: zone: an unquoted text is no value here: only constants are;"
             " write the value itself, a text in double quotes [variable-file]"
         )
     ]

@@ -8,7 +8,7 @@ from typing import Any
 import httpx
 import pytest
 
-from cts.adapters.consul import STREAMS, Consul, with_scheme
+from cts.adapters.consul import CONNECTIONS, STREAMS, Consul, with_scheme
 from cts.errors import Refused, Unavailable, Upstream
 from cts.watch.query import Kind, View
 from cts.watch.snapshot import snapshot
@@ -203,12 +203,15 @@ def test_the_newest_index_is_that_of_services_and_checks() -> None:
     assert len(requests) == 2
 
 
-def test_many_views_are_spread_over_several_connections() -> None:
+@pytest.mark.parametrize(
+    ("address", "held"), [("https://consul:8501", STREAMS), ("http://consul:8500", CONNECTIONS)]
+)
+def test_many_views_are_spread_over_several_clients(address: str, held: int) -> None:
     server = Server()
-    consul = server.consul()
+    consul = server.consul(address)
 
     async def many() -> None:
-        views = [View(Kind.SERVICE, f"s{n}") for n in range(2 * STREAMS + 1)]
+        views = [View(Kind.SERVICE, f"s{n}") for n in range(2 * held + 1)]
         await asyncio.gather(*[consul.ask(view) for view in views])
         await asyncio.gather(*[consul.ask(view) for view in views])
         await consul.close()

@@ -137,7 +137,7 @@ def test_nothing_changes_nothing_is_written_but_the_heartbeat() -> None:
         for target, method in (
             (world.table, "commit"),
             (world.table, "take"),
-            (world.bucket, "put"),
+            (world.bucket, "put_all"),
         ):
             before_next(target, method, partial(written.append, method))
 

@@ -13,7 +13,7 @@ from cts.workflow import start
 from tests.model.simulation import Simulation, fake_archive
 from tests.model.state import Broken
 
-RUNS = 400
+RUNS = 1000
 BATCHES = 10
 STEPS = 70
 

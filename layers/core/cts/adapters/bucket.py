@@ -69,9 +69,11 @@ class Bucket:
 
     # ---- snapshots --------------------------------------------------------------------------
 
-    def put(self, view: str, snapshot: Snapshot) -> None:
-        """Always writes, even if the object exists: it may be on its way out."""
-        self._put(keys.snapshot(view, snapshot.digest), snapshot.body)
+    def put_all(self, snapshots: Mapping[str, Snapshot]) -> None:
+        """Always writes, even if an object exists: it may be on its way out."""
+        self._put_all(
+            {keys.snapshot(view, each.digest): each.body for view, each in snapshots.items()}
+        )
 
     def get(self, view: str, digest: str) -> Snapshot | None:
         stored = self._get(keys.snapshot(view, digest))

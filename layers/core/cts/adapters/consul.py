@@ -20,8 +20,11 @@ ANSWER_WITHIN = 15.0
 """Seconds an answer may take beyond the wait that was asked for. Consul itself adds up to a
 sixteenth of the wait."""
 STREAMS = 80
-"""Queries held by one client: httpx keeps at most 100 streams on a connection, and never opens
-a second one."""
+"""Queries held by one client over TLS: httpx keeps at most 100 streams on a connection, and never
+opens a second one."""
+CONNECTIONS = 10
+"""Queries held by one client over plain HTTP, each on a connection of its own. Whenever a query
+begins or ends, httpx looks at all pairs of a client's connections."""
 KEEP_ALIVE = [
     (socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1),
     (socket.IPPROTO_TCP, getattr(socket, "TCP_KEEPIDLE", socket.TCP_KEEPINTVL), 15),
@@ -50,6 +53,7 @@ class Consul:
         transport: Callable[[], httpx.AsyncBaseTransport] | None = None,
     ) -> None:
         self._address = with_scheme(address)
+        self._secure = urlsplit(self._address).scheme == "https"
         self._token = token
         self._ca = ca
         self._transport = transport or self._tcp
@@ -107,7 +111,8 @@ class Consul:
         return response
 
     def _client(self, view: View) -> httpx.AsyncClient:
-        number = self._spread.setdefault(view, len(self._spread)) // STREAMS
+        held = STREAMS if self._secure else CONNECTIONS
+        number = self._spread.setdefault(view, len(self._spread)) // held
         while len(self._clients) <= number:
             self._clients.append(
                 httpx.AsyncClient(
@@ -119,10 +124,9 @@ class Consul:
         return self._clients[number]
 
     def _tcp(self) -> httpx.AsyncBaseTransport:
-        secure = urlsplit(self._address).scheme == "https"
         return httpx.AsyncHTTPTransport(
-            http2=secure,
-            verify=_context(self._ca) if secure else False,
+            http2=self._secure,
+            verify=_context(self._ca) if self._secure else False,
             limits=httpx.Limits(max_connections=None, keepalive_expiry=60),
             socket_options=KEEP_ALIVE,
         )

@@ -2,11 +2,13 @@
 
 import hashlib
 import io
+import lzma
 import re
+import struct
 import zipfile
 import zlib
 from collections.abc import Iterable, Iterator, Mapping
-from posixpath import dirname, isabs, join, normpath
+from posixpath import dirname, isabs, normpath
 
 from cts.config.model import Configuration
 from cts.config.schema import walk
@@ -20,7 +22,9 @@ SOURCES = ".configuration"
 TERRAFORM = (".tf", ".tf.json")
 LEFT_OUT = {".git", ".terraform"}
 """Folders that are no part of a module."""
-SOURCE = re.compile(rb'^[ \t]*source[ \t]*=[ \t]*"(\.\.?/[^"\n]*)"', re.MULTILINE)
+NO_PART = re.compile(r"\.tfstate(?:\..*)?$|\.tfvars(?:\.json)?$")
+"""States, which hold secrets, and variable files, which count in a root module alone."""
+PRIVATE_KEY = re.compile(rb"-----BEGIN [A-Z0-9 ]*PRIVATE KEY-----")
 LARGEST_BUNDLE = 64 * 1024 * 1024
 """Bytes of a bundle's files in all: the publisher holds them in memory."""
 
@@ -29,7 +33,8 @@ def configuration_files(files: Files) -> list[str]:
     """The names of configuration files, in the order they are read: those that the push lists, or
     else those at the top, in byte order, as CTS reads a folder."""
     if SOURCES in files:
-        return files[SOURCES].decode(errors="replace").splitlines()
+        lines = files[SOURCES].decode(errors="replace").split("\n")
+        return [line for line in (line.rstrip("\r") for line in lines) if line]
     names = (name for name in files if "/" not in name and name.endswith(CONFIGURATION))
     return sorted(names, key=str.encode)
 
@@ -49,7 +54,14 @@ def module_files(files: Files, folder: str) -> dict[str, bytes]:
     """The files of a local module, by name inside it."""
     prefix = "" if folder == "." else f"{folder}/"
     inner = sorted(name.removeprefix(prefix) for name in files if name.startswith(prefix))
-    return {name: files[prefix + name] for name in inner if not LEFT_OUT & {*name.split("/")}}
+    others = {SOURCES, *(name for name in configuration_files(files) if not _terraform(name))}
+    return {
+        name: files[prefix + name]
+        for name in inner
+        if not LEFT_OUT & {*name.split("/")}
+        and not NO_PART.search(name)
+        and prefix + name not in others
+    }
 
 
 def module_folders(files: Files) -> list[str]:
@@ -62,28 +74,23 @@ def root_files(module: Files) -> Iterator[str]:
     return (name for name in module if "/" not in name and _terraform(name))
 
 
-def sources_outside(module: Files) -> Iterator[str]:
-    """The local modules that a module uses from outside its own folder."""
-    for name in filter(_terraform, module):
-        for source in (found.decode(errors="replace") for found in SOURCE.findall(module[name])):
-            if inside(join(dirname(name), source)) is None:
-                yield source
-
-
 def _terraform(name: str) -> bool:
     return name.endswith(TERRAFORM)
 
 
 def packed(files: Files, configuration: Configuration) -> dict[str, bytes]:
-    """What a push holds: configuration files and what they name. Private keys stay where they
-    are: `cts push` takes their text out of the files that name them."""
+    """What a push holds: configuration files and what they name, but no private keys. `cts push`
+    takes their text out of the files that name them."""
     names = {SOURCES, *configuration_files(files)}
     for task in configuration.tasks:
         names |= _inside(task.variable_files)
         if is_local(task.module) and (folder := inside(task.module)) is not None:
             prefix = "" if folder == "." else f"{folder}/"
             names |= {prefix + name for name in module_files(files, folder)}
-    names |= _inside(_certificates(configuration))
+    for name in _inside(_named(configuration, secret=False)):
+        beside = {each for each in files if each == name or each.startswith(f"{name}/")}
+        names |= {each for each in beside if not PRIVATE_KEY.search(files[each])}
+    names -= _inside(_named(configuration, secret=True))
     return {name: files[name] for name in sorted(names) if name in files}
 
 
@@ -91,9 +98,10 @@ def _inside(paths: Iterable[str]) -> set[str]:
     return {name for path in paths if (name := inside(path)) is not None}
 
 
-def _certificates(configuration: Configuration) -> Iterator[str]:
+def _named(configuration: Configuration, *, secret: bool) -> Iterator[str]:
+    """The certificates that options name, or the private keys."""
     for _, _, known, value in walk(configuration):
-        if known.is_file and not known.secret and isinstance(value, str) and value:
+        if known.is_file and bool(known.secret) is secret and isinstance(value, str) and value:
             yield value
 
 
@@ -117,11 +125,15 @@ class Unreadable(Exception):
 BROKEN = (
     zipfile.BadZipFile,
     zlib.error,
+    lzma.LZMAError,
+    struct.error,
     EOFError,
-    NotImplementedError,  # a compression that zipfile doesn't know
-    RuntimeError,  # encrypted
-    UnicodeDecodeError,
+    IndexError,
+    OSError,
+    RuntimeError,  # encrypted, or compressed as zipfile doesn't know
+    ValueError,
 )
+"""What zipfile raises for bytes that are no zip."""
 
 
 def unpacked(body: bytes) -> dict[str, bytes]:

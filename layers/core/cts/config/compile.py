@@ -1,6 +1,6 @@
 """A bundle to what runs: definitions by digest, module archives, and a generation."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -13,6 +13,7 @@ from cts.config.model import Configuration, Secret, Task
 from cts.config.modules import check_modules, declarations
 from cts.config.problem import Code, Place, Problem, without_followers
 from cts.config.read import read
+from cts.config.schema import walk
 from cts.config.secrets import named
 from cts.config.task_variables import given
 from cts.config.validate import validate
@@ -94,7 +95,7 @@ def compile_bundle(files: Files, environment: Environment | None = None) -> Resu
         problems=_in_order(problems, names),
         warnings=_in_order(_beside_no_problem(warnings, problems), names),
         configuration=final,
-        secrets=named(merged.secrets, files),
+        secrets=named(merged.secrets, files, _effective(final)),
         compiled=compiled,
     )
 
@@ -103,6 +104,11 @@ def _beside_no_problem(warnings: list[Problem], problems: list[Problem]) -> list
     """The warnings about what has no problem already."""
     wrong = {(problem.place, problem.path) for problem in problems}
     return [each for each in warnings if (each.place, each.path) not in wrong]
+
+
+def _effective(configuration: Configuration) -> dict[str, Any]:
+    """The value of each option in the end, by its path."""
+    return {block.where.at(key).path: value for block, key, _, value in walk(configuration)}
 
 
 def _in_order(problems: list[Problem], names: list[str]) -> tuple[Problem, ...]:
@@ -158,14 +164,14 @@ def _not_there(name: str) -> Problem:
 
 
 def _compile(
-    configuration: Configuration, files: Files, variables: Mapping[str, dict[str, Any]]
+    configuration: Configuration, files: Files, variables: Sequence[dict[str, Any]]
 ) -> Compiled:
     modules, archives = _modules(configuration.tasks, files)
     compiled = Compiled(modules=archives)
-    for task in configuration.tasks:
+    for task, values in zip(configuration.tasks, variables, strict=True):
         name = task.name
         module = modules.get(task.module) or Module(task.module, task.version)
-        definition = define(task, configuration, module, variables[name])
+        definition = define(task, configuration, module, values)
         compiled.definitions[definition.digest] = definition
         if reasons := tuple(waits_for(definition)):
             compiled.waiting[name] = Waiting(definition.digest, reasons)

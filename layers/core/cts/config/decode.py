@@ -3,7 +3,7 @@
 The model says what a block has: a field's type chooses how its option is read.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any, get_args, get_origin
 
@@ -27,7 +27,7 @@ from cts.config.problem import Code, did_you_mean
 from cts.config.schema import Group, Option, Seconds, Values, about, key_of, options_of, types_of
 from cts.config.secrets import TEMPLATE
 from cts.config.terraform_blocks import Free, backends, providers
-from cts.config.tree import Body, Value
+from cts.config.tree import Body, Entry, Value
 
 if TYPE_CHECKING:
     from dataclasses import Field
@@ -46,7 +46,20 @@ def decode(file: Value, found: Findings, *, is_hcl: bool) -> Configuration:
     """One file's configuration."""
     options = Options(file, "", found, is_hcl=is_hcl, lone_element=is_hcl)
     configuration: Configuration = read(Configuration, options)
+    for entry, path in _dropped(file, ""):
+        Free(found, is_hcl).overridden([entry], path)
     return replace(configuration, secrets=tuple(found.secrets))
+
+
+def _dropped(value: Value, path: str) -> Iterator[tuple[Entry, str]]:
+    """What a repeated key of JSON took the place of, and in which block."""
+    if isinstance(value.data, tuple):
+        for item in value.data:
+            yield from _dropped(item, path)
+    elif isinstance(value.data, Body):
+        yield from ((entry, path) for entry in value.data.dropped)
+        for entry in value.data.dropped + value.data.entries:
+            yield from _dropped(entry.value, ".".join(part for part in (path, entry.key) if part))
 
 
 def read(block: Any, options: Options) -> Any:
@@ -67,8 +80,8 @@ def _option(of: "Field[Any]", kind: Any, options: Options) -> Any:
     else:
         inside = options.block(key)
         return read(kind, inside) if inside else None
-    if known.secret and value:
-        _secret(known, known.secret, value, options, key)
+    if known.secret:
+        _secrets(known, known.secret, options, key)
     return value
 
 
@@ -99,18 +112,18 @@ def _values(options: Options, key: str) -> dict[str, Any] | None:
     return free.body(Body(tuple(last.values())), path)
 
 
-def _secret(known: Option, group: Group, text: str, options: Options, key: str) -> None:
-    """Note a secret that is written out; a reference to one is none."""
-    value = options.values[key]
-    if TEMPLATE.search(text):
-        return
-    where = options.where.at(key)
-    options.found.secrets.append(
-        Secret(
-            where, group, known.name, value.place.file, value.start, value.end, text,
-            is_file=known.is_file,
-        )
-    )  # fmt: skip
+def _secrets(known: Option, group: Group, options: Options, key: str) -> None:
+    """Note each secret that is written out, also one that a later value takes the place of. A
+    reference is none."""
+    for value in options.values.get(key, ()):
+        text = options.as_text(key, value)
+        if text and not TEMPLATE.search(text):
+            options.found.secrets.append(
+                Secret(
+                    replace(options.where.at(key), place=value.place), group, known.name,
+                    value.place.file, value.start, value.end, text, is_file=known.is_file,
+                )
+            )  # fmt: skip
 
 
 def _condition(options: Options, key: str) -> Condition | None:
@@ -148,6 +161,8 @@ def _typed(options: Options, key: str, known: Mapping[str, type[Any]]) -> Any:
     if not types:
         return None
     found = options.bodies(types[0], entries[types[0]])
+    if not found:
+        options.wrong(types[0], entries[types[0]].value, f"expected a block: {key} {{ ... }}")
     if len(found) > 1:
         what = f"only one {key} block is allowed here"
         options.add(found[-1].place, Code.REPEATED_BLOCK, types[0], what)

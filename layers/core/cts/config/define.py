@@ -7,6 +7,7 @@ from typing import Any
 from cts.config import model
 from cts.config.escapes import undoubled
 from cts.config.model import Configuration, Task
+from cts.config.secrets import from_vault
 from cts.terraform.definition import Definition, Module, Provider
 from cts.watch.query import (
     CatalogServicesCondition,
@@ -38,7 +39,15 @@ def define(
         required_providers={k: v for k, v in (required or {}).items() if k in names},
         backend=_backend(terraform),
         cloud=_cloud(task, cloud) if cloud else {},
+        vault=_vault(configuration.vault, providers),
     )
+
+
+def _vault(vault: model.Vault | None, providers: tuple[Provider, ...]) -> Mapping[str, str]:
+    asked = any(from_vault([dict(each.arguments), dict(each.env)]) for each in providers)
+    if not asked or not vault:
+        return {}
+    return {"address": vault.address, "namespace": vault.namespace}
 
 
 def _provider(entry: str, block: model.Provider | None) -> Provider:

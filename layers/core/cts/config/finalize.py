@@ -30,6 +30,7 @@ from cts.config.model import (
 from cts.config.options import FALSE, TRUE
 from cts.config.problem import Where
 from cts.config.schema import Seconds, about, options_of
+from cts.config.secrets import TEMPLATE
 
 T = TypeVar("T")
 Environment = Mapping[str, str]
@@ -169,7 +170,8 @@ def _backend(backend: Backend, consul: Consul) -> Backend:
         files = {
             "ca_file": consul.tls.ca_cert, "cert_file": consul.tls.cert, "key_file": consul.tls.key,
         }  # fmt: skip
-        defaults |= {"scheme": "https"} | {name: file for name, file in files.items() if file}
+        kept = {name: file for name, file in files.items() if file and not TEMPLATE.search(file)}
+        defaults |= {"scheme": "https"} | kept
     return replace(backend, options=defaults | dict(backend.options))
 
 

@@ -22,9 +22,12 @@ BLANKS = re.compile(r"[ \t\r\n]*")
 MOST_DIGITS = 300
 
 
-def read_json(text: str, file: str) -> tuple[Body, list[ParseError]]:
-    """The object's entries, and what is wrong with the text. Raises nothing for bad input."""
-    reader = _Reader(text, file)
+def read_json(text: str, file: str, *, keeps_all: bool = False) -> tuple[Body, list[ParseError]]:
+    """The object's entries, and what is wrong with the text. Raises nothing for bad input.
+
+    Of a repeated key the last value counts; `keeps_all`: all of them, as HCL 1 reads JSON.
+    """
+    reader = _Reader(text, file, keeps_all=keeps_all)
     try:
         reader.check()
         top, _ = reader.value(0, 0)
@@ -43,8 +46,8 @@ def read_json(text: str, file: str) -> tuple[Body, list[ParseError]]:
 class _Reader:
     """Walks a text that was checked to be JSON."""
 
-    def __init__(self, text: str, file: str) -> None:
-        self.text, self.lines = text, Lines(text, file)
+    def __init__(self, text: str, file: str, *, keeps_all: bool) -> None:
+        self.text, self.lines, self.keeps_all = text, Lines(text, file), keeps_all
         self.decoder = JSONDecoder(parse_int=_integer)
 
     def check(self) -> None:
@@ -92,15 +95,14 @@ class _Reader:
         return Value(self.lines.place(start), tuple(items), start, at + 1), at + 1
 
     def object(self, start: int, depth: int) -> tuple[Value, int]:
-        """An object; of a repeated key the last value counts, as in CTS."""
-        entries: dict[str, Entry] = {}
+        entries: list[Entry] = []
         at = self.skip(start + 1)
         while self.text[at] != "}":
             key, colon = self.scalar(at)
             value, end = self.value(self.skip(colon, ":"), depth + 1)
-            entries[str(key.data)] = Entry(str(key.data), key.place, value)
+            entries.append(Entry(str(key.data), key.place, value))
             at = self.skip(end, ",")
-        body = Body(tuple(entries.values()))
+        body = Body(tuple(entries)) if self.keeps_all else _lasts(entries)
         return Value(self.lines.place(start), body, start, at + 1), at + 1
 
     def skip(self, at: int, mark: str = "") -> int:
@@ -111,6 +113,13 @@ class _Reader:
     def blanks(self, at: int) -> int:
         found = BLANKS.match(self.text, at)
         return found.end() if found else at
+
+
+def _lasts(entries: list[Entry]) -> Body:
+    """The last entry of each key."""
+    last = {entry.key: entry for entry in entries}
+    dropped = (entry for entry in entries if entry is not last[entry.key])
+    return Body(tuple(last.values()), tuple(dropped))
 
 
 def _integer(text: str) -> int | float:

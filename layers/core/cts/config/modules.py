@@ -1,6 +1,7 @@
 """The rules about what a task names in the bundle: its module, its variables, their files."""
 
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from posixpath import join, splitext
 from typing import Any
 
 from cts.config import bundle
@@ -12,12 +13,14 @@ from cts.config.model import (
     KvInput,
     Task,
 )
+from cts.config.module_sources import sources_outside
 from cts.config.module_variables import Declared, declared
 from cts.config.problem import Code, Problem, Where, did_you_mean
 from cts.config.schema import walk
 from cts.config.secrets import TEMPLATE
 
 FOLDERS_SHOWN = 5
+MOST_ALIKE = 1000
 
 
 Declarations = Mapping[str, Mapping[str, Declared] | None]
@@ -40,10 +43,10 @@ def check_modules(
     configuration: Configuration,
     files: Files,
     known: Declarations,
-    given: Mapping[str, Collection[str]],
+    given: Sequence[Collection[str]],
 ) -> Iterator[Problem]:
     """What is wrong with modules and files. `given`: the names of each task's variables."""
-    for task in configuration.tasks:
+    for task, names in zip(configuration.tasks, given, strict=True):
         module = task.module
         yield from _variable_files(task, files)
         if not bundle.is_local(module):
@@ -55,7 +58,7 @@ def check_modules(
         else:
             yield from _local(task, bundle.module_files(files, folder), files)
         if (variables := known.get(module)) is not None:
-            yield from _variables(task, variables, given.get(task.name, ()))
+            yield from _variables(task, variables, names)
     for block in (configuration.vault, configuration.driver):
         if block:
             yield from _certificates(block, files)
@@ -76,7 +79,7 @@ def _local(task: Task, module: Files, files: Files) -> Iterator[Problem]:
         what = f'the bundle has no Terraform files in "{task.module}"'
         fix = _other_modules(task.module, files)
         yield task.where.problem(Code.MODULE_MISSING, what, fix, option="module")
-    for source in bundle.sources_outside(module):
+    for source in sources_outside(module):
         what = f'"{task.module}" uses "{source}", outside its own folder: not supported yet'
         fix = "put that module into its folder"
         yield task.where.problem(Code.NOT_SUPPORTED_YET, what, fix, option="module")
@@ -104,7 +107,8 @@ def _variables(
         yield task.where.problem(Code.MODULE_WITHOUT_INPUT, what, fix, option="module")
     for name, variable in sorted(variables.items()):
         if variable.required and name not in inputs and name not in given:
-            what = f'the module needs the variable "{name}", declared at {variable.place}'
+            place = join(bundle.inside(task.module) or "", str(variable.place))
+            what = f'the module needs the variable "{name}", declared at {place}'
             fix = "set it in a file that variable_files names, or in serverless { variables }"
             yield task.where.problem(Code.MISSING_VARIABLE, what, fix, option="module")
     for name in sorted(set(given) - variables.keys()):
@@ -150,6 +154,10 @@ def _certificates(block: Any, files: Files) -> Iterator[Problem]:
     for inner, key, known, value in walk(block, unused=False):
         if known.is_file and value and not TEMPLATE.search(value):
             yield from _file(value, files, inner.where, key)
+            if not known.secret and bundle.PRIVATE_KEY.search(files.get(value, b"")):
+                what = "a private key stands beside the certificate"
+                fix = 'keep it in a file of its own, and name that: key = "..."'
+                yield inner.where.problem(Code.LITERAL_SECRET, what, fix, option=key)
 
 
 def _file(path: str, files: Files, where: Where, option: str) -> Iterator[Problem]:
@@ -157,7 +165,8 @@ def _file(path: str, files: Files, where: Where, option: str) -> Iterator[Proble
     if name is None:
         what, fix = f'"{path}" lies outside the bundle', "put it into the bundle"
         yield where.problem(Code.OUTSIDE_BUNDLE, what, fix, option=option)
-    elif name not in files:
+    elif name not in files and not any(each.startswith(f"{name}/") for each in files):
         what = f'the bundle has no file "{path}"'
-        fix = did_you_mean(name, files) or "paths begin at the top of the bundle"
+        alike = [each for each in files if each.endswith(splitext(name)[1])]
+        fix = did_you_mean(name, alike[:MOST_ALIKE]) or "paths begin at the top of the bundle"
         yield where.problem(Code.FILE_MISSING, what, fix, option=option)

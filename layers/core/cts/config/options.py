@@ -11,6 +11,7 @@ from decimal import Decimal
 from cts.config.model import Secret
 from cts.config.problem import Code, Place, Problem, Where, nearest
 from cts.config.schema import Seconds
+from cts.config.secrets import SECRET_NAME
 from cts.config.tree import Body, Entry, Value
 
 NANOSECONDS = {
@@ -25,6 +26,7 @@ TRUE = {"1", "t", "T", "TRUE", "true", "True"}
 FALSE = {"0", "f", "F", "FALSE", "false", "False", ""}
 INTEGER = re.compile(r"[-+]?(0[xX]_?|0[bB]_?|0[oO]?_?|)([0-9a-fA-F]+(?:_[0-9a-fA-F]+)*)", re.ASCII)
 BASES = {"": 10, "0x": 16, "0b": 2, "0o": 8, "0": 8}
+LABELLED = ("driver",)
 FORMER = {"provider": 'write terraform_provider "..." { ... }'}
 """Names that CTS has given up."""
 
@@ -48,9 +50,10 @@ class Options:
         self.is_hcl = is_hcl
         self.lone_element = lone_element
         """A list of one element stands for its element (HCL, and JSON inside conditions)."""
-        self.left = _entries(value)
+        self.left = [*value.entries]
         self.places: dict[str, Place] = {}
-        self.values: dict[str, Value] = {}
+        self.values: dict[str, list[Value]] = {}
+        """All values of a key, the last one counts."""
         self.known: set[str] = set()
 
     @property
@@ -68,7 +71,7 @@ class Options:
                 return bool(value.data)
             case str() as text if text in TRUE | FALSE:
                 return text in TRUE
-        self.wrong(key, value, "expected true or false")
+        self.wrong(key, value, "expected true or false", shows=True)
         return None
 
     def integer(self, key: str) -> int | None:
@@ -82,7 +85,7 @@ class Options:
                 return 0
             case str() as text if (number := _integer(text)) is not None:
                 return number
-        self.wrong(key, value, "expected a whole number")
+        self.wrong(key, value, "expected a whole number", shows=True)
         return None
 
     def seconds(self, key: str) -> Seconds | None:
@@ -99,7 +102,8 @@ class Options:
                 nanoseconds = _nanoseconds(found)
         if nanoseconds is not None and abs(nanoseconds) < MOST_NANOSECONDS:
             return Seconds(float(nanoseconds) / NANOSECONDS["s"])
-        self.wrong(key, value, 'expected a duration such as "5s" or "1m30s", below 292 years')
+        expected = 'expected a duration such as "5s" or "1m30s", below 292 years'
+        self.wrong(key, value, expected, shows=True)
         return None
 
     def texts(self, key: str) -> tuple[str, ...] | None:
@@ -117,7 +121,7 @@ class Options:
 
     def items(self, value: Value) -> tuple[Value, ...]:
         """JSON's empty object is an empty list, as in CTS."""
-        return () if value.data == Body() and not self.is_hcl else _items(value)
+        return () if value.data == Body() and not self.is_hcl else value.items
 
     def texts_by_name(self, key: str) -> dict[str, str] | None:
         """Names and texts; several blocks are one."""
@@ -135,7 +139,7 @@ class Options:
         return texts
 
     def inner(self, key: str, entry: Entry) -> list[Entry]:
-        return [item for body in self.bodies(key, entry) for item in _entries(body)]
+        return [item for body in self.bodies(key, entry) for item in body.entries]
 
     def block(self, key: str) -> "Options | None":
         """The one block of this name. JSON writes it as an object, never as a list."""
@@ -150,12 +154,14 @@ class Options:
     def blocks(self, key: str) -> list[Value]:
         """All blocks of this name, also those written as a list of objects. A lone empty one
         vanishes, as in CTS."""
-        found = [value for entry in self.entries(key) for value in self.bodies(key, entry)]
-        return [] if len(found) == 1 and found[0].data == Body() else found
+        entries = self.entries(key)
+        if len(entries) == 1 and entries[0].value.data == Body():
+            return []
+        return [value for entry in entries for value in self.bodies(key, entry)]
 
     def bodies(self, key: str, entry: Entry) -> list[Value]:
         found: list[Value] = []
-        for item in _items(entry.value):
+        for item in entry.value.items:
             if isinstance(item.data, Body):
                 place = item.place if isinstance(entry.value.data, tuple) else entry.place
                 found.append(Value(place, item.data))
@@ -176,9 +182,16 @@ class Options:
     def finish(self) -> None:
         """Report what nobody asked for."""
         for entry in self.left:
-            if entry.is_label:
-                what = f'there is no {self.path.rpartition(".")[2]} "{entry.key}"'
+            block = self.path.rpartition(".")[2]
+            if entry.is_label and block in LABELLED:
+                what = f'there is no {block} "{entry.key}"'
                 self.add(entry.place, Code.UNKNOWN_OPTION, entry.key, what)
+            elif entry.is_label:  # the label is not shown: with a lost "=" it may be a secret
+                what, fix = (
+                    "this block has no label",
+                    f'write {block} {{ ... }}, or "=" before a value',
+                )
+                self.add(entry.place, Code.UNKNOWN_OPTION, "", what, fix)
             else:
                 self.unknown(entry)
 
@@ -212,8 +225,8 @@ class Options:
         entries = self.entries(key)
         if not entries:
             return None
-        self.values[key] = self.lone(entries[-1].value)
-        return self.values[key]
+        self.values[key] = [self.lone(entry.value) for entry in entries]
+        return self.values[key][-1]
 
     def lone(self, value: Value) -> Value:
         """The value, taken out of a list of one where that is allowed."""
@@ -233,8 +246,12 @@ class Options:
         self.wrong(key, value, "expected a string")
         return None
 
-    def wrong(self, key: str, value: Value, expected: str) -> None:
-        self.add(value.place, Code.WRONG_TYPE, key, f"{_shown(value)} is not right here", expected)
+    def wrong(self, key: str, value: Value, expected: str, *, shows: bool = False) -> None:
+        """`shows` the value, unless the option has the name of a secret. What stands where a block
+        or a list belongs may be anything, a secret too."""
+        is_hidden = not shows or bool(SECRET_NAME.search(self.path_of(key)))
+        what = f"{_shown(value, is_hidden=is_hidden)} is not right here"
+        self.add(value.place, Code.WRONG_TYPE, key, what, expected)
 
     def add(self, place: Place, code: Code, key: str, what: str, fix: str = "") -> None:
         self.found.problems.append(Problem(place, self.path_of(key), code, what, fix))
@@ -263,15 +280,7 @@ def _integer(text: str) -> int | None:
     return -number if text.startswith("-") else number
 
 
-def _entries(value: Value) -> list[Entry]:
-    return list(value.data.entries) if isinstance(value.data, Body) else []
-
-
-def _items(value: Value) -> tuple[Value, ...]:
-    return value.data if isinstance(value.data, tuple) else (value,)
-
-
-def _shown(value: Value) -> str:
+def _shown(value: Value, *, is_hidden: bool) -> str:
     match value.data:
         case Body():
             return "a block"
@@ -279,6 +288,9 @@ def _shown(value: Value) -> str:
             return "a list"
         case bool() as flag:
             return str(flag).lower()
+        case None:
+            return "null"
         case str() as text:
-            return f'"{text[:40]}"'
-    return str(value.data)[:40]
+            return "a text" if is_hidden else f'"{text[:40]}"'
+        case number:
+            return "a number" if is_hidden else str(number)[:40]

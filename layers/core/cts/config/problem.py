@@ -124,24 +124,36 @@ def did_you_mean(word: str, known: Iterable[str]) -> str:
     return f'did you mean "{near}"?' if near else ""
 
 
-FOLLOW = (Code.MISSING_OPTION, Code.MISSING_VARIABLE, Code.NAMES_OR_REGEXP, Code.VAULT_MISSING)
-"""What may only be missing because it could not be read."""
+BEFORE_VARIABLES = (
+    Code.CONDITION_TYPE, Code.FILE_MISSING, Code.OUTSIDE_BUNDLE, Code.VARIABLE_FILE,
+)  # fmt: skip
 
 
 def without_followers(problems: Iterable[Problem]) -> list[Problem]:
-    """The problems without those that only follow from another: after a mistake in a text, and
-    for an option whose name is misspelt."""
+    """The problems without those that only follow from another: what seems to be missing could
+    not be read, has another type, or has its name misspelt."""
     found = [*problems]
-    is_broken = any(problem.code is Code.SYNTAX for problem in found)
-    misspelt = {
-        (problem.path.rpartition(".")[0], problem.meant) for problem in found if problem.meant
-    }
+    codes = {problem.code for problem in found}
+    unread = {problem.path for problem in found if problem.code is Code.WRONG_TYPE}
+    unread |= {_meant(problem) for problem in found if problem.meant}
+    is_vault_unread = any(f"{path}.".startswith("vault.") for path in unread)
 
     def follows(problem: Problem) -> bool:
-        if problem.code not in FOLLOW:
-            return False
-        block, _, option = problem.path.rpartition(".")
-        either = {(problem.path, "names"), (problem.path, "regexp")}
-        return is_broken or (block, option) in misspelt or bool(either & misspelt)
+        match problem.code:
+            case Code.MISSING_OPTION:
+                return Code.SYNTAX in codes or problem.path in unread
+            case Code.NAMES_OR_REGEXP:
+                either = {f"{problem.path}.names", f"{problem.path}.regexp"}
+                return Code.SYNTAX in codes or bool(either & unread)
+            case Code.MISSING_VARIABLE:
+                return Code.SYNTAX in codes or any(code in codes for code in BEFORE_VARIABLES)
+            case Code.VAULT_MISSING:
+                return Code.SYNTAX in codes or is_vault_unread
+        return False
 
     return [problem for problem in found if not follows(problem)]
+
+
+def _meant(problem: Problem) -> str:
+    """The path of the option that a misspelt one was to be."""
+    return ".".join(part for part in (problem.path.rpartition(".")[0], problem.meant) if part)

@@ -19,7 +19,7 @@ def read(content: bytes, file: str) -> tuple[Configuration, Findings]:
         return decode(top, found, is_hcl=True), found
     is_json = file.endswith(".json")
     if is_json or text.lstrip().startswith("{"):  # JSON is also accepted in an .hcl file
-        body, errors = read_json(text, file)
+        body, errors = read_json(text, file, keeps_all=not is_json)
     else:
         body, errors = read_hcl1(text, file)
     found.problems.extend(Problem(e.place, "", Code.SYNTAX, e.what, e.fix) for e in errors)

@@ -1,11 +1,12 @@
 """Secrets that stand in a configuration: found, named, and replaced by references."""
 
 import re
-from collections import Counter
 from collections.abc import Iterable, Mapping
 from dataclasses import replace
+from itertools import count
 from typing import Any
 
+from cts.config.bundle import inside
 from cts.config.model import Secret
 from cts.config.problem import Code, Problem
 
@@ -15,27 +16,44 @@ TEMPLATE = re.compile(
 """What CTS evaluates in a provider's arguments; any other text in braces is only text."""
 VAULT = re.compile(r'\{\{[ \t\r\n]*with[ \t\r\n]+secret[ \t\r\n]+"[^\n]+"[ \t\r\n]*\}\}')
 PRIVATE_KEY = re.compile(r"-----BEGIN [A-Z0-9 ]*PRIVATE KEY-----")
+USER_IN_URL = re.compile(r"://[^/\s:@]{1,200}:[^/\s@]{1,200}@")
 SECRET_NAME = re.compile(
-    r"pass(?:word|wd|phrase|code)?$|^pwd$|secret|token|api_?key|private_?key|access_?key"
-    r"|auth_?key|client_?key|shared_?key|credential|sas|conn_str|connection_?string",
-    re.IGNORECASE,
+    r"""passw(?:or)?d | passphrase | passcode | (?:^|[_-])(?:pass|pwd|pin)$ | secret | token
+      | credential | conn_str | connection[_-]?string
+      | (?:access|account|api|app|auth|client|customer|encryption|hmac|license|master|private
+           |service|shared|signing|ssh|subscription)[_-]?keys?$
+      | (?:^|[_-])(?:auth|authorization|community|cookie|dsn|jwt|psk|sas)$""",
+    re.IGNORECASE | re.VERBOSE,
 )
 NO_SECRET = re.compile(
-    r"_(?:id|ids|url|uri|file|path|name|type|ttl|arn|version|endpoint|method|mode|enabled|header)$"
-    r"|^(?:skip|use|disable|enable|max|min)_",
-    re.IGNORECASE,
+    r"""(?:^|[_-])(?:algorithm|arn|capacity|enabled|endpoint|engine|expiration|expiry|files?|format
+                    |header|ids?|issuer|length|mechanism|method|mode|names?|namespace|paths?|policy
+                    |prefix|process|region|source|suffix|timeout|ttl|type|ur[il]s?|version)$
+      | ^(?:allow|disable|enable|max|min|require|rotate|skip|use)[_-]""",
+    re.IGNORECASE | re.VERBOSE,
 )
+SECRET_ID = re.compile(r"(?:^|[_-])secret[_-]id$", re.IGNORECASE)
+NUMBERS = re.compile(r"passw(?:or)?d|(?:^|[_-])pin$", re.IGNORECASE)
+"""Names whose numbers are secrets; other numbers are limits and lengths."""
+
+
+def has_secret_name(name: str) -> bool:
+    """No schema says which of a provider's arguments are to be hidden, so their names must."""
+    found = SECRET_NAME.search(name) and not NO_SECRET.search(name)
+    return bool(found or SECRET_ID.search(name))
 
 
 def looks_secret(name: str, value: object) -> bool:
-    """Whether a provider's argument is one to hide: no schema says so, so its name must."""
-    if isinstance(value, bool) or not isinstance(value, str | int) or value == "":
-        return False
-    text = str(value)
-    if PRIVATE_KEY.search(text):
-        return True
-    named = SECRET_NAME.search(name) and not NO_SECRET.search(name)
-    return bool(named) and not TEMPLATE.search(text)
+    """Whether a value is a secret that is written out."""
+    match value:
+        case bool():
+            return False
+        case int():
+            return bool(NUMBERS.search(name))
+        case str() if value and not TEMPLATE.search(value):
+            by_value = PRIVATE_KEY.search(value) or USER_IN_URL.search(value)
+            return bool(by_value) or has_secret_name(name)
+    return False
 
 
 def env_name(path: str) -> str:
@@ -43,22 +61,38 @@ def env_name(path: str) -> str:
     return re.sub(r"[^A-Z0-9]+", "_", path.upper()).strip("_")
 
 
-def named(secrets: Iterable[Secret], files: Mapping[str, bytes]) -> tuple[Secret, ...]:
-    """The secrets with their values, and with names of their own.
+def named(
+    secrets: Iterable[Secret], files: Mapping[str, bytes], effective: Mapping[str, Any]
+) -> tuple[Secret, ...]:
+    """The secrets with their values, each with a name of its own. A key file that is not there
+    holds nothing to move.
 
-    Of two of one name the last one has it, as the last file that sets an option wins. A key file
-    that is not there holds nothing to move.
+    `effective`: the value of each option in the end. A secret that another value took the place
+    of leaves the option's name to that one, but may not stay in its file either.
     """
-    found, taken = [], Counter[tuple[str, str]]()
-    for secret in reversed([*secrets]):
-        if secret.is_file and secret.value not in files:
+    spans = {(each.file, each.start, each.end): each for each in secrets}
+    taken = {(each.group, each.name) for each in spans.values()}
+    given: set[tuple[str, str]] = set()
+    found: list[Secret] = []
+    for secret in spans.values():
+        value = _content(secret, files)
+        if value is None:
             continue
-        value = files[secret.value].decode(errors="replace") if secret.is_file else secret.value
-        taken[secret.group, secret.name] += 1
-        count = taken[secret.group, secret.name]
-        name = secret.name if count == 1 else f"{secret.name}_{count}"
+        is_last = effective.get(secret.where.path, secret.value) == secret.value
+        own = [secret.name] if is_last and (secret.group, secret.name) not in given else []
+        more = (f"{secret.name}_{n}" for n in count(2))
+        free = (name for name in more if (secret.group, name) not in taken | given)
+        name = own[0] if own else next(free)
+        given.add((secret.group, name))
         found.append(replace(secret, name=name, value=value))
-    return tuple(reversed(found))
+    return tuple(found)
+
+
+def _content(secret: Secret, files: Mapping[str, bytes]) -> str | None:
+    if not secret.is_file:
+        return secret.value
+    name = inside(secret.value)
+    return files[name].decode(errors="replace") if name in files and name else None
 
 
 def moved(files: Mapping[str, bytes], secrets: Iterable[Secret]) -> dict[str, bytes]:

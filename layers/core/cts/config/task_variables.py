@@ -17,8 +17,8 @@ Variables = dict[str, Any]
 
 def given(
     configuration: Configuration, files: Files, known: Declarations
-) -> tuple[dict[str, Variables], Findings]:
-    """Each task's variables by the task's name, and what is wrong with them.
+) -> tuple[list[Variables], Findings]:
+    """The variables of each task, and what is wrong with them.
 
     The later place wins: the top level's defaults, where the module has such a variable; the
     task's `variables`; its files in their order; what its `serverless` block says.
@@ -31,14 +31,14 @@ def given(
         found.problems.extend(problems)
         found.warnings.extend(secret_variables(read[name], Where("", Place(name))))
     defaults = _inline(configuration.serverless, found)
-    made: dict[str, Variables] = {}
+    made: list[Variables] = []
     for task in configuration.tasks:
         declared = known.get(task.module)
         values = {k: v for k, v in defaults.items() if declared is None or k in declared}
         values |= _expressions(task, found)
         for name in _files(task):
             values |= read.get(name, {})
-        made[task.name] = values | _inline(task.serverless, found)
+        made.append(values | _inline(task.serverless, found))
     return made, found
 
 

@@ -1,15 +1,19 @@
 """Blocks whose options only Terraform knows: providers, backends, required providers."""
 
-from dataclasses import dataclass
+import re
+from collections.abc import Iterable
+from dataclasses import dataclass, replace
 from typing import Any
 
 from cts.config.model import Backend, Provider, Secret
 from cts.config.options import Findings, Options
 from cts.config.problem import Code, Place, Problem, Where
 from cts.config.schema import Group
-from cts.config.secrets import env_name, looks_secret
+from cts.config.secrets import TEMPLATE, env_name, has_secret_name, looks_secret
 from cts.config.tree import Body, Entry, Value
 
+PLAIN_NAME = re.compile(r"id|name|namespace|path|region|ttl|type|url|version", re.IGNORECASE)
+"""Names of what is no secret even in a block that a secret is named after."""
 RESERVED = ("alias", "auto_commit", "task_env")
 
 
@@ -23,13 +27,17 @@ class Free:
     is_provider: bool = False
     """Terraform's providers take no lists of objects from CTS, and no repeated blocks."""
 
-    def body(self, body: Body, path: str) -> dict[str, Any]:
+    def body(self, body: Body, path: str, *, hidden: bool = False) -> dict[str, Any]:
+        """`hidden`: it stands below a name that is a secret's."""
         by_key: dict[str, list[Entry]] = {}
         for entry in body.entries:
             by_key.setdefault(entry.key, []).append(entry)
-        return {key: self.option(entries, f"{path}.{key}") for key, entries in by_key.items()}
+        return {
+            key: self.option(entries, f"{path}.{key}", hidden=hidden)
+            for key, entries in by_key.items()
+        }
 
-    def option(self, entries: list[Entry], path: str) -> Any:
+    def option(self, entries: list[Entry], path: str, *, hidden: bool = False) -> Any:
         values = [entry.value for entry in entries]
         blocks = [value for value in values if isinstance(value.data, Body)]
         if blocks and len(values) > 1:
@@ -41,29 +49,48 @@ class Free:
             last = Value(values[-1].place, tuple(items), values[-1].start, values[-1].end)
         else:
             last = values[-1]
+            self.overridden(entries[:-1], path.removesuffix(f".{entries[-1].key}"))
         match last.data:
             case (only,) if self.is_hcl:
                 last = only
-        return self.value(last, path, entries[-1].key)
+        return self.value(last, path, entries[-1].key, hidden=hidden)
 
-    def value(self, value: Value, path: str, key: str) -> Any:
+    def overridden(self, entries: Iterable[Entry], path: str) -> None:
+        """Note the secrets of what counts for nothing: they are in the file all the same."""
+        unread = replace(self, found=Findings(secrets=self.found.secrets))
+        for entry in entries:
+            unread.value(entry.value, f"{path}.{entry.key}", entry.key)
+
+    def value(self, value: Value, path: str, key: str, *, hidden: bool = False) -> Any:
+        inner = hidden or has_secret_name(key)
         match value.data:
             case Body() as body:
-                return self.body(body, path)
+                return self.body(body, path, hidden=inner)
             case tuple() as items:
                 if self.is_provider and any(isinstance(item.data, Body) for item in items):
                     what = "a list of objects cannot be an argument of a provider here"
                     self.problem(value.place, Code.WRONG_TYPE, path, what, "write one block")
-                return [self.value(item, f"{path}[{n}]", key) for n, item in enumerate(items)]
-        if self.finds_secrets and looks_secret(key, value.data):
-            where = Where(path, value.place, {})
-            self.found.secrets.append(
-                Secret(
-                    where, Group.TASK, env_name(path), value.place.file, value.start, value.end,
-                    str(value.data),
-                )
-            )  # fmt: skip
+                return [
+                    self.value(item, f"{path}[{n}]", key, hidden=inner)
+                    for n, item in enumerate(items)
+                ]
+        if self.finds_secrets and self.is_secret(key, value.data, hidden=hidden):
+            self.note(value, path, key)
         return value.data
+
+    def is_secret(self, key: str, data: object, *, hidden: bool) -> bool:
+        below = hidden and isinstance(data, str) and data and not PLAIN_NAME.fullmatch(key)
+        return looks_secret(key, data) or bool(below and not TEMPLATE.search(str(data)))
+
+    def note(self, value: Value, path: str, key: str) -> None:
+        text = str(value.data)
+        names_a_file = key.lower() == "credentials" and text.endswith(".json")
+        self.found.secrets.append(
+            Secret(
+                Where(path, value.place), Group.TASK, env_name(path), value.place.file,
+                value.start, value.end, text, is_file=names_a_file,
+            )
+        )  # fmt: skip
 
     def problem(self, place: Place, code: Code, path: str, what: str, fix: str = "") -> None:
         self.found.problems.append(Problem(place, path, code, what, fix))

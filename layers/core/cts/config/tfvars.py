@@ -32,7 +32,7 @@ def read_variables(content: bytes, file: str) -> tuple[dict[str, Any], list[Prob
     except ParseError as error:
         return {}, [_problem(error)]
     for statement in found:
-        name = statement[0].text if statement[0].kind == "name" else ""
+        name = _name(statement)
         try:
             if name in variables:
                 place = lines.place(statement[0].at)
@@ -61,6 +61,12 @@ def read_expression(text: str, place: Place, path: str) -> tuple[Any, list[Probl
         return None, [Problem(place, path, Code.VARIABLE_FILE, NOT_CONSTANT, QUOTES)]
 
 
+def _name(statement: list[Token]) -> str:
+    """The variable's name; a word alone may be a value that stands on a line of its own."""
+    name, mark = statement[:2]
+    return name.text if name.kind == "name" and mark.kind in ("=", "{") else ""
+
+
 def _attribute(statement: list[Token], lines: Lines) -> Node:
     """The value in `name = value`. Raises ParseError if the statement is something else."""
     name = statement[0]
@@ -75,7 +81,7 @@ def _attribute(statement: list[Token], lines: Lines) -> Node:
         raise ParseError(place, "a block is not allowed here", "write name = value")
     parser.expect("=", '"=" and a value')
     value = parser.expression()
-    parser.expect("end", "the end of the line: each variable has lines of its own")
+    parser.expect("end", "the end of the line: a text has quotes, a variable lines of its own")
     return value
 
 

@@ -1,12 +1,12 @@
 """A configuration file as plain values with positions, whether it was HCL or JSON.
 
 A label is one more level: `condition "services" {}` is `condition = { services = {} }`.
-Repeated keys are all kept.
+Repeated keys are all kept; in a JSON file the last one alone counts.
 """
 
 import sys
 from bisect import bisect_right
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TypeAlias
 
 from cts.config.problem import Place
@@ -41,6 +41,8 @@ class Entry:
 @dataclass(frozen=True, slots=True)
 class Body:
     entries: tuple[Entry, ...] = ()
+    dropped: tuple[Entry, ...] = field(default=(), compare=False)
+    """What counts for nothing, and still stands in the file."""
 
 
 Data: TypeAlias = str | int | float | bool | tuple[Value, ...] | Body | None
@@ -68,7 +70,7 @@ def byte_order_mark(place: Place) -> ParseError:
 
 
 def unknown_escape(place: Place, escape: str) -> ParseError:
-    what = f"unknown escape `{escape}` in a string"
+    what = f"unknown escape `{escape[:2]}` in a string"
     return ParseError(place, what, 'write a backslash as "\\\\"')
 
 

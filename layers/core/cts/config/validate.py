@@ -20,6 +20,7 @@ from cts.config.schema import walk, where_of
 from cts.config.task_rules import check_buffer, check_tasks
 from cts.config.terraform_version import check_version
 
+CHECK_ADDRESS = re.compile(r"http[a-z0-9+.-]*:(?:\[[^\[\]\s]*\]|[^\[\]\s])*", re.IGNORECASE)
 BACKENDS = ("azurerm", "consul", "cos", "gcs", "kubernetes", "local", "manta", "pg", "s3")
 LOG_LEVELS = ("TRACE", "DEBUG", "INFO", "WARN", "ERR")
 
@@ -123,7 +124,11 @@ def _consul(consul: Consul | None) -> Iterator[Problem]:
     registration = consul.service_registration if consul else None
     check = registration.default_check if registration else None
     address = check.address if check else ""
-    if check and address and not re.fullmatch(r"(?i)https?://(?:\[[^\[\]]*\]|[^\[\]])*", address):
+    if (
+        check
+        and address
+        and not re.fullmatch(r"(?i)http[a-z0-9+.-]*:(?:\[[^\[\]\s]*\]|[^\[\]\s])*", address)
+    ):
         what, fix = f'"{address}" is no address of a check', 'write it as "https://host:8558"'
         yield check.where.problem(Code.INVALID_VALUE, what, fix, option="address")
 

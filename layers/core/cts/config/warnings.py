@@ -12,7 +12,7 @@ from cts.config.model import (
 )
 from cts.config.problem import Code, Problem, Where, did_you_mean
 from cts.config.schema import walk, where_of
-from cts.config.secrets import looks_secret
+from cts.config.secrets import TEMPLATE, USER_IN_URL, looks_secret
 
 UNSET = (None, (), "")
 """What asks for nothing."""
@@ -25,6 +25,7 @@ def warn(merged: Configuration, final: Configuration) -> Iterator[Problem]:
     yield from consul
     yield from (each for each in _unneeded(merged) if (each.place, each.path) not in said)
     yield from _deprecated(merged)
+    yield from _credentials_in_addresses(merged)
     yield from _driver(merged.driver)
     yield from _buffer(merged.buffer_period)
     for task, whole in zip(merged.tasks, final.tasks, strict=True):
@@ -64,12 +65,23 @@ def _consul(consul: Consul | None) -> Iterator[Problem]:
             "the secret that the stack's parameter ConsulSecretArn names counts before this token"
         )
         yield consul.where.problem(Code.OVERRIDDEN, what, option="token")
+        if TEMPLATE.search(consul.token) and '"CONSUL_HTTP_TOKEN"' not in consul.token:
+            what = 'only the reference {{ env "CONSUL_HTTP_TOKEN" }} is read yet'
+            yield consul.where.problem(Code.NOT_SUPPORTED_YET, what, option="token")
     if consul.auth and consul.auth.enabled is not False:
         what, fix = "the poller does not send a user and password yet", "use an ACL token"
         yield consul.auth.where.problem(Code.NOT_SUPPORTED_YET, what, fix)
     if consul.tls and (consul.tls.cert or consul.tls.key):
         what = "the poller does not show a certificate of its own yet"
         yield consul.tls.where.problem(Code.NOT_SUPPORTED_YET, what, "use an ACL token")
+
+
+def _credentials_in_addresses(merged: Configuration) -> Iterator[Problem]:
+    """Of modules and servers; those of providers and backends are moved."""
+    for block, key, known, value in walk(merged):
+        if isinstance(value, str) and not known.secret and USER_IN_URL.search(value):
+            what = "the address holds a password, and is stored as it is written"
+            yield block.where.problem(Code.LITERAL_SECRET, what, "take it out", option=key)
 
 
 def _driver(driver: Driver | None) -> Iterator[Problem]:
@@ -126,10 +138,12 @@ def _workspace(task: Task, driver: Driver | None) -> Iterator[Problem]:
         yield workspace.where.problem(Code.NOT_NEEDED, what, "remove one", option="agent_pool_name")
 
 
-def secret_variables(names: Mapping[str, object], where: Where) -> Iterator[Problem]:
+def secret_variables(values: Mapping[str, object], where: Where) -> Iterator[Problem]:
     """Variables that look like secrets: they stay readable for who may read the work bucket."""
-    for name, value in names.items():
-        if looks_secret(name, value):
+    for name, value in values.items():
+        if isinstance(value, dict):
+            yield from secret_variables(value, where.at(name))
+        elif looks_secret(name, value):
             what = f'the variable "{name}" looks like a secret, and is stored as it is written'
             fix = "give the credential to the provider in a terraform_provider"
             yield where.problem(Code.LITERAL_SECRET, what, fix, option=name)

@@ -70,21 +70,21 @@ class Definition:
     """`{type: options}`; empty: the stack's state bucket."""
     cloud: Mapping[str, Any] = field(default_factory=dict)
     """HCP Terraform's workspace; empty: a build of the stack."""
+    vault: Mapping[str, str] = field(default_factory=dict)
+    """Where the secrets of its providers are, if they are Vault's: address and namespace."""
 
     @property
     def digest(self) -> str:
         return hashlib.sha256(self.to_json().encode()).hexdigest()[:32]
 
     def to_json(self) -> str:
-        filled = {f.name: value for f in fields(self) if (value := getattr(self, f.name))}
-        written = filled | {
+        written = {f.name: getattr(self, f.name) for f in fields(self)} | {
             "module": asdict(self.module),
             "condition": _written(self.condition),
             "inputs": [_written(each) for each in self.inputs],
-            "providers": [asdict(each) for each in self.providers],
+            "providers": [_filled(asdict(each)) for each in self.providers],
         }
-        filled_in = {key: value for key, value in written.items() if value not in (None, [], {})}
-        return json.dumps(filled_in, sort_keys=True, separators=(",", ":"))
+        return json.dumps(_filled(written), sort_keys=True, separators=(",", ":"))
 
     @classmethod
     def from_json(cls, text: str | bytes) -> "Definition":
@@ -93,11 +93,16 @@ class Definition:
             **raw
             | {
                 "module": Module(**raw["module"]),
-                "condition": _condition(raw["condition"]),
+                "condition": _condition(raw.get("condition", {})),
                 "inputs": tuple(_input(each) for each in raw.get("inputs", ())),
                 "providers": tuple(Provider(**each) for each in raw.get("providers", ())),
             }
         )
+
+
+def _filled(fields_: Mapping[str, Any]) -> dict[str, Any]:
+    """What is empty carries no meaning: a field added later leaves the digests of today alone."""
+    return {name: value for name, value in fields_.items() if value}
 
 
 def _written(condition: Condition) -> dict[str, Any]:

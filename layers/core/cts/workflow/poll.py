@@ -47,7 +47,9 @@ class Watch(Protocol):
 
 
 class Snapshots(Protocol):
-    def put(self, view: str, snapshot: Snapshot) -> None: ...
+    def put_all(self, snapshots: Mapping[str, Snapshot]) -> None:
+        """Put each view's snapshot. All are there when it returns."""
+
     def get(self, view: str, digest: str) -> Snapshot | None: ...
     def supersede(self, view: str, digest: str) -> None:
         """Mark the object for expiry."""
@@ -155,8 +157,7 @@ class Poller:
         self.rows.update(look.moved)
         if not look.changed and not derive_all:
             return None
-        for view, answer in look.changed.items():
-            self.ports.snapshots.put(view.id, answer.snapshot)
+        self.ports.snapshots.put_all({v.id: each.snapshot for v, each in look.changed.items()})
         correlation = self.ports.new_id()
         self.unsure = True
         states = self._write(look, correlation)

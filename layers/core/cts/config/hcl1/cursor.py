@@ -59,10 +59,14 @@ class Cursor:
         return self.lines.place(token.start)
 
     def shown(self, token: Token) -> str:
-        """A token for a message; never a string, which may be a secret."""
+        """A token for a message; never a text, quoted or not: it may be a secret."""
         text = self.text[token.start : token.end]
         if token.kind == "end":
             return "the end of the file"
         if text.startswith(('"', "<<")):
             return "a string"
-        return f"`{text[:40]}`" if text.isprintable() else f"the character U+{ord(text[0]):04X}"
+        if token.kind == "number":
+            return "a number"
+        if token.kind in ("name", "bad"):
+            return "an unquoted text"
+        return f"`{text}`" if text.isprintable() else f"the character U+{ord(text[0]):04X}"

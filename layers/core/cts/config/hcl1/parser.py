@@ -126,8 +126,8 @@ class _Parser(Cursor):
         self.misplaced(self.place(token), f'this "{token.kind}" closes nothing', "remove it")
 
     def no_value(self, name: Token) -> None:
-        what = f"{self.shown(name)} has no value"
-        self.misplaced(self.place(name), what, 'write "=" and a value after it, or "{" and a block')
+        fix = 'write "=" and a value after it, or "{" and a block'
+        self.misplaced(self.place(name), "this has no value", fix)
 
     def attribute(self, names: list[Token]) -> Entry | None:
         is_whole = not any(name.error for name in names)
@@ -179,12 +179,12 @@ class _Parser(Cursor):
 
     def word(self, token: Token) -> None:
         """A name where a value should be."""
-        word = self.shown(token)
-        what, fix = f"{word} is not a plain value", A_VALUE
+        what, fix = f"{self.shown(token)} is not a plain value", A_VALUE
         if token.data == "null":
             what, fix = "null is not a value here", "leave the option out"
         elif self.following.kind == "(":
-            what, fix = f"the function {word} is not evaluated here", "write its result"
+            what = f"the function `{str(token.data)[:40]}` is not evaluated here"
+            fix = "write its result"
         self.errors.add(ParseError(self.place(token), what, fix))
 
     def block(self, names: list[Token]) -> Value:

@@ -94,9 +94,9 @@ class _Scanner:
         end, number = start + len(whole), _number(whole)
         if number is not None and isfinite(number):
             return Token("number", start, end, is_first, number)
-        what = "is not a number" if number is None else "is too large a number"
+        what = "this is not a number" if number is None else "this is too large a number"
         fix = "write a number as 15, 0x1f, 017, 1.5 or 1e3, and text in double quotes"
-        error = self.error(start, f"`{whole[:40]}` {what}", "" if number else fix)
+        error = self.error(start, what, "" if number else fix)
         return Token("bad", start, end, is_first, error=error)
 
     def string(self, start: int, is_first: bool, *, is_label: bool) -> Token:

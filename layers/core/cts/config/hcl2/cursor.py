@@ -7,6 +7,8 @@ from cts.config.hcl2.tokens import Token
 from cts.config.problem import Place
 from cts.config.tree import Lines, ParseError
 
+KEYWORDS = ("true", "false", "null", "for", "in", "if", "else", "endif", "endfor")
+
 
 class Cursor:
     def __init__(self, tokens: list[Token], lines: Lines, *, skips_lines: bool = False) -> None:
@@ -59,10 +61,14 @@ class Cursor:
 
 
 def _shown(token: Token) -> str:
-    """A token, for a message; never a string, which may be a secret."""
+    """A token, for a message; never a text, quoted or not: it may be a secret."""
     match token.kind:
         case "line" | "end":
             return "the end of the line"
         case "quote" | "text" | "unquote":
             return "a string"
-    return f"`{token.text[:40]}`"
+        case "number":
+            return "a number"
+        case "name" if token.text not in KEYWORDS:
+            return "an unquoted text"
+    return f"`{token.text}`"

@@ -113,7 +113,7 @@ class Name:
     def evaluate(self, scope: Scope) -> Constant:
         if self.name in scope.names:
             return scope.names[self.name]
-        what = f"`{self.name[:40]}` can't be referred to here: only constants have a value"
+        what = "an unquoted text is no value here: only constants are"
         raise ParseError(self.place, what, "write the value itself, a text in double quotes")
 
 

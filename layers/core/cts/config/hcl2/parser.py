@@ -117,7 +117,7 @@ class Parser(Cursor):
 
     def name(self, token: Token) -> Node:
         if self.token.kind in ("(", "::"):
-            what = f"`{token.text[:40]}` can't be called here: only constants have a value"
+            what = "a function can't be called here: only constants have a value"
             raise self.error(token, what, "write the value that it gives")
         if token.text in WORDS:
             return Literal(self.place(token), WORDS[token.text])
@@ -273,5 +273,5 @@ class Parser(Cursor):
             case Token(text="else" | "endif" | "endfor" as word):
                 return End(place, word)
             case token:
-                what = f"`{token.text[:40]}` is no directive"
-                raise self.error(token, what, "expected if, else, endif, for or endfor")
+                fix = "expected if, else, endif, for or endfor"
+                raise self.error(token, "this is no directive", fix)

@@ -1,0 +1,50 @@
+"""What is never on a screen."""
+
+import pytest
+
+from cts_cli.shown import masked, may_hold_secret, printable
+
+
+@pytest.mark.parametrize(
+    ("text", "told"),
+    [
+        (
+            "git::https://oauth2:glpat-x@host/m.git?ref=v1",
+            "git::https://oauth2:***@host/m.git?ref=v1",
+        ),
+        ("https://ghp_x@github.com/o/m", "https://***@github.com/o/m"),
+        ("https://u:p@ss@host/m", "https://u:***@host/m"),
+        ("https://u:p/ss@host/m", "https://u:***@host/m"),
+        ("https://u:@host", "https://u:***@host"),
+        ("ssh://u:pw@host", "ssh://u:***@host"),
+        ("a https://u:x@h/ and http://v:y@i/", "a https://u:***@h/ and http://v:***@i/"),
+        ("git::ssh://git@host/m?ref=v1&sshkey=abc", "git::ssh://git@host/m?ref=v1&sshkey=***"),
+        (
+            "s3::https://h/m?aws_access_key_secret=a&x=1",
+            "s3::https://h/m?aws_access_key_secret=***&x=1",
+        ),
+    ],
+)
+def test_credentials_in_an_address_are_masked(text: str, told: str) -> None:
+    assert masked(text) == told
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "git::ssh://deploy@host/m",
+        "git@github.com:o/m.git",
+        "https://git@host/m",
+        "https://host:8501/m",
+        "https://host/m@1?ref=v1",
+        "org/web/cts",
+        'names = ["a", "b"]',
+    ],
+)
+def test_what_is_no_credential_stays(text: str) -> None:
+    assert masked(text) == text
+    assert not may_hold_secret(text)
+
+
+def test_control_characters_are_replaced() -> None:
+    assert printable("a\x1b[2J\u202eb日") == "a�[2J�b日"
