@@ -7,7 +7,7 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from cts.watch.schedule import CronError, Month, parse
+from cts.watch.schedule import EPOCH, CronError, Month, parse
 
 START = datetime(2026, 3, 1, 10, tzinfo=UTC)  # a Sunday
 
