@@ -278,3 +278,51 @@ def test_what_has_a_problem_gets_no_warning_beside_it() -> None:
     result = compile_bundle({"c.hcl": b'log_level = "LOUD"\nport = 1'})
     assert [brief(problem) for problem in result.problems] == ["1:13 log_level [invalid-value]"]
     assert [brief(problem) for problem in result.warnings] == ["2:8 port [not-needed]"]
+
+
+TEN_MISTAKES = {
+    "10-global.hcl": """
+log_level = "LOUD"
+consul {
+  adress = "consul.example.com:8500"
+  kv_path = ["a", "b"]
+}
+driver "terraform" {
+  version = "~> 1.5"
+  backend "http" {}
+}
+""",
+    "20-providers.hcl": """
+terraform_provider "panos" {
+  task_env {
+    PANOS_TIMEOUT = 30
+  }
+}
+terraform_provider "panos" {}
+""",
+    "30-tasks.json": """{
+  "task": [
+    {"name": "web firewall", "module": "m", "condition": {"services": {"regexp": "^web(?=-)"}}},
+    {"name": "dns", "module": "m", "condition": {"schedule": {"cron": "61 * * * *"}}}
+  ]
+}
+""",
+}
+
+
+def test_ten_mistakes_in_three_files_are_all_told_in_order() -> None:
+    files = {name: text.encode() for name, text in TEN_MISTAKES.items()}
+    result = compile_bundle(dict(reversed(files.items())))
+    assert [f"{p.place.file} {brief(p)}" for p in result.problems] == [
+        "10-global.hcl 2:13 log_level [invalid-value]",
+        "10-global.hcl 4:3 consul.adress [unknown-option]",
+        "10-global.hcl 5:13 consul.kv_path [wrong-type]",
+        "10-global.hcl 8:13 driver.terraform.version [invalid-version]",
+        "10-global.hcl 9:11 driver.terraform.backend.http [backend]",
+        "20-providers.hcl 4:21 terraform_provider.panos.task_env.PANOS_TIMEOUT [wrong-type]",
+        "20-providers.hcl 7:1 terraform_provider.panos [duplicate-provider]",
+        "30-tasks.json 3:14 task.web firewall.name [invalid-task-name]",
+        "30-tasks.json 3:82 task.web firewall.condition.services.regexp [invalid-regexp]",
+        "30-tasks.json 4:71 task.dns.condition.schedule.cron [invalid-cron]",
+    ]
+    assert all(problem.what and problem.fix for problem in result.problems)
