@@ -326,3 +326,38 @@ def test_ten_mistakes_in_three_files_are_all_told_in_order() -> None:
         "30-tasks.json 4:71 task.dns.condition.schedule.cron [invalid-cron]",
     ]
     assert all(problem.what and problem.fix for problem in result.problems)
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("buffer_period { min = 5 }", "1:23 buffer_period.min [invalid-value]"),
+        ('task { name = "t" module = "m" }', "1:1 task.t [condition-type]"),
+        (
+            'terraform_provider "p" { key = "{{ env KEY }}" }',
+            "1:1 terraform_provider.p [template]",
+        ),
+        (task().replace("/web", "/broken"), "3:10 task.t.module [syntax]"),
+    ],
+)
+def test_what_was_hardly_meant_is_warned_of(text: str, expected: str) -> None:
+    files = {**FILES, "modules/broken/main.tf": b'variable "services" {\n', "c.hcl": text.encode()}
+    result = compile_bundle(files)
+    assert not result.problems
+    assert [brief(problem) for problem in result.warnings] == [expected]
+
+
+def test_what_has_to_wait_is_told_beside_problems() -> None:
+    text = task(condition='condition "schedule" { cron = "@daily" }') + "\ncolour = 1"
+    result = compile_bundle({**FILES, "c.hcl": text.encode()})
+    assert [brief(problem) for problem in result.problems] == ["7:1 colour [unknown-option]"]
+    assert [brief(problem) for problem in result.warnings] == ["1:1 task.t [not-supported-yet]"]
+
+
+def test_a_problem_of_one_task_hides_none_of_another() -> None:
+    other = task().replace('"t"', '"u"').replace("./modules/web", "../outside")
+    text = task().replace("./modules/web", "./modules/needs") + "\n" + other
+    assert problems(text) == [
+        "3:10 task.t.module [missing-variable]",
+        "9:10 task.u.module [outside-bundle]",
+    ]

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from cts.errors import Unavailable
 from cts.events import CatalogChanged, TaskTriggered
-from cts.run.task import Done, Outcome, Reason, TaskState
+from cts.run.task import Claimed, Done, Outcome, Reason, TaskState, claim
 from cts.terraform.definition import BufferPeriod, Generation, TaskEntry
 from cts.watch.lease import Commit, Lease
 from cts.watch.query import Kind, ServicesCondition, View
@@ -209,6 +209,23 @@ def test_a_buffered_task_is_announced_when_its_wait_is_over() -> None:
     world.poller.announce()
     assert [event.task for event in world.bus.of(TaskTriggered)] == ["one"]
     assert world.poller.next_due is None
+
+
+def test_a_change_during_a_run_is_announced_when_its_wait_is_over() -> None:
+    """The run may have ended by then, and nothing else would tell before the sweep does."""
+    world = World(one=replace(ONE, buffer=BufferPeriod(5, 20)))
+    world.poller.look({WEB: answer(7, "a")})
+    state = world.table.stored_states["one"]
+    fingerprint = state.wanted[Reason.CHANGE].fingerprint
+    claimed = claim(state, "one-1", fingerprint or "", "", world.clock())
+    assert isinstance(claimed, Claimed)
+    world.table.put_state(claimed.state)
+    world.bus.events.clear()
+    world.poller.look({WEB: answer(8, "b")})
+    assert world.table.stored_states["one"].running
+    world.clock.now += 5
+    world.poller.announce()
+    assert [event.task for event in world.bus.of(TaskTriggered)] == ["one"]
 
 
 def test_a_disabled_task_is_observed_and_not_announced() -> None:

@@ -1,6 +1,6 @@
 """A bundle to what runs: definitions by digest, module archives, and a generation."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -10,7 +10,7 @@ from cts.config.define import define, waits_for
 from cts.config.finalize import Environment, finalize
 from cts.config.merge import merge
 from cts.config.model import Configuration, Secret, Task
-from cts.config.modules import check_modules, declarations
+from cts.config.modules import check_modules, declarations, unreadable_modules
 from cts.config.problem import Code, Place, Problem, without_followers
 from cts.config.read import read
 from cts.config.schema import walk
@@ -89,7 +89,8 @@ def compile_bundle(files: Files, environment: Environment | None = None) -> Resu
         *(warning for _, found in texts for warning in found.warnings),
         *in_variables.warnings,
         *warn(merged, final),
-        *(_waiting(final, compiled) if compiled else []),
+        *_waiting(final),
+        *unreadable_modules(final, declared),
     ]
     return Result(
         problems=_in_order(problems, names),
@@ -180,15 +181,13 @@ def _compile(
     return compiled
 
 
-def _waiting(configuration: Configuration, compiled: Compiled) -> list[Problem]:
-    by_name = {task.name: task for task in configuration.tasks}
-    return [
-        by_name[name].where.problem(
-            Code.NOT_SUPPORTED_YET,
-            f'task "{name}" is accepted and does not run yet: it needs {", ".join(task.reasons)}',
-        )
-        for name, task in compiled.waiting.items()
-    ]
+def _waiting(configuration: Configuration) -> Iterator[Problem]:
+    """What a task has to wait for, whether or not there is something to mend first."""
+    for task in configuration.tasks:
+        definition = define(task, configuration, Module(task.module), {})
+        if reasons := [*waits_for(definition)]:
+            what = f'task "{task.name}" is accepted and does not run yet: it needs '
+            yield task.where.problem(Code.NOT_SUPPORTED_YET, what + ", ".join(reasons))
 
 
 def _modules(tasks: tuple[Task, ...], files: Files) -> tuple[dict[str, Module], dict[str, bytes]]:

@@ -20,6 +20,11 @@ from cts.config.schema import walk
 from cts.config.secrets import TEMPLATE
 
 FOLDERS_SHOWN = 5
+OR_SET = "set it in a file that variable_files names, or in serverless { variables }"
+FILLED_BY = {
+    "catalog_services": 'a condition "catalog-services" gives it',
+    "consul_kv": 'a condition or a module_input "consul-kv" gives it',
+}
 MOST_ALIKE = 1000
 
 
@@ -37,6 +42,14 @@ def declarations(configuration: Configuration, files: Files) -> Declarations:
         if any(bundle.root_files(module)):
             found[source] = declared(module)
     return found
+
+
+def unreadable_modules(configuration: Configuration, known: Declarations) -> Iterator[Problem]:
+    """Terraform will say what is wrong with them."""
+    for task in configuration.tasks:
+        if known.get(task.module, ()) is None:
+            what = "the module's variables can't be read: one of its files has a mistake"
+            yield task.where.problem(Code.SYNTAX, what, "try terraform validate", option="module")
 
 
 def check_modules(
@@ -109,7 +122,7 @@ def _variables(
         if variable.required and name not in inputs and name not in given:
             place = join(bundle.inside(task.module) or "", str(variable.place))
             what = f'the module needs the variable "{name}", declared at {place}'
-            fix = "set it in a file that variable_files names, or in serverless { variables }"
+            fix = FILLED_BY.get(name, OR_SET)
             yield task.where.problem(Code.MISSING_VARIABLE, what, fix, option="module")
     for name in sorted(set(given) - variables.keys()):
         what = f'the module has no variable "{name}"'

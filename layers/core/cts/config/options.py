@@ -96,6 +96,9 @@ class Options:
         match value.data:
             case int() | float() as number:
                 nanoseconds = Decimal(int(number))
+                if number and abs(number) < NANOSECONDS["ms"]:
+                    what = f"a bare number is nanoseconds: this is {number} ns"
+                    self.warn(value.place, Code.INVALID_VALUE, key, what, f'write "{number}s"')
             case str() as text if text.lstrip("+-") == "0":
                 return Seconds(0.0)
             case str() as text if found := DURATION.fullmatch(text):

@@ -124,9 +124,7 @@ def did_you_mean(word: str, known: Iterable[str]) -> str:
     return f'did you mean "{near}"?' if near else ""
 
 
-BEFORE_VARIABLES = (
-    Code.CONDITION_TYPE, Code.FILE_MISSING, Code.OUTSIDE_BUNDLE, Code.VARIABLE_FILE,
-)  # fmt: skip
+BEFORE_VARIABLES = (Code.CONDITION_TYPE, Code.FILE_MISSING, Code.OUTSIDE_BUNDLE)
 
 
 def without_followers(problems: Iterable[Problem]) -> list[Problem]:
@@ -136,6 +134,7 @@ def without_followers(problems: Iterable[Problem]) -> list[Problem]:
     codes = {problem.code for problem in found}
     unread = {problem.path for problem in found if problem.code is Code.WRONG_TYPE}
     unread |= {_meant(problem) for problem in found if problem.meant}
+    before_variables = [each.path for each in found if each.code in BEFORE_VARIABLES]
     is_vault_unread = any(f"{path}.".startswith("vault.") for path in unread)
 
     def follows(problem: Problem) -> bool:
@@ -146,7 +145,9 @@ def without_followers(problems: Iterable[Problem]) -> list[Problem]:
                 either = {f"{problem.path}.names", f"{problem.path}.regexp"}
                 return Code.SYNTAX in codes or bool(either & unread)
             case Code.MISSING_VARIABLE:
-                return Code.SYNTAX in codes or any(code in codes for code in BEFORE_VARIABLES)
+                task = problem.path.rpartition(".")[0]
+                is_unread = any(path.startswith(f"{task}.") for path in before_variables)
+                return bool({Code.SYNTAX, Code.VARIABLE_FILE} & codes) or is_unread
             case Code.VAULT_MISSING:
                 return Code.SYNTAX in codes or is_vault_unread
         return False

@@ -1,8 +1,9 @@
 """Secrets that stand in a configuration: found, named, and replaced by references."""
 
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import replace
+from difflib import get_close_matches
 from itertools import count
 from typing import Any
 
@@ -32,6 +33,7 @@ NO_SECRET = re.compile(
       | ^(?:allow|disable|enable|max|min|require|rotate|skip|use)[_-]""",
     re.IGNORECASE | re.VERBOSE,
 )
+PLAIN_SECRETS = ("password", "secret", "token", "apikey", "passphrase", "credentials")
 SECRET_ID = re.compile(r"(?:^|[_-])secret[_-]id$", re.IGNORECASE)
 NUMBERS = re.compile(r"passw(?:or)?d|(?:^|[_-])pin$", re.IGNORECASE)
 """Names whose numbers are secrets; other numbers are limits and lengths."""
@@ -39,8 +41,11 @@ NUMBERS = re.compile(r"passw(?:or)?d|(?:^|[_-])pin$", re.IGNORECASE)
 
 def has_secret_name(name: str) -> bool:
     """No schema says which of a provider's arguments are to be hidden, so their names must."""
-    found = SECRET_NAME.search(name) and not NO_SECRET.search(name)
-    return bool(found or SECRET_ID.search(name))
+    if NO_SECRET.search(name):
+        return bool(SECRET_ID.search(name))
+    words = re.split("[_-]", name.lower())
+    misspelt = any(get_close_matches(word, PLAIN_SECRETS, cutoff=0.85) for word in words)
+    return bool(SECRET_NAME.search(name)) or misspelt
 
 
 def looks_secret(name: str, value: object) -> bool:
@@ -114,13 +119,19 @@ def refused(secrets: Iterable[Secret]) -> Iterable[Problem]:
         yield secret.where.problem(Code.LITERAL_SECRET, what, fix)
 
 
-def from_vault(value: Any) -> bool:
-    """Whether a value, or one inside it, asks for a secret of Vault."""
+def texts(value: Any, path: str = "") -> Iterator[tuple[str, str]]:
+    """Each text in a value, with the way to it."""
     match value:
         case str():
-            return bool(VAULT.search(value))
+            yield path, value
         case dict():
-            return any(from_vault(each) for each in value.values())
+            for name, inner in value.items():
+                yield from texts(inner, f"{path}.{name}" if path else str(name))
         case list():
-            return any(from_vault(each) for each in value)
-    return False
+            for inner in value:
+                yield from texts(inner, path)
+
+
+def from_vault(value: Any) -> bool:
+    """Whether a value, or one inside it, asks for a secret of Vault."""
+    return any(VAULT.search(text) for _, text in texts(value))

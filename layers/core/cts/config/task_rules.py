@@ -132,7 +132,7 @@ def _services_query(services: ServicesInput) -> Iterator[Problem]:
     if services.names and services.regexp is not None:
         yield problem(Code.NAMES_OR_REGEXP, "both names and regexp are set", "set only one")
     if not services.names and services.regexp is None:
-        yield problem(Code.NAMES_OR_REGEXP, "set names or regexp")
+        yield problem(Code.NAMES_OR_REGEXP, "neither names nor regexp is set", "set one")
     for n, name in enumerate(services.names):
         if not name:
             option = f"names[{n}]"

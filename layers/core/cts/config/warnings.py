@@ -7,13 +7,16 @@ from cts.config.model import (
     Configuration,
     Consul,
     Driver,
+    NoCondition,
     ScheduleCondition,
+    ServicesInput,
     Task,
 )
 from cts.config.problem import Code, Problem, Where, did_you_mean
 from cts.config.schema import walk, where_of
-from cts.config.secrets import TEMPLATE, USER_IN_URL, looks_secret
+from cts.config.secrets import TEMPLATE, USER_IN_URL, looks_secret, texts
 
+NOT_NEEDED_BECAUSE = "not needed here, because "
 UNSET = (None, (), "")
 """What asks for nothing."""
 
@@ -26,11 +29,13 @@ def warn(merged: Configuration, final: Configuration) -> Iterator[Problem]:
     yield from (each for each in _unneeded(merged) if (each.place, each.path) not in said)
     yield from _deprecated(merged)
     yield from _credentials_in_addresses(merged)
+    yield from _nearly_templates(merged)
     yield from _driver(merged.driver)
     yield from _buffer(merged.buffer_period)
     for task, whole in zip(merged.tasks, final.tasks, strict=True):
         yield from _buffer(task.buffer_period)
         yield from _schedule(task)
+        yield from _no_condition(whole)
         yield from _providers(whole, final)
         yield from _workspace(task, final.driver)
 
@@ -38,7 +43,7 @@ def warn(merged: Configuration, final: Configuration) -> Iterator[Problem]:
 def _unneeded(merged: Configuration) -> Iterator[Problem]:
     for block, key, known, value in walk(merged, unused=False):
         if known.unused and value not in UNSET:
-            what = f"not needed here, because {known.unused}"
+            what = NOT_NEEDED_BECAUSE + known.unused
             yield (where_of(value) or block.where.at(key)).problem(Code.NOT_NEEDED, what)
 
 
@@ -84,6 +89,15 @@ def _credentials_in_addresses(merged: Configuration) -> Iterator[Problem]:
             yield block.where.problem(Code.LITERAL_SECRET, what, "take it out", option=key)
 
 
+def _nearly_templates(merged: Configuration) -> Iterator[Problem]:
+    for provider in merged.terraform_provider:
+        for path, text in texts([dict(provider.arguments), dict(provider.task_env)]):
+            if "{{" in text and not TEMPLATE.search(text):
+                what = f"the braces of {path} are no template, and stay as text"
+                fix = 'write {{ env "NAME" }}, {{ key "path" }} or {{ with secret "path" }}'
+                yield provider.where.problem(Code.TEMPLATE, what, fix)
+
+
 def _driver(driver: Driver | None) -> Iterator[Problem]:
     terraform = driver.terraform if driver else None
     if terraform and terraform.version:
@@ -108,6 +122,14 @@ def _schedule(task: Task) -> Iterator[Problem]:
         what = "a scheduled task has no buffer period: it runs when its time comes"
         where = task.buffer_period.where
         yield where.problem(Code.INVALID_BUFFER, what, "remove the block")
+
+
+def _no_condition(task: Task) -> Iterator[Problem]:
+    triggers = task.services or any(isinstance(each, ServicesInput) for each in task.module_input)
+    if isinstance(task.condition, NoCondition) and not triggers:
+        what = "without a condition the task runs once, and never again"
+        fix = 'write condition "services" { names = [...] }'
+        yield task.where.problem(Code.CONDITION_TYPE, what, fix)
 
 
 def _providers(task: Task, configuration: Configuration) -> Iterator[Problem]:
@@ -145,5 +167,5 @@ def secret_variables(values: Mapping[str, object], where: Where) -> Iterator[Pro
             yield from secret_variables(value, where.at(name))
         elif looks_secret(name, value):
             what = f'the variable "{name}" looks like a secret, and is stored as it is written'
-            fix = "give the credential to the provider in a terraform_provider"
+            fix = "a terraform_provider keeps it as a secret, once tasks with providers run"
             yield where.problem(Code.LITERAL_SECRET, what, fix, option=name)

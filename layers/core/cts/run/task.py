@@ -162,7 +162,12 @@ def ask(state: TaskState, now: float, correlation: str) -> TaskState:
 
 def next_due(state: TaskState, enabled: bool) -> float | None:
     """When the task may run next; None while nothing is wanted or something stands in the way."""
-    if not enabled or state.hold or state.running:
+    return None if state.running else falls_due(state, enabled)
+
+
+def falls_due(state: TaskState, enabled: bool) -> float | None:
+    """When what is wanted falls due, whether a run that goes on has ended by then or not."""
+    if not enabled or state.hold:
         return None
     return min((wish.due_at for wish in state.wanted.values()), default=None)
 

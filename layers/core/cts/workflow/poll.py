@@ -10,7 +10,7 @@ from dataclasses import dataclass, field, replace
 from typing import Protocol
 
 from cts.events import MOST_LISTED, CatalogChanged, Event, TaskTriggered, iso
-from cts.run.task import TaskState, correlation, next_due, observe
+from cts.run.task import TaskState, correlation, falls_due, observe
 from cts.terraform.definition import Generation, TaskEntry
 from cts.watch.fingerprint import digests, trigger_fingerprint
 from cts.watch.lease import Commit, Lease
@@ -270,7 +270,7 @@ class Poller:
         self.rows = {view: row for view, row in self.rows.items() if view in look.needed}
         self.names = look.names
         for task, state in states.items():
-            at = next_due(state, self.generation.tasks[task].enabled)
+            at = falls_due(state, self.generation.tasks[task].enabled)
             if at is None:
                 self.due_at.pop(task, None)
             else:
