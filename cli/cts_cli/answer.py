@@ -38,7 +38,9 @@ def print_answer(
         case Outcome.REJECTED:
             rejected = given.configuration["rejected"]
             count, found = rejected["problem_count"], rejected["problems"]
-            problems.print_with_lines(console, found, problems.PROBLEM, files)
+            problems.print_with_lines(
+                console, found, problems.PROBLEM, problems.Lines(files, found)
+            )
             if count > len(found):
                 more = words.count(count - len(found), "problem")
                 print_line(console, " ", "red", f"and {more} more")

@@ -50,6 +50,8 @@ class Stack:
     """The ARN of each."""
     environment: Mapping[str, str]
     """What its publisher compiles with."""
+    has_consul_secret: bool
+    """Whether it was deployed with a secret that holds Consul's token."""
 
     def put_bundle(self, body: bytes, after: Newest | None) -> str | None:
         """Push. Returns the object's version, by which the answer to this push is known; None if
@@ -155,6 +157,7 @@ def _stack(name: str, found: boto3.Session, described: Any) -> Stack:
         work_bucket=outputs["WorkBucket"],
         secrets=secrets,
         environment={"CONSUL_HTTP_ADDR": given["ConsulAddress"]},
+        has_consul_secret=bool(given.get("ConsulSecretArn")),
     )
 
 

@@ -73,7 +73,7 @@ class Reader:
     def live(self) -> Mapping[str, Any] | None:
         """The live generation. Raises CommandError if the stack is of an older version."""
         live: Mapping[str, Any] | None = self.get("configuration")["live"]
-        if live is not None and not live.keys() >= OF_LIVE:
+        if live is not None and not _is_known(live):
             raise CommandError(
                 "the stack is older than this command: deploy this version of it first"
             )
@@ -106,6 +106,10 @@ class Reader:
             if response.status_code not in TRY_AGAIN:
                 break
         raise failure
+
+
+def _is_known(live: Mapping[str, Any]) -> bool:
+    return live.keys() >= OF_LIVE and all(isinstance(each, dict) for each in live["tasks"].values())
 
 
 def _failure(response: httpx.Response) -> CommandError:

@@ -15,6 +15,8 @@ from cts_cli.validate import Checked
 
 ENV = re.compile(r'\{\{[ \t\r\n]*env[ \t\r\n]+"([^"\n]+)"')
 """In what is a template: the name of a variable."""
+PUT_SECRET = "aws secretsmanager put-secret-value --secret-id {secret} --secret-string file://FILE"
+FILE = "FILE is a JSON object of all names and values of that secret"
 NAMES_SHOWN = 3
 OLDEST_FOR_LOCK_FILES = 10
 """The minor release of Terraform 1 from which a state in S3 is locked by a file beside it, as the

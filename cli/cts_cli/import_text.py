@@ -9,7 +9,8 @@ from rich.text import Text
 from cts.config.model import Configuration, ServicesInput
 from cts.config.problem import Code
 from cts.config.schema import Group
-from cts_cli import grid, import_facts, problems, validate
+from cts.config.warnings import NOT_NEEDED_BECAUSE
+from cts_cli import grid, import_facts, problems, validate, words
 from cts_cli.output import print_paragraph
 from cts_cli.shown import each_text, shown
 from cts_cli.validate import Checked
@@ -24,6 +25,7 @@ MOVE_STATE = (
     "terraform state pull > TASK.tfstate",
     "aws s3 cp TASK.tfstate s3://STATE_BUCKET/tasks/TASK/terraform.tfstate",
 )
+STATE_BUCKET = "STATE_BUCKET is the output StateBucket of the stack"
 FLAGS = (
     ("-once", "`cts push` runs each new task once, and others only if they changed"),
     ("-inspect", "not there yet, it comes later: a task that is pushed is applied"),
@@ -37,15 +39,15 @@ def print_report(console: Console, checked: Checked, arguments: str) -> None:
     if found["problems"]:
         validate.print_checked(console, checked)
         console.print()
-    _tasks(console, found["tasks"])
-    _state(console, found["state"])
+    _tasks(console, found["tasks"], validate.would_run(checked))
+    _state(console, found["state"], has_commands=not found["problems"])
     _parameters(console, found["parameters"])
     _secrets(console, found)
     told = {each["option"] for each in found["parameters"]}
     _warnings(console, [each for each in checked.warnings_beside_tasks if each["path"] not in told])
     _behaviour(console, checked.result.configuration)
     _flags(console)
-    _next(console, found, shown(arguments))
+    _next(console, found, shown(arguments), len(checked.waiting))
 
 
 def _heading(console: Console, text: str, more: str = "") -> None:
@@ -56,10 +58,12 @@ def _heading(console: Console, text: str, more: str = "") -> None:
 # ---- tasks ----------------------------------------------------------------------------------
 
 
-def _tasks(console: Console, tasks: Sequence[Mapping[str, Any]]) -> None:
+def _tasks(console: Console, tasks: Sequence[Mapping[str, Any]], would_run: str) -> None:
     if not tasks:
         console.print("no tasks")
         return
+    console.print(Text.assemble((words.count(len(tasks), "task"), "bold"), f", {would_run}"))
+    console.print()
     grid.print_rows(console, [_row(task) for task in tasks], ("module",))
 
 
@@ -78,23 +82,25 @@ def _row(task: Mapping[str, Any]) -> grid.Row:
 # ---- what moves -----------------------------------------------------------------------------
 
 
-def _state(console: Console, state: Mapping[str, str]) -> None:
+def _state(console: Console, state: Mapping[str, str], *, has_commands: bool) -> None:
     _heading(console, "Terraform state")
     _say(console, f"CTS keeps it in {state['where']}.")
     match state["backend"]:
         case backend if backend in MOVED:
+            how = ", as below" if has_commands else ""
             _say(
                 console,
                 "It is not taken over yet, and a task that begins without it makes everything a "
-                "second time: move it before the first push, as below.",
+                f"second time: move it before the first push{how}.",
             )
         case "cloud":
             _say(console, "It stays there. Tasks of HCP Terraform do not run yet.")
         case backend:
             _say(
                 console,
-                f'It stays there. Tasks with backend "{backend}" do not run yet; without the block '
-                "the state would be in the stack's bucket.",
+                f'It stays there. Tasks with backend "{backend}" do not run yet. Without the block '
+                "the state would start empty here, in the stack's bucket, and everything be made "
+                "a second time: move it first.",
             )
 
 
@@ -117,6 +123,13 @@ def _secrets(console: Console, found: Mapping[str, Any]) -> None:
     if environment := found["environment"]:
         _heading(console, "Environment variables", "put them into the stack's secrets yourself")
         _entries(console, [(name, _kept_in(group)) for name, group in environment.items()])
+        groups = [group for group in Group if group in environment.values()]
+        for group in groups:
+            secret = f"{group.upper()}_SECRET"
+            _say(console, import_facts.PUT_SECRET.format(secret=secret), "cyan")
+            _say(
+                console, f"({secret} is the output {group.capitalize()}Secret; {import_facts.FILE})"
+            )
     if vault := found["vault"]:
         _heading(console, "Vault", vault["address"])
         _say(console, "Builds will read from it. Tasks that need it do not run yet.")
@@ -135,11 +148,15 @@ def _warnings(console: Console, warnings: Sequence[Mapping[str, Any]]) -> None:
     unneeded = [each for each in warnings if each["code"] == Code.NOT_NEEDED]
     if unneeded:
         _heading(console, "Without effect", "accepted, and not needed here")
-        _entries(console, [(each["path"], Text(each["what"])) for each in unneeded])
+        _entries(console, [(each["path"], Text(_why(each["what"]))) for each in unneeded])
     others = [each for each in warnings if each["code"] != Code.NOT_NEEDED]
     if others:
         _heading(console, "Warnings", "`cts validate` shows the lines")
         problems.print_briefly(console, others, problems.WARNING)
+
+
+def _why(what: str) -> str:
+    return what.removeprefix(NOT_NEEDED_BECAUSE)
 
 
 def _behaviour(console: Console, configuration: Configuration) -> None:
@@ -172,8 +189,11 @@ def _flags(console: Console) -> None:
     _entries(console, [(flag, Text(told)) for flag, told in FLAGS])
 
 
-def _next(console: Console, found: Mapping[str, Any], arguments: str) -> None:
+def _next(console: Console, found: Mapping[str, Any], arguments: str, waiting: int) -> None:
     _heading(console, "Next")
+    if waiting:
+        count, do = words.count(len(found["tasks"]), "task"), "does" if waiting == 1 else "do"
+        _say(console, f"keep CTS running: {waiting} of {count} {do} not run here yet", "yellow")
     if found["problems"]:
         _say(console, "mend the problems above, and look again")
         return
@@ -182,6 +202,7 @@ def _next(console: Console, found: Mapping[str, Any], arguments: str) -> None:
         _say(console, "then, with CTS stopped, for each task in its working folder:")
         for command in MOVE_STATE:
             _say(console, f"  {command}", "cyan")
+        _say(console, f"  ({STATE_BUCKET})")
     _say(console, f"cts push {arguments}", "cyan")
 
 

@@ -66,7 +66,7 @@ StackName = Annotated[
     typer.Option("--stack", envvar="CTS_STACK", metavar="NAME", help="The deployed stack's name."),
 ]
 Json = Annotated[bool, typer.Option("--json", help="Print JSON.")]
-Yes = Annotated[bool, typer.Option("--yes", "-y", help="Remove tasks without asking.")]
+Yes = Annotated[bool, typer.Option("--yes", "-y", help="Remove or stop tasks without asking.")]
 Wait = Annotated[bool, typer.Option(help="Wait until it is published or rejected.")]
 SOURCES = "A folder, or configuration files and folders in order."
 
@@ -156,9 +156,9 @@ def push(
     """Make a configuration the live one.
 
     It is checked here first, as `cts validate` does, and what changes is
-    shown; a push that removes tasks asks before. Pushed are the configuration
-    files, and the modules and files they name. Secrets that stand in them
-    move to the stack's secrets.
+    shown; a push that removes tasks, or stops them, asks before. Pushed are the
+    configuration files, and the modules and files they name. Secrets that
+    stand in them move to the stack's secrets.
     """
     from cts_cli import aws, client, push, validate
 
@@ -238,7 +238,12 @@ def _runs(reader: "Reader", task: str | None, limit: int) -> list[dict[str, Any]
     try:
         found: list[dict[str, Any]] = reader.get("runs", **query)["runs"]
     except NotFound as error:
-        raise NotFound(f"{error}: `cts status` lists the tasks") from error
+        live = reader.get("configuration")["live"] or {}
+        waits = live.get("waiting", {}).get(task)  # an older stack answers none
+        if waits is None:
+            raise NotFound(f"{error}: `cts status` lists the tasks") from error
+        reasons, do = waits["reasons"], "does" if len(waits["reasons"]) == 1 else "do"
+        raise CommandError(f"{task} waits: {', '.join(reasons)} {do} not run yet") from error
     return found
 
 

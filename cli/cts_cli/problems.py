@@ -1,6 +1,7 @@
 """What is wrong with a configuration, on the screen: the place, the line itself, what is wrong,
 and what would be right. A line with a secret is never shown."""
 
+import re
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from typing import Any
 
@@ -22,6 +23,10 @@ CUT = "…"
 PROBLEM = ("✗", "red")
 WARNING = ("!", "yellow")
 SECRET_INSIDE = {Code.LITERAL_SECRET.value}
+UNKNOWN = {Code.UNKNOWN_OPTION.value, Code.UNKNOWN_VARIABLE.value}
+"""Of names. Nobody can tell whether the value is a secret."""
+NAME = re.compile(r"""(?:[\w.-]+|"[^"]*"(?=\s*:))(?:\s*[=:])?""")
+"""Of an option, and the sign behind it. Other text in quotes may be a value that lost its sign."""
 
 
 def secret_lines(secrets: Iterable[Secret], files: Files) -> set[Line]:
@@ -37,21 +42,52 @@ def secret_lines(secrets: Iterable[Secret], files: Files) -> set[Line]:
     return found
 
 
+class Lines:
+    """The lines of the files that problems are about, as far as they may be shown."""
+
+    def __init__(
+        self, files: Files, told: Sequence[Mapping[str, Any]], hidden: Collection[Line] = ()
+    ) -> None:
+        """`told`: all problems and warnings; `hidden`: the lines that are never shown."""
+        names = {each["file"] for each in told if each["file"] in files}
+        self._texts = {name: files[name].decode(errors="replace").split("\n") for name in names}
+        self._hidden = hidden
+        self._unknown: dict[Line, int] = {}
+        """The column of a line's first unknown name."""
+        for each in told:
+            if each["code"] in UNKNOWN:
+                line = each["file"], each["line"]
+                column = self._unknown.get(line, each["column"])
+                self._unknown[line] = min(column, each["column"])
+
+    def of(self, problem: Mapping[str, Any]) -> str | None:
+        """None if there is none, or it may hold a secret that nobody knows of."""
+        lines, line = self._texts.get(problem["file"], []), (problem["file"], problem["line"])
+        hides = line in self._hidden or problem["code"] in SECRET_INSIDE
+        if hides or not 0 < line[1] <= len(lines):
+            return None
+        text = lines[line[1] - 1].rstrip()
+        if line in self._unknown:
+            if problem["column"] > self._unknown[line]:
+                return None
+            text = _up_to_name(text, self._unknown[line] - 1)
+        return None if may_hold_secret(text) else text
+
+
+def _up_to_name(text: str, start: int) -> str:
+    name = NAME.match(text, start)
+    shown = text[: name.end() if name else start].rstrip()
+    return text if shown == text else f"{shown} {CUT}"
+
+
 def print_with_lines(
-    console: Console,
-    problems: Sequence[Mapping[str, Any]],
-    look: tuple[str, str],
-    files: Files,
-    hidden: Collection[Line] = (),
+    console: Console, problems: Iterable[Mapping[str, Any]], look: tuple[str, str], lines: Lines
 ) -> None:
-    """`hidden`: the lines that are never shown."""
     mark, style = look
-    names = {each["file"] for each in problems if each["file"] in files}
-    texts = {name: files[name].decode(errors="replace").split("\n") for name in names}
     for problem in problems:
         console.print(Text.assemble((f"{mark} ", style), _heading(problem)), soft_wrap=True)
-        source = _source_line(problem, texts)
-        if source is not None and (problem["file"], problem["line"]) not in hidden:
+        source = lines.of(problem)
+        if source is not None:
             line, pointer = _around(source, problem["column"], console.width - len(INDENT))
             console.print(Text(f"{INDENT}{line}", "cyan"), soft_wrap=True)
             console.print(Text(f"{INDENT}{pointer}", style), soft_wrap=True)
@@ -77,15 +113,6 @@ def _heading(problem: Mapping[str, Any]) -> Text:
 def heading(place: str, path: str) -> Text:
     """Of a problem: where it is, and of which option."""
     return Text.assemble((shown(place), "bold"), (f"  {shown(path)}" if path else "", "dim"))
-
-
-def _source_line(problem: Mapping[str, Any], texts: Mapping[str, list[str]]) -> str | None:
-    """None if there is none, or it may hold a secret that nobody knows of."""
-    lines, number, code = texts.get(problem["file"], []), problem["line"], problem["code"]
-    if not 0 < number <= len(lines) or code in SECRET_INSIDE:
-        return None
-    text = lines[number - 1]
-    return None if may_hold_secret(text) else text.rstrip()
 
 
 def _around(text: str, column: int, width: int) -> tuple[str, str]:

@@ -1,4 +1,4 @@
-"""A bundle becomes the live configuration: shown first, asked for if it removes something."""
+"""A bundle becomes the live configuration: shown first, asked for if it ends something."""
 
 import sys
 from collections.abc import Iterator, Mapping, Sequence
@@ -9,6 +9,7 @@ from typing import Any
 
 import typer
 from rich.console import Console
+from rich.text import Text
 
 from cts.config.bundle import LARGEST_BUNDLE, archive
 from cts.config.model import Secret
@@ -18,6 +19,7 @@ from cts_cli.aws import Newest, Stack
 from cts_cli.client import Reader
 from cts_cli.difference import Difference
 from cts_cli.errors import CommandError
+from cts_cli.import_facts import FILE, PUT_SECRET, environment
 from cts_cli.secrets import Kept
 from cts_cli.validate import Checked
 
@@ -41,7 +43,7 @@ class Prepared:
 @dataclass(frozen=True, slots=True)
 class How:
     yes: bool
-    """Remove without asking."""
+    """Remove and stop tasks without asking."""
     wait: bool
     as_json: bool
 
@@ -85,6 +87,7 @@ def run(stack: Stack, reader: Reader, prepared: Prepared, how: How) -> int:
     refuse_invalid(prepared.checked, how.as_json)
     if not how.as_json:
         _tell(prepared)
+        _tell_missing(stack, prepared)
     pushed = _push(stack, reader, prepared, how)
     if pushed is None:
         if how.as_json:
@@ -145,6 +148,15 @@ def _tell(prepared: Prepared) -> None:
     _tell_warnings(console, prepared.checked.warnings_beside_tasks)
 
 
+def _tell_missing(stack: Stack, prepared: Prepared) -> None:
+    references = environment(prepared.checked.result.configuration)
+    for group, names in secrets.missing(stack, references, prepared.secrets).items():
+        are = "is" if len(names) == 1 else "are"
+        put = PUT_SECRET.format(secret=stack.secrets[group])
+        text = f"{', '.join(names)} {are} not in the stack's {group} secret: add with `{put}`"
+        output.print_paragraph(output.out(), Text(f"{text}; {FILE}"), problems.WARNING)
+
+
 def _tell_warnings(console: Console, warnings: Sequence[Mapping[str, Any]]) -> None:
     """In short: what is not needed here is so each time."""
     shown = [each for each in warnings if each["code"] != Code.NOT_NEEDED]
@@ -155,15 +167,13 @@ def _tell_warnings(console: Console, warnings: Sequence[Mapping[str, Any]]) -> N
 
 
 def _agreed(changes: Difference) -> bool:
-    if not changes.tasks.removed:
+    ends = difference.ends(changes)
+    if not ends:
         return True
     if not somebody_is_there():
-        raise CommandError(
-            f"this removes {words.count(len(changes.tasks.removed), 'task')} "
-            f"({', '.join(changes.tasks.removed)}), and nobody is here to agree: say --yes"
-        )
+        raise CommandError(f"this {ends}, and nobody is here to agree: say --yes")
     try:
-        return typer.confirm(difference.removal_question(changes), err=True)
+        return typer.confirm(difference.question(changes), err=True)
     except typer.Abort as error:
         output.err().print(f"\n{NOT_PUSHED}")
         raise typer.Exit(130) from error

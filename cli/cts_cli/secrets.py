@@ -8,7 +8,7 @@ from botocore.exceptions import ClientError
 
 from cts.config.model import Secret
 from cts.config.schema import Group
-from cts_cli.aws import Stack, code_of, explaining_errors
+from cts_cli.aws import DENIED, Stack, code_of, explaining_errors
 from cts_cli.errors import CommandError
 
 STAGE = "PUSHED"
@@ -41,6 +41,31 @@ def move(stack: Stack, secrets: Iterable[Secret]) -> Kept:
                 name: name in former and former[name] != values[name] for name in sorted(values)
             }
     return kept
+
+
+def missing(
+    stack: Stack, references: Mapping[str, str], moved: Iterable[Secret]
+) -> dict[Group, list[str]]:
+    """By group, the names that a configuration reads and its secret does not have. A secret that
+    may not be looked at is taken to have them all. `references`: each name's group."""
+    moving = {(each.name, each.group.value) for each in moved}
+    found = {}
+    for group, arn in stack.secrets.items():
+        names = [name for name, of in references.items() if of == group]
+        names = [name for name in names if (name, group.value) not in moving]
+        instead = group is Group.CONNECTION and stack.has_consul_secret
+        if not names or instead:
+            continue
+        with explaining_errors(f"looking at the stack's {group} secret"):
+            try:
+                _, held = _current(stack.session.client("secretsmanager"), arn)
+            except ClientError as error:
+                if code_of(error) in DENIED:
+                    continue
+                raise
+        if absent := [name for name in names if name not in held]:
+            found[group] = absent
+    return found
 
 
 def _add(client: Any, arn: str, values: Mapping[str, str]) -> Mapping[str, str]:

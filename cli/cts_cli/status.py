@@ -40,13 +40,14 @@ def print_status(found: Mapping[str, Any], at: datetime) -> None:
     waiting = (configuration["live"] or {}).get("waiting", {})  # an older stack answers none
     if not tasks and not waiting:
         console.print("no tasks: push a configuration with `cts push`")
-    if tasks:
-        grid.print_rows(console, [_task(task, at) for task in tasks], ("changes", "last run"))
+    else:
+        rows = [*(_task(task, at) for task in tasks), *map(_waiting, waiting)]
+        grid.print_rows(console, rows, ("changes", "last run"))
         console.print()
         for task in tasks:
             _failure(console, task)
             _reason(console, task)
-        console.print(_summary(found["summary"], tasks), soft_wrap=True)
+        console.print(_summary(found["summary"], tasks, len(waiting)), soft_wrap=True)
     for name, each in waiting.items():
         told = Text.assemble((name, "bold"), ": accepted, does not run yet: ")
         print_paragraph(console, told.append(", ".join(each["reasons"])), ("!", "yellow"))
@@ -81,6 +82,17 @@ def _task(task: Mapping[str, Any], at: datetime) -> grid.Row:
         "now": _doing(task, at),
         "last run": _last_run(run, at),
         "changes": resource_changes(run["counts"] if run else None),
+    }
+    return grid.Row(cells)
+
+
+def _waiting(name: str) -> grid.Row:
+    cells = {
+        "task": Text(name, "bold"),
+        "status": Text("—", "dim"),
+        "now": Text("does not run yet", "yellow"),
+        "last run": Text(),
+        "changes": Text(),
     }
     return grid.Row(cells)
 
@@ -132,15 +144,18 @@ def _reason(console: Console, task: Mapping[str, Any]) -> None:
         console.print(whole, soft_wrap=True)
 
 
-def _summary(summary: Mapping[str, Any], tasks: Any) -> Text:
+def _summary(summary: Mapping[str, Any], tasks: Any, waiting: int) -> Text:
     counted = summary["task_summary"]
     fares = ", ".join(f"{number} {name}" for name, number in counted["status"].items() if number)
-    parts = [f": {fares}"]
+    parts = [fares] if fares else []
     if running := sum(task["state"] == "running" for task in tasks):
         parts.append(f"{running} running")
     if disabled := counted["enabled"]["false"]:
         parts.append(f"{disabled} disabled")
-    return Text.assemble((words.count(len(tasks), "task"), "bold"), "  ·  ".join(parts))
+    if waiting:
+        parts.append(f"{waiting} {'does' if waiting == 1 else 'do'} not run yet")
+    count = words.count(len(tasks) + waiting, "task")
+    return Text.assemble((count, "bold"), ": ", "  ·  ".join(parts))
 
 
 def _footer(

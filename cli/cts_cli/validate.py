@@ -40,13 +40,22 @@ class Checked:
     @property
     def warnings_beside_tasks(self) -> list[dict[str, Any]]:
         """Without that a task does not run yet: lists of tasks tell it."""
-        compiled = self.result.compiled
-        waiting = {f"task.{name}" for name in compiled.waiting} if compiled else set()
+        waiting = {f"task.{name}" for name in self.waiting}
         return [
             each
             for each in self.warnings
             if each["code"] != Code.NOT_SUPPORTED_YET or each["path"] not in waiting
         ]
+
+    @property
+    def waiting(self) -> list[str]:
+        """The tasks that would be accepted and not run yet. Beside problems nothing is compiled,
+        and only the warnings tell."""
+        if self.result.compiled:
+            return [*self.result.compiled.waiting]
+        told = {each.path for each in self.result.warnings if each.code is Code.NOT_SUPPORTED_YET}
+        names = [task.name for task in self.result.configuration.tasks]
+        return [name for name in names if f"task.{name}" in told]
 
     @property
     def facts(self) -> dict[str, Any]:
@@ -91,10 +100,11 @@ def print_checked(console: Console, checked: Checked) -> None:
     """Warnings, secrets, problems; and in the end how many there are."""
     result = checked.result
     hidden = problems.secret_lines(result.secrets, checked.files)
-    problems.print_with_lines(console, checked.warnings, problems.WARNING, checked.files, hidden)
+    lines = problems.Lines(checked.files, [*checked.warnings, *checked.problems], hidden)
+    problems.print_with_lines(console, checked.warnings, problems.WARNING, lines)
     for secret in checked.to_move:
         _secret(console, secret)
-    problems.print_with_lines(console, checked.problems, problems.PROBLEM, checked.files, hidden)
+    problems.print_with_lines(console, checked.problems, problems.PROBLEM, lines)
     told = (*result.problems, *result.warnings)
     if checked.hint and any(each.code in IN_THE_BUNDLE for each in told):
         print_paragraph(console, Text(checked.hint, "dim"), problems.WARNING)
@@ -115,15 +125,22 @@ def _secret(console: Console, secret: Secret) -> None:
 
 
 def summary(checked: Checked) -> str:
-    """`2 problems, 1 warning` or `valid: 3 tasks in 2 files, 1 warning`."""
+    """`2 problems, 1 warning` or `valid: 3 tasks in 2 files, 1 would run, 1 warning`."""
     result = checked.result
-    notes = []
+    tasks, notes = words.count(len(result.configuration.tasks), "task"), list[str]()
     if result.warnings:
         notes.append(words.count(len(result.warnings), "warning"))
     if checked.to_move:
         notes.append(f"{words.count(len(checked.to_move), 'secret')} to move")
+    run = would_run(checked)
     if result.problems:
-        return ", ".join([words.count(len(result.problems), "problem"), *notes])
-    tasks = words.count(len(result.configuration.tasks), "task")
+        told = [words.count(len(result.problems), "problem"), *notes]
+        return ", ".join(told) + (f"; of {tasks}, {run}" if checked.waiting else "")
     files = words.count(len(bundle.configuration_files(checked.files)), "file")
-    return ", ".join([f"valid: {tasks} in {files}", *notes])
+    told = [f"valid: {tasks} in {files}", *([run] if checked.waiting else [])]
+    return ", ".join([*told, *notes])
+
+
+def would_run(checked: Checked) -> str:
+    run = len(checked.result.configuration.tasks) - len(checked.waiting)
+    return f"{run or 'none'} would run"

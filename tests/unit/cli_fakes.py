@@ -120,6 +120,7 @@ class Account(Vault):
 
     world: World = field(default_factory=World)
     stacks: dict[str, dict[str, str]] = field(default_factory=lambda: {"cts": OUTPUTS})
+    parameters: dict[str, str] = field(default_factory=lambda: {"ConsulAddress": CONSUL})
     region_name: str | None = "eu-west-1"
     credentials: Credentials | None = field(default_factory=lambda: Credentials("AKID", "secret"))
     newer: str = ""
@@ -129,6 +130,7 @@ class Account(Vault):
     """What others do before a bundle is put: each once."""
     may_look: bool = True
     """At the bundle that was pushed last."""
+    may_read_secrets: bool = True
     expired: set[str] = field(default_factory=set)
     """Versions of the bundle that are kept no more."""
     publisher: bool = True
@@ -143,6 +145,11 @@ class Account(Vault):
     def client(self, _service: str) -> "Account":
         return self
 
+    def get_secret_value(self, SecretId: str) -> dict[str, str]:  # noqa: N803
+        if not self.may_read_secrets:
+            raise refused("AccessDeniedException", "not authorized")
+        return Vault.get_secret_value(self, SecretId)
+
     def get_credentials(self) -> Credentials | None:
         return self.credentials
 
@@ -151,8 +158,8 @@ class Account(Vault):
         if StackName not in self.stacks:
             raise refused("ValidationError", f"Stack with id {StackName} does not exist")
         outputs = [{"OutputKey": k, "OutputValue": v} for k, v in self.stacks[StackName].items()]
-        given = {"ParameterKey": "ConsulAddress", "ParameterValue": CONSUL}
-        stack = {"StackStatus": "CREATE_COMPLETE", "Outputs": outputs, "Parameters": [given]}
+        given = [{"ParameterKey": k, "ParameterValue": v} for k, v in self.parameters.items()]
+        stack = {"StackStatus": "CREATE_COMPLETE", "Outputs": outputs, "Parameters": given}
         return {"Stacks": [stack]}
 
     def put_object(

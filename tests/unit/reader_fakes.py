@@ -10,6 +10,7 @@ from cts.adapters import keys
 from cts.run.model import End, Run, RunStatus
 from cts.run.task import Outcome, Reason, Running, TaskState, Wish
 from cts.terraform.definition import (
+    BufferPeriod,
     Current,
     Definition,
     Generation,
@@ -37,12 +38,20 @@ class World:
         self.waiting: dict[str, Waiting] = {}
         self.ports = Ports(self.table, self.bucket, lambda: NOW)
 
-    def add(self, state: TaskState, *, enabled: bool = True, regexp: str | None = None) -> None:
+    def add(
+        self,
+        state: TaskState,
+        *,
+        enabled: bool = True,
+        regexp: str | None = None,
+        buffer: BufferPeriod | None = None,
+    ) -> None:
         """A task that watches the service of its own name, or those that match."""
         condition = ServicesCondition(() if regexp else (state.task,), regexp)
         definition = Definition(state.task, Module(f"./modules/{state.task}"), condition)
         self.bucket.put_definition(definition)
-        self.tasks[state.task] = TaskEntry(definition.digest, condition, enabled=enabled)
+        entry = TaskEntry(definition.digest, condition, enabled=enabled, buffer=buffer)
+        self.tasks[state.task] = entry
         self.table.stored_states[state.task] = state
         self.publish(self.table.live or published())
 

@@ -24,7 +24,10 @@ def test_a_rejected_push_shows_each_problem_at_its_place(account: Account, conf:
     cts("push", conf)
     account.publisher = False
     account.world.table.refused = rejected(
-        "2", NOW, problem(column=12), problem(file="vars.tfvars", line=0, path="", fix="")
+        "2",
+        NOW,
+        problem(column=12, code="invalid-value"),
+        problem(file="vars.tfvars", line=0, path="", fix=""),
     )
     result = cts("push", conf)
     assert result.exit_code == 1

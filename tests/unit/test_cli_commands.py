@@ -78,10 +78,12 @@ def test_status_tells_what_does_not_run_yet(account: Account) -> None:
     world.waiting["nightly"] = Waiting("digest", ('condition "schedule"', "providers"))
     world.publish(published())
     told = '! nightly: accepted, does not run yet: condition "schedule", providers'
-    assert lines(cts("status").stdout)[0] == told
+    row = "nightly — does not run yet"
+    assert lines(cts("status").stdout)[2:5] == [row, "1 task: 1 does not run yet", told]
     world.add(TaskState("web"))
     said = lines(cts("status").stdout)
-    assert said.index(told) == said.index("1 task: 1 unknown") + 1
+    assert row in said
+    assert said.index(told) == said.index("2 tasks: 1 unknown · 1 does not run yet") + 1
 
 
 def test_status_of_an_older_stack_is_shown_without_what_it_does_not_answer(
@@ -162,6 +164,23 @@ def test_runs_of_an_unknown_task(account: Account) -> None:
     result = cts("runs", "wbe")
     assert result.exit_code == 2
     assert "a task with name 'wbe' does not exist" in result.stderr
+
+
+@pytest.mark.parametrize("command", ["runs", "logs"])
+@pytest.mark.parametrize(
+    ("reasons", "told"),
+    [
+        (('condition "consul-kv"',), 'condition "consul-kv" does not run yet'),
+        (('backend "consul"', "providers"), 'backend "consul", providers do not run yet'),
+    ],
+)
+def test_a_task_that_does_not_run_yet_says_so(
+    account: Account, command: str, reasons: tuple[str, ...], told: str
+) -> None:
+    account.world.waiting["kv"] = Waiting("digest", reasons)
+    account.world.publish(published())
+    result = cts(command, "kv")
+    assert (result.exit_code, result.stderr) == (2, f"cts: kv waits: {told}\n")
 
 
 # ---- logs ---------------------------------------------------------------------------------

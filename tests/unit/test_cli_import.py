@@ -75,11 +75,15 @@ def test_tasks_are_listed_with_what_they_wait_for(here: Path) -> None:
   condition "schedule" { cron = "0 6 * * *" }
 }
 """
-    assert report(TASK + nightly)[2:5] == [
+    said = report(TASK + nightly)
+    assert said[0] == "2 tasks, 1 would run"
+    assert said[3:6] == [
         "web services web org/web/cts",
         "nightly (disabled) schedule 0 6 * * * org/web/cts 1.2.0",
         '! accepted, does not run yet: condition "schedule"',
     ]
+    start = said.index("Next")
+    assert said[start + 1] == "keep CTS running: 1 of 2 tasks does not run here yet"
 
 
 def test_without_tasks_it_says_so(here: Path) -> None:
@@ -115,7 +119,7 @@ def test_where_the_state_is(here: Path, text: str, backend: str, where: str) -> 
         ('driver "terraform" { backend "local" {} }', "move it before the first push"),
         (
             'driver "terraform" { backend "s3" { bucket = "b" } }',
-            'Tasks with backend "s3" do not run yet',
+            "and everything be made a second time: move it first",
         ),
         ('driver "terraform-cloud" { organization = "o" }', "Tasks of HCP Terraform do not run"),
     ],
@@ -124,7 +128,8 @@ def test_what_to_do_with_the_state(here: Path, text: str, told: str) -> None:
     said = report(text + "\n" + TASK)
     assert any(told in line for line in said)
     moves = any("terraform state pull" in line for line in said)
-    assert moves == ("move it" in told)
+    assert moves == ("(STATE_BUCKET is the output StateBucket of the stack)" in said)
+    assert moves == ("move it before" in told)
 
 
 @pytest.mark.parametrize(
@@ -187,7 +192,11 @@ def test_variables_of_the_environment_belong_to_a_group(here: Path) -> None:
 }
 """
     assert facts(provider)["environment"] == {"X_KEY": "task", "Y_VALUE": "task"}
-    assert "X_KEY → task" in report(provider)
+    said = report(provider)
+    assert "X_KEY → task" in said
+    put = "aws secretsmanager put-secret-value --secret-id TASK_SECRET --secret-string file://FILE"
+    start = said.index(put)
+    assert said[start + 1].startswith("(TASK_SECRET is the output TaskSecret; ")
 
 
 def test_vault_is_named(here: Path) -> None:
@@ -207,7 +216,8 @@ terraform_provider "x" {
 def test_options_without_effect_are_listed_with_the_reason(here: Path) -> None:
     said = report('syslog { enabled = true }\nconsul { address = "c:8500" }\n' + TASK)
     start = said.index("Without effect accepted, and not needed here")
-    assert said[start + 1].startswith("syslog not needed here")
+    assert said[start + 1].startswith("syslog ")
+    assert "not needed here, because" not in said[start + 1]
     assert said[start + 2].startswith("What is different")
 
 
@@ -279,6 +289,7 @@ def test_problems_are_shown_like_those_of_validate(here: Path) -> None:
     assert result.exit_code == 1
     assert said[0] == "✗ c.hcl:1:1 colour"
     assert said[-1] == "mend the problems above, and look again"
+    assert "as below" not in result.stdout
     assert json.loads(cts("import", "c.hcl", "--json").stdout)["valid"] is False
 
 

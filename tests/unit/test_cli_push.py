@@ -3,20 +3,13 @@
 import io
 import json
 import zipfile
-from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
-from cts.terraform.definition import Waiting
 from cts_cli import push
 from cts_cli.client import Reader
 from tests.unit.cli_fakes import Account, cts, deployed, folder, lines, task
-
-OTHER_COMPILER = (
-    "which of the other tasks change is known when it is published: the stack compiles in "
-    "another way than this command"
-)
 
 
 @pytest.fixture
@@ -113,84 +106,7 @@ def test_problems_as_json(account: Account, conf: Path) -> None:
     assert "unknown-option" in [each["code"] for each in found["problems"]]
 
 
-# ---- the difference -------------------------------------------------------------------------
-
-
-def test_the_first_push_adds_everything(account: Account, conf: Path) -> None:
-    result = cts("push", conf)
-    assert result.exit_code == 0
-    assert lines(result.stdout) == [
-        "nothing is live yet:",
-        "+ web",
-        "✓ published as generation 1 in 0.0 s",
-    ]
-
-
-def test_a_push_tells_what_it_changes_of_what_is_live(account: Account, conf: Path) -> None:
-    cts("push", folder(conf, task("same"), task("lb"), task("old")))
-    result = cts("push", folder(conf, task("same"), task("lb", "api"), task("new")), "--yes")
-    assert lines(result.stdout) == [
-        "compared with generation 1:",
-        "+ new",
-        "~ lb",
-        "- old",
-        "= 1 unchanged",
-        "✓ published as generation 2 in 0.0 s",
-    ]
-
-
-def test_what_another_compiler_made_is_told_apart_by_name_only(
-    account: Account, conf: Path
-) -> None:
-    cts("push", folder(conf, task("same"), task("old")))
-    assert account.world.table.live
-    account.world.table.live = replace(account.world.table.live, contract=1)
-    shown = lines(cts("push", folder(conf, task("same"), task("new")), "--yes").stdout)
-    assert shown[:4] == [
-        "compared with generation 1:",
-        "+ new",
-        "- old",
-        OTHER_COMPILER,
-    ]
-
-
-def test_what_does_not_run_yet_is_told(account: Account, conf: Path) -> None:
-    schedule = task("nightly").replace(
-        'condition "services" {\n    names = ["web"]',
-        'condition "schedule" {\n    cron = "0 6 * * *"',
-    )
-    first = lines(cts("push", folder(conf, schedule)).stdout)
-    waits = 'nightly accepted, does not run yet: condition "schedule"'
-    assert f"+ {waits}" in first
-    again = lines(cts("push", conf).stdout)
-    assert again == [
-        "compared with generation 1:",
-        f"= {waits}",
-        "✓ published as generation 2 in 0.0 s",
-    ]
-
-
-def test_a_task_that_had_to_wait_and_now_runs_is_a_changed_one(
-    account: Account, conf: Path
-) -> None:
-    cts("push", conf)
-    world, live = account.world, account.world.table.live
-    assert live
-    entry = world.bucket.generation(live).tasks["web"]
-    world.waiting["web"] = Waiting(entry.definition, ("something",))
-    world.publish(live)
-    assert "~ web" in lines(cts("push", conf).stdout)
-
-
-def test_what_the_stack_says_of_the_changes_is_told_if_it_is_something_else(
-    account: Account, conf: Path
-) -> None:
-    """Who may not look at the bundle doesn't notice a push in between."""
-    cts("push", conf)
-    account.may_look = False
-    account.before_put.append(lambda: cts("push", folder(conf, task("web", "api"))))
-    shown = lines(cts("push", conf).stdout)
-    assert shown[-3:] == ["= 1 unchanged", "✓ published as generation 3 in 0.0 s", "~ web"]
+# ---- the stack and other pushes ------------------------------------------------------------
 
 
 @pytest.mark.parametrize("command", ["push", "rollback"])
@@ -243,10 +159,25 @@ def test_in_a_terminal_it_is_asked(
     cts("push", folder(conf, task("web"), task("old")))
     result = cts("push", folder(conf, task("web")), typed=typed)
     assert (result.exit_code, len(account.pushed)) == (code, pushes)
-    assert "Remove 1 task (old)? What it made stays, and it never runs again. [y/N]" in (
-        result.stderr
-    )
+    asked = "This removes 1 task (old). What was made stays, and follows nothing any more. Push it?"
+    assert f"{asked} [y/N]" in result.stderr
     assert ("Nothing was pushed." in result.stderr) == (code == 1)
+
+
+def test_what_would_stop_running_needs_somebody_or_yes(account: Account, conf: Path) -> None:
+    backend = 'driver "terraform" {\n  backend "consul" {\n    path = "x"\n  }\n}\n'
+    cts("push", folder(conf, task("fw"), task("old")))
+    result = cts("push", folder(conf, backend, task("fw")))
+    assert (result.exit_code, len(account.pushed)) == (2, 1)
+    assert lines(result.stdout)[-3:] == [
+        "compared with generation 1:",
+        "- old",
+        '! fw stops running: needs backend "consul"',
+    ]
+    told = "this removes 1 task (old), stops 1 task (fw), and nobody is here to agree: say --yes"
+    assert told in result.stderr
+    assert cts("push", conf, "--yes").exit_code == 0
+    assert cts("push", conf).exit_code == 0
 
 
 @pytest.mark.usefixtures("terminal")

@@ -187,3 +187,61 @@ def test_nothing_moves_for_a_push_that_is_not_made(account: Account, conf: Path)
     cts("push", folder(conf, task("web"), task("old")))
     cts("push", folder(conf, task("web"), f'consul {{\n  token = "{TOKEN}"\n}}\n'))
     assert account.versions == {}
+
+
+# ---- names that a configuration reads -----------------------------------------------------------
+
+PROVIDER = """terraform_provider "bigip" {
+  user = "{{ env \\"BIGIP_USER\\" }}"
+  pass = "{{ env \\"BIGIP_PASSWORD\\" }}"
+}
+"""
+READS_TOKEN = 'consul {\n  token = "{{ env \\"CONSUL_HTTP_TOKEN\\" }}"\n}\n'
+
+
+@pytest.mark.parametrize(
+    ("held", "told"),
+    [
+        pytest.param(
+            None,
+            "BIGIP_PASSWORD, BIGIP_USER are not in the stack's task secret: add with `aws "
+            "secretsmanager put-secret-value --secret-id arn:task --secret-string file://FILE`",
+            id="no-value-yet",
+        ),
+        pytest.param(
+            ["BIGIP_USER"], "BIGIP_PASSWORD is not in the stack's task secret", id="one-of-two"
+        ),
+        pytest.param(["BIGIP_USER", "BIGIP_PASSWORD"], "", id="both"),
+    ],
+)
+def test_a_name_that_is_not_in_its_secret_is_warned_of(
+    account: Account, conf: Path, held: list[str] | None, told: str
+) -> None:
+    if held is not None:
+        account.write(TASK, json.dumps(dict.fromkeys(held, "x")))
+    result = cts("push", folder(conf, PROVIDER, task("web")))
+    assert result.exit_code == 0
+    assert ("not in the stack's" in result.stdout) == bool(told)
+    assert told in result.stdout
+
+
+def test_a_name_whose_secret_moves_with_the_push_is_not_warned_of(
+    account: Account, conf: Path
+) -> None:
+    result = cts("push", folder(conf, 'consul {\n  token = "abc"\n}\n', task("web")))
+    assert (result.exit_code, "not in the stack's" in result.stdout) == (0, False)
+
+
+@pytest.mark.parametrize(
+    ("consul_secret", "may_read", "told"),
+    [("", True, True), ("arn:mine", True, False), ("", False, False)],
+)
+def test_consuls_token_may_be_elsewhere_or_out_of_sight(
+    account: Account, conf: Path, consul_secret: str, may_read: bool, told: bool
+) -> None:
+    account.parameters["ConsulSecretArn"] = consul_secret
+    account.may_read_secrets = may_read
+    result = cts("push", folder(conf, READS_TOKEN, task("web")))
+    assert result.exit_code == 0
+    warning = "CONSUL_HTTP_TOKEN is not in the stack's connection secret"
+    assert (warning in result.stdout) == told

@@ -17,6 +17,11 @@ GOOD = """task {
   }
 }
 """
+KV = (
+    GOOD.replace('"web"', '"kv"')
+    .replace("services", "consul-kv")
+    .replace('names = ["kv"]', 'path = "k"')
+)
 
 
 @pytest.fixture
@@ -40,6 +45,15 @@ def validated(*arguments: str) -> tuple[int, list[str]]:
 def test_a_valid_configuration_says_what_is_in_it(here: Path) -> None:
     write("a.hcl", GOOD)
     assert validated() == (0, ["✓ valid: 1 task in 1 file"])
+
+
+def test_it_says_how_many_tasks_would_run(here: Path) -> None:
+    write("a.hcl", GOOD + KV)
+    assert validated()[1][-1] == "✓ valid: 2 tasks in 1 file, 1 would run, 1 warning"
+    write("a.hcl", KV)
+    assert validated()[1][-1] == "✓ valid: 1 task in 1 file, none would run, 1 warning"
+    write("a.hcl", "colour = 1\n" + GOOD + KV)
+    assert validated()[1][-1] == "✗ 1 problem, 1 warning; of 2 tasks, 1 would run"
 
 
 def test_without_a_path_it_is_the_working_directory(here: Path) -> None:
@@ -91,7 +105,7 @@ def test_a_pointer_stands_below_its_column_behind_wide_and_unprintable_character
     _, said = validated()
     start = next(number for number, line in enumerate(said) if line.endswith("  colour"))
     assert said[start + 1 : start + 3] == [
-        '    id = "日本�[2J" colour = 1',
+        '    id = "日本�[2J" colour = …',
         f"    {' ' * 15} ^",
     ]
 
@@ -175,6 +189,37 @@ def test_a_line_that_may_hold_a_secret_is_not_shown_whatever_is_wrong(
     write("a.hcl", text)
     result = cts("validate")
     assert result.exit_code == 1
+    assert SECRET not in result.stdout
+
+
+@pytest.mark.parametrize(
+    ("text", "shown"),
+    [
+        pytest.param(f'tokn = "{SECRET}"', "tokn = …", id="top"),
+        pytest.param(f'consul {{ tokn    = "{SECRET}" }}', "consul { tokn    = …", id="aligned"),
+        pytest.param(f'tokn {{ x = "{SECRET}" }}', "tokn …", id="block"),
+        pytest.param(f'consul "{SECRET}" {{ }}', "consul …", id="label"),
+        pytest.param(f'colour = "{SECRET}" shape = 1', "colour = …", id="the-first-of-two"),
+        pytest.param(f'colour = "{SECRET}" log_level = 1', "colour = …", id="another-mistake"),
+        pytest.param(f'colour = "{SECRET}" port = 1', "colour = …", id="a-warning"),
+    ],
+)
+def test_of_an_unknown_option_the_value_is_not_shown(here: Path, text: str, shown: str) -> None:
+    write("a.hcl", text)
+    result = cts("validate")
+    assert result.exit_code == 1
+    assert f"    {shown}\n" in result.stdout
+    assert SECRET not in result.stdout
+
+
+def test_of_an_unknown_variable_the_value_is_not_shown(here: Path) -> None:
+    variables = (
+        f'serverless {{\n    variables = {{\n      tokn = "{SECRET}"\n    }}\n  }}\n  module'
+    )
+    write("a.hcl", GOOD.replace("org/web/cts", "./m").replace("module", variables))
+    write("m/main.tf", 'variable "services" {}\n')
+    result = cts("validate")
+    assert "tokn = …\n" in result.stdout
     assert SECRET not in result.stdout
 
 

@@ -8,7 +8,7 @@ from cts.errors import Refused, Unavailable
 from cts.events import iso
 from cts.run.model import RunStatus
 from cts.run.task import TaskState
-from cts.terraform.definition import Waiting
+from cts.terraform.definition import BufferPeriod, Waiting
 from cts.watch.lease import Lease
 from cts.watch.query import Kind, View
 from cts.watch.snapshot import of
@@ -385,6 +385,7 @@ def test_a_log_too_long_for_an_answer_keeps_its_end(world: World) -> None:
 
 def test_the_configuration_shows_what_is_live_and_a_newer_rejected_push(world: World) -> None:
     world.add(TaskState("web"))
+    world.add(TaskState("dns"), enabled=False, buffer=BufferPeriod(1, 4))
     world.waiting["cron"] = Waiting("definition of cron", ("a schedule",))
     world.publish(published(3, "v1", NOW - 200, added=["web"]))
     world.table.refused = rejected("v2", NOW - 100)
@@ -401,7 +402,18 @@ def test_the_configuration_shows_what_is_live_and_a_newer_rejected_push(world: W
             "changed": [],
             "removed": [],
             "warnings": [],
-            "tasks": {"web": world.tasks["web"].definition},
+            "tasks": {
+                "dns": {
+                    "definition": world.tasks["dns"].definition,
+                    "enabled": False,
+                    "buffer": {"min": 1.0, "max": 4.0},
+                },
+                "web": {
+                    "definition": world.tasks["web"].definition,
+                    "enabled": True,
+                    "buffer": None,
+                },
+            },
             "waiting": {"cron": {"definition": "definition of cron", "reasons": ["a schedule"]}},
         },
         "rejected": {

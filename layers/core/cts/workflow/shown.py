@@ -213,7 +213,14 @@ def _live(current: Current, generation: Generation) -> dict[str, Any]:
         "changed": current.changed,
         "removed": current.removed,
         "warnings": current.warnings,
-        "tasks": {name: each.definition for name, each in sorted(generation.tasks.items())},
+        "tasks": {
+            name: {
+                "definition": each.definition,
+                "enabled": each.enabled,
+                "buffer": each.buffer._asdict() if each.buffer else None,
+            }
+            for name, each in sorted(generation.tasks.items())
+        },
         "waiting": {
             name: {"definition": each.definition, "reasons": list(each.reasons)}
             for name, each in sorted(generation.waiting.items())

@@ -1,0 +1,162 @@
+"""What a push says it would change of what is live."""
+
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from cts.config.compile import CONTRACT
+from cts.terraform.definition import Waiting
+from tests.unit.cli_fakes import Account, cts, deployed, folder, lines, task
+
+OTHER_COMPILER = (
+    "which of the other tasks change is known when it is published: the stack compiles in "
+    "another way than this command"
+)
+
+
+@pytest.fixture
+def account(monkeypatch: pytest.MonkeyPatch) -> Account:
+    return deployed(monkeypatch)
+
+
+@pytest.fixture
+def conf(tmp_path: Path) -> Path:
+    return folder(tmp_path, task("web"))
+
+
+def test_the_first_push_adds_everything(account: Account, conf: Path) -> None:
+    result = cts("push", conf)
+    assert result.exit_code == 0
+    assert lines(result.stdout) == [
+        "nothing is live yet:",
+        "+ web",
+        "✓ published as generation 1 in 0.0 s",
+    ]
+
+
+def test_a_push_tells_what_it_changes_of_what_is_live(account: Account, conf: Path) -> None:
+    cts("push", folder(conf, task("same"), task("lb"), task("old")))
+    result = cts("push", folder(conf, task("same"), task("lb", "api"), task("new")), "--yes")
+    assert lines(result.stdout) == [
+        "compared with generation 1:",
+        "+ new",
+        "~ lb",
+        "- old",
+        "= 1 unchanged",
+        "✓ published as generation 2 in 0.0 s",
+    ]
+
+
+def test_what_another_compiler_made_is_told_apart_by_name_only(
+    account: Account, conf: Path
+) -> None:
+    cts("push", folder(conf, task("same"), task("old")))
+    assert account.world.table.live
+    account.world.table.live = replace(account.world.table.live, contract=1)
+    shown = lines(cts("push", folder(conf, task("same"), task("new")), "--yes").stdout)
+    assert shown[:4] == [
+        "compared with generation 1:",
+        "+ new",
+        "- old",
+        OTHER_COMPILER,
+    ]
+
+
+def test_what_does_not_run_yet_is_told(account: Account, conf: Path) -> None:
+    schedule = task("nightly").replace(
+        'condition "services" {\n    names = ["web"]',
+        'condition "schedule" {\n    cron = "0 6 * * *"',
+    )
+    first = lines(cts("push", folder(conf, schedule)).stdout)
+    waits = 'nightly accepted, does not run yet: condition "schedule"'
+    assert f"+ {waits}" in first
+    again = lines(cts("push", conf).stdout)
+    assert again == [
+        "compared with generation 1:",
+        f"= {waits}",
+        "✓ published as generation 2 in 0.0 s",
+    ]
+
+
+def test_a_task_that_had_to_wait_and_now_runs_is_a_changed_one(
+    account: Account, conf: Path
+) -> None:
+    cts("push", conf)
+    world, live = account.world, account.world.table.live
+    assert live
+    entry = world.bucket.generation(live).tasks["web"]
+    world.waiting["web"] = Waiting(entry.definition, ("something",))
+    world.publish(live)
+    assert "~ web" in lines(cts("push", conf).stdout)
+
+
+DISABLED = ("module =", "enabled = false\n  module =")
+BUFFER = ("module =", 'buffer_period {\n    min = "1s"\n    max = "4s"\n  }\n  module =')
+NO_BUFFER = ("module =", "buffer_period {\n    enabled = false\n  }\n  module =")
+OTHER_SERVICE = ('["web"]', '["api"]')
+
+
+@pytest.mark.parametrize("contract", [CONTRACT, CONTRACT - 1])
+@pytest.mark.parametrize(
+    ("before", "after", "told"),
+    [
+        ([DISABLED], [], "~ web enabled: runs what it missed"),
+        ([], [DISABLED], "~ web disabled: no longer follows"),
+        ([], [BUFFER], "~ web buffer period 1 s to 4 s"),
+        ([], [NO_BUFFER], "~ web no buffer period"),
+        ([DISABLED], [BUFFER], "~ web enabled: runs what it missed, buffer period 1 s to 4 s"),
+    ],
+)
+def test_settings_that_change_are_told(
+    account: Account,
+    conf: Path,
+    before: list[tuple[str, str]],
+    after: list[tuple[str, str]],
+    told: str,
+    contract: int,
+) -> None:
+    """Also of what another compiler made."""
+    cts("push", folder(conf, changed(task("web"), before)))
+    assert account.world.table.live
+    account.world.table.live = replace(account.world.table.live, contract=contract)
+    shown = lines(cts("push", folder(conf, changed(task("web"), after))).stdout)
+    assert shown[1] == told
+    assert "= 1 unchanged" not in shown
+
+
+@pytest.mark.parametrize(
+    ("after", "told"),
+    [
+        ([OTHER_SERVICE, BUFFER], "~ web runs again, buffer period 1 s to 4 s"),
+        ([OTHER_SERVICE, DISABLED], "~ web disabled: no longer follows"),
+    ],
+)
+def test_settings_may_change_with_the_rest(
+    account: Account, conf: Path, after: list[tuple[str, str]], told: str
+) -> None:
+    cts("push", conf)
+    shown = lines(cts("push", folder(conf, changed(task("web"), after))).stdout)
+    assert shown[1] == told
+
+
+def test_a_new_task_that_is_disabled_is_told(account: Account, conf: Path) -> None:
+    shown = lines(cts("push", folder(conf, changed(task("lb"), [DISABLED]))).stdout)
+    assert shown[1] == "+ lb (disabled)"
+
+
+def changed(text: str, changes: list[tuple[str, str]]) -> str:
+    for old, new in changes:
+        text = text.replace(old, new)
+    return text
+
+
+def test_what_the_stack_says_of_the_changes_is_told_if_it_is_something_else(
+    account: Account, conf: Path
+) -> None:
+    """Who may not look at the bundle doesn't notice a push in between."""
+    cts("push", conf)
+    account.may_look = False
+    account.before_put.append(lambda: cts("push", folder(conf, task("web", "api"))))
+    shown = lines(cts("push", conf).stdout)
+    assert shown[-3:] == ["= 1 unchanged", "✓ published as generation 3 in 0.0 s", "~ web"]
