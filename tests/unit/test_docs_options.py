@@ -147,7 +147,7 @@ def default(block: Any, each: "Field[Any]") -> str | None:
 def test_each_block_is_described() -> None:
     blocks = {each for each in vars(model).values() if is_dataclass(each) and options_of(each)}
     unneeded_blocks = {block for block, _ in UNNEEDED.values()} - SECTIONS.keys()
-    outer = {model.HighAvailability, model.Cluster, model.Storage}
+    outer = {model.HighAvailability, model.Cluster, model.Storage, model.Tls}
     assert blocks - WITHOUT_SECTION - unneeded_blocks - outer == SECTIONS.keys()
 
 

@@ -41,27 +41,31 @@ class Auth:
 
 
 @dataclass(frozen=True, slots=True)
-class ConsulTls:
+class Tls:
     where: Where
     enabled: bool | None = option()
     verify: bool = option(True)
     ca_cert: str = option("", is_file=True)
     ca_path: str = option("", is_file=True)
     cert: str = option("", is_file=True)
-    key: str = option("", is_file=True, secret=Group.CONNECTION, name="CONSUL_CLIENT_KEY_PEM")
+    key: str = option("", is_file=True)
     server_name: str = option("")
 
 
 @dataclass(frozen=True, slots=True)
-class VaultTls:
-    where: Where
-    enabled: bool = option(True)
-    verify: bool = option(True)
-    ca_cert: str = option("", is_file=True)
-    ca_path: str = option("", is_file=True)
-    cert: str = option("", is_file=True)
+class ConsulTls(Tls):
+    key: str = option("", is_file=True, secret=Group.CONNECTION, name="CONSUL_CLIENT_KEY_PEM")
+
+
+@dataclass(frozen=True, slots=True)
+class VaultTls(Tls):
+    enabled: bool | None = option(True)
     key: str = option("", is_file=True, secret=Group.TASK, name="VAULT_CLIENT_KEY_PEM")
-    server_name: str = option("")
+
+
+@dataclass(frozen=True, slots=True)
+class CloudTls(Tls):
+    key: str = option("", is_file=True, secret=Group.HCP, name="TFC_CLIENT_KEY_PEM")
 
 
 @dataclass(frozen=True, slots=True)
@@ -155,18 +159,6 @@ class Terraform:
     path: str = option("", unused="each build gets Terraform by itself")
     backend: tuple[Backend, ...] = block()
     required_providers: Values = option({})
-
-
-@dataclass(frozen=True, slots=True)
-class CloudTls:
-    where: Where
-    enabled: bool | None = option()
-    ca_cert: str = option("", is_file=True)
-    ca_path: str = option("", is_file=True)
-    cert: str = option("", is_file=True)
-    key: str = option("", is_file=True, secret=Group.HCP, name="TFC_CLIENT_KEY_PEM")
-    server_name: str = option("")
-    verify: bool = option(True)
 
 
 @dataclass(frozen=True, slots=True)
