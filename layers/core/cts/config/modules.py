@@ -176,7 +176,8 @@ def _certificates(block: Any, files: Files) -> Iterator[Problem]:
 def _file(path: str, files: Files, where: Where, option: str) -> Iterator[Problem]:
     name = bundle.inside(path)
     if name is None:
-        what, fix = f'"{path}" lies outside the bundle', "put it into the bundle"
+        what = f'"{path}" does not begin at the top of the bundle, or leads out of it'
+        fix = "put the file into the bundle and write its path from the top"
         yield where.problem(Code.OUTSIDE_BUNDLE, what, fix, option=option)
     elif name not in files and not any(each.startswith(f"{name}/") for each in files):
         what = f'the bundle has no file "{path}"'
