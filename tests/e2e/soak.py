@@ -101,7 +101,7 @@ def configurations(tally: Mapping[str, Any], now: datetime, seed: int) -> str:
         f"# Configurations, {now:%Y-%m-%d}",
         "",
         f"{compiled + refused} random configurations, each with changes at random places.",
-        f"Ended at {now:%H:%M} UTC on {_place()}. The same again: `make soak SEED={seed}`.",
+        f"Ended at {now:%H:%M} UTC on {_place()}, seed {seed}. Others like them: `make soak`.",
         "",
         f"{compiled} were compiled, {refused} were refused with a list of problems, none ended in",
         f"another way. The slowest took {tally['slowest']:.2f} s.",

@@ -1,6 +1,7 @@
 """Whatever is pushed, the answer is a result: compiled, or a list of problems. And what means the
 same compiles to the same."""
 
+import gc
 import json
 import os
 import re
@@ -10,7 +11,7 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 import pytest
-from hypothesis import HealthCheck, assume, given, settings
+from hypothesis import HealthCheck, assume, given, seed, settings
 from hypothesis import strategies as st
 
 from cts.config.compile import Result, compile_bundle
@@ -49,9 +50,11 @@ class Tally:
     """Seconds of work."""
 
     def compile(self, files: Mapping[str, bytes]) -> Result:
+        gc.disable()  # the garbage is mostly of Hypothesis
         began = time.thread_time()
         result = compile_bundle(files)
         seconds = time.thread_time() - began
+        gc.enable()
         assert seconds < SLOWEST
         assert (result.compiled is None) == bool(result.problems)
         for problem in (*result.problems, *result.warnings):
@@ -153,11 +156,12 @@ def test_a_mutated_configuration_gives_a_result(items: list[Item], data: st.Data
 
 @pytest.mark.soak
 def test_many_mutated_configurations_give_a_result(
-    record_property: Callable[[str, object], None],
+    record_property: Callable[[str, object], None], request: pytest.FixtureRequest
 ) -> None:
     tally = Tally()
 
-    @settings(max_examples=MUTATIONS, suppress_health_check=[HealthCheck.too_slow])
+    @seed(request.config.getoption("randomly_seed", 0))
+    @settings(max_examples=MUTATIONS, database=None, suppress_health_check=[HealthCheck.too_slow])
     @given(configurations(), st.data())
     def each(items: list[Item], data: st.DataObject) -> None:
         mutate(items, data, tally)
