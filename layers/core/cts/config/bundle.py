@@ -24,7 +24,8 @@ LEFT_OUT = {".git", ".terraform"}
 """Folders that are no part of a module."""
 NO_PART = re.compile(r"\.tfstate(?:\..*)?$|\.tfvars(?:\.json)?$")
 """States, which hold secrets, and variable files, which count in a root module alone."""
-PRIVATE_KEY = re.compile(rb"-----BEGIN [A-Z0-9 ]*PRIVATE KEY-----")
+KEY_HEADER = "-----BEGIN [A-Z0-9 ]*PRIVATE KEY-----"
+PRIVATE_KEY = re.compile(KEY_HEADER.encode())
 LARGEST_BUNDLE = 64 * 1024 * 1024
 """Bytes of a bundle's files in all: the publisher holds them in memory."""
 

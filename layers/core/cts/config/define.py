@@ -27,7 +27,8 @@ def define(
     providers = tuple(_provider(entry, block) for entry, block in found)
     driver = configuration.driver
     terraform, cloud = (driver.terraform, driver.terraform_cloud) if driver else (None, None)
-    required = (terraform or cloud).required_providers if terraform or cloud else {}  # type: ignore[union-attr]
+    chosen = terraform or cloud
+    required = chosen.required_providers if chosen else {}
     names = {provider.name for provider in providers}
     return Definition(
         task=task.name,
@@ -36,7 +37,7 @@ def define(
         variables=variables,
         inputs=inputs,
         providers=providers,
-        required_providers={k: v for k, v in (required or {}).items() if k in names},
+        required_providers={k: v for k, v in required.items() if k in names},
         backend=_backend(terraform),
         cloud=_cloud(task, cloud) if cloud else {},
         vault=_vault(configuration.vault, providers),
@@ -134,13 +135,9 @@ def _input(block: model.Input) -> Input:
         regexp=None if block.regexp is None else undoubled(block.regexp),
         datacenter=block.datacenter,
         namespace=block.namespace,
-        filter=_filter(block.filter),
+        filter=undoubled(block.filter),
         meta=_pairs(block.cts_user_defined_meta),
     )
-
-
-def _filter(text: str) -> str:
-    return undoubled(text)
 
 
 def _pairs(names: Mapping[str, str]) -> tuple[tuple[str, str], ...]:
@@ -160,7 +157,7 @@ def _listed(entries: tuple[str, ...], blocks: tuple[model.Service, ...]) -> Serv
         by_name[name] = ServicesCondition(
             datacenter=block.datacenter if block else "",
             namespace=block.namespace if block else "",
-            filter=_filter(block.filter if block else ""),
+            filter=undoubled(block.filter if block else ""),
             meta=_pairs(block.cts_user_defined_meta if block else {}),
         )
     groups: dict[ServicesCondition, list[str]] = {}

@@ -190,10 +190,8 @@ class Options:
                 what = f'there is no {block} "{entry.key}"'
                 self.add(entry.place, Code.UNKNOWN_OPTION, entry.key, what)
             elif entry.is_label:  # the label is not shown: with a lost "=" it may be a secret
-                what, fix = (
-                    "this block has no label",
-                    f'write {block} {{ ... }}, or "=" before a value',
-                )
+                what = "this block has no label"
+                fix = f'write {block} {{ ... }}, or "=" before a value'
                 self.add(entry.place, Code.UNKNOWN_OPTION, "", what, fix)
             else:
                 self.unknown(entry)

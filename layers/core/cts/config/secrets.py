@@ -7,7 +7,7 @@ from difflib import get_close_matches
 from itertools import count
 from typing import Any
 
-from cts.config.bundle import inside
+from cts.config.bundle import KEY_HEADER, inside
 from cts.config.model import Secret
 from cts.config.problem import Code, Problem
 
@@ -16,7 +16,7 @@ TEMPLATE = re.compile(
 )
 """What CTS evaluates in a provider's arguments; any other text in braces is only text."""
 VAULT = re.compile(r'\{\{[ \t\r\n]*with[ \t\r\n]+secret[ \t\r\n]+"[^\n]+"[ \t\r\n]*\}\}')
-PRIVATE_KEY = re.compile(r"-----BEGIN [A-Z0-9 ]*PRIVATE KEY-----")
+PRIVATE_KEY = re.compile(KEY_HEADER)
 USER_IN_URL = re.compile(r"://[^/\s:@]{1,200}:[^/\s@]{1,200}@")
 SECRET_NAME = re.compile(
     r"""passw(?:or)?d | passphrase | passcode | (?:^|[_-])(?:pass|pwd|pin)$ | secret | token

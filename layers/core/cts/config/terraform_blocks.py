@@ -114,11 +114,11 @@ def _mixed(options: Options, key: str, blocks: list[Value]) -> None:
 
 
 def _is_labelled(value: Value) -> bool:
-    return isinstance(value.data, Body) and any(entry.is_label for entry in value.data.entries)
+    return any(entry.is_label for entry in value.entries)
 
 
 def _provider(options: Options, key: str, value: Value) -> Provider | None:
-    entries = value.data.entries if isinstance(value.data, Body) else ()
+    entries = value.entries
     if len(entries) != 1 or not isinstance(entries[0].value.data, Body):
         what = "the provider has no name" if not entries else "this is not one provider with a name"
         fix = 'write terraform_provider "..." { ... }'
@@ -173,7 +173,7 @@ def backends(options: Options, key: str) -> tuple[Backend, ...]:
     found: dict[str, Backend] = {}
     for entry in options.entries(key):
         for body in options.bodies(key, entry):
-            for each in body.data.entries if isinstance(body.data, Body) else ():
+            for each in body.entries:
                 found[each.key] = _backend(options, each)
     return tuple(found.values())
 

@@ -124,11 +124,7 @@ def _consul(consul: Consul | None) -> Iterator[Problem]:
     registration = consul.service_registration if consul else None
     check = registration.default_check if registration else None
     address = check.address if check else ""
-    if (
-        check
-        and address
-        and not re.fullmatch(r"(?i)http[a-z0-9+.-]*:(?:\[[^\[\]\s]*\]|[^\[\]\s])*", address)
-    ):
+    if check and address and not CHECK_ADDRESS.fullmatch(address):
         what, fix = f'"{address}" is no address of a check', 'write it as "https://host:8558"'
         yield check.where.problem(Code.INVALID_VALUE, what, fix, option="address")
 
