@@ -150,8 +150,9 @@ def test_a_push_that_still_holds_a_secret_is_refused_without_showing_it() -> Non
     assert "CANARY" not in str(problem)
 
 
-def test_a_key_beside_a_certificate_is_said_and_not_packed() -> None:
-    files = {"a.hcl": 'vault { address = "v" tls { cert = "c.pem" } }', "c.pem": PEM}
+@pytest.mark.parametrize("path", ["c.pem", "./c.pem"])
+def test_a_key_beside_a_certificate_is_said_and_not_packed(path: str) -> None:
+    files = {"a.hcl": f'vault {{ address = "v" tls {{ cert = "{path}" }} }}', "c.pem": PEM}
     result, bundle_ = pushed(files)
     assert [problem.code for problem in result.problems] == [Code.LITERAL_SECRET]
     assert "c.pem" not in bundle_

@@ -10,7 +10,7 @@ from cts.config.define import define, waits_for
 from cts.config.finalize import Environment, finalize
 from cts.config.merge import merge
 from cts.config.model import Configuration, Secret, Task
-from cts.config.modules import check_modules, declarations, unreadable_modules
+from cts.config.modules import LocalModules, check_modules, local_modules, unreadable_modules
 from cts.config.problem import Code, Place, Problem, without_followers
 from cts.config.read import read
 from cts.config.schema import walk
@@ -74,23 +74,23 @@ def compile_bundle(files: Files, environment: Environment | None = None) -> Resu
     texts = [read(files[name], name) for name in names]
     merged = merge(configuration for configuration, _ in texts)
     final = finalize(merged, environment or {})
-    declared = declarations(final, files)
-    variables, in_variables = given(final, files, declared)
+    modules = local_modules(final, files)
+    variables, in_variables = given(final, files, modules)
     problems = without_followers([
         *([] if names else [_nothing_to_read(files)]),
         *(_not_there(name) for name in listed if name not in files),
         *(problem for _, found in texts for problem in found.problems),
         *in_variables.problems,
         *validate(final),
-        *check_modules(final, files, declared, variables),
+        *check_modules(final, files, modules, variables),
     ])  # fmt: skip
-    compiled = None if problems else _compile(final, files, variables)
+    compiled = None if problems else _compile(final, modules, variables)
     warnings = [
         *(warning for _, found in texts for warning in found.warnings),
         *in_variables.warnings,
         *warn(merged, final),
         *_waiting(final),
-        *unreadable_modules(final, declared),
+        *unreadable_modules(final, modules),
     ]
     return Result(
         problems=_in_order(problems, names),
@@ -165,9 +165,9 @@ def _not_there(name: str) -> Problem:
 
 
 def _compile(
-    configuration: Configuration, files: Files, variables: Sequence[dict[str, Any]]
+    configuration: Configuration, local: LocalModules, variables: Sequence[dict[str, Any]]
 ) -> Compiled:
-    modules, archives = _modules(configuration.tasks, files)
+    modules, archives = _modules(local)
     compiled = Compiled(modules=archives)
     for task, values in zip(configuration.tasks, variables, strict=True):
         name = task.name
@@ -190,15 +190,14 @@ def _waiting(configuration: Configuration) -> Iterator[Problem]:
             yield task.where.problem(Code.NOT_SUPPORTED_YET, what + ", ".join(reasons))
 
 
-def _modules(tasks: tuple[Task, ...], files: Files) -> tuple[dict[str, Module], dict[str, bytes]]:
+def _modules(local: LocalModules) -> tuple[dict[str, Module], dict[str, bytes]]:
     """Each local module by what a task calls it, and the archives by digest."""
     modules: dict[str, Module] = {}
     archives: dict[str, bytes] = {}
-    for source in {task.module for task in tasks if task.module and bundle.is_local(task.module)}:
+    for source, module in local.items():
         folder = bundle.inside(source) or "."
-        content = bundle.module_files(files, folder)
-        digest = bundle.content_digest(content)
-        archives[digest] = bundle.archive(content)
+        digest = bundle.content_digest(module.files)
+        archives[digest] = bundle.archive(module.files)
         modules[source] = Module("./" if folder == "." else f"./{folder}", digest=digest)
     return modules, archives
 

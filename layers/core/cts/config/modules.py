@@ -1,6 +1,7 @@
 """The rules about what a task names in the bundle: its module, its variables, their files."""
 
 from collections.abc import Collection, Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from posixpath import join, splitext
 from typing import Any
 
@@ -21,6 +22,7 @@ from cts.config.secrets import TEMPLATE
 
 FOLDERS_SHOWN = 5
 OR_SET = "set it in a file that variable_files names, or in serverless { variables }"
+CONDITION_OF = {"catalog_services": CatalogServicesCondition, "consul_kv": KvCondition}
 FILLED_BY = {
     "catalog_services": 'a condition "catalog-services" gives it',
     "consul_kv": 'a condition or a module_input "consul-kv" gives it',
@@ -28,26 +30,41 @@ FILLED_BY = {
 MOST_ALIKE = 1000
 
 
-Declarations = Mapping[str, Mapping[str, Declared] | None]
+@dataclass(frozen=True, slots=True)
+class LocalModule:
+    """A module of the bundle, looked at once for all tasks that use it."""
+
+    files: Files
+    variables: Mapping[str, Declared] | None
+    """Those it declares; None where its files can't be understood."""
+    outside: tuple[str, ...]
+    """The modules that it uses from outside its own folder."""
+
+    @property
+    def is_there(self) -> bool:
+        return any(bundle.root_files(self.files))
 
 
-def declarations(configuration: Configuration, files: Files) -> Declarations:
-    """The variables of each local module, by what a task calls it; None where its files can't be
-    understood."""
-    sources = {task.module for task in configuration.tasks if task.module}
-    found: dict[str, Mapping[str, Declared] | None] = {}
-    for source in sources:
-        folder = bundle.inside(source) if bundle.is_local(source) else None
-        module = {} if folder is None else bundle.module_files(files, folder)
-        if any(bundle.root_files(module)):
-            found[source] = declared(module)
-    return found
+LocalModules = Mapping[str, LocalModule]
+"""By what a task calls them."""
 
 
-def unreadable_modules(configuration: Configuration, known: Declarations) -> Iterator[Problem]:
+def local_modules(configuration: Configuration, files: Files) -> LocalModules:
+    sources = {task.module for task in configuration.tasks if bundle.is_local(task.module)}
+    folders = {source: bundle.inside(source) for source in sources}
+    return {source: _module(folder, files) for source, folder in folders.items() if folder}
+
+
+def _module(folder: str, files: Files) -> LocalModule:
+    module = bundle.module_files(files, folder)
+    return LocalModule(module, declared(module), tuple(sources_outside(module)))
+
+
+def unreadable_modules(configuration: Configuration, known: LocalModules) -> Iterator[Problem]:
     """Terraform will say what is wrong with them."""
     for task in configuration.tasks:
-        if known.get(task.module, ()) is None:
+        module = known.get(task.module)
+        if module and module.is_there and module.variables is None:
             what = "the module's variables can't be read: one of its files has a mistake"
             yield task.where.problem(Code.SYNTAX, what, "try terraform validate", option="module")
 
@@ -55,23 +72,22 @@ def unreadable_modules(configuration: Configuration, known: Declarations) -> Ite
 def check_modules(
     configuration: Configuration,
     files: Files,
-    known: Declarations,
+    known: LocalModules,
     given: Sequence[Collection[str]],
 ) -> Iterator[Problem]:
     """What is wrong with modules and files. `given`: the names of each task's variables."""
     for task, names in zip(configuration.tasks, given, strict=True):
-        module = task.module
         yield from _variable_files(task, files)
-        if not bundle.is_local(module):
+        if not bundle.is_local(task.module):
             yield from _address(task, files)
-        elif (folder := bundle.inside(module)) is None:
-            what = f'"{module}" lies outside the bundle'
+        elif module := known.get(task.module):
+            yield from _local(task, module, files)
+            if module.is_there and module.variables is not None:
+                yield from _variables(task, module.variables, names)
+        else:
+            what = f'"{task.module}" lies outside the bundle'
             fix = 'put the module into the bundle and write "./folder"'
             yield task.where.problem(Code.OUTSIDE_BUNDLE, what, fix, option="module")
-        else:
-            yield from _local(task, bundle.module_files(files, folder), files)
-        if (variables := known.get(module)) is not None:
-            yield from _variables(task, variables, names)
     for block in (configuration.vault, configuration.driver):
         if block:
             yield from _certificates(block, files)
@@ -84,15 +100,15 @@ def _address(task: Task, files: Files) -> Iterator[Problem]:
         yield task.where.problem(Code.MODULE_MISSING, what, fix, option="module")
 
 
-def _local(task: Task, module: Files, files: Files) -> Iterator[Problem]:
+def _local(task: Task, module: LocalModule, files: Files) -> Iterator[Problem]:
     if task.version:
         what, fix = "a local module has no version", "remove it: only a registry's modules have one"
         yield task.where.problem(Code.LOCAL_VERSION, what, fix, option="version")
-    if not any(bundle.root_files(module)):
+    if not module.is_there:
         what = f'the bundle has no Terraform files in "{task.module}"'
         fix = _other_modules(task.module, files)
         yield task.where.problem(Code.MODULE_MISSING, what, fix, option="module")
-    for source in sources_outside(module):
+    for source in module.outside:
         what = f'"{task.module}" uses "{source}", outside its own folder: not supported yet'
         fix = "put that module into its folder"
         yield task.where.problem(Code.NOT_SUPPORTED_YET, what, fix, option="module")
@@ -115,7 +131,9 @@ def _variables(
     for name in sorted(inputs - variables.keys()):
         what = f'module "{task.module}" of task "{task.name}" has no variable "{name}"'
         fix = f'declare variable "{name}" in the module: the task passes it'
-        if name == "catalog_services" or (name == "consul_kv" and _is_kv(task.condition)):
+        if name == "catalog_services" or (
+            name == "consul_kv" and isinstance(task.condition, KvCondition)
+        ):
             fix += ", unless the condition has use_as_module_input = false"
         yield task.where.problem(Code.MODULE_WITHOUT_INPUT, what, fix, option="module")
     for name, variable in sorted(variables.items()):
@@ -153,10 +171,6 @@ def passed(task: Task) -> set[str]:
     return names
 
 
-def _is_kv(condition: object) -> bool:
-    return isinstance(condition, KvCondition)
-
-
 def _variable_files(task: Task, files: Files) -> Iterator[Problem]:
     for n, path in enumerate(task.variable_files):
         yield from _file(path, files, task.where, f"variable_files[{n}]")
@@ -167,7 +181,8 @@ def _certificates(block: Any, files: Files) -> Iterator[Problem]:
     for inner, key, known, value in walk(block, unused=False):
         if known.is_file and value and not TEMPLATE.search(value):
             yield from _file(value, files, inner.where, key)
-            if not known.secret and bundle.PRIVATE_KEY.search(files.get(value, b"")):
+            content = files.get(bundle.inside(value) or "", b"")
+            if not known.secret and bundle.PRIVATE_KEY.search(content):
                 what = "a private key stands beside the certificate"
                 fix = 'keep it in a file of its own, and name that: key = "..."'
                 yield inner.where.problem(Code.LITERAL_SECRET, what, fix, option=key)

@@ -6,7 +6,7 @@ from typing import Any
 from cts.config import bundle
 from cts.config.bundle import Files
 from cts.config.model import Configuration, Serverless, Task
-from cts.config.modules import Declarations
+from cts.config.modules import LocalModules
 from cts.config.options import Findings
 from cts.config.problem import Place, Where
 from cts.config.tfvars import read_expression, read_variables
@@ -16,7 +16,7 @@ Variables = dict[str, Any]
 
 
 def given(
-    configuration: Configuration, files: Files, known: Declarations
+    configuration: Configuration, files: Files, known: LocalModules
 ) -> tuple[list[Variables], Findings]:
     """The variables of each task, and what is wrong with them.
 
@@ -33,7 +33,8 @@ def given(
     defaults = _inline(configuration.serverless, found)
     made: list[Variables] = []
     for task in configuration.tasks:
-        declared = known.get(task.module)
+        module = known.get(task.module)
+        declared = module.variables if module else None
         values = {k: v for k, v in defaults.items() if declared is None or k in declared}
         values |= _expressions(task, found)
         for name in _files(task):
