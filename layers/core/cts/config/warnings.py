@@ -66,9 +66,7 @@ def _consul(consul: Consul | None) -> Iterator[Problem]:
         fix = "see that it is the same"
         yield consul.where.problem(Code.NOT_NEEDED, what, fix, option="address")
     if consul.token:
-        what = (
-            "the secret that the stack's parameter ConsulSecretArn names counts before this token"
-        )
+        what = "this token is used only where the stack's parameter ConsulSecretArn is empty"
         yield consul.where.problem(Code.OVERRIDDEN, what, option="token")
         if TEMPLATE.search(consul.token) and '"CONSUL_HTTP_TOKEN"' not in consul.token:
             what = 'only the reference {{ env "CONSUL_HTTP_TOKEN" }} is read yet'
