@@ -23,6 +23,8 @@ UNCHANGED = "version = :version"  # nobody decided in between
 NOT_THERE = "attribute_not_exists(pk)"  # nobody was first
 STILL_OUR_WATCH = "epoch = :epoch"  # a deposed poller writes nothing
 A_SLOT_IS_FREE = "attribute_not_exists(runs) OR size(runs) < :cap"
+FILTERED, TOKEN = 1, 2
+"""Marks of a row, added up. Rows of the first release have true, or nothing, in their place."""
 TRIES = 5
 BATCH = 100
 """Keys of one BatchGetItem call."""
@@ -223,7 +225,7 @@ class Table:
 
     def _put_chunk(self, chunk: Chunk) -> Item:
         rows = {
-            view: [row.index, row.digest, *([True] if row.filtered else [])]
+            view: [row.index, row.digest, row.filtered * FILTERED + row.token * TOKEN]
             for view, row in sorted(chunk.rows.items())
         }
         item = {
@@ -377,8 +379,12 @@ def _lease_item(lease: Lease) -> Item:
 
 
 def _chunk(item: Item) -> Chunk:
-    rows = {view: Row(*row) for view, row in json.loads(item["body"]["S"]).items()}
+    rows = {view: _row(*row) for view, row in json.loads(item["body"]["S"]).items()}
     return Chunk(item["sk"]["S"].removeprefix("VIEWS#"), int(item["version"]["N"]), rows)
+
+
+def _row(index: int, digest: str, marks: int = 0, *_newer: object) -> Row:
+    return Row(index, digest, bool(marks & FILTERED), bool(marks & TOKEN))
 
 
 def _state(item: Item) -> TaskState:

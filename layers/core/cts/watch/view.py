@@ -15,6 +15,8 @@ class Row:
     digest: str
     filtered: bool = False
     """ACLs hid a part of it. Normal for a listing; one that was whole is not believed then."""
+    token: bool = False
+    """It was asked for with a token."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,10 +26,14 @@ class Answer:
     index: int
     snapshot: Snapshot
     filtered: bool = False
+    token: bool = False
+    """It was asked for with a token."""
+    default_deny: bool = False
+    """Consul says that its ACLs deny what no rule allows. Old servers don't tell."""
 
     @property
     def row(self) -> Row:
-        return Row(self.index, self.snapshot.digest, self.filtered)
+        return Row(self.index, self.snapshot.digest, self.filtered, self.token)
 
 
 @dataclass(frozen=True, slots=True)
