@@ -17,6 +17,7 @@ from cts.run.task import TaskState
 from cts.terraform.definition import Current, Definition, Generation, Rejected
 from cts.watch.lease import Commit, Lease
 from cts.watch.snapshot import Snapshot, digest_of
+from cts.watch.stale import StaleViews
 from cts.watch.view import Chunk, chunk_of
 
 E = TypeVar("E")
@@ -28,6 +29,7 @@ class FakeTable:
     def __init__(self) -> None:
         self.leased: Lease | None = None
         self.stored_chunks: dict[str, Chunk] = {}
+        self.stored_stale = StaleViews()
         self.stored_states: dict[str, TaskState] = {}
         self.stored_runs: dict[str, Run] = {}
         self.held_slots: set[str] = set()
@@ -74,6 +76,17 @@ class FakeTable:
             self._put_state(state)
         for chunk in chunks:
             self._put_chunk(chunk)
+        return Commit.DONE
+
+    def stale_views(self) -> StaleViews:
+        return self.stored_stale
+
+    def put_stale_views(self, epoch: int, stale: StaleViews) -> Commit:
+        if self.leased is None or self.leased.epoch != epoch:
+            return Commit.DEPOSED
+        if self.stored_stale.version != stale.version:
+            return Commit.STALE
+        self.stored_stale = replace(stale, version=stale.version + 1)
         return Commit.DONE
 
     def _is_read_chunk(self, chunk: Chunk) -> bool:

@@ -5,11 +5,13 @@ from dataclasses import replace
 import pytest
 
 from cts.adapters.table import Table
+from cts.events import ViewFresh, ViewStale
 from cts.run.model import End, Run, RunStatus
 from cts.run.task import Done, Outcome, Reason, Running, TaskState, Wish
 from cts.terraform.definition import Current, Rejected
 from cts.watch.lease import Commit, Lease
 from cts.watch.query import Kind, View
+from cts.watch.stale import Stale, StaleViews
 from cts.watch.view import Chunk, Row, chunk_of
 from tests.fakes import FakeTable
 
@@ -144,6 +146,46 @@ def test_a_row_remembers_that_a_part_was_hidden(table: AnyTable) -> None:
     hidden = Chunk(chunk_of(WEB), 0, {WEB: Row(7, "digest", filtered=True)})
     table.commit(1, [], [hidden])
     assert table.chunks()[chunk_of(WEB)].rows == hidden.rows
+
+
+def test_a_row_remembers_that_it_was_asked_for_with_a_token(table: AnyTable) -> None:
+    held(table)
+    rows = {WEB: Row(7, "digest", token=True)}
+    table.commit(1, [], [Chunk(chunk_of(WEB), 0, rows)])
+    assert table.chunks()[chunk_of(WEB)].rows == rows
+
+
+# ---- stale views --------------------------------------------------------------------------
+
+STALE = StaleViews(
+    views={WEB: Stale(100.0, "no route")},
+    count=1,
+    unannounced=(
+        ViewStale("1/ViewStale", ["service web"], 1, ["dns"], 1, ["no route"], "since", "at"),
+        ViewFresh("1/ViewFresh", ["service api"], 1, [], 0, "at"),
+    ),
+)
+
+
+def test_the_record_of_stale_views_comes_back_as_it_was_written(table: AnyTable) -> None:
+    held(table)
+    assert table.stale_views() == StaleViews()
+    assert table.put_stale_views(1, STALE) is Commit.DONE
+    assert table.stale_views() == replace(STALE, version=1)
+
+
+def test_only_who_has_read_the_record_replaces_it(table: AnyTable) -> None:
+    held(table)
+    table.put_stale_views(1, STALE)
+    assert table.put_stale_views(1, STALE) is Commit.STALE
+    assert table.put_stale_views(1, replace(STALE, version=1, count=0)) is Commit.DONE
+    assert table.stale_views().count == 0
+
+
+def test_a_deposed_poller_does_not_write_the_record(table: AnyTable) -> None:
+    held(table)
+    assert table.put_stale_views(9, STALE) is Commit.DEPOSED
+    assert table.stale_views() == StaleViews()
 
 
 # ---- rows ---------------------------------------------------------------------------------

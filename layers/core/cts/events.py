@@ -96,7 +96,47 @@ class ConfigRejected:
     problems: list[dict[str, Any]] = field(default_factory=list)
 
 
-Event = CatalogChanged | TaskTriggered | RunStarted | RunFinished | ConfigPublished | ConfigRejected
+@dataclass(frozen=True, slots=True)
+class ViewStale:
+    """Views could not be read: they keep their last value, and trigger nothing."""
+
+    detail_type: ClassVar[str] = "ViewStale"
+
+    id: str
+    views: list[str]
+    view_count: int
+    tasks: list[str]
+    task_count: int
+    why: list[str]
+    """What came instead of an answer: a few different ones."""
+    since: str
+    at: str
+
+
+@dataclass(frozen=True, slots=True)
+class ViewFresh:
+    """Views that were stale were read again, or nothing needs them any more."""
+
+    detail_type: ClassVar[str] = "ViewFresh"
+
+    id: str
+    views: list[str]
+    view_count: int
+    tasks: list[str]
+    task_count: int
+    at: str
+
+
+Event = (
+    CatalogChanged
+    | TaskTriggered
+    | RunStarted
+    | RunFinished
+    | ConfigPublished
+    | ConfigRejected
+    | ViewStale
+    | ViewFresh
+)
 
 
 def entry(event: Event, bus: str) -> dict[str, str]:

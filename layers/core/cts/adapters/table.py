@@ -7,16 +7,18 @@ any of them may run twice.
 import json
 import time
 from collections.abc import Callable, Collection, Iterable, Mapping
-from dataclasses import asdict, replace
+from dataclasses import asdict, fields, replace
 from typing import Any
 
 from cts.adapters import keys
 from cts.adapters.aws_errors import translated
 from cts.errors import Unavailable
+from cts.events import ViewFresh, ViewStale
 from cts.run.model import Run, run_from
 from cts.run.task import TaskState, state_from
 from cts.terraform.definition import Current, Rejected
 from cts.watch.lease import Commit, Lease
+from cts.watch.stale import Stale, StaleViews
 from cts.watch.view import Chunk, Row, chunk_of
 
 UNCHANGED = "version = :version"  # nobody decided in between
@@ -76,6 +78,21 @@ class Table:
     def commit(
         self, epoch: int, states: Collection[TaskState], chunks: Collection[Chunk]
     ) -> Commit:
+        return self._fenced(
+            epoch,
+            *(self._put_state(state) for state in states),
+            *(self._put_chunk(chunk) for chunk in chunks),
+        )
+
+    def stale_views(self) -> StaleViews:
+        item = self._get(keys.STALE)
+        return _stale_views(item) if item else StaleViews()
+
+    def put_stale_views(self, epoch: int, stale: StaleViews) -> Commit:
+        """Write the record, if the epoch stands and it has the version given here."""
+        return self._fenced(epoch, self._put_stale(stale))
+
+    def _fenced(self, epoch: int, *writes: Item) -> Commit:
         check = {
             "ConditionCheck": {
                 "TableName": self._name,
@@ -84,11 +101,7 @@ class Table:
                 "ExpressionAttributeValues": {":epoch": {"N": str(epoch)}},
             }
         }
-        refused = self._write(
-            check,
-            *(self._put_state(state) for state in states),
-            *(self._put_chunk(chunk) for chunk in chunks),
-        )
+        refused = self._write(check, *writes)
         if 0 in refused:
             return Commit.DEPOSED
         return Commit.STALE if refused else Commit.DONE
@@ -234,6 +247,21 @@ class Table:
             "body": {"S": json.dumps(rows, separators=(",", ":"))},
         }
         return {"Put": {"TableName": self._name, "Item": item, **_if_version(chunk.version)}}
+
+    def _put_stale(self, stale: StaleViews) -> Item:
+        body = {
+            "views": {view: [each.since, each.why] for view, each in stale.views.items()},
+            "count": stale.count,
+            "unannounced": [
+                {"type": each.detail_type, **asdict(each)} for each in stale.unannounced
+            ],
+        }
+        item = {
+            **_key(keys.STALE),
+            "version": {"N": str(stale.version + 1)},
+            "body": {"S": json.dumps(body, separators=(",", ":"))},
+        }
+        return {"Put": {"TableName": self._name, "Item": item, **_if_version(stale.version)}}
 
     def _free_slot(self, run_id: str) -> Item:
         return {
@@ -381,6 +409,21 @@ def _lease_item(lease: Lease) -> Item:
 def _chunk(item: Item) -> Chunk:
     rows = {view: _row(*row) for view, row in json.loads(item["body"]["S"]).items()}
     return Chunk(item["sk"]["S"].removeprefix("VIEWS#"), int(item["version"]["N"]), rows)
+
+
+def _stale_views(item: Item) -> StaleViews:
+    body = json.loads(item["body"]["S"])
+    return StaleViews(
+        version=int(item["version"]["N"]),
+        views={view: Stale(since, why) for view, (since, why, *_) in body["views"].items()},
+        count=body["count"],
+        unannounced=tuple(map(_view_event, body["unannounced"])),
+    )
+
+
+def _view_event(raw: Mapping[str, Any]) -> ViewStale | ViewFresh:
+    kind = ViewStale if raw["type"] == ViewStale.detail_type else ViewFresh
+    return kind(**{each.name: raw[each.name] for each in fields(kind)})
 
 
 def _row(index: int, digest: str, marks: int = 0, *_newer: object) -> Row:
