@@ -158,7 +158,7 @@ def test_a_row_remembers_that_it_was_asked_for_with_a_token(table: AnyTable) -> 
 # ---- stale views --------------------------------------------------------------------------
 
 STALE = StaleViews(
-    views={WEB: Stale(100.0, "no route")},
+    views={WEB: Stale("service web", 100.0, "no route")},
     count=1,
     unannounced=(
         ViewStale("1/ViewStale", ["service web"], 1, ["dns"], 1, ["no route"], "since", "at"),

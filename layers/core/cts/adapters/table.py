@@ -250,7 +250,9 @@ class Table:
 
     def _put_stale(self, stale: StaleViews) -> Item:
         body = {
-            "views": {view: [each.since, each.why] for view, each in stale.views.items()},
+            "views": {
+                view: [each.view, each.since, each.why] for view, each in stale.views.items()
+            },
             "count": stale.count,
             "unannounced": [
                 {"type": each.detail_type, **asdict(each)} for each in stale.unannounced
@@ -415,7 +417,7 @@ def _stale_views(item: Item) -> StaleViews:
     body = json.loads(item["body"]["S"])
     return StaleViews(
         version=int(item["version"]["N"]),
-        views={view: Stale(since, why) for view, (since, why, *_) in body["views"].items()},
+        views={view: Stale(*facts[:3]) for view, facts in body["views"].items()},
         count=body["count"],
         unannounced=tuple(map(_view_event, body["unannounced"])),
     )

@@ -5,14 +5,14 @@ A stale view keeps its last snapshot and triggers nothing.
 
 from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, field, replace
+from itertools import islice
 
 from cts.events import MOST_LISTED, ViewFresh, ViewStale, iso
-from cts.watch.query import View
 
 STALE_AFTER = 10.0
 """Seconds without an answer from which a view counts as stale: a connection may break."""
 MOST_KEPT = 500
-"""Views in the record, of which each takes up to 300 bytes of an item's 400 KB."""
+"""Views in the stored record, of which each takes up to 400 bytes of an item's 400 KB."""
 LONGEST_WHY = 200
 MOST_WHYS = 5
 """Different reasons that an event tells."""
@@ -20,80 +20,81 @@ MOST_WHYS = 5
 
 @dataclass(frozen=True, slots=True)
 class Stale:
+    view: str
+    """As people read it."""
     since: float
     why: str
 
 
 @dataclass(frozen=True, slots=True)
 class StaleViews:
-    """The record of the table: by view id, `MOST_KEPT` of them; `count` is of all."""
+    """The record: stale views by id, and what was not told of them yet."""
 
     version: int = 0
     views: Mapping[str, Stale] = field(default_factory=dict)
     count: int = 0
+    """Of all: of very many only `MOST_KEPT` are stored."""
     unannounced: tuple[ViewStale | ViewFresh, ...] = ()
+
+    def to_store(self) -> "StaleViews":
+        return replace(self, views=dict(islice(self.views.items(), MOST_KEPT)))
 
 
 def recorded(
-    former: StaleViews,
-    stale: Mapping[View, Stale],
-    fresh: Collection[View],
-    tasks: Mapping[View, Collection[str]],
-    now: float,
+    former: StaleViews, stale: Mapping[str, Stale], tasks: Mapping[str, Collection[str]], now: float
 ) -> StaleViews:
-    """The record that follows `former`, with the events that tell of the difference.
-
-    `fresh`: views of the former record that were read again, or that nothing needs any more.
-    `tasks`: those that look at a view. The former record comes back if nothing differs.
-    """
-    new = [view for view in stale if view.id not in former.views]
-    if not new and not fresh:
-        return former
-    kept = sorted(stale, key=lambda view: (stale[view].since, view))[:MOST_KEPT]
-    version = former.version + 1
+    """The record that follows `former`, with the events that tell of the difference; `former`
+    itself if nothing differs. `tasks`: view id -> those that look at it."""
+    new = {view: each for view, each in stale.items() if view not in former.views}
+    gone = {view: each for view, each in former.views.items() if view not in stale}
     events: list[ViewStale | ViewFresh] = []
     if new:
-        events.append(_view_stale(f"{version}/ViewStale", new, stale, tasks, now))
-    if fresh:
-        names = _tasks(fresh, tasks)
-        events.append(
-            ViewFresh(
-                id=f"{version}/ViewFresh",
-                views=sorted(map(str, fresh))[:MOST_LISTED],
-                view_count=len(fresh),
-                tasks=names[:MOST_LISTED],
-                task_count=len(names),
-                at=iso(now),
-            )
-        )
-    return replace(
-        former,
-        views={view.id: replace(stale[view], why=stale[view].why[:LONGEST_WHY]) for view in kept},
+        events.append(_view_stale(f"{former.version + 1}/ViewStale", new, tasks, now))
+    if gone:
+        events.append(_view_fresh(f"{former.version + 1}/ViewFresh", gone, tasks, now))
+    if not events:
+        return former
+    return StaleViews(
+        version=former.version,
+        views={view: replace(each, why=each.why[:LONGEST_WHY]) for view, each in stale.items()},
         count=len(stale),
         unannounced=(*former.unannounced, *events)[-MOST_LISTED:],
     )
 
 
 def _view_stale(
-    event_id: str,
-    new: list[View],
-    stale: Mapping[View, Stale],
-    tasks: Mapping[View, Collection[str]],
-    now: float,
+    event_id: str, views: Mapping[str, Stale], tasks: Mapping[str, Collection[str]], now: float
 ) -> ViewStale:
-    names = _tasks(new, tasks)
-    whys = dict.fromkeys(stale[view].why[:LONGEST_WHY] for view in sorted(new))
+    names = _tasks(views, tasks)
     return ViewStale(
         id=event_id,
-        views=sorted(map(str, new))[:MOST_LISTED],
-        view_count=len(new),
+        views=_names(views),
+        view_count=len(views),
         tasks=names[:MOST_LISTED],
         task_count=len(names),
-        why=list(whys)[:MOST_WHYS],
-        since=iso(min(stale[view].since for view in new)),
+        why=list(dict.fromkeys(each.why[:LONGEST_WHY] for each in views.values()))[:MOST_WHYS],
+        since=iso(min(each.since for each in views.values())),
         at=iso(now),
     )
 
 
-def _tasks(views: Iterable[View], tasks: Mapping[View, Collection[str]]) -> list[str]:
+def _view_fresh(
+    event_id: str, views: Mapping[str, Stale], tasks: Mapping[str, Collection[str]], now: float
+) -> ViewFresh:
+    names = _tasks(views, tasks)
+    return ViewFresh(
+        id=event_id,
+        views=_names(views),
+        view_count=len(views),
+        tasks=names[:MOST_LISTED],
+        task_count=len(names),
+        at=iso(now),
+    )
+
+
+def _names(views: Mapping[str, Stale]) -> list[str]:
+    return sorted(each.view for each in views.values())[:MOST_LISTED]
+
+
+def _tasks(views: Iterable[str], tasks: Mapping[str, Collection[str]]) -> list[str]:
     return sorted({task for view in views for task in tasks.get(view, ())})
