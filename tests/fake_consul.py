@@ -1,14 +1,16 @@
 """Consul's catalog in memory, asked as `workflow/live.py` asks the real one."""
 
 import asyncio
+from collections import Counter
 from collections.abc import Iterable, Mapping
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from cts.watch.query import Kind, View
 from cts.watch.snapshot import snapshot
 from cts.watch.view import Answer
+from cts.workflow.queries import GUARD
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,16 +27,28 @@ class FakeConsul:
     """A catalog with indices. A query with an index is held until its view moves past it."""
 
     def __init__(self) -> None:
-        self.index = 10
+        self.index = self.checks_index = 10
         self.services: dict[str, tuple[int, list[Any] | None]] = {}
         self.errors: dict[View | None, Exception] = {}
-        """What asking a view raises; the key None is for `newest_index`."""
+        """What asking a view raises; the key None is for `newest_indices`."""
         self.filtered: set[View] = set()
         """Views of which ACLs hide a part."""
+        self.token, self.default_deny = False, False
+        self.streams = False
+        """Held health queries sleep on when Consul is restored, as on newer servers."""
+        self.most_held = 0
+        """Queries at a time."""
+        self._holds: Counter[View] = Counter()
+        self._restores = 0
         self.asked: list[Asked] = []
         self.closed = False
         self._moved = asyncio.Condition()
         self._listing = 10
+
+    @property
+    def views(self) -> set[View]:
+        """All that was asked for."""
+        return {asked.view for asked in self.asked}
 
     async def set(self, name: str, instances: Iterable[Mapping[str, Any]] | None) -> None:
         """Register a service's passing instances; None deregisters it."""
@@ -45,8 +59,17 @@ class FakeConsul:
 
     async def lose_everything(self) -> None:
         """Start again from an empty data folder."""
-        self.index = self._listing = 1
+        self.index = self.checks_index = self._listing = 1
         self.services.clear()
+
+    async def restore(
+        self, services: Mapping[str, Iterable[Mapping[str, Any]]], index: int
+    ) -> None:
+        """Go back to a snapshot: held queries are woken, and none has moved."""
+        self.index = self._listing = index
+        self.services = {name: (index, list(found)) for name, found in services.items()}
+        self._restores += 1
+        await self.wake()
 
     async def wake(self) -> None:
         async with self._moved:
@@ -55,30 +78,51 @@ class FakeConsul:
     async def ask(
         self, view: View, *, index: int = 0, wait: int = 0, consistent: bool = False
     ) -> Answer:
-        self.asked.append(Asked(view, index, wait, consistent))
+        if view != GUARD:
+            self.asked.append(Asked(view, index, wait, consistent))
         await asyncio.sleep(0)
-        if index:
-            async with self._moved:
-                with suppress(TimeoutError):
-                    async with asyncio.timeout(wait):
-                        await self._moved.wait_for(lambda: self._index(view) > index)
+        if index and await self._held(view, index, wait):
+            return replace(self.answer(view), index=index)
         if view in self.errors:
             raise self.errors[view]
         return self.answer(view)
 
+    async def _held(self, view: View, index: int, wait: int) -> bool:
+        self._holds[view] += 1
+        self.most_held = max(self.most_held, self._holds.total())
+        try:
+            return await self._woken_by_restore(view, index, wait)
+        finally:
+            self._holds[view] -= 1
+
+    async def _woken_by_restore(self, view: View, index: int, wait: int) -> bool:
+        """Wait until the view moves, or the wait is over."""
+        restores = self._restores
+
+        def restored() -> bool:
+            return restores != self._restores and not (self.streams and view.kind is Kind.SERVICE)
+
+        async with self._moved:
+            with suppress(TimeoutError):
+                async with asyncio.timeout(wait):
+                    await self._moved.wait_for(lambda: self._index(view) > index or restored())
+        return restored() and self._index(view) <= index
+
     def answer(self, view: View) -> Answer:
         if view.kind is Kind.LISTING:
-            names = [name for name, (_, found) in self.services.items() if found is not None]
-            made = snapshot(view, dict.fromkeys(names))
-            return Answer(self._listing, made, view in self.filtered)
-        index, instances = self.services.get(view.name, (1, None))
-        return Answer(index, snapshot(view, instances or []))
+            listed = () if view.node_meta else self.services.items()
+            names = [name for name, (_, found) in listed if found is not None]
+            made, index = snapshot(view, dict.fromkeys(names)), self._listing
+        else:
+            index, instances = self.services.get(view.name, (1, None))
+            made = snapshot(view, instances or [])
+        return Answer(index, made, view in self.filtered, self.token, self.default_deny)
 
-    async def newest_index(self) -> int:
+    async def newest_indices(self) -> tuple[int, ...]:
         await asyncio.sleep(0)
         if None in self.errors:
             raise self.errors[None]
-        return self.index
+        return self.index, self.checks_index
 
     async def close(self) -> None:
         self.closed = True

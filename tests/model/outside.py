@@ -1,14 +1,18 @@
 """What the model test puts around the code: Consul's catalog, builds, and the world they change."""
 
+import asyncio
 import json
-from dataclasses import dataclass, field
+from collections.abc import Callable
+from dataclasses import dataclass, field, replace
 from enum import Enum, auto
 from functools import cache
+from typing import Any
 
 from cts.terraform.definition import Definition
 from cts.watch.query import Kind, ServicesCondition, View
 from cts.watch.snapshot import EMPTY, Snapshot, of
 from cts.watch.view import Answer
+from cts.workflow.queries import GUARD
 from tests.fakes import FakeBucket, FakeBuild
 
 LISTING = View(Kind.LISTING)
@@ -19,7 +23,7 @@ VALUES = (None, NOT_PASSING, 1, 2)
 
 @cache
 def value_of(name: str, value: int | None) -> Snapshot:
-    return of([{"id": name, "value": value}]) if value else EMPTY
+    return of([{"node": "n", "id": name, "value": value}]) if value else EMPTY
 
 
 @dataclass(slots=True)
@@ -31,6 +35,10 @@ class Catalog:
     newest: int = 5
     seen: dict[str, list[str]] = field(default_factory=dict)
     """View id -> digests it had, in order."""
+    saved: tuple[dict[str, int | None], dict[View, int], int] | None = None
+    restores: int = 0
+    streams: bool = False
+    """Held health queries sleep on when Consul is restored, as on newer servers."""
 
     def set(self, name: str, value: int | None) -> None:
         self.values[name] = value
@@ -45,6 +53,20 @@ class Catalog:
         self.indices.clear()
         self.remember()
 
+    def save(self) -> None:
+        """Make a snapshot that it can be restored from."""
+        self.saved = dict(self.values), dict(self.indices), self.newest
+
+    def restore(self) -> bool:
+        """Whether there was a snapshot."""
+        if self.saved is None:
+            return False
+        self.values, self.indices = dict(self.saved[0]), dict(self.saved[1])
+        self.newest = self.saved[2]
+        self.restores += 1
+        self.remember()
+        return True
+
     def remember(self) -> None:
         for view in (LISTING, *(View(Kind.SERVICE, name) for name in self.values)):
             digests = self.seen.setdefault(view.id, [])
@@ -58,7 +80,12 @@ class Catalog:
     def index(self, view: View) -> int:
         return self.indices.get(view, 1)
 
+    def index_now(self, view: View) -> int:
+        return self.newest if view == GUARD else self.index(view)
+
     def answer(self, view: View) -> Answer:
+        if view == GUARD:
+            return Answer(self.newest, of([]))
         if view.kind is Kind.LISTING:
             return Answer(self.index(view), of(list(self.names)))
         return Answer(self.index(view), value_of(view.name, self.values.get(view.name)))
@@ -138,3 +165,58 @@ class Build:
 
     def _key(self, name: str) -> str:
         return f"runs/{self.task}/{self.fake.run.id}/{name}"
+
+
+@dataclass(slots=True, eq=False)
+class Asked:
+    """A query that Consul has not answered yet; `view` is None for its newest indices."""
+
+    view: View | None
+    index: int
+    until: float
+    restores: int
+    answer: "asyncio.Future[Any]"
+
+    def ready(self, catalog: Catalog, now: float) -> bool:
+        if self.view is None or not self.index or now >= self.until:
+            return True
+        return catalog.index_now(self.view) > self.index or self.woken(catalog)
+
+    def woken(self, catalog: Catalog) -> bool:
+        """By a restore, which moves no index."""
+        assert self.view is not None
+        sleeps = catalog.streams and self.view.kind is Kind.SERVICE
+        return self.restores != catalog.restores and not sleeps
+
+    def value(self, catalog: Catalog) -> Any:
+        if self.view is None:
+            return (catalog.newest,)
+        found = catalog.answer(self.view)
+        moved = catalog.index_now(self.view) > self.index
+        return replace(found, index=self.index) if self.index and not moved else found
+
+
+class AskedConsul:
+    """Consul as a poller's process asks it."""
+
+    def __init__(self, asks: list[Asked], catalog: Catalog, clock: Callable[[], float]) -> None:
+        self._asks, self._catalog, self._clock = asks, catalog, clock
+
+    async def ask(
+        self, view: View, *, index: int = 0, wait: int = 0, consistent: bool = False
+    ) -> Answer:
+        del consistent  # this Consul is never behind
+        answer: Answer = await self._answered(view, index, wait)
+        return answer
+
+    async def newest_indices(self) -> tuple[int, ...]:
+        newest: tuple[int, ...] = await self._answered(None, 0, 0)
+        return newest
+
+    async def close(self) -> None: ...
+
+    async def _answered(self, view: View | None, index: int, wait: int) -> Any:
+        answer = asyncio.get_running_loop().create_future()
+        until = self._clock() + wait
+        self._asks.append(Asked(view, index, until, self._catalog.restores, answer))
+        return await answer

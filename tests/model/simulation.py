@@ -7,6 +7,7 @@ call or after it.
 
 from collections import Counter as Tally
 from typing import Any
+from unittest.mock import patch
 
 from cts.events import RunFinished
 from cts.run.model import Run, RunStatus
@@ -14,18 +15,30 @@ from cts.run.retry import MAX_RETRIES
 from cts.terraform.definition import (
     Definition,
 )
+from cts.watch import lease
 from cts.watch.fingerprint import trigger_fingerprint
+from cts.watch.lease import DEAD_AFTER
+from cts.workflow import queries
 from tests.model.outside import Stage, data_of
-from tests.model.state import CALM, CONDITIONS, Broken, Watcher
+from tests.model.state import CALM, CONDITIONS, Broken
 from tests.model.storm import Storm
 
 
 class Simulation(Storm):
     def run(self) -> None:
+        with patch.object(queries, "MOST_HELD", self.most_held):
+            try:
+                self._run()
+            finally:
+                for watcher in self.watchers:
+                    watcher.kill()
+
+    def _run(self) -> None:
         self._begin_calm()
         self.faults = self.storm
-        for _ in range(self.steps):
-            self.step()
+        with patch.object(lease, "RELIEVED_AFTER", self.relieved_after):
+            for _ in range(self.steps):
+                self.step()
         self.settle()
         self.check()
 
@@ -66,34 +79,19 @@ class Simulation(Storm):
             raise Broken(f"tried again and again after the last change: {dict(failed)}")
 
     def _poller_lives(self) -> None:
-        if not self.live:
-            self.tick()
-            return
-        holder = self._holder()
-        self.watchers = [holder] if holder else []
-        if holder is None:
-            if self.table.leased is not None:
-                self.clock.now = max(self.clock.now, self.table.leased.heartbeat_at + 61)
-            self.tick()
-            [holder] = self.watchers
-            self._poll(holder)
-            self._raise(holder)
-        for _ in range(3):
-            self._fetch(holder)
-            self._look(holder)
-        self._beat(holder)
-
-    def _holder(self) -> Watcher | None:
-        """The poller that holds the watch and may go on."""
-        for watcher in self.watchers:
-            holds = watcher.watching and watcher.poller.epoch == (
-                self.table.leased.epoch if self.table.leased else 0
-            )
-            current = watcher.poller.generation.number == self.generation.number
-            if holds and current and not self.heals_at_take_over_only:
-                return watcher
-        self.heals_at_take_over_only = False
-        return None
+        """A tick comes, and all pollers go on until none has anything to do just now."""
+        if self.heals_at_take_over_only:
+            for watcher in self.watchers:
+                watcher.kill()
+            self.watchers.clear()
+            self.clock.now += DEAD_AFTER + 100
+            self.heals_at_take_over_only = False
+        self.tick()
+        for _ in range(10_000):
+            turned = [self._turn(watcher) for watcher in list(self.watchers)]
+            if not (self._answer() or any(turned)):
+                return
+        raise Broken("a poller never rests")
 
     def _all_builds_and_events(self) -> None:
         for _ in range(200):
@@ -107,9 +105,10 @@ class Simulation(Storm):
     def _is_quiet(self) -> bool:
         return (
             not self.flying
+            and not self.table.stored_stale.views
+            and not self.table.stored_stale.unannounced
             and all(
-                state.running is None
-                and (not state.wanted or not self.generation.tasks[task].enabled)
+                state.running is None and (not state.wanted or not self._enabled(task))
                 for task, state in self.table.stored_states.items()
             )
             and all(self._in_line(task) for task in CONDITIONS)
@@ -121,8 +120,12 @@ class Simulation(Storm):
         entry = self.generation.tasks[task]
         return trigger_fingerprint(entry.definition, self.catalog.digests(entry.condition))
 
+    def _enabled(self, task: str) -> bool:
+        entry = self.generation.tasks.get(task)
+        return entry is not None and entry.enabled
+
     def _in_line(self, task: str) -> bool:
-        if not self.generation.tasks[task].enabled:
+        if not self._enabled(task):
             return True
         state, trigger = self.table.state(task), self.trigger(task)
         if state.gave_up:
@@ -132,15 +135,10 @@ class Simulation(Storm):
 
     def check(self) -> None:
         for task in CONDITIONS:
-            state = self.table.state(task)
-            if not self._in_line(task):
-                raise Broken(f"{task} is not in line: {state}\nworld: {self.world.get(task)}")
-            if state.done and state.done.trigger != self.succeeded.get(task):
-                raise Broken(f"{task}: done is not its last success: {state}")
-            if state.unannounced:
-                raise Broken(f"{task}: still unannounced: {state.unannounced}")
-            if state.running:
-                raise Broken(f"{task} still runs: {state.running}")
+            self._has_settled(task)
+        stale = self.table.stored_stale
+        if stale.views or stale.unannounced:
+            raise Broken(f"views are still stale: {stale}")
         if self.table.held_slots:
             raise Broken(f"slots still held: {self.table.held_slots}")
         told = {event.run_id for event in self.bus.of(RunFinished)}
@@ -150,6 +148,19 @@ class Simulation(Storm):
                 raise Broken(f"{run} never ended")
             if run.status is not RunStatus.CANCELED and run.id not in told:
                 raise Broken(f"RunFinished of {run.id} was never sent")
+
+    def _has_settled(self, task: str) -> None:
+        state = self.table.state(task)
+        if not self._in_line(task):
+            raise Broken(f"{task} is not in line: {state}\nworld: {self.world.get(task)}")
+        if state.done and state.done.trigger != self.succeeded.get(task):
+            raise Broken(f"{task}: done is not its last success: {state}")
+        if state.wanted and self._enabled(task):
+            raise Broken(f"{task}: still wanted: {state.wanted}")
+        if state.unannounced:
+            raise Broken(f"{task}: still unannounced: {state.unannounced}")
+        if state.running:
+            raise Broken(f"{task} still runs: {state.running}")
 
     def _was_to_run(self, run: Run) -> None:
         entry = self.generations[run.generation].tasks[run.task]

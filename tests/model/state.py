@@ -1,7 +1,7 @@
 """The system of one history: its ports, with a door before each where faults strike."""
 
 from collections.abc import Callable
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from random import Random
 from typing import TYPE_CHECKING, Any
 
@@ -15,13 +15,12 @@ from cts.terraform.definition import (
     Module,
     TaskEntry,
 )
-from cts.watch.lease import Commit, Lease, TakeOver
-from cts.watch.query import ServicesCondition, View
-from cts.watch.view import Answer
+from cts.watch.lease import Commit
+from cts.watch.query import ServicesCondition
 from cts.workflow import poll, settle, start, track
-from cts.workflow.poll import Poller
 from tests.fakes import Clock, Counter, FakeBucket, FakeBus, FakeDriver, FakeTable
-from tests.model.outside import Build, Catalog
+from tests.model.outside import Asked, Build, Catalog
+from tests.model.process import Killed, Process
 
 if TYPE_CHECKING:
     from cts.events import BuildEnded, TaskTriggered
@@ -45,11 +44,6 @@ DANGEROUS = frozenset(
 )
 DANGER = 8
 """How much likelier a fault is at the calls where it costs most."""
-WAIT_ENDS = 300.0
-
-
-class Killed(BaseException):
-    """An actor's process is gone."""
 
 
 class Broken(AssertionError):
@@ -71,35 +65,31 @@ CALM = Faults(0, 0, 0)
 class Door:
     """A port on whose every call something may happen."""
 
-    def __init__(self, simulation: "State", who: str, port: Any) -> None:
-        self._simulation, self._who, self._port = simulation, who, port
+    def __init__(
+        self, simulation: "State", who: str, port: Any, process: "Process | None" = None
+    ) -> None:
+        self._simulation, self._who, self._port, self._process = simulation, who, port, process
 
     def __getattr__(self, name: str) -> Any:
         call, simulation, label = getattr(self._port, name), self._simulation, f"{self._who}.{name}"
 
         def through(*args: Any) -> Any:
+            if self._process is not None and self._process.dead:
+                raise Unavailable("it is dead")
             return simulation.through(label, call, args)
 
         return through
 
 
-@dataclass(slots=True, eq=False)
-class Watcher:
-    """A poller's process: what `live.py` does, without waiting."""
+class Watcher(Process):
+    """A poller's process, and what must be known of it from outside."""
 
-    poller: Poller
-    read: Lease | None
-    verdict: TakeOver
-    newest: int
-    began: float
-    lease: Lease | None = None
-    trusted: bool = False
-    loaded: bool = False
-    watching: bool = False
-    busy: bool = False
-    asked: dict[View, tuple[int, float]] = field(default_factory=dict)
-    known: set[View] = field(default_factory=set)
-    inbox: dict[View, Answer] = field(default_factory=dict)
+    def __init__(self, clock: Callable[[], float], now: Callable[[], float]) -> None:
+        super().__init__(clock)
+        self.now = now
+        """The poller's own clock, which may be wrong."""
+        self.ids = 0
+        self.owner = ""
 
 
 class State:
@@ -118,6 +108,7 @@ class State:
         self.builds: dict[str, Build] = {}
         self.flying: list[TaskTriggered | BuildEnded] = []
         self.watchers: list[Watcher] = []
+        self.asks: list[Asked] = []
         self.broken: set[str] = set()
         self.succeeded: dict[str, str | None] = {}
         """Task -> trigger of its last success, None once something was applied after it."""
@@ -127,8 +118,14 @@ class State:
         self.sent = 0
         self.calm_at = 0.0
         self.generations: dict[int, Generation] = {}
+        self.removed: dict[str, TaskEntry] = {}
+        """Tasks that the live generation does not name."""
         self.heals_at_take_over_only = False
         self.live = self.random.random() < 0.8
+        self.most_held = self.random.choice((64, 64, 3))
+        self.relieved_after = self.random.choice((720.0, 30.0))
+        self.skews = self.random.choice(((0.0,), (0.0, 3.0, -3.0), (0.0, 90.0, -90.0)))
+        self.catalog.streams = self.random.random() < 0.5
         self.cap = self.random.choice((1, 2))
         self.storm = Faults(
             killed=self.random.choice((0, 0.01, 0.05)),
@@ -139,7 +136,24 @@ class State:
         self._make_ports()
         self.generation = self._first_generation()
 
+    def poll_ports(self, watcher: "Watcher") -> poll.Ports:
+        def door(port: Any) -> Any:
+            return Door(self, "poller", port, watcher)
+
+        return poll.Ports(
+            leases=door(self.table),
+            watch=door(self.table),
+            stale=door(self.table),
+            snapshots=door(self.bucket),
+            bus=door(self.bus),
+            now=watcher.now,
+            new_id=self.ids.new_id,
+            transaction_limit=self.transaction_limit,
+        )
+
     def _make_ports(self) -> None:
+        self.transaction_limit = self.random.choice((2, 3, 3, 100))
+
         def door(who: str, port: Any) -> Any:
             return Door(self, who, port)
 
@@ -152,15 +166,6 @@ class State:
                 self.random.random,
             )
 
-        self.poll_ports = poll.Ports(
-            leases=door("poller", self.table),
-            watch=door("poller", self.table),
-            snapshots=door("poller", self.bucket),
-            bus=door("poller", self.bus),
-            now=self.clock,
-            new_id=self.ids.new_id,
-            transaction_limit=self.random.choice((2, 3, 3, 100)),
-        )
         self.start_ports = start.Ports(
             settling=settling("runner"),
             tasks=door("runner", self.table),
@@ -204,17 +209,19 @@ class State:
 
     def configure(self) -> None:
         task = self.random.choice(list(CONDITIONS))
-        entry = self.generation.tasks[task]
-        if self.random.random() < 0.5:
-            definition = self.bucket.definition(entry.definition)
-            variables = {"n": self.random.choice((1, 2))}
-            definition = replace(definition, variables=variables)
+        tasks, chosen = dict(self.generation.tasks), self.random.random()
+        if task in self.removed:
+            tasks[task] = self.removed.pop(task)
+        elif chosen < 0.3:
+            self.removed[task] = tasks.pop(task)
+        elif chosen < 0.65:
+            definition = self.bucket.definition(tasks[task].definition)
+            definition = replace(definition, variables={"n": self.random.choice((1, 2))})
             self.bucket.put_definition(definition)
-            entry = replace(entry, definition=definition.digest)
+            tasks[task] = replace(tasks[task], definition=definition.digest)
         else:
-            entry = replace(entry, enabled=not entry.enabled)
-        self.log("configure", task, entry.definition[:4], entry.enabled)
-        tasks = {**self.generation.tasks, task: entry}
+            tasks[task] = replace(tasks[task], enabled=not tasks[task].enabled)
+        self.log("configure", task, tasks.get(task, "removed"))
         number = self.generation.number + 1
         self.generation = self._publish(replace(self.generation, number=number, tasks=tasks))
 

@@ -1,22 +1,26 @@
 """What may happen: changes, wishes, pollers, events, sweeps, builds."""
 
 from collections.abc import Callable
-from dataclasses import replace
-from typing import TYPE_CHECKING
 
 from cts.errors import Refused, Unavailable
 from cts.events import BuildEnded, TaskTriggered
 from cts.run.model import Run
 from cts.run.task import Reason, ask
-from cts.watch.lease import FRESH_EVERY, Lease, TakeOver, take_over
-from cts.watch.view import Answer, wait_index
-from cts.workflow import start, track
-from cts.workflow.poll import Deposed, Poller
-from tests.model.outside import VALUES, Build, Stage
-from tests.model.state import CALM, CONDITIONS, WAIT_ENDS, Broken, Killed, State, Watcher
+from cts.terraform.definition import Generation
+from cts.workflow import live, start, track
+from tests.model.outside import VALUES, AskedConsul, Build, Stage
+from tests.model.process import Killed
+from tests.model.state import CALM, CONDITIONS, Broken, Door, State, Watcher
 
-if TYPE_CHECKING:
-    from cts.watch.query import View
+
+class Generations:
+    """The live generation, as a poller finds it."""
+
+    def __init__(self, storm: "Storm") -> None:
+        self._storm = storm
+
+    def current(self) -> Generation:
+        return self._storm.generation
 
 
 class Storm(State):
@@ -43,6 +47,14 @@ class Storm(State):
         self.log("CHANGE", name, value)
         self.catalog.set(name, value)
 
+    def save_consul(self) -> None:
+        self.log("CONSUL is saved")
+        self.catalog.save()
+
+    def restore_consul(self) -> None:
+        if self.catalog.restore():
+            self.log("CONSUL is restored:", self.catalog.values)
+
     def reset_consul(self) -> None:
         self.log("CONSUL LOST EVERYTHING")
         self.catalog.lose_everything()
@@ -53,7 +65,9 @@ class Storm(State):
         self.table.put_state(ask(self.table.state(task), self.clock(), "person"))
 
     def advance(self) -> None:
-        self.clock.now += self.random.choice((1, 5, 11, 21, 51, 60, 130, 250))
+        self.clock.now += self.random.choice(
+            (1, 5, 11, 21, 51, 60, 130, 250) * 4 + (10_000, 29_000)
+        )
 
     def toggle_broken(self) -> None:
         self.broken ^= {self.random.choice(list(CONDITIONS))}
@@ -70,151 +84,83 @@ class Storm(State):
 
     def tick(self) -> None:
         """The schedule starts a poller."""
-        try:
-            if not self.live:
-                self._one_pass()
-                return
-            lease = self.table.lease()
-            verdict = take_over(lease, self.generation.number, self.clock())
-            if self.faults is not CALM and self.random.random() < 0.3:
-                verdict = TakeOver.RELIEVE  # its clock is wrong
-            if verdict is not TakeOver.NO and len(self.watchers) < 3:
-                poller = Poller(self.poll_ports, self.generation)
-                newest = self.catalog.newest
-                self.watchers.append(Watcher(poller, lease, verdict, newest, self.clock()))
-                self.log("POLLER born:", verdict.name)
-        except (Killed, Deposed, Unavailable):
-            self.log("poller died")
+        if len(self.watchers) >= 3:
+            return
+        skew = 0.0 if self.faults is CALM else self.random.choice(self.skews)
+        watcher = Watcher(self.clock, lambda: self.clock() + skew)
+        work = live.live if self.live else live.once
+        watcher.begin(work(self._run_of(watcher)))
+        self.watchers.append(watcher)
+        self.log("POLLER starts, its clock is off by", skew)
 
-    def _one_pass(self) -> None:
-        self.log("POLLER makes one pass")
-        lease = self.table.lease()
-        poller = Poller(self.poll_ports, self.generation)
-        now = self.clock()
-        poller.load()
-        answers: dict[View, Answer] = {}
-        names: list[str] | None = None
-        for _ in range(2):
-            for view in sorted(poller.views(names) - answers.keys()):
-                if self.faults is CALM or self.random.random() < 0.9:
-                    answers[view] = self.catalog.answer(view)
-                    if view.name == "":
-                        names = answers[view].snapshot.names
-        if poller.differs(answers) and poller.raise_epoch(lease, self._raised(lease, now)):
-            poller.take_over(answers)
+    def _run_of(self, watcher: Watcher) -> live.Run:
+        async def connection() -> str:
+            return ""
 
-    def _raised(self, read: Lease | None, now: float) -> Lease:
-        epoch = read.epoch + 1 if read else 1
-        return Lease(epoch, "poller", self.generation.number, now, now, now)
+        return live.Run(
+            ports=self.poll_ports(watcher),
+            generations=Door(self, "poller", Generations(self), watcher),
+            consul=lambda: AskedConsul(self.asks, self.catalog, self.clock),
+            connection=connection,
+            thread=watcher.thread,
+            chance=self.random.random,
+            owner=self.ids.new_id(),
+            until=watcher.now() + self.random.choice((130.0, 400.0, 880.0)),
+            on_beat=lambda _: None,
+            on_change=lambda changed: self.log("changed:", changed.views),
+            on_trouble=lambda text: self.log("trouble:", text),
+        )
 
     def poll(self) -> None:
-        free = [watcher for watcher in self.watchers if not watcher.busy]
-        if not free:
-            return
-        watcher = self.random.choice(free)
-        watcher.busy = True
+        """Some poller goes on: with its loop, or with what waits for its threads."""
+        if self.watchers:
+            for _ in range(self.random.choice((1, 3, 10))):
+                self._turn(self.random.choice(self.watchers))
+                if not self.watchers:
+                    return
+
+    def _turn(self, watcher: Watcher) -> bool:
+        """Whether there was anything for it to do."""
+        turned = False
         try:
-            self._poll(watcher)
-        except Unavailable:
-            if not watcher.watching:
-                self.watchers.remove(watcher)
-        except (Killed, Deposed) as error:
-            self.log("poller gone:", type(error).__name__)
-            self.watchers.remove(watcher)
-        finally:
-            watcher.busy = False
+            turned |= not watcher.ended and watcher.loop.turn()
+            for thread in watcher.threads:
+                turned |= not watcher.ended and thread.turn()
+        except Killed:
+            self.log("poller killed")
+            watcher.kill()
+        if watcher.ended and watcher in self.watchers:
+            self._bury(watcher)
+            return True
+        return turned
 
-    def _poll(self, watcher: Watcher) -> None:
-        if not watcher.loaded:
-            watcher.poller.load()
-            highest = max((row.index for row in watcher.poller.rows.values()), default=0)
-            watcher.newest = self.catalog.newest
-            fresh = watcher.read is not None and self.clock() - watcher.read.fresh_at < FRESH_EVERY
-            relieved = watcher.verdict is TakeOver.RELIEVE
-            watcher.trusted = relieved and fresh and highest <= watcher.newest
-            watcher.loaded = True
-            self._hold_all(watcher, trusted=watcher.trusted)
-        elif not watcher.watching and self.random.random() < 0.5:
-            self._fetch(watcher)
-        elif not watcher.watching:
-            self._raise(watcher)
-        else:
-            chosen = self.random.random()
-            if chosen < 0.7:
-                self._fetch(watcher)
-            if chosen > 0.3:
-                self._look(watcher)
-            if 0.3 < chosen < 0.5:
-                self._beat(watcher)
+    def _bury(self, watcher: Watcher) -> None:
+        self.watchers.remove(watcher)
+        if watcher.dead:
+            return
+        try:
+            self.log("poller left:", watcher.result())
+        except Unavailable as error:
+            self.log("poller died:", error)
+        watcher.kill()
 
-    def _raise(self, watcher: Watcher) -> None:
-        raised = self._raised(watcher.read, watcher.began)
-        if not watcher.poller.raise_epoch(watcher.read, raised):
-            raise Deposed
-        watcher.lease = raised
-        watcher.poller.take_over({})
-        self._drop_older(watcher)
-        self._hold_all(watcher, trusted=watcher.trusted)
-        watcher.watching = True
+    def answer(self) -> None:
+        """Consul answers what it can, or some of it."""
+        self._answer()
 
-    def _drop_older(self, watcher: Watcher) -> None:
-        """What was answered before may be older than what the former poller stored."""
-        rows = watcher.poller.rows
-        for view, answer in list(watcher.inbox.items()):
-            if view.id in rows and answer.index < rows[view.id].index:
-                del watcher.inbox[view]
-                watcher.asked[view] = 0, self.clock()
-
-    def _hold_all(self, watcher: Watcher, *, trusted: bool) -> None:
-        views, rows = watcher.poller.views(), watcher.poller.rows
-        has_row = {view for view in views if view.id in rows}
-        for view in list(watcher.asked):
-            if view not in views or view in watcher.known - has_row:
-                del watcher.asked[view]
-        watcher.known = has_row
-        for view in views - watcher.asked.keys():
-            row = rows.get(view.id) if trusted else None
-            watcher.asked[view] = (row.index if row else 0), self.clock()
-
-    def _fetch(self, watcher: Watcher) -> None:
-        """Take in every answer that Consul has, or some of them."""
-        for view in sorted(watcher.asked):
-            index, at = watcher.asked[view]
-            moved = not index or self.catalog.index(view) > index
-            if not moved and self.clock() - at < WAIT_ENDS:
-                continue
+    def _answer(self) -> bool:
+        """Whether anything was answered."""
+        waiting = [asked for asked in self.asks if not asked.answer.done()]
+        ready = [asked for asked in waiting if asked.ready(self.catalog, self.clock())]
+        self.asks[:] = waiting
+        for asked in ready:
             chance = 0.0 if self.faults is CALM else self.random.random()
             if chance < 0.7:
-                answer = self.catalog.answer(view)
-                watcher.inbox[view] = answer
-                watcher.asked[view] = wait_index(index, answer.index), self.clock()
-                self.log("fetched", view, answer.index, answer.snapshot.body.decode())
+                self.log("Consul answers", asked.view, asked.value(self.catalog))
+                asked.answer.set_result(asked.value(self.catalog))
             elif chance < 0.8:
-                watcher.asked[view] = 0, self.clock()
-
-    def _look(self, watcher: Watcher) -> None:
-        taken, watcher.inbox = watcher.inbox, {}
-        try:
-            watcher.poller.look({v: a for v, a in taken.items() if v in watcher.asked})
-            watcher.poller.announce()
-        except Unavailable:
-            watcher.inbox = taken | watcher.inbox
-            raise
-        finally:
-            self._hold_all(watcher, trusted=False)
-
-    def _beat(self, watcher: Watcher) -> None:
-        assert watcher.lease is not None
-        watcher.lease = replace(watcher.lease, heartbeat_at=self.clock())
-        if not self.poll_ports.leases.beat(watcher.lease):
-            raise Deposed
-        if self.catalog.newest < watcher.newest:
-            watcher.asked.clear()
-            self._hold_all(watcher, trusted=False)
-        watcher.newest = self.catalog.newest
-        if self.faults is not CALM and self.random.random() < 0.1:
-            watcher.poller.leave()
-            raise Deposed
+                asked.answer.set_exception(Unavailable("no route"))
+        return bool(ready)
 
     # ---- runner and tracker ---------------------------------------------------------------
 
@@ -336,7 +282,8 @@ ACTIONS, WEIGHTS = map(
     list,
     zip(
         (S.change, 7),
-        (S.poll, 20),
+        (S.poll, 24),
+        (S.answer, 10),
         (S.tick, 6),
         (S.deliver, 25),
         (S.build, 20),
@@ -348,6 +295,8 @@ ACTIONS, WEIGHTS = map(
         (S.refuse, 1),
         (S.expire, 1),
         (S.reset_consul, 0.3),
+        (S.save_consul, 1),
+        (S.restore_consul, 0.6),
         strict=True,
     ),
 )

@@ -28,7 +28,25 @@ HELD = Lease(3, "me", generation=5, started_at=NOW - 60, heartbeat_at=NOW - 10, 
             id="dead-counts-before-old",
         ),
         pytest.param(replace(HELD, heartbeat_at=NOW + 30), TakeOver.NO, id="its-clock-is-ahead"),
+        pytest.param(
+            replace(HELD, heartbeat_at=NOW + 3600), TakeOver.REPLACE, id="beat-in-the-future"
+        ),
     ],
 )
 def test_take_over(lease: Lease | None, verdict: TakeOver) -> None:
     assert take_over(lease, generation=5, now=NOW) is verdict
+
+
+@pytest.mark.parametrize(
+    ("held", "own", "verdict"),
+    [
+        ("a", "b", TakeOver.REPLACE),
+        ("a", "a", TakeOver.NO),
+        ("", "b", TakeOver.NO),  # a poller of the release before did not say
+        ("a", "", TakeOver.NO),  # the secret can't be read just now
+    ],
+)
+def test_another_address_authority_or_token_takes_over_at_once(
+    held: str, own: str, verdict: TakeOver
+) -> None:
+    assert take_over(replace(HELD, connection=held), 5, NOW, own) is verdict

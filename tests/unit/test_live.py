@@ -2,24 +2,27 @@
 
 import asyncio
 from collections.abc import Awaitable, Callable
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import replace
 from functools import partial
+from itertools import pairwise
 
 import pytest
 
 from cts.errors import Refused, Unavailable
-from cts.events import CatalogChanged, TaskTriggered
+from cts.events import CatalogChanged, TaskTriggered, ViewFresh, ViewStale
 from cts.run.task import Outcome as Ran
 from cts.terraform.definition import BufferPeriod, Generation, TaskEntry
-from cts.watch.lease import DEAD_AFTER, HEARTBEAT_EVERY, RELIEVED_AFTER, Lease
+from cts.watch.lease import DEAD_AFTER, HEARTBEAT_EVERY, NOT_READ, RELIEVED_AFTER, Lease
 from cts.watch.query import Kind, ServicesCondition, View
 from cts.watch.snapshot import EMPTY
-from cts.watch.view import Row, chunk_of
+from cts.watch.view import Chunk, Row, chunk_of
 from cts.workflow import poll
-from cts.workflow.live import REFUSED_WAIT, Beat, Outcome, Run, live, once
+from cts.workflow.live import Beat, Outcome, Run, live, once
+from cts.workflow.queries import MOST_HELD, PASS_EVERY, REFUSED_WAIT
 from tests.fake_consul import Asked, FakeConsul, instance
 from tests.fakes import Counter, FakeBucket, FakeBus, FakeTable, before_next, failing
-from tests.unit.virtual_time import VirtualTime, run
+from tests.unit.virtual_time import Thread, VirtualTime, run
 
 WEB, API, LISTING = View(Kind.SERVICE, "web"), View(Kind.SERVICE, "api"), View(Kind.LISTING)
 ONE = TaskEntry("d-one", ServicesCondition(("web",)))
@@ -34,33 +37,67 @@ class World:
     def __init__(self, **tasks: TaskEntry) -> None:
         self.loop = VirtualTime(BORN)
         self.table, self.bucket, self.bus = FakeTable(), FakeBucket(), FakeBus()
-        self.consul = FakeConsul()
+        self.consul, self.ids = FakeConsul(), Counter()
         self.generation: Generation | None = Generation(1, 1, {}, tasks) if tasks else None
         self.ports = poll.Ports(
-            self.table, self.table, self.bucket, self.bus, self.loop.time, Counter().new_id
+            self.table,
+            self.table,
+            self.table,
+            self.bucket,
+            self.bus,
+            self.loop.time,
+            self.ids.new_id,
         )
-        self.beats: list[Beat] = []
+        self.connection, self.thread_takes, self.threads = "", 0.0, 0
+        self.timed_beats: list[tuple[float, Beat]] = []
         self.changes: list[CatalogChanged] = []
         self.troubles: list[str] = []
 
     def current(self) -> Generation | None:
         return self.generation
 
+    @property
+    def beaten_at(self) -> list[float]:
+        return [at for at, _ in self.timed_beats]
+
+    @property
+    def beats(self) -> list[Beat]:
+        return [beat for _, beat in self.timed_beats]
+
+    def beat(self, beat: Beat) -> None:
+        self.timed_beats.append((self.loop.time(), beat))
+
+    async def connects(self) -> str:
+        return self.connection
+
     def poller(self, stays: float = 100.0) -> Run:
         return Run(
             ports=self.ports,
             generations=self,
             consul=lambda: self.consul,
+            connection=self.connects,
+            thread=self.thread,
             chance=lambda: 0.5,
-            owner="me",
+            owner=self.ids.new_id(),
             until=self.loop.time() + stays,
-            on_beat=self.beats.append,
+            on_beat=self.beat,
             on_change=self.changes.append,
             on_trouble=self.troubles.append,
         )
 
+    def thread(self) -> Thread:
+        """Of the two threads of a poller the first one writes, and the second one beats."""
+        self.threads += 1
+        writes = self.threads % 2
+        return Thread(self.loop, lambda: self.thread_takes if writes else 0.0)
+
     async def live(self, stays: float = 100.0) -> Outcome:
         return await live(self.poller(stays))
+
+    async def next_poller(self) -> None:
+        """The former one is dead."""
+        await asyncio.sleep(DEAD_AFTER + 1)
+        assert await self.live(60) is Outcome.LEFT
 
     def during(self, happens: Callable[[], Awaitable[None]], stays: float = 100.0) -> Outcome:
         """A poller watches while something happens."""
@@ -89,7 +126,7 @@ class World:
         return [event.task for event in self.bus.of(TaskTriggered)]
 
 
-def lease(world: World, **other: float) -> Lease:
+def lease(world: World, **other: float | str) -> Lease:
     made = Lease(7, "another", 1, BORN - 60, BORN - 10, BORN - 60)
     world.table.leased = replace(made, **other)  # type: ignore[arg-type]
     return world.table.leased
@@ -329,7 +366,7 @@ def test_what_the_table_did_not_take_is_kept_and_tried_again() -> None:
         assert world.names(WEB) == ["web-1"]
 
     world.during(table_down)
-    assert sum(beat.tally.aws_errors for beat in world.beats) == 10
+    assert sum(beat.aws_errors for beat in world.beats) == 10
 
 
 def test_a_row_that_a_runner_took_out_is_read_afresh() -> None:
@@ -348,7 +385,256 @@ def test_a_row_that_a_runner_took_out_is_read_afresh() -> None:
     assert [asked.index for asked in world.consul.asked if asked.view == WEB] == [0, 1, 0, 1]
 
 
+# ---- losses -------------------------------------------------------------------------------
+
+
+def test_whatever_loses_an_instance_is_read_again_consistently() -> None:
+    world = World(one=ONE)
+
+    async def loses_one() -> None:
+        await world.consul.set("web", [instance("web"), instance("web", 2)])
+        await asyncio.sleep(5)
+        await world.consul.set("web", [instance("web", 2), instance("web", 3)])
+        await asyncio.sleep(5)
+        await world.consul.set("web", [instance("web", n) for n in (2, 3, 4)])
+
+    world.during(loses_one)
+    assert [asked.consistent for asked in world.consul.asked].count(True) == 1
+    assert world.names(WEB) == ["web-2", "web-3", "web-4"]
+
+
+@pytest.mark.parametrize(
+    ("token_before", "token_after", "default_deny", "believed"),
+    [
+        pytest.param(False, False, False, True, id="no-token-and-nothing-tells"),
+        pytest.param(False, False, True, False, id="no-token-and-default-deny"),
+        pytest.param(True, False, False, False, id="the-token-is-gone"),
+        pytest.param(True, True, True, True, id="with-a-token"),
+    ],
+)
+def test_a_loss_of_everything_without_a_token(
+    *, token_before: bool, token_after: bool, default_deny: bool, believed: bool
+) -> None:
+    world = World(one=ONE)
+
+    async def loses_all() -> None:
+        world.consul.token, world.consul.default_deny = token_before, default_deny
+        await world.consul.set("web", [instance("web")])
+        await asyncio.sleep(5)
+        world.consul.token = token_after
+        await world.consul.set("web", [])
+        await asyncio.sleep(30)
+
+    world.during(loses_all)
+    assert (world.names(WEB) == []) is believed
+    assert world.beats[-1].stale == (0 if believed else 1)
+
+
+def test_that_there_was_a_token_is_known_to_the_next_poller() -> None:
+    world = World(one=ONE)
+
+    async def loses_all() -> None:
+        world.consul.token = True
+        await world.consul.set("web", [instance("web")])
+        await world.next_poller()
+        world.consul.token = False
+        await world.consul.set("web", [])
+        await world.next_poller()
+
+    run(world.loop, loses_all())
+    assert world.names(WEB) == ["web-1"]
+
+
+# ---- restores -----------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("streams", [False, True])
+def test_a_restore_is_seen_at_once_even_if_the_next_write_lifts_the_index(*, streams: bool) -> None:
+    """Newer servers wake a held listing only, and its index has not moved."""
+    world = World(one=ONE)
+    seen: list[list[str]] = []
+
+    async def restored() -> None:
+        world.consul.streams = streams
+        for number in range(50):
+            await world.consul.set("web", [instance("web", number)])
+        await asyncio.sleep(5)
+        await world.consul.restore({"web": [instance("web", 99)]}, index=12)
+        await asyncio.sleep(0.01)
+        for _ in range(60):
+            await world.consul.set("other", [])
+        await asyncio.sleep(0.5)
+        seen.append(world.names(WEB))
+
+    world.during(restored, stays=400)
+    assert seen == [["web-99"]]
+
+
+def test_each_of_consuls_indices_tells_of_a_reset() -> None:
+    """A write may lift one of them past the former newest before anybody looks."""
+    world = World(one=ONE)
+    seen: list[list[str]] = []
+
+    async def reset() -> None:
+        world.consul.checks_index = 40
+        for number in range(20):
+            await world.consul.set("web", [instance("web", number)])
+        await asyncio.sleep(HEARTBEAT_EVERY + 5)
+        await world.consul.lose_everything()
+        await world.consul.set("web", [instance("web", 99)])
+        world.consul.index = 99
+        await asyncio.sleep(HEARTBEAT_EVERY)
+        seen.append(world.names(WEB))
+
+    world.during(reset, stays=400)
+    assert seen == [["web-99"]]
+
+
+# ---- more views than connections ----------------------------------------------------------
+
+MANY = TaskEntry("d-many", ServicesCondition(tuple(f"s{n:03}" for n in range(MOST_HELD + 40))))
+
+
+def test_more_views_than_queries_are_all_seen_within_a_second_or_two() -> None:
+    world = World(many=MANY)
+    late: list[str] = []
+
+    async def change_each() -> None:
+        await asyncio.sleep(5)
+        for view in sorted(world.consul.views):
+            await world.consul.set(view.name, [instance(view.name)])
+        await asyncio.sleep(PASS_EVERY + 0.5)
+        late.extend(view.name for view in world.consul.views if not world.names(view))
+
+    world.during(change_each)
+    assert late == []
+    assert world.consul.most_held == MOST_HELD
+    lease = world.table.leased
+    assert lease is not None
+    assert (lease.views, lease.passed) == (MOST_HELD + 40, 41)
+    assert world.troubles == [f"41 of {MOST_HELD + 40} views are asked only once a second"]
+
+
+def test_a_pass_asks_no_view_while_nothing_moves() -> None:
+    world = World(many=MANY)
+
+    async def nothing() -> None:
+        await asyncio.sleep(5)
+        world.consul.asked.clear()
+        await asyncio.sleep(60)
+        assert world.consul.asked == []
+
+    world.during(nothing)
+
+
+# ---- stale views --------------------------------------------------------------------------
+
+
+def test_stale_views_are_recorded_and_told_and_then_told_to_be_fresh() -> None:
+    world = World(one=ONE)
+    recorded: list[list[str]] = []
+
+    async def away() -> None:
+        await asyncio.sleep(5)
+        world.consul.errors[WEB] = Unavailable("no route")
+        await world.consul.set("web", [])
+        await asyncio.sleep(45)
+        recorded.append([each.why for each in world.table.stored_stale.views.values()])
+        del world.consul.errors[WEB]
+        await asyncio.sleep(45)
+        recorded.append([each.why for each in world.table.stored_stale.views.values()])
+
+    world.during(away)
+    assert recorded == [["no route"], []]
+    [stale], [fresh] = world.bus.of(ViewStale), world.bus.of(ViewFresh)
+    assert (stale.views, stale.tasks, stale.since) == (
+        ["service web"],
+        ["one"],
+        "1970-01-01T00:16:45.000Z",
+    )
+    assert fresh.views == ["service web"]
+    assert len(world.troubles) == 2
+
+
+def test_a_connection_that_broke_for_a_moment_makes_no_view_stale() -> None:
+    world = World(one=ONE)
+
+    async def breaks() -> None:
+        for _ in range(4):
+            await asyncio.sleep(17)
+            world.consul.errors[WEB] = Unavailable("connection reset")
+            await world.consul.set("web", [])
+            await asyncio.sleep(2)
+            world.consul.errors.clear()
+
+    world.during(breaks)
+    assert {beat.stale for beat in world.beats} == {0}
+    assert world.bus.of(ViewStale) == []
+
+
+def test_views_stay_stale_through_a_hand_over() -> None:
+    world = World(one=ONE)
+
+    async def away() -> None:
+        await world.next_poller()
+        world.consul.errors[WEB] = Unavailable("no route")
+        for _ in range(3):
+            await world.next_poller()
+
+    run(world.loop, away())
+    assert [event.id for event in world.bus.of(ViewStale)] == ["1/ViewStale"]
+    assert world.bus.of(ViewFresh) == []
+    first = next(n for n, beat in enumerate(world.beats) if beat.stale)
+    assert {beat.stale for beat in world.beats[first:]} == {1}
+
+
+# ---- what is slow hinders nothing else ----------------------------------------------------
+
+
+def test_a_slow_write_does_not_hold_up_the_heartbeat() -> None:
+    world = World(one=ONE)
+
+    async def slow() -> None:
+        await asyncio.sleep(5)
+        world.thread_takes = 50
+        await world.consul.set("web", [instance("web")])
+
+    world.during(slow, stays=200)
+    ages = [later - earlier for earlier, later in pairwise(world.beaten_at)]
+    assert max(ages) <= HEARTBEAT_EVERY + 1
+
+
+def test_asyncios_own_threads_are_left_to_name_resolution() -> None:
+    """There are six, and a slow resolver takes them all."""
+    world = World(one=ONE)
+
+    async def resolves_for_ever() -> None:
+        busy = ThreadPoolExecutor(1)
+        busy.submit = lambda *_, **__: Future()  # type: ignore[method-assign]
+        asyncio.get_running_loop().set_default_executor(busy)
+        await world.consul.set("web", [instance("web")])
+
+    assert world.during(resolves_for_ever) is Outcome.LEFT
+    assert world.names(WEB) == ["web-1"]
+
+
 # ---- hand-over ----------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("connection", "outcome"), [("b", Outcome.LEFT), ("a", Outcome.NOT_NEEDED)]
+)
+def test_another_address_authority_or_token_takes_over_at_once(
+    connection: str, outcome: Outcome
+) -> None:
+    world = World(one=ONE)
+    lease(world, connection="a")
+    world.connection = connection
+    assert nobody_waits(world) is outcome
+    if outcome is Outcome.LEFT:
+        assert world.consul.asked[0].index == 0
+        assert world.table.leased is not None
+        assert world.table.leased.connection == "b"
 
 
 def nobody_waits(world: World, stays: float = 100.0) -> Outcome:
@@ -418,6 +704,25 @@ def test_stored_indices_above_consuls_newest_are_worth_nothing(newest: int | Non
     assert world.consul.asked[0].index == 0
 
 
+def test_a_poller_relieved_before_it_has_read_everything_leaves_no_index_to_trust() -> None:
+    """What it could not read is stored as it was before Consul lost its data."""
+    world = World(both=BOTH)
+    fresh: list[float] = []
+
+    async def read_in_part() -> None:
+        world.consul.errors[API] = Unavailable("no route")
+        watching = asyncio.create_task(world.live(100))
+        for _ in range(2):
+            await asyncio.sleep(HEARTBEAT_EVERY + 5)
+            assert world.table.leased is not None
+            fresh.append(world.table.leased.fresh_at)
+            world.consul.errors.clear()
+        await watching
+
+    run(world.loop, read_in_part())
+    assert fresh == [NOT_READ, BORN]
+
+
 def test_an_answer_older_than_what_the_former_poller_stored_is_not_believed() -> None:
     world = World(one=ONE)
     stored_by_another(world)
@@ -426,7 +731,7 @@ def test_an_answer_older_than_what_the_former_poller_stored_is_not_believed() ->
 
     def stores_the_next_change() -> None:
         """After the new poller was answered, before it raises the epoch."""
-        assert len(world.consul.asked) == 1
+        assert [asked.consistent for asked in world.consul.asked] == [False, True]
         world.consul.index, world.consul.services = 13, {"web": (13, [instance("web", 3)])}
         answer = world.consul.answer(WEB)
         world.bucket.put(WEB.id, answer.snapshot)
@@ -435,7 +740,8 @@ def test_an_answer_older_than_what_the_former_poller_stored_is_not_believed() ->
         world.table.stored_chunks[name] = replace(chunk, version=chunk.version + 1)
 
     before_next(world.table, "take", stores_the_next_change)
-    run(world.loop, world.live(), thread_takes=0.05)
+    world.thread_takes = 0.05
+    run(world.loop, world.live())
     assert world.changes == []
     assert world.names(WEB) == ["web-3"]
 
@@ -521,6 +827,41 @@ def test_one_pass_goes_on_without_what_it_could_not_read() -> None:
 def test_one_pass_without_a_configuration_says_so() -> None:
     world = World()
     assert run(world.loop, once(world.poller())) is Outcome.NO_CONFIGURATION
+
+
+def test_one_pass_asks_again_where_another_stored_something_newer() -> None:
+    world = World(one=ONE)
+    world.consul.index, world.consul.services = 12, {"web": (12, [instance("web", 2)])}
+
+    def stores_the_next_change() -> None:
+        world.consul.index, world.consul.services = 13, {"web": (13, [instance("web", 3)])}
+        answer = world.consul.answer(WEB)
+        world.bucket.put(WEB.id, answer.snapshot)
+        world.table.stored_chunks[chunk_of(WEB.id)] = Chunk(
+            chunk_of(WEB.id), 1, {WEB.id: answer.row}
+        )
+
+    before_next(world.table, "take", stores_the_next_change)
+    assert run(world.loop, once(world.poller())) is Outcome.WRITTEN
+    assert world.names(WEB) == ["web-3"]
+    assert world.changes == []
+
+
+def test_one_pass_records_what_it_could_not_read() -> None:
+    world = World(both=BOTH, one=ONE)
+
+    async def passes() -> list[Outcome]:
+        await once(world.poller())
+        world.consul.errors[API] = Unavailable("no route")
+        outcomes = [await once(world.poller()) for _ in range(2)]
+        del world.consul.errors[API]
+        return [*outcomes, await once(world.poller())]
+
+    outcomes = [Outcome.WRITTEN, Outcome.NOTHING_NEW, Outcome.WRITTEN]
+    assert run(world.loop, passes()) == outcomes
+    assert [event.id for event in world.bus.of(ViewStale)] == ["1/ViewStale"]
+    assert [event.id for event in world.bus.of(ViewFresh)] == ["3/ViewFresh"]
+    assert [beat.stale for beat in world.beats] == [0, 1, 1, 0]
 
 
 @pytest.mark.parametrize("method", ["take", "commit"])

@@ -8,12 +8,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from cts.errors import Unavailable
-from cts.events import CatalogChanged, TaskTriggered
+from cts.events import CatalogChanged, TaskTriggered, ViewFresh, ViewStale
 from cts.run.task import Claimed, Done, Outcome, Reason, TaskState, claim
 from cts.terraform.definition import BufferPeriod, Generation, TaskEntry
 from cts.watch.lease import Commit, Lease
 from cts.watch.query import Kind, ServicesCondition, View
 from cts.watch.snapshot import Snapshot, of
+from cts.watch.stale import Stale, StaleViews
 from cts.watch.view import Answer, Chunk, Row, chunk_of
 from cts.workflow.poll import Deposed, Poller, Ports, batches
 from tests.fakes import Clock, Counter, FakeBucket, FakeBus, FakeTable, before_next, failing
@@ -39,7 +40,14 @@ class World:
         self.clock = Clock()
         self.generation = Generation(1, 1, {}, tasks)
         self.ports = Ports(
-            self.table, self.table, self.bucket, self.bus, self.clock, Counter().new_id, limit
+            self.table,
+            self.table,
+            self.table,
+            self.bucket,
+            self.bus,
+            self.clock,
+            Counter().new_id,
+            limit,
         )
         self.poller = self.new_poller()
 
@@ -48,7 +56,8 @@ class World:
         poller.load()
         read = self.table.lease()
         assert poller.raise_epoch(read, replace(LEASE, epoch=read.epoch + 1 if read else 1))
-        poller.take_over({})
+        poller.load()
+        poller.look({}, derive_all=True)
         return poller
 
     def wanted(self, task: str) -> str | None:
@@ -265,7 +274,24 @@ def test_only_one_of_two_raises_the_epoch() -> None:
     read = world.table.lease()
     first, second = Poller(world.ports, world.generation), Poller(world.ports, world.generation)
     assert first.raise_epoch(read, replace(LEASE, epoch=2))
-    assert not second.raise_epoch(read, replace(LEASE, epoch=2))
+    assert not second.raise_epoch(read, replace(LEASE, epoch=2, owner="another"))
+
+
+@pytest.mark.parametrize("answer", [False, Unavailable("time-out")])
+def test_a_take_over_whose_answer_was_lost_is_known_by_its_owner(answer: bool | Exception) -> None:
+    world = World(one=ONE)
+    read, take = world.table.lease(), world.table.take
+
+    def applied_and_lost(read: Lease | None, new: Lease) -> bool:
+        take(read, new)
+        if isinstance(answer, Exception):
+            raise answer
+        return answer
+
+    world.table.take = applied_and_lost  # type: ignore[method-assign]
+    poller = Poller(world.ports, world.generation)
+    assert poller.raise_epoch(read, replace(LEASE, epoch=2, owner="its own id"))
+    assert poller.epoch == 2
 
 
 def test_taking_over_derives_every_task_again() -> None:
@@ -285,6 +311,66 @@ def test_a_changed_definition_is_wanted_after_the_take_over_and_an_equal_one_is_
     world.new_poller()
     assert world.wanted("one")
     assert world.wanted("both") is None
+
+
+def test_the_snapshot_of_a_view_that_nothing_needs_any_more_expires() -> None:
+    world = World(both=BOTH)
+    world.poller.look({WEB: answer(7, "a"), API: answer(7, "b")})
+    world.generation = Generation(2, 1, {}, {"one": ONE})
+    world.new_poller()
+    assert world.bucket.superseded == {f"views/{API.id}/{of(['b']).digest}"}
+
+
+# ---- stale views --------------------------------------------------------------------------
+
+STALE = {WEB.id: Stale("service web", 900.0, "no route")}
+
+
+def test_what_became_stale_is_recorded_and_told_once() -> None:
+    world = World(both=BOTH, one=ONE)
+    told = [world.poller.record_stale(STALE) for _ in range(2)]
+    assert told == [["1 views could not be read, such as service web: no route"], []]
+    assert world.table.stored_stale.views == STALE
+    [event] = world.bus.of(ViewStale)
+    assert (event.id, event.tasks) == ("1/ViewStale", ["both", "one"])
+
+
+def test_what_was_read_again_is_told_too() -> None:
+    world = World(one=ONE)
+    world.poller.record_stale(STALE)
+    world.new_poller().record_stale({})
+    assert world.table.stored_stale.views == {}
+    assert [event.id for event in world.bus.of(ViewFresh)] == ["3/ViewFresh"]
+
+
+def test_what_could_not_be_told_is_told_by_whoever_comes_next() -> None:
+    world = World(one=ONE)
+    with failing(world.bus, "send", Unavailable("no bus")), pytest.raises(Unavailable):
+        world.poller.record_stale(STALE)
+    assert world.table.stored_stale.views == STALE
+    world.new_poller().record_stale(STALE)
+    assert [event.id for event in world.bus.of(ViewStale)] == ["1/ViewStale"]
+    assert world.table.stored_stale.unannounced == ()
+
+
+def test_a_record_that_was_written_in_between_is_read_again() -> None:
+    world = World(one=ONE)
+    world.table.stored_stale = StaleViews(5)
+    with pytest.raises(Unavailable):
+        world.poller.record_stale(STALE)
+    world.poller.record_stale(STALE)
+    assert world.table.stored_stale.views == STALE
+
+
+def test_a_deposed_poller_records_nothing() -> None:
+    world = World(one=ONE)
+    world.table.leased = replace(LEASE, epoch=9)
+    with pytest.raises(Deposed):
+        world.poller.record_stale(STALE)
+    assert world.bus.of(ViewStale) == []
+
+
+# ---- what is not needed -------------------------------------------------------------------
 
 
 def test_a_view_that_nothing_needs_any_more_leaves_the_table() -> None:
@@ -339,10 +425,10 @@ def test_after_an_unclear_write_it_looks_at_what_is_stored(*, written: bool) -> 
 
 def test_differs_says_whether_there_is_anything_to_write() -> None:
     world = World(one=ONE)
-    assert world.poller.differs({WEB: answer(7, "a")})
+    assert world.poller.differs({WEB: answer(7, "a")}, {})
     world.poller.look({WEB: answer(7, "a")})
-    assert not world.poller.differs({WEB: answer(9, "a")})
-    assert world.poller.differs({WEB: answer(9, "b")})
+    assert not world.poller.differs({WEB: answer(9, "a")}, {})
+    assert world.poller.differs({WEB: answer(9, "b")}, {})
 
 
 # ---- transactions -------------------------------------------------------------------------

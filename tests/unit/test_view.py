@@ -1,9 +1,22 @@
 """What one Consul answer means."""
 
+from typing import Any
+
 import pytest
 
 from cts.watch.query import Kind, View
-from cts.watch.view import Row, Verdict, chunk_of, judge, wait_index
+from cts.watch.snapshot import EMPTY, Snapshot, members, of
+from cts.watch.view import (
+    Answer,
+    Row,
+    Verdict,
+    chunk_of,
+    doubt,
+    judge,
+    loses,
+    wait_index,
+    woken_by_restore,
+)
 
 
 @pytest.mark.parametrize(
@@ -40,3 +53,74 @@ def test_wait_index(asked: int, answered: int, index: int) -> None:
 def test_chunks_spread_the_views() -> None:
     names = {chunk_of(View(Kind.SERVICE, f"service-{n}").id) for n in range(2_000)}
     assert len(names) == 256
+
+
+WEB, LISTING = View(Kind.SERVICE, "web"), View(Kind.LISTING)
+
+
+def instances(*ids: str, **more: Any) -> Snapshot:
+    return of([{"node": "n", "id": each, **more} for each in ids])
+
+
+@pytest.mark.parametrize(
+    ("view", "stored", "known", "answered", "lost"),
+    [
+        pytest.param(WEB, instances("a"), True, instances("a", "b"), False, id="one-more"),
+        pytest.param(WEB, instances("a", "b"), True, instances("a"), True, id="one-less"),
+        pytest.param(WEB, instances("a"), True, instances("b"), True, id="another"),
+        pytest.param(WEB, instances("a"), True, of([]), True, id="all-gone"),
+        pytest.param(WEB, instances("a"), True, instances("a", port=1), False, id="another-port"),
+        pytest.param(WEB, instances("a"), False, instances("a", "b"), True, id="may-be-less"),
+        pytest.param(WEB, instances("a"), False, instances("a"), False, id="the-same"),
+        pytest.param(WEB, of([]), False, instances("a"), False, id="there-was-none"),
+        pytest.param(LISTING, of(["a", "b"]), True, of(["b"]), True, id="a-name-less"),
+        pytest.param(LISTING, of(["b"]), True, of(["a", "b"]), False, id="a-name-more"),
+    ],
+)
+def test_whether_an_answer_loses_something(
+    view: View, stored: Snapshot, answered: Snapshot, *, known: bool, lost: bool
+) -> None:
+    had = members(view, stored) if known else None
+    assert loses(Row(7, stored.digest), had, view, Answer(8, answered)) is lost
+
+
+@pytest.mark.parametrize(
+    ("row", "answer", "believed"),
+    [
+        pytest.param(Row(7, "a"), Answer(8, of([])), True, id="anonymous-and-nothing-tells"),
+        pytest.param(Row(7, "a", token=True), Answer(8, of([])), False, id="a-token-was-there"),
+        pytest.param(
+            Row(7, "a", token=True), Answer(8, of([]), token=True), True, id="a-token-is-there"
+        ),
+        pytest.param(Row(7, "a"), Answer(8, of([]), default_deny=True), False, id="default-deny"),
+        pytest.param(
+            Row(7, "a"), Answer(8, of([]), token=True, default_deny=True), True, id="deny-and-token"
+        ),
+        pytest.param(
+            Row(7, "a", token=True), Answer(8, instances("b")), True, id="something-is-left"
+        ),
+        pytest.param(
+            Row(7, EMPTY.digest, token=True), Answer(8, of([])), True, id="nothing-was-there"
+        ),
+        pytest.param(Row(7, "a"), Answer(8, of(["b"]), filtered=True), False, id="now-filtered"),
+        pytest.param(Row(7, "a", True), Answer(8, of(["b"]), True), True, id="filtered-as-before"),
+    ],
+)
+def test_whether_a_loss_is_believed(row: Row, answer: Answer, *, believed: bool) -> None:
+    assert (doubt(row, answer) is None) is believed
+
+
+@pytest.mark.parametrize(
+    ("asked", "answered", "seconds", "restored"),
+    [
+        pytest.param(7, 7, 2.0, True, id="early-and-nothing-moved"),
+        pytest.param(7, 8, 2.0, False, id="it-moved"),
+        pytest.param(7, 7, 60.0, False, id="its-wait-was-over"),
+        pytest.param(0, 7, 0.0, False, id="it-was-not-held"),
+        pytest.param(7, 3, 2.0, False, id="it-went-back"),
+    ],
+)
+def test_what_a_restored_consul_answers(
+    asked: int, answered: int, seconds: float, *, restored: bool
+) -> None:
+    assert woken_by_restore(asked, answered, 60, seconds) is restored

@@ -1,13 +1,14 @@
 """An event loop on which waiting takes no time: when nothing is ready, its clock jumps to the next
-timer. Threads are not waited for: what would run in one runs inline."""
+timer. What would run in a thread runs on the loop."""
 
 import asyncio
 import selectors
 from collections.abc import Callable, Coroutine
-from typing import Any, TypeVar
-from unittest.mock import patch
+from concurrent.futures import Executor, Future
+from typing import Any, ParamSpec, TypeVar
 
 T = TypeVar("T")
+P = ParamSpec("P")
 
 
 class _Jumping(selectors.SelectSelector):
@@ -31,11 +32,25 @@ class VirtualTime(asyncio.SelectorEventLoop):
         return self._jumping.now
 
 
-def run(loop: VirtualTime, main: Coroutine[Any, Any, T], *, thread_takes: float = 0.0) -> T:
-    async def inline(work: Callable[..., Any], *args: Any) -> Any:
-        if thread_takes:
-            await asyncio.sleep(thread_takes)
-        return work(*args)
+class Thread(Executor):
+    """What is submitted runs after some seconds."""
 
-    with patch("asyncio.to_thread", inline), asyncio.Runner(loop_factory=lambda: loop) as runner:
+    def __init__(self, loop: VirtualTime, takes: Callable[[], float]) -> None:
+        self._loop, self._takes = loop, takes
+
+    def submit(self, work: Callable[P, T], /, *args: P.args, **kwargs: P.kwargs) -> Future[T]:
+        future: Future[T] = Future()
+
+        def runs() -> None:
+            try:
+                future.set_result(work(*args, **kwargs))
+            except Exception as error:  # noqa: BLE001
+                future.set_exception(error)
+
+        self._loop.call_later(self._takes(), runs)
+        return future
+
+
+def run(loop: VirtualTime, main: Coroutine[Any, Any, T]) -> T:
+    with asyncio.Runner(loop_factory=lambda: loop) as runner:
         return runner.run(main)

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import json
 import random
 import secrets
 import time
 import uuid
+from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime
-from functools import cache
+from functools import cache, partial
 from importlib import resources
 from typing import TYPE_CHECKING, Any
 
@@ -107,13 +109,28 @@ def poller(
     on_change: Callable[[CatalogChanged], None],
     on_trouble: Callable[[str], None],
 ) -> live.Run:
+    from cts.watch.snapshot import digest_of
     from cts.workflow import live, poll
 
     rows, objects = table(settings.store), bucket(settings.store)
+
+    async def connection() -> str:
+        return digest_of(json.dumps([settings.consul_address, settings.consul_ca]).encode())
+
     return live.Run(
-        ports=poll.Ports(rows, rows, objects, bus(settings.store), time.time, new_id),
+        ports=poll.Ports(
+            leases=rows,
+            watch=rows,
+            stale=rows,
+            snapshots=objects,
+            bus=bus(settings.store),
+            now=time.time,
+            new_id=new_id,
+        ),
         generations=Generations(rows, objects),
         consul=lambda: consul(settings),
+        connection=connection,
+        thread=partial(ThreadPoolExecutor, 1),
         chance=random.random,
         owner=new_id(),
         until=time.time() + seconds - MARGIN,

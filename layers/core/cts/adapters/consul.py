@@ -78,12 +78,12 @@ class Consul:
         except (ValueError, KeyError, TypeError) as error:
             raise Unavailable(f"asking Consul for {view}: not Consul's JSON: {error!r}") from error
 
-    async def newest_index(self) -> int:
+    async def newest_indices(self) -> tuple[int, ...]:
         client = self._client(View(Kind.LISTING))
         answers = [
             await self._get(client, path, params, ANSWER_WITHIN) for path, params in CATALOG_INDEX
         ]
-        return max(_index(answer) for answer in answers)
+        return tuple(_index(answer) for answer in answers)
 
     async def close(self) -> None:
         for client in self._clients:

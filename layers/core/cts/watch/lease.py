@@ -12,6 +12,8 @@ FRESH_EVERY = 60 * 60.0
 """Seconds after which indices are not trusted: an old Consul doesn't move a service's index when
 one of its instances is registered again under another name."""
 
+NOT_READ = 0.0
+
 
 @dataclass(frozen=True, slots=True)
 class Lease:
@@ -23,7 +25,12 @@ class Lease:
     started_at: float
     heartbeat_at: float
     fresh_at: float
-    """When every view was last read without index."""
+    """When every view was last read without index; `NOT_READ` while some are yet to be."""
+    connection: str = ""
+    """What tells one Consul, authority and token from others; empty: not known."""
+    views: int = 0
+    passed: int = 0
+    """Views without a held query: they are asked once a second."""
 
 
 class TakeOver(Enum):
@@ -41,9 +48,12 @@ class Commit(Enum):
     DEPOSED = "another poller holds the watch"
 
 
-def take_over(lease: Lease | None, generation: int, now: float) -> TakeOver:
-    """Decide for a poller that has just started."""
-    if lease is None or now - lease.heartbeat_at > DEAD_AFTER:
+def take_over(lease: Lease | None, generation: int, now: float, connection: str = "") -> TakeOver:
+    """Decide for a poller that has just started. A heartbeat from the future is no sign of life:
+    the clock that wrote it was wrong."""
+    if lease is None or abs(now - lease.heartbeat_at) > DEAD_AFTER:
+        return TakeOver.REPLACE
+    if connection and lease.connection not in ("", connection):
         return TakeOver.REPLACE
     if now - lease.started_at > RELIEVED_AFTER or lease.generation < generation:
         return TakeOver.RELIEVE

@@ -42,6 +42,13 @@ def snapshot(view: View, answer: Any) -> Snapshot:
     return of(sorted(rows, key=lambda row: (row["node"], row["id"])))
 
 
+def members(view: View, snapshot: Snapshot) -> frozenset[str]:
+    """What an answer may lose: the names of a listing, the instances of a service."""
+    if view.kind is Kind.LISTING:
+        return frozenset(snapshot.names)
+    return frozenset(f"{row['node']}/{row['id']}" for row in snapshot.rows)
+
+
 def of(value: list[Any]) -> Snapshot:
     body = json.dumps(value, sort_keys=True, separators=(",", ":"), ensure_ascii=False).encode()
     return Snapshot(body, digest_of(body))

@@ -4,7 +4,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import Enum
 
-from cts.watch.snapshot import Snapshot
+from cts.watch.query import View
+from cts.watch.snapshot import EMPTY, Snapshot, members
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,3 +83,30 @@ def wait_index(asked: int, answered: int) -> int:
     So an index that went back means that the old one is worth nothing.
     """
     return 0 if answered < asked else max(answered, 1)
+
+
+def loses(row: Row, known: frozenset[str] | None, view: View, answer: Answer) -> bool:
+    """Whether an answer has less than the stored one: instances, names or keys. `known` are those
+    of the stored one; None: not known, so that any difference may be a loss."""
+    if row.digest in (answer.snapshot.digest, EMPTY.digest):
+        return False
+    return known is None or not known <= members(view, answer.snapshot)
+
+
+def doubt(row: Row, answer: Answer) -> str | None:
+    """Why an answer is not believed, given what was stored: rights that shrink look like services
+    that went away."""
+    if answer.filtered and not row.filtered:
+        return "it was whole, and ACLs now hide a part of it"
+    lost_all = answer.snapshot.digest == EMPTY.digest != row.digest
+    if lost_all and not answer.token and row.token:
+        return "it was read with a token; without one nothing is left of it"
+    if lost_all and not answer.token and answer.default_deny:
+        return "nothing is left of it, and there is no token while Consul denies by default"
+    return None
+
+
+def woken_by_restore(asked: int, answered: int, wait: float, seconds: float) -> bool:
+    """Whether a held query came back before its wait was over although nothing moved. Consul
+    answers so when it is restored from a snapshot, with the index that was asked for (1.8.7)."""
+    return bool(asked) and answered == asked and seconds < wait - 1

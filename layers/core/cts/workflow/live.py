@@ -1,42 +1,27 @@
-"""Wait on Consul and feed the poller: one blocking query per view, held until something moves."""
+"""The life of a poller: take the watch over, feed `poll.py` with answers, beat, leave."""
 
 import asyncio
-from collections.abc import Callable, Mapping
-from contextlib import suppress
-from dataclasses import dataclass, field, replace
+from collections.abc import Awaitable, Callable, Mapping
+from concurrent.futures import Executor
+from dataclasses import dataclass, replace
 from enum import StrEnum
-from typing import Protocol
+from functools import partial
+from typing import Any, Protocol, TypeVar
 
-from cts.errors import Refused, Unavailable, Upstream
+from cts.errors import Unavailable
 from cts.events import CatalogChanged
 from cts.terraform.definition import Generation
-from cts.watch.lease import FRESH_EVERY, HEARTBEAT_EVERY, Lease, TakeOver, take_over
+from cts.watch.lease import FRESH_EVERY, HEARTBEAT_EVERY, NOT_READ, Lease, TakeOver, take_over
 from cts.watch.query import Kind, View
-from cts.watch.snapshot import EMPTY
-from cts.watch.view import Answer, Row, wait_index
+from cts.watch.stale import STALE_AFTER, Stale
+from cts.watch.view import Answer
 from cts.workflow.poll import Deposed, Poller, Ports, Tally
+from cts.workflow.queries import Consul, Queries
 
-WAITS = (240, 360)
-"""Seconds a query is held, at random: equal waits would come back in a wave."""
-LEAST_INTERVAL = 0.1
-"""Seconds from the start of one query to the next of the same view, as CTS keeps it."""
-RETRY_WAITS = (1.0, 2.0, 5.0)
-"""Seconds before a failed query is asked again; the last one stays."""
-REFUSED_WAIT = 30.0
-RESET_WITHIN = 5.0
-"""Seconds in which Consul must say its newest index, or is asked again at the next heartbeat."""
+AWS_WAIT = 1.0
+"""Seconds before AWS is asked again."""
 
-
-class Consul(Protocol):
-    async def ask(
-        self, view: View, *, index: int = 0, wait: int = 0, consistent: bool = False
-    ) -> Answer:
-        """Raises Unavailable or Refused; a partial answer is Refused, never an answer."""
-
-    async def newest_index(self) -> int:
-        """The newest index of the catalog: it only goes back when Consul lost its data."""
-
-    async def close(self) -> None: ...
+T = TypeVar("T")
 
 
 class Generations(Protocol):
@@ -50,6 +35,8 @@ class Beat:
     views: int
     stale: int
     tally: Tally
+    consul_errors: int = 0
+    aws_errors: int = 0
 
     @property
     def metrics(self) -> dict[str, int]:
@@ -59,8 +46,8 @@ class Beat:
             "StaleViews": self.stale,
             "Changes": self.tally.changes,
             "TasksTriggered": self.tally.triggered,
-            "ConsulErrors": self.tally.consul_errors,
-            "AwsErrors": self.tally.aws_errors,
+            "ConsulErrors": self.consul_errors,
+            "AwsErrors": self.aws_errors,
         }
 
 
@@ -75,6 +62,10 @@ class Run:
     ports: Ports
     generations: Generations
     consul: Callable[[], Consul]
+    connection: Callable[[], Awaitable[str]]
+    """What tells one Consul, authority and token from others; empty: not known just now."""
+    thread: Callable[[], Executor]
+    """Makes a thread of its own for calls that block."""
     chance: Callable[[], float]
     """Uniform in [0, 1)."""
     owner: str
@@ -83,7 +74,7 @@ class Run:
     on_beat: Callable[[Beat], None]
     on_change: Callable[[CatalogChanged], None]
     on_trouble: Callable[[str], None]
-    """Told when a view becomes stale, and when AWS could not be reached."""
+    """Told which views become stale, and when AWS could not be reached."""
 
 
 class Outcome(StrEnum):
@@ -95,293 +86,237 @@ class Outcome(StrEnum):
     WRITTEN = "changes were written"
 
 
-async def live(run: Run) -> Outcome:
-    """Hold the watch until relieved or until the time is up (mode `live`)."""
-    generation = run.generations.current()
+class _Thread:
+    """One thread for calls that block, so that nothing else that is slow holds them up."""
+
+    def __init__(self, executor: Executor) -> None:
+        self._executor = executor
+
+    async def __call__(self, call: Callable[..., T], *arguments: Any, **options: Any) -> T:
+        work = partial(call, *arguments, **options)
+        return await asyncio.get_running_loop().run_in_executor(self._executor, work)
+
+
+@dataclass(frozen=True, slots=True)
+class _Opened:
+    """What a poller finds when it starts, and the lease that it would write."""
+
+    generation: Generation
+    read: Lease | None
+    new: Lease
+
+
+async def _opened(run: Run, aws: _Thread) -> _Opened | None:
+    """None while no configuration was published."""
+    generation = await aws(run.generations.current)
     if generation is None:
         run.on_beat(NOTHING_TO_WATCH)
-        return Outcome.NO_CONFIGURATION
-    now = run.ports.now()
-    lease = run.ports.leases.lease()
-    verdict = take_over(lease, generation.number, now)
-    if verdict is TakeOver.NO:
-        return Outcome.NOT_NEEDED
-    poller = Poller(run.ports, generation)
-    await asyncio.to_thread(poller.load)
-    watch = _Watch(run, poller, run.consul())
-    trusted = await watch.trusts_indices(lease, verdict)
-    try:
-        watch.hold_all(trusted)
-        raised = replace(
-            _raised(lease, run, generation, now),
-            fresh_at=lease.fresh_at if lease and trusted else now,
-        )
-        if not await asyncio.to_thread(poller.raise_epoch, lease, raised):
+        return None
+    connection, now = await run.connection(), run.ports.now()
+    read = await aws(run.ports.leases.lease)
+    epoch = read.epoch + 1 if read else 1
+    new = Lease(epoch, run.owner, generation.number, now, now, now, connection)
+    return _Opened(generation, read, new)
+
+
+async def live(run: Run) -> Outcome:
+    """Hold the watch until relieved or until the time is up (mode `live`)."""
+    with run.thread() as first, run.thread() as second:
+        aws, beats = _Thread(first), _Thread(second)
+        opened = await _opened(run, aws)
+        if opened is None:
+            return Outcome.NO_CONFIGURATION
+        new = opened.new
+        verdict = take_over(opened.read, new.generation, new.started_at, new.connection)
+        if verdict is TakeOver.NO:
+            return Outcome.NOT_NEEDED
+        watch = _Watch(run, opened, aws)
+        try:
+            return await watch.hold(verdict, beats)
+        except Deposed:
             return Outcome.OVERTAKEN
-        watch.tell(await asyncio.to_thread(poller.take_over, {}))
-        watch.drop_older()
-        watch.hold_all(trusted)
-        return await watch.until_relieved(raised)
-    except Deposed:
-        return Outcome.OVERTAKEN
-    finally:
-        await watch.close()
+        finally:
+            await watch.queries.close()
 
 
 async def once(run: Run) -> Outcome:
     """Ask every view once (mode `poll`). Nothing changed: nothing is written."""
-    generation = run.generations.current()
-    if generation is None:
-        run.on_beat(NOTHING_TO_WATCH)
-        return Outcome.NO_CONFIGURATION
-    now = run.ports.now()
-    lease = run.ports.leases.lease()
-    poller = Poller(run.ports, generation)
-    poller.load()
-    watch = _Watch(run, poller, run.consul())
-    answers = await watch.ask_all()
-    await watch.close()
-    run.on_beat(watch.beat())
-    if not poller.differs(answers):
-        return Outcome.NOTHING_NEW
-    if not poller.raise_epoch(lease, _raised(lease, run, generation, now)):
-        return Outcome.OVERTAKEN
-    try:
-        watch.tell(poller.take_over(answers))
-    except Deposed:
-        return Outcome.OVERTAKEN
-    return Outcome.WRITTEN
-
-
-def _raised(lease: Lease | None, run: Run, generation: Generation, now: float) -> Lease:
-    epoch = lease.epoch + 1 if lease else 1
-    return Lease(epoch, run.owner, generation.number, now, heartbeat_at=now, fresh_at=now)
-
-
-@dataclass(slots=True)
-class _Watch:
-    run: Run
-    poller: Poller
-    consul: Consul
-    held: dict[View, asyncio.Task[None]] = field(default_factory=dict)
-    inbox: asyncio.Queue[tuple[View, Answer]] = field(default_factory=asyncio.Queue)
-    stale: set[View] = field(default_factory=set)
-    known: set[View] = field(default_factory=set)
-    """Views that had a row when last looked at; one that lost it is read afresh."""
-    newest: int = 0
-
-    # ---- queries --------------------------------------------------------------------------
-
-    async def trusts_indices(self, lease: Lease | None, verdict: TakeOver) -> bool:
-        """Whether the first queries may block on the stored indices. Consul holds a query whose
-        index is above its own for the whole wait, so an index must be known to be a living one."""
-        highest = max((row.index for row in self.poller.rows.values()), default=0)
+    with run.thread() as thread:
+        aws = _Thread(thread)
+        opened = await _opened(run, aws)
+        if opened is None:
+            return Outcome.NO_CONFIGURATION
+        watch = _Watch(run, opened, aws)
         try:
-            self.newest = await self.consul.newest_index()
-        except (Unavailable, Refused):
+            return await watch.look_once()
+        except Deposed:
+            return Outcome.OVERTAKEN
+        finally:
+            await watch.queries.close()
+
+
+class _Watch:
+    def __init__(self, run: Run, opened: _Opened, aws: _Thread) -> None:
+        self.run, self.opened, self.aws = run, opened, aws
+        self.poller = Poller(run.ports, opened.generation)
+        self.queries = Queries(run.consul(), self.poller.row, run.ports.now, run.chance, run.until)
+        self.aws_errors = 0
+
+    # ---- taking over ----------------------------------------------------------------------
+
+    async def hold(self, verdict: TakeOver, beats: _Thread) -> Outcome:
+        poller, queries, read = self.poller, self.queries, self.opened.read
+        await self.aws(poller.load)
+        trusted = await self._trusts_indices(verdict)
+        queries.watch(poller.views(), trusted=trusted)
+        lease = self.opened.new
+        if read is not None and trusted:
+            lease = replace(lease, fresh_at=read.fresh_at)
+        if not await self._take_over(lease if trusted else replace(lease, fresh_at=NOT_READ)):
+            return Outcome.OVERTAKEN
+        answers = queries.drop_older(await queries.answers(0))
+        queries.watch(poller.views(), trusted=trusted)
+        queries.inherit(poller.views(), poller.stale_before)
+        return await self._until_relieved(lease, answers, beats)
+
+    async def _trusts_indices(self, verdict: TakeOver) -> bool:
+        read, now = self.opened.read, self.run.ports.now()
+        fresh = read is not None and now - read.fresh_at < FRESH_EVERY
+        indices = [row.index for row in self.poller.rows.values()]
+        return await self.queries.trusts(indices) and verdict is TakeOver.RELIEVE and fresh
+
+    async def _take_over(self, lease: Lease) -> bool:
+        """From here on no former poller can write. What it stored until then is loaded, and every
+        task is derived again."""
+        if not await self.aws(self.poller.raise_epoch, self.opened.read, lease):
             return False
-        fresh = lease is not None and self.run.ports.now() - lease.fresh_at < FRESH_EVERY
-        return verdict is TakeOver.RELIEVE and fresh and highest <= self.newest
+        await self.aws(self.poller.load)
+        self._tell(await self.aws(self.poller.look, {}, derive_all=True))
+        return True
 
-    def hold_all(self, trusted: bool) -> None:
-        """Start the queries that are missing, stop those that nothing needs any more."""
-        self.raise_what_broke()
-        views = self.poller.views()
-        has_row = {view for view in views if view.id in self.poller.rows}
-        for view in self.held.keys() & (self.known - has_row) | self.held.keys() - views:
-            self.held.pop(view).cancel()
-            self.stale.discard(view)
-        self.known = has_row
-        for view in views - self.held.keys():
-            row = self.poller.rows.get(view.id) if trusted else None
-            self.held[view] = asyncio.create_task(self._hold(view, row.index if row else 0))
+    # ---- mode poll ------------------------------------------------------------------------
 
-    def raise_what_broke(self) -> None:
-        """A query that ended by a bug of ours must not leave its view blind."""
-        for task in self.held.values():
-            if task.done() and not task.cancelled():
-                task.result()
+    async def look_once(self) -> Outcome:
+        poller, queries = self.poller, self.queries
+        await self.aws(poller.load)
+        queries.inherit(poller.views(), poller.stale_before)
+        answers = await self._ask_all()
+        self._beat(queries.stale(0))
+        if not await self.aws(poller.differs, answers, queries.stale(0)):
+            return Outcome.NOTHING_NEW
+        if not await self._take_over(self.opened.new):
+            return Outcome.OVERTAKEN
+        kept = queries.drop_older(answers)
+        kept |= await queries.ask_each(answers.keys() - kept.keys())
+        self._tell(await self.aws(poller.look, kept))
+        await self._record_stale(0)
+        return Outcome.WRITTEN
 
-    def drop_older(self) -> None:
-        """What was answered before the epoch was raised may be older than what the former poller
-        stored meanwhile: ask such views again."""
-        answers = [self.inbox.get_nowait() for _ in range(self.inbox.qsize())]
-        for view, answer in answers:
-            row = self.poller.rows.get(view.id)
-            if row is None or answer.index >= row.index or view not in self.held:
-                self.inbox.put_nowait((view, answer))
-            else:
-                self.held.pop(view).cancel()
-                self.held[view] = asyncio.create_task(self._hold(view, 0))
-
-    def read_afresh(self) -> None:
-        """Consul lost its data or its connection was lost: no index is worth anything."""
-        for task in self.held.values():
-            task.cancel()
-        self.held.clear()
-        self.hold_all(trusted=False)
-
-    async def _hold(self, view: View, index: int) -> None:
-        failures = 0
-        while (wait := self._wait()) > 0:
-            began = asyncio.get_running_loop().time()
-            try:
-                answer = await self._confirmed(view, index, wait)
-            except (Unavailable, Refused) as error:
-                self._failed(view, error)
-                index = 0
-                await asyncio.sleep(_pause(error, failures))
-                failures += 1
-                continue
-            failures = 0
-            self.stale.discard(view)
-            await self.inbox.put((view, answer))
-            index = wait_index(index, answer.index)
-            elapsed = asyncio.get_running_loop().time() - began
-            await asyncio.sleep(max(0.0, LEAST_INTERVAL - elapsed))
-
-    def _wait(self) -> int:
-        """Never past our own end: Consul keeps a query until its wait ends, client or not."""
-        low, high = WAITS
-        left = self.run.until - self.run.ports.now() - HEARTBEAT_EVERY
-        return int(min(low + (high - low) * self.run.chance(), left))
-
-    async def _confirmed(self, view: View, index: int, wait: int) -> Answer:
-        """An answer that empties a view is read again with `consistent` before it is believed."""
-        answer = await self.consul.ask(view, index=index, wait=wait)
-        row = self.poller.rows.get(view.id)
-        if row is not None and self._loses(view, row, answer):
-            answer = await self.consul.ask(view, consistent=True)
-        if answer.filtered and row is not None and not row.filtered:
-            raise Refused(f"asking Consul for {view}: it was whole, and ACLs now hide a part of it")
-        return answer
-
-    def _loses(self, view: View, row: Row, answer: Answer) -> bool:
-        """Whether all instances of a service are gone, or a name from the listing."""
-        if view.kind is Kind.LISTING:
-            return not set(self.poller.names or ()) <= set(answer.snapshot.names)
-        return row.digest != answer.row.digest == EMPTY.digest
-
-    def _failed(self, view: View, error: Upstream) -> None:
-        if view not in self.stale:
-            self.run.on_trouble(str(error))
-        self.stale.add(view)
-        self.poller.tally.consul_errors += 1
-
-    async def ask_all(self) -> dict[View, Answer]:
+    async def _ask_all(self) -> dict[View, Answer]:
         """Ask every view once; those that the catalog's listing adds in a second round."""
-        answers: dict[View, Answer] = {}
-        for _ in range(2):
-            missing = sorted(self._needed(answers) - answers.keys())
-            found = await asyncio.gather(*map(self._ask_once, missing))
-            answers |= {view: answer for view, answer in zip(missing, found, strict=True) if answer}
+        answers = await self.queries.ask_each(self.poller.views())
+        names = next((a.snapshot.names for v, a in answers.items() if v.kind is Kind.LISTING), None)
+        if names is not None:
+            answers |= await self.queries.ask_each(self.poller.views(names) - answers.keys())
         return answers
 
-    def _needed(self, answers: Mapping[View, Answer]) -> set[View]:
-        names = next((a.snapshot.names for v, a in answers.items() if v.kind is Kind.LISTING), None)
-        return self.poller.views() if names is None else self.poller.views(names)
+    # ---- the loops ------------------------------------------------------------------------
 
-    async def _ask_once(self, view: View) -> Answer | None:
-        try:
-            return await self._confirmed(view, 0, 0)
-        except (Unavailable, Refused) as error:
-            self._failed(view, error)
-            return None
-
-    # ---- the loop -------------------------------------------------------------------------
-
-    async def until_relieved(self, lease: Lease) -> Outcome:
+    async def _until_relieved(
+        self, lease: Lease, answers: dict[View, Answer], beats: _Thread
+    ) -> Outcome:
         """Heartbeats don't wait for what is being written, nor the other way round."""
-        beating = asyncio.create_task(self._beat_for_ever(lease))
-        watching = asyncio.create_task(self._look_until_the_end())
+        watching = asyncio.create_task(self._look_until_the_end(answers))
+        others = [
+            asyncio.create_task(self._beat_for_ever(lease, beats)),
+            asyncio.create_task(self._record_for_ever()),
+        ]
         try:
-            await asyncio.wait({beating, watching}, return_when=asyncio.FIRST_COMPLETED)
-            if beating.done():
-                beating.result()  # it ends only by raising
+            await asyncio.wait({watching, *others}, return_when=asyncio.FIRST_COMPLETED)
+            for ended in (task for task in others if task.done()):
+                ended.result()  # they end only by raising
             return await watching
         finally:
-            beating.cancel()
-            watching.cancel()
-            await asyncio.gather(beating, watching, return_exceptions=True)
+            for task in (watching, *others):
+                task.cancel()
+            await asyncio.gather(watching, *others, return_exceptions=True)
 
-    async def _look_until_the_end(self) -> Outcome:
-        clock = self.run.ports.now
-        answers: dict[View, Answer] = {}
+    async def _look_until_the_end(self, answers: dict[View, Answer]) -> Outcome:
+        clock, poller = self.run.ports.now, self.poller
         while clock() < self.run.until:
             try:
-                next_at = self.poller.next_due or self.run.until
-                answers |= await self._answers(clock() if answers else next_at)
-                self.tell(await asyncio.to_thread(self._step, answers))
+                next_at = poller.next_due or self.run.until
+                answers |= await self.queries.answers(clock() if answers else next_at)
+                self._tell(await self.aws(self._step, answers))
+                self.queries.stored(answers.keys())
                 answers = {}
             except Unavailable as error:  # AWS, not Consul: what was answered is kept
-                self.run.on_trouble(str(error))
-                self.poller.tally.aws_errors += 1
-                await asyncio.sleep(RETRY_WAITS[0])
-            self.hold_all(trusted=False)
-        await asyncio.to_thread(self.poller.leave)
+                await self._aws_failed(error)
+            self.queries.watch(poller.views())
+        await self.aws(poller.leave)
         return Outcome.LEFT
-
-    async def _beat_for_ever(self, lease: Lease) -> None:
-        while True:
-            lease = replace(lease, heartbeat_at=self.run.ports.now())
-            try:
-                if not await asyncio.to_thread(self.run.ports.leases.beat, lease):
-                    raise Deposed
-            except Unavailable as error:
-                self.run.on_trouble(str(error))
-                self.poller.tally.aws_errors += 1
-                await asyncio.sleep(RETRY_WAITS[0])
-                continue
-            self.run.on_beat(self.beat())
-            self.raise_what_broke()
-            await self._look_for_reset()
-            next_at = lease.heartbeat_at + HEARTBEAT_EVERY
-            await asyncio.sleep(max(0.0, next_at - self.run.ports.now()))
 
     def _step(self, answers: Mapping[View, Answer]) -> CatalogChanged | None:
         changed = self.poller.look(answers) if answers else None
         self.poller.announce()
         return changed
 
-    def tell(self, changed: CatalogChanged | None) -> None:
+    async def _beat_for_ever(self, lease: Lease, beats: _Thread) -> None:
+        passes, fresh_at = False, lease.fresh_at
+        while True:
+            views, passed = len(self.queries.views), len(self.queries.passed)
+            lease = replace(
+                lease,
+                heartbeat_at=self.run.ports.now(),
+                fresh_at=NOT_READ if self.queries.unread else fresh_at,
+                views=views,
+                passed=passed,
+            )
+            try:
+                if not await beats(self.run.ports.leases.beat, lease):
+                    raise Deposed
+            except Unavailable as error:
+                await self._aws_failed(error)
+                continue
+            if passed and not passes:
+                self.run.on_trouble(f"{passed} of {views} views are asked only once a second")
+            passes = passed > 0
+            self._beat(self.queries.stale(STALE_AFTER))
+            self.queries.raise_what_broke()
+            await self.queries.look_for_reset()
+            next_at = lease.heartbeat_at + HEARTBEAT_EVERY
+            await asyncio.sleep(max(0.0, next_at - self.run.ports.now()))
+
+    async def _record_for_ever(self) -> None:
+        while True:
+            await asyncio.sleep(HEARTBEAT_EVERY)
+            try:
+                await self._record_stale(STALE_AFTER)
+            except Unavailable as error:
+                await self._aws_failed(error)
+
+    async def _record_stale(self, after: float) -> None:
+        for told in await self.aws(self.poller.record_stale, self.queries.stale(after)):
+            self.run.on_trouble(told)
+
+    # ---- telling --------------------------------------------------------------------------
+
+    def _tell(self, changed: CatalogChanged | None) -> None:
         if changed is not None:
             self.run.on_change(changed)
 
-    async def _answers(self, until: float) -> dict[View, Answer]:
-        """All answers there are; while there are none, wait for the first one until then."""
-        answers: dict[View, Answer] = {}
-        timeout = min(until, self.run.until) - self.run.ports.now()
-        if self.inbox.empty() and timeout > 0:
-            with suppress(TimeoutError):
-                view, answer = await asyncio.wait_for(self.inbox.get(), timeout)
-                answers[view] = answer
-        while not self.inbox.empty():
-            view, answer = self.inbox.get_nowait()
-            answers[view] = answer
-        return {view: each for view, each in answers.items() if view in self.held}
+    def _beat(self, stale: Mapping[str, Stale]) -> None:
+        aws_errors, self.aws_errors = self.aws_errors, 0
+        beat = Beat(
+            views=len(self.queries.views),
+            stale=len(stale),
+            tally=self.poller.counted(),
+            consul_errors=self.queries.counted_errors(),
+            aws_errors=aws_errors,
+        )
+        self.run.on_beat(beat)
 
-    async def _look_for_reset(self) -> None:
-        try:
-            async with asyncio.timeout(RESET_WITHIN):  # the next heartbeat must not be late
-                newest = await self.consul.newest_index()
-        except (Unavailable, Refused, TimeoutError):
-            return
-        if newest < self.newest:
-            self.read_afresh()
-        self.newest = newest
-
-    def beat(self) -> Beat:
-        tally, self.poller.tally = self.poller.tally, Tally()
-        return Beat(views=len(self.poller.views()), stale=len(self.stale), tally=tally)
-
-    async def close(self) -> None:
-        for task in self.held.values():
-            task.cancel()
-        await asyncio.gather(*self.held.values(), return_exceptions=True)
-        await self.consul.close()
-
-
-def _pause(error: Exception, failures: int) -> float:
-    if isinstance(error, Refused):
-        return REFUSED_WAIT
-    return RETRY_WAITS[min(failures, len(RETRY_WAITS) - 1)]
+    async def _aws_failed(self, error: Unavailable) -> None:
+        self.run.on_trouble(str(error))
+        self.aws_errors += 1
+        await asyncio.sleep(AWS_WAIT)

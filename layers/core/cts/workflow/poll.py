@@ -9,6 +9,7 @@ from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Protocol
 
+from cts.errors import Unavailable
 from cts.events import MOST_LISTED, CatalogChanged, Event, TaskTriggered, iso
 from cts.run.task import TaskState, correlation, falls_due, observe
 from cts.terraform.definition import Generation, TaskEntry
@@ -16,6 +17,7 @@ from cts.watch.fingerprint import digests, trigger_fingerprint
 from cts.watch.lease import Commit, Lease
 from cts.watch.query import Kind, View
 from cts.watch.snapshot import Snapshot
+from cts.watch.stale import Stale, StaleViews, recorded
 from cts.watch.view import Answer, Chunk, Row, Verdict, chunk_of, judge, rows_of
 
 TRANSACTION_LIMIT = 100
@@ -46,6 +48,12 @@ class Watch(Protocol):
         """Write all or nothing, if the epoch stands and each item has the version given here."""
 
 
+class StaleRecord(Protocol):
+    def stale_views(self) -> StaleViews: ...
+    def put_stale_views(self, epoch: int, stale: StaleViews) -> Commit:
+        """Write the record, if the epoch stands and it has the version given here."""
+
+
 class Snapshots(Protocol):
     def put_all(self, snapshots: Mapping[str, Snapshot]) -> None:
         """Put each view's snapshot. All are there when it returns."""
@@ -63,6 +71,7 @@ class Bus(Protocol):
 class Ports:
     leases: Leases
     watch: Watch
+    stale: StaleRecord
     snapshots: Snapshots
     bus: Bus
     now: Callable[[], float]
@@ -76,8 +85,6 @@ class Tally:
 
     changes: int = 0
     triggered: int = 0
-    consul_errors: int = 0
-    aws_errors: int = 0
 
 
 @dataclass(slots=True)
@@ -96,11 +103,27 @@ class Poller:
     unsure: bool = False
     """A write was answered with an error: what is stored may be either."""
     tally: Tally = field(default_factory=Tally)
+    stale: StaleViews | None = None
+    """The record as it is stored; None: not known."""
+
+    def row(self, view: View) -> Row | None:
+        return self.rows.get(view.id)
+
+    @property
+    def stale_before(self) -> Mapping[str, Stale]:
+        """What the record says that was loaded."""
+        return self.stale.views if self.stale else {}
+
+    def counted(self) -> Tally:
+        """What happened since this was asked last."""
+        tally, self.tally = self.tally, Tally()
+        return tally
 
     # ---- loading ------------------------------------------------------------------------
 
     def load(self) -> None:
-        """Read the stored rows. A listing whose snapshot is gone counts as not read."""
+        """Read what is stored. A listing whose snapshot is gone counts as not read."""
+        self.stale = self.ports.stale.stale_views()
         self.chunks = dict(self.ports.watch.chunks())
         self.rows = rows_of(self.chunks)
         listing = View(Kind.LISTING).id
@@ -124,21 +147,25 @@ class Poller:
         self.rows = {view: row for view, row in self.rows.items() if view in needed}
 
     def raise_epoch(self, read: Lease | None, lease: Lease) -> bool:
-        """From here on no former poller can write. Load again after it."""
-        if not self.ports.leases.take(read, lease):
-            return False
-        self.epoch = lease.epoch
-        return True
+        """From here on no former poller can write. Load again after it. A write whose answer was
+        lost is known by its owner."""
+        try:
+            taken = self.ports.leases.take(read, lease)
+        except Unavailable:
+            taken = False
+        if not taken:
+            holds = self.ports.leases.lease()
+            taken = holds is not None and (holds.owner, holds.epoch) == (lease.owner, lease.epoch)
+        if taken:
+            self.epoch = lease.epoch
+        return taken
 
     # ---- one look -----------------------------------------------------------------------
 
-    def take_over(self, answers: Mapping[View, Answer]) -> CatalogChanged | None:
-        """Load once more, judge what was answered so far, and derive every task again."""
-        self.load()
-        return self.look(answers, derive_all=True)
-
-    def differs(self, answers: Mapping[View, Answer]) -> bool:
+    def differs(self, answers: Mapping[View, Answer], stale: Mapping[str, Stale]) -> bool:
         """Whether there is anything to write."""
+        if self.stale is None or self.stale.unannounced or self._recorded(stale) is not self.stale:
+            return True
         look = self._judged(answers, derive_all=True)
         states = self.ports.watch.states(look.tasks)
         return bool(self._decided(look, states, "") or self._written_chunks(look))
@@ -163,8 +190,8 @@ class Poller:
         states = self._write(look, correlation)
         self._remember(look, states)
         self.unsure = False
-        for replaced, row in look.replaced.items():
-            self.ports.snapshots.supersede(replaced, row.digest)
+        for view, row in look.replaced.items():
+            self.ports.snapshots.supersede(view, row.digest)
         changed = None
         if look.changed:
             self.tally.changes += len(look.changed)
@@ -183,22 +210,28 @@ class Poller:
         listing = changed.get(View(Kind.LISTING))
         names = listing.snapshot.names if listing else self.names
         tasks = self.generation.tasks
+        needed = frozenset(view.id for view in self.views(names))
         return Look(
             changed=changed,
             moved={v.id: answers[v].row for v, each in verdicts.items() if each is Verdict.MOVED},
-            replaced={
-                view.id: self.rows[view.id]
-                for view, answer in changed.items()
-                if view.id in self.rows and self.rows[view.id].digest != answer.row.digest
-            },
+            replaced=self._replaced({v.id: each.row for v, each in changed.items()}, needed),
             names=names,
-            needed=frozenset(view.id for view in self.views(names)),
+            needed=needed,
             tasks=[
                 name
                 for name, task in tasks.items()
                 if derive_all or _looks_at(task, changed, names, self.names)
             ],
         )
+
+    def _replaced(self, changed: Mapping[str, Row], needed: Collection[str]) -> dict[str, Row]:
+        """Stored rows whose snapshot is not needed any more."""
+        replaced = {}
+        for view, row in (rows_of(self.chunks) | self.rows).items():
+            answer = changed.get(view, row)
+            if view not in needed or answer.digest != row.digest:
+                replaced[view] = row
+        return replaced
 
     def _decided(
         self, look: "Look", states: Mapping[str, TaskState], correlation: str
@@ -288,6 +321,46 @@ class Poller:
             for name in sorted(moved & self.chunks.keys())
         ]
         self._committed([], chunks)
+
+    # ---- what could not be read ---------------------------------------------------------
+
+    def record_stale(self, stale: Mapping[str, Stale]) -> list[str]:
+        """Record what became stale and what was read again, announce it, then clear it. Returns
+        what was announced, in words."""
+        if self.stale is None:
+            self.stale = self.ports.stale.stale_views()
+        record = self._recorded(stale)
+        if record is self.stale and not record.unannounced:
+            return []
+        if record is not self.stale:
+            record = self._put_stale(record)
+        self.ports.bus.send(record.unannounced)
+        self._put_stale(replace(record, unannounced=()))
+        return [event.text for event in record.unannounced]
+
+    def _recorded(self, stale: Mapping[str, Stale]) -> StaleViews:
+        assert self.stale is not None
+        return recorded(self.stale, stale, self._tasks_by_view(), self.ports.now())
+
+    def _put_stale(self, record: StaleViews) -> StaleViews:
+        """Raises Deposed, and Unavailable if another poller's write came in between."""
+        self.stale = None  # not known while a write may be lost
+        match self.ports.stale.put_stale_views(self.epoch, record.to_store()):
+            case Commit.DEPOSED:
+                raise Deposed
+            case Commit.STALE:
+                raise Unavailable("recording stale views: the record was written in between")
+            case Commit.DONE:
+                self.stale = replace(record, version=record.version + 1)
+                return self.stale
+
+    def _tasks_by_view(self) -> dict[str, list[str]]:
+        tasks: dict[str, list[str]] = {}
+        for name, task in self.generation.tasks.items():
+            condition = task.condition
+            for view in {*condition.fixed_views, *condition.needed_views(self.names or ())}:
+                tasks.setdefault(view.id, []).append(name)
+        return tasks
 
     # ---- announcing ---------------------------------------------------------------------
 

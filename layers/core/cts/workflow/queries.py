@@ -1,0 +1,299 @@
+"""Keep asking Consul for views: a query held for each, as far as connections reach.
+
+What is answered waits in an inbox; what can't be read is stale.
+"""
+
+import asyncio
+from collections.abc import Callable, Collection, Iterable, Mapping, Set
+from contextlib import suppress
+from dataclasses import dataclass, field
+from typing import Protocol
+
+from cts.errors import Refused, Unavailable, Upstream
+from cts.watch.query import Kind, View
+from cts.watch.snapshot import members
+from cts.watch.stale import Stale
+from cts.watch.view import Answer, Row, doubt, loses, wait_index, woken_by_restore
+
+WAITS = (240, 360)
+"""Seconds a query is held, at random: equal waits would come back in a wave."""
+MOST_HELD = 64
+"""Queries held at a time, each on a connection. Consul allows 200 an address, and two pollers
+overlap at a hand-over. Views beyond it are asked in passes."""
+PASS_EVERY = 1.0
+"""Seconds from the start of one pass over the views without a query to the next."""
+LEAST_INTERVAL = 0.1
+"""Seconds from the start of one query to the next of the same view, as CTS keeps it."""
+RETRY_WAITS = (1.0, 2.0, 5.0)
+"""Seconds before a failed query is asked again; the last one stays."""
+REFUSED_WAIT = 30.0
+RESET_WITHIN = 5.0
+"""Seconds in which Consul must say its newest indices, or is asked again at the next look."""
+ENDS_BEFORE = 20.0
+"""Seconds before the poller's end at which no query is held any more."""
+AFRESH_EVERY = 20.0
+"""Seconds in which all views are read afresh once at most."""
+GUARD = View(Kind.LISTING, node_meta=(("cts", "none"),))
+"""Always empty, and held: Consul wakes it when it is restored, and then its index has not moved.
+A health query may sleep on."""
+
+
+class Consul(Protocol):
+    async def ask(
+        self, view: View, *, index: int = 0, wait: int = 0, consistent: bool = False
+    ) -> Answer:
+        """Raises Unavailable or Refused; a partial answer is Refused, never an answer."""
+
+    async def newest_indices(self) -> tuple[int, ...]:
+        """Of the catalog's parts. One only goes back when Consul lost its data."""
+
+    async def close(self) -> None: ...
+
+
+@dataclass(slots=True)
+class Queries:
+    """`row` gives what is stored of a view. Until `until` (seconds since the epoch) at the most."""
+
+    consul: Consul
+    row: Callable[[View], Row | None]
+    now: Callable[[], float]
+    chance: Callable[[], float]
+    """Uniform in [0, 1)."""
+    until: float
+    inbox: asyncio.Queue[tuple[View, Answer]] = field(default_factory=asyncio.Queue)
+    failing: dict[View, Stale] = field(default_factory=dict)
+    views: frozenset[View] = frozenset()
+    held: dict[View, asyncio.Task[None]] = field(default_factory=dict)
+    passed: frozenset[View] = frozenset()
+    """Views without a held query."""
+    unread: set[View] = field(default_factory=set)
+    """Views that must be read without index: until what came is stored, no stored index of them is
+    to be trusted."""
+    _passes: asyncio.Task[None] | None = None
+    _members: dict[View, frozenset[str]] = field(default_factory=dict)
+    _had_row: frozenset[View] = frozenset()
+    _newest: tuple[int, ...] = ()
+    _errors: int = 0
+    _afresh_at: float = float("-inf")
+
+    # ---- which views ----------------------------------------------------------------------
+
+    async def trusts(self, indices: Collection[int]) -> bool:
+        """Whether the first queries may block on these. Consul holds a query whose index is above
+        its own for the whole wait, so an index must be known to be a living one."""
+        try:
+            self._newest = await self.consul.newest_indices()
+        except (Unavailable, Refused):
+            return False
+        return max(indices, default=0) <= max(self._newest)
+
+    def watch(self, views: Iterable[View], *, trusted: bool = False) -> None:
+        """Start the queries that are missing, stop those that nothing needs any more. With
+        `trusted`, new ones block on the stored indices."""
+        self.raise_what_broke()
+        self.views = frozenset(views)
+        has_row = frozenset(view for view in self.views if self.row(view))
+        lost = self._had_row - has_row  # a runner took it out: read afresh
+        for view in self.held.keys() & lost | self.held.keys() - self.views - {GUARD}:
+            self.held.pop(view).cancel()
+        self.failing = {v: each for v, each in self.failing.items() if v in self.views}
+        self._members = {v: each for v, each in self._members.items() if v in self.views - lost}
+        self._had_row = has_row
+        missing = sorted({GUARD, *self.views} - self.held.keys(), key=lambda v: (v != GUARD, v))
+        room = MOST_HELD - len(self.held)
+        for view in missing[:room]:
+            row = self.row(view) if trusted else None
+            self._start(view, row.index if row else 0)
+        self.passed = frozenset(missing[room:])
+        self.unread = self.unread & self.views | self.passed - has_row
+        if self._passes is None:
+            self._passes = asyncio.create_task(self._pass_for_ever())
+
+    def _start(self, view: View, index: int) -> None:
+        if not index:
+            self.unread.add(view)
+        self.held[view] = asyncio.create_task(self._hold(view, index))
+
+    def stored(self, views: Set[View]) -> None:
+        """What was answered of these is stored."""
+        self.unread -= views
+
+    def raise_what_broke(self) -> None:
+        """A query that ended by a bug of ours must not leave its view blind."""
+        for task in (*self.held.values(), *filter(None, [self._passes])):
+            if task.done() and not task.cancelled():
+                task.result()
+
+    def read_afresh(self) -> None:
+        """Consul lost its data or was restored: no index is worth anything."""
+        self._afresh_at = self._time()
+        for task in self.held.values():
+            task.cancel()
+        self.held.clear()
+        self.unread |= self.views
+        self.watch(self.views)
+
+    async def look_for_reset(self) -> None:
+        try:
+            async with asyncio.timeout(RESET_WITHIN):  # the next heartbeat must not be late
+                newest = await self.consul.newest_indices()
+        except (Unavailable, Refused, TimeoutError):
+            return
+        if any(index < former for index, former in zip(newest, self._newest, strict=False)):
+            self.read_afresh()
+        self._newest = newest
+
+    async def close(self) -> None:
+        tasks = [*self.held.values(), *filter(None, [self._passes])]
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+        await self.consul.close()
+
+    # ---- what came ------------------------------------------------------------------------
+
+    async def answers(self, until: float) -> dict[View, Answer]:
+        """All answers there are; while there are none, wait for the first one until then."""
+        answers: dict[View, Answer] = {}
+        timeout = min(until, self.until) - self.now()
+        if self.inbox.empty() and timeout > 0:
+            with suppress(TimeoutError):
+                async with asyncio.timeout(timeout):
+                    view, answer = await self.inbox.get()
+                    answers[view] = answer
+        while not self.inbox.empty():
+            view, answer = self.inbox.get_nowait()
+            answers[view] = answer
+        return {view: each for view, each in answers.items() if view in self.views}
+
+    def drop_older(self, answers: Mapping[View, Answer]) -> dict[View, Answer]:
+        """What was answered before the epoch was raised may be older than what the former poller
+        stored meanwhile. Returns the answers without those; these views are asked again."""
+        kept = {}
+        for view, answer in answers.items():
+            row = self.row(view)
+            if row is None or answer.index >= row.index:
+                kept[view] = answer
+            elif view in self.held:
+                self.held.pop(view).cancel()
+                self._start(view, 0)
+        return kept
+
+    def stale(self, after: float) -> dict[str, Stale]:
+        """By view id: what could not be read for that many seconds."""
+        now = self.now()
+        return {
+            view.id: each
+            for view, each in self.failing.items()
+            if view in self.views and now - each.since >= after
+        }
+
+    def counted_errors(self) -> int:
+        """Failed queries since this was asked last."""
+        errors, self._errors = self._errors, 0
+        return errors
+
+    def inherit(self, views: Set[View], stale: Mapping[str, Stale]) -> None:
+        """Views that a former poller could not read are stale until they were read."""
+        for view in views - self._members.keys():
+            if view.id in stale:
+                self.failing[view] = stale[view.id]
+
+    # ---- asking ---------------------------------------------------------------------------
+
+    async def ask_each(self, views: Iterable[View]) -> dict[View, Answer]:
+        """Ask each once, without waiting for news. What could not be read is left out."""
+        self.views |= frozenset(views)
+        asked = sorted(views)
+        found = await asyncio.gather(*map(self._ask_once, asked))
+        return {view: answer for view, answer in zip(asked, found, strict=True) if answer}
+
+    async def _ask_once(self, view: View) -> Answer | None:
+        try:
+            return await self._believed(view, await self.consul.ask(view))
+        except (Unavailable, Refused) as error:
+            self._failed(view, error)
+            return None
+
+    async def _hold(self, view: View, index: int) -> None:
+        failures = 0
+        while (wait := self._wait()) > 0:
+            began = self._time()
+            try:
+                answer = await self.consul.ask(view, index=index, wait=wait)
+                if woken_by_restore(index, answer.index, wait, self._time() - began):
+                    index = self._restored()
+                    continue
+                answer = await self._believed(view, answer)
+            except (Unavailable, Refused) as error:
+                self._failed(view, error)
+                index = 0
+                await asyncio.sleep(_pause(error, failures))
+                failures += 1
+                continue
+            failures = 0
+            await self.inbox.put((view, answer))
+            index = wait_index(index, answer.index)
+            await asyncio.sleep(max(0.0, LEAST_INTERVAL - (self._time() - began)))
+
+    def _wait(self) -> int:
+        """Never past our own end: Consul keeps a query until its wait ends, client or not."""
+        low, high = WAITS
+        left = self.until - self.now() - ENDS_BEFORE
+        return int(min(low + (high - low) * self.chance(), left))
+
+    def _restored(self) -> int:
+        """All queries are woken then; the first one speaks for all. Returns the index to go on
+        with."""
+        if self._time() - self._afresh_at > AFRESH_EVERY:
+            self.read_afresh()
+        return 0
+
+    async def _pass_for_ever(self) -> None:
+        """Ask all views without a query of their own, whenever something moved."""
+        seen: tuple[int, ...] | None = None
+        while self._wait() > 0:
+            began = self._time()
+            views = self.passed
+            if views:
+                newest = await self._newest_or_none()
+                unread = any(view in self.failing or self.row(view) is None for view in views)
+                if newest is None or newest != seen or unread:
+                    for answered in (await self.ask_each(views)).items():
+                        await self.inbox.put(answered)
+                    seen = newest
+            await asyncio.sleep(max(LEAST_INTERVAL, began + PASS_EVERY - self._time()))
+
+    async def _newest_or_none(self) -> tuple[int, ...] | None:
+        try:
+            return await self.consul.newest_indices()
+        except (Unavailable, Refused):
+            return None
+
+    async def _believed(self, view: View, answer: Answer) -> Answer:
+        """An answer that loses something is read again with `consistent` before it is believed.
+        Raises Refused if it can't be."""
+        row = self.row(view)
+        if row is not None and loses(row, self._members.get(view), view, answer):
+            answer = await self.consul.ask(view, consistent=True)
+        if row is not None and (why := doubt(row, answer)):
+            raise Refused(f"asking Consul for {view}: {why}")
+        self._members[view] = members(view, answer.snapshot)
+        self.failing.pop(view, None)
+        return answer
+
+    def _failed(self, view: View, error: Upstream) -> None:
+        former = self.failing.get(view)
+        since = former.since if former else self.now()
+        self.failing[view] = Stale(str(view), since, str(error))
+        self.unread.add(view)
+        self._errors += 1
+
+    def _time(self) -> float:
+        return asyncio.get_running_loop().time()
+
+
+def _pause(error: Exception, failures: int) -> float:
+    if isinstance(error, Refused):
+        return REFUSED_WAIT
+    return RETRY_WAITS[min(failures, len(RETRY_WAITS) - 1)]
