@@ -48,7 +48,8 @@ class World:
             self.loop.time,
             self.ids.new_id,
         )
-        self.connection, self.thread_takes, self.threads = "", 0.0, 0
+        self.connection: str | Unavailable = ""
+        self.thread_takes, self.threads = 0.0, 0
         self.timed_beats: list[tuple[float, Beat]] = []
         self.changes: list[CatalogChanged] = []
         self.troubles: list[str] = []
@@ -68,7 +69,10 @@ class World:
         self.timed_beats.append((self.loop.time(), beat))
 
     async def connects(self) -> str:
-        return self.connection
+        if isinstance(self.connection, str):
+            return self.connection
+        await asyncio.sleep(60)
+        raise self.connection
 
     def poller(self, stays: float = 100.0) -> Run:
         return Run(
@@ -622,15 +626,21 @@ def test_asyncios_own_threads_are_left_to_name_resolution() -> None:
 
 
 @pytest.mark.parametrize(
-    ("connection", "outcome"), [("b", Outcome.LEFT), ("a", Outcome.NOT_NEEDED)]
+    ("connection", "outcome"),
+    [
+        ("b", Outcome.LEFT),
+        ("a", Outcome.NOT_NEEDED),
+        (Unavailable("reading the secret: time-out"), Outcome.NOT_NEEDED),
+    ],
 )
 def test_another_address_authority_or_token_takes_over_at_once(
-    connection: str, outcome: Outcome
+    connection: str | Unavailable, outcome: Outcome
 ) -> None:
     world = World(one=ONE)
     lease(world, connection="a")
     world.connection = connection
     assert nobody_waits(world) is outcome
+    assert world.loop.time() < BORN + 10 or outcome is Outcome.LEFT
     if outcome is Outcome.LEFT:
         assert world.consul.asked[0].index == 0
         assert world.table.leased is not None

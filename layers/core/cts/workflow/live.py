@@ -8,7 +8,7 @@ from enum import StrEnum
 from functools import partial
 from typing import Any, Protocol, TypeVar
 
-from cts.errors import Unavailable
+from cts.errors import Refused, Unavailable
 from cts.events import CatalogChanged
 from cts.terraform.definition import Generation
 from cts.watch.lease import FRESH_EVERY, HEARTBEAT_EVERY, NOT_READ, Lease, TakeOver, take_over
@@ -18,6 +18,7 @@ from cts.watch.view import Answer
 from cts.workflow.poll import Deposed, Poller, Ports, Tally
 from cts.workflow.queries import Consul, Queries
 
+CONNECTION_WITHIN = 5.0
 AWS_WAIT = 1.0
 """Seconds before AWS is asked again."""
 
@@ -63,7 +64,8 @@ class Run:
     generations: Generations
     consul: Callable[[], Consul]
     connection: Callable[[], Awaitable[str]]
-    """What tells one Consul, authority and token from others; empty: not known just now."""
+    """What tells one Consul, authority and token from others; empty: not known. May raise
+    Unavailable or Refused."""
     thread: Callable[[], Executor]
     """Makes a thread of its own for calls that block."""
     chance: Callable[[], float]
@@ -112,11 +114,20 @@ async def _opened(run: Run, aws: _Thread) -> _Opened | None:
     if generation is None:
         run.on_beat(NOTHING_TO_WATCH)
         return None
-    connection, now = await run.connection(), run.ports.now()
-    read = await aws(run.ports.leases.lease)
+    connection = await _connection(run)
+    read, now = await aws(run.ports.leases.lease), run.ports.now()
     epoch = read.epoch + 1 if read else 1
     new = Lease(epoch, run.owner, generation.number, now, now, now, connection)
     return _Opened(generation, read, new)
+
+
+async def _connection(run: Run) -> str:
+    """A tick does not wait long for a secret that can't be read just now."""
+    try:
+        async with asyncio.timeout(CONNECTION_WITHIN):
+            return await run.connection()
+    except (Unavailable, Refused, TimeoutError):
+        return ""
 
 
 async def live(run: Run) -> Outcome:
