@@ -104,8 +104,10 @@ class Queries:
         for view in missing[:room]:
             row = self.row(view) if trusted else None
             self._start(view, row.index if row else 0)
-        self.passed = frozenset(missing[room:])
-        self.unread = self.unread & self.views | self.passed - has_row
+        passed = frozenset(missing[room:])
+        self.unread |= passed & lost | (passed - has_row if trusted else passed - self.passed)
+        self.unread &= self.views
+        self.passed = passed
         if self._passes is None:
             self._passes = asyncio.create_task(self._pass_for_ever())
 
@@ -177,6 +179,8 @@ class Queries:
             elif view in self.held:
                 self.held.pop(view).cancel()
                 self._start(view, 0)
+            else:
+                self.unread.add(view)
         return kept
 
     def stale(self, after: float) -> dict[str, Stale]:
@@ -257,8 +261,7 @@ class Queries:
             views = self.passed
             if views:
                 newest = await self._newest_or_none()
-                unread = any(view in self.failing or self.row(view) is None for view in views)
-                if newest is None or newest != seen or unread:
+                if newest is None or newest != seen or views & self.unread:
                     for answered in (await self.ask_each(views)).items():
                         await self.inbox.put(answered)
                     seen = newest
