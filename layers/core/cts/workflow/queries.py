@@ -70,7 +70,8 @@ class Queries:
     """Views that must be read without index: until what came is stored, no stored index of them is
     to be trusted."""
     _passes: asyncio.Task[None] | None = None
-    _members: dict[View, frozenset[str]] = field(default_factory=dict)
+    _members: dict[View, tuple[str, frozenset[str]]] = field(default_factory=dict)
+    """What the last answer that was believed had, beside its digest."""
     _had_row: frozenset[View] = frozenset()
     _newest: tuple[int, ...] = ()
     _errors: int = 0
@@ -277,11 +278,13 @@ class Queries:
         """An answer that loses something is read again with `consistent` before it is believed.
         Raises Refused if it can't be."""
         row = self.row(view)
-        if row is not None and loses(row, self._members.get(view), view, answer):
+        digest, known = self._members.get(view, ("", None))
+        if row is not None and loses(row, known, view, answer):
             answer = await self.consul.ask(view, consistent=True)
         if row is not None and (why := doubt(row, answer)):
             raise Refused(f"asking Consul for {view}: {why}")
-        self._members[view] = members(view, answer.snapshot)
+        if answer.snapshot.digest != digest:
+            self._members[view] = answer.snapshot.digest, members(view, answer.snapshot)
         self.failing.pop(view, None)
         return answer
 
