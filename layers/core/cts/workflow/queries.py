@@ -255,24 +255,23 @@ class Queries:
         return 0
 
     async def _pass_for_ever(self) -> None:
-        """Ask all views without a query of their own, whenever something moved."""
-        seen: tuple[int, ...] | None = None
+        """Ask the views without a query of their own whenever something moved, and those that
+        could not be read."""
+        seen: tuple[int, ...] = ()
         while self._wait() > 0:
             began = self._time()
-            views = self.passed
-            if views:
-                newest = await self._newest_or_none()
-                if newest is None or newest != seen or views & self.unread:
-                    for answered in (await self.ask_each(views)).items():
+            if views := self.passed:
+                try:
+                    newest = await self.consul.newest_indices()
+                except (Unavailable, Refused) as error:
+                    for view in views:
+                        self._failed(view, error)
+                else:
+                    due = views if newest != seen else views & self.unread
+                    for answered in (await self.ask_each(due)).items():
                         await self.inbox.put(answered)
                     seen = newest
             await asyncio.sleep(max(LEAST_INTERVAL, began + PASS_EVERY - self._time()))
-
-    async def _newest_or_none(self) -> tuple[int, ...] | None:
-        try:
-            return await self.consul.newest_indices()
-        except (Unavailable, Refused):
-            return None
 
     async def _believed(self, view: View, answer: Answer) -> Answer:
         """An answer that loses something is read again with `consistent` before it is believed.
