@@ -5,6 +5,7 @@ import hashlib
 import io
 import json
 import platform
+import urllib.request
 import zipfile
 from pathlib import Path
 
@@ -97,6 +98,7 @@ def test_credentials_of_a_container_are_never_asked_for_through_a_proxy(
     monkeypatch.delenv("AWS_ACCESS_KEY_ID")
     monkeypatch.delenv("no_proxy", raising=False)
     monkeypatch.delenv("NO_PROXY", raising=False)
+    monkeypatch.setattr(urllib.request, "_opener", None)  # it has the proxies of its first call
     monkeypatch.setenv("HTTP_PROXY", "http://127.0.0.1:1")
     monkeypatch.setenv("http_proxy", "http://127.0.0.1:1")
     monkeypatch.setenv("AWS_CONTAINER_CREDENTIALS_FULL_URI", f"{s3.url}/credentials/role")
