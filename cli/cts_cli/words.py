@@ -53,13 +53,16 @@ def until(when: str, at: datetime) -> str:
 
 
 def changes(counts: Mapping[str, int] | None) -> str:
-    """Resources that were added, changed, destroyed; empty if that is not known."""
+    """What was done to how many resources; empty if that is not known."""
     if counts is None:
         return ""
     if not any(counts.values()):
         return "no changes"
     signs = (("add", "+"), ("change", "~"), ("destroy", "-"))
-    return " ".join(f"{sign}{counts[key]}" for key, sign in signs if counts.get(key))
+    said = [f"{sign}{counts[key]}" for key, sign in signs if counts.get(key)]
+    others = (("import", "imported"), ("move", "moved"), ("forget", "forgotten"))
+    said += [f"{counts[key]} {word}" for key, word in others if counts.get(key)]
+    return " ".join(said)
 
 
 def first_line(text: str | None) -> str:

@@ -144,7 +144,8 @@ class Story:
         if detail["status"] == "errored":
             raise StoryEnded(f"the run of {detail['task']} failed: {detail['error']}")
         counts = detail["counts"] or {}
-        plan = ", ".join(f"{counts.get(key, 0)} to {key}" for key in ("add", "change", "destroy"))
+        keys = ("add", "change", "destroy", "import", "move", "forget")
+        plan = ", ".join(f"{counts[key]} to {key}" for key in keys if key in counts)
         applied = detail["status"] == "applied"
         done = f"{plan}; [green]applied[/]" if applied else "[green]nothing to apply[/]"
         self._line(after, "Terraform", f"[bold]{detail['task']}[/]: {done}")

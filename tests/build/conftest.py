@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterator
 from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 import pytest
 
@@ -63,14 +63,18 @@ class Place:
         return folder
 
     def start(
-        self, archive: Path, build: str = "project:1", minutes: float = 60
+        self,
+        archive: Path,
+        build: str = "project:1",
+        minutes: float = 60,
+        stdout: IO[str] | int = subprocess.PIPE,
     ) -> subprocess.Popen[str]:
         command = [sys.executable, str(EXECUTE), "--build", build, "--minutes", str(minutes)]
         process = subprocess.Popen(
             command,
             cwd=archive,
             env=self.environment,
-            stdout=subprocess.PIPE,
+            stdout=stdout,
             stderr=subprocess.STDOUT,
             text=True,
         )

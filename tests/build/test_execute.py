@@ -4,6 +4,8 @@ import json
 import shutil
 import signal
 
+import pytest
+
 from cts.terraform.definition import Definition, Module
 from cts.terraform.files import files
 from cts.terraform.root import module_folder, state_key
@@ -97,13 +99,61 @@ def test_an_output_alone_is_applied_too(place: Place) -> None:
     assert place.result("run-1")["counts"] == {"add": 0, "change": 0, "destroy": 0}
 
 
+TWO = ONE + 'resource "terraform_data" "two" {}\n'
+MOVED = """
+moved {
+  from = terraform_data.one
+  to   = terraform_data.uno
+}
+"""
+REMOVED = """
+removed {
+  from = terraform_data.two
+  lifecycle { destroy = false }
+}
+"""
+IMPORTED = """
+import {
+  to = terraform_data.three
+  id = "three"
+}
+resource "terraform_data" "three" {}
+"""
+
+
+@pytest.mark.parametrize(
+    ("after", "expected"),
+    [
+        (TWO.replace('"one"', '"uno"') + MOVED, {"move": 1}),
+        (ONE + REMOVED, {"forget": 1}),
+        (TWO + IMPORTED, {"import": 1}),
+        (
+            'resource "terraform_data" "uno" { input = 5 }' + MOVED + REMOVED + IMPORTED,
+            {"change": 1, "move": 1, "forget": 1, "import": 1},
+        ),
+        (TWO + 'output "x" { value = "a.b has moved to c.d (moved from e.f)" }', {}),
+    ],
+    ids=["moves", "forgets", "imports", "all", "says-so-only"],
+)
+def test_a_plan_is_counted_as_what_it_does(
+    place: Place, after: str, expected: dict[str, int]
+) -> None:
+    place.build(place.archive("run-1", TWO))
+    assert place.build(place.archive("run-2", after)) == 0
+    result = place.result("run-2")
+    assert result["status"] == "applied"
+    assert result["counts"] == {"add": 0, "change": 0, "destroy": 0} | expected
+
+
 def test_a_plan_that_fails_says_so_in_terraforms_words(place: Place) -> None:
     assert place.build(place.archive("run-1", ONE + 'output "x" { value = var.absent }')) == 1
     result = place.result("run-1")
     assert (result["status"], result["step"], result["counts"]) == ("errored", "plan", None)
     assert result["error"].startswith("terraform plan: ")
     assert "Reference to undeclared input variable" in result["error"]
-    assert result["error"] in place.log("run-1")
+    said = result["error"].removeprefix("terraform plan: ")
+    assert place.log("run-1").count(said) == 1
+    assert "terraform plan: ended with code 1" in place.log("run-1")
     assert place.record("run-1", "applying") is None
 
 

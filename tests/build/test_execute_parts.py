@@ -5,6 +5,7 @@ import hashlib
 import io
 import json
 import platform
+import urllib.request
 import zipfile
 from pathlib import Path
 
@@ -47,7 +48,7 @@ def published(s3: S3, monkeypatch: pytest.MonkeyPatch) -> bytes:
 
 
 def find(client: execute.S3, folder: Path, version: str = VERSION) -> str:
-    return execute.find_terraform(version, client, "work", folder, execute.Log(folder / "log"))
+    return execute.find_terraform(version, client, "work", folder, execute.Log())
 
 
 @pytest.mark.parametrize("endpoint", [None, "http://127.0.0.1:4566"])
@@ -91,6 +92,34 @@ def test_credentials_of_a_container_are_fetched_anew_before_they_expire(
     assert client._fresh_credentials().key_id == "second"
 
 
+def test_credentials_of_a_container_are_never_asked_for_through_a_proxy(
+    s3: S3, client: execute.S3, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delenv("AWS_ACCESS_KEY_ID")
+    monkeypatch.delenv("no_proxy", raising=False)
+    monkeypatch.delenv("NO_PROXY", raising=False)
+    monkeypatch.setattr(urllib.request, "_opener", None)  # it has the proxies of its first call
+    monkeypatch.setenv("HTTP_PROXY", "http://127.0.0.1:1")
+    monkeypatch.setenv("http_proxy", "http://127.0.0.1:1")
+    monkeypatch.setenv("AWS_CONTAINER_CREDENTIALS_FULL_URI", f"{s3.url}/credentials/role")
+    found = {"AccessKeyId": "A", "SecretAccessKey": "s", "Token": "t"}
+    record = found | {"Expiration": "2999-01-01T00:00:00Z"}
+    s3.objects["credentials/role"] = json.dumps(record).encode()
+    assert client._fresh_credentials().key_id == "A"
+
+
+@pytest.mark.parametrize("body", [b"", b"<html>", b"[]", b"{}", b'{"Expiration": "soon"}'])
+def test_credentials_that_cannot_be_read_are_a_sentence(
+    s3: S3, client: execute.S3, monkeypatch: pytest.MonkeyPatch, body: bytes
+) -> None:
+    monkeypatch.delenv("AWS_ACCESS_KEY_ID")
+    monkeypatch.setenv("AWS_CONTAINER_CREDENTIALS_FULL_URI", f"{s3.url}/credentials/role")
+    s3.objects["credentials/role"] = body
+    client.attempts = 1
+    with pytest.raises(execute.RunError, match=r"AWS credentials from http://.*/credentials/role"):
+        client.get("work", "x")
+
+
 def test_no_credentials_at_all_is_said(client: execute.S3, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("AWS_ACCESS_KEY_ID")
     with pytest.raises(execute.RunError, match="finding AWS credentials: neither"):
@@ -107,6 +136,36 @@ def test_terraform_is_fetched_once_then_comes_from_the_cache(
     assert s3.seen == [f"GET {CACHED}"]
     assert binary == str(tmp_path / "terraform")
     assert Path(binary).stat().st_mode & 0o111
+
+
+@pytest.mark.parametrize("body", [b"", b"no zip", b"PK\x05\x06" + bytes(18)])
+def test_a_cached_archive_that_is_none_is_named(
+    s3: S3, client: execute.S3, published: bytes, tmp_path: Path, body: bytes
+) -> None:
+    s3.objects[CACHED] = body
+    with pytest.raises(
+        execute.RunError, match=f"s3://{CACHED} is no archive of Terraform"
+    ) as error:
+        find(client, tmp_path)
+    assert not error.value.retryable
+
+
+def test_a_log_and_a_streams_text_keep_the_end_of_what_is_very_long() -> None:
+    tail = execute.Tail(10)
+    for line in ("12345\n", "6789\n", "abc\n"):
+        tail.add(line)
+    assert (str(tail), tail.left_out) == ("6789\nabc\n", 6)
+    log = execute.Log()
+    log._text = tail
+    assert log.body() == b"[the first 6 characters are left out]\n6789\nabc\n"
+
+
+def test_what_is_printed_in_braces_and_is_no_state_is_shown() -> None:
+    log = execute.Log()
+    text = 'before\n{\n  "a": 1\n}\nafter\n{\nopen\n'
+    errors = execute.Errors(io.StringIO(text), log)
+    assert (errors.text(), errors.state) == (text, "")
+    assert log.body().decode() == text
 
 
 def test_a_release_with_another_checksum_is_refused(
@@ -130,14 +189,15 @@ def test_a_version_that_was_never_released_is_not_tried_again(
     ("line", "expected"),
     [
         ("Plan: 1 to add, 2 to change, 3 to destroy.", (1, 2, 3)),
-        ("Plan: 4 to import, 1 to add, 0 to change, 10 to destroy.", (1, 0, 10)),
+        ("Plan: 4 to import, 1 to add, 0 to change, 10 to destroy.", (1, 0, 10, 4)),
         ("Changes to Outputs:", (0, 0, 0)),
         ('      + note = "Plan: 9 to add, 9 to change, 9 to destroy."', (0, 0, 0)),
     ],
 )
-def test_counts_are_those_of_the_plan(line: str, expected: tuple[int, int, int]) -> None:
+def test_counts_are_those_of_the_plan(line: str, expected: tuple[int, ...]) -> None:
     counted = execute.counts(f"before\n{line}\nafter\n")
-    assert (counted["add"], counted["change"], counted["destroy"]) == expected
+    assert tuple(counted.values()) == expected
+    assert list(counted) == ["add", "change", "destroy", "import"][: len(expected)]
 
 
 @pytest.mark.parametrize(
@@ -153,6 +213,6 @@ def test_an_endpoint_without_credentials_is_not_taken_for_an_object_that_is_miss
 ) -> None:
     monkeypatch.delenv("AWS_ACCESS_KEY_ID")
     monkeypatch.setenv("AWS_CONTAINER_CREDENTIALS_FULL_URI", f"{s3.url}/credentials/absent")
-    monkeypatch.setattr(execute.S3, "ATTEMPTS", 1)
+    client.attempts = 1
     with pytest.raises(execute.RunError, match=r"fetching AWS credentials from .* HTTP Error 404"):
         client.get("work", "x")

@@ -2,6 +2,7 @@
 
 import json
 import re
+from fnmatch import fnmatchcase
 from typing import Any
 
 import pytest
@@ -150,6 +151,30 @@ class TestRole:
 def test_who_only_reads_or_builds_writes_nothing_to_the_table(name: str) -> None:
     actions = {action for statement in statements(name) for action in statement["Action"]}
     assert not actions & {"dynamodb:PutItem", "dynamodb:UpdateItem", "dynamodb:DeleteItem"}
+
+
+def test_only_builds_read_a_state_that_lies_beside_a_run_or_in_the_state_bucket() -> None:
+    readers = {
+        name
+        for name in ROLES
+        for statement in statements(name)
+        if "s3:GetObject" in statement["Action"]
+        for resource in statement["Resource"]
+        for pattern in [resource["Fn::Sub"]]
+        if fnmatchcase("${WorkBucket.Arn}/runs/web/run-1/errored.tfstate", pattern)
+        or fnmatchcase("${StateBucket.Arn}/tasks/web/terraform.tfstate", pattern)
+    }
+    assert readers == {"BuildRole"}
+
+
+def test_builds_delete_versions_of_locks_only() -> None:
+    deleted = [
+        resource
+        for statement in statements("BuildRole")
+        if "s3:DeleteObjectVersion" in statement["Action"]
+        for resource in statement["Resource"]
+    ]
+    assert deleted == [{"Fn::Sub": "${StateBucket.Arn}/tasks/*.tflock"}]
 
 
 @pytest.mark.parametrize("name", BUCKETS)

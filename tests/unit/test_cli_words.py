@@ -45,6 +45,8 @@ def test_the_past_is_told_in_one_unit(when: str, text: str) -> None:
         (None, ""),
         ({"add": 0, "change": 0, "destroy": 0}, "no changes"),
         ({"add": 2, "change": 0, "destroy": 1}, "+2 -1"),
+        ({"add": 0, "change": 0, "destroy": 0, "move": 3}, "3 moved"),
+        ({"add": 1, "change": 0, "import": 2, "forget": 4}, "+1 2 imported 4 forgotten"),
     ],
 )
 def test_changes_leave_out_what_is_zero(counts: dict[str, int] | None, text: str) -> None:

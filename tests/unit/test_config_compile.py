@@ -104,6 +104,12 @@ def test_a_changed_module_or_variable_changes_the_digest() -> None:
     assert web(WEB, **{"web.tfvars": b'zone = "lan"\nports = [80]\n'}).digest != web(WEB).digest
 
 
+def test_a_definition_names_the_constants_of_its_local_module() -> None:
+    const = b'variable "where" {\n  default = "a"\n  const = true\n}\n'
+    made = web(WEB, **{"modules/web/main.tf": DECLARED.encode() + const})
+    assert (web(WEB).constants, made.constants) == ((), ("where",))
+
+
 def test_a_definition_digest_is_the_one_of_earlier_versions() -> None:
     """An upgrade of ours runs nothing: if this fails, every task would run again."""
     text = 'task { name = "t" module = "a/b/c" condition "services" { names = ["s"] } }'

@@ -137,6 +137,23 @@ def test_which_variables_a_module_requires(
     assert names(module) == expected
 
 
+@pytest.mark.parametrize(
+    ("module", "expected"),
+    [
+        ({"main.tf": 'variable "a" {\n  type = string\n  const = true\n}'}, True),
+        ({"main.tf": 'variable "a" {\n  const = false\n}'}, False),
+        ({"main.tf": 'variable "a" {\n  validation {\n    const = true\n  }\n}'}, False),
+        ({"main.tf": 'variable "a" {\n  description = "const = true"\n}'}, False),
+        ({"v.tf.json": '{"variable": {"a": {"const": true}}}'}, True),
+        ({"v.tf.json": '{"variable": {"a": {"const": false}}}'}, False),
+        ({"main.tf": "variable a {}", "override.tf": "variable a {\n const = true\n}"}, True),
+    ],
+)
+def test_which_variables_of_a_module_are_constants(module: dict[str, str], expected: bool) -> None:
+    found = declared({name: text.encode() for name, text in module.items()}) or {}
+    assert found["a"].const is expected
+
+
 def test_an_override_keeps_the_place() -> None:
     module = {"main.tf": b"variable a {}", "override.tf": b"variable a {\n default = 1\n}"}
     assert declared(module) == {"a": Declared(False, Place("main.tf", 1, 1))}

@@ -32,6 +32,7 @@ def test_a_digest_stays_as_it_is() -> None:
         replace(WEB, variables={"n": 1}),
         replace(WEB, variables={"n": "1"}),
         replace(WEB, variables={"n": None}),
+        replace(WEB, constants=("n",)),
     ],
 )
 def test_whatever_is_applied_counts(other: Definition) -> None:
@@ -41,6 +42,11 @@ def test_whatever_is_applied_counts(other: Definition) -> None:
 def test_the_order_of_variables_does_not_count() -> None:
     one = replace(WEB, variables={"a": 1, "b": 2})
     assert replace(WEB, variables={"b": 2, "a": 1}).digest == one.digest
+
+
+def test_constants_are_kept() -> None:
+    module = replace(WEB, constants=("a", "b"))
+    assert Definition.from_json(module.to_json()) == module
 
 
 def test_the_empty_regexp_is_kept() -> None:

@@ -74,6 +74,19 @@ CASES: dict[str, dict[str, str]] = {
         state_bucket="state-bucket",
         region="eu-west-1",
     ),
+    "constants": files(
+        Definition(
+            "web",
+            Module("./modules/web", digest="0123abcd"),
+            WEB,
+            {"zone": "dmz", "rack": "a"},
+            constants=("absent", "services", "zone"),
+        ),
+        [row()],
+        description="Terraform 1.15",
+        state_bucket="state-bucket",
+        region="eu-west-1",
+    ),
 }
 
 

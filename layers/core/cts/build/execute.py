@@ -4,15 +4,18 @@ Python 3.11, its standard library only, and this one file: it travels inside the
 doesn't know where it runs: the folder, its own identity and its time limit are arguments. What it
 leaves behind lies under `runs/<task>/<run>/` of the work bucket, in this order:
 
-* `started`      whose run this is; the second build of a run finds it and does nothing
-* `applying`     put just before `terraform apply` begins
-* `log`          everything Terraform said, put again after each step
-* `result.json`  how it ended
+* `started`          whose run this is; the second build of a run finds it and does nothing
+* `applying`         put just before `terraform apply` begins
+* `log`              everything Terraform said, put again every two seconds while it grows
+* `errored.tfstate`  a state that Terraform could not store; before it `unpushed/<task>` names the
+                     run, until a later run of the task has pushed that state
+* `result.json`      how it ended
 
 Exits with 0 if the run was applied, changed nothing, or belongs to another build; else with 1.
 """
 
 import argparse
+import base64
 import hashlib
 import hmac
 import http.client
@@ -29,28 +32,73 @@ import subprocess
 import sys
 import threading
 import time
+import traceback
 import urllib.error
 import urllib.request
 import zipfile
+from collections import deque
 from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
+from itertools import takewhile
 from pathlib import Path
 from typing import IO, Any
 from urllib.parse import quote, urlsplit
+from xml.etree import ElementTree as ET
+from xml.sax.saxutils import escape
 
 RELEASES = "https://releases.hashicorp.com/terraform"
 ERROR_CHARACTERS = 4096
 CLOCK_SKEW = timedelta(seconds=5)
-PLANNED = re.compile(r"^Plan: .*?(\d+) to add, (\d+) to change, (\d+) to destroy", re.MULTILINE)
+LOG_CHARACTERS = 16_000_000
+OUTPUT_CHARACTERS = 4_000_000
+LINE_CHARACTERS = 1_000_000
+LOG_SECONDS = 2.0
+PLANNED = re.compile(
+    r"^Plan: (?:(\d+) to import, )?(\d+) to add, (\d+) to change, (\d+) to destroy", re.MULTILINE
+)
+MOVED_OR_FORGOTTEN = re.compile(r"has moved to|moved from|no longer be managed by Terraform")
+NOT_STORED = "Failed to persist state to backend"
+NOT_TO_BE_PUSHED = re.compile(r"Failed to write state|reading source state")
+"""Terraform's words for a state whose lineage, serial or text rule it out, whoever asks."""
+MASK = "***"
+USER = re.compile(r"""([^\s"'/?#@:]*)(:(?:[^\s"'/]*|[^\s"'@]*))?@""")
+ARGUMENT = re.compile(r"""([?&])([^=&?\s"']+)=([^&\s"']+)""")
+SECRET = re.compile(r"token|pass|pwd|secret|credential|private|key|auth|sig", re.IGNORECASE)
 
 
 class RunError(Exception):
     """A sentence: what was being done, then what came back."""
 
-    def __init__(self, text: str, *, retryable: bool = True) -> None:
+    def __init__(self, text: str, *, retryable: bool = True, logged: bool = False) -> None:
+        """`logged`: the log says it already."""
         super().__init__(text)
-        self.retryable = retryable
+        self.retryable, self.logged = retryable, logged
+
+
+def masked(text: str) -> str:
+    """Without the credentials in URLs, such as the address of a module."""
+    parts = text.split("://")
+    for number in range(1, len(parts)):
+        parts[number] = _without_user(parts[number], is_ssh=parts[number - 1].endswith("ssh"))
+    return ARGUMENT.sub(_masked_argument, "://".join(parts))
+
+
+def _without_user(rest: str, *, is_ssh: bool) -> str:
+    """`rest`: of a URL, behind its scheme. A user alone may be a token, but not for SSH."""
+    found = USER.match(rest)
+    if not found:
+        return rest
+    user, password = found.groups()
+    if password is not None:
+        return f"{user}:{MASK}@{rest[found.end() :]}"
+    is_name = not user or user == "git" or is_ssh
+    return rest if is_name else f"{MASK}@{rest[found.end() :]}"
+
+
+def _masked_argument(found: re.Match[str]) -> str:
+    sign, name, value = found.groups()
+    return f"{sign}{name}={MASK if SECRET.search(name) else value}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,12 +117,10 @@ class Stored:
 
 class S3:
     """A few calls of S3, signed (Signature Version 4). Conflicts, throttling, server errors and
-    broken connections are tried again for about half a minute."""
+    broken connections are tried again: eight attempts take about half a minute."""
 
-    ATTEMPTS = 8
-
-    def __init__(self, region: str) -> None:
-        self.region = region
+    def __init__(self, region: str, attempts: int = 8) -> None:
+        self.region, self.attempts = region, attempts
         self.endpoint = os.environ.get("AWS_ENDPOINT_URL_S3") or os.environ.get("AWS_ENDPOINT_URL")
         self._credentials: Credentials | None = None
 
@@ -94,6 +140,31 @@ class S3:
         """False if it is another object by now."""
         return self._send("DELETE", bucket, key, b"", {"if-match": etag}, (404, 412)) is not None
 
+    def former_versions(self, bucket: str, key: str) -> list[str]:
+        """Ids of an object's versions and delete markers, the latest left out; the first thousand
+        at most."""
+        query = f"prefix={quote(key, safe='')}&versions="
+        answer = self._send("GET", bucket, "", query=query)
+        listed = ET.fromstring(answer.body if answer else b"")
+        each = (*listed.iterfind("{*}Version"), *listed.iterfind("{*}DeleteMarker"))
+        return [
+            found.findtext("{*}VersionId", "")
+            for found in each
+            if found.findtext("{*}Key") == key and found.findtext("{*}IsLatest") == "false"
+        ]
+
+    def delete_versions(self, bucket: str, key: str, versions: list[str]) -> None:
+        named = "".join(
+            f"<Object><Key>{escape(key)}</Key><VersionId>{escape(each)}</VersionId></Object>"
+            for each in versions
+        )
+        body = f"<Delete><Quiet>true</Quiet>{named}</Delete>".encode()
+        digest = hashlib.md5(body, usedforsecurity=False).digest()
+        headers = {"content-md5": base64.b64encode(digest).decode()}
+        answer = self._send("POST", bucket, "", body, headers, query="delete=")
+        if answer and b"<Error>" in answer.body:
+            raise RunError(f"POST s3://{bucket}?delete: {_s3_error(answer.body)}")
+
     def _send(
         self,
         method: str,
@@ -102,13 +173,14 @@ class S3:
         body: bytes = b"",
         headers: dict[str, str] | None = None,
         accept: tuple[int, ...] = (),
+        query: str = "",
     ) -> Stored | None:
         """The answer; None for a status in `accept`."""
-        for attempt in range(self.ATTEMPTS):
+        for attempt in range(self.attempts):
             if attempt:
                 time.sleep(0.1 * 2**attempt)
             try:
-                request = self._request(method, bucket, key, body, headers or {})
+                request = self._request(method, bucket, key, body, headers or {}, query)
                 with urllib.request.urlopen(request, timeout=60) as answer:
                     return Stored(answer.read(), answer.headers.get("ETag", ""))
             except urllib.error.HTTPError as error:
@@ -123,13 +195,21 @@ class S3:
         raise RunError(f"{method} s3://{bucket}/{key}: {problem}")
 
     def _request(
-        self, method: str, bucket: str, key: str, body: bytes, headers: dict[str, str]
+        self,
+        method: str,
+        bucket: str,
+        key: str,
+        body: bytes,
+        headers: dict[str, str],
+        query: str = "",
     ) -> urllib.request.Request:
+        """`query`: its names in alphabetical order, as the signature wants them."""
         if self.endpoint:
             url = f"{self.endpoint.rstrip('/')}/{bucket}/{quote(key)}"
         else:
             china = ".cn" if self.region.startswith("cn-") else ""
             url = f"https://{bucket}.s3.{self.region}.amazonaws.com{china}/{quote(key)}"
+        url += f"?{query}" if query else ""
         headers = headers | {"content-type": "application/octet-stream"}
         signed = self._signed(method, url, body) | headers
         return urllib.request.Request(url, body or None, signed, method=method)
@@ -144,7 +224,7 @@ class S3:
             headers["x-amz-security-token"] = credentials.token
         names = ";".join(headers)
         lines = "".join(f"{name}:{value}\n" for name, value in headers.items())
-        canonical = f"{method}\n{parts.path}\n\n{lines}\n{names}\n{digest}"
+        canonical = f"{method}\n{parts.path}\n{parts.query}\n{lines}\n{names}\n{digest}"
         scope = f"{moment[:8]}/{self.region}/s3/aws4_request"
         text = f"AWS4-HMAC-SHA256\n{moment}\n{scope}\n{_sha256(canonical)}"
         key = f"AWS4{credentials.secret}".encode()
@@ -176,16 +256,21 @@ def _credentials() -> Credentials:
         url = f"http://169.254.170.2{relative}"
     if not url:
         raise RunError("finding AWS credentials: neither AWS_ACCESS_KEY_ID nor an address is set")
-    request = urllib.request.Request(url)
-    if authorization := env.get("AWS_CONTAINER_AUTHORIZATION_TOKEN"):
-        request.add_header("Authorization", authorization)
+    # Never through a proxy, which would see the role's keys.
+    opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
     try:
-        with urllib.request.urlopen(request, timeout=10) as answer:
+        request = urllib.request.Request(url)
+        if authorization := env.get("AWS_CONTAINER_AUTHORIZATION_TOKEN"):
+            request.add_header("Authorization", authorization)
+        with opener.open(request, timeout=10) as answer:
             found = json.load(answer)
-    except OSError as error:  # Not HTTPError, which the caller would take for S3's answer.
+        expires = datetime.fromisoformat(found["Expiration"]).astimezone(UTC)
+        return Credentials(found["AccessKeyId"], found["SecretAccessKey"], found["Token"], expires)
+    except (OSError, http.client.HTTPException, ValueError) as error:
+        # Not HTTPError, which the caller would take for S3's answer.
         raise ConnectionError(f"fetching AWS credentials from {url}: {error}") from error
-    expires = datetime.fromisoformat(found["Expiration"])
-    return Credentials(found["AccessKeyId"], found["SecretAccessKey"], found["Token"], expires)
+    except (KeyError, TypeError) as error:
+        raise ConnectionError(f"AWS credentials from {url} lack what they need: {error}") from error
 
 
 def _s3_error(body: bytes) -> str:
@@ -241,20 +326,55 @@ class Stop:
             self._to_tell.pop().send_signal(signal.SIGINT)
 
 
-class Log:
-    """What people read later: a file, and standard output meanwhile."""
+class Tail:
+    """A text that grows; of a long one only the end is kept."""
 
-    def __init__(self, path: Path) -> None:
-        self.path = path
+    def __init__(self, most: int) -> None:
+        self.most = most
+        self.kept = self.left_out = 0
+        self._parts: deque[str] = deque()
+
+    def add(self, part: str) -> None:
+        self._parts.append(part)
+        self.kept += len(part)
+        while self.kept > self.most and len(self._parts) > 1:
+            gone = len(self._parts.popleft())
+            self.kept, self.left_out = self.kept - gone, self.left_out + gone
+
+    def __str__(self) -> str:
+        return "".join(self._parts)
+
+
+class Log:
+    """What people read later, without the credentials in URLs; standard output meanwhile. It lies
+    in memory: a full disk must not end a run without a word."""
+
+    def __init__(self) -> None:
+        self._text = Tail(LOG_CHARACTERS)
         self._lock = threading.Lock()
 
-    def write(self, text: str) -> None:
-        with self._lock, self.path.open("a", encoding="utf-8") as file:
-            file.write(text)
-            print(text, end="", flush=True)
+    def write(self, text: str) -> str:
+        """The text as it was written."""
+        text = masked(text)
+        with self._lock:
+            self._text.add(text)
+            with suppress(OSError, ValueError):
+                print(text, end="", flush=True)
+        return text
 
     def note(self, text: str) -> None:
         self.write(f"[{_now()}] {text}\n")
+
+    @property
+    def length(self) -> int:
+        """Characters ever written."""
+        return self._text.kept + self._text.left_out
+
+    def body(self) -> bytes:
+        with self._lock:
+            cut, text = self._text.left_out, str(self._text)
+        note = f"[the first {cut} characters are left out]\n" if cut else ""
+        return (note + text).encode()
 
 
 @dataclass(frozen=True, slots=True)
@@ -262,6 +382,8 @@ class Ended:
     code: int
     output: str
     errors: str
+    state: str
+    """What Terraform printed of a state that it could store nowhere."""
 
 
 class Terraform:
@@ -269,6 +391,7 @@ class Terraform:
 
     def __init__(self, binary: str, folder: Path, log: Log, stop: Stop) -> None:
         self.binary, self.folder, self.log, self.stop = binary, folder, log, stop
+        self.printed_state = ""
         self.environment = os.environ | {
             "TF_IN_AUTOMATION": "1",
             "TF_INPUT": "0",
@@ -284,8 +407,21 @@ class Terraform:
                 check=True,
             )
             return str(json.loads(said.stdout)["terraform_version"])
-        except (OSError, subprocess.CalledProcessError, ValueError, KeyError) as error:
+        except (OSError, subprocess.SubprocessError, ValueError, KeyError, TypeError) as error:
             raise RunError(f"running {self.binary} version -json: {error}") from error
+
+    def planned(self, plan: Path) -> Any:
+        """A plan as JSON. It holds values, secret ones too: not for the log."""
+        said = subprocess.run(
+            [self.binary, "show", "-json", str(plan)],
+            cwd=self.folder,
+            env=self.environment,
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            check=True,
+            timeout=60,
+        )
+        return json.loads(said.stdout)
 
     def run(self, *arguments: str, codes: tuple[int, ...] = (0,)) -> Ended:
         """How the command ended, if with one of `codes` and uninterrupted."""
@@ -293,8 +429,11 @@ class Terraform:
         self.log.note("terraform " + " ".join(arguments))
         ended = self._ended(arguments)
         if self.stop.reason or ended.code not in codes:
-            stopped = f", interrupted because {self.stop.reason}" if self.stop.reason else ""
-            raise RunError(f"terraform {arguments[0]}{stopped}: {_reason(ended)}")
+            command = f"terraform {' '.join(takewhile(str.isalpha, arguments))}"
+            command += f", interrupted because {self.stop.reason}" if self.stop.reason else ""
+            self.log.note(f"{command}: ended with code {ended.code}")
+            self.printed_state = ended.state
+            raise RunError(f"{command}: {_reason(ended)}", logged=True)
         return ended
 
     def _ended(self, arguments: tuple[str, ...]) -> Ended:
@@ -310,8 +449,9 @@ class Terraform:
             errors="replace",
             process_group=0,
         )
-        output, errors = Copied(process.stdout, self.log), Copied(process.stderr, self.log)
-        return Ended(self.stop.wait(process), output.text(), errors.text())
+        output, errors = Copied(process.stdout, self.log), Errors(process.stderr, self.log)
+        code = self.stop.wait(process)
+        return Ended(code, output.text(), errors.text(), errors.state)
 
 
 class Copied(threading.Thread):
@@ -319,19 +459,49 @@ class Copied(threading.Thread):
 
     def __init__(self, stream: IO[str] | None, log: Log) -> None:
         super().__init__(daemon=True)
-        self.stream, self.log = stream or (), log
-        self.lines: list[str] = []
+        self.stream, self.log = stream or io.StringIO(), log
+        self.copied = Tail(OUTPUT_CHARACTERS)
         self.start()
 
     def run(self) -> None:
-        for line in self.stream:
-            self.lines.append(line)
-            self.log.write(line)
+        while line := self.stream.readline(LINE_CHARACTERS):
+            self.take(line)
+
+    def take(self, line: str) -> None:
+        self.copied.add(self.log.write(line))
 
     def text(self) -> str:
         # Not for ever: a program a module left in the background may hold the stream open.
         self.join(timeout=5)
-        return "".join(self.lines)
+        return str(self.copied)
+
+
+class Errors(Copied):
+    """Standard error. There Terraform prints a state, secrets and all, that it could store neither
+    in the bucket nor in a file: that is kept, and not shown."""
+
+    def __init__(self, stream: IO[str] | None, log: Log) -> None:
+        self.state = ""
+        self.block: list[str] = []
+        super().__init__(stream, log)
+
+    def run(self) -> None:
+        super().run()
+        self.end_block()
+
+    def take(self, line: str) -> None:
+        if not self.block and line != "{\n":
+            super().take(line)
+            return
+        self.block.append(line)
+        if line == "}\n":
+            self.end_block()
+
+    def end_block(self) -> None:
+        text, self.block = "".join(self.block), []
+        if '\n  "lineage": ' in text:
+            text, self.state = "(the state, which is not shown)\n", text
+        super().take(text)
 
 
 def _reason(ended: Ended) -> str:
@@ -351,11 +521,20 @@ def backend_options(version: str, *, other_endpoint: bool) -> list[str]:
     return [f"-backend-config={option}=true" for option in options]
 
 
-def counts(plan: str) -> dict[str, int]:
+def counts(said: str) -> dict[str, int]:
     """Of `Plan: 1 to add, 0 to change, 0 to destroy.`; no such line: only outputs change."""
-    found = PLANNED.findall(plan)
-    numbers = map(int, found[-1] if found else (0, 0, 0))
-    return dict(zip(("add", "change", "destroy"), numbers, strict=True))
+    found = PLANNED.findall(said)
+    imported, *usual = (int(number or 0) for number in (found[-1] if found else "0000"))
+    counted = dict(zip(("add", "change", "destroy"), usual, strict=True))
+    return counted | ({"import": imported} if imported else {})
+
+
+def moved_and_forgotten(plan: dict[str, Any]) -> dict[str, int]:
+    """Of a plan as JSON: what Terraform lists and doesn't count."""
+    changes = plan.get("resource_changes", [])
+    moved = sum("previous_address" in each for each in changes)
+    forgotten = sum("forget" in each["change"]["actions"] for each in changes)
+    return {name: n for name, n in (("move", moved), ("forget", forgotten)) if n}
 
 
 def find_terraform(version: str, s3: S3, bucket: str, folder: Path, log: Log) -> str:
@@ -373,8 +552,12 @@ def find_terraform(version: str, s3: S3, bucket: str, folder: Path, log: Log) ->
         packed = download(version, system)
         s3.put_if_absent(bucket, key, packed)
     binary = folder / "terraform"
-    with zipfile.ZipFile(io.BytesIO(packed)) as archive:
-        binary.write_bytes(archive.read("terraform"))
+    try:
+        with zipfile.ZipFile(io.BytesIO(packed)) as archive:
+            binary.write_bytes(archive.read("terraform"))
+    except (zipfile.BadZipFile, KeyError) as error:
+        text = f"s3://{bucket}/{key} is no archive of Terraform: {error}. Delete it; then the next"
+        raise RunError(f"{text} run fetches the release anew.", retryable=False) from error
     binary.chmod(binary.stat().st_mode | stat.S_IXUSR)
     return str(binary)
 
@@ -410,14 +593,16 @@ class Run:
 
     def __init__(self, folder: Path, build: str, stop: Stop) -> None:
         self.folder, self.build, self.stop = folder, build, stop
-        self.facts: dict[str, Any] = json.loads((folder / "run.json").read_text())
+        self.facts = _facts(folder / "run.json")
         self.task: str = self.facts["task"]
         self.bucket: str = self.facts["work_bucket"]
         self.s3 = S3(self.facts["region"])
+        self.s3_once = S3(self.facts["region"], attempts=1)
         self.own = folder / ".build"
-        self.own.mkdir(exist_ok=True)
-        self.log = Log(self.own / "log")
+        self.log = Log()
+        self.log_sent, self.log_lock, self.over = 0, threading.Lock(), threading.Event()
         self.step, self.at = "start", {"started": _now()}
+        self.terraform: Terraform | None = None
         self.counts: dict[str, int] | None = None
         self.version = ""
 
@@ -426,13 +611,16 @@ class Run:
         if not self.begin():
             return 0
         try:
+            threading.Thread(target=self.send_log, daemon=True).start()
             result = {"status": self.converge(), "error": None, "retryable": False}
             self.step = "done"
-        except RunError as failed:
-            result = {"status": "errored", "error": str(failed), "retryable": failed.retryable}
-            self.log.note(str(failed))
+        except Exception as failed:  # noqa: BLE001  whatever happens, its reason is stored
+            result = self.failure(failed)
         self.put_result(result)
+        self.delete_former_locks()
         return 1 if result["status"] == "errored" else 0
+
+    # ---- whose run it is ----------------------------------------------------------------
 
     def begin(self) -> bool:
         """Whether this run is this build's. The put decides; one that was repeated after a lost
@@ -440,21 +628,31 @@ class Run:
         mine = {"build": self.build, "who": _who(), "at": self.at["started"]}
         if self.s3.put_if_absent(self.bucket, self.key("started"), json.dumps(mine).encode()):
             return True
-        stored = self.s3.get(self.bucket, self.key("started"))
-        named = json.loads(stored.body) if stored else {}
+        named = self.started(self.facts["run"])
+        if named is None:
+            where = f"s3://{self.bucket}/{self.key('started')}"
+            raise RunError(f"{where} does not say whose run this is: delete it. Nothing was done.")
         if named.get("build") == self.build:
-            self.at["started"] = named["at"]
+            self.at["started"] = named.get("at") or self.at["started"]
             return True
         owner = named.get("build")
         why = f"build {owner} has it" if owner else "it was given up before its build began"
         self.log.note(f"run {self.facts['run']} is not this build's: {why}. Nothing was done.")
         return False
 
+    def started(self, run: str) -> dict[str, Any] | None:
+        """What the object `started` of one of the task's runs says; None if nothing readable."""
+        stored = self.s3.get(self.bucket, f"runs/{self.task}/{run}/started")
+        return _record(stored.body) if stored else None
+
+    # ---- init, plan, apply --------------------------------------------------------------
+
     def converge(self) -> str:
         """Init, plan, apply: the status."""
+        self.own.mkdir(exist_ok=True)
         wanted = self.facts["terraform_version"]
         binary = find_terraform(wanted, self.s3, self.bucket, self.own, self.log)
-        terraform = Terraform(binary, self.folder, self.log, self.stop)
+        terraform = self.terraform = Terraform(binary, self.folder, self.log, self.stop)
         self.version = terraform.version()
         self.log.note(
             f"run {self.facts['run']}, correlation id {self.facts['correlation_id']}, "
@@ -463,12 +661,13 @@ class Run:
         self.reach("init")
         self.release_orphaned_lock()
         self.init(terraform)
+        self.push_former_state(terraform)
         self.reach("plan")
         plan = self.own / "plan"
         planned = terraform.run(
             "plan", "-no-color", "-input=false", f"-out={plan}", "-detailed-exitcode", codes=(0, 2)
         )
-        self.counts = counts(planned.output)
+        self.counts = self.counted(terraform, plan, planned.output)
         if planned.code == 0:
             return "unchanged"
         self.stop.check()
@@ -488,50 +687,183 @@ class Run:
         terraform.run("init", "-no-color", "-input=false", *options)
         terraform.environment |= workspace
 
+    def counted(self, terraform: Terraform, plan: Path, said: str) -> dict[str, int]:
+        """What the plan does. The JSON, which takes a while to make, is looked at only where
+        there seems to be something that Terraform doesn't count."""
+        counted = counts(said)
+        if MOVED_OR_FORGOTTEN.search(said):
+            try:
+                counted |= moved_and_forgotten(terraform.planned(plan))
+            except (OSError, subprocess.SubprocessError, ValueError) as error:
+                self.log.note(f"what is moved or forgotten was not counted: {error}")
+        return counted
+
+    def reach(self, step: str) -> None:
+        self.step, self.at[step] = step, _now()
+
+    # ---- a state that could not be stored -------------------------------------------------
+
+    def push_former_state(self, terraform: Terraform) -> None:
+        """Before anything is planned: over an older state Terraform would make everything again."""
+        marker = self.s3.get(self.bucket, self.unpushed)
+        if marker is None:
+            return
+        run = marker.body.decode(errors="replace")
+        name = f"runs/{self.task}/{run}/errored.tfstate"
+        kept = self.s3.get(self.bucket, name)
+        if kept is None:
+            text = (
+                f"run {run} could not store its state, and s3://{self.bucket}/{name} is not there"
+            )
+            raise RunError(f"{text}. {self.see_docs()}", retryable=False)
+        if not self.is_stored(kept.body):
+            self.push(terraform, kept.body, f"s3://{self.bucket}/{name}")
+        self.s3.delete(self.bucket, self.unpushed, marker.etag)
+        self.log.note(f"the state that run {run} could not store is in the state bucket now")
+
+    def is_stored(self, state: bytes) -> bool:
+        """Whether the state bucket has it: Terraform raises the serial of what it pushes, and then
+        refuses to push the same again. Raises RunError if a newer state is there."""
+        stored = self.s3.get(self.facts["state_bucket"], self.facts["state_key"])
+        ours, theirs = _record(state) or {}, (_record(stored.body) if stored else None) or {}
+        written = dict.fromkeys(("serial", "terraform_version"))
+        if ours | written == theirs | written:
+            return True
+        if theirs.get("serial", 0) > ours.get("serial", 0):
+            text = "the state bucket has a newer state than the one that a former run could not"
+            raise RunError(f"{text} store. {self.see_docs()}", retryable=False)
+        return False
+
+    def push(self, terraform: Terraform, state: bytes, name: str) -> None:
+        file = self.own / "errored.tfstate"
+        file.write_bytes(state)
+        try:
+            terraform.run("state", "push", "-no-color", str(file))
+        except RunError as failed:
+            refused = NOT_TO_BE_PUSHED.search(str(failed))
+            text = f"{name}, the state of a former run, could not be pushed: {failed}"
+            text += f" {self.see_docs()}" if refused else ""
+            self.log.note(f"nothing was planned: {text}")
+            raise RunError(text, retryable=not refused, logged=True) from failed
+
+    def see_docs(self) -> str:
+        return (
+            f"No run of {self.task} plans anything before s3://{self.bucket}/{self.unpushed} is "
+            'deleted: see "A state that could not be stored" in docs/operations.md.'
+        )
+
+    def keep_state(self, error: str) -> tuple[str, bool] | None:
+        """Put a state that Terraform could not store where it outlives the build: what to say of
+        it, and whether it is kept. None if Terraform stored its state.
+
+        The marker comes first: once it is there, no run plans over a state that is not."""
+        file = self.folder / "errored.tfstate"
+        if not file.is_file() and NOT_STORED not in error:
+            return None
+        name = f"s3://{self.bucket}/{self.key('errored.tfstate')}"
+        try:
+            self.s3.put(self.bucket, self.unpushed, self.facts["run"].encode())
+            self.s3.put(self.bucket, self.key("errored.tfstate"), self.unstored_state(file))
+        except (OSError, ValueError, RunError) as problem:
+            text = f"Its state could not be kept as {name} either: {problem}. {self.see_docs()}"
+            return text, False
+        return f"Its state is kept as {name}; the next run pushes it before it plans.", True
+
+    def unstored_state(self, file: Path) -> bytes:
+        """From Terraform's file, else as it printed it. Raises ValueError if neither is whole."""
+        printed = self.terraform.printed_state.encode() if self.terraform else b""
+        for state in (file.read_bytes() if file.is_file() else b"", printed):
+            if _record(state) is not None:
+                return state
+        raise ValueError("Terraform left no state that can be read")
+
+    # ---- locks of the state ---------------------------------------------------------------
+
     def release_orphaned_lock(self) -> None:
         """A lock whose holder is a build that has ended is deleted, if it is still that lock.
         Any other lock may be alive."""
-        bucket, key = self.facts["state_bucket"], f"{self.facts['state_key']}.tflock"
+        bucket, key = self.facts["state_bucket"], self.lock
         for _ in range(3):
             lock = self.s3.get(bucket, key)
             if lock is None:
                 return
-            info = json.loads(lock.body)
+            info = _record(lock.body) or {}
+            created = _moment(info.get("Created"))
+            if created is None or not all(info.get(each) for each in ("ID", "Who", "Operation")):
+                what = f"s3://{bucket}/{key} is no lock of Terraform's"
+                fix = "If nobody works on that state, delete it."
+                raise RunError(f"{what}. {fix}", retryable=False)  # Only a person can tell.
             holder = f"{info['Who']} since {info['Created']} ({info['Operation']}, {info['ID']})"
-            former = self.former_holder(info)
+            former = self.former_holder(info["Who"], created)
             if not former:
                 raise RunError(f"the state is locked by {holder}, which is no build that has ended")
             if self.s3.delete(bucket, key, lock.etag):
                 self.log.note(f"released the state lock that run {former} left: {holder}")
                 return
 
-    def former_holder(self, lock: dict[str, Any]) -> str | None:
+    def former_holder(self, who: str, created: datetime) -> str | None:
         """The run that took the lock and has ended since."""
-        created = datetime.fromisoformat(lock["Created"])
         for former in self.facts["former_runs"]:
-            key = f"runs/{self.task}/{former['run']}/started"
-            stored = self.s3.get(self.bucket, key)
-            started = json.loads(stored.body) if stored else {}
-            if started.get("who") != lock["Who"]:
+            started = self.started(former["run"]) or {}
+            began, ended = _moment(started.get("at")), _moment(former["ended_at"])
+            if started.get("who") != who or began is None or ended is None:
                 continue
-            ended = datetime.fromisoformat(former["ended_at"]) + CLOCK_SKEW
-            if datetime.fromisoformat(started["at"]) <= created <= ended:
+            if began <= created <= ended + CLOCK_SKEW:
                 return str(former["run"])
         return None
 
-    def reach(self, step: str) -> None:
-        self.put_log()
-        self.step, self.at[step] = step, _now()
-
-    def put_log(self) -> None:
+    def delete_former_locks(self) -> None:
+        """The state bucket keeps versions, and each run leaves some of its lock. The latest stays:
+        it may be a lock that somebody holds. Nothing depends on this."""
+        bucket = self.facts["state_bucket"]
         try:
-            self.s3.put(self.bucket, self.key("log"), self.log.path.read_bytes())
-        except RunError as failed:
-            self.log.note(f"the log so far was not stored: {failed}")
+            if versions := self.s3_once.former_versions(bucket, self.lock):
+                self.s3_once.delete_versions(bucket, self.lock, versions)
+        except (RunError, ET.ParseError) as failed:
+            self.log.note(f"former versions of the state's lock were not deleted: {failed}")
+
+    # ---- what it leaves behind --------------------------------------------------------------
+
+    def failure(self, failed: Exception) -> dict[str, Any]:
+        """The result of a run that failed, with the state that Terraform could not store."""
+        text, retryable = described(failed), getattr(failed, "retryable", True)
+        if not getattr(failed, "logged", False):
+            self.log.note(text)
+        kept = self.keep_state(text)
+        if kept is not None:
+            self.log.note(kept[0])
+            text, retryable = f"{text}\n\n{kept[0]}", kept[1]
+        return {
+            "status": "errored",
+            "error": masked(text),
+            "retryable": retryable,
+            "errored_state": bool(kept and kept[1]),
+        }
+
+    def send_log(self) -> None:
+        """Until the run is over, put the log again and again while it grows: the longer that takes,
+        the less often."""
+        pause = LOG_SECONDS
+        while not self.over.wait(pause):
+            began = time.monotonic()
+            with suppress(RunError):  # The last put tells.
+                self.put_log(self.s3_once)
+            pause = max(LOG_SECONDS, 10 * (time.monotonic() - began))
+
+    def put_log(self, s3: S3) -> None:
+        with self.log_lock:  # An older log must not arrive after a newer one.
+            length = self.log.length
+            if length > self.log_sent:
+                s3.put(self.bucket, self.key("log"), self.log.body())
+                self.log_sent = length
 
     def put_result(self, result: dict[str, Any]) -> None:
         self.at["ended"] = _now()
-        self.put_log()
+        self.over.set()
+        try:
+            self.put_log(self.s3)
+        except RunError as failed:
+            self.log.note(f"the log was not stored: {failed}")
         record = result | {
             "build": self.build,
             "step": self.step,
@@ -544,6 +876,50 @@ class Run:
 
     def key(self, name: str) -> str:
         return f"runs/{self.task}/{self.facts['run']}/{name}"
+
+    @property
+    def unpushed(self) -> str:
+        """Names the run whose state is to be pushed; it outlives the records of runs."""
+        return f"unpushed/{self.task}"
+
+    @property
+    def lock(self) -> str:
+        return f"{self.facts['state_key']}.tflock"
+
+
+def _facts(file: Path) -> dict[str, Any]:
+    try:
+        found: dict[str, Any] = json.loads(file.read_text())
+    except (OSError, ValueError) as error:
+        raise RunError(f"reading {file}: {error}") from error
+    return found
+
+
+def described(failed: Exception) -> str:
+    """Why a run failed, for people; what nobody expected is for the build's own log, too."""
+    if isinstance(failed, RunError):
+        return str(failed)
+    with suppress(OSError):
+        print(masked(traceback.format_exc()), file=sys.stderr)
+    return f"the build failed unexpectedly: {type(failed).__name__}: {failed}"
+
+
+def _record(body: bytes) -> dict[str, Any] | None:
+    """A JSON object; None if the text is none."""
+    try:
+        found = json.loads(body)
+    except ValueError:
+        return None
+    return found if isinstance(found, dict) else None
+
+
+def _moment(text: object) -> datetime | None:
+    """A time with its zone, as Terraform and S3 write it; None if the text is none."""
+    try:
+        found = datetime.fromisoformat(str(text))
+    except ValueError:
+        return None
+    return found if found.tzinfo else None
 
 
 def _now() -> str:
@@ -569,8 +945,8 @@ def main() -> int:
     signal.signal(signal.SIGTERM, lambda *_: stop.ask("the build was stopped"))
     try:
         return Run(arguments.folder.resolve(), arguments.build, stop).execute()
-    except RunError as failed:
-        print(failed, file=sys.stderr)
+    except Exception as failed:  # noqa: BLE001  even the result could not be stored
+        print(masked(described(failed)), file=sys.stderr)
         return 1
 
 

@@ -1,7 +1,7 @@
 """A bundle to what runs: definitions by digest, module archives, and a generation."""
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from cts.config import bundle
@@ -28,7 +28,7 @@ from cts.terraform.definition import (
 )
 from cts.watch.query import ServicesCondition
 
-CONTRACT = 2
+CONTRACT = 3
 """Raised when the same sources compile to something else: they are then published again."""
 
 
@@ -173,6 +173,8 @@ def _compile(
         name = task.name
         module = modules.get(task.module) or Module(task.module, task.version)
         definition = define(task, configuration, module, values)
+        if found := local.get(task.module):
+            definition = replace(definition, constants=found.constants)
         compiled.definitions[definition.digest] = definition
         if reasons := tuple(waits_for(definition)):
             compiled.waiting[name] = Waiting(definition.digest, reasons)

@@ -21,6 +21,8 @@ class Declared:
     required: bool
     """It has no default."""
     place: Place
+    const: bool = False
+    """Terraform 1.15 has to know its value at `init`."""
 
 
 def declared(module: Mapping[str, bytes]) -> Mapping[str, Declared] | None:
@@ -42,7 +44,11 @@ def _is_override(name: str) -> bool:
 
 
 def _merged(base: Declared, override: Declared) -> Declared:
-    return replace(base, required=base.required and override.required)
+    return replace(
+        base,
+        required=base.required and override.required,
+        const=base.const or override.const,
+    )
 
 
 def _declarations(content: bytes, file: str) -> Iterator[tuple[str, Declared]]:
@@ -67,21 +73,27 @@ def _variable(statement: list[Token], lines: Lines) -> tuple[str, Declared]:
     labels = [token.text for token in statement[1:brace] if token.kind in ("name", "text")]
     if len(labels) != 1 or statement[-2].kind != "}":
         raise ParseError(place, "this is not the declaration of a variable")
-    return labels[0], Declared("default" not in _attributes(statement[brace + 1 : -2]), place)
+    found = _attributes(statement[brace + 1 : -2])
+    return labels[0], Declared("default" not in found, place, found.get("const") == "true")
 
 
-def _attributes(body: list[Token]) -> set[str]:
-    """The names of the attributes that stand directly in a body."""
-    heads = (statement[:2] for statement in statements([*body, Token("end", "", 0)]))
-    return {name.text for name, mark in heads if (name.kind, mark.kind) == ("name", "=")}
+def _attributes(body: list[Token]) -> dict[str, str]:
+    """The attributes that stand directly in a body, with the first word of their values."""
+    heads = [statement[:3] for statement in statements([*body, Token("end", "", 0)])]
+    return {
+        head[0].text: head[2].text
+        for head in heads
+        if len(head) == 3 and (head[0].kind, head[1].kind) == ("name", "=")
+    }
 
 
 def _in_json(body: Body) -> Iterator[tuple[str, Declared]]:
     for block in _entries(Value(Place(""), body)):
         if block.key == "variable":
             for variable in _entries(block.value):
-                keys = {entry.key for entry in _entries(variable.value)}
-                yield variable.key, Declared("default" not in keys, variable.place)
+                found = {entry.key: entry.value.data for entry in _entries(variable.value)}
+                const = found.get("const") is True
+                yield variable.key, Declared("default" not in found, variable.place, const)
 
 
 def _entries(value: Value) -> Iterator[Entry]:

@@ -44,6 +44,10 @@ class LocalModule:
     def is_there(self) -> bool:
         return any(bundle.root_files(self.files))
 
+    @property
+    def constants(self) -> tuple[str, ...]:
+        return tuple(sorted(name for name, each in (self.variables or {}).items() if each.const))
+
 
 LocalModules = Mapping[str, LocalModule]
 """By what a task calls them."""

@@ -36,7 +36,8 @@ class End:
     retryable: bool = True
     step: str | None = None
     counts: Mapping[str, int] | None = None
-    """Resources the plan adds, changes, destroys."""
+    """What the plan does -> to how many resources: add, change, destroy; where there are any:
+    import, move, forget."""
     terraform: str | None = None
     times: Mapping[str, str] = field(default_factory=dict)
     """Step -> when it began (ISO 8601)."""

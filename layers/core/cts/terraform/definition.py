@@ -61,6 +61,8 @@ class Definition:
     condition: Condition
     variables: Mapping[str, Any] = field(default_factory=dict)
     """The module's variables by name, as JSON values."""
+    constants: tuple[str, ...] = ()
+    """Variables whose values the module wants to know at `init`."""
     inputs: tuple[Input, ...] = ()
     """Module inputs: what the module gets beside the condition's data."""
     providers: tuple[Provider, ...] = ()
@@ -94,6 +96,7 @@ class Definition:
             | {
                 "module": Module(**raw["module"]),
                 "condition": _condition(raw.get("condition", {})),
+                "constants": tuple(raw.get("constants", ())),
                 "inputs": tuple(_input(each) for each in raw.get("inputs", ())),
                 "providers": tuple(Provider(**each) for each in raw.get("providers", ())),
             }

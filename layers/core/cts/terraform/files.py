@@ -23,11 +23,13 @@ def files(
         "main.tf": root.main(
             definition, description=description, state_bucket=state_bucket, region=region
         ),
-        "variables.tf": root.variables(),
+        "variables.tf": root.variables(definition.constants),
         "terraform.tfvars": tfvars.services(rows),
     }
     if definition.variables:
-        made["variables.module.tf"] = root.module_variables(definition.variables)
+        made["variables.module.tf"] = root.module_variables(
+            definition.variables, definition.constants
+        )
         made["variables.auto.tfvars"] = root.module_values(definition.variables)
     header = _header(definition.task, description)
     return {name: header + made[name] for name in sorted(made)}

@@ -1,6 +1,6 @@
 """The root module of a task: backend, module block, variables."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from typing import Any
 
 from cts.terraform.definition import Definition
@@ -55,7 +55,7 @@ def _module_lines(definition: Definition) -> Iterable[str]:
         yield from attribute_lines({name: f"var.{name}" for name in sorted(definition.variables)})
 
 
-def variables() -> str:
+def variables(constants: Collection[str]) -> str:
     """The variables Consul's data comes in."""
     names = list(ATTRIBUTES)
     groups = (names[:9], names[9:15], names[15:])
@@ -68,12 +68,24 @@ def variables() -> str:
         "type = map(",
         indented("object({\n" + indented(attributes) + "\n})"),
         ")",
+        *attribute_lines(_const("services", constants)),
     )
 
 
-def module_variables(names: Iterable[str]) -> str:
+def module_variables(names: Iterable[str], constants: Collection[str]) -> str:
     """Of any type: Terraform converts a value to what the module declares."""
-    return "\n".join(_block(f"variable {quoted(name)}", "type = any") for name in sorted(names))
+    return "\n".join(
+        _block(
+            f"variable {quoted(name)}", *attribute_lines({"type": "any"} | _const(name, constants))
+        )
+        for name in sorted(names)
+    )
+
+
+def _const(name: str, constants: Collection[str]) -> dict[str, str]:
+    """What a module's constant gets has to be one here too. Terraform before 1.15 knows no such
+    thing, so nothing else says it."""
+    return {"const": "true"} if name in constants else {}
 
 
 def module_values(variables: Mapping[str, Any]) -> str:

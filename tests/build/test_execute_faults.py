@@ -1,0 +1,173 @@
+"""Whatever happens to a build, it leaves a result with a reason, and the log so far."""
+
+import json
+from pathlib import Path
+
+import pytest
+
+from cts_cli.shown import masked
+from tests.build.conftest import STATE, TASK, Place, until
+from tests.build.test_execute import LOCK, ONE, started
+
+NOISY = """
+resource "terraform_data" "noisy" {
+  provisioner "local-exec" { command = "yes 0123456789 | head -c 300000" }
+}
+"""
+SLOW = """
+resource "terraform_data" "slow" {
+  provisioner "local-exec" { command = "echo so far; touch running; exec sleep 300" }
+}
+"""
+ADDRESSES = [
+    "git::https://deploy:hunter2@127.0.0.1:1/net/firewall.git",
+    "git::https://hunter2@127.0.0.1:1/net/firewall.git",
+    "https://127.0.0.1:1/firewall.zip?token=hunter2",
+    "https://127.0.0.1:1/firewall.zip?archive=zip&X-Amz-Signature=hunter2",
+    "git::ssh://git:hunter2@127.0.0.1:1/firewall.git?sshkey=hunter2",
+]
+
+
+def test_a_full_disk_ends_no_run(place: Place) -> None:
+    archive = place.archive("run-1", NOISY)
+    (archive / ".build").mkdir()
+    (archive / ".build" / "log").symlink_to("/dev/full")
+    with Path("/dev/full").open("w") as full:
+        place.start(archive, stdout=full).wait(timeout=60)
+    assert place.result("run-1")["status"] == "applied"
+    assert place.log("run-1").count("0123456789") > 20000
+    assert LOCK not in place.s3.objects
+
+
+def test_a_folder_that_nothing_can_be_written_to_is_the_reason(place: Place) -> None:
+    archive = place.archive("run-1", ONE)
+    (archive / ".build").touch()
+    assert place.build(archive) == 1
+    result = place.result("run-1")
+    assert (result["status"], result["step"], result["retryable"]) == ("errored", "start", True)
+    assert "FileExistsError" in result["error"]
+    assert str(archive / ".build") in result["error"]
+    assert "Traceback" not in result["error"]
+    assert result["error"] in place.log("run-1")
+
+
+LOCK_BODY = {
+    "ID": "x",
+    "Operation": "OperationTypeApply",
+    "Who": "a@b",
+    "Created": "2026-01-01T10:00:00Z",
+}
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        "",
+        "locked",
+        "[]",
+        "7",
+        '{"ID": "x"}',
+        json.dumps({**LOCK_BODY, "Created": "yesterday"}),
+        json.dumps({**LOCK_BODY, "Created": "2026-01-01T10:00:00"}),
+        json.dumps({**LOCK_BODY, "Created": None}),
+        json.dumps({**LOCK_BODY, "Who": ""}),
+        b"\xff\xfe".decode("latin-1"),
+    ],
+)
+def test_a_lock_that_is_none_is_named(place: Place, body: str) -> None:
+    former = [{"run": "run-0", "ended_at": "2026-01-01T10:01:00Z"}]
+    started(place, "run-0", build="project:0", who="a@b", at="2026-01-01T09:59:00Z")
+    place.s3.objects[LOCK] = body.encode("latin-1")
+    assert place.build(place.archive("run-1", ONE, former=former)) == 1
+    result = place.result("run-1")
+    assert (result["status"], result["step"], result["retryable"]) == ("errored", "init", False)
+    assert f"s3://{LOCK} is no lock of Terraform's" in result["error"]
+    assert "delete it" in result["error"]
+    assert LOCK in place.s3.objects
+
+
+@pytest.mark.parametrize("body", ["", "[]", "{}", '{"who": "a@b"}', '{"who": "a@b", "at": "now"}'])
+def test_a_former_run_whose_record_is_unreadable_holds_no_lock(place: Place, body: str) -> None:
+    former = [{"run": "run-0", "ended_at": "2026-01-01T10:01:00Z"}]
+    place.s3.objects[f"work/runs/{TASK}/run-0/started"] = body.encode()
+    place.s3.objects[LOCK] = json.dumps(LOCK_BODY).encode()
+    assert place.build(place.archive("run-1", ONE, former=former)) == 1
+    assert "the state is locked by a@b" in place.result("run-1")["error"]
+
+
+@pytest.mark.parametrize("text", ["", "[", "{}"])
+def test_facts_that_are_unreadable_are_said_where_they_can_be(place: Place, text: str) -> None:
+    archive = place.archive("run-1", ONE)
+    (archive / "run.json").write_text(text)
+    output, _ = place.start(archive).communicate(timeout=60)
+    assert "run.json" in output or "'task'" in output
+    assert [key for key in place.s3.objects if "run-1" in key] == []
+
+
+def test_a_record_that_does_not_say_whose_run_it_is_stops_the_build(place: Place) -> None:
+    place.s3.objects[f"work/runs/{TASK}/run-1/started"] = b"garbage"
+    output, _ = place.start(place.archive("run-1", ONE)).communicate(timeout=60)
+    assert f"s3://work/runs/{TASK}/run-1/started does not say whose run this is" in output
+    assert STATE not in place.s3.objects
+
+
+def test_the_log_can_be_read_while_terraform_applies(place: Place) -> None:
+    archive = place.archive("run-1", SLOW)
+    place.start(archive)
+    until((archive / "running").exists)
+    until(lambda: "so far" in place.log("run-1"), 10)
+    assert place.record("run-1", "result.json") is None
+
+
+def test_a_log_that_is_refused_meanwhile_breaks_nothing(place: Place) -> None:
+    log = f"work/runs/{TASK}/run-1/log"
+    archive = place.archive("run-1", SLOW.replace("sleep 300", "sleep 3"))
+    place.s3.fault = lambda _, path: (
+        403 if path == log and not (archive / "running").exists() else None
+    )
+    assert place.build(archive) == 0
+    assert "Apply complete!" in place.log("run-1")
+
+
+@pytest.mark.parametrize("address", ADDRESSES)
+def test_a_password_in_a_modules_address_is_shown_nowhere(place: Place, address: str) -> None:
+    process = place.start(place.archive("run-1", f'module "x" {{ source = "{address}" }}\n'))
+    output, _ = process.communicate(timeout=120)
+    result = json.dumps(place.result("run-1"))
+    assert "127.0.0.1" in result
+    assert "***" in place.log("run-1")
+    assert "hunter2" not in result + place.log("run-1") + output
+
+
+def test_former_versions_of_the_lock_go_and_those_of_the_state_stay(place: Place) -> None:
+    for run in ("run-1", "run-2", "run-3"):
+        assert place.build(place.archive(run, f'output "x" {{ value = "{run}" }}')) == 0
+    assert [each.body for each in place.s3.versions[LOCK]] == [None]
+    assert len(place.s3.versions[STATE]) >= 3
+
+
+def test_versions_of_the_lock_that_may_not_be_deleted_fail_no_run(place: Place) -> None:
+    place.s3.fault = lambda method, _: 403 if method == "POST" else None
+    assert place.build(place.archive("run-1", ONE)) == 0
+    assert place.result("run-1")["status"] == "applied"
+
+
+def test_a_lock_that_is_held_when_the_run_ends_stays(place: Place) -> None:
+    """A person has taken it after the run's apply."""
+
+    def taken(method: str, path: str) -> None:
+        if (method, path) == ("PUT", f"work/runs/{TASK}/run-1/result.json"):
+            place.s3.change(LOCK, b"a person's")
+
+    place.s3.fault = taken
+    assert place.build(place.archive("run-1", ONE)) == 0
+    assert place.s3.objects[LOCK] == b"a person's"
+    assert [each.body for each in place.s3.versions[LOCK]] == [b"a person's"]
+
+
+def test_whatever_a_command_masks_a_build_masks_too() -> None:
+    from cts.build.execute import masked as masked_in_builds
+
+    for address in ADDRESSES:
+        assert masked_in_builds(address) == masked(address) or "hunter2" in masked(address)
+        assert "hunter2" not in masked_in_builds(f'source = "{address}"')

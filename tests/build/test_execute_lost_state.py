@@ -1,0 +1,166 @@
+"""A state that Terraform could not store outlives the build, and is pushed before anything else."""
+
+import json
+from pathlib import Path
+
+import pytest
+
+from tests.build.conftest import STATE, TASK, Place
+
+UNPUSHED = f"work/unpushed/{TASK}"
+SECRET = "s3cr3t-of-the-device"
+SLOW = """
+resource "terraform_data" "slow" {
+  provisioner "local-exec" { command = "exec sleep 300" }
+}
+"""
+
+
+@pytest.fixture
+def device(tmp_path: Path) -> Path:
+    """A folder in which each rule is a file: what was made twice is there twice."""
+    device = tmp_path / "device"
+    device.mkdir()
+    return device
+
+
+def rule(device: Path, name: str = "rule") -> str:
+    command = f"mktemp {device}/{name}-XXXX"
+    return (
+        f'resource "terraform_data" "{name}" {{\n  input = "{SECRET}"\n'
+        f'  provisioner "local-exec" {{ command = "{command}" }}\n}}\n'
+    )
+
+
+def refuse_the_state(place: Place, run: str, status: int = 403) -> None:
+    """From the run's apply on."""
+    place.s3.fault = lambda method, path: (
+        status if (method, path) == ("PUT", STATE) and place.record(run, "applying") else None
+    )
+
+
+def left_behind(place: Place, device: Path) -> None:
+    """Run 1 has made a rule, and its state could not be stored."""
+    refuse_the_state(place, "run-1")
+    assert place.build(place.archive("run-1", rule(device))) == 1
+    place.s3.fault = lambda *_: None
+
+
+def test_the_state_is_kept_and_the_result_says_where(place: Place, device: Path) -> None:
+    left_behind(place, device)
+    result = place.result("run-1")
+    name = f"s3://work/runs/{TASK}/run-1/errored.tfstate"
+    assert (result["status"], result["step"]) == ("errored", "apply")
+    assert (result["retryable"], result["errored_state"]) == (True, True)
+    assert name in result["error"]
+    assert name in place.log("run-1")
+    kept = json.loads(place.record("run-1", "errored.tfstate") or b"")
+    assert [each["name"] for each in kept["resources"]] == ["rule"]
+
+
+def test_the_next_run_pushes_it_before_it_plans(place: Place, device: Path) -> None:
+    left_behind(place, device)
+    assert place.build(place.archive("run-2", rule(device))) == 0
+    assert place.result("run-2")["status"] == "unchanged"
+    assert len(list(device.iterdir())) == 1
+    assert place.resources() == ["rule"]
+    assert UNPUSHED not in place.s3.objects
+    assert place.log("run-2").index("state push") < place.log("run-2").index("terraform plan")
+
+
+def test_another_change_finds_it_however_many_runs_were_between(place: Place, device: Path) -> None:
+    left_behind(place, device)
+    archive = place.archive("run-9", rule(device) + rule(device, "other"), former=[])
+    assert place.build(archive) == 0
+    assert place.result("run-9")["counts"] == {"add": 1, "change": 0, "destroy": 0}
+    assert place.resources() == ["other", "rule"]
+
+
+def test_one_that_still_cannot_be_stored_stops_the_next_run(place: Place, device: Path) -> None:
+    left_behind(place, device)
+    place.s3.fault = lambda method, path: 403 if (method, path) == ("PUT", STATE) else None
+    assert place.build(place.archive("run-2", rule(device))) == 1
+    result = place.result("run-2")
+    assert (result["step"], result["retryable"]) == ("init", True)
+    assert f"runs/{TASK}/run-1/errored.tfstate" in result["error"]
+    place.s3.fault = lambda *_: None
+    assert place.build(place.archive("run-3", rule(device))) == 0
+    assert len(list(device.iterdir())) == 1
+
+
+def test_a_push_that_was_done_already_is_not_done_again(place: Place, device: Path) -> None:
+    """The run that pushed it died before it said so; or a person has pushed it."""
+    left_behind(place, device)
+    marker = place.s3.objects[UNPUSHED]
+    assert place.build(place.archive("run-2", rule(device))) == 0
+    place.s3.objects[UNPUSHED] = marker
+    assert place.build(place.archive("run-3", rule(device))) == 0
+    assert place.result("run-3")["status"] == "unchanged"
+    assert "state push" not in place.log("run-3")
+    assert UNPUSHED not in place.s3.objects
+
+
+@pytest.mark.parametrize(
+    ("change", "says"),
+    [
+        ({"serial": 9}, "newer state"),
+        ({"lineage": "another", "outputs": {"x": {"value": 1, "type": "number"}}}, "lineage"),
+    ],
+)
+def test_a_state_that_went_on_meanwhile_is_never_replaced(
+    place: Place, device: Path, change: dict[str, object], says: str
+) -> None:
+    left_behind(place, device)
+    other = json.dumps(json.loads(place.s3.objects[STATE]) | change).encode()
+    place.s3.objects[STATE] = other
+    assert place.build(place.archive("run-2", rule(device))) == 1
+    result = place.result("run-2")
+    assert (result["status"], result["step"], result["retryable"]) == ("errored", "init", False)
+    assert says in result["error"]
+    assert f"s3://{UNPUSHED}" in result["error"]
+    assert place.s3.objects[STATE] == other
+    assert len(list(device.iterdir())) == 1
+
+
+def test_one_that_cannot_be_kept_either_stops_every_run_until_a_person_came(
+    place: Place, device: Path
+) -> None:
+    def refused(method: str, path: str) -> int | None:
+        lost = path in (STATE, f"work/runs/{TASK}/run-1/errored.tfstate")
+        return 403 if method == "PUT" and lost and place.record("run-1", "applying") else None
+
+    place.s3.fault = refused
+    assert place.build(place.archive("run-1", rule(device))) == 1
+    result = place.result("run-1")
+    assert (result["retryable"], result["errored_state"]) == (False, False)
+    assert "could not be kept" in result["error"]
+    assert "Failed to save state" in result["error"]
+    place.s3.fault = lambda *_: None
+    assert place.build(place.archive("run-2", rule(device))) == 1
+    assert place.result("run-2")["retryable"] is False
+    assert "run-1" in place.result("run-2")["error"]
+    assert len(list(device.iterdir())) == 1
+
+
+def test_a_state_that_no_disk_took_is_kept_and_shown_to_nobody(place: Place, device: Path) -> None:
+    refuse_the_state(place, "run-1")
+    archive = place.archive("run-1", rule(device))
+    (archive / "errored.tfstate").mkdir()  # so that Terraform can't write the file
+    assert place.build(archive) == 1
+    assert SECRET not in place.result("run-1")["error"]
+    assert SECRET not in place.log("run-1").split("terraform apply", 1)[1]
+    place.s3.fault = lambda *_: None
+    assert place.build(place.archive("run-2", rule(device))) == 0
+    assert place.resources() == ["rule"]
+    assert len(list(device.iterdir())) == 1
+
+
+def test_a_run_that_its_time_limit_ends_keeps_it_too(place: Place, device: Path) -> None:
+    refuse_the_state(place, "run-1")
+    archive = place.archive("run-1", rule(device) + SLOW)
+    assert place.build(archive, minutes=0.15) == 1
+    assert "time limit" in place.result("run-1")["error"]
+    assert place.result("run-1")["errored_state"] is True
+    place.s3.fault = lambda *_: None
+    assert place.build(place.archive("run-2", rule(device))) == 0
+    assert len(list(device.iterdir())) == 1

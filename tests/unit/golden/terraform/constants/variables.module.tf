@@ -1,0 +1,13 @@
+# Written anew for each run from the task's configuration: changes made here are lost.
+#
+# Task: web
+# Description: Terraform 1.15
+
+variable "rack" {
+  type = any
+}
+
+variable "zone" {
+  type  = any
+  const = true
+}
