@@ -81,8 +81,9 @@ class FakeConsul:
         if view != GUARD:
             self.asked.append(Asked(view, index, wait, consistent))
         await asyncio.sleep(0)
+        before = self.answer(view)
         if index and await self._held(view, index, wait):
-            return replace(self.answer(view), index=index)
+            return replace(before, index=index)
         if view in self.errors:
             raise self.errors[view]
         return self.answer(view)

@@ -175,6 +175,8 @@ class Asked:
     index: int
     until: float
     restores: int
+    before: Answer | None
+    """What it would have been answered at once."""
     answer: "asyncio.Future[Any]"
 
     def ready(self, catalog: Catalog, now: float) -> bool:
@@ -191,9 +193,10 @@ class Asked:
     def value(self, catalog: Catalog) -> Any:
         if self.view is None:
             return (catalog.newest,)
-        found = catalog.answer(self.view)
-        moved = catalog.index_now(self.view) > self.index
-        return replace(found, index=self.index) if self.index and not moved else found
+        if self.index and catalog.index_now(self.view) <= self.index and self.woken(catalog):
+            assert self.before is not None
+            return replace(self.before, index=self.index)
+        return catalog.answer(self.view)
 
 
 class AskedConsul:
@@ -217,6 +220,7 @@ class AskedConsul:
 
     async def _answered(self, view: View | None, index: int, wait: int) -> Any:
         answer = asyncio.get_running_loop().create_future()
+        before = self._catalog.answer(view) if view else None
         until = self._clock() + wait
-        self._asks.append(Asked(view, index, until, self._catalog.restores, answer))
+        self._asks.append(Asked(view, index, until, self._catalog.restores, before, answer))
         return await answer
