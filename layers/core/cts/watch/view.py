@@ -108,5 +108,5 @@ def doubt(row: Row, answer: Answer) -> str | None:
 
 def woken_by_restore(asked: int, answered: int, wait: float, seconds: float) -> bool:
     """Whether a held query came back before its wait was over although nothing moved. Consul
-    answers so when it is restored from a snapshot, with the index that was asked for (1.8.7)."""
+    answers so when it is restored, with the data and the index from before (seen with 1.8.7)."""
     return bool(asked) and answered == asked and seconds < wait - 1

@@ -193,7 +193,7 @@ class _Watch:
     async def _trusts_indices(self, verdict: TakeOver) -> bool:
         read, now = self.opened.read, self.run.ports.now()
         fresh = read is not None and now - read.fresh_at < FRESH_EVERY
-        indices = [row.index for row in self.poller.rows.values()]
+        indices = [row.index for row in self.poller.stored.rows.values()]
         return await self.queries.trusts(indices) and verdict is TakeOver.RELIEVE and fresh
 
     async def _take_over(self, lease: Lease) -> bool:
