@@ -28,8 +28,8 @@ class Watched:
     @property
     def silent_for(self) -> str:
         """Empty while a poller lives, or nobody can tell."""
-        dead = self.poller is not None and self.poller.get("alive") is False
-        return words.about(self.poller["heartbeat_age"]) if dead and self.poller else ""
+        poller = self.poller or {}
+        return words.about(poller["heartbeat_age"]) if poller.get("alive") is False else ""
 
     @property
     def sees_nothing(self) -> bool:
@@ -83,4 +83,7 @@ def sign_of_life(watched: Watched) -> Text:
     past = words.past(poller["heartbeat_age"])
     if poller.get("mode") == "poll":
         return Text(f"poller: asks every minute, last wrote {past}", "dim")
-    return Text(f"poller: last heartbeat {past}", "yellow" if watched.silent_for else "dim")
+    beat = f"poller: last heartbeat {past}"
+    if passed := poller.get("passed"):
+        beat += f"  ·  asks {passed} of {words.count(poller['views'], 'view')} only once a second"
+    return Text(beat, "yellow" if watched.silent_for else "dim")

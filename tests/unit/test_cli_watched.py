@@ -129,6 +129,14 @@ def test_in_mode_poll_nobody_waits_for_a_sign_of_life(account: Account) -> None:
     assert said[-1].endswith("poller: asks every minute, last wrote 2 h ago")
 
 
+def test_views_without_a_held_query_are_told(account: Account) -> None:
+    leased = account.world.table.leased
+    assert leased
+    account.world.table.leased = replace(leased, views=2000, passed=1936)
+    told = "poller: last heartbeat 8 s ago · asks 1936 of 2000 views only once a second"
+    assert status()[-1].endswith(told)
+
+
 def test_the_first_lines_are_whole_in_a_narrow_terminal(
     account: Account, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -277,7 +277,8 @@ def _rejected(rejected: Rejected) -> dict[str, Any]:
 
 def poller(lease: Lease | None, now: float, *, live: bool) -> dict[str, Any] | None:
     """Which poller holds the watch; None while none ever did. In mode `poll` none stays, and the
-    heartbeat is that of the last write: nobody can tell from it whether one lives."""
+    heartbeat is that of the last write: nobody can tell from it whether one lives. `passed`: how
+    many of its views have no held query, and are asked once a second."""
     if lease is None:
         return None
     age = max(0.0, now - lease.heartbeat_at)
@@ -289,6 +290,8 @@ def poller(lease: Lease | None, now: float, *, live: bool) -> dict[str, Any] | N
         "heartbeat_age": round(age, 3),
         "mode": "live" if live else "poll",
         "alive": age <= DEAD_AFTER if live else None,
+        "views": lease.views,
+        "passed": lease.passed,
     }
 
 
