@@ -91,7 +91,7 @@ def main(
     Exit codes: 0 done; 1 done, and the answer is bad news: a configuration
     with problems, a push that is not live, the log of a run that failed;
     2 wrong usage, or out of reach; 130 interrupted. For status and runs it is
-    0 whatever they show.
+    0 whatever they show: a script reads their --json.
     """
 
 
@@ -197,15 +197,20 @@ def rollback(
 
 @app.command(cls=Command)
 def status(stack: StackName = "cts", as_json: Json = False) -> None:
-    """Show every task: how it fares, what it does now, its last run."""
+    """Show every task: how it fares, what it does now, its last run.
+
+    If Consul can't be read, or no poller lives, that comes first.
+    """
     from cts_cli import output, status, words
 
     reader = _reader(stack)
-    tasks = reader.get("status", "tasks")
+    tasks, configuration = reader.get("status", "tasks"), reader.get("configuration")
+    live = configuration["live"] or {}
+    waiting = live.get("waiting", {})  # an older stack answers none
     found = {
-        "summary": status.summary(tasks.values()),
+        "summary": status.summary(tasks.values(), len(waiting)),
         "tasks": tasks,
-        "configuration": reader.get("configuration"),
+        "configuration": configuration,
         **reader.get("poller"),
     }
     if as_json:

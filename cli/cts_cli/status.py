@@ -9,9 +9,8 @@ from rich.text import Text
 
 from cts_cli import grid, words
 from cts_cli.output import out, print_line, print_paragraph, resource_changes, what_is_live
+from cts_cli.watched import Watched, print_blindness, sign_of_life, up_to_date
 
-DEAD_AFTER = 60.0
-"""Seconds without a heartbeat from which a poller in mode `live` counts as dead."""
 REASON = ": {reason}"
 LONG_REASON = 30
 """Characters from which a reason is told below the table, to leave it room."""
@@ -23,6 +22,7 @@ DOING = {
     "queued": ("waiting for a build slot for {since}", "cyan"),
     "retrying": ("tries again in {until}", "yellow"),
     "running": ("running for {since}", "cyan"),
+    "stale": ("stale for {age}: {reason}", "yellow"),
     "waiting": ("buffer period: runs in {until}", "cyan"),
 }
 STATUS_LOOKS = {
@@ -34,24 +34,26 @@ STATUS_LOOKS = {
 
 
 def print_status(found: Mapping[str, Any], at: datetime) -> None:
-    """`found`: summary, tasks, configuration and poller, as the reader gives them."""
-    console = out()
+    """`found`: summary, tasks, configuration, poller and stale views, as the reader gives them."""
+    console, watched = out(), Watched.of(found)
+    print_blindness(console, watched, at)
     tasks, configuration = found["tasks"].values(), found["configuration"]
     waiting = (configuration["live"] or {}).get("waiting", {})  # an older stack answers none
     if not tasks and not waiting:
         console.print("no tasks: push a configuration with `cts push`")
     else:
-        rows = [*(_task(task, at) for task in tasks), *map(_waiting, waiting)]
+        rows = [*(_task(task, watched, at) for task in tasks), *map(_waiting, waiting)]
         grid.print_rows(console, rows, ("changes", "last run"))
         console.print()
         for task in tasks:
             _failure(console, task)
-            _reason(console, task)
-        console.print(_summary(found["summary"], tasks, len(waiting)), soft_wrap=True)
+            _reason(console, task, watched, at)
+            _stale(console, task, watched, at)
+        console.print(_summary(found["summary"], tasks), soft_wrap=True)
     for name, each in waiting.items():
         told = Text.assemble((name, "bold"), ": accepted, does not run yet: ")
         print_paragraph(console, told.append(", ".join(each["reasons"])), ("!", "yellow"))
-    console.print(_footer(configuration, found["poller"], at), soft_wrap=True)
+    console.print(_footer(configuration, watched, at), soft_wrap=True)
     if rejected := configuration["rejected"]:
         print_line(
             console,
@@ -62,7 +64,7 @@ def print_status(found: Mapping[str, Any], at: datetime) -> None:
         )
 
 
-def summary(tasks: Collection[Mapping[str, Any]]) -> dict[str, Any]:
+def summary(tasks: Collection[Mapping[str, Any]], waiting: int) -> dict[str, Any]:
     """As `/v1/status` answers. Counted from the tasks that are shown, so that the two agree."""
     statuses = [task["status"] for task in tasks]
     enabled = [task["enabled"] for task in tasks]
@@ -70,16 +72,18 @@ def summary(tasks: Collection[Mapping[str, Any]]) -> dict[str, Any]:
         "task_summary": {
             "status": {status: statuses.count(status) for status in STATUS_LOOKS},
             "enabled": {"true": enabled.count(True), "false": enabled.count(False)},
+            "stale": sum(bool(task.get("stale")) for task in tasks),
+            "waiting": waiting,
         }
     }
 
 
-def _task(task: Mapping[str, Any], at: datetime) -> grid.Row:
+def _task(task: Mapping[str, Any], watched: Watched, at: datetime) -> grid.Row:
     run = task["last_run"]
     cells = {
         "task": Text(task["task_name"], "bold"),
         "status": _status(task),
-        "now": _doing(task, at),
+        "now": _doing(task, watched, at),
         "last run": _last_run(run, at),
         "changes": resource_changes(run["counts"] if run else None),
     }
@@ -102,22 +106,36 @@ def _status(task: Mapping[str, Any]) -> Text:
     return Text.assemble((f"{mark} ", style), (task["status"], style))
 
 
-def _doing(task: Mapping[str, Any], at: datetime) -> Text:
+def _doing(task: Mapping[str, Any], watched: Watched, at: datetime) -> Text:
     """What the task is about, in words."""
     if task["state"] == "idle":
-        return _idle(task)
-    text, style = DOING[task["state"]]
+        return _idle(task, watched)
+    text, style = _looks(task, watched)
     if len(task["reason"]) > LONG_REASON:
         text = text.removesuffix(REASON)
+    return Text(_filled(text, task, at), style)
+
+
+def _looks(task: Mapping[str, Any], watched: Watched) -> tuple[str, str]:
+    text, style = DOING.get(task["state"], ("", ""))
+    all_are = task["state"] == "stale" and watched.sees_nothing  # which ones then says nothing
+    return text.removesuffix(REASON) if all_are else text, style
+
+
+def _filled(text: str, task: Mapping[str, Any], at: datetime) -> str:
     when = task["at"] or at.isoformat()
-    since, until = words.between(when, None, at), words.until(when, at)
-    return Text(text.format(reason=task["reason"], since=since, until=until), style)
+    return text.format(
+        reason=" ".join(task["reason"].split()),
+        since=words.between(when, None, at),
+        age=words.since(when, at),
+        until=words.until(when, at),
+    )
 
 
-def _idle(task: Mapping[str, Any]) -> Text:
+def _idle(task: Mapping[str, Any], watched: Watched) -> Text:
     if not task["enabled"]:
         return Text("disabled", "dim")
-    return Text("up to date" if task["last_run"] else "has not run yet", "dim")
+    return up_to_date(watched) if task["last_run"] else Text("has not run yet", "dim")
 
 
 def _last_run(run: Mapping[str, Any] | None, at: datetime) -> Text:
@@ -135,16 +153,30 @@ def _failure(console: Console, task: Mapping[str, Any]) -> None:
         console.print(text.append(f"  (cts logs {name})", "dim"), soft_wrap=True)
 
 
-def _reason(console: Console, task: Mapping[str, Any]) -> None:
+def _reason(console: Console, task: Mapping[str, Any], watched: Watched, at: datetime) -> None:
     """In full, if the table has no room for it."""
-    text, style = DOING.get(task["state"], ("", ""))
+    text, style = _looks(task, watched)
     if text.endswith(REASON) and len(task["reason"]) > LONG_REASON:
-        said = text.format(reason=" ".join(task["reason"].split()))
-        whole = Text.assemble(("! ", style), (task["task_name"], "bold"), f": {said}")
-        console.print(whole, soft_wrap=True)
+        _print_of(console, task, _filled(text, task, at), style)
 
 
-def _summary(summary: Mapping[str, Any], tasks: Any, waiting: int) -> Text:
+def _stale(console: Console, task: Mapping[str, Any], watched: Watched, at: datetime) -> None:
+    """The views that are stale, if the table says something else of the task."""
+    stale, told = task.get("stale"), task["state"] in {"not_read", "stale"}
+    if stale and task["enabled"] and not told and not watched.sees_nothing:
+        views = [each["view"] for each in stale]
+        if more := task["stale_count"] - len(views):
+            views.append(f"and {more} more")
+        said = f"stale for {words.since(stale[0]['since'], at)}: {', '.join(views)}"
+        _print_of(console, task, said, "yellow")
+
+
+def _print_of(console: Console, task: Mapping[str, Any], said: str, style: str) -> None:
+    whole = Text.assemble(("! ", style), (task["task_name"], "bold"), f": {said}")
+    console.print(whole, soft_wrap=True)
+
+
+def _summary(summary: Mapping[str, Any], tasks: Any) -> Text:
     counted = summary["task_summary"]
     fares = ", ".join(f"{number} {name}" for name, number in counted["status"].items() if number)
     parts = [fares] if fares else []
@@ -152,22 +184,18 @@ def _summary(summary: Mapping[str, Any], tasks: Any, waiting: int) -> Text:
         parts.append(f"{running} running")
     if disabled := counted["enabled"]["false"]:
         parts.append(f"{disabled} disabled")
-    if waiting:
+    if stale := counted["stale"]:
+        parts.append(f"{stale} stale")
+    if waiting := counted["waiting"]:
         parts.append(f"{waiting} {'does' if waiting == 1 else 'do'} not run yet")
     count = words.count(len(tasks) + waiting, "task")
     return Text.assemble((count, "bold"), ": ", "  ·  ".join(parts))
 
 
-def _footer(
-    configuration: Mapping[str, Any], poller: Mapping[str, Any] | None, at: datetime
-) -> Text:
+def _footer(configuration: Mapping[str, Any], watched: Watched, at: datetime) -> Text:
     live = configuration["live"]
     text = Text("no configuration is published", "dim")
     if live:
         published = words.ago(live["published_at"], at)
         text = Text(f"generation {live['generation']}, published {published}", "dim")
-    if poller is None:
-        return text.append("  ·  no poller has run yet", "yellow")
-    alive = poller["heartbeat_age"] <= DEAD_AFTER
-    beat = f"poller: last heartbeat {words.past(poller['heartbeat_age'])}"
-    return text.append("  ·  ").append(beat, "dim" if alive else "yellow")
+    return text.append("  ·  ").append_text(sign_of_life(watched))

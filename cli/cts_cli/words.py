@@ -39,13 +39,27 @@ def between(began: str, ended: str | None, at: datetime) -> str:
 
 
 def ago(when: str, at: datetime) -> str:
-    return past((at - datetime.fromisoformat(when)).total_seconds())
+    return past(_passed(when, at))
 
 
 def past(seconds: float) -> str:
     """`just now`, `8 s ago`, `3 min ago`."""
     units = _units(int(max(0.0, seconds)))
     return f"{units[0]} ago" if units else "just now"
+
+
+def about(seconds: float) -> str:
+    """`0 s`, `8 s`, `3 min`."""
+    return (_units(int(max(0.0, seconds))) or ["0 s"])[0]
+
+
+def since(when: str, at: datetime) -> str:
+    """How long ago that was, in one unit."""
+    return about(_passed(when, at))
+
+
+def _passed(when: str, at: datetime) -> float:
+    return (at - datetime.fromisoformat(when)).total_seconds()
 
 
 def until(when: str, at: datetime) -> str:

@@ -10,12 +10,12 @@ from aws_lambda_powertools.event_handler import LambdaFunctionUrlResolver, Respo
 
 from cts import wiring
 from cts.errors import CtsError
-from cts.settings import Store
+from cts.settings import ReaderSettings
 from cts.workflow import read
 
 logger = Logger()
 app = LambdaFunctionUrlResolver()
-ports = cache(lambda: wiring.reader(Store.read(os.environ)))
+ports = cache(lambda: wiring.reader(ReaderSettings.read(os.environ)))
 
 
 def reply(answer: read.Route, **names: str) -> Response[str]:

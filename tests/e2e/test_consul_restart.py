@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import httpx
 import pytest
 
+from tests.e2e.blind import told_blind, told_seen
 from tests.e2e.conftest import running
 from tests.e2e.world import task
 
@@ -35,8 +36,10 @@ def test_a_consul_that_lost_its_data_is_followed_again(tmp_path: Path) -> None:
         index = _index(world.stack.consul)
         runs = [world.runs(name) for name in ("web", "all")]
 
+        since = world.mark()
         world.stack.stop_consul()
         end = time.monotonic() + AWAY
+        told_blind(world, since, "web", "all")
         world.until(lambda: time.monotonic() > end, "Consul's absence to pass", AWAY + 10)
         assert [world.runs(name) for name in ("web", "all")] == runs
 
@@ -45,6 +48,7 @@ def test_a_consul_that_lost_its_data_is_followed_again(tmp_path: Path) -> None:
         assert _index(world.stack.consul) < index
         world.applied_right("web", "web", seconds=WITHIN)
         world.applied_right("all", "web", seconds=WITHIN)
+        told_seen(world, since)
 
 
 def _index(consul: str) -> int:

@@ -21,6 +21,7 @@ from cts.terraform.definition import (
 )
 from cts.watch.query import Kind, ServicesCondition, View
 from cts.watch.snapshot import Snapshot, of
+from cts.watch.stale import Stale, StaleViews
 from cts.watch.view import Chunk, Row, chunk_of
 from cts.workflow.read import Ports
 from functions.reader import app
@@ -36,7 +37,7 @@ class World:
         self.table, self.bucket = FakeTable(), FakeBucket()
         self.tasks: dict[str, TaskEntry] = {}
         self.waiting: dict[str, Waiting] = {}
-        self.ports = Ports(self.table, self.bucket, lambda: NOW)
+        self.ports = Ports(self.table, self.bucket, lambda: NOW, live=True)
 
     def add(
         self,
@@ -69,6 +70,12 @@ class World:
     def read_services(self, *names: str) -> None:
         for name in names:
             self.read_view(View(Kind.SERVICE, name))
+
+    def went_stale(self, *views: View, since: float = NOW - 185, why: str = "no route") -> None:
+        """Beside those that are stale already."""
+        new = {view.id: Stale(str(view), since, why) for view in views}
+        known = {**self.table.stored_stale.views, **new}
+        self.table.stored_stale = StaleViews(1, known, len(known))
 
     def ran(self, *runs: Run) -> None:
         self.table.stored_runs.update({run.id: run for run in runs})

@@ -39,6 +39,11 @@ def test_the_past_is_told_in_one_unit(when: str, text: str) -> None:
     assert words.ago(when, AT) == text
 
 
+@pytest.mark.parametrize(("seconds", "text"), [(-1.0, "0 s"), (59.9, "59 s"), (185.0, "3 min")])
+def test_a_rough_span_has_one_unit(seconds: float, text: str) -> None:
+    assert words.about(seconds) == text
+
+
 @pytest.mark.parametrize(
     ("counts", "text"),
     [

@@ -58,8 +58,20 @@ def test_the_overall_status_counts_tasks_by_status_and_by_enabled(world: World) 
         "task_summary": {
             "status": {"successful": 1, "errored": 1, "critical": 1, "unknown": 1},
             "enabled": {"true": 3, "false": 1},
+            "stale": 0,
+            "waiting": 0,
         }
     }
+
+
+def test_the_overall_status_counts_what_waits_and_what_looks_at_a_stale_view(world: World) -> None:
+    world.waiting["cron"] = Waiting("definition of cron", ("a schedule",))
+    world.add(TaskState("web"))
+    world.add(TaskState("db"))
+    world.went_stale(View(Kind.SERVICE, "web"))
+    counted = get("/v1/status")["task_summary"]
+    assert list(counted) == ["status", "enabled", "stale", "waiting"]
+    assert (counted["stale"], counted["waiting"]) == (1, 1)
 
 
 def test_a_task_has_the_keys_of_cts(world: World) -> None:
@@ -447,7 +459,7 @@ def test_a_first_push_may_be_rejected(world: World) -> None:
 
 
 def test_the_poller_is_shown_with_the_age_of_its_heartbeat(world: World) -> None:
-    assert get("/v1/poller") == {"poller": None}
+    assert get("/v1/poller")["poller"] is None
     world.table.leased = Lease(4, "owner", 3, NOW - 100, NOW - 8, NOW - 100)
     poller = get("/v1/poller")["poller"]
     assert (poller["epoch"], poller["generation"], poller["heartbeat_age"]) == (4, 3, 8.0)

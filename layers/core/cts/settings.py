@@ -67,6 +67,17 @@ class PollerSettings:
 
 
 @dataclass(frozen=True, slots=True)
+class ReaderSettings:
+    store: Store
+    live: bool
+    """Whether a poller stays, and gives signs of life."""
+
+    @classmethod
+    def read(cls, env: Mapping[str, str]) -> "ReaderSettings":
+        return cls(store=Store.read(env), live=required(env, "CTS_MODE") == "live")
+
+
+@dataclass(frozen=True, slots=True)
 class Builds:
     """How runs are executed."""
 

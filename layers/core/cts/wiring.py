@@ -26,7 +26,7 @@ if TYPE_CHECKING:  # each function imports its own workflow only: a cold start p
     from cts.adapters.consul import Consul
     from cts.adapters.secrets import ConsulToken
     from cts.events import CatalogChanged
-    from cts.settings import Builds, PollerSettings, PublisherSettings, Store
+    from cts.settings import Builds, PollerSettings, PublisherSettings, ReaderSettings, Store
     from cts.terraform.definition import Generation
     from cts.workflow import live, publish, read, settle, start, track
 
@@ -201,7 +201,8 @@ def tracker(store: Store, project: str) -> track.Ports:
     )
 
 
-def reader(store: Store) -> read.Ports:
+def reader(settings: ReaderSettings) -> read.Ports:
     from cts.workflow import read
 
-    return read.Ports(table(store), bucket(store), time.time)
+    store = settings.store
+    return read.Ports(table(store), bucket(store), time.time, settings.live)

@@ -26,6 +26,7 @@ from cts.terraform.definition import Current, Definition, Generation, Rejected, 
 from cts.watch.lease import Lease
 from cts.watch.query import Kind, View
 from cts.watch.snapshot import Snapshot
+from cts.watch.stale import StaleViews
 from cts.watch.view import Chunk, rows_of
 from cts.workflow import shown
 
@@ -45,6 +46,7 @@ class Published(Protocol):
 class Tasks(Protocol):
     def all_states(self) -> Mapping[str, TaskState]: ...
     def chunks(self) -> Mapping[str, Chunk]: ...
+    def stale_views(self) -> StaleViews: ...
 
 
 class Runs(Protocol):
@@ -69,6 +71,8 @@ class Ports:
     rows: Rows
     objects: Objects
     now: Callable[[], float]
+    live: bool
+    """Whether a poller stays, and gives signs of life (mode `live`)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,7 +87,9 @@ class Request:
 
 
 def status(ports: Ports, _request: Request) -> dict[str, Any]:
-    return shown.summary(_look(ports, _live_tasks(ports)))
+    live = _generation(ports)
+    look = _look(ports, live.tasks if live else {})
+    return shown.summary(look, waiting=len(live.waiting) if live else 0)
 
 
 def tasks(ports: Ports, request: Request) -> dict[str, Any]:
@@ -120,8 +126,13 @@ def too_deep(_ports: Ports, request: Request) -> dict[str, Any]:
 
 
 def _live_tasks(ports: Ports) -> Mapping[str, TaskEntry]:
+    live = _generation(ports)
+    return live.tasks if live else {}
+
+
+def _generation(ports: Ports) -> Generation | None:
     current = ports.rows.current()
-    return ports.objects.generation(current).tasks if current else {}
+    return ports.objects.generation(current) if current else None
 
 
 def _look(ports: Ports, tasks: Mapping[str, TaskEntry]) -> shown.Look:
@@ -131,7 +142,8 @@ def _look(ports: Ports, tasks: Mapping[str, TaskEntry]) -> shown.Look:
     found = None
     if listing in rows and any(entry.condition.regexp is not None for entry in tasks.values()):
         found = ports.objects.get(listing, rows[listing].digest)
-    return shown.Look(tasks, states, rows, found.names if found else None, ports.now())
+    names = found.names if found else None
+    return shown.Look(tasks, states, rows, names, ports.rows.stale_views(), ports.now())
 
 
 def _with_events(ports: Ports, look: shown.Look, found: Mapping[str, Any]) -> dict[str, Any]:
@@ -224,7 +236,11 @@ def configuration(ports: Ports, _request: Request) -> dict[str, Any]:
 
 
 def poller(ports: Ports, _request: Request) -> dict[str, Any]:
-    return shown.poller(ports.rows.lease(), ports.now())
+    look = _look(ports, _live_tasks(ports))
+    return {
+        "poller": shown.poller(ports.rows.lease(), ports.now(), live=ports.live),
+        "stale_views": shown.stale_views(look),
+    }
 
 
 # ---- routes -------------------------------------------------------------------------------

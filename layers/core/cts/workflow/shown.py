@@ -4,6 +4,7 @@ CTS's keys come first; keys of our own stand behind them. All times are ISO 8601
 """
 
 import uuid
+from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
@@ -16,10 +17,14 @@ from cts.run.status import TaskStatus, task_status
 from cts.run.task import Outcome, TaskState, Wish, next_due
 from cts.terraform.definition import Current, Generation, Rejected, TaskEntry
 from cts.watch.fingerprint import digests
-from cts.watch.lease import Lease
+from cts.watch.lease import DEAD_AFTER, Lease
 from cts.watch.query import Kind, View
+from cts.watch.stale import MOST_WHYS, Stale, StaleViews
 from cts.watch.view import Row
 from cts.workflow.announce import version_of
+
+MOST_VIEWS = 5
+"""Views told of a task: with all of 500 tasks an answer would pass Lambda's 6 MB."""
 
 
 def maybe(at: float | None) -> str | None:
@@ -38,27 +43,45 @@ class Look:
     rows: Mapping[str, Row]
     names: list[str] | None
     """The catalog's listing; None: not read, or not needed."""
+    stale: StaleViews
     now: float
 
     def state(self, task: str) -> TaskState:
         return self.states.get(task, TaskState(task))
 
+    def views(self, entry: TaskEntry) -> set[View]:
+        """All that the task looks at, a listing included."""
+        condition = entry.condition
+        return {*condition.fixed_views, *condition.needed_views(self.names or ())}
 
-def summary(look: Look) -> dict[str, Any]:
-    """How many tasks there are by status, and by whether they are enabled."""
+    def stale_views(self, entry: TaskEntry) -> list[Stale]:
+        """Those of the task that are recorded as stale, the oldest first."""
+        known = self.stale.views
+        if not known:
+            return []
+        found = [known[view.id] for view in self.views(entry) if view.id in known]
+        return sorted(found, key=lambda each: (each.since, each.view))
+
+
+def summary(look: Look, waiting: int) -> dict[str, Any]:
+    """How many tasks there are by status, and by whether they are enabled; how many of them look
+    at a stale view. Beside them there are those that wait for what this version does not do yet."""
     statuses = [task_status(look.state(name).recent) for name in look.tasks]
     enabled = [entry.enabled for entry in look.tasks.values()]
     return {
         "task_summary": {
             "status": {status.value: statuses.count(status) for status in TaskStatus},
             "enabled": {"true": enabled.count(True), "false": enabled.count(False)},
+            "stale": sum(bool(look.stale_views(entry)) for entry in look.tasks.values()),
+            "waiting": waiting,
         }
     }
 
 
 def task(look: Look, name: str) -> dict[str, Any]:
     entry, state = look.tasks[name], look.state(name)
-    word, reason, at = doing(look, entry, state)
+    stale = look.stale_views(entry)
+    word, reason, at = _doing(look, entry, state, stale)
     return {
         "task_name": name,
         "status": task_status(state.recent).value,
@@ -75,10 +98,17 @@ def task(look: Look, name: str) -> dict[str, Any]:
         "gave_up": state.gave_up,
         "retry_at": maybe(state.retry_at),
         "last_run": _last_run(state.recent[0]) if state.recent else None,
+        "stale": [
+            {"view": each.view, "since": iso(each.since), "why": each.why}
+            for each in stale[:MOST_VIEWS]
+        ],
+        "stale_count": len(stale),
     }
 
 
-def doing(look: Look, entry: TaskEntry, state: TaskState) -> tuple[str, str, float | None]:
+def _doing(
+    look: Look, entry: TaskEntry, state: TaskState, stale: list[Stale]
+) -> tuple[str, str, float | None]:
     """One word for what the task is about, why, and since or until when."""
     if state.running:
         return "running", ", ".join(state.running.serves), state.running.claimed_at
@@ -88,7 +118,10 @@ def doing(look: Look, entry: TaskEntry, state: TaskState) -> tuple[str, str, flo
         return "gave_up", state.gave_up, state.recent[0].ended_at if state.recent else None
     if missing := _not_read(look, entry):
         return "not_read", missing, None
-    return _wanting(state, entry.enabled, look.now)
+    going = _wanting(state, entry.enabled, look.now)
+    if going[0] == "idle" and entry.enabled and stale:
+        return "stale", _first([each.view for each in stale]), stale[0].since
+    return going
 
 
 def _wanting(state: TaskState, enabled: bool, now: float) -> tuple[str, str, float | None]:
@@ -108,7 +141,12 @@ def _not_read(look: Look, entry: TaskEntry) -> str:
     if entry.condition.regexp is not None and look.names is None:
         return str(View(Kind.LISTING))
     needed = entry.condition.needed_views(look.names or ())
-    return ", ".join(str(view) for view in needed if view.id not in look.rows)
+    return _first([str(view) for view in needed if view.id not in look.rows])
+
+
+def _first(views: list[str]) -> str:
+    more = [f"and {len(views) - MOST_VIEWS} more"] if len(views) > MOST_VIEWS else []
+    return ", ".join(views[:MOST_VIEWS] + more)
 
 
 def _wish(reason: str, wish: Wish) -> dict[str, str]:
@@ -237,16 +275,39 @@ def _rejected(rejected: Rejected) -> dict[str, Any]:
     }
 
 
-def poller(lease: Lease | None, now: float) -> dict[str, Any]:
-    """Which poller holds the watch; null while none ever did."""
+def poller(lease: Lease | None, now: float, *, live: bool) -> dict[str, Any] | None:
+    """Which poller holds the watch; None while none ever did. In mode `poll` none stays, and the
+    heartbeat is that of the last write: nobody can tell from it whether one lives. `passed`: how
+    many of its views have no held query, and are asked once a second."""
     if lease is None:
-        return {"poller": None}
+        return None
+    age = max(0.0, now - lease.heartbeat_at)
     return {
-        "poller": {
-            "epoch": lease.epoch,
-            "generation": lease.generation,
-            "started_at": iso(lease.started_at),
-            "heartbeat_at": iso(lease.heartbeat_at),
-            "heartbeat_age": round(max(0.0, now - lease.heartbeat_at), 3),
-        }
+        "epoch": lease.epoch,
+        "generation": lease.generation,
+        "started_at": iso(lease.started_at),
+        "heartbeat_at": iso(lease.heartbeat_at),
+        "heartbeat_age": round(age, 3),
+        "mode": "live" if live else "poll",
+        "alive": age <= DEAD_AFTER if live else None,
+        "views": lease.views,
+        "passed": lease.passed,
+    }
+
+
+def stale_views(look: Look) -> dict[str, Any]:
+    """The views that Consul does not tell, and the tasks that look at them.
+
+    `of`: how many views there are. `why`: the commonest reasons. `unlisted`: how many of `count`
+    are in no list, so that more tasks may be concerned.
+    """
+    stale = look.stale
+    whys = Counter(each.why for each in stale.views.values())
+    return {
+        "count": stale.count,
+        "of": len({view for entry in look.tasks.values() for view in look.views(entry)}),
+        "since": maybe(min((each.since for each in stale.views.values()), default=None)),
+        "why": [why for why, _ in whys.most_common(MOST_WHYS)],
+        "tasks": sorted(name for name, entry in look.tasks.items() if look.stale_views(entry)),
+        "unlisted": max(0, stale.count - len(stale.views)),
     }
