@@ -200,7 +200,7 @@ def test_a_listing_whose_snapshot_is_gone_counts_as_not_read() -> None:
     world = World(some=SOME)
     world.poller.look({LISTING: answer(5, "web"), WEB: answer(5, "a")})
     world.bucket.expire(f"views/{LISTING.id}/{of(['web']).digest}")
-    assert world.new_poller().names is None
+    assert world.new_poller().stored.names is None
 
 
 # ---- due ----------------------------------------------------------------------------------
