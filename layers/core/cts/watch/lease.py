@@ -48,10 +48,14 @@ class Commit(Enum):
     DEPOSED = "another poller holds the watch"
 
 
+def lives(lease: Lease, now: float) -> bool:
+    """A heartbeat from the future is no sign of life: the clock that wrote it was wrong."""
+    return abs(now - lease.heartbeat_at) <= DEAD_AFTER
+
+
 def take_over(lease: Lease | None, generation: int, now: float, connection: str = "") -> TakeOver:
-    """Decide for a poller that has just started. A heartbeat from the future is no sign of life:
-    the clock that wrote it was wrong."""
-    if lease is None or abs(now - lease.heartbeat_at) > DEAD_AFTER:
+    """Decide for a poller that has just started."""
+    if lease is None or not lives(lease, now):
         return TakeOver.REPLACE
     if connection and lease.connection not in ("", connection):
         return TakeOver.REPLACE

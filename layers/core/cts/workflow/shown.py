@@ -17,7 +17,7 @@ from cts.run.status import TaskStatus, task_status
 from cts.run.task import Outcome, TaskState, Wish, next_due
 from cts.terraform.definition import Current, Generation, Rejected, TaskEntry
 from cts.watch.fingerprint import digests
-from cts.watch.lease import DEAD_AFTER, Lease
+from cts.watch.lease import Lease, lives
 from cts.watch.query import Kind, View
 from cts.watch.stale import MOST_WHYS, Stale, StaleViews
 from cts.watch.view import Row
@@ -289,7 +289,7 @@ def poller(lease: Lease | None, now: float, *, live: bool) -> dict[str, Any] | N
         "heartbeat_at": iso(lease.heartbeat_at),
         "heartbeat_age": round(age, 3),
         "mode": "live" if live else "poll",
-        "alive": age <= DEAD_AFTER if live else None,
+        "alive": lives(lease, now) if live else None,
         "views": lease.views,
         "passed": lease.passed,
     }
