@@ -134,8 +134,9 @@ class FakeTable:
         return None
 
     def settle(self, state: TaskState, run: Run) -> bool:
-        if not self.put_state(state):
+        if not self._is_read_state(state):
             return False
+        self._put_state(state)
         self.held_slots.discard(run.id)
         self.stored_runs[run.id] = run
         return True
@@ -285,6 +286,23 @@ class FakeBus:
         return [event for event in self.events if isinstance(event, kind)]
 
 
+class FakeMetrics:
+    """Keeps what was counted and flushed: what is lost at a kill was not flushed."""
+
+    def __init__(self) -> None:
+        self.counted: dict[str, list[float]] = defaultdict(list)
+        self._added: list[tuple[str, float]] = []
+
+    def add_metric(self, name: str, unit: str, value: float) -> None:
+        assert unit in ("Count", "Seconds")
+        self._added.append((name, value))
+
+    def flush_metrics(self) -> None:
+        for name, value in self._added:
+            self.counted[name].append(value)
+        self._added.clear()
+
+
 @dataclass(slots=True)
 class FakeBuild:
     id: str
@@ -304,6 +322,7 @@ class FakeDriver:
     error: Exception | None = None
     """What the next starts raise."""
     token_lives: float = 300.0
+    longest: float = 61_200.0
 
     def start(self, run: Run, archive_version: str) -> str:
         if self.error is not None:

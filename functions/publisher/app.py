@@ -6,29 +6,24 @@ from functools import cache
 from typing import Any
 
 from aws_lambda_powertools import Logger, Metrics
-from aws_lambda_powertools.metrics import MetricUnit
 from aws_lambda_powertools.utilities.typing import LambdaContext
 
 from cts import wiring
 from cts.settings import PublisherSettings
-from cts.workflow.publish import Outcome, Ports, publish
+from cts.workflow.publish import Ports, publish
 
 logger = Logger()
 metrics = Metrics()
 metrics.set_default_dimensions(stack=os.environ.get("CTS_STACK", "cts"))
-COUNTED = {Outcome.PUBLISHED: "ConfigsPublished", Outcome.REJECTED: "ConfigsRejected"}
 
 
 @cache
 def ports() -> Ports:
-    return wiring.publisher(PublisherSettings.read(os.environ))
+    return wiring.publisher(PublisherSettings.read(os.environ), metrics)
 
 
 @logger.inject_lambda_context(clear_state=True)
-@metrics.log_metrics
 def lambda_handler(_event: dict[str, Any], _context: LambdaContext) -> dict[str, str]:
     report = publish(ports())
     logger.info("looked at what was pushed", **asdict(report))
-    for counted, name in COUNTED.items():
-        metrics.add_metric(name, MetricUnit.Count, int(report.outcome is counted))
     return {"outcome": report.outcome.value}

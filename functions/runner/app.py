@@ -15,16 +15,12 @@ from cts.workflow.start import Outcome, Ports, start
 logger = Logger()
 metrics = Metrics()
 metrics.set_default_dimensions(stack=os.environ.get("CTS_STACK", "cts"))
-COUNTED = {
-    Outcome.STARTED: "RunsStarted",
-    Outcome.QUEUED: "Queued",
-    Outcome.REFUSED: "RunsFailed",
-}
+COUNTED = {Outcome.STARTED: "RunsStarted", Outcome.QUEUED: "Queued"}
 
 
 @cache
 def ports() -> Ports:
-    return wiring.runner(Store.read(os.environ), Builds.read(os.environ))
+    return wiring.runner(Store.read(os.environ), Builds.read(os.environ), metrics)
 
 
 @logger.inject_lambda_context(clear_state=True)

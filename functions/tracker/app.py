@@ -8,7 +8,8 @@ from aws_lambda_powertools import Logger, Metrics
 from aws_lambda_powertools.utilities.typing import LambdaContext
 
 from cts import events, wiring
-from cts.settings import Store, required
+from cts.errors import NotLookedAfter
+from cts.settings import Store, Tracked
 from cts.workflow.track import Ports, sweep, track
 
 logger = Logger()
@@ -18,7 +19,7 @@ metrics.set_default_dimensions(stack=os.environ.get("CTS_STACK", "cts"))
 
 @cache
 def ports() -> Ports:
-    return wiring.tracker(Store.read(os.environ), required(os.environ, "CTS_PROJECT"))
+    return wiring.tracker(Store.read(os.environ), Tracked.read(os.environ), metrics)
 
 
 @logger.inject_lambda_context(clear_state=True)
@@ -26,10 +27,11 @@ def ports() -> Ports:
 def lambda_handler(event: dict[str, Any], _context: LambdaContext) -> dict[str, int]:
     news = events.build_ended(event)
     report = track(ports(), news) if news else sweep(ports())
-    for name, unit, value in report.metrics:
-        metrics.add_metric(name, unit, value)
+    metrics.add_metric("NotLookedAfter", "Count", len(report.errors))
     for run in report.settled:
         logger.info("run ended", run=run.id, status=run.status, correlation_id=run.correlation)
     if report.restarted:
         logger.warning("builds started again", runs=report.restarted)
+    if report.errors:
+        raise NotLookedAfter(report.errors)
     return {"settled": len(report.settled), "triggered": len(report.triggered)}

@@ -63,7 +63,7 @@ class Simulation(Storm):
             self.broken.clear()
         poller_comes = self.random.choice((0, 0, 4))
         self.calm_at = self.clock.now + 150
-        for n in range(45):
+        for n in range(100):
             self.clock.now += 30
             if n >= poller_comes:
                 self._poller_lives()

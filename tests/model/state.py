@@ -18,7 +18,7 @@ from cts.terraform.definition import (
 from cts.watch.lease import Commit
 from cts.watch.query import ServicesCondition
 from cts.workflow import poll, settle, start, track
-from tests.fakes import Clock, Counter, FakeBucket, FakeBus, FakeDriver, FakeTable
+from tests.fakes import Clock, Counter, FakeBucket, FakeBus, FakeDriver, FakeMetrics, FakeTable
 from tests.model.outside import Asked, Build, Catalog
 from tests.model.process import Killed, Process
 
@@ -164,6 +164,7 @@ class State:
                 door(who, self.bus),
                 self.clock,
                 self.random.random,
+                FakeMetrics(),
             )
 
         self.start_ports = start.Ports(
@@ -187,6 +188,7 @@ class State:
             objects=door("tracker", self.bucket),
             driver=door("tracker", self.driver),
             now=self.clock,
+            cap=self.cap,
         )
 
     # ---- configuration --------------------------------------------------------------------

@@ -3,6 +3,7 @@
 import json
 import re
 from fnmatch import fnmatchcase
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -206,8 +207,27 @@ class TestAlarm:
 
 
 def alarm_metrics() -> list[dict[str, Any]]:
-    """The alarms on our own metrics."""
-    return [alarm for alarm in ALARMS.values() if alarm["Namespace"] == "cts"]
+    """Our own metrics that alarms are on."""
+    metrics = [
+        query["MetricStat"]["Metric"]
+        for alarm in ALARMS.values()
+        for query in alarm.get("Metrics", [])
+        if "MetricStat" in query
+    ]
+    plain = [alarm for alarm in ALARMS.values() if "MetricName" in alarm]
+    return [metric for metric in [*plain, *metrics] if metric["Namespace"] == "cts"]
+
+
+@pytest.mark.parametrize("metric", ["RunsFailed", "BuildsRefused", "ConfigsRejected"])
+def test_an_alarm_sees_what_was_announced_whichever_function_did_it(metric: str) -> None:
+    functions = {
+        dimension["Value"]
+        for each in alarm_metrics()
+        if each["MetricName"] == metric
+        for dimension in each["Dimensions"]
+        if dimension["Name"] == "service"
+    }
+    assert functions == {"tracker", "publisher" if metric == "ConfigsRejected" else "runner"}
 
 
 def our_metrics() -> set[tuple[str, str]]:
@@ -243,10 +263,16 @@ def resolved(metric: list[Any], former: list[Any]) -> list[str]:
 
 @pytest.mark.parametrize(("function", "metric"), sorted(our_metrics()))
 def test_what_is_watched_is_counted(function: str, metric: str) -> None:
-    entry_point = (ROOT / f"functions/{function}/app.py").read_text()
-    workflows = re.findall(r"^from cts\.workflow\.(\w+) import", entry_point, re.MULTILINE)
-    paths = [ROOT / f"layers/core/cts/workflow/{workflow}.py" for workflow in workflows]
-    assert f'"{metric}"' in "".join([entry_point, *(path.read_text() for path in paths)])
+    assert f'"{metric}"' in source_of(ROOT / f"functions/{function}/app.py")
+
+
+def source_of(path: Path) -> str:
+    """The text of a module and of the workflows that it imports."""
+    text = path.read_text()
+    names = re.findall(r"^from cts\.workflow\.(\w+) import", text, re.MULTILINE)
+    names += re.findall(r"^from cts\.workflow import (\w+)$", text, re.MULTILINE)
+    workflows = (ROOT / f"layers/core/cts/workflow/{name}.py" for name in names)
+    return "".join([text, *map(source_of, workflows)])
 
 
 def test_the_dashboard_has_six_graphs_with_a_question_each() -> None:

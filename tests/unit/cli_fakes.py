@@ -23,7 +23,7 @@ from cts.config.schema import Group
 from cts.workflow.publish import Ports, publish
 from cts_cli import aws, client, main, waits, words
 from functions.reader import app
-from tests.fakes import FakeBus
+from tests.fakes import FakeBus, FakeMetrics
 from tests.unit.reader_fakes import NOW, World, call
 
 READER = "https://0123456789abcdef.lambda-url.eu-west-1.on.aws/"
@@ -185,7 +185,8 @@ class Account(Vault):
         """What the publisher does."""
         table, bucket = self.world.table, self.world.bucket
         environment = {"CONSUL_HTTP_ADDR": CONSUL}
-        publish(Ports(bucket, table, bucket, FakeBus(), self.clock.__next__, environment))
+        bus, metrics = FakeBus(), FakeMetrics()
+        publish(Ports(bucket, table, bucket, bus, self.clock.__next__, environment, metrics))
 
     def get_object(
         self,

@@ -5,10 +5,11 @@ import zipfile
 from collections.abc import Mapping
 
 from cts.adapters import keys
+from cts.config.compile import CONTRACT
 from cts.events import ConfigPublished, ConfigRejected
 from cts.terraform.definition import Current, Generation
 from cts.workflow.publish import Outcome, Ports, publish
-from tests.fakes import Clock, FakeBucket, FakeBus, FakeTable
+from tests.fakes import Clock, FakeBucket, FakeBus, FakeMetrics, FakeTable
 
 MODULE = 'variable "services" {}\n'
 ENVIRONMENT = {"CONSUL_HTTP_ADDR": "https://consul:8501"}
@@ -37,7 +38,16 @@ class World:
             FakeBus(),
             Clock(),
         )
-        self.ports = Ports(self.bucket, self.table, self.bucket, self.bus, self.clock, ENVIRONMENT)
+        self.metrics = FakeMetrics()
+        self.ports = Ports(
+            self.bucket,
+            self.table,
+            self.bucket,
+            self.bus,
+            self.clock,
+            ENVIRONMENT,
+            self.metrics,
+        )
 
     def push(self, *tasks: str) -> None:
         files = {
@@ -74,7 +84,12 @@ def world(*tasks: str) -> World:
     made.push(*tasks)
     assert made.publish() is Outcome.PUBLISHED
     made.bus.events.clear()
+    made.metrics.counted.clear()
     return made
+
+
+def event_id(version: str, number: int, *, bad: bool = False) -> str:
+    return f"{version}/{CONTRACT}/ConfigRejected" if bad else f"{version}/{number}/ConfigPublished"
 
 
 def announced(made: World) -> set[str]:

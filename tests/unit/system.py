@@ -1,6 +1,8 @@
 """A deployed system in memory: runner and tracker on fakes."""
 
+import io
 import json
+import zipfile
 from dataclasses import replace
 from typing import Any
 
@@ -16,7 +18,7 @@ from cts.watch.snapshot import of, service_row
 from cts.watch.view import Chunk, Row, chunk_of
 from cts.workflow import settle, start, track
 from tests.fake_consul import instance
-from tests.fakes import Clock, Counter, FakeBucket, FakeBus, FakeDriver, FakeTable
+from tests.fakes import Clock, Counter, FakeBucket, FakeBus, FakeDriver, FakeMetrics, FakeTable
 
 WEB = View(Kind.SERVICE, "web")
 LISTING = View(Kind.LISTING)
@@ -28,7 +30,10 @@ class System:
         self.clock = Clock()
         self.table, self.bucket, self.bus = FakeTable(), FakeBucket(), FakeBus()
         self.driver = FakeDriver(self.clock)
-        settling = settle.Ports(self.table, self.bucket, self.bus, self.clock, lambda: 0.0)
+        self.metrics = FakeMetrics()
+        settling = settle.Ports(
+            self.table, self.bucket, self.bus, self.clock, lambda: 0.0, self.metrics
+        )
         self.start_ports = start.Ports(
             settling=settling,
             tasks=self.table,
@@ -44,7 +49,7 @@ class System:
             cap=cap,
         )
         self.track_ports = track.Ports(
-            settling, self.table, self.table, self.bucket, self.driver, self.clock
+            settling, self.table, self.table, self.bucket, self.driver, self.clock, cap
         )
         self.tasks: dict[str, TaskEntry] = {}
 
@@ -138,6 +143,14 @@ class System:
 
     def sweep(self) -> track.Report:
         return track.sweep(self.track_ports)
+
+    def former_runs(self, task: str = "web") -> list[str]:
+        """The runs whose state locks the task's next run releases."""
+        self.ask(task)
+        assert self.start(task) is start.Outcome.STARTED
+        archive = self.bucket.run_object(task, self.running(task).id, "archive.zip")
+        with zipfile.ZipFile(io.BytesIO(archive or b"")) as made:
+            return [each["run"] for each in json.loads(made.read("run.json"))["former_runs"]]
 
     @property
     def triggered(self) -> list[str]:

@@ -11,7 +11,7 @@ ROOT = Path(__file__).parents[2]
 PACKAGE = ROOT / "layers/core/cts"
 
 WORDS = {"cts.errors", "cts.events"}
-PURE = {*WORDS, "cts.config", "cts.terraform", "cts.watch", "cts.run"}
+PURE = {*WORDS, "cts.stored", "cts.config", "cts.terraform", "cts.watch", "cts.run"}
 # What asks the machine: a pure part takes the answer as an argument.
 IMPURE = {"http", "os", "random", "secrets", "shutil", "socket", "subprocess", "time", "uuid"}
 CLOCK = {"now", "today", "utcnow"}
@@ -20,17 +20,18 @@ CLOCK = {"now", "today", "utcnow"}
 MAY_IMPORT: dict[str, set[str]] = {
     "errors": set(),
     "events": {"cts.errors"},
+    "stored": set(),
     "watch": {"cts.watch", "re2", *WORDS},
-    "terraform": {"cts.terraform", "cts.watch", *WORDS},
+    "terraform": {"cts.terraform", "cts.watch", "cts.stored", *WORDS},
     "config": {"cts.config", "cts.terraform", "cts.watch", "re2", *WORDS},
-    "run": {"cts.run", *WORDS},
+    "run": {"cts.run", "cts.stored", *WORDS},
     "build": {"cts.build"},
     "workflow": {"cts.workflow", *PURE},
     "adapters": {"cts.adapters", *PURE, "boto3", "botocore", "httpx"},
     "settings": WORDS,
     "wiring": {"cts.settings", "cts.adapters", "cts.workflow", *PURE, "boto3", "botocore", "httpx"},
 }
-PURE_PARTS = ["errors", "events", "watch", "terraform", "config", "run"]
+PURE_PARTS = ["errors", "events", "stored", "watch", "terraform", "config", "run"]
 
 FUNCTION_MAY_IMPORT = {
     *WORDS,

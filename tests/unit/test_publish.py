@@ -15,7 +15,7 @@ from cts.events import entry as entry_of
 from cts.workflow import publish as workflow
 from cts.workflow.publish import Outcome, publish
 from tests.fakes import before_next, failing
-from tests.unit.publisher import ENVIRONMENT, World, assert_chain, task, world, zipped
+from tests.unit.publisher import ENVIRONMENT, World, assert_chain, event_id, task, world, zipped
 
 AN_ITEM = 400 * 1024
 """Bytes that DynamoDB takes."""
@@ -49,7 +49,7 @@ def test_a_bundle_becomes_the_live_generation() -> None:
     definition = made.bucket.definition(entry.definition)
     assert made.bucket.module(definition.module.digest)
     [told] = made.bus.of(ConfigPublished)
-    assert (told.id, told.number, told.source_version) == ("1/ConfigPublished", 1, "1")
+    assert (told.id, told.number, told.source_version) == ("1/1/ConfigPublished", 1, "1")
     assert (told.added, told.changed, told.removed) == (["web"], [], [])
 
 
@@ -119,7 +119,7 @@ def test_a_bad_push_keeps_the_old_configuration_and_says_what_is_wrong() -> None
     assert made.publish() is Outcome.REJECTED
     assert made.live == ["web"]
     [told] = made.bus.of(ConfigRejected)
-    assert told.id == "2/ConfigRejected"
+    assert told.id == event_id("2", 2, bad=True)
     assert told.problem_count == len(told.problems) > 0
     assert any(each["line"] == 3 and each["path"].endswith(".nmae") for each in told.problems)
     assert made.table.refused is not None

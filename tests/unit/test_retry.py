@@ -12,6 +12,7 @@ from cts.run.retry import GiveUp, RetryAt, after_failure
         pytest.param(2, 0.0, 40, id="second-four-times-as-long"),
         pytest.param(3, 0.0, 160, id="third-four-times-that"),
         pytest.param(1, 0.5, 12.5, id="chance-spreads-it"),
+        pytest.param(4, 0.0, 640, id="fourth-four-times-that"),
         pytest.param(3, 1.0, 240, id="by-half-at-most"),
     ],
 )
@@ -20,9 +21,18 @@ def test_waits(failures: int, jitter: float, wait: float) -> None:
     assert again == RetryAt(100.0 + wait)
 
 
-def test_a_fourth_failure_is_the_last() -> None:
-    last = after_failure(failures=4, retryable=True, now=100.0, jitter=0.0)
-    assert last == GiveUp("failed 4 times in a row")
+def test_an_outage_of_a_quarter_of_an_hour_is_outlived() -> None:
+    now, failures = 0.0, 1
+    while isinstance(
+        again := after_failure(failures=failures, retryable=True, now=now, jitter=0.0), RetryAt
+    ):
+        now, failures = again.at, failures + 1
+    assert 14 * 60 <= now <= 20 * 60
+
+
+def test_a_fifth_failure_is_the_last() -> None:
+    last = after_failure(failures=5, retryable=True, now=100.0, jitter=0.0)
+    assert last == GiveUp("failed 5 times in a row")
 
 
 def test_what_trying_again_cannot_mend_is_given_up_at_once() -> None:

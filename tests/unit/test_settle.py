@@ -7,6 +7,7 @@ import pytest
 from cts.errors import Unavailable
 from cts.events import RunFinished
 from cts.run.model import End, Run, RunStatus
+from cts.run.records import GivenUp
 from cts.run.task import TaskState
 from cts.workflow import settle
 from tests.fakes import before_next, failing
@@ -39,6 +40,33 @@ def test_what_could_not_be_sent_stays_on_the_list() -> None:
     assert world.table.state("web").unannounced == (f"{run.id}/RunFinished",)
 
 
+@pytest.mark.parametrize("fails", ["sending", "clearing"])
+def test_a_failed_run_is_counted_whatever_is_lost(fails: str) -> None:
+    """Its end was written by one function; another one sends, counts and clears it."""
+    world = system()
+    run = world.started()
+    down = Unavailable("gone")
+    target, method = (world.bus, "send") if fails == "sending" else (world.table, "put_state")
+    with failing(target, method, down), pytest.raises(Unavailable):
+        settled(world, run, FAILED)
+    for _ in range(3):
+        world.sweep()
+    times = 1 if fails == "sending" else 2  # once more for what died between sending and clearing
+    assert world.metrics.counted["RunsFailed"] == [1] * times
+    assert len(world.bus.of(RunFinished)) == times
+
+
+def test_a_run_that_ended_once_is_counted_once() -> None:
+    world = system()
+    run = world.started()
+    world.clock.now += 30
+    settled(world, run, APPLIED)
+    world.sweep()
+    assert world.metrics.counted["RunsSucceeded"] == [1]
+    assert world.metrics.counted["RunSeconds"] == [30.0]
+    assert "RunsFailed" not in world.metrics.counted
+
+
 def test_giving_up_is_told_with_its_reason() -> None:
     world = system()
     settled(world, world.started(), FAILED)
@@ -63,7 +91,7 @@ def test_undoing_twice_is_undoing_once() -> None:
     ports = world.start_ports.settling
     settle.give_up(ports, run, None)
     before = world.table.state("web")
-    settle.given_up(ports, run, {"build": None, "error": None, "retryable": True})
+    settle.given_up(ports, run, GivenUp())
     assert world.table.state("web") == before
 
 

@@ -3,18 +3,20 @@
 import io
 import json
 import zipfile
+from collections.abc import Callable
 from dataclasses import replace
 
 import pytest
 
-from cts.errors import NoBuildsAllowed, Refused, Unavailable
+from cts.errors import Invalid, NoBuildsAllowed, Refused, Unavailable, Unreadable
 from cts.events import RunFinished, RunStarted
 from cts.run.model import RunStatus
 from cts.run.task import Reason, Wish
+from cts.terraform.definition import Module
 from cts.watch.query import Kind, View
 from cts.watch.snapshot import of
 from cts.workflow.start import Outcome
-from tests.fakes import before_next
+from tests.fakes import before_next, failing
 from tests.unit.system import LISTING, WEB, System, system
 
 
@@ -170,7 +172,7 @@ def test_a_state_that_was_written_meanwhile_claims_nothing() -> None:
     assert world.start("web") is Outcome.BUSY
 
 
-@pytest.mark.parametrize("error", [Refused("no such project"), NoBuildsAllowed("open a case")])
+@pytest.mark.parametrize("error", [Invalid("no such parameter"), NoBuildsAllowed("open a case")])
 def test_a_build_that_may_not_start_ends_the_run_and_says_why(error: Refused) -> None:
     world = system()
     world.observe("web")
@@ -185,6 +187,102 @@ def test_a_build_that_may_not_start_ends_the_run_and_says_why(error: Refused) ->
     assert world.table.slots() == frozenset()
     [told] = world.bus.of(RunFinished)
     assert told.error == str(error)
+    assert (world.metrics.counted["RunsFailed"], world.metrics.counted["BuildsRefused"]) == (
+        [1],
+        [1],
+    )
+
+
+@pytest.mark.parametrize("says", ["the role can't be assumed yet", "no such project", "denied"])
+def test_what_a_deployment_refuses_for_a_while_is_tried_again(says: str) -> None:
+    world = system()
+    world.observe("web")
+    world.driver.error = Refused(says)
+    assert world.start("web") is Outcome.REFUSED
+    state = world.table.state("web")
+    assert (state.gave_up, state.running, state.recent[0].error) == (None, None, says)
+    world.driver.error = None
+    assert state.retry_at is not None
+    world.clock.now = state.retry_at
+    assert world.start("web") is Outcome.STARTED
+
+
+def broken_definition(world: System) -> None:
+    world.bucket.expire(f"definitions/{world.tasks['web'].definition}")
+
+
+def odd_definition(world: System) -> None:
+    error = Unreadable("reading definitions/x: it is no Definition")
+    before_next(world.bucket, "definition", lambda: raise_(error))
+
+
+def module_that_is_gone(world: System) -> None:
+    use_module(world, "digest-of-what-is-gone")
+
+
+def module_that_is_no_zip(world: System) -> None:
+    world.bucket.write("modules/odd.zip", b"no zip at all")
+    use_module(world, "odd")
+
+
+def use_module(world: System, digest: str) -> None:
+    entry = world.tasks["web"]
+    definition = replace(
+        world.bucket.definition(entry.definition), module=Module("./m", digest=digest)
+    )
+    world.bucket.put_definition(definition)
+    world.tasks["web"] = replace(entry, definition=definition.digest)
+    world.publish()
+
+
+def raise_(error: Exception) -> None:
+    raise error
+
+
+@pytest.mark.parametrize(
+    "happens", [broken_definition, odd_definition, module_that_is_gone, module_that_is_no_zip]
+)
+def test_a_task_that_cannot_be_rendered_says_so(happens: Callable[[System], None]) -> None:
+    world = system()
+    happens(world)
+    world.observe("web")
+    assert world.start("web") is Outcome.NOT_RENDERED
+    state = world.table.state("web")
+    assert (state.running, state.failed) == (None, world.trigger("web"))
+    assert state.gave_up
+    assert "rendering the run" in (state.recent[0].error or "")
+    assert world.table.slots() == frozenset()
+    [told] = world.bus.of(RunFinished)
+    assert told.error == state.recent[0].error
+    assert world.start("web") is Outcome.NOT_DUE
+    world.web(80, 81)
+    world.observe("web")
+    assert world.table.state("web").gave_up is None, "other data: it is tried again"
+    assert world.start("web") is not Outcome.NOT_DUE
+
+
+def test_an_outage_while_it_renders_is_no_failure() -> None:
+    world = system()
+    world.observe("web")
+    down = Unavailable("S3 does not answer")
+    with failing(world.bucket, "definition", down), pytest.raises(Unavailable):
+        world.start("web")
+    assert world.table.state("web").recent == ()
+    assert world.start("web") is Outcome.STARTED
+
+
+def test_a_definition_of_a_newer_version_is_left_to_a_newer_runner() -> None:
+    world = system()
+    digest = world.tasks["web"].definition
+    [body] = world.bucket.objects[f"definitions/{digest}"]
+    newer = json.dumps(json.loads(body) | {"approval": True}).encode()
+    world.bucket.write("definitions/newer", newer)
+    world.tasks["web"] = replace(world.tasks["web"], definition="newer")
+    world.publish()
+    world.observe("web")
+    with pytest.raises(Unavailable, match="a newer one runs it"):
+        world.start("web")
+    assert (world.table.slots(), world.table.state("web").recent) == (frozenset(), ())
 
 
 def test_a_driver_that_is_unavailable_leaves_the_run_to_the_sweep() -> None:

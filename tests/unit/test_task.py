@@ -8,6 +8,7 @@ from hypothesis import strategies as st
 
 from cts.run.model import End, RunStatus
 from cts.run.retry import FIRST_WAIT
+from cts.run.status import TaskStatus, task_status
 from cts.run.task import (
     RECENT,
     Claimed,
@@ -27,6 +28,7 @@ from cts.run.task import (
     sent,
     state_from,
     unclaim,
+    unreadable_state,
 )
 
 BUFFER = (5.0, 20.0)
@@ -277,7 +279,8 @@ def test_what_failed_and_is_derived_again_waits_for_its_retry() -> None:
 
 def test_a_change_back_to_what_is_done_ends_the_retrying() -> None:
     failed = ended(claimed(seen(DONE_A, "B"), "B"), FAILED_EARLY)
-    assert replace(seen(failed, "A"), recent=(), unannounced=()) == replace(DONE_A, recent=())
+    back = seen(failed, "A")
+    assert replace(back, recent=(), former=(), unannounced=()) == replace(DONE_A, recent=())
 
 
 def failing(end: End, times: int) -> TaskState:
@@ -289,10 +292,10 @@ def failing(end: End, times: int) -> TaskState:
     return state
 
 
-def test_it_gives_up_after_the_third_retry() -> None:
-    assert failing(FAILED_EARLY, 3).gave_up is None
-    state = failing(FAILED_EARLY, 4)
-    assert state.gave_up == "failed 4 times in a row"
+def test_it_gives_up_after_the_fourth_retry() -> None:
+    assert failing(FAILED_EARLY, 4).gave_up is None
+    state = failing(FAILED_EARLY, 5)
+    assert state.gave_up == "failed 5 times in a row"
     assert state.wanted == {}
     assert state.retry_at is None
 
@@ -313,7 +316,7 @@ def test_another_change_after_giving_up_is_tried() -> None:
 
 
 def test_a_person_may_try_again_what_was_given_up() -> None:
-    state = ask(failing(FAILED_EARLY, 4), 999.0, "person")
+    state = ask(failing(FAILED_EARLY, 5), 999.0, "person")
     assert due(state, True, 999.0)
     assert ended(claimed(state, "B", 999.0, "web-9"), FAILED_EARLY).failures == 1
 
@@ -359,6 +362,61 @@ def test_the_last_five_outcomes_are_kept_newest_first() -> None:
         state = ended(running, APPLIED, now=float(number))
     assert [each.run for each in state.recent] == [f"web-{n}" for n in (6, 5, 4, 3, 2)]
     assert len(state.recent) == RECENT
+
+
+# ---- outcomes: one for each trigger, after its retries ------------------------------------
+
+
+@pytest.mark.parametrize("times", [1, 3, 5])
+def test_one_refused_change_is_one_outcome_however_often_it_was_tried(times: int) -> None:
+    state = failing(FAILED_EARLY, times)
+    assert [each.success for each in state.recent] == [False, True]
+    assert state.recent[0].run == f"web-{times + 1}"
+    assert task_status(state.recent) is TaskStatus.ERRORED
+
+
+def test_a_retry_that_succeeds_makes_its_trigger_a_success() -> None:
+    state = failing(FAILED_EARLY, 2)
+    assert state.retry_at is not None
+    state = ended(claimed(state, "B", state.retry_at, "web-9"), APPLIED)
+    assert [each.success for each in state.recent] == [True, True]
+
+
+def test_a_retry_that_a_newer_change_meets_is_still_a_retry() -> None:
+    state = failing(FAILED_EARLY, 1)
+    assert state.retry_at is not None
+    state = seen(claimed(state, "B", state.retry_at, "web-9"), "C", now=300.0)
+    state = ended(state, FAILED_EARLY, now=301.0)
+    assert [each.success for each in state.recent] == [False, True]
+    state = ended(claimed(state, "C", 301.0, "web-10"), FAILED_EARLY, now=302.0)
+    assert [each.success for each in state.recent] == [False, False, True]
+    assert task_status(state.recent) is TaskStatus.CRITICAL
+
+
+@pytest.mark.parametrize("asked", [True, False], ids=["a-person-asks", "there-and-back"])
+def test_what_is_wanted_anew_is_an_outcome_of_its_own(*, asked: bool) -> None:
+    state = failing(FAILED_EARLY, 2)
+    state = ask(state, 400.0, "") if asked else seen(seen(state, "C", 399.0), "B", 400.0)
+    state = ended(claimed(state, "B", 400.0, "web-9"), FAILED_EARLY, now=401.0)
+    assert [each.success for each in state.recent] == [False, False, True]
+
+
+def test_every_build_that_ended_is_named_to_the_next_one() -> None:
+    state = failing(FAILED_EARLY, 3)
+    assert [each.run for each in state.former] == ["web-4", "web-3", "web-2"]
+    assert state.former[0].ended_at == state.recent[0].ended_at
+
+
+def test_a_build_that_nobody_saw_end_is_not_named() -> None:
+    assert failing(replace(FAILED_EARLY, known=False), 2).former == ()
+
+
+def test_a_state_that_cannot_be_read_is_held_and_stays_as_it_is() -> None:
+    state = unreadable_state("web", '{"task": 1}', 7, "TaskState.task is no str")
+    assert (state.version, next_due(ask(state, 1.0, ""), enabled=True)) == (7, None)
+    assert "TaskState.task is no str" in (state.hold or "")
+    assert seen(state, "A") == state
+    assert state.to_json() == '{"task": 1}'
 
 
 # ---- unclaim ------------------------------------------------------------------------------

@@ -1,21 +1,24 @@
 """The tracker: how builds end, and the one sweep."""
 
 import json
-from dataclasses import replace
+from dataclasses import asdict, replace
 from pathlib import Path
 
 import pytest
 
-from cts.errors import Refused, Unavailable
+from cts.errors import Refused, Unavailable, Unreadable
 from cts.events import BuildEnded, ConfigPublished, ConfigRejected, RunFinished, build_ended
 from cts.run.model import RunStatus
+from cts.run.task import unreadable_state
+from cts.stored import dump
 from cts.terraform.definition import Rejected
-from cts.workflow import track
+from cts.workflow import shown, track
 from cts.workflow.start import Outcome
 from cts.workflow.track import NEWS_AFTER, RESTART_WITHIN
 from tests.fakes import before_next, failing
 from tests.unit.system import System, system
 
+AT = "2026-01-01T00:00:00.5Z"
 EVENTS = Path(__file__).parents[2] / "events"
 
 # ---- a build's end ------------------------------------------------------------------------
@@ -27,7 +30,7 @@ def test_a_success_is_recorded_told_and_frees_its_slot() -> None:
     world.begins(run)
     world.write(run, "applying", "")
     counts = {"add": 1, "change": 0, "destroy": 0}
-    world.result(run, "applied", counts=counts, terraform="1.13.0", at={"started": "t"})
+    world.result(run, "applied", counts=counts, terraform="1.13.0", at={"started": AT})
     world.clock.now += 30
     report = world.ends(run)
     row = world.table.stored_runs[run.id]
@@ -36,7 +39,7 @@ def test_a_success_is_recorded_told_and_frees_its_slot() -> None:
     assert (row.end.counts, row.end.terraform, row.end.times) == (
         counts,
         "1.13.0",
-        {"started": "t"},
+        {"started": AT},
     )
     state = world.table.state("web")
     assert state.done is not None
@@ -45,7 +48,7 @@ def test_a_success_is_recorded_told_and_frees_its_slot() -> None:
     [told] = world.bus.of(RunFinished)
     assert (told.id, told.status) == (f"{run.id}/RunFinished", "applied")
     assert [each.status for each in report.settled] == [RunStatus.APPLIED]
-    assert ("RunSeconds", "Seconds", 30.0) in list(report.metrics)
+    assert world.metrics.counted["RunSeconds"] == [30.0]
 
 
 def test_the_same_news_again_changes_nothing() -> None:
@@ -151,6 +154,54 @@ def test_whoever_frees_a_slot_announces_who_waited_longest() -> None:
     assert world.triggered == ["first"]
 
 
+def test_as_many_are_woken_as_slots_are_free() -> None:
+    world = system(cap=2)
+    for name in ("first", "second", "third"):
+        world.task(name)
+    runs = [world.started("web")]
+    for name in ("first", "second", "third"):
+        world.observe(name)
+        world.clock.now += 1
+    runs.append(world.started("first"))
+    assert [world.start(name) for name in ("second", "third")] == [Outcome.QUEUED] * 2
+    world.bus.events.clear()
+    assert world.sweep().triggered == [], "no slot is free"
+    for run in runs:
+        world.begins(run)
+        world.result(run, "unchanged")
+    before_next(world.table, "slots", world.table.held_slots.clear)
+    world.ends(runs[0])
+    assert world.triggered == ["second", "third"]
+
+
+def test_a_task_that_waits_for_a_view_is_not_woken_instead_of_one_that_waits_for_a_slot() -> None:
+    world = system(cap=1)
+    for name in ("blocked", "next"):
+        world.task(name)
+    run = world.started("web")
+    for name in ("blocked", "next"):
+        world.observe(name)
+        world.clock.now += 1
+        assert world.start(name) is Outcome.QUEUED
+    chunks = dict(world.table.stored_chunks)
+    woken = []
+    for _ in range(2):
+        world.begins(run)
+        world.result(run, "unchanged")
+        world.bus.events.clear()
+        world.ends(run)
+        woken += world.triggered
+        if world.triggered == ["blocked"]:
+            world.table.stored_chunks.clear()
+            assert world.start("blocked") is Outcome.NOT_READ
+            world.table.stored_chunks.update(chunks)
+            world.ask("web")
+            assert world.start("web") is Outcome.STARTED
+            run = world.running("web")
+    assert woken == ["blocked", "next"]
+    assert world.sweep().triggered == ["next", "blocked"]
+
+
 def test_what_was_wanted_meanwhile_is_announced_at_once() -> None:
     world = system()
     run = world.started()
@@ -218,15 +269,67 @@ def test_a_build_that_goes_on_is_left_alone() -> None:
     assert world.table.state("web").running is not None
 
 
-def test_a_build_that_codebuild_does_not_know_has_ended() -> None:
+def test_a_living_build_that_an_answer_leaves_out_goes_on() -> None:
+    world = system()
+    run = world.started()
+    world.begins(run)
+    builds, world.driver.builds = world.driver.builds, {}
+    world.clock.now += NEWS_AFTER
+    for _ in range(20):
+        assert world.sweep().settled == []
+        world.clock.now += 60
+    world.driver.builds = builds
+    assert world.running("web").id == run.id
+    world.result(run, "applied")
+    assert len(world.ends(run).settled) == 1
+
+
+def test_a_build_that_nobody_knows_has_ended_when_its_time_is_long_up() -> None:
     world = system()
     run = world.started()
     world.begins(run)
     world.driver.builds.clear()
+    world.clock.now += world.driver.longest
+    [settled] = world.sweep().settled
+    assert settled.end is not None
+    assert "no word came from the build" in (settled.end.error or "")
+    assert world.former_runs() == [], "no lock is released for a build that nobody saw end"
+
+
+def test_a_build_that_codebuild_does_not_know_and_that_said_how_it_ended_has_ended() -> None:
+    world = system()
+    run = world.started()
+    world.begins(run)
+    world.result(run, "errored", error="no such host")
+    world.driver.builds.clear()
     world.clock.now += NEWS_AFTER
     [settled] = world.sweep().settled
     assert settled.end is not None
-    assert "unknown to CodeBuild" in (settled.end.error or "")
+    assert settled.end.error == "no such host"
+    assert world.former_runs() == [run.id]
+
+
+def test_a_build_that_never_began_is_waited_for_as_long() -> None:
+    world = system()
+    world.started()
+    world.driver.builds.clear()
+    world.clock.now += NEWS_AFTER
+    assert world.sweep().settled == []
+    world.clock.now += world.driver.longest
+    [settled] = world.sweep().settled
+    assert settled.status is RunStatus.ERRORED
+
+
+def test_a_run_whose_row_expired_does_not_hold_its_slot_for_ever() -> None:
+    world = system(cap=1)
+    run = world.started()
+    del world.table.stored_runs[run.id]
+    world.driver.builds.clear()
+    world.clock.now += 86_400
+    assert len(world.sweep().settled) == 1
+    assert world.table.slots() == frozenset()
+    assert world.table.state("web").running is None
+    assert world.start("web") is Outcome.STARTED, "it is still wanted"
 
 
 def claimed_only(world: System) -> None:
@@ -319,12 +422,16 @@ def test_what_is_unannounced_is_sent_and_cleared() -> None:
 def test_a_configuration_that_was_not_announced_is() -> None:
     world = system()
     assert world.table.live is not None
-    world.table.live = replace(world.table.live, unannounced=["v1/ConfigPublished"])
+    owed = asdict(ConfigPublished("v0/ConfigPublished", 0, "v0", [], [], []))
+    live = replace(world.table.live, unannounced=["v1/ConfigPublished"], owed=[owed])
+    world.table.live = live
     sources = {"config/bundle.zip": "v2"}
     world.table.refused = Rejected(sources, 1, 5.0, 1, [{"what": "x"}], ["v2/ConfigRejected"])
     world.sweep()
     world.sweep()
-    assert [event.id for event in world.bus.of(ConfigPublished)] == ["v1/ConfigPublished"]
+    told = [event.id for event in world.bus.of(ConfigPublished)]
+    assert told == ["v0/ConfigPublished", "v1/ConfigPublished"]
+    assert world.metrics.counted["ConfigsRejected"] == [1]
     assert [event.id for event in world.bus.of(ConfigRejected)] == ["v2/ConfigRejected"]
 
 
@@ -344,6 +451,105 @@ def test_a_task_that_cannot_be_looked_after_does_not_keep_the_others_waiting() -
     world.observe("other")
     world.clock.now += NEWS_AFTER
     down = Unavailable("CodeBuild does not answer")
-    with failing(world.driver, "status", down), pytest.raises(Unavailable):
-        world.sweep()
+    with failing(world.driver, "status", down):
+        report = world.sweep()
     assert world.triggered == ["other"]
+    assert report.errors == [down]
+
+
+# ---- nonsense ------------------------------------------------------------------------------
+
+NONSENSE = [
+    b"",
+    b"no JSON",
+    b"[" * 100_000,
+    b"[]",
+    b"7",
+    b"{}",
+    b'{"build": 7}',
+    b'{"build": []}',
+    b'{"build": ""}',
+    b'{"build": null}',
+    b'{"build": null, "error": ["a"], "retryable": "no"}',
+    rb'{"build": null, "error": "\ud800"}',
+]
+ENDS: list[object] = [
+    None,
+    [],
+    7,
+    {"status": ["errored"]},
+    {"status": 1},
+    {"status": "gone"},
+    {"status": "errored", "error": ["a"], "retryable": [], "step": {}, "counts": 7, "at": "now"},
+    {"status": "errored", "error": "x" * 1_000_000},
+    {"status": "errored", "error": "\ud800", "terraform": 1.11},
+    {"status": "applied", "counts": {"add": "one", "change": True}, "at": {"init": "soon", "x": 1}},
+    {"status": "applied", "at": {f"step-{n}": "2026-01-01T00:00:00Z" for n in range(5000)}},
+]
+
+
+@pytest.mark.parametrize("body", NONSENSE, ids=range(len(NONSENSE)))
+def test_whatever_stands_in_a_record_its_run_ends_and_the_others_are_looked_after(
+    body: bytes,
+) -> None:
+    world = system()
+    world.task("other")
+    run = world.started("web")
+    world.bucket.write(f"runs/web/{run.id}/started", body)
+    other = world.started("other")
+    world.begins(other)
+    world.result(other, "applied")
+    for build in world.driver.builds.values():
+        build.status = "SUCCEEDED"
+    world.clock.now += NEWS_AFTER
+    report = world.sweep()
+    assert {each.id for each in report.settled} == {run.id, other.id}
+    assert report.errors == []
+    assert_shown(world)
+
+
+@pytest.mark.parametrize("record", ENDS, ids=range(len(ENDS)))
+def test_whatever_stands_in_a_result_its_run_ends_and_is_shown(record: object) -> None:
+    world = system()
+    run = world.started()
+    world.begins(run)
+    world.write(run, "result.json", record)
+    assert len(world.ends(run, "FAILED").settled) == 1
+    assert_shown(world)
+
+
+def assert_shown(world: System) -> None:
+    """What was stored fits an item, is text, and can be shown."""
+    for run in world.table.stored_runs.values():
+        assert len(json.dumps(shown.run(run)).encode()) < 20_000
+        run.id.encode()
+        json.dumps(dump(run), ensure_ascii=False).encode()
+
+
+def test_a_state_that_cannot_be_read_fails_only_its_task() -> None:
+    world = system(cap=2)
+    world.task("other")
+    run = world.started("web")
+    text = '{"task": "web", "running": 7}'
+    world.table.stored_states["web"] = unreadable_state("web", text, 4, "running is no object")
+    world.observe("other")
+    report = world.sweep()
+    assert report.triggered == ["other"]
+    [error] = report.errors
+    assert "web" in str(error)
+    assert "running is no object" in str(error)
+    assert run.id in world.table.slots(), "what it runs is not known"
+
+
+@pytest.mark.parametrize("method", ["run", "free_slot"])
+def test_what_cannot_be_read_or_freed_keeps_no_other_waiting(method: str) -> None:
+    world = system()
+    world.task("other")
+    world.begins(world.started("web"))
+    world.observe("other")
+    world.table.held_slots.add("gone-1-1")
+    world.clock.now += NEWS_AFTER
+    with failing(world.table, method, Unreadable("reading TASK#web")):
+        report = world.sweep()
+    assert report.triggered == ["other"]
+    assert len(report.errors) == 1

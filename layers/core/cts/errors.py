@@ -8,12 +8,20 @@
   x TaskNotFound         no task of that name
   x RunNotFound          no run of that id
   x NoLog                the run has written none yet
+  x NotLookedAfter       the sweep could not look after everything
   x Upstream             something outside answered badly
     + Unavailable          try again later: time-outs, 5xx, throttling
     + Missing              an object that should exist does not
-    + Refused              trying again won't help: 4xx, access denied
+    + Unreadable           what is stored is not what this program understands
+    + Refused              something has to change first: 4xx, access denied
+      - Invalid              our own request is wrong
       - NoBuildsAllowed      the account may not run CodeBuild builds at all
 """
+
+from collections.abc import Sequence
+
+MOST_TOLD = 10
+"""Errors that one error tells of, if it is about many."""
 
 
 class CtsError(Exception):
@@ -59,6 +67,12 @@ class NoLog(CtsError):
         super().__init__(f"run '{run}' has no log yet: its build writes it after its first step")
 
 
+class NotLookedAfter(CtsError):
+    def __init__(self, errors: Sequence[CtsError]) -> None:
+        told = "; ".join(str(error) for error in errors[:MOST_TOLD])
+        super().__init__(f"{len(errors)} could not be looked after: {told}")
+
+
 class Upstream(CtsError):
     """Something outside answered badly."""
 
@@ -72,8 +86,16 @@ class Missing(Upstream):
         super().__init__(f"reading {key}: it does not exist")
 
 
+class Unreadable(Upstream):
+    """What is stored is not what this program understands."""
+
+
 class Refused(Upstream):
-    """Trying the same again will not help."""
+    """Trying the same again will not help before something else changes: a role's rights, say."""
+
+
+class Invalid(Refused):
+    """Our own request is wrong: a mistake of this program, which no repeat mends."""
 
 
 class NoBuildsAllowed(Refused):

@@ -96,3 +96,15 @@ class Builds:
             terraform_version=required(env, "CTS_TERRAFORM_VERSION"),
             concurrency=int(required(env, "CTS_CONCURRENCY")),
         )
+
+
+@dataclass(frozen=True, slots=True)
+class Tracked:
+    """Which builds are tracked, and how many may run at a time."""
+
+    project: str
+    concurrency: int
+
+    @classmethod
+    def read(cls, env: Mapping[str, str]) -> "Tracked":
+        return cls(required(env, "CTS_PROJECT"), int(required(env, "CTS_CONCURRENCY")))

@@ -26,9 +26,17 @@ if TYPE_CHECKING:  # each function imports its own workflow only: a cold start p
     from cts.adapters.consul import Consul
     from cts.adapters.secrets import ConsulToken
     from cts.events import CatalogChanged
-    from cts.settings import Builds, PollerSettings, PublisherSettings, ReaderSettings, Store
+    from cts.settings import (
+        Builds,
+        PollerSettings,
+        PublisherSettings,
+        ReaderSettings,
+        Store,
+        Tracked,
+    )
     from cts.terraform.definition import Generation
     from cts.workflow import live, publish, read, settle, start, track
+    from cts.workflow.counting import Metrics
 
 PATIENCE = Config(
     connect_timeout=3, read_timeout=10, retries={"mode": "standard", "total_max_attempts": 4}
@@ -93,13 +101,13 @@ class Generations:
         return self._bucket.generation(current) if current else None
 
 
-def publisher(settings: PublisherSettings) -> publish.Ports:
+def publisher(settings: PublisherSettings, metrics: Metrics) -> publish.Ports:
     from cts.workflow import publish
 
     store = settings.store
     rows, objects = table(store), bucket(store)
     environment = {"CONSUL_HTTP_ADDR": settings.consul_address}
-    return publish.Ports(objects, rows, objects, bus(store), time.time, environment)
+    return publish.Ports(objects, rows, objects, bus(store), time.time, environment, metrics)
 
 
 def poller(
@@ -153,20 +161,20 @@ def token(settings: PollerSettings) -> ConsulToken:
     return ConsulToken(Later("secretsmanager"), settings.consul_secret, settings.connection_secret)
 
 
-def settling(store: Store) -> settle.Ports:
+def settling(store: Store, metrics: Metrics) -> settle.Ports:
     from cts.workflow import settle
 
-    return settle.Ports(table(store), bucket(store), bus(store), time.time, random.random)
+    return settle.Ports(table(store), bucket(store), bus(store), time.time, random.random, metrics)
 
 
-def runner(store: Store, builds: Builds) -> start.Ports:
+def runner(store: Store, builds: Builds, metrics: Metrics) -> start.Ports:
     from cts.adapters.codebuild import CodeBuild
     from cts.terraform.archive import Place
     from cts.workflow import start
 
     rows, objects = table(store), bucket(store)
     return start.Ports(
-        settling=settling(store),
+        settling=settling(store, metrics),
         tasks=rows,
         views=rows,
         objects=objects,
@@ -186,18 +194,19 @@ def runner(store: Store, builds: Builds) -> start.Ports:
     )
 
 
-def tracker(store: Store, project: str) -> track.Ports:
+def tracker(store: Store, builds: Tracked, metrics: Metrics) -> track.Ports:
     from cts.adapters.codebuild import CodeBuild
     from cts.workflow import track
 
     rows = table(store)
     return track.Ports(
-        settling=settling(store),
+        settling=settling(store, metrics),
         runs=rows,
         published=rows,
         objects=bucket(store),
-        driver=CodeBuild(Later("codebuild"), project, store.work_bucket),
+        driver=CodeBuild(Later("codebuild"), builds.project, store.work_bucket),
         now=time.time,
+        cap=builds.concurrency,
     )
 
 

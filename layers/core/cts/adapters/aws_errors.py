@@ -5,7 +5,7 @@ from contextlib import contextmanager
 
 from botocore.exceptions import BotoCoreError, ClientError, ParamValidationError
 
-from cts.errors import Refused, Unavailable
+from cts.errors import Invalid, Refused, Unavailable
 
 TRY_AGAIN = frozenset(
     {
@@ -39,7 +39,7 @@ def translated(doing: str) -> Iterator[None]:
         kind = Unavailable if status >= 500 or code_of(error) in TRY_AGAIN else Refused
         message = error.response["Error"].get("Message", "")
         raise kind(f"{doing}: {code_of(error)}: {message}") from error
-    except ParamValidationError:
-        raise  # our own mistake, not weather: never retried
+    except ParamValidationError as error:
+        raise Invalid(f"{doing}: {error}") from error
     except BotoCoreError as error:  # no answer at all: connection, time-out, credentials
         raise Unavailable(f"{doing}: {error}") from error

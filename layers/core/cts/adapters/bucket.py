@@ -3,13 +3,13 @@
 from collections.abc import Collection, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, TypeVar
 
 from botocore.exceptions import ClientError
 
 from cts.adapters import keys
 from cts.adapters.aws_errors import code_of, translated
-from cts.errors import Missing
+from cts.errors import Missing, Unreadable
 from cts.terraform.definition import Current, Definition, Generation
 from cts.watch.snapshot import Snapshot, digest_of
 
@@ -17,6 +17,9 @@ ABSENT = frozenset({"NoSuchKey", "404", "MethodNotAllowed"})
 """S3 says the last of an object whose newest version is a delete marker."""
 AT_ONCE = 10
 """Objects put at a time: as many as botocore keeps connections."""
+
+
+Made = TypeVar("Made", Definition, Generation)
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,8 +46,8 @@ class Bucket:
     def generation(self, current: Current) -> Generation:
         """The live generation, kept for the next call."""
         if self._generation is None or self._generation[0] != current.digest:
-            body = self._must_get(keys.generation(current.number, current.digest))
-            self._generation = current.digest, Generation.from_json(body)
+            made = self._made(Generation, keys.generation(current.number, current.digest))
+            self._generation = current.digest, made
         return self._generation[1]
 
     def put_generation(self, generation: Generation) -> str:
@@ -54,7 +57,7 @@ class Bucket:
         return digest
 
     def definition(self, digest: str) -> Definition:
-        return Definition.from_json(self._must_get(keys.definition(digest)))
+        return self._made(Definition, keys.definition(digest))
 
     def module(self, digest: str) -> bytes:
         return self._must_get(keys.module(digest))
@@ -128,6 +131,12 @@ class Bucket:
                     return None
                 raise
             return Stored(key, answer["Body"].read(), answer.get("VersionId", ""))
+
+    def _made(self, kind: type[Made], key: str) -> Made:
+        try:
+            return kind.from_json(self._must_get(key))
+        except (AttributeError, KeyError, TypeError, ValueError) as error:
+            raise Unreadable(f"reading {key}: it is no {kind.__name__}: {error}") from error
 
     def _must_get(self, key: str) -> bytes:
         stored = self._get(key)

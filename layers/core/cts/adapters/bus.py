@@ -1,5 +1,6 @@
 """Our event bus."""
 
+import random
 import time
 from collections.abc import Collection
 from typing import Any
@@ -10,7 +11,9 @@ from cts.events import Event, entry
 
 ENTRIES = 10
 """Entries of one PutEvents call."""
-TRIES = 3
+TRIES = 4
+FIRST_WAIT = 0.2
+"""Seconds to wait at most before the second try."""
 
 
 class Bus:
@@ -36,5 +39,5 @@ class Bus:
             entries = [each for each, result in results if "ErrorCode" in result]
             if not entries:
                 return
-            time.sleep(0.1 * 2**attempt)
+            time.sleep(random.random() * FIRST_WAIT * 2**attempt)
         raise Unavailable(f"{doing}: {len(refused)} entries refused: {refused[0]}")

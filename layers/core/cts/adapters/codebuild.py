@@ -12,10 +12,14 @@ from cts.run.model import Run
 
 NO_BUILDS = "Cannot have more than 0 builds in queue"
 """A hold on many new accounts, whatever Service Quotas shows."""
+LONGEST = (480 + 480 + 60) * 60.0
+"""Seconds: a build may wait for eight hours and then run for eight. One more for our clocks."""
 
 
 class CodeBuild:
     """`client` is a CodeBuild client."""
+
+    longest = LONGEST
 
     def __init__(self, client: Any, project: str, bucket: str) -> None:
         self._client = client
@@ -56,7 +60,8 @@ class CodeBuild:
         return build
 
     def status(self, build: str) -> str | None:
-        """CodeBuild's word for the build (IN_PROGRESS, SUCCEEDED, ...); None if it is unknown."""
+        """CodeBuild's word for the build (IN_PROGRESS, SUCCEEDED, ...); None if it is unknown just
+        now. CodeBuild keeps builds for a year: an answer that leaves one out says nothing of it."""
         with translated(f"asking for build {build}"):
             answer = self._client.batch_get_builds(ids=[build])
         return answer["builds"][0]["buildStatus"] if answer["builds"] else None

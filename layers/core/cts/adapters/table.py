@@ -5,17 +5,22 @@ any of them may run twice.
 """
 
 import json
+import random
 import time
-from collections.abc import Callable, Collection, Iterable, Mapping
-from dataclasses import asdict, fields, replace
-from typing import Any
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
+from contextlib import suppress
+from dataclasses import replace
+from typing import Any, TypeVar
+
+from botocore.exceptions import ClientError
 
 from cts.adapters import keys
-from cts.adapters.aws_errors import translated
-from cts.errors import Unavailable
+from cts.adapters.aws_errors import code_of, translated
+from cts.errors import Unavailable, Unreadable
 from cts.events import ViewFresh, ViewStale
-from cts.run.model import Run, run_from
-from cts.run.task import TaskState, state_from
+from cts.run.model import Run
+from cts.run.task import TaskState, state_from, unreadable_state
+from cts.stored import dump, load
 from cts.terraform.definition import Current, Rejected
 from cts.watch.lease import Commit, Lease
 from cts.watch.stale import Stale, StaleViews
@@ -27,11 +32,14 @@ STILL_OUR_WATCH = "epoch = :epoch"  # a deposed poller writes nothing
 A_SLOT_IS_FREE = "attribute_not_exists(runs) OR size(runs) < :cap"
 FILTERED, TOKEN = 1, 2
 """Marks of a row, added up. Rows of the first release have true, or nothing, in their place."""
-TRIES = 5
+TRIES = 8
+FIRST_WAIT, LONGEST_WAIT = 0.05, 1.0
+"""Seconds to wait at most before the second try, and before any."""
 BATCH = 100
 """Keys of one BatchGetItem call."""
 
 Item = dict[str, Any]
+T = TypeVar("T")
 
 
 class Table:
@@ -46,7 +54,7 @@ class Table:
 
     def lease(self) -> Lease | None:
         item = self._get(keys.LEASE)
-        return Lease(**json.loads(item["body"]["S"])) if item else None
+        return _body(Lease, item) if item else None
 
     def take(self, read: Lease | None, new: Lease) -> bool:
         if read is None:
@@ -173,8 +181,7 @@ class Table:
         )
 
     def free_slot(self, run_id: str) -> None:
-        with translated("freeing a slot"):
-            self._client.update_item(**self._free_slot(run_id)["Update"])
+        self._update("freeing a slot", self._free_slot(run_id)["Update"])
 
     def slots(self) -> frozenset[str]:
         item = self._get(keys.SLOTS)
@@ -182,32 +189,32 @@ class Table:
 
     def record_build(self, run: Run, build: str) -> None:
         """Note the driver's id. The run may have ended meanwhile: only that one field is set."""
-        with translated(f"recording the build of run {run.id}"):
-            self._client.update_item(
-                TableName=self._name,
-                Key=_key(keys.run(run.task, run.id)),
-                UpdateExpression="SET build = :build",
-                ExpressionAttributeValues={":build": {"S": build}},
-            )
+        update = {
+            "TableName": self._name,
+            "Key": _key(keys.run(run.task, run.id)),
+            "UpdateExpression": "SET build = :build",
+            "ExpressionAttributeValues": {":build": {"S": build}},
+        }
+        self._update(f"recording the build of run {run.id}", update)
 
     def run(self, task: str, run_id: str) -> Run | None:
         item = self._get(keys.run(task, run_id))
         return _run(item) if item else None
 
     def runs(self, task: str | None, limit: int) -> list[Run]:
-        """The newest runs, of one task or of all, newest first."""
+        """The newest runs, of one task or of all, newest first; none that can't be read."""
         if task is not None:
             found = self._query(f"TASK#{task}", "RUN#", newest=limit)
         else:
             found = self._newest_runs(limit)
         # An id tells the second; of two runs in one, only the claim tells which came first.
-        return sorted(map(_run, found), key=lambda run: run.claimed_at, reverse=True)
+        return sorted(_readable_runs(found), key=lambda run: run.claimed_at, reverse=True)
 
     # ---- what is published ------------------------------------------------------------------
 
     def current(self) -> Current | None:
         item = self._get(keys.CURRENT)
-        return Current(**json.loads(item["body"]["S"])) if item else None
+        return _body(Current, item) if item else None
 
     def put_current(self, read: Current | None, new: Current) -> bool:
         item = {**_key(keys.CURRENT), "number": {"N": str(new.number)}, "body": _json(new)}
@@ -218,7 +225,7 @@ class Table:
 
     def rejected(self) -> Rejected | None:
         item = self._get(keys.REJECTED)
-        return Rejected(**json.loads(item["body"]["S"])) if item else None
+        return _body(Rejected, item) if item else None
 
     def put_rejected(self, read: Rejected | None, new: Rejected) -> bool:
         item = {**_key(keys.REJECTED), "at": {"N": repr(new.rejected_at)}, "body": _json(new)}
@@ -254,9 +261,7 @@ class Table:
                 view: [each.view, each.since, each.why] for view, each in stale.views.items()
             },
             "count": stale.count,
-            "unannounced": [
-                {"type": each.detail_type, **asdict(each)} for each in stale.unannounced
-            ],
+            "unannounced": [{"type": each.detail_type, **dump(each)} for each in stale.unannounced],
         }
         item = {
             **_key(keys.STALE),
@@ -276,7 +281,7 @@ class Table:
         }
 
     def _run_item(self, run: Run) -> Item:
-        body = asdict(run)
+        body = dump(run)
         build = body.pop("build")
         return {
             **_key(keys.run(run.task, run.id)),
@@ -334,7 +339,7 @@ class Table:
             found += answer["Responses"][self._name]
             asked = answer.get("UnprocessedKeys", {}).get(self._name, {"Keys": []})
             if asked["Keys"]:
-                time.sleep(0.05 * 2**attempt)
+                _pause(attempt)
         raise Unavailable("reading task states: DynamoDB left keys unprocessed")
 
     def _put(
@@ -353,38 +358,59 @@ class Table:
             arguments["ExpressionAttributeValues"] = values
         if names:
             arguments["ExpressionAttributeNames"] = names
-        with translated(f"writing {item['pk']['S']}/{item['sk']['S']}"):
+
+        def put() -> bool:
             try:
                 self._client.put_item(**arguments)
             except self._client.exceptions.ConditionalCheckFailedException:
                 return False
-        return True
+            return True
+
+        return _retried(f"writing {_named(item)}", put)
+
+    def _update(self, doing: str, arguments: Item) -> None:
+        _retried(doing, lambda: self._client.update_item(**arguments))
 
     def _write(self, *writes: Item) -> set[int]:
         """Write all or none. Returns the positions whose condition did not hold."""
-        return _retried(lambda: self._write_once(list(writes)))
+        doing = f"writing {len(writes)} items"
+        for attempt in range(TRIES):
+            codes = self._refused(doing, list(writes))
+            if "TransactionConflict" in codes:
+                _pause(attempt)
+                continue
+            if not set(codes) <= {"None", None, "ConditionalCheckFailed"}:
+                raise Unavailable(f"{doing}: {codes}")
+            return {n for n, code in enumerate(codes) if code == "ConditionalCheckFailed"}
+        raise Unavailable(f"{doing}: other writes kept getting in the way")
 
-    def _write_once(self, writes: list[Item]) -> set[int] | None:
-        with translated(f"writing {len(writes)} items"):
+    def _refused(self, doing: str, writes: list[Item]) -> list[str | None]:
+        """Why each of the writes was refused; empty if all were written."""
+        with translated(doing):
             try:
                 self._client.transact_write_items(TransactItems=writes)
             except self._client.exceptions.TransactionCanceledException as error:
-                codes = [reason.get("Code") for reason in error.response["CancellationReasons"]]
-                if "TransactionConflict" in codes:
-                    return None
-                if not set(codes) <= {"None", None, "ConditionalCheckFailed"}:
-                    raise Unavailable(f"writing {len(writes)} items: {codes}") from error
-                return {n for n, code in enumerate(codes) if code == "ConditionalCheckFailed"}
-        return set()
+                return [reason.get("Code") for reason in error.response["CancellationReasons"]]
+        return []
 
 
-def _retried(write: Callable[[], set[int] | None]) -> set[int]:
-    """Two transactions on one item cancel each other: whoever comes second tries again."""
-    for attempt in range(TRIES):
-        if (refused := write()) is not None:
-            return refused
-        time.sleep(0.02 * 2**attempt)
-    raise Unavailable("writing to the table: other transactions kept getting in the way")
+def _retried(doing: str, call: Callable[[], T]) -> T:
+    """A transaction on the same item refuses a single write: then it is tried again."""
+    for attempt in range(TRIES - 1):
+        with translated(doing):
+            try:
+                return call()
+            except ClientError as error:
+                if code_of(error) != "TransactionConflictException":
+                    raise
+        _pause(attempt)
+    with translated(doing):
+        return call()
+
+
+def _pause(attempt: int) -> None:
+    """Full jitter: those who got in each other's way come back at different times."""
+    time.sleep(random.random() * min(LONGEST_WAIT, FIRST_WAIT * 2**attempt))
 
 
 def _key(key: tuple[str, str]) -> Item:
@@ -392,7 +418,7 @@ def _key(key: tuple[str, str]) -> Item:
 
 
 def _json(value: Any) -> Item:
-    return {"S": json.dumps(asdict(value), separators=(",", ":"))}
+    return {"S": json.dumps(dump(value), separators=(",", ":"))}
 
 
 def _if_version(version: int) -> Item:
@@ -424,18 +450,41 @@ def _stale_views(item: Item) -> StaleViews:
 
 
 def _view_event(raw: Mapping[str, Any]) -> ViewStale | ViewFresh:
-    kind = ViewStale if raw["type"] == ViewStale.detail_type else ViewFresh
-    return kind(**{each.name: raw[each.name] for each in fields(kind)})
+    if raw["type"] == ViewStale.detail_type:
+        return load(ViewStale, raw)
+    return load(ViewFresh, raw)
 
 
 def _row(index: int, digest: str, marks: int = 0, *_newer: object) -> Row:
     return Row(index, digest, bool(marks & FILTERED), bool(marks & TOKEN))
 
 
+def _body(kind: type[T], item: Item) -> T:
+    try:
+        return load(kind, json.loads(item["body"]["S"]))
+    except (KeyError, ValueError) as error:
+        raise Unreadable(f"reading {_named(item)}: {error}") from error
+
+
+def _named(item: Item) -> str:
+    return f"{item['pk']['S']}/{item['sk']['S']}"
+
+
 def _state(item: Item) -> TaskState:
-    return state_from(item["body"]["S"], int(item["version"]["N"]))
+    """One that can't be read holds its task, and fails no other."""
+    text, version = item.get("body", {}).get("S", "{}"), int(item["version"]["N"])
+    try:
+        return state_from(text, version)
+    except ValueError as error:
+        task = item["sk"]["S"].removeprefix("TASK#")
+        return unreadable_state(task, text, version, str(error))
 
 
 def _run(item: Item) -> Run:
-    body = json.loads(item["body"]["S"])
-    return run_from({**body, "build": item.get("build", {}).get("S")})
+    return replace(_body(Run, item), build=item.get("build", {}).get("S"))
+
+
+def _readable_runs(items: Iterable[Item]) -> Iterator[Run]:
+    for item in items:
+        with suppress(Unreadable):
+            yield _run(item)

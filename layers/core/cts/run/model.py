@@ -15,6 +15,12 @@ class RunStatus(StrEnum):
     ERRORED = "errored"
     CANCELED = "canceled"
     """It was given up before its build began; nothing was done."""
+    UNKNOWN = "unknown"
+    """A newer version of this program has a word for it."""
+
+    @classmethod
+    def _missing_(cls, _value: object) -> "RunStatus":
+        return cls.UNKNOWN
 
     @property
     def ended(self) -> bool:
@@ -41,6 +47,9 @@ class End:
     terraform: str | None = None
     times: Mapping[str, str] = field(default_factory=dict)
     """Step -> when it began (ISO 8601)."""
+    known: bool = True
+    """False if neither its driver nor the build said so: its time was up long ago."""
+    extra: Mapping[str, Any] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,6 +75,7 @@ class Run:
     end: End | None = None
     retry_at: float | None = None
     gave_up: str | None = None
+    extra: Mapping[str, Any] = field(default_factory=dict)
 
 
 def task_of(run_id: str) -> str:
@@ -76,17 +86,4 @@ def task_of(run_id: str) -> str:
 def ended(run: Run, end: End, now: float, retry_at: float | None, gave_up: str | None) -> Run:
     return replace(
         run, status=end.status, end=end, ended_at=now, retry_at=retry_at, gave_up=gave_up
-    )
-
-
-def run_from(raw: Mapping[str, Any]) -> Run:
-    """Read what `dataclasses.asdict` made of a run."""
-    end = raw.get("end")
-    return Run(
-        **{
-            **raw,
-            "status": RunStatus(raw["status"]),
-            "why": tuple(raw["why"]),
-            "end": End(**{**end, "status": RunStatus(end["status"])}) if end else None,
-        }
     )

@@ -2,11 +2,11 @@
 
 from dataclasses import dataclass
 
-MAX_RETRIES = 3
+MAX_RETRIES = 4
 FIRST_WAIT = 10.0
 GROWTH = 4
 """CTS tries three times within five seconds; a device or registry that is being restarted needs
-minutes. These waits cover about five minutes."""
+minutes. These waits cover about fifteen minutes."""
 
 
 @dataclass(frozen=True, slots=True)

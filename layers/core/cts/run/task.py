@@ -6,15 +6,18 @@ into `running` and the last success into `running.before`; `finish` settles both
 
 import json
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field, replace
+from dataclasses import dataclass, field, replace
 from enum import StrEnum
 from typing import Any
 
 from cts.run.model import End
-from cts.run.retry import GiveUp, RetryAt, after_failure
+from cts.run.retry import MAX_RETRIES, GiveUp, RetryAt, after_failure
+from cts.stored import dump, load
 
 RECENT = 5
 """Outcomes kept in the state: as many as CTS keeps events of a task."""
+FORMER = 2 * (MAX_RETRIES + 1)
+"""Builds kept in the state that have ended: those of two outcomes, with all their retries."""
 
 
 class Reason(StrEnum):
@@ -31,6 +34,8 @@ class Wish:
     due_at: float
     correlation: str = ""
     fingerprint: str | None = None
+    extra: Mapping[str, Any] = field(default_factory=dict)
+    """Here and below: what a newer version of this program wrote, to be written back."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,6 +45,7 @@ class Done:
     run: str
     trigger: str
     inputs: str
+    extra: Mapping[str, Any] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,16 +56,31 @@ class Running:
     inputs: str
     claimed_at: float
     before: Done | None
+    retry: bool = False
+    """It tries again what failed before it: both are one outcome."""
+    extra: Mapping[str, Any] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
+    """What came of one reason to run, after its retries. While it is retried: of its last try."""
+
     run: str
     success: bool
     ended_at: float
     error: str | None = None
     started_at: float | None = None
     counts: Mapping[str, int] | None = None
+    extra: Mapping[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Former:
+    """A run whose build is known to have ended: a state lock that it left behind is an orphan."""
+
+    run: str
+    ended_at: float
+    extra: Mapping[str, Any] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,40 +101,33 @@ class TaskState:
     unannounced: tuple[str, ...] = ()
     """Ids (`<run id>/<type>`) of events that are true and not yet sent."""
     recent: tuple[Outcome, ...] = ()
+    former: tuple[Former, ...] = ()
+    """Newest first."""
+    extra: Mapping[str, Any] = field(default_factory=dict)
+    unreadable: str = ""
+    """The item's text if this program can't read it. The task is held then, and the text stays."""
 
     def to_json(self) -> str:
-        raw = asdict(self)
-        del raw["version"]
+        if self.unreadable:
+            return self.unreadable
+        raw = dump(self)
+        del raw["version"], raw["unreadable"]
         return json.dumps(raw, separators=(",", ":"))
 
 
 def state_from(text: str, version: int) -> TaskState:
+    """Read what `to_json` made. Raises ValueError."""
     raw = json.loads(text)
-    return TaskState(
-        **{
-            **raw,
-            "version": version,
-            "wanted": _wishes(raw["wanted"]),
-            "running": _running(raw["running"]),
-            "done": _done(raw["done"]),
-            "unannounced": tuple(raw["unannounced"]),
-            "recent": tuple(Outcome(**each) for each in raw["recent"]),
-        }
-    )
+    state = replace(load(TaskState, raw), version=version)
+    if "former" in raw:
+        return state
+    former = tuple(Former(each.run, each.ended_at) for each in state.recent)
+    return replace(state, former=former)  # the first release had them in `recent` alone
 
 
-def _wishes(raw: Mapping[str, Any]) -> dict[Reason, Wish]:
-    return {Reason(reason): Wish(**wish) for reason, wish in raw.items()}
-
-
-def _done(raw: Mapping[str, Any] | None) -> Done | None:
-    return Done(**raw) if raw else None
-
-
-def _running(raw: Mapping[str, Any] | None) -> Running | None:
-    if not raw:
-        return None
-    return Running(**{**raw, "serves": _wishes(raw["serves"]), "before": _done(raw["before"])})
+def unreadable_state(task: str, text: str, version: int, why: str) -> TaskState:
+    hold = f"its stored state can't be read: {why}"
+    return TaskState(task, version, hold=hold, unreadable=text)
 
 
 # ---- what the poller sees -----------------------------------------------------------------
@@ -131,6 +145,8 @@ def observe(
     `buffer` is the buffer period (min, max) in seconds: a change waits `min`, every further one
     prolongs the wait, `max` after the first ends it. A task that never ran doesn't wait.
     """
+    if state.unreadable:
+        return state
     failed = state.failed
     if failed is not None and fingerprint != failed:
         state = _counted_anew(state)
@@ -216,11 +232,12 @@ def claim(state: TaskState, run: str, trigger: str, inputs: str, now: float) -> 
     first = min((state.wanted[reason] for reason in going), key=lambda wish: wish.since)
     # A run of other data ends the count: what failed before it may be tried again after it.
     counted = state if trigger == state.failed else _counted_anew(state)
+    retry = counted.failures > 0 and counted.gave_up is None
     return Claimed(
         state=replace(
             counted,
             wanted={r: wish for r, wish in state.wanted.items() if serves.get(r) != wish},
-            running=Running(run, serves, trigger, inputs, now, before=state.done),
+            running=Running(run, serves, trigger, inputs, now, state.done, retry),
             done=None,
             queued_since=None,
         ),
@@ -283,7 +300,8 @@ def finish(state: TaskState, run: str, end: End, now: float, jitter: float) -> T
         state,
         running=None,
         unannounced=(*state.unannounced, f"{run}/RunFinished"),
-        recent=(_outcome(running, end, now), *state.recent)[:RECENT],
+        recent=(_outcome(running, end, now), *state.recent[int(running.retry) :])[:RECENT],
+        former=((Former(run, now), *state.former) if end.known else state.former)[:FORMER],
     )
     if end.status.succeeded:
         done = Done(run, running.trigger, running.inputs)

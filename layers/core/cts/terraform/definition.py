@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field, fields
 from typing import Any, NamedTuple
 
+from cts.stored import load
 from cts.watch.query import (
     CatalogServicesCondition,
     Condition,
@@ -90,15 +91,16 @@ class Definition:
 
     @classmethod
     def from_json(cls, text: str | bytes) -> "Definition":
-        raw = json.loads(text)
+        """Fields that this version doesn't know are left out: then `digest` is another one."""
+        raw = _known(cls, json.loads(text))
         return cls(
             **raw
             | {
-                "module": Module(**raw["module"]),
+                "module": load(Module, raw["module"]),
                 "condition": _condition(raw.get("condition", {})),
                 "constants": tuple(raw.get("constants", ())),
                 "inputs": tuple(_input(each) for each in raw.get("inputs", ())),
-                "providers": tuple(Provider(**each) for each in raw.get("providers", ())),
+                "providers": tuple(load(Provider, each) for each in raw.get("providers", ())),
             }
         )
 
@@ -122,9 +124,13 @@ def _written(condition: Condition) -> dict[str, Any]:
     return kind | options
 
 
+def _known(kind: type[Any], raw: Mapping[str, Any]) -> dict[str, Any]:
+    return {f.name: raw[f.name] for f in fields(kind) if f.name in raw}
+
+
 def _condition(raw: Mapping[str, Any]) -> Condition:
-    options = {key: _hashable(value) for key, value in raw.items() if key not in ("kind", "others")}
     kind = CONDITIONS[raw.get("kind", ServicesCondition.kind)]
+    options = {name: _hashable(value) for name, value in _known(kind, raw).items()}
     if "others" in raw:
         options["others"] = tuple(_condition(each) for each in raw["others"])
     return kind(**options)
@@ -196,19 +202,21 @@ class Generation:
 
     @classmethod
     def from_json(cls, text: str | bytes) -> "Generation":
-        raw = json.loads(text)
-        waiting = {
-            name: Waiting(each["definition"], tuple(each["reasons"]))
-            for name, each in raw.get("waiting", {}).items()
+        """Tasks whose conditions this version doesn't know are left out."""
+        raw = _known(cls, json.loads(text))
+        waiting = {name: load(Waiting, each) for name, each in raw.get("waiting", {}).items()}
+        tasks = {
+            name: _entry(task)
+            for name, task in raw["tasks"].items()
+            if task["condition"].get("kind", ServicesCondition.kind) == ServicesCondition.kind
         }
-        tasks = {name: _entry(task) for name, task in raw["tasks"].items()}
         return cls(**raw | {"tasks": tasks, "waiting": waiting})
 
 
-def _entry(raw: dict[str, Any]) -> TaskEntry:
+def _entry(raw: Mapping[str, Any]) -> TaskEntry:
     buffer = raw["buffer"]
     return TaskEntry(
-        **raw
+        **_known(TaskEntry, raw)
         | {
             "condition": _services(raw["condition"]),
             "buffer": BufferPeriod(*buffer) if buffer else None,
@@ -231,6 +239,10 @@ class Current:
     removed: list[str]
     warnings: list[dict[str, Any]] = field(default_factory=list)
     unannounced: list[str] = field(default_factory=list)
+    """Ids of events that are true of it and not yet sent."""
+    owed: list[dict[str, Any]] = field(default_factory=list)
+    """Events of former generations that were not sent before this one took their place."""
+    extra: Mapping[str, Any] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -244,3 +256,6 @@ class Rejected:
     """Of all; the first of them are in `problems`."""
     problems: list[dict[str, Any]]
     unannounced: list[str] = field(default_factory=list)
+    owed: list[dict[str, Any]] = field(default_factory=list)
+    """As in `Current`, without their problems."""
+    extra: Mapping[str, Any] = field(default_factory=dict)

@@ -2,21 +2,27 @@
 
 import json
 from collections.abc import Collection, Iterable, Mapping
-from dataclasses import replace
+from dataclasses import asdict, replace
 from itertools import accumulate
-from typing import Protocol, TypeVar
+from typing import Any, Protocol, TypeVar
 
 from cts.events import MOST_LISTED, ConfigPublished, ConfigRejected, Event
+from cts.stored import load
 from cts.terraform.definition import Current, Rejected
+from cts.workflow.counting import Metrics, count
 
 LARGEST_LIST = 150_000
 """Bytes of the problems in an event: EventBridge takes 256 KB."""
+LARGEST_OWED = 30_000
+"""Bytes of the facts of former announcements, which the next ones take over."""
 
 T = TypeVar("T")
 
 
 class Published(Protocol):
+    def current(self) -> Current | None: ...
     def put_current(self, read: Current | None, new: Current) -> bool: ...
+    def rejected(self) -> Rejected | None: ...
     def put_rejected(self, read: Rejected | None, new: Rejected) -> bool: ...
 
 
@@ -24,38 +30,46 @@ class Bus(Protocol):
     def send(self, events: Collection[Event]) -> None: ...
 
 
-def announce_current(published: Published, bus: Bus, current: Current) -> None:
-    """Send what is unannounced of the live generation, then clear it."""
-    bus.send(
-        [
-            ConfigPublished(
-                id=event_id,
-                number=current.number,
-                source_version=version_of(current.sources),
-                added=current.added[:MOST_LISTED],
-                changed=current.changed[:MOST_LISTED],
-                removed=current.removed[:MOST_LISTED],
-            )
-            for event_id in current.unannounced
-        ]
-    )
-    published.put_current(current, replace(current, unannounced=[]))
+def announce_pending(published: Published, bus: Bus, metrics: Metrics) -> None:
+    """Send what is unannounced; it is counted, and cleared, once it was sent."""
+    current, rejected = published.current(), published.rejected()
+    if current and (facts := owed_of(current)):
+        bus.send([load(ConfigPublished, each) for each in facts])
+        count(metrics, [("ConfigsPublished", "Count", len(facts))])
+        published.put_current(current, replace(current, unannounced=[], owed=[]))
+    if rejected and (facts := owed_of(rejected)):
+        bus.send([load(ConfigRejected, each) for each in facts])
+        count(metrics, [("ConfigsRejected", "Count", len(facts))])
+        published.put_rejected(rejected, replace(rejected, unannounced=[], owed=[]))
 
 
-def announce_rejected(published: Published, bus: Bus, rejected: Rejected) -> None:
-    """Send what is unannounced of the last rejected push, then clear it."""
-    bus.send(
-        [
-            ConfigRejected(
-                id=event_id,
-                source_version=version_of(rejected.sources),
-                problem_count=rejected.problem_count,
-                problems=fitting(rejected.problems[:MOST_LISTED], LARGEST_LIST),
-            )
-            for event_id in rejected.unannounced
-        ]
+def owed_of(answer: Current | Rejected | None) -> list[dict[str, Any]]:
+    """The events that are unannounced, oldest first: former ones that it took over, and its own."""
+    if answer is None:
+        return []
+    return [*answer.owed, *(asdict(_event(event_id, answer)) for event_id in answer.unannounced)]
+
+
+def taken_over(answer: Current | Rejected | None) -> list[dict[str, Any]]:
+    """What the next answer to a push owes of this one. Of a rejection without its problems, and
+    the newest that fit."""
+    facts = [each | ({"problems": []} if "problems" in each else {}) for each in owed_of(answer)]
+    return fitting(reversed(facts), LARGEST_OWED)[::-1]
+
+
+def _event(event_id: str, answer: Current | Rejected) -> ConfigPublished | ConfigRejected:
+    version = version_of(answer.sources)
+    if isinstance(answer, Rejected):
+        problems = fitting(answer.problems[:MOST_LISTED], LARGEST_LIST)
+        return ConfigRejected(event_id, version, answer.problem_count, problems)
+    return ConfigPublished(
+        id=event_id,
+        number=answer.number,
+        source_version=version,
+        added=answer.added[:MOST_LISTED],
+        changed=answer.changed[:MOST_LISTED],
+        removed=answer.removed[:MOST_LISTED],
     )
-    published.put_rejected(rejected, replace(rejected, unannounced=[]))
 
 
 def fitting(values: Iterable[T], size: int) -> list[T]:

@@ -12,11 +12,12 @@ from cts.config.problem import Code, Place, Problem
 from cts.config.secrets import refused
 from cts.events import Event
 from cts.terraform.definition import Current, Definition, Generation, Rejected
-from cts.workflow.announce import announce_current, announce_rejected, fitting, version_of
+from cts.workflow.announce import announce_pending, fitting, taken_over, version_of
+from cts.workflow.counting import Metrics
 
 MOST_KEPT = 200
 """Problems, or warnings, kept of a push."""
-LARGEST_PROBLEMS, LARGEST_NAMES = 250_000, 40_000
+LARGEST_PROBLEMS, LARGEST_NAMES = 220_000, 40_000
 """Bytes of them together, and of each list of task names: an item of the table holds 400 KB."""
 LONGEST_TEXT = 300
 MOST_CODES = 5
@@ -69,6 +70,7 @@ class Ports:
     now: Callable[[], float]
     environment: Mapping[str, str]
     """What CTS would find in its environment."""
+    metrics: Metrics
 
 
 class Outcome(StrEnum):
@@ -87,13 +89,17 @@ class Report:
 
 
 def publish(ports: Ports) -> Report:
-    """Publish the newest bundle, unless it was answered already. Safe to call at any time.
+    """Publish the newest bundle, unless it was answered already, and announce what is unannounced:
+    last, so that a bus which is down keeps no push from going live. Safe to call at any time."""
+    report = _answered(ports)
+    announce_pending(ports.published, ports.bus, ports.metrics)
+    return report
 
-    Refused because another generation came first: everything is read and compiled again.
-    """
+
+def _answered(ports: Ports) -> Report:
+    """Refused because another generation came first: everything is read and compiled again."""
     while True:
         current, rejected = ports.published.current(), ports.published.rejected()
-        _announce(ports, current, rejected)  # what this push is about to take the place of, too
         stored = ports.sources.bundle()
         if stored is None:
             return Report(Outcome.NOTHING_PUSHED)
@@ -154,12 +160,10 @@ def _accept(
         changed=fitting(changes.changed, LARGEST_NAMES),
         removed=fitting(changes.removed, LARGEST_NAMES),
         warnings=_kept(warnings),
-        unannounced=[f"{version_of(sources)}/ConfigPublished"],
+        unannounced=[f"{version_of(sources)}/{number}/ConfigPublished"],
+        owed=taken_over(current),
     )
-    if not ports.published.put_current(current, new):
-        return False
-    announce_current(ports.published, ports.bus, new)
-    return True
+    return ports.published.put_current(current, new)
 
 
 def _new(
@@ -188,12 +192,10 @@ def _reject(
         rejected_at=ports.now(),
         problem_count=len(problems),
         problems=_kept(problems),
-        unannounced=[f"{version_of(sources)}/ConfigRejected"],
+        unannounced=[f"{version_of(sources)}/{CONTRACT}/ConfigRejected"],
+        owed=taken_over(read),
     )
-    if not ports.published.put_rejected(read, new):
-        return False
-    announce_rejected(ports.published, ports.bus, new)
-    return True
+    return ports.published.put_rejected(read, new)
 
 
 def _kept(problems: Collection[Problem]) -> list[dict[str, Any]]:
@@ -208,10 +210,3 @@ def _plain(problem: Problem) -> dict[str, Any]:
         name: value[:LONGEST_TEXT] if isinstance(value, str) else value
         for name, value in facts.items()
     }
-
-
-def _announce(ports: Ports, current: Current | None, rejected: Rejected | None) -> None:
-    if current and current.unannounced:
-        announce_current(ports.published, ports.bus, current)
-    if rejected and rejected.unannounced:
-        announce_rejected(ports.published, ports.bus, rejected)

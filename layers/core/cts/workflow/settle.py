@@ -1,14 +1,18 @@
 """How a run's end is recorded and announced: record, then announce, then clear."""
 
-import json
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Collection, Iterator
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import Protocol
 
-from cts.errors import Refused
+from cts.errors import Invalid, NoBuildsAllowed, Refused
 from cts.events import Event, RunFinished, TaskTriggered, iso
 from cts.run.model import End, Run, RunStatus, ended
+from cts.run.records import GivenUp
 from cts.run.task import TaskState, correlation, finish, sent, unclaim
+from cts.workflow.counting import Counted, Metrics, count
+
+START, RENDER = "start", "render"
+"""The steps of a run whose build never began."""
 
 
 class Tasks(Protocol):
@@ -35,6 +39,7 @@ class Ports:
     bus: Bus
     now: Callable[[], float]
     chance: Callable[[], float]
+    metrics: Metrics
 
 
 def settle(ports: Ports, run: Run, end: End) -> TaskState | None:
@@ -46,11 +51,24 @@ def settle(ports: Ports, run: Run, end: End) -> TaskState | None:
         after = finish(state, run.id, end, now, chance)
         if after == state:
             return None
-        failed = not end.status.succeeded
-        retry_at = after.retry_at if failed else None
-        row = ended(run, end, now, retry_at, after.gave_up if failed else None)
-        if ports.tasks.settle(after, row):
+        if ports.tasks.settle(after, _ended(run, end, now, after)):
             return announce(ports, ports.tasks.state(run.task))
+
+
+def fail_unclaimed(ports: Ports, claimed: TaskState, run: Run, end: End) -> bool:
+    """Record a run that ended before it could be claimed. False if the state was written since."""
+    now = ports.now()
+    after = finish(claimed, run.id, end, now, ports.chance())
+    if not ports.tasks.settle(after, _ended(run, end, now, after)):
+        return False
+    announce(ports, ports.tasks.state(run.task))
+    return True
+
+
+def _ended(run: Run, end: End, now: float, after: TaskState) -> Run:
+    failed = not end.status.succeeded
+    retry_at, gave_up = (after.retry_at, after.gave_up) if failed else (None, None)
+    return ended(run, end, now, retry_at, gave_up)
 
 
 def give_up(ports: Ports, run: Run, end: End | None) -> bool:
@@ -59,36 +77,33 @@ def give_up(ports: Ports, run: Run, end: End | None) -> bool:
     The build's first act is to put the same object: one conditional put decides. Without an
     `end` the claim is undone, and that is no failure.
     """
-    record = {
-        "build": None,
-        "error": end.error if end else None,
-        "retryable": end.retryable if end else True,
-    }
-    body = json.dumps(record).encode()
-    if not ports.records.put_if_absent(run.task, run.id, "started", body):
+    record = GivenUp(end.error, end.retryable) if end else GivenUp()
+    if not ports.records.put_if_absent(run.task, run.id, "started", record.to_json()):
         return False
     given_up(ports, run, record)
     return True
 
 
-def given_up(ports: Ports, run: Run, record: Mapping[str, Any]) -> None:
+def given_up(ports: Ports, run: Run, record: GivenUp) -> None:
     """Settle a run as the record says that was put in place of its build's."""
-    if record["error"] is None:
+    if record.error is None:
         _undo(ports, run)
         return
     end = End(
         RunStatus.ERRORED,
         apply_began=False,
-        error=record["error"],
-        retryable=record["retryable"],
-        step="start",
+        error=record.error,
+        retryable=record.retryable,
+        step=START,
     )
     settle(ports, run, end)
 
 
 def refused(error: Refused) -> End:
-    """The end of a run whose build could not be started."""
-    return End(RunStatus.ERRORED, apply_began=False, error=str(error), retryable=False)
+    """The end of a run whose build could not be started. A role that can't be assumed yet, or a
+    project that is being replaced, mends itself; what can't is not tried again."""
+    final = isinstance(error, Invalid | NoBuildsAllowed)
+    return End(RunStatus.ERRORED, apply_began=False, error=str(error), retryable=not final)
 
 
 def _undo(ports: Ports, run: Run) -> None:
@@ -101,14 +116,27 @@ def _undo(ports: Ports, run: Run) -> None:
 
 
 def announce(ports: Ports, state: TaskState) -> TaskState:
-    """Send what is unannounced; each leaves the state once it was sent."""
+    """Send what is unannounced; each is counted, and leaves the state, once it was sent."""
     for event_id in state.unannounced:
         run_id = event_id.split("/", 1)[0]
         run = ports.tasks.run(state.task, run_id)
         if run is not None:  # a row that expired takes its announcement with it
             ports.bus.send([run_finished(event_id, run)])
+            count(ports.metrics, counted(run))
         state = _cleared(ports, state, event_id)
     return state
+
+
+def counted(run: Run) -> Iterator[Counted]:
+    """What an ended run counts for."""
+    yield ("RunsSucceeded" if run.status.succeeded else "RunsFailed"), "Count", 1
+    if run.end is not None and run.end.step == START and run.build is None:
+        yield "BuildsRefused", "Count", 1
+    if run.ended_at is None:
+        return
+    yield "RunSeconds", "Seconds", run.ended_at - run.claimed_at
+    if run.status.succeeded:
+        yield "ChangeToAppliedSeconds", "Seconds", run.ended_at - run.since
 
 
 def _cleared(ports: Ports, state: TaskState, event_id: str) -> TaskState:

@@ -1,13 +1,14 @@
 """Start a run for a task that is due: claim, render, archive, hand to the driver."""
 
 from collections.abc import Callable, Collection, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import StrEnum
 from typing import Protocol
+from zipfile import BadZipFile
 
-from cts.errors import Refused
+from cts.errors import Missing, Refused, Unavailable, Unreadable
 from cts.events import Event, RunStarted, iso
-from cts.run.model import Run, RunStatus
+from cts.run.model import End, Run, RunStatus
 from cts.run.task import Claimed, TaskState, claim, due, queue
 from cts.terraform.archive import Place, run_archive
 from cts.terraform.definition import Current, Definition, Generation, TaskEntry
@@ -82,6 +83,7 @@ class Outcome(StrEnum):
     QUEUED = "no slot is free"
     BUSY = "somebody else was quicker"
     REFUSED = "the build could not be started"
+    NOT_RENDERED = "its run could not be rendered"
 
 
 def start(ports: Ports, task: str) -> Outcome:
@@ -106,6 +108,8 @@ def _run(ports: Ports, state: TaskState, generation: Generation) -> Outcome:
     task, entry = state.task, generation.tasks[state.task]
     snapshots = load(ports, entry)
     if snapshots is None:
+        if state.queued_since is not None:  # it waits for a view, not for a slot
+            ports.tasks.put_state(replace(state, queued_since=None))
         return Outcome.NOT_READ
     inputs = {view: each.digest for view, each in snapshots.items()}
     trigger = trigger_fingerprint(entry.definition, inputs)
@@ -130,7 +134,10 @@ def _run(ports: Ports, state: TaskState, generation: Generation) -> Outcome:
         attempt=state.failures + 1 if trigger == state.failed else 1,
     )
     # Before the claim: what can't be rendered or stored must not hold the task and a slot.
-    archive = _archive(ports, run, state, entry, snapshots)
+    try:
+        archive = _archive(ports, run, state, entry, snapshots)
+    except (Missing, Unreadable, ValueError, BadZipFile) as error:
+        return _not_rendered(ports, claimed.state, run, error)
     version = ports.objects.put_archive(task, run_id, archive)
     match ports.tasks.claim(claimed.state, run, ports.cap):
         case None:
@@ -139,6 +146,19 @@ def _run(ports: Ports, state: TaskState, generation: Generation) -> Outcome:
             return _queued(ports, state)
         case _:
             return Outcome.BUSY
+
+
+def _not_rendered(ports: Ports, claimed: TaskState, run: Run, error: Exception) -> Outcome:
+    """It fails without a build, and is not tried again before its definition or its data change."""
+    end = End(
+        RunStatus.ERRORED,
+        apply_began=False,
+        error=f"rendering the run: {error}",
+        retryable=False,
+        step=settle.RENDER,
+    )
+    written = settle.fail_unclaimed(ports.settling, claimed, run, end)
+    return Outcome.NOT_RENDERED if written else Outcome.BUSY
 
 
 def _queued(ports: Ports, state: TaskState) -> Outcome:
@@ -189,6 +209,11 @@ def _archive(
     snapshots: Mapping[str, Snapshot],
 ) -> bytes:
     definition = ports.objects.definition(entry.definition)
+    if definition.digest != entry.definition:
+        raise Unavailable(
+            f"rendering run {run.id}: definition {entry.definition} says more than this version of "
+            "the program understands; a newer one runs it"
+        )
     digest = definition.module.digest
     return run_archive(
         definition,
@@ -202,7 +227,7 @@ def _archive(
             "correlation_id": run.correlation,
             # A state lock that one of these left behind is an orphan.
             "former_runs": [
-                {"run": each.run, "ended_at": iso(each.ended_at)} for each in state.recent
+                {"run": each.run, "ended_at": iso(each.ended_at)} for each in state.former
             ],
         },
         program=ports.program,

@@ -1,17 +1,17 @@
 """Record how builds end, and sweep: whatever an event was lost for is found here every minute."""
 
-import json
-from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass, field
-from typing import Any, Protocol
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field, replace
+from typing import Protocol
 
-from cts.errors import Refused, Unavailable, Upstream
+from cts.errors import Refused, Unavailable, Unreadable, Upstream
 from cts.events import BuildEnded
-from cts.run.model import End, Run, RunStatus
-from cts.run.task import TaskState, due
+from cts.run.model import End, Run, RunStatus, task_of
+from cts.run.records import GivenUp, Started, end_from, started_from
+from cts.run.task import Running, TaskState, due
 from cts.terraform.definition import Current, Generation, Rejected
 from cts.workflow import settle
-from cts.workflow.announce import announce_current, announce_rejected
+from cts.workflow.announce import announce_pending
 
 RESTART_WITHIN = 4 * 60.0
 """Seconds after the claim in which a build may be started again: CodeBuild knows its idempotency
@@ -42,8 +42,13 @@ class Objects(Protocol):
 
 
 class Driver(Protocol):
+    @property
+    def longest(self) -> float:
+        """Seconds after its claim by which the build of a run has ended, whatever happened."""
+
     def start(self, run: Run, archive_version: str) -> str: ...
-    def status(self, build: str) -> str | None: ...
+    def status(self, build: str) -> str | None:
+        """None if the driver does not know it just now: a living build may be left out."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,6 +59,8 @@ class Ports:
     objects: Objects
     driver: Driver
     now: Callable[[], float]
+    cap: int
+    """Most builds at a time."""
 
 
 @dataclass(slots=True)
@@ -63,18 +70,14 @@ class Report:
     settled: list[Run] = field(default_factory=list)
     triggered: list[str] = field(default_factory=list)
     restarted: list[str] = field(default_factory=list)
+    errors: list[Upstream] = field(default_factory=list)
+    """What could not be looked after. All else was."""
 
-    @property
-    def metrics(self) -> Iterator[tuple[str, str, float]]:
-        """Name, unit and value of each."""
-        ends = [run.status for run in self.settled]
-        yield "RunsSucceeded", "Count", sum(status.succeeded for status in ends)
-        yield "RunsFailed", "Count", ends.count(RunStatus.ERRORED)
-        for run in self.settled:
-            if run.ended_at is not None:
-                yield "RunSeconds", "Seconds", run.ended_at - run.claimed_at
-            if run.ended_at is not None and run.status.succeeded:
-                yield "ChangeToAppliedSeconds", "Seconds", run.ended_at - run.since
+    def attempt(self, step: Callable[..., object], *arguments: object) -> None:
+        try:
+            step(*arguments)
+        except Upstream as error:
+            self.errors.append(error)
 
 
 def track(ports: Ports, news: BuildEnded) -> Report:
@@ -84,93 +87,106 @@ def track(ports: Ports, news: BuildEnded) -> Report:
     if run is not None and news.status in ENDED:
         _settle(ports, run, news.build, news.status, report)
     if report.settled:
-        _trigger(ports, ports.runs.all_states(), report, freed_by=news.task)
+        _trigger(ports, report, freed_by=news.task)
     return report
 
 
 def sweep(ports: Ports) -> Report:
     """Find what no event told: due and not running, running without news, announcements not
-    sent, slots that ended runs hold. What fails for one task is raised after all others."""
+    sent, slots that ended runs hold. What fails is reported, and keeps nothing else waiting."""
     report = Report()
     slots = ports.runs.slots()  # before the states: what is claimed after this is not freed
     states = ports.runs.all_states()
-    errors = [error for state in states.values() if (error := _look_after(ports, state, report))]
-    running = {state.running.run for state in states.values() if state.running}
-    for run_id in slots - running:
-        ports.runs.free_slot(run_id)
-    _trigger(ports, ports.runs.all_states(), report)
-    _announce_configuration(ports)
-    if errors:
-        raise errors[0]
+    for state in states.values():
+        if state.running is not None:
+            report.attempt(_ask, ports, state, state.running, report)
+        if state.unannounced:
+            report.attempt(settle.announce, ports.settling, state)
+        if state.unreadable:
+            report.errors.append(Unreadable(f"looking after {state.task}: {state.hold}"))
+    for run_id in _left_over(slots, states):
+        report.attempt(ports.runs.free_slot, run_id)
+    report.attempt(_trigger, ports, report)
+    settling = ports.settling
+    report.attempt(announce_pending, ports.published, settling.bus, settling.metrics)
     return report
 
 
-def _look_after(ports: Ports, state: TaskState, report: Report) -> Upstream | None:
-    try:
-        if state.running is not None:
-            _ask(ports, state, report)
-        if state.unannounced:
-            settle.announce(ports.settling, state)
-    except Upstream as error:
-        return error
-    return None
+def _left_over(slots: frozenset[str], states: Mapping[str, TaskState]) -> frozenset[str]:
+    """The slots of runs that ended. What a state that can't be read runs is not known."""
+    running = {state.running.run for state in states.values() if state.running}
+    dark = {state.task for state in states.values() if state.unreadable}
+    return frozenset(run for run in slots - running if task_of(run) not in dark)
 
 
-def _announce_configuration(ports: Ports) -> None:
-    current = ports.published.current()
-    if current and current.unannounced:
-        announce_current(ports.published, ports.settling.bus, current)
-    rejected = ports.published.rejected()
-    if rejected and rejected.unannounced:
-        announce_rejected(ports.published, ports.settling.bus, rejected)
-
-
-def _trigger(
-    ports: Ports, states: Mapping[str, TaskState], report: Report, freed_by: str | None = None
-) -> None:
-    """Announce what is due, whoever waits longest for a slot first. If a run of `freed_by` has
-    just freed its slot: only who waits longest, and the task itself."""
-    current = ports.published.current()
+def _trigger(ports: Ports, report: Report, freed_by: str | None = None) -> None:
+    """Announce what is due, if a slot is free: of the queue as many as there are free slots, who
+    waits longest first, and all that is not in the queue, for its announcement may be lost. If a
+    run of `freed_by` has just freed its slot: of the latter only the task itself."""
+    free = ports.cap - len(ports.runs.slots())
+    current = ports.published.current() if free > 0 else None
     if current is None:
         return
     tasks = ports.objects.generation(current).tasks
     now = ports.now()
     found = [
         state
-        for name, state in states.items()
+        for name, state in ports.runs.all_states().items()
         if name in tasks and due(state, tasks[name].enabled, now)
     ]
-    found.sort(key=lambda state: state.queued_since or now)
-    if freed_by is not None:
-        found = [state for n, state in enumerate(found) if n == 0 or state.task == freed_by]
-    if found:
-        ports.settling.bus.send([settle.triggered(state) for state in found])
-    report.triggered += [state.task for state in found]
+    queue = [state for state in found if state.queued_since is not None]
+    queue.sort(key=lambda state: state.queued_since or now)
+    others = [
+        state for state in found if state.queued_since is None and freed_by in (None, state.task)
+    ]
+    woken = queue[:free] + others
+    if woken:
+        ports.settling.bus.send([settle.triggered(state) for state in woken])
+    report.triggered += [state.task for state in woken]
 
 
 # ---- one run ------------------------------------------------------------------------------
 
 
-def _ask(ports: Ports, state: TaskState, report: Report) -> None:
+def _ask(ports: Ports, state: TaskState, running: Running, report: Report) -> None:
     """Ask the driver for a run that no news came from."""
-    assert state.running is not None
-    if ports.now() - state.running.claimed_at < NEWS_AFTER:
+    age = ports.now() - running.claimed_at
+    if age < NEWS_AFTER:
         return
-    run = ports.settling.tasks.run(state.task, state.running.run)
-    if run is None:
-        return
-    started = _record(ports, run, "started")
-    if started is not None and started["build"] is None:
+    run = ports.settling.tasks.run(state.task, running.run) or _expired(state, running)
+    started = _started(ports, run)
+    if isinstance(started, GivenUp):
         settle.given_up(ports.settling, run, started)
         _ended(ports, run, report)
         return
-    build = started["build"] if started else run.build
-    if build is None:
+    build = (started.build if started else None) or run.build
+    if started is None and build is None:
         _start_again(ports, run, report)
         return
-    status = ports.driver.status(build)
-    if status is None or status in ENDED:
-        _settle(ports, run, build, status or "unknown to CodeBuild", report)
+    status = ports.driver.status(build) if build else None
+    if build and status in ENDED:
+        _settle(ports, run, build, str(status), report)
+    elif status is None:
+        _without_word(ports, run, started, age >= ports.driver.longest, report)
+
+
+def _expired(state: TaskState, running: Running) -> Run:
+    """The run as its task's state knows it: its row expired."""
+    first = min(running.serves.values(), key=lambda wish: wish.since, default=None)
+    return Run(
+        id=running.run,
+        task=state.task,
+        status=RunStatus.PENDING,
+        why=tuple(running.serves),
+        since=first.since if first else running.claimed_at,
+        claimed_at=running.claimed_at,
+        generation=0,
+        definition="",
+        trigger=running.trigger,
+        inputs={},
+        correlation=first.correlation if first else "",
+        attempt=state.failures + 1,
+    )
 
 
 def _start_again(ports: Ports, run: Run, report: Report) -> None:
@@ -192,19 +208,32 @@ def _start_again(ports: Ports, run: Run, report: Report) -> None:
 
 
 def _settle(ports: Ports, run: Run, build: str, status: str, report: Report) -> None:
-    started = _record(ports, run, "started")
+    """Take in the driver's word for how a build ended."""
+    started, its = _started(ports, run), replace(run, build=build)
     if started is None:
-        _never_began(ports, run, build, status, report)
-        return
-    if started.get("build") != build:
-        return  # another build is this run's
-    applying = ports.objects.run_object(run.task, run.id, "applying") is not None
-    end = end_of(_record(ports, run, "result.json"), applying, status)
-    _finished(ports, run, end, report)
+        error = f"build {build} ended as {status} before its first command"
+        _never_began(ports, its, error, report)
+    elif isinstance(started, Started) and build == (started.build or run.build):
+        told, applying = _told(ports, run)
+        _finished(ports, its, told or _cut_off(f"the build ended as {status}", applying), report)
+    # else another build is this run's, or none is
 
 
-def _never_began(ports: Ports, run: Run, build: str, status: str, report: Report) -> None:
-    error = f"build {build} ended as {status} before its first command"
+def _without_word(
+    ports: Ports, run: Run, started: Started | None, overdue: bool, report: Report
+) -> None:
+    """The driver doesn't know the build: its own result counts, or that its time is long up."""
+    if started is not None:
+        told, applying = _told(ports, run)
+        if told is None and overdue:
+            told = replace(_cut_off("no word came from the build", applying), known=False)
+        if told is not None:
+            _finished(ports, run, told, report)
+    elif overdue:
+        _never_began(ports, run, f"no word came from build {run.build}, which never began", report)
+
+
+def _never_began(ports: Ports, run: Run, error: str, report: Report) -> None:
     end = End(RunStatus.ERRORED, apply_began=False, error=error)
     if settle.give_up(ports.settling, run, end):
         _ended(ports, run, report)
@@ -219,38 +248,21 @@ def _ended(ports: Ports, run: Run, report: Report) -> None:
     report.settled.append(ports.settling.tasks.run(run.task, run.id) or run)
 
 
-def _record(ports: Ports, run: Run, name: str) -> Mapping[str, Any] | None:
-    """One of the build's records; None if there is none, or none that can be read."""
-    try:
-        record = json.loads(ports.objects.run_object(run.task, run.id, name) or b"null")
-    except ValueError:
-        return None
-    return record if isinstance(record, dict) else None
+# ---- what a build left --------------------------------------------------------------------
 
 
-STATUSES = {
-    "applied": RunStatus.APPLIED,
-    "unchanged": RunStatus.UNCHANGED,
-    "errored": RunStatus.ERRORED,
-}
+def _started(ports: Ports, run: Run) -> Started | GivenUp | None:
+    return started_from(ports.objects.run_object(run.task, run.id, "started"))
 
 
-def end_of(result: Mapping[str, Any] | None, applying: bool, status: str) -> End:
-    """What a build's own records say, given CodeBuild's word for how it ended."""
-    if result is None or result.get("status") not in STATUSES:
-        where = "while it applied" if applying else "before its apply began"
-        return End(
-            RunStatus.ERRORED,
-            apply_began=applying,
-            error=f"the build ended as {status} {where}, without a result",
-        )
-    return End(
-        status=STATUSES[result["status"]],
-        apply_began=applying,
-        error=result.get("error"),
-        retryable=result.get("retryable", True),
-        step=result.get("step"),
-        counts=result.get("counts"),
-        terraform=result.get("terraform"),
-        times=result.get("at") or {},
-    )
+def _told(ports: Ports, run: Run) -> tuple[End | None, bool]:
+    """What the build itself says of its end, and whether its apply began."""
+    applying = ports.objects.run_object(run.task, run.id, "applying") is not None
+    body = ports.objects.run_object(run.task, run.id, "result.json")
+    return end_from(body, apply_began=applying), applying
+
+
+def _cut_off(how: str, applying: bool) -> End:
+    where = "while it applied" if applying else "before its apply began"
+    error = f"{how} {where}, without a result"
+    return End(RunStatus.ERRORED, apply_began=applying, error=error)

@@ -1,0 +1,147 @@
+"""Dataclasses as stored JSON values, that older and newer versions of this program read too.
+
+`load` ignores what it doesn't know. A dataclass with a field `extra` keeps that there, and `dump`
+puts it back, so that an old program which rewrites an item takes nothing away from it.
+"""
+
+from collections.abc import Callable, Mapping
+from dataclasses import MISSING, fields, is_dataclass
+from enum import Enum
+from functools import cache
+from types import NoneType, UnionType
+from typing import Any, TypeVar, Union, cast, get_args, get_origin, get_type_hints
+
+T = TypeVar("T")
+Reader = Callable[[Any, str], Any]
+"""Of a JSON value, and of the path by which an error names it."""
+
+EXTRA = "extra"
+PLAIN: Mapping[type, tuple[type, ...]] = {
+    str: (str,),
+    bool: (bool,),
+    int: (int,),
+    float: (float, int),
+}
+
+
+def load(kind: type[T], raw: object) -> T:
+    """Read a JSON value. Raises ValueError for what is no `kind`, and says where."""
+    named: Any = kind
+    return cast("T", _reader(named)(raw, kind.__name__))
+
+
+def dump(value: Any) -> Any:
+    """The JSON value of what `load` reads."""
+    if is_dataclass(value) and not isinstance(value, type):
+        kept = getattr(value, EXTRA, {})
+        known = {f.name: dump(getattr(value, f.name)) for f in fields(value) if f.name != EXTRA}
+        # Of a map whose keys this program knows only in part, the others are in `extra`.
+        both = {name: known[name] | kept[name] for name in kept.keys() & known.keys()}
+        return known | kept | both
+    if isinstance(value, Mapping):
+        return {str(key): dump(each) for key, each in value.items()}
+    if isinstance(value, list | tuple):
+        return [dump(each) for each in value]
+    return value
+
+
+@cache
+def _reader(kind: Any) -> Reader:
+    if kind is Any:
+        return lambda raw, _at: raw
+    if isinstance(kind, type) and not get_args(kind):
+        return _class(kind)
+    origin, arguments = get_origin(kind), get_args(kind)
+    if origin in (Union, UnionType):
+        [other] = [each for each in arguments if each is not NoneType]
+        reader = _reader(other)
+        return lambda raw, at: None if raw is None else reader(raw, at)
+    if origin in (list, tuple):
+        return _list(origin, _reader(arguments[0]))
+    return _map(_reader(arguments[0]), _reader(arguments[1]))
+
+
+def _class(kind: type) -> Reader:
+    if kind in PLAIN:
+        return _plain(kind)
+    return _word(kind) if issubclass(kind, Enum) else _object(kind)
+
+
+def _plain(kind: type) -> Reader:
+    def read(raw: Any, at: str) -> Any:
+        if not isinstance(raw, PLAIN[kind]) or (isinstance(raw, bool) and kind is not bool):
+            raise ValueError(f"{at} is no {kind.__name__}")
+        return raw
+
+    return read
+
+
+def _word(kind: type[Enum]) -> Reader:
+    def read(raw: Any, at: str) -> Any:
+        if not isinstance(raw, str):
+            raise ValueError(f"{at} is no {kind.__name__}")
+        return kind(raw)
+
+    return read
+
+
+def _list(kind: type, element: Reader) -> Reader:
+    def read(raw: Any, at: str) -> Any:
+        if not isinstance(raw, list | tuple):
+            raise ValueError(f"{at} is no list")
+        return kind(element(each, at) for each in raw)
+
+    return read
+
+
+def _map(key: Reader, value: Reader) -> Reader:
+    def read(raw: Any, at: str) -> Any:
+        return {key(name, at): value(each, f"{at}.{name}") for name, each in _pairs(raw, at)}
+
+    return read
+
+
+def _object(kind: type) -> Reader:
+    hints = get_type_hints(kind)
+    known = [f for f in fields(kind) if f.name != EXTRA]
+    readers = {f.name: _reader(hints[f.name]) for f in known}
+    words = {f.name: word for f in known if (word := _key_word(hints[f.name]))}
+    needed = {f.name for f in known if f.default is MISSING and f.default_factory is MISSING}
+    keeps = len(known) < len(fields(kind))
+
+    def read(raw: Any, at: str) -> Any:
+        given = dict(_pairs(raw, at))
+        if missing := needed - given.keys():
+            raise ValueError(f"{at} has no {', '.join(sorted(missing))}")
+        extra = {name: value for name, value in given.items() if name not in readers}
+        for name, word in words.items():
+            if isinstance(given.get(name), Mapping):
+                given[name], unknown = _parted(given[name], word)
+                extra |= {name: unknown} if unknown else {}
+        found = {
+            name: reader(given[name], f"{at}.{name}")
+            for name, reader in readers.items()
+            if name in given
+        }
+        return kind(**found, **({EXTRA: extra} if keeps else {}))
+
+    return read
+
+
+def _key_word(hint: Any) -> type[Enum] | None:
+    """The words that are a map's keys."""
+    keys = get_args(hint)[0] if get_origin(hint) not in (None, Union, UnionType) else None
+    return keys if isinstance(keys, type) and issubclass(keys, Enum) else None
+
+
+def _parted(raw: Mapping[str, Any], word: type[Enum]) -> tuple[dict[str, Any], dict[str, Any]]:
+    """What this program has a word for, and the rest."""
+    words = {each.value for each in word}
+    known = {name: value for name, value in raw.items() if name in words}
+    return known, {name: value for name, value in raw.items() if name not in words}
+
+
+def _pairs(raw: Any, at: str) -> Any:
+    if not isinstance(raw, Mapping):
+        raise ValueError(f"{at} is no object")
+    return raw.items()

@@ -1,0 +1,19 @@
+"""How what was announced is counted: after it was sent and before that is noted, so that nothing is
+left out. What dies in between is sent, and counted, twice."""
+
+from collections.abc import Iterable
+from typing import Protocol
+
+Counted = tuple[str, str, float]
+"""A metric's name, unit and value."""
+
+
+class Metrics(Protocol):
+    def add_metric(self, name: str, unit: str, value: float) -> None: ...
+    def flush_metrics(self) -> None: ...
+
+
+def count(metrics: Metrics, counted: Iterable[Counted]) -> None:
+    for name, unit, value in counted:
+        metrics.add_metric(name, unit, value)
+    metrics.flush_metrics()
