@@ -9,7 +9,7 @@ import pytest
 from botocore.stub import ANY, Stubber
 
 from cts.adapters.codebuild import CodeBuild
-from cts.errors import NoBuildsAllowed, Refused, Unavailable
+from cts.errors import Invalid, NoBuildsAllowed, Refused, Unavailable
 from cts.run.model import Run, RunStatus
 
 RUN = Run(
@@ -97,6 +97,20 @@ def test_errors_by_what_trying_again_helps(
     stubbed.refuses(code, "the reason", status)
     with pytest.raises(error, match=f"starting the build of run {RUN.id}.*the reason"):
         stubbed.driver.start(RUN, "v7")
+
+
+@pytest.mark.parametrize("code", ["InvalidInputException", "ResourceNotFoundException"])
+def test_what_a_deployment_refuses_is_not_our_mistake(stubbed: Stubbed, code: str) -> None:
+    stubbed.refuses(code, "CodeBuild is not authorized to perform: sts:AssumeRole")
+    with pytest.raises(Refused) as error:
+        stubbed.driver.start(RUN, "v7")
+    assert not isinstance(error.value, Invalid)
+
+
+def test_a_request_that_is_wrong_is_our_mistake(stubbed: Stubbed) -> None:
+    stubbed.stub.deactivate()  # botocore refuses it before anything is sent
+    with pytest.raises(Invalid, match="starting the build of run"):
+        stubbed.driver.start(RUN, 7)  # type: ignore[arg-type]
 
 
 def test_an_account_that_may_build_nothing_is_told_what_to_do(stubbed: Stubbed) -> None:

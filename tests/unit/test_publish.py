@@ -8,7 +8,7 @@ import pytest
 
 from cts.adapters import keys
 from cts.config import bundle
-from cts.config.compile import Result, compile_bundle
+from cts.config.compile import CONTRACT, Result, compile_bundle
 from cts.errors import Unavailable
 from cts.events import ConfigPublished, ConfigRejected
 from cts.events import entry as entry_of
@@ -241,3 +241,60 @@ def test_what_could_not_be_sent_is_sent_the_next_time(push: str) -> None:
     assert made.publish() is Outcome.KNOWN
     assert made.publish() is Outcome.KNOWN
     assert len(made.bus.events) == 1
+
+
+def test_a_bus_that_is_down_keeps_no_push_from_going_live_and_nothing_untold() -> None:
+    made = world(task("a"))
+    down = Unavailable("the bus is down")
+    with failing(made.bus, "send", down):
+        for push in (task("b"), "task {", task("c"), "taks {}", task("d")):
+            made.push(push)
+            with pytest.raises(Unavailable):
+                made.publish()
+    assert made.live == ["d"]
+    assert made.publish() is Outcome.KNOWN
+    told = made.bus.of(ConfigPublished)
+    assert [(each.number, each.added, each.removed) for each in told] == [
+        (2, ["b"], ["a"]),
+        (3, ["c"], ["b"]),
+        (4, ["d"], ["c"]),
+    ]
+    first, second = made.bus.of(ConfigRejected)
+    assert (first.source_version, first.problems) == ("3", [])
+    assert first.problem_count == second.problem_count == len(second.problems) == 1
+    assert (made.current.unannounced, made.current.owed) == ([], [])
+    assert made.metrics.counted == {"ConfigsPublished": [3], "ConfigsRejected": [2]}
+    made.publish()
+    assert len(made.bus.events) == 5
+
+
+def test_what_is_owed_for_long_still_fits_an_item() -> None:
+    made = World()
+    with failing(made.bus, "send", Unavailable("the bus is down")):
+        for round_ in range(30):
+            made.push(*(task(f"task-with-a-long-name-{round_}-{n:03}") for n in range(60)))
+            with pytest.raises(Unavailable):
+                made.publish()
+    assert made.current.number == 30
+    assert len(json.dumps(asdict(made.current))) < AN_ITEM
+    made.publish()
+    numbers = [each.number for each in made.bus.of(ConfigPublished)]
+    assert numbers == list(range(31 - len(numbers), 31))
+    assert len(numbers) > 3
+
+
+@pytest.mark.parametrize(
+    ("push", "kind"), [(task("web"), ConfigPublished), ("t {", ConfigRejected)]
+)
+def test_a_push_that_a_new_version_answers_anew_has_an_event_of_its_own(
+    push: str, kind: type[ConfigPublished | ConfigRejected], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    made = World()
+    made.push(push)
+    made.publish()
+    monkeypatch.setattr(workflow, "CONTRACT", CONTRACT + 1)
+    made.clock.now += 1
+    made.publish()
+    first, second = made.bus.of(kind)
+    assert first.source_version == second.source_version
+    assert first.id != second.id

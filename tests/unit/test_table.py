@@ -1,0 +1,120 @@
+"""The table when writes get in each other's way. What it stores is held by `tests/contract`."""
+
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import boto3
+import pytest
+from botocore.exceptions import ClientError
+from botocore.stub import Stubber
+
+from cts.adapters import table as adapter
+from cts.adapters.table import Table
+from cts.errors import Unavailable
+from cts.run.model import Run, RunStatus
+from cts.run.task import TaskState
+
+RUN = Run("web-1-1", "web", RunStatus.PENDING, ("change",), 0, 0, 1, "d", "t", {}, "c", 1)
+
+
+class Stubbed:
+    def __init__(self) -> None:
+        client = boto3.client(
+            "dynamodb",
+            region_name="eu-west-1",
+            aws_access_key_id="test",
+            aws_secret_access_key="test",
+        )
+        self.stub = Stubber(client)
+        self.table = Table(client, "cts")
+
+    def conflicts(self, operation: str) -> None:
+        """Another transaction is on an item that the next call writes."""
+        if operation == "transact_write_items":
+            reasons = [{"Code": "None"}, {"Code": "TransactionConflict"}]
+            self.refuses(operation, "TransactionCanceledException", CancellationReasons=reasons)
+        else:
+            self.refuses(operation, "TransactionConflictException")
+
+    def refuses(self, operation: str, code: str, **more: Any) -> None:
+        self.stub.add_client_error(
+            operation, code, "no", http_status_code=400, modeled_fields=more or None
+        )
+
+    def takes(self, operation: str) -> None:
+        self.stub.add_response(operation, {})
+
+
+@pytest.fixture
+def stubbed() -> Iterator[Stubbed]:
+    made = Stubbed()
+    with made.stub:
+        yield made
+
+
+@pytest.fixture(autouse=True)
+def waits(monkeypatch: pytest.MonkeyPatch) -> list[float]:
+    """How long it waited before each further try."""
+    made: list[float] = []
+    monkeypatch.setattr("cts.adapters.table.time.sleep", made.append)
+    return made
+
+
+WRITES: list[tuple[str, Callable[[Table], object]]] = [
+    ("put_item", lambda table: table.put_state(TaskState("web"))),
+    ("update_item", lambda table: table.free_slot("web-1-1")),
+    ("update_item", lambda table: table.record_build(RUN, "b")),
+    ("transact_write_items", lambda table: table.settle(TaskState("web"), RUN)),
+]
+NAMES = ["a-state", "a-slot", "a-build", "a-transaction"]
+
+
+@pytest.mark.parametrize(("operation", "write"), WRITES, ids=NAMES)
+def test_who_gets_in_the_way_of_another_writes_a_moment_later(
+    stubbed: Stubbed, waits: list[float], operation: str, write: Callable[[Table], object]
+) -> None:
+    for _ in range(3):
+        stubbed.conflicts(operation)
+    stubbed.takes(operation)
+    assert write(stubbed.table) in (True, None)
+    stubbed.stub.assert_no_pending_responses()
+    assert len(waits) == 3
+
+
+@pytest.mark.parametrize(("operation", "write"), WRITES, ids=NAMES)
+def test_who_always_comes_second_is_told_to_try_later(
+    stubbed: Stubbed, operation: str, write: Callable[[Table], object]
+) -> None:
+    for _ in range(adapter.TRIES):
+        stubbed.conflicts(operation)
+    with pytest.raises(Unavailable):
+        write(stubbed.table)
+
+
+def test_no_two_wait_equally_long(
+    stubbed: Stubbed, waits: list[float], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    chances = iter((0.0, 0.5, 1.0, 1.0, 1.0, 1.0, 1.0))
+    monkeypatch.setattr("cts.adapters.table.random.random", lambda: next(chances))
+    for _ in range(adapter.TRIES - 1):
+        stubbed.conflicts("put_item")
+    stubbed.takes("put_item")
+    assert stubbed.table.put_state(TaskState("web"))
+    first, longest = adapter.FIRST_WAIT, adapter.LONGEST_WAIT
+    assert waits == [0.0, first, first * 4, first * 8, first * 16, longest, longest]
+
+
+def test_a_condition_that_does_not_hold_is_no_conflict(
+    stubbed: Stubbed, waits: list[float]
+) -> None:
+    stubbed.refuses("put_item", "ConditionalCheckFailedException")
+    assert not stubbed.table.put_state(TaskState("web"))
+    assert waits == []
+
+
+def test_what_else_is_refused_is_not_tried_again(stubbed: Stubbed, waits: list[float]) -> None:
+    stubbed.refuses("update_item", "ThrottlingException")
+    with pytest.raises(Unavailable) as error:
+        stubbed.table.free_slot("web-1-1")
+    assert isinstance(error.value.__cause__, ClientError)
+    assert waits == []
