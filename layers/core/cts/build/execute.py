@@ -436,6 +436,35 @@ class Terraform:
             raise RunError(f"{command}: {_reason(ended)}", logged=True)
         return ended
 
+    def converging(self, *arguments: str, codes: tuple[int, ...] = (0,)) -> Ended:
+        """As `run`; what fails because the configuration is wrong is not to be tried again."""
+        try:
+            return self.run(*arguments, codes=codes)
+        except RunError as failed:
+            if not self.stop.reason and self.is_mistake(str(failed)):
+                failed.retryable = False
+            raise
+
+    def is_mistake(self, error: str) -> bool:
+        """Whether `validate`, which asks nobody outside, finds in the configuration what the error
+        tells of. When in doubt it is none: an outage must not end the retrying."""
+        try:
+            said = subprocess.run(
+                [self.binary, "validate", "-json"],
+                cwd=self.folder,
+                env=self.environment,
+                stdin=subprocess.DEVNULL,
+                capture_output=True,
+                check=False,
+                timeout=60,
+            )
+            found = [each for each in json.loads(said.stdout)["diagnostics"] if "range" in each]
+            mistakes = [each["summary"] for each in found if each["severity"] == "error"]
+        except (OSError, subprocess.SubprocessError, ValueError, KeyError, TypeError):
+            return False
+        told = " ".join(error.split())
+        return any(mistake in told for mistake in mistakes)
+
     def _ended(self, arguments: tuple[str, ...]) -> Ended:
         # A group of its own: a signal to our whole group would end the providers before Terraform.
         process = subprocess.Popen(
@@ -664,7 +693,7 @@ class Run:
         self.push_former_state(terraform)
         self.reach("plan")
         plan = self.own / "plan"
-        planned = terraform.run(
+        planned = terraform.converging(
             "plan", "-no-color", "-input=false", f"-out={plan}", "-detailed-exitcode", codes=(0, 2)
         )
         self.counts = self.counted(terraform, plan, planned.output)
@@ -684,7 +713,7 @@ class Run:
         if has_state:
             terraform.environment |= workspace
         options = backend_options(self.version, other_endpoint=bool(self.s3.endpoint))
-        terraform.run("init", "-no-color", "-input=false", *options)
+        terraform.converging("init", "-no-color", "-input=false", *options)
         terraform.environment |= workspace
 
     def counted(self, terraform: Terraform, plan: Path, said: str) -> dict[str, int]:
