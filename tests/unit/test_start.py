@@ -307,3 +307,15 @@ def test_a_retry_counts_its_attempt_and_another_change_starts_anew() -> None:
     other.put(replace(other.table.state("web"), failures=2, failed="another", retry_at=9e9))
     other.start("web")
     assert other.running("web").attempt == 1
+
+
+@pytest.mark.parametrize("method", ["definition", "put_archive"])
+def test_who_cannot_be_started_now_leaves_the_queue(method: str) -> None:
+    world = system()
+    world.observe("web")
+    world.put(replace(world.table.state("web"), queued_since=1.0))
+    down = Unavailable("S3 does not answer")
+    with failing(world.bucket, method, down), pytest.raises(Unavailable):
+        world.start("web")
+    state = world.table.state("web")
+    assert (state.queued_since, len(state.wanted)) == (None, 1)

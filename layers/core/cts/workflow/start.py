@@ -6,7 +6,7 @@ from enum import StrEnum
 from typing import Protocol
 from zipfile import BadZipFile
 
-from cts.errors import Missing, Refused, Unavailable, Unreadable
+from cts.errors import Missing, Refused, Unavailable, Unreadable, Upstream
 from cts.events import Event, RunStarted, iso
 from cts.run.model import End, Run, RunStatus
 from cts.run.task import Claimed, TaskState, claim, due, queue
@@ -101,15 +101,18 @@ def start(ports: Ports, task: str) -> Outcome:
         return Outcome.NOT_DUE
     if len(ports.slots.slots()) >= ports.cap:  # looked at first: many may wait
         return _queued(ports, state)
-    return _run(ports, state, generation)
+    try:
+        return _run(ports, state, generation)
+    except Upstream:
+        _leave_queue(ports, state)
+        raise
 
 
 def _run(ports: Ports, state: TaskState, generation: Generation) -> Outcome:
     task, entry = state.task, generation.tasks[state.task]
     snapshots = load(ports, entry)
     if snapshots is None:
-        if state.queued_since is not None:  # it waits for a view, not for a slot
-            ports.tasks.put_state(replace(state, queued_since=None))
+        _leave_queue(ports, state)
         return Outcome.NOT_READ
     inputs = {view: each.digest for view, each in snapshots.items()}
     trigger = trigger_fingerprint(entry.definition, inputs)
@@ -166,6 +169,12 @@ def _queued(ports: Ports, state: TaskState) -> Outcome:
     if queued != state:
         ports.tasks.put_state(queued)
     return Outcome.QUEUED
+
+
+def _leave_queue(ports: Ports, state: TaskState) -> None:
+    """It waits for something else than a slot: it must not be woken in place of those who do."""
+    if state.queued_since is not None:
+        ports.tasks.put_state(replace(state, queued_since=None))
 
 
 def load(ports: Ports, entry: TaskEntry) -> Mapping[str, Snapshot] | None:
