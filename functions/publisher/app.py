@@ -5,7 +5,8 @@ from dataclasses import asdict
 from functools import cache
 from typing import Any
 
-from aws_lambda_powertools import Logger, Metrics
+from aws_lambda_powertools import Logger
+from aws_lambda_powertools.metrics import EphemeralMetrics
 from aws_lambda_powertools.utilities.typing import LambdaContext
 
 from cts import wiring
@@ -13,13 +14,13 @@ from cts.settings import PublisherSettings
 from cts.workflow.publish import Ports, publish
 
 logger = Logger()
-metrics = Metrics()
-metrics.set_default_dimensions(stack=os.environ.get("CTS_STACK", "cts"))
+announced = EphemeralMetrics(service="announced")  # whichever function announces it
+announced.set_default_dimensions(stack=os.environ.get("CTS_STACK", "cts"))
 
 
 @cache
 def ports() -> Ports:
-    return wiring.publisher(PublisherSettings.read(os.environ), metrics)
+    return wiring.publisher(PublisherSettings.read(os.environ), announced)
 
 
 @logger.inject_lambda_context(clear_state=True)

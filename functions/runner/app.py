@@ -5,7 +5,7 @@ from functools import cache
 from typing import Any
 
 from aws_lambda_powertools import Logger, Metrics
-from aws_lambda_powertools.metrics import MetricUnit
+from aws_lambda_powertools.metrics import EphemeralMetrics, MetricUnit
 from aws_lambda_powertools.utilities.typing import LambdaContext
 
 from cts import events, wiring
@@ -13,14 +13,15 @@ from cts.settings import Builds, Store
 from cts.workflow.start import Outcome, Ports, start
 
 logger = Logger()
-metrics = Metrics()
-metrics.set_default_dimensions(stack=os.environ.get("CTS_STACK", "cts"))
+metrics, announced = Metrics(), EphemeralMetrics(service="announced")  # by whichever function
+for each in (metrics, announced):
+    each.set_default_dimensions(stack=os.environ.get("CTS_STACK", "cts"))
 COUNTED = {Outcome.STARTED: "RunsStarted", Outcome.QUEUED: "Queued"}
 
 
 @cache
 def ports() -> Ports:
-    return wiring.runner(Store.read(os.environ), Builds.read(os.environ), metrics)
+    return wiring.runner(Store.read(os.environ), Builds.read(os.environ), announced)
 
 
 @logger.inject_lambda_context(clear_state=True)

@@ -5,6 +5,7 @@ from functools import cache
 from typing import Any
 
 from aws_lambda_powertools import Logger, Metrics
+from aws_lambda_powertools.metrics import EphemeralMetrics
 from aws_lambda_powertools.utilities.typing import LambdaContext
 
 from cts import events, wiring
@@ -13,13 +14,14 @@ from cts.settings import Store, Tracked
 from cts.workflow.track import Ports, sweep, track
 
 logger = Logger()
-metrics = Metrics()
-metrics.set_default_dimensions(stack=os.environ.get("CTS_STACK", "cts"))
+metrics, announced = Metrics(), EphemeralMetrics(service="announced")  # by whichever function
+for each in (metrics, announced):
+    each.set_default_dimensions(stack=os.environ.get("CTS_STACK", "cts"))
 
 
 @cache
 def ports() -> Ports:
-    return wiring.tracker(Store.read(os.environ), Tracked.read(os.environ), metrics)
+    return wiring.tracker(Store.read(os.environ), Tracked.read(os.environ), announced)
 
 
 @logger.inject_lambda_context(clear_state=True)
