@@ -83,4 +83,4 @@ def _killed(world: World) -> int:
 def _assert_announced_once(world: World, version: str, since: Mark) -> None:
     world.until(lambda: not current(world).unannounced, "the push to be announced")
     sent = {event["detail"]["id"] for event in world.events("ConfigPublished", since)}
-    assert sent == {f"{version}/ConfigPublished"}
+    assert sent == {f"{version}/{current(world).number}/ConfigPublished"}

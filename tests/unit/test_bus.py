@@ -1,12 +1,13 @@
 """Sending events: all of them, whatever PutEvents answers inside."""
 
 import json
+import random
 import time
 from typing import Any
 
 import pytest
 
-from cts.adapters.bus import TRIES, Bus
+from cts.adapters.bus import FIRST_WAIT, TRIES, Bus
 from cts.errors import Unavailable
 from cts.events import (
     CatalogChanged,
@@ -43,8 +44,12 @@ class Events:
 
 
 @pytest.fixture(autouse=True)
-def _no_waiting(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(time, "sleep", lambda _: None)
+def waits(monkeypatch: pytest.MonkeyPatch) -> list[float]:
+    """How long it waited before each further try, the chances being one half."""
+    made: list[float] = []
+    monkeypatch.setattr(time, "sleep", made.append)
+    monkeypatch.setattr(random, "random", lambda: 0.5)
+    return made
 
 
 def tasks(entries: list[dict[str, str]]) -> list[str]:
@@ -76,6 +81,12 @@ def test_what_is_refused_again_and_again_is_an_error() -> None:
     with pytest.raises(Unavailable, match="TaskTriggered to ours: 1 entries refused: Throttling"):
         Bus(client, "ours").send([TaskTriggered("web")])
     assert len(client.calls) == TRIES
+
+
+def test_those_who_were_refused_together_come_back_apart(waits: list[float]) -> None:
+    with pytest.raises(Unavailable):
+        Bus(Events(refused=99), "ours").send([TaskTriggered("web")])
+    assert waits == [FIRST_WAIT / 2, FIRST_WAIT, FIRST_WAIT * 2]
 
 
 EVENTS: list[Event] = [

@@ -154,6 +154,18 @@ def test_whoever_frees_a_slot_announces_who_waited_longest() -> None:
     assert world.triggered == ["first"]
 
 
+def test_the_sweep_wakes_nobody_while_no_slot_is_free() -> None:
+    world = system(cap=1)
+    world.task("lost")
+    run = world.started("web")
+    world.observe("lost")
+    assert world.sweep().triggered == []
+    world.begins(run)
+    world.result(run, "unchanged")
+    world.ends(run)
+    assert world.sweep().triggered == ["lost"]
+
+
 def test_as_many_are_woken_as_slots_are_free() -> None:
     world = system(cap=2)
     for name in ("first", "second", "third"):

@@ -31,6 +31,8 @@ class Bus:
         doing = f"sending {entries[0]['DetailType']} to {self._name}"
         refused: list[str] = []
         for attempt in range(TRIES):
+            if attempt:  # full jitter: those who were refused together come back apart
+                time.sleep(random.random() * FIRST_WAIT * 2 ** (attempt - 1))
             with translated(doing):
                 answer = self._client.put_events(Entries=entries)
             # PutEvents answers 200 with refused entries inside: no exception says so.
@@ -39,5 +41,4 @@ class Bus:
             entries = [each for each, result in results if "ErrorCode" in result]
             if not entries:
                 return
-            time.sleep(random.random() * FIRST_WAIT * 2**attempt)
         raise Unavailable(f"{doing}: {len(refused)} entries refused: {refused[0]}")
