@@ -132,6 +132,8 @@ def without_followers(problems: Iterable[Problem]) -> list[Problem]:
     not be read, has another type, or has its name misspelt."""
     found = [*problems]
     codes = {problem.code for problem in found}
+    is_unread = any(each.code is Code.SYNTAX and not each.path for each in found)
+    """A configuration file, and not a module's."""
     unread = {problem.path for problem in found if problem.code is Code.WRONG_TYPE}
     unread |= {_meant(problem) for problem in found if problem.meant}
     before_variables = [each.path for each in found if each.code in BEFORE_VARIABLES]
@@ -140,16 +142,16 @@ def without_followers(problems: Iterable[Problem]) -> list[Problem]:
     def follows(problem: Problem) -> bool:
         match problem.code:
             case Code.MISSING_OPTION:
-                return Code.SYNTAX in codes or problem.path in unread
+                return is_unread or problem.path in unread
             case Code.NAMES_OR_REGEXP:
                 either = {f"{problem.path}.names", f"{problem.path}.regexp"}
-                return Code.SYNTAX in codes or bool(either & unread)
+                return is_unread or bool(either & unread)
             case Code.MISSING_VARIABLE:
                 task = problem.path.rpartition(".")[0]
-                is_unread = any(path.startswith(f"{task}.") for path in before_variables)
-                return bool({Code.SYNTAX, Code.VARIABLE_FILE} & codes) or is_unread
+                is_before = any(path.startswith(f"{task}.") for path in before_variables)
+                return is_unread or Code.VARIABLE_FILE in codes or is_before
             case Code.VAULT_MISSING:
-                return Code.SYNTAX in codes or is_vault_unread
+                return is_unread or is_vault_unread
         return False
 
     return [problem for problem in found if not follows(problem)]
