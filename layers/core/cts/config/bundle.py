@@ -8,6 +8,7 @@ import struct
 import zipfile
 import zlib
 from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
 from posixpath import dirname, isabs, normpath
 
 from cts.config.model import Configuration
@@ -93,6 +94,32 @@ def packed(files: Files, configuration: Configuration) -> dict[str, bytes]:
         names |= {each for each in beside if not PRIVATE_KEY.search(files[each])}
     names -= _inside(_named(configuration, secret=True))
     return {name: files[name] for name in sorted(names) if name in files}
+
+
+@dataclass(frozen=True, slots=True)
+class Named:
+    """What a configuration names of its bundle."""
+
+    files: frozenset[str]
+    modules: frozenset[str]
+    certificates: frozenset[str]
+    """Folders of them."""
+    not_modules: frozenset[str]
+    """Addresses of modules: a folder of that name was probably meant."""
+
+
+def named(configuration: Configuration) -> Named:
+    tasks, certificates = configuration.tasks, set[str]()
+    files = {path for task in tasks for path in task.variable_files}
+    files |= {secret.value for secret in configuration.secrets if secret.is_file}
+    for _, key, known, value in walk(configuration):
+        if known.is_file and isinstance(value, str) and value:
+            (certificates if key == "ca_path" else files).add(value)
+    modules = {task.module for task in tasks if task.module}
+    local = set(filter(is_local, modules))
+    return Named(
+        *(frozenset(_inside(paths)) for paths in (files, local, certificates, modules - local))
+    )
 
 
 def _inside(paths: Iterable[str]) -> set[str]:

@@ -101,6 +101,12 @@ def compile_bundle(files: Files, environment: Environment | None = None) -> Resu
     )
 
 
+def configuration(files: Files) -> Configuration:
+    """What the configuration files say, with every default, whatever is wrong with them."""
+    names = [name for name in bundle.configuration_files(files) if name in files]
+    return finalize(merge(read(files[name], name)[0] for name in names), {})
+
+
 def _beside_no_problem(warnings: list[Problem], problems: list[Problem]) -> list[Problem]:
     """The warnings about what has no problem already."""
     wrong = {(problem.place, problem.path) for problem in problems}
