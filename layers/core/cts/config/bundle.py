@@ -80,12 +80,15 @@ def _terraform(name: str) -> bool:
     return name.endswith(TERRAFORM)
 
 
+def variable_files(configuration: Configuration) -> set[str]:
+    return _inside(path for task in configuration.tasks for path in task.variable_files)
+
+
 def packed(files: Files, configuration: Configuration) -> dict[str, bytes]:
     """What a push holds: configuration files and what they name, but no private keys. `cts push`
     takes their text out of the files that name them."""
-    names = {SOURCES, *configuration_files(files)}
+    names = {SOURCES, *configuration_files(files), *variable_files(configuration)}
     for task in configuration.tasks:
-        names |= _inside(task.variable_files)
         if is_local(task.module) and (folder := inside(task.module)) is not None:
             prefix = "" if folder == "." else f"{folder}/"
             names |= {prefix + name for name in module_files(files, folder)}

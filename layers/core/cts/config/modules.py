@@ -2,7 +2,7 @@
 
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
-from posixpath import join, normpath, splitext
+from posixpath import join, normpath
 from typing import Any
 
 from cts.config import bundle
@@ -236,6 +236,9 @@ def _file(path: str, files: Files, where: Where, option: str) -> Iterator[Proble
         yield where.problem(Code.OUTSIDE_BUNDLE, what, fix, option=option)
     elif name not in files and not any(each.startswith(f"{name}/") for each in files):
         what = f'the bundle has no file "{path}"'
-        alike = [each for each in files if each.endswith(splitext(name)[1])]
+        others = {*bundle.configuration_files(files)}
+        alike = [
+            each for each in files if each not in others and not each.endswith(bundle.TERRAFORM)
+        ]
         fix = did_you_mean(name, alike[:MOST_ALIKE]) or "paths begin at the top of the bundle"
         yield where.problem(Code.FILE_MISSING, what, fix, option=option)
