@@ -13,15 +13,19 @@ export __SAM_CLI_APP_DIR := $(CURDIR)/.local/sam
 export SAM_CLI_TELEMETRY := 0
 # Without bytecode every process compiles its imports anew.
 unexport PYTHONDONTWRITEBYTECODE
+export TMPDIR := $(CURDIR)/.local/tmp
 
 .PHONY: help setup demo local down test check unit soak bench format lock clean
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "%-8s %s\n", $$1, $$2}' Makefile
 
-setup: .venv/.ready ## make the project's own environment in .venv
+setup: .local/tmp .venv/.ready ## make the project's own environment in .venv
 
-.venv/.ready: requirements-dev.txt
+.local/tmp:
+	@mkdir -p $@
+
+.venv/.ready: requirements-dev.txt | .local/tmp
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
 	  { echo "Python 3.11 or newer is needed, and $(PYTHON) is older. Name one: make PYTHON=python3.13"; exit 1; }
 	test -x $(BIN)/uv || { $(PYTHON) -m venv .venv && $(BIN)/pip install --quiet uv; }

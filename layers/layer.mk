@@ -6,6 +6,7 @@ CTS_LAYER_PLATFORM ?= aarch64-manylinux_2_28
 CTS_LAYER_PYTHON ?= 3.13
 
 ROOT := $(abspath $(dir $(lastword $(MAKEFILE_LIST)))/..)
+export UV_CACHE_DIR ?= $(ROOT)/.tools/cache/uv
 UV := $(or $(wildcard $(ROOT)/.venv/bin/uv),uv)
 PACKAGES := $(ARTIFACTS_DIR)/python
 

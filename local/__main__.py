@@ -3,27 +3,35 @@
 from __future__ import annotations
 
 import os
+import shlex
 import shutil
 import signal
 import sys
 import threading
+from contextlib import contextmanager
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from local.deploy import DeploymentFailed
 from local.stack import Stack
-from local.tools import PROJECT, MissingTool
+from local.tools import BIN, PROJECT, MissingTool
 from local.waiting import wait_until
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
 
 FOLDER = PROJECT / ".local" / "stack"
 PID = PROJECT / ".local" / "stack.pid"
+ENV = PROJECT / ".local" / "env"
+"""What another shell reads to work with the stack; only there while one is up."""
 STOP_SECONDS = 30
 
 UP = """
 The stack is up. In another terminal, in this folder:
 
-1. Let every command find it:
+1. Let cts, aws and consul find it:
 
-{exports}
+   source {file}
 
 2. Give Consul a service; the same with another port changes it:
 
@@ -32,9 +40,9 @@ The stack is up. In another terminal, in this folder:
 
 3. Push a configuration and look:
 
-   .venv/bin/cts push local/demo/config
-   .venv/bin/cts status
-   .venv/bin/cts logs firewall
+   cts push local/demo/config
+   cts status
+   cts logs firewall
 
 Consul's pages: {consul}/ui   Logs of the functions: {logs}
 Ctrl-C here, or `make down`, ends it.
@@ -57,7 +65,7 @@ def up() -> int:
     PID.write_text(str(os.getpid()))
     sys.stdout.write("Starting Consul and the AWS emulator, deploying template.yaml ...\n")
     try:
-        with Stack.start(FOLDER) as stack:
+        with Stack.start(FOLDER) as stack, env_file(stack):
             sys.stdout.write(_explanation(stack))
             sys.stdout.flush()
             stop.wait()
@@ -73,6 +81,7 @@ def up() -> int:
 def down() -> int:
     running = _running()
     if not running:
+        ENV.unlink(missing_ok=True)
         sys.stdout.write("No stack is up.\n")
         return 0
     os.kill(running, signal.SIGTERM)
@@ -80,9 +89,29 @@ def down() -> int:
     return 0
 
 
+@contextmanager
+def env_file(stack: Stack) -> Iterator[None]:
+    """While it is there, another shell can work with the stack."""
+    ENV.write_text(exports(stack))
+    try:
+        yield
+    finally:
+        ENV.unlink(missing_ok=True)
+
+
+def exports(stack: Stack) -> str:
+    """Lines for a shell. The programs of the project come first on its PATH."""
+    found = {name: stack.env[name] for name in SHOWN} | {"CONSUL_HTTP_ADDR": stack.consul}
+    lines = [f"export {name}={shlex.quote(value)}" for name, value in found.items()]
+    folders = ":".join(shlex.quote(str(each)) for each in (Path(sys.executable).parent, BIN))
+    # A profile would win over the keys.
+    lines += ["unset AWS_PROFILE AWS_SESSION_TOKEN", f"export PATH={folders}:$PATH"]
+    return "".join(f"{line}\n" for line in lines)
+
+
 def _explanation(stack: Stack) -> str:
-    exports = "\n".join(f"   export {name}={stack.env[name]}" for name in SHOWN)
-    return UP.format(exports=exports, consul=stack.consul, logs=stack.folder / "logs")
+    file = ENV.relative_to(PROJECT)
+    return UP.format(file=file, consul=stack.consul, logs=stack.folder / "logs")
 
 
 def _running() -> int:

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import json
 import random
+import re
 import socket
+import subprocess
 import urllib.error
 import urllib.request
 from typing import TYPE_CHECKING
@@ -13,12 +15,14 @@ from local import leash, tools
 from local.waiting import wait_until
 
 if TYPE_CHECKING:
-    import subprocess
     from collections.abc import Mapping
     from pathlib import Path
 
 START_SECONDS = 60
 PORTS = range(20_000, 32_000)
+UNUSED = {"dns": -1, "grpc": -1, "serf_wan": -1, "https": -1}
+SERVES_GRPC_TLS = (1, 14)
+"""The first version that does so, on port 8503 if nobody says otherwise: two can't."""
 
 
 class ConsulEnded(Exception):
@@ -44,7 +48,10 @@ class Consul:
     def launch(self, binary: Path) -> None:
         self._folder.mkdir(parents=True, exist_ok=True)
         configuration = self._folder / "consul.json"
-        configuration.write_text(json.dumps(self._configuration()))
+        settings = self._configuration()
+        if _version(binary) >= SERVES_GRPC_TLS:  # an older one refuses to be told of the port
+            settings["ports"] = {**self._ports, **UNUSED, "grpc_tls": -1}
+        configuration.write_text(json.dumps({**settings, **self._settings}))
         self._process = leash.start(
             [str(binary), "agent", "-config-file", str(configuration)],
             env=tools.environment(self._folder),
@@ -75,8 +82,7 @@ class Consul:
             # Elections take seconds otherwise.
             "performance": {"raft_multiplier": 1},
             # A server that was away restarts without waiting for others.
-            "ports": {**self._ports, "dns": -1, "grpc": -1, "serf_wan": -1, "https": -1},
-            **self._settings,
+            "ports": {**self._ports, **UNUSED},
         }
 
     def _leads(self) -> bool:
@@ -87,6 +93,12 @@ class Consul:
                 return bool(json.load(answer))
         except (OSError, ValueError):
             return False
+
+
+def _version(binary: Path) -> tuple[int, ...]:
+    said = subprocess.run([binary, "version"], capture_output=True, text=True, check=False).stdout
+    found = re.search(r"v(\d+)\.(\d+)", said)
+    return tuple(map(int, found.groups())) if found else (0,)
 
 
 def free_ports(count: int) -> list[int]:

@@ -265,6 +265,13 @@ def _prepare_environment(folder: Path, endpoint: str, port: int) -> None:
     )
 
 
+def tell_ready(folder: Path, endpoint: str) -> None:
+    """Whoever waits for the file finds all of it."""
+    unfinished = folder / "front.json.new"
+    unfinished.write_text(json.dumps({"endpoint": endpoint}))
+    unfinished.replace(folder / "front.json")
+
+
 async def _serve(folder: Path, endpoint: str, listener: socket.socket) -> None:
     from hypercorn.asyncio import serve
     from hypercorn.config import Config
@@ -285,7 +292,7 @@ async def _serve(folder: Path, endpoint: str, listener: socket.socket) -> None:
     config.shutdown_timeout = 1.0
     stopping = asyncio.Event()
     asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, stopping.set)
-    (folder / "front.json").write_text(json.dumps({"endpoint": endpoint}))
+    tell_ready(folder, endpoint)
     await serve(control.application(front), config, shutdown_trigger=stopping.wait)  # type: ignore[arg-type]
     builds.kill_all()
     emulator.kill_workers()

@@ -198,12 +198,11 @@ class Stack:
             cwd=tools.PROJECT,
             log=self.folder / "front.log",
         )
-        wait_until(
-            lambda: self._front_is_ready(ready),
+        self.endpoint = wait_until(
+            lambda: self._front_endpoint(ready),
             START_SECONDS,
             f"the front; see {self.folder}/front.log",
         )
-        self.endpoint = json.loads(ready.read_text())["endpoint"]
         self.env = {
             **env,
             **CREDENTIALS,
@@ -213,10 +212,14 @@ class Stack:
             "CTS_STACK": self.name,
         }
 
-    def _front_is_ready(self, ready: Path) -> bool:
+    def _front_endpoint(self, ready: Path) -> str:
+        """Empty until the front has written all of its file."""
         if self._front is not None and self._front.poll() is not None:
             raise RuntimeError(f"The front ended at once; see {self.folder}/front.log")
-        return ready.exists()
+        try:
+            return str(json.loads(ready.read_text())["endpoint"])
+        except (FileNotFoundError, ValueError):
+            return ""
 
     def _control(self, method: str, path: str, body: dict[str, Any] | None = None) -> Any:
         request = urllib.request.Request(

@@ -10,8 +10,9 @@ from rich.console import Console
 from rich.status import Status
 from rich.text import Text
 
+from cts.config.masking import masked
 from cts_cli import words
-from cts_cli.shown import each_text, masked
+from cts_cli.shown import each_text
 
 PIPED_WIDTH = 200
 """Columns where the output is no terminal: nothing is to be cut off there."""

@@ -1,19 +1,27 @@
 """The files a command is about: those with configuration, in order, and all that they may name."""
 
 import os
+import stat
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
+from itertools import islice
 from pathlib import Path
 
+from cts.config import bundle
 from cts.config.bundle import CONFIGURATION, LARGEST_BUNDLE, SOURCES
+from cts.config.compile import configuration
 from cts_cli.errors import CommandError
 
 LEFT_OUT = {"__pycache__"}
 MOST_FILES = 100_000
+MOST_NEAR = 5_000
+"""Looked at for advice."""
+DEEPEST_NEAR = 2
 
 
 class Sources(Mapping[str, bytes]):
-    """The files below a folder by their names in it, and the configuration files among them.
+    """The configuration files by their names below a folder, all that they name there, and for
+    advice some of what stands where they name what is missing.
 
     Nothing is looked for or read before it is asked for; what was read stays the same.
     """
@@ -28,8 +36,9 @@ class Sources(Mapping[str, bytes]):
         self._size = 0
 
     def __getitem__(self, name: str) -> bytes:
+        path = self._found[name]
         if name not in self._contents:
-            self._contents[name] = self._read(self._found[name])
+            self._contents[name] = self._read(path)
         return self._contents[name]
 
     def __iter__(self) -> Iterator[str]:
@@ -49,22 +58,43 @@ class Sources(Mapping[str, bytes]):
     @property
     def _found(self) -> dict[str, Path]:
         if self._paths is None:
-            self._paths = self._find()
+            with explaining_errors():
+                self._paths = self._find()
         return self._paths
 
     def _find(self) -> dict[str, Path]:
-        found: dict[str, Path] = {}
-        with explaining_errors():
-            for name, path in _below(self.base, "", frozenset()):
-                found[name] = path
-                if len(found) > MOST_FILES:
-                    raise CommandError(
-                        f"there are more than {MOST_FILES:,} files below '{self.base}': "
-                        "name a folder with nothing but a configuration and its modules"
-                    )
-        if self._listed is not None:
-            found |= {name: self.base / name for name in [*self._listed, SOURCES]}
+        listed = self._listed
+        names = [each.name for each in _in_folder(self.base)] if listed is None else listed
+        for name in names:
+            self._contents[name] = self._read(self.base / name)
+        found = {name: self.base / name for name in self._contents}
+        named = bundle.named(configuration(self._contents))
+        for name, path in self._named(named):
+            found[name] = path
+            if len(found) > MOST_FILES:
+                raise CommandError(
+                    f"the configuration names folders with more than {MOST_FILES:,} files, the "
+                    f"last of them '{path}'"
+                )
         return found
+
+    def _named(self, named: bundle.Named) -> Iterator[tuple[str, Path]]:
+        for name in sorted(named.modules):
+            if _is_folder(self.base / name):
+                yield from _module(self.base, name)
+            else:
+                yield from _near(self.base, name)
+        for name in sorted(named.files | named.certificates):
+            path = self.base / name
+            if _is_file(path):
+                yield name, path
+            elif name not in named.certificates:
+                yield from _near(self.base, name)
+            elif _is_folder(path):
+                yield from _below(path, f"{name}/", _above(path), is_module=False)
+        for name in sorted(named.not_modules):
+            if _is_folder(self.base / name):
+                yield from _near(self.base, name)
 
     def _read(self, path: Path) -> bytes:
         with explaining_errors():
@@ -142,17 +172,74 @@ def _name(path: Path, base: Path) -> str:
     return name
 
 
-def _below(folder: Path, prefix: str, above: frozenset[Path]) -> Iterator[tuple[str, Path]]:
+def _module(base: Path, name: str) -> Iterator[tuple[str, Path]]:
+    folder, prefix = (base, "") if name == "." else (base / name, f"{name}/")
+    return _below(folder, prefix, _above(folder), is_module=True)
+
+
+def _above(folder: Path) -> frozenset[Path]:
+    return frozenset(folder.resolve().parents)
+
+
+def _below(
+    folder: Path, prefix: str, above: frozenset[Path], *, is_module: bool
+) -> Iterator[tuple[str, Path]]:
+    """All files, but hidden ones and caches. `above`: the folders it is in, without links."""
     real = folder.resolve()
     if real in above:
-        raise CommandError(f"'{folder}' is a link that leads back to a folder above it: remove it")
+        if is_module:
+            raise CommandError(
+                f"'{folder}' is a link that leads back to a folder above it: remove it"
+            )
+        return
     for entry in sorted(folder.iterdir()):
         if entry.name.startswith(".") or entry.name in LEFT_OUT or not _is_text(entry.name):
             continue
         if entry.is_dir():
-            yield from _below(entry, f"{prefix}{entry.name}/", above | {real})
+            inner = f"{prefix}{entry.name}/"
+            yield from _below(entry, inner, above | {real}, is_module=is_module)
         elif entry.is_file():
             yield f"{prefix}{entry.name}", entry
+
+
+def _near(base: Path, name: str) -> Iterator[tuple[str, Path]]:
+    """Files where one was looked for, and two folders deeper: what may have been meant. What
+    can't be read is nobody's concern."""
+    at = base / name
+    while at != base and not _is_folder(at):
+        at = at.parent
+    folders, left = [(at, 0)], MOST_NEAR
+    for folder, depth in folders:
+        with suppress(OSError), os.scandir(folder) as entries:
+            for entry in islice(entries, left):
+                left -= 1
+                path = Path(entry.path)
+                if entry.name.startswith(".") or not _is_text(entry.name):
+                    continue
+                if entry.is_file():
+                    yield path.relative_to(base).as_posix(), path
+                elif depth < DEEPEST_NEAR and entry.is_dir(follow_symlinks=False):
+                    folders.append((path, depth + 1))
+
+
+def _is_file(path: Path) -> bool:
+    """Raises OSError where nobody may look."""
+    return stat.S_ISREG(_mode(path))
+
+
+def _is_folder(path: Path) -> bool:
+    """Raises OSError where nobody may look."""
+    return stat.S_ISDIR(_mode(path))
+
+
+def _mode(path: Path) -> int:
+    """0: there is no such file."""
+    try:
+        return path.stat().st_mode
+    except PermissionError:
+        raise
+    except (OSError, ValueError):  # not there, or a name that no file can have
+        return 0
 
 
 def _is_text(name: str) -> bool:

@@ -9,6 +9,7 @@ from rich.console import Console
 from rich.text import Text
 
 from cts.config import bundle
+from cts.config.comments import without_comments
 from cts.config.compile import Result, compile_bundle
 from cts.config.model import Secret
 from cts.config.problem import Code
@@ -89,10 +90,11 @@ def _hint(folder: Path) -> str:
 
 
 def as_pushed(checked: Checked, environment: Mapping[str, str]) -> Checked:
-    """What is pushed of it: what the configuration names, with references in the place of secrets.
-    And what the publisher makes of just that."""
-    result = checked.result
-    files = moved(bundle.packed(checked.files, result.configuration), result.secrets)
+    """What is pushed of it: what the configuration names, with references in the place of secrets
+    and nothing in comments. And what the publisher makes of just that."""
+    configuration, secrets = checked.result.configuration, checked.result.secrets
+    files = moved(bundle.packed(checked.files, configuration), secrets)
+    files = without_comments(files, configuration)
     return Checked(files, compile_bundle(files, environment))
 
 
@@ -105,8 +107,7 @@ def print_checked(console: Console, checked: Checked) -> None:
     for secret in checked.to_move:
         _secret(console, secret)
     problems.print_with_lines(console, checked.problems, problems.PROBLEM, lines)
-    told = (*result.problems, *result.warnings)
-    if checked.hint and any(each.code in IN_THE_BUNDLE for each in told):
+    if checked.hint and any(each.code in IN_THE_BUNDLE for each in result.problems):
         print_paragraph(console, Text(checked.hint, "dim"), problems.WARNING)
         console.print()
     mark, style = problems.PROBLEM if result.problems else ("✓", "green")

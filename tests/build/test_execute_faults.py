@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from cts_cli.shown import masked
+from cts.config.masking import masked
 from tests.build.conftest import STATE, TASK, Place, until
 from tests.build.test_execute import LOCK, ONE, started
 

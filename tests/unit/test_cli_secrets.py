@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from cts.config.bundle import unpacked
 from cts.config.model import Secret
 from cts.config.problem import Place, Where
 from cts.config.schema import Group
@@ -181,6 +182,15 @@ def test_secrets_are_there_before_the_bundle_that_names_them(account: Account, c
     account.put_object = dies  # type: ignore[assignment, method-assign]
     cts("push", conf)
     assert account.held(CONNECTION) == {"CONSUL_HTTP_TOKEN": TOKEN}
+
+
+def test_what_stands_in_comments_stays_here(account: Account, conf: Path) -> None:
+    folder(conf, f'# consul {{ token = "{TOKEN}" }}\n', task("web"), f"/* {TOKEN} */")
+    cts("push", conf)
+    files = unpacked(account.pushed[-1])
+    assert files
+    assert not [name for name, content in files.items() if TOKEN.encode() in content]
+    assert account.versions == {}
 
 
 def test_nothing_moves_for_a_push_that_is_not_made(account: Account, conf: Path) -> None:

@@ -2,7 +2,8 @@
 
 import pytest
 
-from cts_cli.shown import masked, may_hold_secret, printable
+from cts.config.masking import masked
+from cts_cli.shown import may_hold_secret, printable
 
 
 @pytest.mark.parametrize(
@@ -19,6 +20,11 @@ from cts_cli.shown import masked, may_hold_secret, printable
         ("ssh://u:pw@host", "ssh://u:***@host"),
         ("a https://u:x@h/ and http://v:y@i/", "a https://u:***@h/ and http://v:***@i/"),
         ("git::ssh://git@host/m?ref=v1&sshkey=abc", "git::ssh://git@host/m?ref=v1&sshkey=***"),
+        (
+            "https://h/m.zip?archive=zip&X-Amz-Signature=a1",
+            "https://h/m.zip?archive=zip&X-Amz-Signature=***",
+        ),
+        ("https://h/m.zip?sv=1&sig=a%2F", "https://h/m.zip?sv=1&sig=***"),
         (
             "s3::https://h/m?aws_access_key_secret=a&x=1",
             "s3::https://h/m?aws_access_key_secret=***&x=1",

@@ -1,7 +1,9 @@
 """Which files a command reads, in which order, and by which names."""
 
 import errno
+import json
 import os
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -22,6 +24,12 @@ def write(path: str | Path, text: str = "x") -> None:
     Path(path).write_text(text)
 
 
+def task(module: str, *variable_files: str) -> str:
+    return (
+        f'task {{ name = "t" module = "{module}" variable_files = {json.dumps(variable_files)} }}'
+    )
+
+
 def find(*paths: str) -> sources.Sources:
     return sources.find([Path(path) for path in paths])
 
@@ -33,13 +41,34 @@ def listed(*paths: str) -> list[str]:
 # ---- one folder -----------------------------------------------------------------------------
 
 
-def test_a_folder_is_all_of_it_but_hidden_files_and_caches(here: Path) -> None:
-    write("conf/tasks.hcl")
-    write("conf/modules/web/main.tf", "resource")
-    for left_out in (".terraform/x", ".git/HEAD", ".env", "modules/web/__pycache__/x.pyc"):
-        write(here / "conf" / left_out)
+def test_a_folder_is_its_configuration_and_all_that_it_names(here: Path) -> None:
+    named = {
+        "modules/web/main.tf": "resource", "modules/web/deeper/x.txt": "x",
+        "web.tfvars": "a = 1", ".hidden.tfvars": "b = 1",
+        "ca/deeper/a.pem": "a", "client.pem": "c", "client.key": "k",
+    }  # fmt: skip
+    write(
+        "conf/tasks.hcl",
+        """
+        vault {
+          address = "https://vault"
+          tls { ca_path = "ca" cert = "./client.pem" key = "client.key" }
+        }
+        task {
+          name = "t"
+          module = "./modules/web"
+          variable_files = ["web.tfvars", ".hidden.tfvars"]
+        }""",
+    )
+    for name, text in named.items():
+        write(here / "conf" / name, text)
+    for left_out in (".terraform/x", ".git/HEAD", "__pycache__/x.pyc"):
+        write(here / "conf/modules/web" / left_out)
+    for unrelated in ("README.md", "other.tfvars", "modules/db/main.tf", "node_modules/a/a.json"):
+        write(here / "conf" / unrelated)
     found = find("conf")
-    assert dict(found) == {"tasks.hcl": b"x", "modules/web/main.tf": b"resource"}
+    assert {*found} == {"tasks.hcl", *named}
+    assert all(found[name] == text.encode() for name, text in named.items())
     assert found.is_folder
 
 
@@ -56,22 +85,82 @@ def test_configuration_below_the_top_of_a_folder_does_not_count(here: Path) -> N
 
 
 def test_a_linked_folder_counts_as_if_it_stood_there(here: Path) -> None:
-    write("conf/tasks.hcl")
+    write("conf/tasks.hcl", task("./web"))
     write("shared/main.tf", "x")
     (here / "conf/web").symlink_to(here / "shared")
     assert find("conf")["web/main.tf"] == b"x"
 
 
-def test_a_link_that_leads_back_is_refused(here: Path) -> None:
-    write("conf/tasks.hcl")
-    (here / "conf/loop").symlink_to(here / "conf")
-    with pytest.raises(CommandError, match="leads back to a folder above it"):
+@pytest.mark.parametrize("leads_to", ["conf/web", "conf", "", "/"])
+def test_a_link_in_a_module_that_leads_back_is_refused(here: Path, leads_to: str) -> None:
+    write("conf/tasks.hcl", task("./web"))
+    write("conf/web/main.tf")
+    (here / "conf/web/loop").symlink_to(here / leads_to)
+    with pytest.raises(CommandError, match="loop' is a link that leads back to a folder above it"):
         list(find("conf"))
 
 
+def test_among_certificates_such_a_link_ends_a_branch(here: Path) -> None:
+    write("conf/tasks.hcl", 'vault { tls { ca_path = "ca" } }')
+    write("conf/ca/a.pem")
+    (here / "conf/ca/loop").symlink_to(here / "conf")
+    assert [*find("conf")] == ["tasks.hcl", "ca/a.pem"]
+
+
+def test_what_the_configuration_does_not_name_is_never_looked_at(
+    here: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Not if it leads back, is not readable, or has too much."""
+    write("conf/tasks.hcl", task("./web"))
+    write("conf/web/main.tf")
+    for number in range(10):
+        write(f"conf/node_modules/{number}")
+    (here / "conf/node_modules/self").symlink_to(here / "conf")
+    monkeypatch.setattr(sources, "MOST_FILES", 2)
+    looked_at: list[str] = []
+    really = Path.iterdir
+
+    def iterdir(path: Path) -> Iterator[Path]:
+        looked_at.append(path.name)
+        return really(path)
+
+    monkeypatch.setattr(Path, "iterdir", iterdir)
+    assert [*find("conf")] == ["tasks.hcl", "web/main.tf"]
+    assert {*looked_at} == {"conf", "web"}
+
+
+def test_beside_a_file_nothing_is_looked_at(here: Path) -> None:
+    write("conf/tasks.hcl", task("acme/x/y"))
+    for name in ("a", "b/c"):
+        write(here / name)
+    (here / "b/self").symlink_to(here)
+    assert {*find("conf/tasks.hcl")} == {".configuration", "conf/tasks.hcl"}
+
+
+@pytest.mark.parametrize(
+    ("named", "there"),
+    [
+        pytest.param(task("./modules/webb"), "modules/web/main.tf", id="module"),
+        pytest.param(task("./web"), "modules/web/main.tf", id="module-deeper"),
+        pytest.param(task("modules/web"), "modules/web/main.tf", id="module-without-a-dot"),
+        pytest.param(task("acme/x/y", "vars/a.tfvar"), "vars/a.tfvars", id="variable-file"),
+    ],
+)
+def test_where_something_is_missing_what_is_near_is_known(
+    here: Path, named: str, there: str
+) -> None:
+    write("conf/tasks.hcl", named)
+    write(here / "conf" / there)
+    write("conf/a/b/c/main.tf")
+    (here / "conf/self").symlink_to(here / "conf")
+    found = {*find("conf")}
+    assert there in found
+    assert "a/b/c/main.tf" not in found
+
+
 def test_a_name_that_no_bundle_can_hold_is_left_out(here: Path) -> None:
-    write("conf/tasks.hcl")
-    write(here / "conf" / os.fsdecode(b"caf\xe9"))
+    write("conf/tasks.hcl", task("./web"))
+    write(here / "conf/web" / os.fsdecode(b"caf\xe9"))
     assert [*find("conf")] == ["tasks.hcl"]
 
 
@@ -123,7 +212,7 @@ def test_a_hidden_file_counts_if_it_is_named_itself(here: Path) -> None:
 
 
 def test_names_begin_at_the_working_directory(here: Path) -> None:
-    write("conf/a.hcl")
+    write("conf/a.hcl", task("./modules/web"))
     write("modules/web/main.tf", "resource")
     found = find(str(here / "conf/a.hcl"))
     assert {*found} == {".configuration", "conf/a.hcl", "modules/web/main.tf"}
@@ -166,22 +255,24 @@ def test_what_is_no_file_and_no_folder_is_told(here: Path) -> None:
 
 
 def test_content_is_read_when_it_is_asked_for_and_stays_the_same(here: Path) -> None:
-    write("conf/tasks.hcl", "first")
-    with (here / "conf/large.bin").open("wb") as large:
+    write("conf/tasks.hcl", task("./web"))
+    write("conf/web/main.tf", "first")
+    with (here / "conf/web/large.bin").open("wb") as large:
         large.truncate(LARGEST_BUNDLE + 1)
     found = find("conf")
-    assert found["tasks.hcl"] == b"first"
-    write("conf/tasks.hcl", "edited meanwhile")
-    assert found["tasks.hcl"] == b"first"
+    assert found["web/main.tf"] == b"first"
+    write("conf/web/main.tf", "edited meanwhile")
+    assert found["web/main.tf"] == b"first"
     with pytest.raises(CommandError, match=r"more than 64 MiB, the last of it '.*large\.bin'"):
-        found["large.bin"]
+        found["web/large.bin"]
 
 
 def test_too_many_files_are_refused(here: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(sources, "MOST_FILES", 2)
-    for name in ("a.hcl", "b", "c"):
-        write(name)
-    with pytest.raises(CommandError, match="more than 2 files below"):
+    write("a.hcl", task("./web"))
+    for name in ("b", "c"):
+        write(f"web/{name}")
+    with pytest.raises(CommandError, match="folders with more than 2 files"):
         list(find("a.hcl"))
 
 

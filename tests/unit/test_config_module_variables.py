@@ -1,11 +1,15 @@
 """The variables that a local module declares."""
 
+from contextlib import suppress
+
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from cts.config.module_sources import broken_files
 from cts.config.module_variables import Declared, declared
 from cts.config.problem import Place
+from cts.config.tree import ParseError
 
 MAIN = r"""
 terraform {
@@ -67,10 +71,10 @@ EOT
 """
 
 
-def names(module: dict[str, str]) -> dict[str, bool] | None:
+def names(module: dict[str, str]) -> dict[str, bool]:
     """Whether each variable is required."""
     found = declared({name: text.encode() for name, text in module.items()})
-    return None if found is None else {name: each.required for name, each in found.items()}
+    return {name: each.required for name, each in found.items()}
 
 
 def test_variables_are_found_with_their_places() -> None:
@@ -176,11 +180,13 @@ def test_an_override_keeps_the_place() -> None:
     ],
 )
 def test_a_module_that_is_not_understood_is_not_judged(module: dict[str, str]) -> None:
-    assert names({"a.tf": 'variable "b" {}', **module}) is None
+    with pytest.raises(ParseError):
+        names({"a.tf": 'variable "b" {}', **module})
 
 
 def test_a_module_of_another_encoding_is_not_judged() -> None:
-    assert declared({"main.tf": b'variable "a" {}\n# \xff'}) is None
+    with pytest.raises(ParseError, match="not UTF-8"):
+        declared({"main.tf": b'variable "a" {}\n# \xff'})
 
 
 PIECES = st.sampled_from(
@@ -192,5 +198,7 @@ PIECES = st.sampled_from(
 @settings(max_examples=150, deadline=None)
 @given(st.lists(PIECES, max_size=40).map("".join))
 def test_any_text_gives_a_result(text: str) -> None:
-    declared({"main.tf": text.encode(), "v.tf.json": b"{}"})
-    declared({"v.tf.json": text.encode()})
+    for module in ({"main.tf": text.encode(), "v.tf.json": b"{}"}, {"v.tf.json": text.encode()}):
+        with suppress(ParseError):
+            declared(module)
+        assert all(str(error) for error in broken_files(module))

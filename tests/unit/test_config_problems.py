@@ -268,10 +268,37 @@ def test_a_max_below_min_is_raised_with_a_warning() -> None:
             id="names",
         ),
         pytest.param(task().replace('"./modules/web"', "null"), "3:10  [syntax]", id="syntax"),
+        pytest.param(
+            task('variable_file = ["z"]').replace("/web", "/needs"),
+            "5:1 task.t.variable_file [unknown-option]",
+            id="variable-files",
+        ),
     ],
 )
 def test_what_only_follows_from_a_mistake_is_not_said(text: str, expected: str) -> None:
     assert problems(text) == [expected]
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        pytest.param('provider "panos" { }\n' + task('providers = ["panos"]'), id="former-name"),
+        pytest.param('teraform_provider "p" { }\n' + task('providers = ["p"]'), id="misspelt"),
+        pytest.param(
+            "terraform_provider { a = 1 }\n" + task('providers = ["p"]'), id="without-name"
+        ),
+        pytest.param('a = \nterraform_provider "p" { }\n' + task('providers = ["p"]'), id="syntax"),
+        pytest.param(task(condition='condition "consul_kv" { path = "x" }'), id="condition-type"),
+        pytest.param(task(condition='conditon "services" { names = ["s"] }'), id="condition"),
+        pytest.param(task(condition="service = ['s']".replace("'", '"')), id="services"),
+        pytest.param(task(condition="condition = 1"), id="condition-of-another-type"),
+    ],
+)
+def test_what_only_follows_from_a_mistake_is_no_warning_either(text: str) -> None:
+    result = compile_bundle({**FILES, "c.hcl": text.encode()})
+    assert len(result.problems) == 1
+    told = [problem.code for problem in result.warnings]
+    assert {*told} <= {Code.NOT_SUPPORTED_YET}
 
 
 def test_what_has_a_problem_gets_no_warning_beside_it() -> None:
@@ -337,11 +364,11 @@ def test_ten_mistakes_in_three_files_are_all_told_in_order() -> None:
             'terraform_provider "p" { key = "{{ env KEY }}" }',
             "1:1 terraform_provider.p [template]",
         ),
-        (task().replace("/web", "/broken"), "3:10 task.t.module [syntax]"),
+        (task().replace("/web", "/broken"), "1:1 task.t.module [syntax]"),
     ],
 )
 def test_what_was_hardly_meant_is_warned_of(text: str, expected: str) -> None:
-    files = {**FILES, "modules/broken/main.tf": b'variable "services" {\n', "c.hcl": text.encode()}
+    files = {**FILES, "modules/broken/main.tf": b"variable {}\n", "c.hcl": text.encode()}
     result = compile_bundle(files)
     assert not result.problems
     assert [brief(problem) for problem in result.warnings] == [expected]

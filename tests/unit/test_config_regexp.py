@@ -57,6 +57,9 @@ def test_it_is_refused(expression: str) -> None:
     ("expression", "what", "fix"),
     [
         ("(?=a)b", "(?=", "look-around"),
+        ("*", "a * repeats what stands before it", 'for all services write regexp = ""'),
+        ("**", "a * repeats what stands before it", 'for all services write regexp = ""'),
+        ("*-web", "operator: *", 'such as ".*" for any text'),
         (r"(a)\1", r"\1", "back-reference"),
         (r"web\Z", r"\Z", r"\z"),
         ("a++", "++", "possessive"),

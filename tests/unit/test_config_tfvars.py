@@ -187,6 +187,5 @@ def test_a_repeated_piece_gives_a_result(piece: str, times: int, before: str) ->
 )
 def test_json_with_its_templates_escaped_is_read_as_it_is(value: Any) -> None:
     text = json.dumps(value, ensure_ascii=False).replace("${", "$${").replace("%{", "%%{")
-    # HCL has not all of JSON's escapes, and loses marks before a brace
-    assume(not any(each in text for each in ("\\b", "\\f", "$$${", "%%%{")))
+    assume("\\b" not in text and "\\f" not in text)  # HCL has not all of JSON's escapes
     assert read_variables(f"a = {text}".encode(), "v.tfvars") == ({"a": value}, [])

@@ -8,6 +8,7 @@ import struct
 import zipfile
 import zlib
 from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
 from posixpath import dirname, isabs, normpath
 
 from cts.config.model import Configuration
@@ -79,12 +80,15 @@ def _terraform(name: str) -> bool:
     return name.endswith(TERRAFORM)
 
 
+def variable_files(configuration: Configuration) -> set[str]:
+    return _inside(path for task in configuration.tasks for path in task.variable_files)
+
+
 def packed(files: Files, configuration: Configuration) -> dict[str, bytes]:
     """What a push holds: configuration files and what they name, but no private keys. `cts push`
     takes their text out of the files that name them."""
-    names = {SOURCES, *configuration_files(files)}
+    names = {SOURCES, *configuration_files(files), *variable_files(configuration)}
     for task in configuration.tasks:
-        names |= _inside(task.variable_files)
         if is_local(task.module) and (folder := inside(task.module)) is not None:
             prefix = "" if folder == "." else f"{folder}/"
             names |= {prefix + name for name in module_files(files, folder)}
@@ -93,6 +97,32 @@ def packed(files: Files, configuration: Configuration) -> dict[str, bytes]:
         names |= {each for each in beside if not PRIVATE_KEY.search(files[each])}
     names -= _inside(_named(configuration, secret=True))
     return {name: files[name] for name in sorted(names) if name in files}
+
+
+@dataclass(frozen=True, slots=True)
+class Named:
+    """What a configuration names of its bundle."""
+
+    files: frozenset[str]
+    modules: frozenset[str]
+    certificates: frozenset[str]
+    """Folders of them."""
+    not_modules: frozenset[str]
+    """Addresses of modules: a folder of that name was probably meant."""
+
+
+def named(configuration: Configuration) -> Named:
+    tasks, certificates = configuration.tasks, set[str]()
+    files = {path for task in tasks for path in task.variable_files}
+    files |= {secret.value for secret in configuration.secrets if secret.is_file}
+    for _, key, known, value in walk(configuration):
+        if known.is_file and isinstance(value, str) and value:
+            (certificates if key == "ca_path" else files).add(value)
+    modules = {task.module for task in tasks if task.module}
+    local = set(filter(is_local, modules))
+    return Named(
+        *(frozenset(_inside(paths)) for paths in (files, local, certificates, modules - local))
+    )
 
 
 def _inside(paths: Iterable[str]) -> set[str]:

@@ -11,11 +11,12 @@ from cts.config.finalize import Environment, finalize
 from cts.config.merge import merge
 from cts.config.model import Configuration, Secret, Task
 from cts.config.modules import LocalModules, check_modules, local_modules, unreadable_modules
-from cts.config.problem import Code, Place, Problem, without_followers
+from cts.config.problem import Code, Place, Problem, beside_no_problem, without_followers
 from cts.config.read import read
-from cts.config.schema import walk
+from cts.config.schema import Group, walk
 from cts.config.secrets import named
 from cts.config.task_variables import given
+from cts.config.terraform_blocks import stays_behind
 from cts.config.validate import validate
 from cts.config.warnings import warn
 from cts.terraform.definition import (
@@ -91,20 +92,30 @@ def compile_bundle(files: Files, environment: Environment | None = None) -> Resu
         *warn(merged, final),
         *_waiting(final),
         *unreadable_modules(final, modules),
+        *_left_behind(merged, files),
     ]
     return Result(
         problems=_in_order(problems, names),
-        warnings=_in_order(_beside_no_problem(warnings, problems), names),
+        warnings=_in_order(beside_no_problem(warnings, problems), names),
         configuration=final,
         secrets=named(merged.secrets, files, _effective(final)),
         compiled=compiled,
     )
 
 
-def _beside_no_problem(warnings: list[Problem], problems: list[Problem]) -> list[Problem]:
-    """The warnings about what has no problem already."""
-    wrong = {(problem.place, problem.path) for problem in problems}
-    return [each for each in warnings if (each.place, each.path) not in wrong]
+def configuration(files: Files) -> Configuration:
+    """What the configuration files say, with every default, whatever is wrong with them."""
+    names = [name for name in bundle.configuration_files(files) if name in files]
+    return finalize(merge(read(files[name], name)[0] for name in names), {})
+
+
+def _left_behind(merged: Configuration, files: Files) -> Iterator[Problem]:
+    """Files of credentials whose content is moved, and that are not there."""
+    named = (each for each in merged.secrets if each.is_file and each.group is Group.TASK)
+    for secret in named:
+        is_certificate = secret.where.path.startswith("vault.")
+        if not is_certificate and bundle.inside(secret.value) not in files:
+            yield stays_behind(secret.where)
 
 
 def _effective(configuration: Configuration) -> dict[str, Any]:

@@ -23,7 +23,7 @@ from cts.config.model import (
     ServicesInput,
 )
 from cts.config.options import Findings, Options
-from cts.config.problem import Code, did_you_mean
+from cts.config.problem import Code, Problem, did_you_mean
 from cts.config.schema import Group, Option, Seconds, Values, about, key_of, options_of, types_of
 from cts.config.secrets import TEMPLATE
 from cts.config.terraform_blocks import Free, backends, providers
@@ -39,6 +39,7 @@ CONDITIONS: Mapping[str, type[Condition]] = {
     "consul-kv": KvCondition,
     "schedule": ScheduleCondition,
 }
+REPEATED = ("task", "service", "terraform_provider", "module_input")
 INPUTS: Mapping[str, type[Input]] = {"services": ServicesInput, "consul-kv": KvInput}
 
 
@@ -48,6 +49,7 @@ def decode(file: Value, found: Findings, *, is_hcl: bool) -> Configuration:
     configuration: Configuration = read(Configuration, options)
     for entry, path in _dropped(file, ""):
         Free(found, is_hcl).overridden([entry], path)
+    found.warnings.extend(_left_out(file, ""))
     return replace(configuration, secrets=tuple(found.secrets))
 
 
@@ -59,7 +61,34 @@ def _dropped(value: Value, path: str) -> Iterator[tuple[Entry, str]]:
     elif isinstance(value.data, Body):
         yield from ((entry, path) for entry in value.data.dropped)
         for entry in value.data.dropped + value.data.entries:
-            yield from _dropped(entry.value, ".".join(part for part in (path, entry.key) if part))
+            yield from _dropped(entry.value, _joined(path, entry.key))
+
+
+def _left_out(value: Value, path: str) -> Iterator[Problem]:
+    """A warning for what a repeated key of JSON took the place of; what is in it is not told."""
+    for item in value.data if isinstance(value.data, tuple) else ():
+        yield from _left_out(item, path)
+    if not isinstance(value.data, Body):
+        return
+    last = {entry.key: entry for entry in value.data.entries}
+    for entry in value.data.dropped:
+        what = (
+            f'{_called(entry)} is left out: "{entry.key}" stands again at {last[entry.key].place}'
+        )
+        fix = f'write a list: "{entry.key}": [...]' if entry.key in REPEATED else "write it once"
+        yield Problem(entry.place, _joined(path, entry.key), Code.REPEATED_BLOCK, what, fix)
+    for entry in value.data.entries:
+        yield from _left_out(entry.value, _joined(path, entry.key))
+
+
+def _called(entry: Entry) -> str:
+    names = (inner.value.data for inner in entry.value.entries if inner.key.lower() == "name")
+    name = next(names, None) if entry.key in REPEATED else None
+    return f'{entry.key} "{name}"' if isinstance(name, str) else f'this "{entry.key}"'
+
+
+def _joined(path: str, key: str) -> str:
+    return ".".join(part for part in (path, key) if part)
 
 
 def read(block: Any, options: Options) -> Any:

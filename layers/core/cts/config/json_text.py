@@ -40,7 +40,24 @@ def read_json(text: str, file: str, *, keeps_all: bool = False) -> tuple[Body, l
             return body, []
         case None:
             return Body(), []
-    return Body(), [ParseError(top.place, "the file must hold one JSON object")]
+    return Body(), [_no_object(top.place)]
+
+
+def fault(text: str, file: str) -> ParseError | None:
+    """Why a text is no JSON at all, or neither an object nor a list; None where only this reader
+    may refuse it."""
+    reader = _Reader(text, file, keeps_all=False)
+    try:
+        reader.check()
+    except RecursionError:
+        return None
+    except ParseError as error:
+        return error
+    return None if text.strip()[0] in "{[" else _no_object(reader.lines.place(0))
+
+
+def _no_object(place: Place) -> ParseError:
+    return ParseError(place, "the file must hold one JSON object")
 
 
 class _Reader:

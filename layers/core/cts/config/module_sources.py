@@ -1,32 +1,60 @@
 """The modules that a local module uses itself."""
 
 from collections.abc import Iterator
-from posixpath import dirname, join
+from posixpath import basename, dirname, join
 
+from cts.config import json_text
 from cts.config.bundle import TERRAFORM, Files, inside
+from cts.config.hcl2 import shape
 from cts.config.hcl2.tokens import Token, statements, tokens
-from cts.config.json_text import read_json
 from cts.config.tree import BOM, Lines, ParseError, Value
 
 
 def sources_outside(module: Files) -> Iterator[str]:
     """The local modules that a module uses from outside its own folder. What can't be read is
     Terraform's to refuse."""
-    for name in module:
-        if not name.endswith(TERRAFORM):
-            continue
-        try:
-            for source in _sources(module[name].decode().removeprefix(BOM), name):
-                if source.startswith(("./", "../")) and inside(join(dirname(name), source)) is None:
-                    yield source
-        except (ParseError, UnicodeDecodeError):
-            continue
+    for name in filter(_is_terraform, module):
+        for source in _local_sources(module, name):
+            if inside(join(dirname(name), source)) is None:
+                yield source
+
+
+def broken_files(module: Files) -> Iterator[ParseError]:
+    """For each file of a module, and of the modules in its folder that it uses: where it stops
+    being what Terraform reads."""
+    folders = ["."]
+    for folder in folders:
+        files = [each for each in module if (dirname(each) or ".") == folder]
+        for name in sorted(filter(_is_terraform, files)):
+            if error := _fault(module[name], name):
+                yield error
+            used = (inside(join(folder, source)) for source in _local_sources(module, name))
+            folders += {each for each in used if each and each not in folders}
+
+
+def _is_terraform(name: str) -> bool:
+    """Terraform leaves hidden files out."""
+    return name.endswith(TERRAFORM) and not basename(name).startswith(".")
+
+
+def _fault(content: bytes, file: str) -> ParseError | None:
+    if file.endswith(".json"):
+        return json_text.fault(content.decode(errors="replace"), file)
+    return shape.fault(content, file)
+
+
+def _local_sources(module: Files, file: str) -> list[str]:
+    try:
+        found = [*_sources(module[file].decode().removeprefix(BOM), file)]
+    except (ParseError, UnicodeDecodeError):
+        return []
+    return [source for source in found if source.startswith(("./", "../"))]
 
 
 def _sources(text: str, file: str) -> Iterator[str]:
     """Raises ParseError."""
     if file.endswith(".json"):
-        yield from _in_json(Value(Lines(text, file).place(0), read_json(text, file)[0]))
+        yield from _in_json(Value(Lines(text, file).place(0), json_text.read_json(text, file)[0]))
         return
     for block in statements(tokens(text, Lines(text, file))):
         if block[0].kind == "name" and block[0].text == "module":

@@ -11,6 +11,7 @@ from cts.config.bundle import root_files
 from cts.config.hcl2.tokens import Token, statements, tokens
 from cts.config.json_text import read_json
 from cts.config.problem import Place
+from cts.config.read import decoded
 from cts.config.tree import BOM, Body, Entry, Lines, ParseError, Value
 
 OVERRIDES = ("override.tf", "override.tf.json")
@@ -25,17 +26,14 @@ class Declared:
     """Terraform 1.15 has to know its value at `init`."""
 
 
-def declared(module: Mapping[str, bytes]) -> Mapping[str, Declared] | None:
-    """The variables of a module's own files, by name. None if one of the files can't be read:
-    then Terraform is to say what is wrong with it."""
+def declared(module: Mapping[str, bytes]) -> Mapping[str, Declared]:
+    """The variables of a module's own files, by name. Raises ParseError at what can't be read
+    here: Terraform decides whether it is wrong."""
     made: dict[str, Declared] = {}
     names = (name for name in root_files(module) if not name.startswith("."))
-    try:
-        for name in sorted(names, key=lambda name: (_is_override(name), name)):
-            for variable, found in _declarations(module[name], name):
-                made[variable] = _merged(made[variable], found) if variable in made else found
-    except (ParseError, UnicodeDecodeError):
-        return None
+    for name in sorted(names, key=lambda name: (_is_override(name), name)):
+        for variable, found in _declarations(module[name], name):
+            made[variable] = _merged(made[variable], found) if variable in made else found
     return made
 
 
@@ -52,8 +50,11 @@ def _merged(base: Declared, override: Declared) -> Declared:
 
 
 def _declarations(content: bytes, file: str) -> Iterator[tuple[str, Declared]]:
-    """Raises ParseError and UnicodeDecodeError."""
-    text = content.decode().removeprefix(BOM)
+    """Raises ParseError."""
+    text, problem = decoded(content, file)
+    if problem:
+        raise ParseError(problem.place, problem.what, problem.fix)
+    text = text.removeprefix(BOM)
     if file.endswith(".json"):
         body, errors = read_json(text, file)
         if errors:

@@ -1,8 +1,8 @@
 """The rules about what a task names in the bundle: its module, its variables, their files."""
 
 from collections.abc import Collection, Iterator, Mapping, Sequence
-from dataclasses import dataclass
-from posixpath import join, splitext
+from dataclasses import dataclass, replace
+from posixpath import join, normpath
 from typing import Any
 
 from cts.config import bundle
@@ -14,11 +14,12 @@ from cts.config.model import (
     KvInput,
     Task,
 )
-from cts.config.module_sources import sources_outside
+from cts.config.module_sources import broken_files, sources_outside
 from cts.config.module_variables import Declared, declared
 from cts.config.problem import Code, Problem, Where, did_you_mean
 from cts.config.schema import walk
 from cts.config.secrets import TEMPLATE
+from cts.config.tree import ParseError
 
 FOLDERS_SHOWN = 5
 OR_SET = "set it in a file that variable_files names, or in serverless { variables }"
@@ -36,9 +37,13 @@ class LocalModule:
 
     files: Files
     variables: Mapping[str, Declared] | None
-    """Those it declares; None where its files can't be understood."""
+    """Those it declares; None where its files can't be read here."""
     outside: tuple[str, ...]
     """The modules that it uses from outside its own folder."""
+    unread: ParseError | None = None
+    """Why its files can't be read here."""
+    broken: tuple[ParseError, ...] = ()
+    """Where its files are no HCL at all, by any reader."""
 
     @property
     def is_there(self) -> bool:
@@ -61,16 +66,46 @@ def local_modules(configuration: Configuration, files: Files) -> LocalModules:
 
 def _module(folder: str, files: Files) -> LocalModule:
     module = bundle.module_files(files, folder)
-    return LocalModule(module, declared(module), tuple(sources_outside(module)))
+    outside, broken = tuple(sources_outside(module)), tuple(broken_files(module))
+    if broken:
+        return LocalModule(module, None, outside, broken=broken)
+    try:
+        return LocalModule(module, declared(module), outside)
+    except ParseError as error:
+        return LocalModule(module, None, outside, unread=error)
 
 
 def unreadable_modules(configuration: Configuration, known: LocalModules) -> Iterator[Problem]:
-    """Terraform will say what is wrong with them."""
-    for task in configuration.tasks:
-        module = known.get(task.module)
-        if module and module.is_there and module.variables is None:
-            what = "the module's variables can't be read: one of its files has a mistake"
-            yield task.where.problem(Code.SYNTAX, what, "try terraform validate", option="module")
+    """What only this reader refuses: Terraform decides."""
+    for task, module in _first_users(configuration, known):
+        if module.unread:
+            what = (
+                f"this could not be read here ({module.unread.what}), so the module's variables "
+                "were not checked: Terraform decides"
+            )
+            yield _in_module(task, module.unread, what, "try terraform validate")
+
+
+def _broken_modules(configuration: Configuration, known: LocalModules) -> Iterator[Problem]:
+    for task, module in _first_users(configuration, known):
+        for error in module.broken:
+            yield _in_module(task, error, error.what, error.fix)
+
+
+def _first_users(
+    configuration: Configuration, known: LocalModules
+) -> Iterator[tuple[Task, LocalModule]]:
+    """Each module with the first task that uses it: what is wrong with it is said once."""
+    first = {task.module: task for task in reversed(configuration.tasks)}
+    yield from ((first[source], module) for source, module in known.items())
+
+
+def _in_module(task: Task, error: ParseError, what: str, fix: str) -> Problem:
+    """At its place in the bundle."""
+    file = normpath(join(bundle.inside(task.module) or "", error.place.file))
+    return Problem(
+        replace(error.place, file=file), task.where.at("module").path, Code.SYNTAX, what, fix
+    )
 
 
 def check_modules(
@@ -92,6 +127,7 @@ def check_modules(
             what = f'"{task.module}" lies outside the bundle'
             fix = 'put the module into the bundle and write "./folder"'
             yield task.where.problem(Code.OUTSIDE_BUNDLE, what, fix, option="module")
+    yield from _broken_modules(configuration, known)
     for block in (configuration.vault, configuration.driver):
         if block:
             yield from _certificates(block, files)
@@ -200,6 +236,9 @@ def _file(path: str, files: Files, where: Where, option: str) -> Iterator[Proble
         yield where.problem(Code.OUTSIDE_BUNDLE, what, fix, option=option)
     elif name not in files and not any(each.startswith(f"{name}/") for each in files):
         what = f'the bundle has no file "{path}"'
-        alike = [each for each in files if each.endswith(splitext(name)[1])]
+        others = {*bundle.configuration_files(files)}
+        alike = [
+            each for each in files if each not in others and not each.endswith(bundle.TERRAFORM)
+        ]
         fix = did_you_mean(name, alike[:MOST_ALIKE]) or "paths begin at the top of the bundle"
         yield where.problem(Code.FILE_MISSING, what, fix, option=option)

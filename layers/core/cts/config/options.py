@@ -8,6 +8,7 @@ import re
 from dataclasses import dataclass, field
 from decimal import Decimal
 
+from cts.config.former import former
 from cts.config.model import Secret
 from cts.config.problem import Code, Place, Problem, Where, nearest
 from cts.config.schema import Seconds
@@ -27,8 +28,8 @@ FALSE = {"0", "f", "F", "FALSE", "false", "False", ""}
 INTEGER = re.compile(r"[-+]?(0[xX]_?|0[bB]_?|0[oO]?_?|)([0-9a-fA-F]+(?:_[0-9a-fA-F]+)*)", re.ASCII)
 BASES = {"": 10, "0x": 16, "0b": 2, "0o": 8, "0": 8}
 LABELLED = ("driver",)
-FORMER = {"provider": 'write terraform_provider "..." { ... }'}
-"""Names that CTS has given up."""
+LIST_IN_TEXT = re.compile(r"\s*\[.*\]\s*|[^,]*,.*", re.DOTALL)
+MOST_SHOWN = 80
 
 
 @dataclass(frozen=True, slots=True)
@@ -119,8 +120,20 @@ class Options:
             entries = entries[-1:]
         items = [item for entry in entries for item in self.items(entry.value)]
         self.places |= {f"{key}[{n}]": item.place for n, item in enumerate(items)}
+        for item in items:
+            self.list_in_text(key, item)
         texts = [self.as_text(key, item) for item in items]
         return tuple(text for text in texts if text is not None)
+
+    def list_in_text(self, key: str, value: Value) -> None:
+        text = value.data
+        if not isinstance(text, str) or not LIST_IN_TEXT.fullmatch(text):
+            return
+        what = f"this is one text that looks like a list, so that {key} has a single element"
+        parts = [part.strip("[]\"' ") for part in text.split(",")]
+        meant = ", ".join(f'"{part}"' for part in parts if part)
+        fix = f"write {key} = [{meant}]" if len(text) < MOST_SHOWN else "write a list in brackets"
+        self.warn(value.place, Code.INVALID_VALUE, key, what, fix)
 
     def items(self, value: Value) -> tuple[Value, ...]:
         """JSON's empty object is an empty list, as in CTS."""
@@ -197,9 +210,12 @@ class Options:
                 self.unknown(entry)
 
     def unknown(self, entry: Entry) -> None:
-        meant = "" if entry.key in FORMER else nearest(entry.key.lower(), self.known)
-        fix = FORMER.get(entry.key, f'did you mean "{meant}"?' if meant else "")
-        path, what = self.path_of(entry.key), "unknown option"
+        path = self.path_of(entry.key)
+        if found := former(self.path, entry.key):
+            what, fix, meant = "CTS has given this option up", found.fix, found.meant
+        else:
+            meant = nearest(entry.key.lower(), self.known)
+            what, fix = "unknown option", f'did you mean "{meant}"?' if meant else ""
         problem = Problem(entry.place, path, Code.UNKNOWN_OPTION, what, fix, meant)
         self.found.problems.append(problem)
 

@@ -124,6 +124,7 @@ def did_you_mean(word: str, known: Iterable[str]) -> str:
     return f'did you mean "{near}"?' if near else ""
 
 
+GIVE_VARIABLES = (".condition", ".module_input", ".variable_files", ".variables", ".serverless")
 BEFORE_VARIABLES = (Code.CONDITION_TYPE, Code.FILE_MISSING, Code.OUTSIDE_BUNDLE)
 
 
@@ -132,29 +133,64 @@ def without_followers(problems: Iterable[Problem]) -> list[Problem]:
     not be read, has another type, or has its name misspelt."""
     found = [*problems]
     codes = {problem.code for problem in found}
+    is_unread = any(each.code is Code.SYNTAX and not each.path for each in found)
+    """A configuration file, and not a module's."""
     unread = {problem.path for problem in found if problem.code is Code.WRONG_TYPE}
     unread |= {_meant(problem) for problem in found if problem.meant}
     before_variables = [each.path for each in found if each.code in BEFORE_VARIABLES]
+    before_variables += [path for path in map(_meant, found) if path.endswith(GIVE_VARIABLES)]
     is_vault_unread = any(f"{path}.".startswith("vault.") for path in unread)
 
     def follows(problem: Problem) -> bool:
         match problem.code:
             case Code.MISSING_OPTION:
-                return Code.SYNTAX in codes or problem.path in unread
+                return is_unread or problem.path in unread
             case Code.NAMES_OR_REGEXP:
                 either = {f"{problem.path}.names", f"{problem.path}.regexp"}
-                return Code.SYNTAX in codes or bool(either & unread)
+                return is_unread or bool(either & unread)
             case Code.MISSING_VARIABLE:
                 task = problem.path.rpartition(".")[0]
-                is_unread = any(path.startswith(f"{task}.") for path in before_variables)
-                return bool({Code.SYNTAX, Code.VARIABLE_FILE} & codes) or is_unread
+                is_before = any(path.startswith(f"{task}.") for path in before_variables)
+                return is_unread or Code.VARIABLE_FILE in codes or is_before
             case Code.VAULT_MISSING:
-                return Code.SYNTAX in codes or is_vault_unread
+                return is_unread or is_vault_unread
         return False
 
     return [problem for problem in found if not follows(problem)]
 
 
+def beside_no_problem(warnings: Iterable[Problem], problems: Iterable[Problem]) -> list[Problem]:
+    """The warnings without those about what has a problem already, or that follow from one."""
+    found = [*problems]
+    wrong = {(problem.place, problem.path) for problem in found}
+    unread = {_meant(problem) or problem.path for problem in found}
+    is_unread = any(each.code is Code.SYNTAX and not each.path for each in found)
+    are_providers_unread = is_unread or any(_is_inside(path, PROVIDERS) for path in unread)
+
+    def follows(warning: Problem) -> bool:
+        match warning.code:
+            case Code.UNKNOWN_PROVIDER | Code.MISSING_OPTION:
+                return are_providers_unread
+            case Code.CONDITION_TYPE:
+                triggers = [f"{warning.path}.{name}" for name in TRIGGERS]
+                return is_unread or any(
+                    _is_inside(path, each) for path in unread for each in triggers
+                )
+        return False
+
+    return [each for each in warnings if (each.place, each.path) not in wrong and not follows(each)]
+
+
+PROVIDERS = "terraform_provider"
+TRIGGERS = ("condition", "module_input", "source_input", "services")
+
+
+def _is_inside(path: str, block: str) -> bool:
+    return path == block or path.startswith((f"{block}.", f"{block}["))
+
+
 def _meant(problem: Problem) -> str:
     """The path of the option that a misspelt one was to be."""
+    if not problem.meant:
+        return ""
     return ".".join(part for part in (problem.path.rpartition(".")[0], problem.meant) if part)

@@ -17,13 +17,18 @@ def read(content: bytes, file: str) -> tuple[Configuration, Findings]:
     if problem:
         found.problems.append(problem)
         return decode(top, found, is_hcl=True), found
-    is_json = file.endswith(".json")
-    if is_json or text.lstrip().startswith("{"):  # JSON is also accepted in an .hcl file
-        body, errors = read_json(text, file, keeps_all=not is_json)
+    is_hcl = not file.endswith(".json")
+    if is_json(text, file):
+        body, errors = read_json(text, file, keeps_all=is_hcl)
     else:
         body, errors = read_hcl1(text, file)
     found.problems.extend(Problem(e.place, "", Code.SYNTAX, e.what, e.fix) for e in errors)
-    return decode(Value(top.place, body), found, is_hcl=not is_json), found
+    return decode(Value(top.place, body), found, is_hcl=is_hcl), found
+
+
+def is_json(text: str, file: str) -> bool:
+    """JSON is also accepted in an .hcl file."""
+    return file.endswith(".json") or text.lstrip().startswith("{")
 
 
 def decoded(content: bytes, file: str) -> tuple[str, Problem | None]:

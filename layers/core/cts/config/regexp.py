@@ -9,6 +9,7 @@ MOST_CHARACTERS = 10_000
 """RE2 takes seconds to refuse one of a few hundred thousand."""
 SHOWN = 80
 """Characters of the engine's reason: it ends with the rest of the expression."""
+FOR_ALL = 'for all services write regexp = ""'
 INSTEAD = {
     "bad repetition operator": "repeat it once; RE2 has no possessive repetitions",
     "invalid escape sequence": (
@@ -22,7 +23,9 @@ INSTEAD = {
     "invalid repetition size": f"RE2 allows at most {MOST_REPEATS}, the smaller number first",
     "missing )": "close the group, or write \\( for a parenthesis",
     "missing ]": "close the set, or write \\[ for a bracket",
-    "no argument for repetition operator": "write what to repeat, or a \\ before it",
+    "no argument for repetition operator": (
+        'write what to repeat, such as ".*" for any text, or a \\ before it'
+    ),
     "pattern too large": "repeat large sets less often",
     "unexpected )": "write \\) for a parenthesis",
 }
@@ -31,6 +34,8 @@ INSTEAD = {
 
 def fault(expression: str) -> tuple[str, str]:
     """What is wrong with an expression and what would be right; two empty strings if nothing."""
+    if expression and not expression.strip("* "):
+        return "RE2 refuses this: a * repeats what stands before it", FOR_ALL
     if len(expression) > MOST_CHARACTERS:
         return f"this expression has more than {MOST_CHARACTERS} characters", "write a shorter one"
     try:

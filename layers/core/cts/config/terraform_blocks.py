@@ -5,6 +5,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from typing import Any
 
+from cts.config.local_files import is_path_of_key, names_file
 from cts.config.model import Backend, Provider, Secret
 from cts.config.options import Findings, Options
 from cts.config.problem import Code, Place, Problem, Where
@@ -76,24 +77,38 @@ class Free:
                 ]
         if self.finds_secrets and self.is_secret(key, value.data, hidden=hidden):
             self.note(value, path, key)
+        elif self.finds_secrets and isinstance(value.data, str) and names_file(key, value.data):
+            self.found.warnings.append(stays_behind(Where(path, value.place)))
         return value.data
 
     def is_secret(self, key: str, data: object, *, hidden: bool) -> bool:
+        if isinstance(data, str) and is_path_of_key(key, data) and not _holds_key(key, data):
+            return False
         below = hidden and isinstance(data, str) and data and not PLAIN_NAME.fullmatch(key)
         return looks_secret(key, data) or bool(below and not TEMPLATE.search(str(data)))
 
     def note(self, value: Value, path: str, key: str) -> None:
         text = str(value.data)
-        names_a_file = key.lower() == "credentials" and text.endswith(".json")
         self.found.secrets.append(
             Secret(
                 Where(path, value.place), Group.TASK, env_name(path), value.place.file,
-                value.start, value.end, text, is_file=names_a_file,
+                value.start, value.end, text, is_file=_holds_key(key, text),
             )
         )  # fmt: skip
 
     def problem(self, place: Place, code: Code, path: str, what: str, fix: str = "") -> None:
         self.found.problems.append(Problem(place, path, code, what, fix))
+
+
+def _holds_key(key: str, text: str) -> bool:
+    """Whether the argument takes the content of the file that it names, too."""
+    return key.lower() == "credentials" and text.endswith(".json")
+
+
+def stays_behind(where: Where) -> Problem:
+    """The warning about a file that is named."""
+    what = "this names a file, which does not travel with the push: a build won't find it"
+    return where.problem(Code.FILE_MISSING, what, "give its content, if the provider takes that")
 
 
 def providers(options: Options, key: str) -> tuple[Provider, ...]:

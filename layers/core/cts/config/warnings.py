@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator, Mapping
 
+from cts.config.masking import masked
 from cts.config.model import (
     BufferPeriod,
     Configuration,
@@ -14,9 +15,11 @@ from cts.config.model import (
 )
 from cts.config.problem import Code, Problem, Where, did_you_mean
 from cts.config.schema import walk, where_of
-from cts.config.secrets import TEMPLATE, USER_IN_URL, looks_secret, texts
+from cts.config.secrets import TEMPLATE, looks_secret, texts
 
 NOT_NEEDED_BECAUSE = "not needed here, because "
+ADDRESSES = ("module", "source")
+"""Options whose addresses may have no scheme."""
 UNSET = (None, (), "")
 """What asks for nothing."""
 
@@ -36,6 +39,7 @@ def warn(merged: Configuration, final: Configuration) -> Iterator[Problem]:
         yield from _buffer(task.buffer_period)
         yield from _schedule(task)
         yield from _no_condition(whole)
+        yield from _names(whole)
         yield from _providers(whole, final)
         yield from _workspace(task, final.driver)
 
@@ -82,8 +86,9 @@ def _consul(consul: Consul | None) -> Iterator[Problem]:
 def _credentials_in_addresses(merged: Configuration) -> Iterator[Problem]:
     """Of modules and servers; those of providers and backends are moved."""
     for block, key, known, value in walk(merged):
-        if isinstance(value, str) and not known.secret and USER_IN_URL.search(value):
-            what = "the address holds a password, and is stored as it is written"
+        is_address = isinstance(value, str) and ("://" in value or key in ADDRESSES)
+        if is_address and not known.secret and masked(value) != value:
+            what = "the address holds what may be a credential, and is stored as it is written"
             yield block.where.problem(Code.LITERAL_SECRET, what, "take it out", option=key)
 
 
@@ -128,6 +133,16 @@ def _no_condition(task: Task) -> Iterator[Problem]:
         what = "without a condition the task runs once, and never again"
         fix = 'write condition "services" { names = [...] }'
         yield task.where.problem(Code.CONDITION_TYPE, what, fix)
+
+
+def _names(task: Task) -> Iterator[Problem]:
+    blocks = (task.condition, *task.module_input)
+    for block in (each for each in blocks if isinstance(each, ServicesInput)):
+        for n, name in enumerate(block.names):
+            if "*" in name:
+                what = "a name is matched as it is written, and no service has a * in its name"
+                fix = 'write regexp = "" for all services' if name == "*" else "write a regexp"
+                yield block.where.problem(Code.INVALID_VALUE, what, fix, option=f"names[{n}]")
 
 
 def _providers(task: Task, configuration: Configuration) -> Iterator[Problem]:

@@ -87,8 +87,7 @@ def decoded(token: Token, lines: Lines, *, is_heredoc: bool) -> str:
 
     def character(found: re.Match[str]) -> str:
         if marks := found["marks"]:
-            # as in Terraform: of three or more two are lost
-            return marks[0] * max(1, len(marks) - 2) + "{" if found["brace"] else marks
+            return marks[1:] + "{" if found["brace"] else marks
         if is_heredoc:
             return found.group()
         if found["letter"] in LETTERS:

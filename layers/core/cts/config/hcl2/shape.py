@@ -1,0 +1,94 @@
+"""Whether a text is HCL 2 at all: blocks and attributes, whatever their expressions say.
+
+Terraform decides about everything else. So only what it is sure to refuse counts.
+"""
+
+from cts.config.hcl2.tokens import DEPTH, Token, statements, tokens
+from cts.config.tree import BOM, MAX_DEPTH, Lines, ParseError
+
+CLOSES = {"{": "}", "[": "]", "(": ")"}
+MARKS = set("{}[]()=<>+-*/%!?:.,") | {
+    "==", "!=", "<=", ">=", "=>", "&&", "||", "::", "...",
+}  # fmt: skip
+WORDS = {"name", "number", "line", "end", "quote", "text", "unquote", "template", "close"}
+BEGINS = {"name", "number", "quote", "{"}
+"""What an operand begins with; a call and an index begin with other brackets."""
+ENDS = {"name", "number", "unquote", ")", "]", "}"}
+EXPECTED = "expected a block, name { ... }, or an argument, name = value, such as HCL has"
+
+
+def fault(content: bytes, file: str) -> ParseError | None:
+    """The first place from which on the content of a module's file is no HCL; None if it is."""
+    # Bytes that are no UTF-8 may stand in comments.
+    text = content.decode(errors="surrogateescape").removeprefix(BOM)
+    lines = Lines(text, file)
+    try:
+        found = tokens(text, lines)
+        _characters(found, lines)
+        _brackets(found, lines)
+        _body(found, lines, 0)
+    except ParseError as error:
+        return error
+    return None
+
+
+def _characters(found: list[Token], lines: Lines) -> None:
+    for token in found:
+        if token.kind not in MARKS | WORDS:
+            raise ParseError(lines.place(token.at), "this character has no meaning in HCL")
+        if token.kind == "text" and any("\udc80" <= char <= "\udcff" for char in token.text):
+            raise ParseError(lines.place(token.at), "this text is not UTF-8", "save it as UTF-8")
+
+
+def _brackets(found: list[Token], lines: Lines) -> None:
+    """Those of templates are checked by the tokens."""
+    opened: list[Token] = []
+    for token in found:
+        if token.kind in CLOSES:
+            opened.append(token)
+            continue
+        is_closing = token.kind in CLOSES.values()
+        if is_closing and not (opened and CLOSES[opened.pop().kind] == token.kind):
+            what = f'this "{token.kind}" closes nothing that is open here'
+            raise ParseError(lines.place(token.at), what, "remove it, or close the others first")
+    if opened:
+        last = opened[-1]
+        what, fix = f'this "{last.kind}" is never closed', f'add "{CLOSES[last.kind]}"'
+        raise ParseError(lines.place(last.at), what, fix)
+
+
+def _body(found: list[Token], lines: Lines, depth: int) -> None:
+    """Raises ParseError at a statement that is neither a block nor an argument."""
+    for statement in statements(found):
+        head = 1
+        while statement[head].kind in ("name", "quote", "text", "unquote"):
+            head += 1
+        last = statement[-2]
+        is_named = statement[0].kind == "name"
+        if is_named and head > 0 and statement[head].kind == "{" and last.kind == "}":
+            if depth < MAX_DEPTH:
+                _body([*statement[head + 1 : -2], Token("end", "", last.at)], lines, depth + 1)
+        elif is_named and statement[1].kind == "=" and statement[2].kind != "end":
+            if not depth:
+                _outside(statement[0], lines)
+            _value(statement[2:], lines)
+        else:
+            raise ParseError(lines.place(statement[0].at), "this is not HCL", EXPECTED)
+
+
+def _outside(name: Token, lines: Lines) -> None:
+    what = "an argument stands outside of any block"
+    fix = "a module's file holds blocks; values of variables belong in a file of variable_files"
+    raise ParseError(lines.place(name.at), what, fix)
+
+
+def _value(found: list[Token], lines: Lines) -> None:
+    """Outside of brackets and strings no operand follows another."""
+    depth, before = 0, ""
+    for token in found:
+        if not depth and before in ENDS and token.kind in BEGINS:
+            what = "this is not part of the value before it"
+            fix = "put a text in double quotes, and each argument on a line of its own"
+            raise ParseError(lines.place(token.at), what, fix)
+        depth += DEPTH.get(token.kind, 0)
+        before = token.kind

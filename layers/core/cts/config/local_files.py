@@ -1,0 +1,35 @@
+"""Arguments of providers and backends that name a file of the machine they were written on."""
+
+import re
+
+from cts.config.secrets import PRIVATE_KEY, TEMPLATE
+
+FILE_NAME = re.compile(
+    r"""(?:^|[_-])(?:file|dir|directory|folder)s?$ | kubeconfig$
+      | (?:^|[_-])(?:ca|cert|certificate|config|credential|key|pem|private|token)s?[_-]?paths?$""",
+    re.IGNORECASE | re.VERBOSE,
+)
+FILE = re.compile(
+    r"""~/[^\n]* | \.\.?/[^\n]* | [A-Z]:\\[^\n]*
+      | /(?:etc|home|mnt|opt|root|run|srv|tmp|usr|Users|var)/[^\n]*
+      | [^\n:{}"]+\.(?:cer|cfg|conf|crt|der|ini|jks|json|key|kubeconfig|p12|pem|pfx|ppk|toml
+                     |ya?ml)""",
+    re.VERBOSE,
+)
+KEY_NAME = re.compile(r"(?:key|cert|certificate|credential)s?$", re.IGNORECASE)
+"""Arguments that some providers take a file for, and others its content."""
+FEW = 300
+"""Characters of a path."""
+
+
+def names_file(name: str, value: str) -> bool:
+    if not value or len(value) > FEW or "://" in value or "\n" in value:
+        return False
+    if TEMPLATE.search(value) or PRIVATE_KEY.search(value):
+        return False
+    return bool(FILE_NAME.search(name) or FILE.fullmatch(value))
+
+
+def is_path_of_key(name: str, value: str) -> bool:
+    """Whether a value is where a secret is, and not the secret. A password may look like a path."""
+    return bool(KEY_NAME.search(name)) and bool(FILE.fullmatch(value)) and names_file(name, value)
