@@ -247,6 +247,21 @@ def test_an_address_that_is_none_is_named_and_not_shown(address: str) -> None:
     assert "0b1c" not in str(told.value)
 
 
+def test_who_may_sign_is_asked_over_https_only_and_makes_no_more_than_the_view_stale() -> None:
+    async def no_pem() -> ssl.SSLContext:
+        raise Refused("reading the authorities: no PEM")
+
+    def consul(address: str) -> Consul:
+        server = Server()
+        return Consul(address, Token(), no_pem, lambda *_: httpx.MockTransport(server.handle))
+
+    with pytest.raises(Refused, match="no PEM"):
+        run(VirtualTime(), consul("https://consul:8501").ask(WEB, index=1, wait=1))
+    with pytest.raises(Refused, match="no PEM"):
+        run(VirtualTime(), consul("https://consul:8501").newest_indices())
+    assert run(VirtualTime(), consul("http://consul:8500").ask(WEB)).index == 7
+
+
 def test_a_password_in_the_address_is_not_told() -> None:
     server = Server(403)
     with pytest.raises(Refused, match="at http://consul:8500 for") as told:
