@@ -85,6 +85,7 @@ class Real:
         self._server = server
         self._data = folder / "data"
         self._http = server.client()
+        self._trusted = ssl.create_default_context(cafile=server.ca)
         self.catalog: Catalog = self
         self.token = Token(local.WATCHER)
         self.port: FakeConsul | Consul = Consul(server.address, self.token, self.authorities)
@@ -92,7 +93,7 @@ class Real:
         """Node and id of each service's instances."""
 
     async def authorities(self) -> ssl.SSLContext:
-        return ssl.create_default_context(cafile=self._server.ca)
+        return self._trusted
 
     async def set(self, name: str, instances: Iterable[Mapping[str, Any]] | None) -> None:
         await asyncio.to_thread(self._set, name, list(instances or ()))

@@ -2,12 +2,15 @@
 
 import asyncio
 import contextlib
+import importlib.util
+import inspect
 import re
 import ssl
 import zlib
 from collections.abc import AsyncIterator, Callable
 from typing import Any
 
+import httpcore
 import httpx
 import pytest
 
@@ -301,6 +304,12 @@ def test_a_silent_connection_does_not_blind_a_view(wait: int, seconds: int) -> N
     with pytest.raises(Unavailable, match=f"no answer within {seconds} s"):
         run(loop, consul.ask(WEB, index=3 if wait else 0, wait=wait))
     assert loop.time() == pytest.approx(seconds)
+
+
+def test_what_the_client_imports_at_every_request_is_there() -> None:
+    """A missing module is searched for each time, which takes as long as the request itself."""
+    assert "import sniffio" in inspect.getsource(httpcore._synchronization.current_async_library)
+    assert importlib.util.find_spec("sniffio")
 
 
 def test_a_silent_consul_does_not_outlast_a_poller() -> None:
