@@ -6,10 +6,11 @@ import json
 import random
 import re
 import socket
+import ssl
 import subprocess
-import urllib.error
-import urllib.request
 from typing import TYPE_CHECKING
+
+import httpx
 
 from local import leash, tools
 from local.waiting import wait_until
@@ -20,9 +21,13 @@ if TYPE_CHECKING:
 
 START_SECONDS = 60
 PORTS = range(20_000, 32_000)
-UNUSED = {"dns": -1, "grpc": -1, "serf_wan": -1, "https": -1}
+UNUSED = {"dns": -1, "grpc": -1, "serf_wan": -1}
 SERVES_GRPC_TLS = (1, 14)
 """The first version that does so, on port 8503 if nobody says otherwise: two can't."""
+MANAGER = "00000000-0000-4000-8000-000000000001"
+WATCHER = "00000000-0000-4000-8000-000000000002"
+RULES = 'service_prefix "" { policy = "read" } node_prefix "" { policy = "read" }'
+"""What the poller's token needs, and all that WATCHER may."""
 
 
 class ConsulEnded(Exception):
@@ -30,15 +35,22 @@ class ConsulEnded(Exception):
 
 
 class Consul:
-    """`address`: its HTTP address; the same after every start."""
+    """`address`: of its HTTP API; the same after every start."""
 
-    def __init__(self, folder: Path, settings: Mapping[str, object]) -> None:
-        """`settings` are added to Consul's configuration."""
+    def __init__(
+        self, folder: Path, settings: Mapping[str, object] | None = None, *, secure: bool = False
+    ) -> None:
+        """`settings` are added to Consul's configuration. `secure`: it speaks HTTPS only, with a
+        certificate of its own authority, and denies what the token WATCHER may not."""
         self._folder = folder
-        self._settings = settings
+        self._settings = settings or {}
+        self._secure = secure
+        self.ca = folder / "consul-agent-ca.pem"
         self._process: subprocess.Popen[bytes] | None = None
-        self._ports = dict(zip(("http", "server", "serf_lan"), free_ports(3), strict=True))
-        self.address = f"http://127.0.0.1:{self._ports['http']}"
+        http, server, serf = free_ports(3)
+        scheme, other = ("https", "http") if secure else ("http", "https")
+        self._ports = {scheme: http, other: -1, "server": server, "serf_lan": serf}
+        self.address = f"{scheme}://127.0.0.1:{http}"
 
     def start(self) -> None:
         """Starts the server and waits until it leads. Raises tools.MissingTool, TimeoutError."""
@@ -47,6 +59,8 @@ class Consul:
 
     def launch(self, binary: Path) -> None:
         self._folder.mkdir(parents=True, exist_ok=True)
+        if self._secure and not self.ca.exists():
+            self._make_certificates(binary)
         configuration = self._folder / "consul.json"
         settings = self._configuration()
         if _version(binary) >= SERVES_GRPC_TLS:  # an older one refuses to be told of the port
@@ -60,7 +74,20 @@ class Consul:
         )
 
     def wait(self) -> None:
-        wait_until(self._leads, START_SECONDS, f"Consul to lead; see {self._folder}/consul.log")
+        with self.client() as client:
+            what = f"Consul to lead; see {self._folder}/consul.log"
+            wait_until(lambda: self._leads(client), START_SECONDS, what)
+            if self._secure:
+                _allow_watcher(client)
+
+    def client(self) -> httpx.Client:
+        """With all rights."""
+        return httpx.Client(
+            base_url=self.address,
+            headers={"X-Consul-Token": MANAGER} if self._secure else {},
+            verify=ssl.create_default_context(cafile=self.ca) if self._secure else False,
+            timeout=10,
+        )
 
     def stop(self) -> None:
         if self._process is not None:
@@ -83,15 +110,39 @@ class Consul:
             "performance": {"raft_multiplier": 1},
             # A server that was away restarts without waiting for others.
             "ports": {**self._ports, **UNUSED},
+            **(self._security() if self._secure else {}),
         }
 
-    def _leads(self) -> bool:
+    def _security(self) -> dict[str, object]:
+        return {
+            "ca_file": str(self.ca),
+            "cert_file": str(self._folder / "dc1-server-consul-0.pem"),
+            "key_file": str(self._folder / "dc1-server-consul-0-key.pem"),
+            "acl": {
+                "enabled": True,
+                "default_policy": "deny",
+                "tokens": {"master": MANAGER, "agent": MANAGER},
+            },
+        }
+
+    def _make_certificates(self, binary: Path) -> None:
+        """An authority, and a certificate for this machine that it has signed."""
+        for what in (["ca", "create"], ["cert", "create", "-server"]):
+            subprocess.run(
+                [binary, "tls", *what],
+                env=tools.environment(self._folder),
+                cwd=self._folder,
+                capture_output=True,
+                check=True,
+            )
+
+    def _leads(self, client: httpx.Client) -> bool:
         if self._process is not None and self._process.poll() is not None:
             raise ConsulEnded(f"Consul ended at once; see {self._folder}/consul.log")
         try:
-            with urllib.request.urlopen(f"{self.address}/v1/status/leader", timeout=2) as answer:
-                return bool(json.load(answer))
-        except (OSError, ValueError):
+            leads = bool(client.get("/v1/status/leader").json())
+            return leads and (not self._secure or client.get("/v1/acl/token/self").is_success)
+        except (httpx.TransportError, ValueError):
             return False
 
 
@@ -99,6 +150,16 @@ def _version(binary: Path) -> tuple[int, ...]:
     said = subprocess.run([binary, "version"], capture_output=True, text=True, check=False).stdout
     found = re.search(r"v(\d+)\.(\d+)", said)
     return tuple(map(int, found.groups())) if found else (0,)
+
+
+def _allow_watcher(client: httpx.Client) -> None:
+    """Again after every start: a server with an empty data folder knows no token."""
+    if client.get("/v1/acl/token/self", headers={"X-Consul-Token": WATCHER}).is_success:
+        return
+    policy = {"Name": "watcher", "Rules": RULES}
+    client.put("/v1/acl/policy", json=policy).raise_for_status()
+    token = {"SecretID": WATCHER, "Policies": [{"Name": "watcher"}]}
+    client.put("/v1/acl/token", json=token).raise_for_status()
 
 
 def free_ports(count: int) -> list[int]:

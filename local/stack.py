@@ -10,6 +10,7 @@ import sys
 import threading
 import urllib.error
 import urllib.request
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
 
@@ -17,13 +18,15 @@ import boto3
 from botocore.config import Config
 
 from local import deploy, leash, tools
-from local.consul import Consul, ConsulEnded
+from local.consul import WATCHER, Consul, ConsulEnded
 from local.waiting import wait_until
 
 if TYPE_CHECKING:
     import subprocess
     from collections.abc import Mapping
     from types import TracebackType
+
+    import httpx
 
 REGION = "us-east-1"
 START_SECONDS = 60
@@ -38,15 +41,18 @@ class Stack:
     `env`: the environment of a program that shall use the stack · `folder`: all its files.
     """
 
-    def __init__(self, folder: Path, name: str, consul: Mapping[str, object]) -> None:
+    def __init__(
+        self, folder: Path, name: str, consul: Mapping[str, object], *, secure: bool
+    ) -> None:
         self.folder = folder
         self.name = name
         self.endpoint = ""
         self.env: dict[str, str] = {}
         self.outputs: dict[str, str] = {}
         self._front: subprocess.Popen[bytes] | None = None
-        self._consul_settings = consul
-        self._consul = Consul(folder / "consul", consul)
+        self._new_consul = partial(Consul, folder / "consul", consul, secure=secure)
+        self._consul = self._new_consul()
+        self._secure = secure
 
     @classmethod
     def start(
@@ -57,16 +63,18 @@ class Stack:
         parameters: dict[str, str] | None = None,
         schedules: bool = True,
         consul: Mapping[str, object] | None = None,
+        secure: bool = False,
         template: Path = tools.PROJECT / "template.yaml",
     ) -> Self:
         """Starts everything and deploys the template.
 
         `schedules` off: they fire only by `fire`. `consul`: settings for Consul's configuration.
-        The parameter ConsulAddress is set here.
+        `secure`: Consul speaks HTTPS with a private authority, and denies what no token allows.
+        The parameters on Consul are set here.
         Raises tools.MissingTool, deploy.DeploymentFailed, TimeoutError.
         """
         folder.mkdir(parents=True, exist_ok=True)
-        stack = cls(folder.resolve(), name, consul or {})
+        stack = cls(folder.resolve(), name, consul or {}, secure=secure)
         try:
             stack._start(parameters or {}, schedules, template)
         except BaseException:
@@ -83,13 +91,22 @@ class Stack:
         built = deploy.build(template)
         self.client("s3").create_bucket(Bucket=deploy.BUCKET)
         self._await_consul()
-        self.redeploy({"ConsulAddress": self.consul, **parameters}, built)
+        self.redeploy({**self._consul_parameters(), **parameters}, built)
+
+    def _consul_parameters(self) -> dict[str, str]:
+        address = {"ConsulAddress": self.consul}
+        if not self._secure:
+            return address
+        secrets = self.client("secretsmanager")
+        token = secrets.create_secret(Name="consul-token", SecretString=WATCHER)
+        ca = secrets.create_secret(Name="consul-ca", SecretString=self._consul.ca.read_text())
+        return {**address, "ConsulSecretArn": token["ARN"], "ConsulCaArn": ca["ARN"]}
 
     def _await_consul(self) -> None:
         try:
             self._consul.wait()
         except ConsulEnded:  # once more, on other ports
-            self._consul = Consul(self.folder / "consul", self._consul_settings)
+            self._consul = self._new_consul()
             self._consul.start()
 
     def redeploy(self, parameters: dict[str, str], built: Path | None = None) -> None:
@@ -124,6 +141,10 @@ class Stack:
     @property
     def consul(self) -> str:
         return self._consul.address
+
+    def consul_client(self) -> httpx.Client:
+        """Of Consul, with all rights."""
+        return self._consul.client()
 
     def stop_consul(self) -> None:
         self._consul.stop()

@@ -1,6 +1,8 @@
-"""Consul's catalog in memory, asked as `workflow/live.py` asks the real one."""
+"""Consul's catalog in memory, asked as `workflow/queries.py` asks the real one, and what else the
+adapter needs."""
 
 import asyncio
+import ssl
 from collections import Counter
 from collections.abc import Iterable, Mapping
 from contextlib import suppress
@@ -132,6 +134,23 @@ class FakeConsul:
         if view.kind is Kind.LISTING:
             return self._listing
         return self.services.get(view.name, (1, None))[0]
+
+
+class Token:
+    def __init__(self, token: str = "") -> None:
+        self.token = token
+        self.forgotten: list[str] = []
+
+    async def __call__(self) -> str:
+        return self.token
+
+    def forget(self, token: str) -> None:
+        self.forgotten.append(token)
+
+
+async def system() -> ssl.SSLContext:
+    """Trust whom this machine trusts."""
+    return ssl.create_default_context()
 
 
 def instance(name: str, number: int = 1, **service: Any) -> dict[str, Any]:

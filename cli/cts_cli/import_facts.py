@@ -106,8 +106,8 @@ def parameters(checked: Checked) -> list[dict[str, str]]:
             note = "a secret with the token, if CTS has it from its environment"
             found.append(_parameter("ConsulSecretArn", "", note))
         if consul.tls and consul.tls.ca_cert:
-            note = f"the text of {consul.tls.ca_cert}"
-            found.append(_parameter("ConsulCaCertificate", "", note, "consul.tls.ca_cert"))
+            note = f"a secret with the text of {consul.tls.ca_cert}"
+            found.append(_parameter("ConsulCaArn", "", note, "consul.tls.ca_cert"))
     if terraform and terraform.version:
         found.append(_terraform(terraform.version))
     return found

@@ -7,10 +7,10 @@ import httpx
 
 
 class Catalog:
-    """The catalog of the Consul at `address`, for which no agent needs to run."""
+    """The catalog of the Consul that `client` asks, for which no agent needs to run."""
 
-    def __init__(self, address: str) -> None:
-        self._http = httpx.Client(base_url=address, timeout=10)
+    def __init__(self, client: httpx.Client) -> None:
+        self._http = client
 
     def register(
         self,

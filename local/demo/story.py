@@ -45,7 +45,7 @@ class Story:
     def __init__(self, stack: Stack, console: Console) -> None:
         self._stack = stack
         self._console = console
-        self._catalog = Catalog(stack.consul)
+        self._catalog = Catalog(stack.consul_client())
         self._seen = 0
 
     def tell(self) -> None:

@@ -77,7 +77,7 @@ class Bench:
     def __init__(self, stack: Stack, folder: Path) -> None:
         self._stack = stack
         self._folder = folder
-        self._catalog = Catalog(stack.consul)
+        self._catalog = Catalog(stack.consul_client())
         self._s3 = stack.client("s3")
         self._seen = 0
         self._triggered: list[float] = []

@@ -32,7 +32,7 @@ READY = {
     "Poller": (
         "import os; settings = app.PollerSettings.read(os.environ);"
         "wiring.poller(settings, 0, app.count, app.log, print);"
-        "wiring.consul(settings)"
+        "wiring.consul(settings, wiring.token(settings))"
     ),
     "Publisher": "app.ports()",
     "Runner": "app.ports()",

@@ -33,13 +33,16 @@ def running(
     *,
     ticking: bool = True,
     consul: Mapping[str, object] | None = None,
+    secure: bool = False,
 ) -> Iterator[World]:
     """A deployed stack. At its end: no call of our functions and builds may have been denied.
 
     `ticking`: schedules are fired every few seconds; else they are on, in real time. `consul`:
-    settings for Consul's configuration.
+    settings for Consul's configuration. `secure`: over HTTPS, with ACLs.
     """
-    with Stack.start(folder, parameters=parameters, schedules=not ticking, consul=consul) as stack:
+    with Stack.start(
+        folder, parameters=parameters, schedules=not ticking, consul=consul, secure=secure
+    ) as stack:
         world = World(stack)
         if ticking:
             world.start_ticking()

@@ -1,4 +1,7 @@
-"""A change in Consul becomes an applied run: one each, with what Consul says."""
+"""A change in Consul becomes an applied run: one each, with what Consul says.
+
+Here over HTTPS, with ACLs and a private authority; the other modules' stacks have a plain Consul.
+"""
 
 from __future__ import annotations
 
@@ -6,14 +9,22 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from tests.e2e.conftest import running
 from tests.e2e.world import task
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator
 
     from tests.e2e.world import World
 
 pytestmark = pytest.mark.e2e
+
+
+@pytest.fixture(scope="module")
+def world(tmp_path_factory: pytest.TempPathFactory) -> Iterator[World]:
+    with running(tmp_path_factory.mktemp("stack"), secure=True) as world:
+        yield world
+
 
 ODD = 'ü "b"\n%{c}'
 

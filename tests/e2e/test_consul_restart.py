@@ -1,11 +1,10 @@
-"""Consul loses all it knew, indices included, and is filled again."""
+"""Consul loses all it knew, indices included, and is filled again. Over HTTPS, with ACLs."""
 
 from __future__ import annotations
 
 import time
 from typing import TYPE_CHECKING
 
-import httpx
 import pytest
 
 from tests.e2e.blind import told_blind, told_seen
@@ -14,6 +13,8 @@ from tests.e2e.world import task
 
 if TYPE_CHECKING:
     from pathlib import Path
+
+    from tests.e2e.world import World
 
 pytestmark = pytest.mark.e2e
 
@@ -26,14 +27,14 @@ NOISE = 60
 
 
 def test_a_consul_that_lost_its_data_is_followed_again(tmp_path: Path) -> None:
-    with running(tmp_path, ticking=False) as world:
+    with running(tmp_path, ticking=False, secure=True) as world:
         for number in range(NOISE):
             world.catalog.register("noise-1", "noise", "10.0.0.9", 1000 + number)
         world.catalog.register("web-1", "web", "10.0.0.1", 80)
         world.publish({"t.hcl": task("web", "web") + task("all", regexp="^(web|noise)$")})
         world.applied_right("web", "web")
         world.applied_right("all", "web", "noise")
-        index = _index(world.stack.consul)
+        index = _index(world)
         runs = [world.runs(name) for name in ("web", "all")]
 
         since = world.mark()
@@ -45,12 +46,13 @@ def test_a_consul_that_lost_its_data_is_followed_again(tmp_path: Path) -> None:
 
         world.stack.start_consul(empty=True)
         world.catalog.register("web-1", "web", "10.0.0.1", 81)
-        assert _index(world.stack.consul) < index
+        assert _index(world) < index
         world.applied_right("web", "web", seconds=WITHIN)
         world.applied_right("all", "web", seconds=WITHIN)
         told_seen(world, since)
 
 
-def _index(consul: str) -> int:
-    answer = httpx.get(f"{consul}/v1/health/service/web", params={"passing": "1"})
+def _index(world: World) -> int:
+    with world.stack.consul_client() as consul:
+        answer = consul.get("/v1/health/service/web", params={"passing": "1"})
     return int(answer.headers["X-Consul-Index"])

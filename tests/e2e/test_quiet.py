@@ -1,4 +1,4 @@
-"""While nothing changes, nothing is done."""
+"""While nothing changes, nothing is done. Over HTTPS, with ACLs."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ HEARTBEAT = ["WATCH/LEASE"]
 
 
 def test_three_quiet_minutes_write_a_heartbeat_and_nothing_else(tmp_path: Path) -> None:
-    with running(tmp_path, ticking=False) as world:
+    with running(tmp_path, ticking=False, secure=True) as world:
         world.catalog.register("web-1", "web", "10.0.0.1", 80)
         world.publish({"t.hcl": task("named", "web") + task("matched", regexp="^w", buffer="")})
         for name in ("named", "matched"):

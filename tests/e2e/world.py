@@ -115,7 +115,7 @@ class World(Records):
 
     def __init__(self, stack: Stack) -> None:
         super().__init__(stack)
-        self.catalog = Catalog(stack.consul)
+        self.catalog = Catalog(stack.consul_client())
         self._clients: dict[str, Any] = {}
         self.table = Table(self.client("dynamodb"), stack.outputs["Table"])
         self._s3 = self.client("s3")

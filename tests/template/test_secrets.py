@@ -1,9 +1,11 @@
 """The stack's own secrets: who may read them, and that no deployment takes a value back."""
 
+import re
+
 import pytest
 
 from cts.config.schema import Group
-from tests.template.deployed import DEPLOYED, TEMPLATE, of_type, statements
+from tests.template.deployed import DEPLOYED, TEMPLATE, chosen, of_type, statements
 
 SECRETS = of_type("AWS::SecretsManager::Secret")
 READERS = {"PollerRole"}
@@ -29,20 +31,51 @@ class TestSecret:
         assert TEMPLATE["Outputs"][name]["Value"] == {"Fn::GetAtt": [name, "Id"]}
 
 
-def test_the_poller_reads_the_one_secret_that_holds_its_token() -> None:
-    (statement,) = (
+def test_the_poller_reads_the_secret_with_its_token_and_the_authority_and_no_other() -> None:
+    token, ca = (
         each
         for each in statements("PollerRole")
-        if any(action.startswith("secretsmanager:") for action in each["Action"])
+        if any(action.startswith(("secretsmanager:", "ssm:")) for action in each["Action"])
     )
-    assert statement["Action"] == ["secretsmanager:GetSecretValue"]
+    assert token["Action"] == ["secretsmanager:GetSecretValue"]
     own = {"Fn::GetAtt": ["ConnectionSecret", "Id"]}
-    assert statement["Resource"] == [
-        {"Fn::If": ["HasConsulSecret", {"Ref": "ConsulSecretArn"}, own]}
+    assert token["Resource"] == [{"Fn::If": ["HasConsulSecret", {"Ref": "ConsulSecretArn"}, own]}]
+    assert ca["Action"] == ["secretsmanager:GetSecretValue", "ssm:GetParameter"]
+    assert ca["Resource"] == [{"Ref": "ConsulCaArn"}]
+
+
+def test_without_an_authority_of_its_own_the_poller_may_read_none() -> None:
+    (conditional,) = (
+        statement["Fn::If"]
+        for policy in of_type("AWS::IAM::Role")["PollerRole"]["Policies"]
+        for statement in chosen(policy)["PolicyDocument"]["Statement"]
+        if "Fn::If" in statement
+    )
+    assert (conditional[0], conditional[2]) == ("HasConsulCa", {"Ref": "AWS::NoValue"})
+
+
+@pytest.mark.parametrize(
+    ("arn", "token", "ca"),
+    [
+        ("", True, True),
+        ("arn:aws:secretsmanager:eu-west-1:123456789012:secret:team/consul-AbCdEf", True, True),
+        ("arn:aws-cn:ssm:cn-north-1:123456789012:parameter/team/consul-ca", False, True),
+        ("arn:aws:secretsmanager:eu-west-1:123456789012:secret:*", False, False),
+        ("arn:aws:ssm:eu-west-1:123456789012:parameter/*", False, False),
+        ("arn:aws:s3:::bucket/ca.pem", False, False),
+        ("-----BEGIN", False, False),
+        ("team/consul", False, False),
+    ],
+)
+def test_a_parameter_names_exactly_one_secret(*, arn: str, token: bool, ca: bool) -> None:
+    patterns = [
+        TEMPLATE["Parameters"][name]["AllowedPattern"]
+        for name in ("ConsulSecretArn", "ConsulCaArn")
     ]
+    assert [bool(re.fullmatch(pattern, arn)) for pattern in patterns] == [token, ca]
 
 
 @pytest.mark.parametrize("name", sorted({*of_type("AWS::IAM::Role")} - READERS))
 def test_nobody_else_reads_or_writes_a_secret(name: str) -> None:
     actions = [action for statement in statements(name) for action in statement["Action"]]
-    assert not any(action.startswith("secretsmanager:") for action in actions)
+    assert not any(action.startswith(("secretsmanager:", "ssm:")) for action in actions)

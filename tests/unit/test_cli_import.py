@@ -170,6 +170,12 @@ def test_a_token_that_is_not_in_the_file_is_asked_for(here: Path) -> None:
     assert "ConsulSecretArn" not in [each["name"] for each in with_token["parameters"]]
 
 
+def test_a_private_authority_is_a_parameter(here: Path) -> None:
+    found = facts('consul { tls { enabled = true ca_cert = "/etc/ca.pem" } }')["parameters"]
+    (ca,) = (each for each in found if each["name"] == "ConsulCaArn")
+    assert (ca["value"], ca["note"]) == ("", "a secret with the text of /etc/ca.pem")
+
+
 def test_secrets_are_told_by_name_place_and_where_they_go(here: Path) -> None:
     text = f'consul {{ token = "{SECRET}" }}\n' + TASK
     assert facts(text)["secrets"] == [

@@ -30,7 +30,10 @@ LISTING = View(Kind.LISTING)
         ),
         pytest.param(
             request(WEB, index=7, wait=300),
-            Request("/v1/health/service/web", {"passing": "1", "index": "7", "wait": "300s"}),
+            Request(
+                "/v1/health/service/web",
+                {"passing": "1", "index": "7", "wait": "300s", "near": "_agent"},
+            ),
             id="held",
         ),
         pytest.param(

@@ -1,101 +1,230 @@
-"""The Consul token, read when needed and kept for a while."""
+"""What reaches Consul, read from AWS: the token, and who may have signed its certificate."""
 
-import time
+import asyncio
+import ssl
+import traceback
+from typing import Any
 
+import certifi
 import pytest
 from botocore.exceptions import ClientError
 
-from cts.adapters.secrets import KEPT, ConsulToken
-from cts.errors import Refused
+from cts.adapters.latest import RETRY
+from cts.adapters.secrets import KEPT, ConsulCa, ConsulToken
+from cts.errors import Refused, Unavailable, Upstream
 
-GIVEN, OWN = "arn:given", "arn:own"
+GIVEN, OWN = "arn:aws:secretsmanager:r:1:secret:given", "arn:aws:secretsmanager:r:1:secret:own"
+PARAMETER = "arn:aws:ssm:r:1:parameter/ca"
+END = "-----END CERTIFICATE-----\n"
+FIRST, SECOND = (
+    text[text.index("-----BEGIN") :] + END for text in certifi.contents().split(END)[:2]
+)
 
 
 class Secrets:
     """Texts by ARN. A secret that is not among them has no value yet."""
 
-    def __init__(self, **texts: str) -> None:
-        self.texts = {f"arn:{name}": text for name, text in texts.items()}
+    def __init__(self, *, given: Any = None, own: Any = None) -> None:
+        texts = {GIVEN: given, OWN: own}
+        self.texts = {arn: text for arn, text in texts.items() if text is not None}
         self.reads = 0
 
-    def get_secret_value(self, SecretId: str) -> dict[str, str]:  # noqa: N803
+    def get_secret_value(self, SecretId: str) -> dict[str, Any]:  # noqa: N803
         self.reads += 1
         if SecretId not in self.texts:
             raise refused("ResourceNotFoundException")
-        if self.texts[SecretId] == "denied":
-            raise refused("AccessDeniedException")
-        return {"SecretString": self.texts[SecretId]}
+        text = self.texts[SecretId]
+        if isinstance(text, Exception):
+            raise text
+        kind = "SecretBinary" if isinstance(text, bytes) else "SecretString"
+        return {kind: text, "VersionId": f"version {self.reads}"}
+
+    def get_parameter(self, *, Name: str, WithDecryption: bool) -> dict[str, Any]:  # noqa: N803
+        assert (Name, WithDecryption) == (PARAMETER, True)
+        return {"Parameter": {"Value": self.texts[GIVEN]}}
 
 
-def refused(code: str) -> ClientError:
-    return ClientError({"Error": {"Code": code}}, "GetSecretValue")
+def refused(code: str, status: int = 400) -> ClientError:
+    answer: Any = {"Error": {"Code": code}, "ResponseMetadata": {"HTTPStatusCode": status}}
+    return ClientError(answer, "GetSecretValue")
+
+
+def token(secrets: Secrets, given: str = GIVEN) -> str:
+    async def read() -> str:
+        return await ConsulToken(secrets, given, OWN)()
+
+    return asyncio.run(read())
+
+
+PLAIN = [
+    pytest.param("{}", id="bare"),
+    pytest.param("{}\n", id="with-a-newline"),
+    pytest.param("\ufeff{}\r\n", id="with-a-byte-order-mark"),
+    pytest.param("\u00a0\t {} \ufeff", id="with-white-space-around"),
+]
+
+
+@pytest.mark.parametrize("around", PLAIN)
+def test_what_is_around_a_token_does_not_count_wherever_it_comes_from(around: str) -> None:
+    text = around.replace("{}", "abc-123")
+    quoted = '"' + text.replace("\n", "\\n").replace("\r", "\\r").replace("\t", "\\t") + '"'
+    assert token(Secrets(given=text)) == "abc-123"
+    assert token(Secrets(given=f'{{"token": {quoted}}}')) == "abc-123"
+    assert token(Secrets(own=f'{{"CONSUL_HTTP_TOKEN": {quoted}}}'), "") == "abc-123"
+
+
+@pytest.mark.parametrize(
+    "text",
+    ['{"token": "abc-123"}', ' {"token": "abc-123", "more": 1}', '\ufeff{"token": "abc-123"}'],
+)
+def test_the_secret_that_is_given_may_be_json_and_is_the_only_one_read(text: str) -> None:
+    secrets = Secrets(given=text, own='{"CONSUL_HTTP_TOKEN": "moved"}')
+    assert token(secrets) == "abc-123"
+    assert secrets.reads == 1
+
+
+@pytest.mark.parametrize(
+    ("text", "found"),
+    [
+        ('{"CONSUL_HTTP_TOKEN": "moved", "CONSUL_HTTP_PASSWORD": "x"}', "moved"),
+        ('{"CONSUL_HTTP_PASSWORD": "x"}', ""),
+        ("{}", ""),
+        (None, ""),
+    ],
+)
+def test_without_one_it_is_what_a_push_has_moved_to_the_stacks_own(
+    text: str | None, found: str
+) -> None:
+    assert token(Secrets(own=text), "") == found
+
+
+def test_the_version_is_that_of_the_secret_the_token_came_from() -> None:
+    async def versions() -> list[str]:
+        return [
+            await ConsulToken(Secrets(given="abc"), GIVEN, OWN).version(),
+            await ConsulToken(Secrets(own="{}"), "", OWN).version(),
+            await ConsulToken(Secrets(), "", OWN).version(),
+        ]
+
+    assert asyncio.run(versions()) == ["version 1", "version 1", ""]
+
+
+def test_it_is_kept_for_a_while_and_read_again_when_it_was_refused() -> None:
+    secrets, now = Secrets(given="old"), [100.0]
+
+    async def main() -> None:
+        ask = ConsulToken(secrets, GIVEN, OWN, now=lambda: now[0])
+        assert [await ask(), await ask(), await ask.version()] == ["old", "old", "version 1"]
+        secrets.texts[GIVEN] = "new"
+        now[0] += RETRY
+        for _ in range(100):  # one for each view
+            ask.forget("old")
+        while await ask() != "new":
+            await asyncio.sleep(0)
+        ask.forget("old")  # a query that was on its way
+        now[0] += RETRY
+        assert (await ask(), secrets.reads) == ("new", 2)
+        secrets.texts[GIVEN] = refused("InternalServiceError", 500)
+        now[0] += KEPT
+        assert [await ask() for _ in range(50)] == ["new"] * 50
+        assert await ask.version() == "version 2"
+
+    asyncio.run(main())
+
+
+@pytest.mark.parametrize(
+    ("secrets", "given", "kind", "said"),
+    [
+        pytest.param(
+            Secrets(given=refused("AccessDeniedException")), GIVEN, Refused, "Denied", id="denied"
+        ),
+        pytest.param(Secrets(), GIVEN, Refused, "NotFound", id="given-without-value"),
+        pytest.param(
+            Secrets(own=refused("AccessDeniedException")), "", Refused, "Denied", id="own-denied"
+        ),
+        pytest.param(
+            Secrets(given=refused("Throttling")), GIVEN, Unavailable, "Throttling", id="throttled"
+        ),
+        pytest.param(
+            Secrets(given='{"tokn": "abc"}'), GIVEN, Refused, "no field `token`", id="other-field"
+        ),
+        pytest.param(Secrets(given='{"token": 7}'), GIVEN, Refused, "`token`", id="a-number"),
+        pytest.param(Secrets(given='{"token": "abc'), GIVEN, Refused, "not the JSON", id="broken"),
+        pytest.param(Secrets(given='{"a":' * 9999), GIVEN, Refused, "not the JSON", id="nested"),
+        pytest.param(Secrets(given=" \n"), GIVEN, Refused, "holds no token", id="empty"),
+        pytest.param(Secrets(given='{"token": ""}'), GIVEN, Refused, "no token", id="json-empty"),
+        pytest.param(Secrets(given=b"abc"), GIVEN, Refused, "is binary", id="binary"),
+        pytest.param(Secrets(given="abc\nabd"), GIVEN, Refused, "header", id="two-lines"),
+        pytest.param(Secrets(given="abc abd"), GIVEN, Refused, "header", id="two-words"),
+        pytest.param(Secrets(given="abcü"), GIVEN, Refused, "header", id="an-umlaut"),
+        pytest.param(Secrets(given="abc\0"), GIVEN, Refused, "header", id="a-nul"),
+        pytest.param(Secrets(own="abc-123"), "", Refused, "not the JSON object", id="own-edited"),
+        pytest.param(Secrets(own='["abc"]'), "", Refused, "not the JSON object", id="own-a-list"),
+        pytest.param(Secrets(own=b"abc"), "", Refused, "is binary", id="own-binary"),
+        pytest.param(
+            Secrets(own='{"CONSUL_HTTP_TOKEN": ["abc"]}'), "", Refused, "no text", id="own-odd"
+        ),
+        pytest.param(
+            Secrets(own='{"CONSUL_HTTP_TOKEN": "abc\\nd"}'), "", Refused, "header", id="own-lines"
+        ),
+    ],
+)
+def test_a_secret_that_cannot_be_used_is_named_and_not_shown(
+    secrets: Secrets, given: str, kind: type[Upstream], said: str
+) -> None:
+    with pytest.raises(
+        kind, match=f"reading the Consul token from {given or OWN}: .*{said}"
+    ) as told:
+        token(secrets, given)
+    assert "abc" not in "".join(traceback.format_exception_only(told.value))
+
+
+# ---- who may have signed Consul's certificate ---------------------------------------------------
+
+
+def trusted(secrets: Secrets, arn: str) -> ssl.SSLContext:
+    async def read() -> ssl.SSLContext:
+        ca = ConsulCa(secrets, secrets, arn)
+        assert await ca() is await ca()
+        return await ca()
+
+    return asyncio.run(read())
+
+
+@pytest.mark.parametrize("arn", [GIVEN, PARAMETER])
+@pytest.mark.parametrize(
+    ("text", "count"),
+    [(FIRST, 1), (f"\ufeff\n{FIRST}\n# another\n{SECOND}", 2), (FIRST.replace("\n", "\r\n"), 1)],
+)
+def test_a_private_authority_replaces_the_public_ones(arn: str, text: str, count: int) -> None:
+    secrets = Secrets(given=text)
+    context = trusted(secrets, arn)
+    assert len(context.get_ca_certs()) == count
+    assert context.verify_mode is ssl.CERT_REQUIRED
+    assert context.check_hostname
+    assert secrets.reads <= 1
+
+
+def test_without_one_the_systems_authorities_are_trusted() -> None:
+    context, system = trusted(Secrets(), ""), ssl.create_default_context()
+    assert context.cert_store_stats() == system.cert_store_stats()
+    assert context.check_hostname
 
 
 @pytest.mark.parametrize(
     "text",
     [
-        pytest.param("abc-123", id="bare"),
-        pytest.param("abc-123\n", id="with-a-newline"),
-        pytest.param('{"token": "abc-123"}', id="json"),
-        pytest.param(' {"token": "abc-123", "more": 1}', id="json-with-more"),
+        pytest.param("", id="empty"),
+        pytest.param("-----BEGIN", id="cut-at-the-first-space"),
+        pytest.param(FIRST[:200], id="cut-off"),
+        pytest.param(FIRST + SECOND[:200], id="the-second-cut-off"),
+        pytest.param(FIRST.replace("\n", "\\n"), id="escaped"),
+        pytest.param(FIRST.replace("\n", " "), id="one-line"),
+        pytest.param("zażółć", id="no-ascii"),
+        pytest.param('{"ca": "x"}', id="json"),
+        pytest.param(b"\x30\x82", id="binary"),
     ],
 )
-def test_the_secret_that_is_given_is_the_bare_token_or_json(text: str) -> None:
-    secrets = Secrets(given=text, own='{"CONSUL_HTTP_TOKEN": "moved"}')
-    assert ConsulToken(secrets, GIVEN, OWN)() == "abc-123"
-    assert secrets.reads == 1
-
-
-@pytest.mark.parametrize(
-    ("text", "token"),
-    [
-        ('{"CONSUL_HTTP_TOKEN": "moved", "CONSUL_HTTP_PASSWORD": "x"}', "moved"),
-        ('{"CONSUL_HTTP_PASSWORD": "x"}', ""),
-        ("{}", ""),
-        ("", ""),
-    ],
-)
-def test_without_one_it_is_what_a_push_has_moved_to_the_stacks_own(text: str, token: str) -> None:
-    assert ConsulToken(Secrets(own=text), "", OWN)() == token
-
-
-def test_before_anything_was_moved_there_is_no_token() -> None:
-    secrets = Secrets()
-    ask = ConsulToken(secrets, "", OWN)
-    assert [ask(), ask()] == ["", ""]
-    assert secrets.reads == 1
-
-
-def test_it_is_kept_for_a_while_and_read_again_when_it_was_refused(
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
-    now = [100.0]
-    monkeypatch.setattr(time, "monotonic", lambda: now[0])
-    secrets = Secrets(given="old")
-    ask = ConsulToken(secrets, GIVEN, OWN)
-    assert [ask(), ask()] == ["old", "old"]
-    assert secrets.reads == 1
-    secrets.texts[GIVEN] = "new"
-    ask.forget()
-    assert ask() == "new"
-    now[0] += KEPT + 1
-    ask()
-    assert secrets.reads == 3
-
-
-@pytest.mark.parametrize(
-    ("secrets", "given", "said"),
-    [
-        pytest.param(Secrets(given="denied"), GIVEN, "reading the Consul token", id="denied"),
-        pytest.param(Secrets(), GIVEN, "reading the Consul token", id="given-without-value"),
-        pytest.param(Secrets(given='{"tokn": "x"}'), GIVEN, "no field `token`", id="other-field"),
-        pytest.param(Secrets(given='{"token": '), GIVEN, "not the JSON object", id="broken"),
-        pytest.param(Secrets(own="denied"), "", "reading the Consul token", id="own-denied"),
-        pytest.param(Secrets(own="abc-123"), "", "not the JSON object", id="own-edited"),
-        pytest.param(Secrets(own='["abc"]'), "", "not the JSON object", id="own-a-list"),
-    ],
-)
-def test_a_secret_that_cannot_be_used_is_refused(secrets: Secrets, given: str, said: str) -> None:
-    with pytest.raises(Refused, match=said) as told:
-        ConsulToken(secrets, given, OWN)()
-    assert "abc" not in str(told.value)
+def test_what_is_no_pem_is_refused_by_its_name(text: str | bytes) -> None:
+    with pytest.raises(Refused, match=f"certificate from {GIVEN}: "):
+        trusted(Secrets(given=text), GIVEN)

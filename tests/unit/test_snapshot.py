@@ -1,6 +1,7 @@
 """A Consul answer as sorted rows and a digest."""
 
 from collections.abc import Mapping
+from contextlib import suppress
 from random import Random
 from typing import Any
 
@@ -76,6 +77,57 @@ def test_status_is_the_worst_of_all_checks(checks: list[str], expected: str) -> 
 def test_maintenance_comes_before_all(check_id: str) -> None:
     checks = [check("a", "critical"), check(check_id, "critical")]
     assert status(checks) == "maintenance"
+
+
+ODD_ANSWERS: list[tuple[View, Any]] = [
+    (LISTING, []),
+    (LISTING, ["web"]),
+    (LISTING, False),
+    (WEB, {}),
+    (WEB, ""),
+    (WEB, 0),
+    (WEB, [None]),
+    (WEB, [[]]),
+    (WEB, [{"Service": {"ID": "a", "Service": "web"}}]),
+    (WEB, [instance("web", ID=None, Tags="ab")]),
+    (WEB, [instance("web", Tags=[1])]),
+    (WEB, [instance("web", Tags=["\ud800"])]),
+    (WEB, [instance("web", Port="80")]),
+    (WEB, [instance("web", Port=True)]),
+    (WEB, [instance("web", Meta=[])]),
+    (WEB, [instance("web", Meta={"a": {}})]),
+    (WEB, [{**instance("web"), "Checks": [7]}]),
+    (WEB, [{**instance("web"), "Checks": [{"CheckID": 7}]}]),
+    (WEB, [{**instance("web"), "Checks": [{"Status": []}]}]),
+]
+
+
+@pytest.mark.parametrize(("view", "answer"), ODD_ANSWERS)
+def test_what_no_consul_answers_is_not_taken_for_an_answer(view: View, answer: Any) -> None:
+    with pytest.raises(ValueError, match=r"is missing|is of type|surrogates"):
+        snapshot(view, answer)
+
+
+def test_a_check_that_is_null_says_nothing() -> None:
+    nothing = {**instance("web"), "Checks": [None, {"CheckID": None, "Status": None}]}
+    assert snapshot(WEB, [nothing]).rows[0]["status"] == "passing"
+
+
+JSON = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.text(max_size=3) | st.just("_node_maintenance"),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=3), inner),
+)
+FIELDS = st.sampled_from(["ID", "Service", "Node", "Address", "Port", "Tags", "Meta", "Checks"])
+
+
+@given(st.sampled_from([WEB, LISTING]), JSON, st.dictionaries(FIELDS, JSON), JSON)
+def test_whatever_is_answered_raises_nothing_else(
+    view: View, answer: Any, fields: dict[str, Any], checks: Any
+) -> None:
+    entry = instance("web", **fields)
+    for odd in (answer, [answer], [{**entry, "Node": fields}], [{**entry, "Checks": checks}]):
+        with suppress(ValueError):
+            snapshot(view, odd)
 
 
 def test_no_instances_is_the_empty_snapshot() -> None:

@@ -52,7 +52,7 @@ class PollerSettings:
     connection_secret: str
     """ARN of the stack's own."""
     consul_ca: str
-    """PEM text; empty: the system's authorities."""
+    """ARN of a secret or a parameter with PEM text; empty: the system's authorities."""
 
     @classmethod
     def read(cls, env: Mapping[str, str]) -> "PollerSettings":
@@ -62,7 +62,7 @@ class PollerSettings:
             consul_address=required(env, "CTS_CONSUL_ADDRESS"),
             consul_secret=env.get("CTS_CONSUL_SECRET_ARN", ""),
             connection_secret=required(env, "CTS_CONNECTION_SECRET_ARN"),
-            consul_ca=env.get("CTS_CONSUL_CA", ""),
+            consul_ca=env.get("CTS_CONSUL_CA_ARN", ""),
         )
 
 

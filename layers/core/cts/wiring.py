@@ -121,9 +121,11 @@ def poller(
     from cts.workflow import live, poll
 
     rows, objects = table(settings.store), bucket(settings.store)
+    its_token = token(settings)
 
     async def connection() -> str:
-        return digest_of(json.dumps([settings.consul_address, settings.consul_ca]).encode())
+        parts = [settings.consul_address, settings.consul_ca, await its_token.version()]
+        return digest_of(json.dumps(parts).encode())
 
     return live.Run(
         ports=poll.Ports(
@@ -136,7 +138,7 @@ def poller(
             new_id=new_id,
         ),
         generations=Generations(rows, objects),
-        consul=lambda: consul(settings),
+        consul=lambda: consul(settings, its_token),
         connection=connection,
         thread=partial(ThreadPoolExecutor, 1),
         chance=random.random,
@@ -148,10 +150,12 @@ def poller(
     )
 
 
-def consul(settings: PollerSettings) -> Consul:
+def consul(settings: PollerSettings, token: ConsulToken) -> Consul:
     from cts.adapters.consul import Consul
+    from cts.adapters.secrets import ConsulCa
 
-    return Consul(settings.consul_address, token(settings), settings.consul_ca)
+    ca = ConsulCa(Later("secretsmanager"), Later("ssm"), settings.consul_ca)
+    return Consul(settings.consul_address, token, ca)
 
 
 def token(settings: PollerSettings) -> ConsulToken:

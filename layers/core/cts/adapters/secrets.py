@@ -1,75 +1,162 @@
-"""Secrets, read when they are needed and kept for some minutes."""
+"""What reaches Consul: its token, and the authorities that sign its certificate."""
 
 import json
+import re
+import ssl
 import time
+from collections.abc import Callable
+from dataclasses import dataclass
 from typing import Any
 
 from botocore.exceptions import ClientError
 
 from cts.adapters.aws_errors import code_of, translated
+from cts.adapters.latest import Latest
 from cts.errors import Refused
 
 KEPT = 300.0
-DOING = "reading the Consul token from Secrets Manager"
+"""Seconds after which a token is read again."""
 PUSHED = "CONSUL_HTTP_TOKEN"
 """The name under which `cts push` keeps a token that stands in a configuration."""
+AROUND = re.compile(r"^[\s\ufeff]+|[\s\ufeff]+$")
+"""White space and byte order marks that editors and shells leave around a text."""
+SENDABLE = re.compile(r"[!-~]*")
+
+
+@dataclass(frozen=True, slots=True)
+class Secret:
+    text: str
+    version: str
 
 
 class ConsulToken:
-    """The Consul token, from one of two secrets.
+    """The Consul token, from one of two secrets; empty if there is none.
 
     `given` is a secret of the user's, which holds the bare token, or JSON with a field `token`.
     Without it, `own` is the stack's, which may hold one that `cts push` has moved there.
     """
 
-    def __init__(self, client: Any, given: str, own: str) -> None:
+    def __init__(
+        self, client: Any, given: str, own: str, now: Callable[[], float] = time.monotonic
+    ) -> None:
         self._client = client
         self._given = given
         self._own = own
-        self._token = ""
-        self._read_at: float | None = None
+        self._latest = Latest(self._read, kept=KEPT, now=now)
 
-    def __call__(self) -> str:
-        if self._read_at is None or time.monotonic() - self._read_at > KEPT:
-            self._token = self._read_given() if self._given else self._read_own()
-            self._read_at = time.monotonic()
-        return self._token
+    async def __call__(self) -> str:
+        """Raises Unavailable or Refused, as long as none was ever read."""
+        return (await self._latest.get()).text
 
-    def forget(self) -> None:
-        """Consul refused it: read it again next time."""
-        self._read_at = None
+    async def version(self) -> str:
+        """Of the secret that the token came from; empty if it has none. Raises as a call does."""
+        return (await self._latest.get()).version
 
-    def _read_given(self) -> str:
-        text = self._text(self._given)
-        if not text.lstrip().startswith("{"):
-            return text.strip()
-        fields = _fields(text)
-        if "token" not in fields:
-            raise Refused(
-                f"{DOING}: the secret of ConsulSecretArn has no field `token`: it must be the bare "
-                'token, or {"token": "..."}'
-            )
-        return str(fields["token"])
+    def forget(self, token: str) -> None:
+        """Consul refused this one: read it again, if it is still the token."""
+        if self._latest.last is not None and self._latest.last.text == token:
+            self._latest.renew()
 
-    def _read_own(self) -> str:
-        return str(_fields(self._text(self._own)).get(PUSHED, ""))
-
-    def _text(self, arn: str) -> str:
-        with translated(DOING):
-            try:
+    def _read(self) -> Secret:
+        arn = self._given or self._own
+        doing = f"reading the Consul token from {arn}"
+        try:
+            with translated(doing):
                 answer = self._client.get_secret_value(SecretId=arn)
-            except ClientError as error:
-                if arn == self._own and code_of(error) == "ResourceNotFoundException":
-                    return ""  # a secret to which nothing was ever moved
-                raise
-        return str(answer["SecretString"])
+        except Refused as error:
+            if arn == self._own and _is_missing(error):
+                return Secret("", "")  # a secret to which nothing was ever moved
+            raise
+        text = AROUND.sub("", _text(doing, answer))
+        found = _given(doing, text) if self._given else _moved(doing, text)
+        token = AROUND.sub("", found)
+        if not SENDABLE.fullmatch(token):
+            raise Refused(
+                f"{doing}: a header can't hold it: it must be of letters, digits and signs, "
+                "without white space inside"
+            )
+        return Secret(token, answer.get("VersionId", ""))
 
 
-def _fields(text: str) -> dict[str, Any]:
+class ConsulCa:
+    """The authorities that may have signed Consul's certificate.
+
+    `arn` names a secret or an SSM parameter with certificates in PEM. Only these are trusted then;
+    without it, the system's are.
+    """
+
+    def __init__(self, secrets: Any, parameters: Any, arn: str) -> None:
+        self._secrets = secrets
+        self._parameters = parameters
+        self._arn = arn
+        self._latest = Latest(self._read)
+
+    async def __call__(self) -> ssl.SSLContext:
+        """Raises Unavailable or Refused, as long as none was ever read."""
+        return await self._latest.get()
+
+    def _read(self) -> ssl.SSLContext:
+        if not self._arn:
+            return ssl.create_default_context()
+        doing = f"reading the authorities of Consul's certificate from {self._arn}"
+        pem = AROUND.sub("", self._pem(doing))
+        context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+        # As in CTS, an authority below another one is enough, on every Python.
+        context.verify_flags |= ssl.VERIFY_X509_PARTIAL_CHAIN
+        try:
+            context.load_verify_locations(cadata=pem)
+        except (ssl.SSLError, TypeError, ValueError):
+            raise Refused(
+                f"{doing}: it holds no certificates in PEM, the text that begins with "
+                "-----BEGIN CERTIFICATE-----"
+            ) from None
+        return context
+
+    def _pem(self, doing: str) -> str:
+        with translated(doing):
+            if self._arn.split(":")[2] == "ssm":
+                answer = self._parameters.get_parameter(Name=self._arn, WithDecryption=True)
+                return str(answer["Parameter"]["Value"])
+            return _text(doing, self._secrets.get_secret_value(SecretId=self._arn))
+
+
+def _is_missing(error: Refused) -> bool:
+    cause = error.__cause__
+    return isinstance(cause, ClientError) and code_of(cause) == "ResourceNotFoundException"
+
+
+def _text(doing: str, answer: dict[str, Any]) -> str:
+    if "SecretString" not in answer:
+        raise Refused(f"{doing}: the secret is binary: it must be text")
+    return str(answer["SecretString"])
+
+
+def _given(doing: str, text: str) -> str:
+    if text.startswith("{"):
+        token = _fields(doing, text).get("token")
+        if not isinstance(token, str):
+            raise Refused(
+                f"{doing}: the secret has no field `token` with a text: it must be the bare token, "
+                'or {"token": "..."}'
+            )
+        text = token
+    if not AROUND.sub("", text):
+        raise Refused(f"{doing}: it holds no token")
+    return text
+
+
+def _moved(doing: str, text: str) -> str:
+    token = _fields(doing, text).get(PUSHED, "")
+    if not isinstance(token, str):
+        raise Refused(f"{doing}: {PUSHED} holds no text")
+    return token
+
+
+def _fields(doing: str, text: str) -> dict[str, Any]:
     try:
         found = json.loads(text or "{}")
-    except ValueError:
+    except (ValueError, RecursionError):
         found = None
     if not isinstance(found, dict):
-        raise Refused(f"{DOING}: the secret is not the JSON object that it should be")
+        raise Refused(f"{doing}: the secret is not the JSON object that it should be")
     return found

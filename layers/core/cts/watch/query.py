@@ -84,6 +84,9 @@ def request(view: View, *, index: int = 0, wait: int = 0, consistent: bool = Fal
         params["node-meta"] = [f"{key}:{value}" for key, value in view.node_meta]
     if index:
         params |= {"index": str(index), "wait": f"{wait}s"}
+    if index and view.kind is Kind.SERVICE:
+        # Newer servers answer it from a stream otherwise, and don't say what ACLs have hidden.
+        params["near"] = "_agent"
     if consistent:
         params["consistent"] = ""
     return Request(path, params)

@@ -1,0 +1,146 @@
+"""The adapter's connections, as a server on this machine sees them."""
+
+import asyncio
+from collections.abc import Awaitable, Callable, Iterable
+from urllib.parse import parse_qs, unquote, urlsplit
+
+from cts.adapters.consul import HELD, SHORT, Consul
+from cts.watch.query import Kind, View
+from tests.fake_consul import Token, system
+
+BUDGET = 64
+"""Queries that a poller holds at once."""
+
+
+class Server:
+    """Consul's HTTP API. A query with an index is held until its service is moved."""
+
+    def __init__(self) -> None:
+        self.address = ""
+        self.open = 0
+        """Connections, now and at most."""
+        self.most = 0
+        self.waiting: dict[str, asyncio.Event] = {}
+        self.short_ones = asyncio.Event()
+        """Clear: whatever has no index waits, too."""
+        self.short_ones.set()
+
+    async def serve(self, scenario: Callable[[Consul], Awaitable[None]]) -> None:
+        listening = await asyncio.start_server(self._connected, "127.0.0.1", 0)
+        port = listening.sockets[0].getsockname()[1]
+        consul = Consul(f"http://127.0.0.1:{port}", Token(), system)
+        async with listening, asyncio.timeout(60):
+            await scenario(consul)
+            await consul.close()
+            await self.until(lambda: not self.open)
+
+    async def until(self, condition: Callable[[], bool]) -> None:
+        while not condition():
+            await asyncio.sleep(0.001)
+
+    async def _connected(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        self.open += 1
+        self.most = max(self.most, self.open)
+        try:
+            await self._answer_all(reader, writer)
+        finally:
+            self.open -= 1
+            writer.close()
+
+    async def _answer_all(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        while lines := await _head(reader):
+            url = urlsplit(lines.split()[1])
+            held = "index" in parse_qs(url.query)
+            moved = self.waiting.setdefault(_name(url.path), asyncio.Event())
+            moves = moved.wait() if held else self.short_ones.wait()
+            ended = asyncio.create_task(reader.read(1))  # the client sends nothing while it waits
+            waits = asyncio.create_task(moves)
+            await asyncio.wait({ended, waits}, return_when=asyncio.FIRST_COMPLETED)
+            if ended.done():
+                waits.cancel()
+                return
+            ended.cancel()
+            await asyncio.wait({ended})
+            if held:
+                del self.waiting[_name(url.path)]
+            writer.write(b"HTTP/1.1 200 OK\r\nX-Consul-Index: 7\r\nContent-Length: 2\r\n\r\n[]")
+            await writer.drain()
+
+
+async def _head(reader: asyncio.StreamReader) -> str:
+    try:
+        return (await reader.readuntil(b"\r\n\r\n")).decode()
+    except (asyncio.IncompleteReadError, ConnectionError):
+        return ""
+
+
+def _name(path: str) -> str:
+    return unquote(path.rpartition("/")[2])
+
+
+def view(number: int) -> View:
+    return View(Kind.SERVICE, f"s{number}")
+
+
+def held(consul: Consul, numbers: Iterable[int]) -> list["asyncio.Task[object]"]:
+    return [asyncio.create_task(consul.ask(view(n), index=5, wait=300)) for n in numbers]
+
+
+def test_a_held_query_waits_for_no_other_and_no_other_for_it() -> None:
+    server = Server()
+
+    async def scenario(consul: Consul) -> None:
+        holding = held(consul, range(BUDGET))
+        await server.until(lambda: len(server.waiting) == BUDGET)
+        await asyncio.gather(*[consul.ask(view(1000 + n)) for n in range(100)])
+        assert server.most <= BUDGET + SHORT
+
+        server.short_ones.clear()
+        stuck = [asyncio.create_task(consul.ask(view(1000 + n))) for n in range(100)]
+        await server.until(lambda: server.open == BUDGET + SHORT)
+        for number in (BUDGET - 1, 0, BUDGET // 2):
+            server.waiting[f"s{number}"].set()
+            await holding[number]
+        newest = asyncio.create_task(consul.newest_indices())
+        await server.until(lambda: server.open == BUDGET + SHORT + 1)
+        server.short_ones.set()
+        assert await newest == (7, 7)
+        await asyncio.gather(*stuck)
+        for task in holding:
+            task.cancel()
+        await asyncio.gather(*holding, return_exceptions=True)
+
+    asyncio.run(server.serve(scenario))
+
+
+def test_views_that_come_and_go_leave_no_connection_behind() -> None:
+    server = Server()
+
+    async def scenario(consul: Consul) -> None:
+        for turn in range(12):
+            holding = held(consul, range(turn * 30, turn * 30 + 30))
+            await server.until(lambda: len(server.waiting) >= 30)
+            for task in holding:
+                task.cancel()
+            await asyncio.gather(*holding, return_exceptions=True)
+            await server.until(lambda: not server.open)
+            server.waiting.clear()
+        assert server.most == 30
+        assert len(consul._holders) == 30 // HELD
+
+    asyncio.run(server.serve(scenario))
+
+
+def test_a_connection_is_used_again() -> None:
+    server = Server()
+
+    async def scenario(consul: Consul) -> None:
+        for _ in range(5):
+            holding = held(consul, range(BUDGET))
+            await server.until(lambda: len(server.waiting) == BUDGET)
+            for event in list(server.waiting.values()):
+                event.set()
+            await asyncio.gather(*holding)
+        assert server.most == BUDGET
+
+    asyncio.run(server.serve(scenario))
