@@ -31,8 +31,7 @@ ENVIRONMENT = {
 READY = {
     "Poller": (
         "import os; settings = app.PollerSettings.read(os.environ);"
-        "wiring.poller(settings, 0, app.count, app.log, print);"
-        "wiring.consul(settings, wiring.token(settings))"
+        "wiring.poller(settings, 0, app.count, app.log, print).consul()"
     ),
     "Publisher": "app.ports()",
     "Runner": "app.ports()",

@@ -41,7 +41,7 @@ class Secrets:
 
     def get_parameter(self, *, Name: str, WithDecryption: bool) -> dict[str, Any]:  # noqa: N803
         assert (Name, WithDecryption) == (PARAMETER, True)
-        return {"Parameter": {"Value": self.texts[GIVEN]}}
+        return {"Parameter": {"Value": self.texts[GIVEN], "Version": 7}}
 
 
 def refused(code: str, status: int = 400) -> ClientError:
@@ -203,6 +203,15 @@ def test_a_private_authority_replaces_the_public_ones(arn: str, text: str, count
     assert context.verify_mode is ssl.CERT_REQUIRED
     assert context.check_hostname
     assert secrets.reads <= 1
+
+
+@pytest.mark.parametrize(("arn", "version"), [(GIVEN, "version 1"), (PARAMETER, "7"), ("", "")])
+def test_the_version_of_an_authority_tells_that_it_was_replaced(arn: str, version: str) -> None:
+    async def read() -> str:
+        secrets = Secrets(given=FIRST)
+        return await ConsulCa(secrets, secrets, arn).version()
+
+    assert asyncio.run(read()) == version
 
 
 def test_without_one_the_systems_authorities_are_trusted() -> None:

@@ -23,8 +23,7 @@ from cts.adapters.table import Table
 if TYPE_CHECKING:  # each function imports its own workflow only: a cold start pays per import
     from collections.abc import Callable
 
-    from cts.adapters.consul import Consul
-    from cts.adapters.secrets import ConsulToken
+    from cts.adapters.secrets import ConsulCa, ConsulToken
     from cts.events import CatalogChanged
     from cts.settings import (
         Builds,
@@ -117,15 +116,17 @@ def poller(
     on_change: Callable[[CatalogChanged], None],
     on_trouble: Callable[[str], None],
 ) -> live.Run:
+    from cts.adapters.consul import Consul
     from cts.watch.snapshot import digest_of
     from cts.workflow import live, poll
 
     rows, objects = table(settings.store), bucket(settings.store)
-    its_token = token(settings)
+    its_token, its_ca = token(settings), ca(settings)
 
     async def connection() -> str:
-        parts = [settings.consul_address, settings.consul_ca, await its_token.version()]
-        return digest_of(json.dumps(parts).encode())
+        versions = [await its_token.version(), await its_ca.version()]
+        named = [settings.consul_address, settings.consul_secret, settings.consul_ca]
+        return digest_of(json.dumps(named + versions).encode())
 
     return live.Run(
         ports=poll.Ports(
@@ -138,7 +139,7 @@ def poller(
             new_id=new_id,
         ),
         generations=Generations(rows, objects),
-        consul=lambda: consul(settings, its_token),
+        consul=lambda: Consul(settings.consul_address, its_token, its_ca),
         connection=connection,
         thread=partial(ThreadPoolExecutor, 1),
         chance=random.random,
@@ -150,12 +151,10 @@ def poller(
     )
 
 
-def consul(settings: PollerSettings, token: ConsulToken) -> Consul:
-    from cts.adapters.consul import Consul
+def ca(settings: PollerSettings) -> ConsulCa:
     from cts.adapters.secrets import ConsulCa
 
-    ca = ConsulCa(Later("secretsmanager"), Later("ssm"), settings.consul_ca)
-    return Consul(settings.consul_address, token, ca)
+    return ConsulCa(Later("secretsmanager"), Later("ssm"), settings.consul_ca)
 
 
 def token(settings: PollerSettings) -> ConsulToken:

@@ -78,6 +78,12 @@ class ConsulToken:
         return Secret(token, answer.get("VersionId", ""))
 
 
+@dataclass(frozen=True, slots=True)
+class Trusted:
+    context: ssl.SSLContext
+    version: str
+
+
 class ConsulCa:
     """The authorities that may have signed Consul's certificate.
 
@@ -93,31 +99,37 @@ class ConsulCa:
 
     async def __call__(self) -> ssl.SSLContext:
         """Raises Unavailable or Refused, as long as none was ever read."""
-        return await self._latest.get()
+        return (await self._latest.get()).context
 
-    def _read(self) -> ssl.SSLContext:
+    async def version(self) -> str:
+        """Of the secret or parameter; empty without one. Raises as a call does."""
+        return (await self._latest.get()).version if self._arn else ""
+
+    def _read(self) -> Trusted:
         if not self._arn:
-            return ssl.create_default_context()
+            return Trusted(ssl.create_default_context(), "")
         doing = f"reading the authorities of Consul's certificate from {self._arn}"
-        pem = AROUND.sub("", self._pem(doing))
+        found = self._pem(doing)
         context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
         # As in CTS, an authority below another one is enough, on every Python.
         context.verify_flags |= ssl.VERIFY_X509_PARTIAL_CHAIN
         try:
-            context.load_verify_locations(cadata=pem)
+            context.load_verify_locations(cadata=AROUND.sub("", found.text))
         except (ssl.SSLError, TypeError, ValueError):
             raise Refused(
                 f"{doing}: it holds no certificates in PEM, the text that begins with "
                 "-----BEGIN CERTIFICATE-----"
             ) from None
-        return context
+        return Trusted(context, found.version)
 
-    def _pem(self, doing: str) -> str:
+    def _pem(self, doing: str) -> Secret:
         with translated(doing):
             if self._arn.split(":")[2] == "ssm":
                 answer = self._parameters.get_parameter(Name=self._arn, WithDecryption=True)
-                return str(answer["Parameter"]["Value"])
-            return _text(doing, self._secrets.get_secret_value(SecretId=self._arn))
+                found = answer["Parameter"]
+                return Secret(str(found["Value"]), str(found.get("Version", "")))
+            answer = self._secrets.get_secret_value(SecretId=self._arn)
+            return Secret(_text(doing, answer), answer.get("VersionId", ""))
 
 
 def _is_missing(error: Refused) -> bool:
