@@ -13,8 +13,8 @@ from local.waiting import wait_until
 
 pytestmark = pytest.mark.e2e
 PATIENCE = 60.0
-QUERIES = 2
-"""That a sweep of the tracker makes."""
+QUERIES = 1
+"""That a sweep of the tracker makes while nothing is published."""
 
 
 @pytest.fixture(scope="module")
