@@ -147,7 +147,10 @@ class Consul:
                 body = await _whole(doing, response)
         except TimeoutError:
             raise Unavailable(f"{doing}: no answer within {deadline:.0f} s") from None
-        except (httpx.RequestError, OSError) as error:  # TLS alerts come as the latter
+        except (httpx.NetworkError, httpx.ConnectTimeout, OSError) as error:
+            # TLS alerts come as the last. Without the path: all views have one reason.
+            raise Unavailable(f"asking Consul at {self._shown}: {_said(error)}") from None
+        except httpx.RequestError as error:
             raise Unavailable(f"{doing}: {_said(error)}") from None
         status = response.status_code
         if status in (401, 403):
