@@ -72,6 +72,8 @@ class Door:
 
     def __getattr__(self, name: str) -> Any:
         call, simulation, label = getattr(self._port, name), self._simulation, f"{self._who}.{name}"
+        if not callable(call):
+            return call
 
         def through(*args: Any) -> Any:
             if self._process is not None and self._process.dead:
@@ -92,6 +94,20 @@ class Watcher(Process):
         self.owner = ""
 
 
+class Driver(FakeDriver):
+    """CodeBuild, which at times leaves a living build out of its answer."""
+
+    def __init__(self, state: "State") -> None:
+        super().__init__(state.clock)
+        self._state = state
+
+    def status(self, build: str) -> str | None:
+        if self._state.faults is not CALM and self._state.random.random() < 0.1:
+            self._state.log("   CodeBuild leaves out", build)
+            return None
+        return super().status(build)
+
+
 class State:
     def __init__(self, seed: int, steps: int = 70, *, trace: bool = False) -> None:
         self.random = Random(seed)
@@ -99,7 +115,7 @@ class State:
         self.trace: list[str] | None = [] if trace else None
         self.clock = Clock()
         self.table, self.bucket, self.bus = FakeTable(), FakeBucket(), FakeBus()
-        self.driver, self.ids = FakeDriver(self.clock), Counter()
+        self.driver, self.ids = Driver(self), Counter()
         self.driver.token_lives = self.random.choice((300.0, 0.0))
         self.catalog = Catalog()
         self.catalog.remember()

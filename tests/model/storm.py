@@ -69,6 +69,11 @@ class Storm(State):
             (1, 5, 11, 21, 51, 60, 130, 250) * 4 + (10_000, 29_000)
         )
 
+        for build in self.builds.values():
+            age = self.clock.now - build.fake.started_at
+            if build.stage is not Stage.ENDED and age > self.driver.longest - 60:
+                self._end(build, "TIMED_OUT")
+
     def toggle_broken(self) -> None:
         self.broken ^= {self.random.choice(list(CONDITIONS))}
         self.log("BROKEN now:", sorted(self.broken))
