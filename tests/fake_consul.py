@@ -36,6 +36,8 @@ class FakeConsul:
         self.filtered: set[View] = set()
         """Views of which ACLs hide a part."""
         self.token, self.default_deny = False, False
+        self.delays: dict[View, float] = {}
+        """Seconds that answers without index are on their way."""
         self.streams = False
         """Held health queries sleep on when Consul is restored, as on newer servers."""
         self.most_held = 0
@@ -88,7 +90,10 @@ class FakeConsul:
             return replace(before, index=index)
         if view in self.errors:
             raise self.errors[view]
-        return self.answer(view)
+        answer = self.answer(view)
+        if not index and view in self.delays:
+            await asyncio.sleep(self.delays[view])
+        return answer
 
     async def _held(self, view: View, index: int, wait: int) -> bool:
         self._holds[view] += 1

@@ -2,9 +2,12 @@
 
 import asyncio
 from collections.abc import Awaitable, Callable, Iterable
+from functools import partial
 from urllib.parse import parse_qs, unquote, urlsplit
 
-from cts.adapters.consul import HELD, SHORT, Consul
+import pytest
+
+from cts.adapters.consul import SHORT, Consul
 from cts.watch.query import Kind, View
 from tests.fake_consul import Token, system
 
@@ -102,7 +105,7 @@ def test_a_held_query_waits_for_no_other_and_no_other_for_it() -> None:
             server.waiting[f"s{number}"].set()
             await holding[number]
         newest = asyncio.create_task(consul.newest_indices())
-        await server.until(lambda: server.open == BUDGET + SHORT + 1)
+        await server.until(lambda: "services" in server.waiting)
         server.short_ones.set()
         assert await newest == (7, 7)
         await asyncio.gather(*stuck)
@@ -126,7 +129,30 @@ def test_views_that_come_and_go_leave_no_connection_behind() -> None:
             await server.until(lambda: not server.open)
             server.waiting.clear()
         assert server.most == 30
-        assert len(consul._holders) == 30 // HELD
+
+    asyncio.run(server.serve(scenario))
+
+
+@pytest.mark.parametrize("index", [0, 5])
+def test_a_query_may_be_cancelled_at_any_moment(index: int) -> None:
+    """Also while its answer is read or its connection is given back."""
+    server = Server()
+
+    async def scenario(consul: Consul) -> None:
+        for turns in range(1, 20):
+            for number in range(SHORT + 2):
+                name = f"s{number}"
+                asked = asyncio.create_task(consul.ask(view(number), index=index, wait=5))
+                if index:
+                    await server.until(partial(server.waiting.__contains__, name))
+                    server.waiting[name].set()
+                for _ in range(turns):
+                    await asyncio.sleep(0)
+                asked.cancel()
+                await asyncio.gather(asked, return_exceptions=True)
+                server.waiting.pop(name, None)
+            async with asyncio.timeout(5):
+                await asyncio.gather(*[consul.ask(view(n)) for n in range(SHORT)])
 
     asyncio.run(server.serve(scenario))
 

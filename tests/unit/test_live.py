@@ -6,6 +6,7 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import replace
 from functools import partial
 from itertools import pairwise
+from typing import Any
 
 import pytest
 
@@ -16,6 +17,7 @@ from cts.terraform.definition import BufferPeriod, Generation, TaskEntry
 from cts.watch.lease import DEAD_AFTER, HEARTBEAT_EVERY, NOT_READ, RELIEVED_AFTER, Lease
 from cts.watch.query import Kind, ServicesCondition, View
 from cts.watch.snapshot import EMPTY
+from cts.watch.stale import Stale, StaleViews
 from cts.watch.view import Chunk, Row, chunk_of
 from cts.workflow import poll
 from cts.workflow.live import Beat, Outcome, Run, live, once
@@ -29,6 +31,8 @@ ONE = TaskEntry("d-one", ServicesCondition(("web",)))
 BOTH = TaskEntry("d-both", ServicesCondition(("web", "api")))
 SOME = TaskEntry("d-some", ServicesCondition(regexp="^w"))
 BORN = 1_000.0
+WAIT = 25
+"""Seconds a query is held, if chance is in the middle."""
 
 
 class World:
@@ -149,8 +153,9 @@ def test_a_first_poller_reads_stores_announces_and_then_holds_its_queries() -> N
     assert world.names(WEB) == ["web-1"]
     assert world.triggered == ["one"]
     first, *held = world.consul.asked
-    assert first == Asked(WEB, index=0, wait=80)
-    assert held == [Asked(WEB, index=11, wait=79)]
+    assert first == Asked(WEB, index=0, wait=WAIT)
+    assert held[0] == Asked(WEB, index=11, wait=WAIT)
+    assert {asked.index for asked in held} == {11}
     assert world.consul.closed
 
 
@@ -328,6 +333,33 @@ def test_a_listing_of_which_a_part_is_hidden(*, before: bool, after: bool, belie
     assert world.beats[-1].stale == (0 if believed else 1)
 
 
+@pytest.mark.parametrize(
+    ("hidden", "believed"),
+    [
+        pytest.param(False, True, id="it-is-gone"),
+        pytest.param(True, False, id="the-token-sees-less"),
+    ],
+)
+def test_a_filtered_listing_that_loses_a_watched_name(*, hidden: bool, believed: bool) -> None:
+    """A least-privilege token sees a filtered list all along."""
+    world = World(some=SOME)
+    w1 = View(Kind.SERVICE, "w1")
+
+    async def loses_one() -> None:
+        world.consul.token, world.consul.filtered = True, {LISTING}
+        await world.consul.set("w1", [instance("w1")])
+        await world.consul.set("w2", [instance("w2")])
+        await asyncio.sleep(5)
+        if hidden:
+            world.consul.errors[w1] = Refused("filtered by ACLs")
+        await world.consul.set("w1", None)
+        await asyncio.sleep(30)
+
+    world.during(loses_one)
+    assert (world.row(w1) is None) is believed
+    assert (world.beats[-1].stale == 0) is believed
+
+
 def test_after_consul_lost_its_data_every_view_is_read_afresh() -> None:
     """Consul holds a query whose index is above its own for the whole wait, whatever changes."""
     world = World(one=ONE)
@@ -386,7 +418,9 @@ def test_a_row_that_a_runner_took_out_is_read_afresh() -> None:
 
     world.during(dropped)
     assert world.row(WEB) == Row(1, EMPTY.digest)
-    assert [asked.index for asked in world.consul.asked if asked.view == WEB] == [0, 1, 0, 1]
+    asked = [asked.index for asked in world.consul.asked if asked.view == WEB]
+    assert asked[:4] == [0, 1, 0, 1]
+    assert 0 not in asked[4:]
 
 
 # ---- losses -------------------------------------------------------------------------------
@@ -526,12 +560,159 @@ def test_a_pass_asks_no_view_while_nothing_moves() -> None:
         await asyncio.sleep(5)
         world.consul.asked.clear()
         await asyncio.sleep(60)
-        assert world.consul.asked == []
+        assert [asked for asked in world.consul.asked if not asked.index] == []
 
     world.during(nothing)
 
 
+LAST = View(Kind.SERVICE, f"s{MOST_HELD + 39:03}")
+"""A view without a query of its own."""
+
+
+def many_registered(world: World) -> dict[str, Any]:
+    """All of them have one instance from the start."""
+    return {name: (world.consul.index, [instance(name)]) for name in MANY.condition.names}
+
+
+def test_a_pass_that_is_slow_does_not_bring_back_what_was_before() -> None:
+    """The view gets a query of its own while a pass asks for it."""
+    world = World(many=MANY)
+    names = list(MANY.condition.names)
+    stored: list[list[str]] = []
+
+    async def changes() -> None:
+        world.consul.services = many_registered(world)
+        await asyncio.sleep(5)
+        world.generation = Generation(1, 1, {}, {})
+        world.consul.delays[LAST] = 5
+        await world.consul.set(LAST.name, [instance(LAST.name, 1), instance(LAST.name, 2)])
+        await asyncio.sleep(2)
+        world.consul.delays.clear()
+        await world.consul.set(LAST.name, [instance(LAST.name, n) for n in (1, 2, 3)])
+        await asyncio.sleep(10)
+        stored.append(world.names(LAST))
+
+    world.during(changes)
+    assert names[-1] == LAST.name
+    assert stored == [[f"{LAST.name}-{n}" for n in (1, 2, 3)]]
+
+
+def test_a_view_that_fails_while_its_last_answer_is_stored_is_asked_again() -> None:
+    world = World(many=MANY)
+
+    async def fails() -> None:
+        world.consul.services = many_registered(world)
+        await asyncio.sleep(5)
+        world.thread_takes = 3.0
+        await world.consul.set(LAST.name, [instance(LAST.name, 2)])
+        await asyncio.sleep(1.5)
+        world.consul.errors[LAST] = Unavailable("connection reset")
+        await world.consul.set(LAST.name, [instance(LAST.name, 3)])
+        await asyncio.sleep(5)
+        world.consul.errors.clear()
+        await asyncio.sleep(20)
+        assert world.names(LAST) == [f"{LAST.name}-3"]
+
+    world.during(fails)
+
+
+def test_a_view_that_hangs_makes_no_other_late() -> None:
+    world = World(many=MANY)
+    other = View(Kind.SERVICE, f"s{MOST_HELD + 38:03}")
+
+    async def hangs() -> None:
+        world.consul.services = many_registered(world)
+        await asyncio.sleep(5)
+        world.consul.delays[LAST] = 15
+        await world.consul.set(LAST.name, [instance(LAST.name, 2)])
+        await asyncio.sleep(3)
+        await world.consul.set(other.name, [instance(other.name, 2)])
+        await asyncio.sleep(PASS_EVERY + 1)
+        assert world.names(other) == [f"{other.name}-2"]
+
+    world.during(hangs)
+
+
+def test_a_refused_view_is_not_asked_in_every_pass() -> None:
+    world = World(many=MANY)
+    world.consul.errors[LAST] = Refused("filtered by ACLs")
+
+    async def wait() -> None:
+        await asyncio.sleep(80)
+
+    world.during(wait)
+    assert len([asked for asked in world.consul.asked if asked.view == LAST]) <= 4
+
+
+# ---- AWS is away --------------------------------------------------------------------------
+
+
+def test_a_bus_that_is_away_keeps_no_poller_from_taking_over() -> None:
+    world = World(one=ONE)
+    outcomes: list[Outcome] = []
+
+    async def away() -> None:
+        with failing(world.bus, "send", Unavailable("no bus")):
+            watching = asyncio.create_task(world.live(100))
+            await asyncio.sleep(5)
+            await world.consul.set("web", [instance("web")])
+            await asyncio.sleep(5)
+            assert world.names(WEB) == ["web-1"]
+        await asyncio.sleep(5)
+        outcomes.append(await watching)
+
+    run(world.loop, away())
+    assert outcomes == [Outcome.LEFT]
+    assert world.triggered == ["one"]
+    assert len(world.bus.of(CatalogChanged)) == 2
+
+
+def test_a_table_that_is_away_after_the_epoch_was_raised_is_waited_for() -> None:
+    world = World(one=ONE)
+
+    async def away() -> None:
+        with failing(world.table, "states", Unavailable("throttled")):
+            watching = asyncio.create_task(world.live(100))
+            await asyncio.sleep(30)
+        assert await watching is Outcome.LEFT
+
+    run(world.loop, away())
+    assert world.triggered == ["one"]
+    assert max(later - earlier for earlier, later in pairwise(world.beaten_at)) <= 21
+
+
+def test_a_pass_of_mode_poll_stores_what_it_read_though_the_bus_is_away() -> None:
+    world = World(one=ONE)
+    with failing(world.bus, "send", Unavailable("no bus")):
+        assert run(world.loop, once(world.poller())) is Outcome.WRITTEN
+    assert world.row(WEB) is not None
+    assert world.troubles == ["no bus"]
+
+
 # ---- stale views --------------------------------------------------------------------------
+
+
+def test_an_inherited_view_is_read_at_once() -> None:
+    world = World(one=ONE)
+    stored_by_another(world)
+    lease(world, generation=0)
+    world.table.stored_stale = StaleViews(1, {WEB.id: Stale("service web", 1.0, "no route")}, 1)
+    nobody_waits(world)
+    assert world.consul.asked[0].index == 0
+    assert world.table.stored_stale.views == {}
+    assert {beat.stale for beat in world.beats[1:]} == {0}
+
+
+def test_a_record_that_is_refused_ends_no_watch() -> None:
+    world = World(one=ONE)
+    world.consul.errors[WEB] = Unavailable("no route")
+
+    async def refused() -> None:
+        with failing(world.table, "put_stale_views", Refused("item too large")):
+            await asyncio.sleep(60)
+
+    assert world.during(refused) is Outcome.LEFT
+    assert "item too large" in world.troubles
 
 
 def test_stale_views_are_recorded_and_told_and_then_told_to_be_fresh() -> None:
@@ -694,7 +875,7 @@ def test_stored_indices_are_trusted_only_from_a_poller_that_lived(
     stored_by_another(world)
     former = lease(world, **other)
     assert nobody_waits(world) is Outcome.LEFT
-    assert world.consul.asked[0] == Asked(WEB, index=first_index, wait=80)
+    assert world.consul.asked[0] == Asked(WEB, index=first_index, wait=WAIT)
     assert world.table.leased is not None
     assert world.table.leased.epoch == former.epoch + 1
     fresh = former.fresh_at if first_index else BORN

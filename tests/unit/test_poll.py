@@ -61,6 +61,10 @@ class World:
         poller.look({}, derive_all=True)
         return poller
 
+    def look(self, answers: dict[View, Answer]) -> None:
+        self.poller.look(answers)
+        self.poller.announce()
+
     def wanted(self, task: str) -> str | None:
         wish = self.table.state(task).wanted.get(Reason.CHANGE)
         return wish.fingerprint if wish else None
@@ -85,7 +89,7 @@ class World:
 
 def test_a_first_answer_is_stored_observed_and_announced() -> None:
     world = World(one=ONE)
-    world.poller.look({WEB: answer(7, "a")})
+    world.look({WEB: answer(7, "a")})
     assert world.row(WEB) == Row(7, of(["a"]).digest)
     assert world.bucket.get(WEB.id, of(["a"]).digest) == of(["a"])
     assert world.wanted("one")
@@ -97,34 +101,34 @@ def test_a_first_answer_is_stored_observed_and_announced() -> None:
 
 def test_only_tasks_that_look_at_it_are_observed() -> None:
     world = World(both=BOTH, one=ONE)
-    world.poller.look({WEB: answer(7, "a"), API: answer(7, "b")})
+    world.look({WEB: answer(7, "a"), API: answer(7, "b")})
     world.finish_all()
-    world.poller.look({API: answer(8, "c")})
+    world.look({API: answer(8, "c")})
     assert world.wanted("both")
     assert world.wanted("one") is None
 
 
 def test_a_task_waits_until_all_its_views_were_read() -> None:
     world = World(both=BOTH)
-    world.poller.look({WEB: answer(7, "a")})
+    world.look({WEB: answer(7, "a")})
     assert world.wanted("both") is None
-    world.poller.look({API: answer(8, "b")})
+    world.look({API: answer(8, "b")})
     assert world.wanted("both")
 
 
 def test_the_same_answer_again_writes_and_sends_nothing() -> None:
     world = World(one=ONE)
-    world.poller.look({WEB: answer(7, "a")})
+    world.look({WEB: answer(7, "a")})
     before, sent = world.table.stored_chunks.copy(), len(world.bus.events)
-    world.poller.look({WEB: answer(7, "a")})
+    world.look({WEB: answer(7, "a")})
     assert world.table.stored_chunks == before
     assert len(world.bus.events) == sent
 
 
 def test_a_moved_index_is_written_only_when_the_poller_leaves() -> None:
     world = World(one=ONE)
-    world.poller.look({WEB: answer(7, "a")})
-    world.poller.look({WEB: answer(9, "a")})
+    world.look({WEB: answer(7, "a")})
+    world.look({WEB: answer(9, "a")})
     assert world.row(WEB) == Row(7, of(["a"]).digest)
     world.poller.leave()
     assert world.row(WEB) == Row(9, of(["a"]).digest)
@@ -132,7 +136,7 @@ def test_a_moved_index_is_written_only_when_the_poller_leaves() -> None:
 
 def test_leaving_without_a_moved_index_writes_nothing() -> None:
     world = World(one=ONE)
-    world.poller.look({WEB: answer(7, "a")})
+    world.look({WEB: answer(7, "a")})
     before = world.table.stored_chunks.copy()
     world.poller.leave()
     assert world.table.stored_chunks == before
@@ -140,20 +144,20 @@ def test_leaving_without_a_moved_index_writes_nothing() -> None:
 
 def test_there_and_back_ends_with_nothing_wanted() -> None:
     world = World(one=ONE)
-    world.poller.look({WEB: answer(7, "a")})
+    world.look({WEB: answer(7, "a")})
     world.finish_all()
-    world.poller.look({WEB: answer(8, "b")})
-    world.poller.look({WEB: answer(9, "a")})
+    world.look({WEB: answer(8, "b")})
+    world.look({WEB: answer(9, "a")})
     assert world.wanted("one") is None
     assert world.row(WEB) == Row(9, of(["a"]).digest)
 
 
 def test_a_replaced_snapshot_is_marked_for_expiry_and_the_new_one_is_not() -> None:
     world = World(one=ONE)
-    world.poller.look({WEB: answer(7, "a")})
-    world.poller.look({WEB: answer(8, "b")})
+    world.look({WEB: answer(7, "a")})
+    world.look({WEB: answer(8, "b")})
     assert world.bucket.superseded == {f"views/{WEB.id}/{of(['a']).digest}"}
-    world.poller.look({WEB: answer(9, "a")})
+    world.look({WEB: answer(9, "a")})
     assert world.bucket.superseded == {f"views/{WEB.id}/{of(['b']).digest}"}
 
 
@@ -163,26 +167,26 @@ def test_a_replaced_snapshot_is_marked_for_expiry_and_the_new_one_is_not() -> No
 def test_a_regexp_needs_the_listing_and_what_it_matches() -> None:
     world = World(some=SOME)
     assert world.poller.views() == {LISTING}
-    world.poller.look({LISTING: answer(5, "api", "web")})
+    world.look({LISTING: answer(5, "api", "web")})
     assert world.poller.views() == {LISTING, WEB}
     assert world.wanted("some") is None, "web was not read yet"
-    world.poller.look({WEB: answer(6, "a")})
+    world.look({WEB: answer(6, "a")})
     assert world.wanted("some")
 
 
 def test_a_name_that_does_not_match_changes_nothing_for_the_task() -> None:
     world = World(some=SOME)
-    world.poller.look({LISTING: answer(5, "web"), WEB: answer(5, "a")})
+    world.look({LISTING: answer(5, "web"), WEB: answer(5, "a")})
     world.finish_all()
-    world.poller.look({LISTING: answer(6, "api", "web")})
+    world.look({LISTING: answer(6, "api", "web")})
     assert world.wanted("some") is None
 
 
 def test_a_service_that_leaves_the_listing_is_forgotten_and_the_task_wanted() -> None:
     world = World(some=SOME)
-    world.poller.look({LISTING: answer(5, "web"), WEB: answer(5, "a")})
+    world.look({LISTING: answer(5, "web"), WEB: answer(5, "a")})
     world.finish_all()
-    world.poller.look({LISTING: answer(6)})
+    world.look({LISTING: answer(6)})
     assert world.wanted("some")
     assert world.row(WEB) is None
     assert world.poller.views() == {LISTING}
@@ -190,15 +194,15 @@ def test_a_service_that_leaves_the_listing_is_forgotten_and_the_task_wanted() ->
 
 def test_a_matched_service_without_instances_changes_nothing() -> None:
     world = World(some=SOME)
-    world.poller.look({LISTING: answer(5, "web"), WEB: answer(5, "a")})
+    world.look({LISTING: answer(5, "web"), WEB: answer(5, "a")})
     world.finish_all()
-    world.poller.look({LISTING: answer(6, "w2", "web"), View(Kind.SERVICE, "w2"): answer(6)})
+    world.look({LISTING: answer(6, "w2", "web"), View(Kind.SERVICE, "w2"): answer(6)})
     assert world.wanted("some") is None
 
 
 def test_a_listing_whose_snapshot_is_gone_counts_as_not_read() -> None:
     world = World(some=SOME)
-    world.poller.look({LISTING: answer(5, "web"), WEB: answer(5, "a")})
+    world.look({LISTING: answer(5, "web"), WEB: answer(5, "a")})
     world.bucket.expire(f"views/{LISTING.id}/{of(['web']).digest}")
     assert world.new_poller().stored.names is None
 
@@ -208,10 +212,10 @@ def test_a_listing_whose_snapshot_is_gone_counts_as_not_read() -> None:
 
 def test_a_buffered_task_is_announced_when_its_wait_is_over() -> None:
     world = World(one=replace(ONE, buffer=BufferPeriod(5, 20)))
-    world.poller.look({WEB: answer(7, "a")})
+    world.look({WEB: answer(7, "a")})
     world.finish_all()
     world.bus.events.clear()
-    world.poller.look({WEB: answer(8, "b")})
+    world.look({WEB: answer(8, "b")})
     assert world.bus.of(TaskTriggered) == []
     assert world.poller.next_due == world.clock() + 5
     world.clock.now += 5
@@ -224,14 +228,14 @@ def test_a_buffered_task_is_announced_when_its_wait_is_over() -> None:
 def test_a_change_during_a_run_is_announced_when_its_wait_is_over() -> None:
     """The run may have ended by then, and nothing else would tell before the sweep does."""
     world = World(one=replace(ONE, buffer=BufferPeriod(5, 20)))
-    world.poller.look({WEB: answer(7, "a")})
+    world.look({WEB: answer(7, "a")})
     state = world.table.stored_states["one"]
     fingerprint = state.wanted[Reason.CHANGE].fingerprint
     claimed = claim(state, "one-1", fingerprint or "", "", world.clock())
     assert isinstance(claimed, Claimed)
     world.table.put_state(claimed.state)
     world.bus.events.clear()
-    world.poller.look({WEB: answer(8, "b")})
+    world.look({WEB: answer(8, "b")})
     assert world.table.stored_states["one"].running
     world.clock.now += 5
     world.poller.announce()
@@ -240,19 +244,19 @@ def test_a_change_during_a_run_is_announced_when_its_wait_is_over() -> None:
 
 def test_a_disabled_task_is_observed_and_not_announced() -> None:
     world = World(one=replace(ONE, enabled=False))
-    world.poller.look({WEB: answer(7, "a")})
+    world.look({WEB: answer(7, "a")})
     assert world.wanted("one")
     assert world.bus.of(TaskTriggered) == []
 
 
 def test_what_could_not_be_sent_is_sent_again() -> None:
     world = World(one=ONE)
-    world.poller.look({WEB: answer(7, "a")})
+    world.look({WEB: answer(7, "a")})
     world.finish_all()
     world.bus.events.clear()
     down = Unavailable("the bus is down")
     with failing(world.bus, "send", down), pytest.raises(Unavailable):
-        world.poller.look({WEB: answer(8, "b")})
+        world.look({WEB: answer(8, "b")})
     world.poller.announce()
     assert [event.task for event in world.bus.of(TaskTriggered)] == ["one"]
 
@@ -297,7 +301,7 @@ def test_a_take_over_whose_answer_was_lost_is_known_by_its_owner(answer: bool | 
 
 def test_taking_over_derives_every_task_again() -> None:
     world = World(one=ONE)
-    world.poller.look({WEB: answer(7, "a")})
+    world.look({WEB: answer(7, "a")})
     world.table.stored_states.clear()
     world.new_poller()
     assert world.wanted("one")
@@ -305,7 +309,7 @@ def test_taking_over_derives_every_task_again() -> None:
 
 def test_a_changed_definition_is_wanted_after_the_take_over_and_an_equal_one_is_not() -> None:
     world = World(one=ONE, both=BOTH)
-    world.poller.look({WEB: answer(7, "a"), API: answer(7, "b")})
+    world.look({WEB: answer(7, "a"), API: answer(7, "b")})
     world.finish_all()
     tasks = {"one": replace(ONE, definition="d-new"), "both": replace(BOTH, description="new")}
     world.generation = Generation(2, 1, {}, tasks)
@@ -316,7 +320,7 @@ def test_a_changed_definition_is_wanted_after_the_take_over_and_an_equal_one_is_
 
 def test_the_snapshot_of_a_view_that_nothing_needs_any_more_expires() -> None:
     world = World(both=BOTH)
-    world.poller.look({WEB: answer(7, "a"), API: answer(7, "b")})
+    world.look({WEB: answer(7, "a"), API: answer(7, "b")})
     world.generation = Generation(2, 1, {}, {"one": ONE})
     world.new_poller()
     assert world.bucket.superseded == {f"views/{API.id}/{of(['b']).digest}"}
@@ -376,7 +380,7 @@ def test_a_deposed_poller_records_nothing() -> None:
 
 def test_a_view_that_nothing_needs_any_more_leaves_the_table() -> None:
     world = World(both=BOTH)
-    world.poller.look({WEB: answer(7, "a"), API: answer(7, "b")})
+    world.look({WEB: answer(7, "a"), API: answer(7, "b")})
     world.generation = Generation(2, 1, {}, {"one": ONE})
     world.new_poller()
     assert world.row(API) is None
@@ -387,28 +391,28 @@ def test_a_state_written_in_between_is_loaded_and_decided_again() -> None:
     world = World(one=ONE)
     held = replace(world.table.state("one"), hold="by a person")
     before_next(world.table, "commit", lambda: world.table.put_state(held))
-    world.poller.look({WEB: answer(7, "a")})
+    world.look({WEB: answer(7, "a")})
     assert world.wanted("one")
     assert world.table.state("one").hold == "by a person"
 
 
 def test_a_row_that_a_runner_took_out_is_not_written_back() -> None:
     world = World(both=BOTH)
-    world.poller.look({WEB: answer(7, "a"), API: answer(7, "b")})
+    world.look({WEB: answer(7, "a"), API: answer(7, "b")})
     world.table.drop_row(API.id, of(["b"]).digest)
     same_chunk = {WEB: answer(8, "c"), API: answer(7, "b")}
     rows = {view: row for view, row in world.poller.stored.rows.items() if view != API.id}
     world.poller.stored = replace(
         world.poller.stored, rows=rows
     )  # what live.py learns when a write of the chunk is refused
-    world.poller.look(same_chunk)
+    world.look(same_chunk)
     assert world.row(API) == Row(7, of(["b"]).digest), "it was read afresh and stored"
 
 
 @pytest.mark.parametrize("written", [False, True])
 def test_after_an_unclear_write_it_looks_at_what_is_stored(*, written: bool) -> None:
     world = World(one=ONE)
-    world.poller.look({WEB: answer(7, "a")})
+    world.look({WEB: answer(7, "a")})
     world.finish_all()
     commit = world.table.commit
 
@@ -420,8 +424,8 @@ def test_after_an_unclear_write_it_looks_at_what_is_stored(*, written: bool) -> 
 
     world.table.commit = unclear  # type: ignore[method-assign]
     with pytest.raises(Unavailable):
-        world.poller.look({WEB: answer(8, "b")})
-    world.poller.look({WEB: answer(9, "a")})
+        world.look({WEB: answer(8, "b")})
+    world.look({WEB: answer(9, "a")})
     assert world.wanted("one") is None
     assert world.row(WEB) is not None
     assert world.row(WEB).digest == of(["a"]).digest  # type: ignore[union-attr]
@@ -430,7 +434,7 @@ def test_after_an_unclear_write_it_looks_at_what_is_stored(*, written: bool) -> 
 def test_differs_says_whether_there_is_anything_to_write() -> None:
     world = World(one=ONE)
     assert world.poller.differs({WEB: answer(7, "a")}, {})
-    world.poller.look({WEB: answer(7, "a")})
+    world.look({WEB: answer(7, "a")})
     assert not world.poller.differs({WEB: answer(9, "a")}, {})
     assert world.poller.differs({WEB: answer(9, "b")}, {})
 
@@ -448,7 +452,7 @@ def test_one_change_of_many_tasks_takes_several_transactions_states_first() -> N
         return commit(epoch, states, chunks)
 
     world.table.commit = counted  # type: ignore[method-assign]
-    world.poller.look({WEB: answer(7, "a")})
+    world.look({WEB: answer(7, "a")})
     assert written == [(2, 0), (2, 0), (1, 0), (0, 1)]
 
 
@@ -478,5 +482,5 @@ def test_snapshots_are_put_before_anything_names_them() -> None:
         return commit(epoch, states, chunks)
 
     world.table.commit = checked  # type: ignore[method-assign]
-    world.poller.look({WEB: answer(7, "a")})
+    world.look({WEB: answer(7, "a")})
     assert world.row(WEB)

@@ -194,7 +194,11 @@ def trusted(secrets: Secrets, arn: str) -> ssl.SSLContext:
 @pytest.mark.parametrize("arn", [GIVEN, PARAMETER])
 @pytest.mark.parametrize(
     ("text", "count"),
-    [(FIRST, 1), (f"\ufeff\n{FIRST}\n# another\n{SECOND}", 2), (FIRST.replace("\n", "\r\n"), 1)],
+    [
+        (FIRST, 1),
+        (f"\ufeff\n{FIRST}\n# Főtanúsítvány\n{SECOND}", 2),
+        (FIRST.replace("\n", "\r\n"), 1),
+    ],
 )
 def test_a_private_authority_replaces_the_public_ones(arn: str, text: str, count: int) -> None:
     secrets = Secrets(given=text)

@@ -1,7 +1,10 @@
 """The record of stale views: what follows what, and which events tell of it."""
 
+import json
+from dataclasses import asdict, replace
+
 from cts.events import ViewFresh, ViewStale
-from cts.watch.stale import LONGEST_WHY, MOST_KEPT, Stale, StaleViews, recorded
+from cts.watch.stale import LONGEST_WHY, MOST_KEPT, MOST_UNANNOUNCED, Stale, StaleViews, recorded
 
 WEB, API = Stale("service web", 100.0, "no route"), Stale("service api", 110.0, "refused")
 TASKS = {"web": {"dns", "lb"}, "api": {"lb"}}
@@ -40,9 +43,21 @@ def test_what_was_not_sent_yet_stays_in_the_record() -> None:
     assert [event.detail_type for event in second.unannounced] == ["ViewStale", "ViewFresh"]
 
 
+def test_what_was_told_is_not_told_again_because_the_record_does_not_name_all() -> None:
+    views = {f"{n}": Stale(f"service s{n}", n, "x") for n in range(MOST_KEPT + 200)}
+    loaded = replace(recorded(StaleViews(), views, {}, 1.0), unannounced=()).to_store()
+    assert recorded(loaded, views, {}, 2.0) is loaded
+    more = {**views, "more": Stale("service more", 1.0, "x")}
+    assert recorded(loaded, more, {}, 2.0).unannounced
+
+
 def test_ten_thousand_stale_views_fit_into_an_item() -> None:
-    views = {f"{n:032x}": Stale(f"service s{n}", n, "x" * 9_999) for n in range(10_000)}
+    views = {
+        f"{n:032x}": Stale(f"service s{n}" + "f" * 9_999, n, "x" * 9_999) for n in range(10_000)
+    }
     record = recorded(StaleViews(), views, {}, 1.0)
+    many = replace(record, unannounced=record.unannounced * MOST_UNANNOUNCED).to_store()
+    assert len(json.dumps(asdict(many))) < 350_000
     assert len(record.views) == record.count == record.to_store().count == 10_000
     assert len(record.to_store().views) == MOST_KEPT
     assert {len(each.why) for each in record.views.values()} == {LONGEST_WHY}

@@ -84,30 +84,43 @@ def test_whether_an_answer_loses_something(
     assert loses(Row(7, stored.digest), had, view, Answer(8, answered)) is lost
 
 
+HAD = frozenset({"n/a", "n/b"})
+
+
 @pytest.mark.parametrize(
     ("row", "answer", "believed"),
     [
         pytest.param(Row(7, "a"), Answer(8, of([])), True, id="anonymous-and-nothing-tells"),
         pytest.param(Row(7, "a", token=True), Answer(8, of([])), False, id="a-token-was-there"),
         pytest.param(
+            Row(7, "a", token=True), Answer(8, instances("b")), False, id="a-part-is-missing"
+        ),
+        pytest.param(
+            Row(7, "a", token=True), Answer(8, instances("a", "b", "c")), True, id="it-is-more"
+        ),
+        pytest.param(
             Row(7, "a", token=True), Answer(8, of([]), token=True), True, id="a-token-is-there"
         ),
         pytest.param(Row(7, "a"), Answer(8, of([]), default_deny=True), False, id="default-deny"),
         pytest.param(
-            Row(7, "a"), Answer(8, of([]), token=True, default_deny=True), True, id="deny-and-token"
+            Row(7, "a"), Answer(8, instances("b"), default_deny=True), True, id="deny-and-some-left"
         ),
         pytest.param(
-            Row(7, "a", token=True), Answer(8, instances("b")), True, id="something-is-left"
+            Row(7, "a"), Answer(8, of([]), token=True, default_deny=True), True, id="deny-and-token"
         ),
         pytest.param(
             Row(7, EMPTY.digest, token=True), Answer(8, of([])), True, id="nothing-was-there"
         ),
-        pytest.param(Row(7, "a"), Answer(8, of(["b"]), filtered=True), False, id="now-filtered"),
-        pytest.param(Row(7, "a", True), Answer(8, of(["b"]), True), True, id="filtered-as-before"),
+        pytest.param(
+            Row(7, "a"), Answer(8, instances("a", "b"), filtered=True), False, id="now-filtered"
+        ),
+        pytest.param(
+            Row(7, "a", True), Answer(8, instances("b"), True), True, id="filtered-as-before"
+        ),
     ],
 )
 def test_whether_a_loss_is_believed(row: Row, answer: Answer, *, believed: bool) -> None:
-    assert (doubt(row, answer) is None) is believed
+    assert (doubt(row, HAD, WEB, answer) is None) is believed
 
 
 @pytest.mark.parametrize(

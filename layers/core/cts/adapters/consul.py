@@ -26,16 +26,13 @@ ANSWER_WITHIN = 15.0
 """Seconds an answer may take beyond the wait that was asked for. Consul itself adds up to a
 sixteenth of the wait."""
 CONNECT_WITHIN = 5.0
-HELD = 10
-"""Queries held by one client, each on a connection of its own. Whenever a query begins or ends,
-httpx looks at all pairs of a client's connections."""
 SHORT = 8
-"""Connections for all queries that are answered at once."""
+"""Queries that are answered at once, at a time."""
 TURN_WITHIN = 300.0
 """Seconds a query waits for one of them: a Consul that is silent must not outlast a poller."""
-MOST_BYTES = 32 * 1024 * 1024
-"""Of an answer, unpacked: more than 20,000 instances of one service take. What is made of it takes
-several times that, and a poller has 512 MB."""
+MOST_BYTES = 8 * 1024 * 1024
+"""Of an answer, unpacked: more than 5,000 instances of one service take. What is made of it takes
+up to 27 times that, and a poller has 512 MB."""
 KEEP_ALIVE = [
     (socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1),
     (socket.IPPROTO_TCP, getattr(socket, "TCP_KEEPIDLE", socket.TCP_KEEPINTVL), 15),
@@ -50,8 +47,8 @@ CATALOG_INDEX = (
 """Two requests of constant size whose indices are the newest of services and nodes, and of
 checks."""
 
-Transport = Callable[[ssl.SSLContext | None, int], httpx.AsyncBaseTransport]
-"""Makes one, given whom to trust (None: plain HTTP) and how many connections it may have."""
+Transport = Callable[[ssl.SSLContext | None], httpx.AsyncBaseTransport]
+"""Makes one, given whom to trust (None: plain HTTP)."""
 
 
 class Token(Protocol):
@@ -63,20 +60,12 @@ class Authorities(Protocol):
     async def __call__(self) -> ssl.SSLContext: ...
 
 
-def tcp(trusted: ssl.SSLContext | None, connections: int) -> httpx.AsyncBaseTransport:
+def tcp(trusted: ssl.SSLContext | None) -> httpx.AsyncBaseTransport:
     return httpx.AsyncHTTPTransport(
         verify=trusted or False,
-        limits=httpx.Limits(max_connections=connections, keepalive_expiry=60),
+        limits=httpx.Limits(max_connections=1, keepalive_expiry=60),
         socket_options=KEEP_ALIVE,
     )
-
-
-@dataclass(slots=True)
-class _Holder:
-    """A client, and how many queries it holds now."""
-
-    http: httpx.AsyncClient
-    held: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,8 +88,8 @@ class Consul:
         self._token = token
         self._authorities = authorities
         self._transport = transport
-        self._holders: list[_Holder] = []
-        self._short: httpx.AsyncClient | None = None
+        self._free: list[httpx.AsyncClient] = []
+        self._closing: set[asyncio.Task[None]] = set()
         self._slots = asyncio.Semaphore(SHORT)
 
     async def ask(
@@ -109,7 +98,7 @@ class Consul:
         """The view's value now, or, with an index, once it moves or `wait` seconds are over."""
         asked = request(view, index=index, wait=wait, consistent=consistent)
         deadline = ANSWER_WITHIN + (wait * (1 + 1 / 16) if index else 0)
-        async with self._holding() if index else self._briefly() as client:
+        async with self._connection() if index else self._turn() as client:
             reply = await self._get(client, asked, deadline)
         filtered = reply.headers.get(FILTERED) == "true"
         if filtered and view.kind is Kind.SERVICE:
@@ -126,14 +115,15 @@ class Consul:
 
     async def newest_indices(self) -> tuple[int, ...]:
         """Of services and nodes, and of checks: each goes back only if Consul lost its data."""
-        client = await self._short_client()
-        replies = [await self._get(client, each, ANSWER_WITHIN) for each in CATALOG_INDEX]
+        async with self._connection() as client:
+            replies = [await self._get(client, each, ANSWER_WITHIN) for each in CATALOG_INDEX]
         return tuple(_index("its newest index", reply) for reply in replies)
 
     async def close(self) -> None:
-        clients = [holder.http for holder in self._holders]
-        for client in [*clients, self._short] if self._short else clients:
-            await client.aclose()
+        for client in self._free:
+            self._close(client)
+        self._free.clear()
+        await asyncio.gather(*self._closing, return_exceptions=True)
 
     async def _get(self, client: httpx.AsyncClient, asked: Request, deadline: float) -> _Reply:
         doing = f"asking Consul at {self._shown} for {asked.path}"
@@ -166,22 +156,25 @@ class Consul:
     # ---- connections ------------------------------------------------------------------------
 
     @asynccontextmanager
-    async def _holding(self) -> AsyncIterator[httpx.AsyncClient]:
-        """A client with a connection to spare."""
-        trusted = await self._trusted()
-        holder = next((each for each in self._holders if each.held < HELD), None)
-        if holder is None:
-            holder = _Holder(self._client(trusted, HELD))
-            self._holders.append(holder)
-        holder.held += 1
+    async def _connection(self) -> AsyncIterator[httpx.AsyncClient]:
+        """A client with one connection. After anything but an answer it is thrown away: a query
+        that is cancelled while its answer is closed leaves httpcore's pool busy for good."""
+        client = self._free.pop() if self._free else self._client(await self._trusted())
         try:
-            yield holder.http
-        finally:
-            holder.held -= 1
+            yield client
+        except BaseException:
+            self._close(client)
+            raise
+        self._free.append(client)
+
+    def _close(self, client: httpx.AsyncClient) -> None:
+        closing = asyncio.create_task(client.aclose())
+        self._closing.add(closing)
+        closing.add_done_callback(self._closing.discard)
 
     @asynccontextmanager
-    async def _briefly(self) -> AsyncIterator[httpx.AsyncClient]:
-        """The client of all that is answered at once, when it is one's turn."""
+    async def _turn(self) -> AsyncIterator[httpx.AsyncClient]:
+        """The same, when it is one's turn."""
         try:
             async with asyncio.timeout(TURN_WITHIN):
                 await self._slots.acquire()
@@ -191,25 +184,18 @@ class Consul:
                 "what was asked before"
             ) from None
         try:
-            yield await self._short_client()
+            async with self._connection() as client:
+                yield client
         finally:
             self._slots.release()
-
-    async def _short_client(self) -> httpx.AsyncClient:
-        trusted = await self._trusted()
-        if self._short is None:
-            # More than there are turns: the newest indices, asked by a pass and by a heartbeat,
-            # wait for nobody.
-            self._short = self._client(trusted, SHORT + 2)
-        return self._short
 
     async def _trusted(self) -> ssl.SSLContext | None:
         return await self._authorities() if self._address.startswith("https:") else None
 
-    def _client(self, trusted: ssl.SSLContext | None, connections: int) -> httpx.AsyncClient:
+    def _client(self, trusted: ssl.SSLContext | None) -> httpx.AsyncClient:
         return httpx.AsyncClient(
             base_url=_url(self._address),
-            transport=self._transport(trusted, connections),
+            transport=self._transport(trusted),
             timeout=httpx.Timeout(None, connect=CONNECT_WITHIN),
         )
 

@@ -20,6 +20,8 @@ PUSHED = "CONSUL_HTTP_TOKEN"
 """The name under which `cts push` keeps a token that stands in a configuration."""
 AROUND = re.compile(r"^[\s\ufeff]+|[\s\ufeff]+$")
 """White space and byte order marks that editors and shells leave around a text."""
+BEGIN, END = "-----BEGIN CERTIFICATE-----", "-----END CERTIFICATE-----"
+CERTIFICATE = re.compile(f"{BEGIN}[^-]*{END}")
 SENDABLE = re.compile(r"[!-~]*")
 
 
@@ -114,7 +116,7 @@ class ConsulCa:
         # As in CTS, an authority below another one is enough, on every Python.
         context.verify_flags |= ssl.VERIFY_X509_PARTIAL_CHAIN
         try:
-            context.load_verify_locations(cadata=AROUND.sub("", found.text))
+            context.load_verify_locations(cadata=_certificates(found.text))
         except (ssl.SSLError, TypeError, ValueError):
             raise Refused(
                 f"{doing}: it holds no certificates in PEM, the text that begins with "
@@ -130,6 +132,14 @@ class ConsulCa:
                 return Secret(str(found["Value"]), str(found.get("Version", "")))
             answer = self._secrets.get_secret_value(SecretId=self._arn)
             return Secret(_text(doing, answer), answer.get("VersionId", ""))
+
+
+def _certificates(text: str) -> str:
+    """Without what stands between them, such as names in any script. Raises ValueError."""
+    found = CERTIFICATE.findall(text)
+    if not found or len(found) != text.count(BEGIN):
+        raise ValueError
+    return "\n".join(found)
 
 
 def _is_missing(error: Refused) -> bool:

@@ -12,8 +12,9 @@ from cts.events import MOST_LISTED, ViewFresh, ViewStale, iso
 STALE_AFTER = 10.0
 """Seconds without an answer from which a view counts as stale: a connection may break."""
 MOST_KEPT = 500
-"""Views in the stored record, of which each takes up to 400 bytes of an item's 400 KB."""
-LONGEST_WHY = 200
+"""Views in the stored record. With the longest texts it takes 300 of an item's 400 KB."""
+LONGEST_NAME, LONGEST_WHY = 100, 200
+MOST_UNANNOUNCED = 10
 MOST_WHYS = 5
 """Different reasons that an event tells."""
 
@@ -46,6 +47,8 @@ def recorded(
     """The record that follows `former`, with the events that tell of the difference; `former`
     itself if nothing differs. `tasks`: view id -> those that look at it."""
     new = {view: each for view, each in stale.items() if view not in former.views}
+    if former.count > len(former.views) and len(stale) <= former.count:
+        new = {}  # the record doesn't name all, and was told of as many
     gone = {view: each for view, each in former.views.items() if view not in stale}
     events: list[ViewStale | ViewFresh] = []
     if new:
@@ -56,9 +59,9 @@ def recorded(
         return former
     return StaleViews(
         version=former.version,
-        views={view: replace(each, why=each.why[:LONGEST_WHY]) for view, each in stale.items()},
+        views={view: _cut(each) for view, each in stale.items()},
         count=len(stale),
-        unannounced=(*former.unannounced, *events)[-MOST_LISTED:],
+        unannounced=(*former.unannounced, *events)[-MOST_UNANNOUNCED:],
     )
 
 
@@ -93,7 +96,11 @@ def _view_fresh(
 
 
 def _names(views: Mapping[str, Stale]) -> list[str]:
-    return sorted(each.view for each in views.values())[:MOST_LISTED]
+    return sorted(_cut(each).view for each in views.values())[:MOST_LISTED]
+
+
+def _cut(stale: Stale) -> Stale:
+    return replace(stale, view=stale.view[:LONGEST_NAME], why=stale.why[:LONGEST_WHY])
 
 
 def _tasks(views: Iterable[str], tasks: Mapping[str, Collection[str]]) -> list[str]:

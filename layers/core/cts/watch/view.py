@@ -93,15 +93,16 @@ def loses(row: Row, known: frozenset[str] | None, view: View, answer: Answer) ->
     return known is None or not known <= members(view, answer.snapshot)
 
 
-def doubt(row: Row, answer: Answer) -> str | None:
+def doubt(row: Row, known: frozenset[str] | None, view: View, answer: Answer) -> str | None:
     """Why an answer is not believed, given what was stored: rights that shrink look like services
     that went away."""
     if answer.filtered and not row.filtered:
         return "it was whole, and ACLs now hide a part of it"
-    lost_all = answer.snapshot.digest == EMPTY.digest != row.digest
-    if lost_all and not answer.token and row.token:
-        return "it was read with a token; without one nothing is left of it"
-    if lost_all and not answer.token and answer.default_deny:
+    if answer.token or not loses(row, known, view, answer):
+        return None
+    if row.token:
+        return "it was read with a token; without one something of it is missing"
+    if answer.default_deny and answer.snapshot.digest == EMPTY.digest:
         return "nothing is left of it, and there is no token while Consul denies by default"
     return None
 

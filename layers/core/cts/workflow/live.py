@@ -8,7 +8,7 @@ from enum import StrEnum
 from functools import partial
 from typing import Any, Protocol, TypeVar
 
-from cts.errors import Refused, Unavailable
+from cts.errors import Refused, Unavailable, Upstream
 from cts.events import CatalogChanged
 from cts.terraform.definition import Generation
 from cts.watch.lease import FRESH_EVERY, HEARTBEAT_EVERY, NOT_READ, Lease, TakeOver, take_over
@@ -180,15 +180,14 @@ class _Watch:
         await self.aws(poller.load)
         trusted = await self._trusts_indices(verdict)
         queries.watch(poller.views(), trusted=trusted)
+        queries.inherit(poller.views(), poller.stale_before)
         lease = self.opened.new
         if read is not None and trusted:
             lease = replace(lease, fresh_at=read.fresh_at)
-        if not await self._take_over(lease if trusted else replace(lease, fresh_at=NOT_READ)):
+        raised = lease if trusted else replace(lease, fresh_at=NOT_READ)
+        if not await self.aws(poller.raise_epoch, read, raised):
             return Outcome.OVERTAKEN
-        answers = queries.drop_older(await queries.answers(0))
-        queries.watch(poller.views(), trusted=trusted)
-        queries.inherit(poller.views(), poller.stale_before)
-        return await self._until_relieved(lease, answers, beats)
+        return await self._until_relieved(lease, trusted, beats)
 
     async def _trusts_indices(self, verdict: TakeOver) -> bool:
         read, now = self.opened.read, self.run.ports.now()
@@ -196,14 +195,15 @@ class _Watch:
         indices = [row.index for row in self.poller.stored.rows.values()]
         return await self.queries.trusts(indices) and verdict is TakeOver.RELIEVE and fresh
 
-    async def _take_over(self, lease: Lease) -> bool:
-        """From here on no former poller can write. What it stored until then is loaded, and every
-        task is derived again."""
-        if not await self.aws(self.poller.raise_epoch, self.opened.read, lease):
-            return False
+    async def _settle_in(self, *, trusted: bool) -> dict[View, Answer]:
+        """What the former poller stored until the epoch was raised is loaded, and every task is
+        derived again. Returns the answers that came meanwhile."""
         await self.aws(self.poller.load)
         self._tell(await self.aws(self.poller.look, {}, derive_all=True))
-        return True
+        answers = self.queries.fence()
+        self.queries.watch(self.poller.views(), trusted=trusted)
+        self.queries.inherit(self.poller.views(), self.poller.stale_before)
+        return answers
 
     # ---- mode poll ------------------------------------------------------------------------
 
@@ -215,12 +215,17 @@ class _Watch:
         self._beat(queries.stale(0))
         if not await self.aws(poller.differs, answers, queries.stale(0)):
             return Outcome.NOTHING_NEW
-        if not await self._take_over(self.opened.new):
+        if not await self.aws(poller.raise_epoch, self.opened.read, self.opened.new):
             return Outcome.OVERTAKEN
+        await self.aws(poller.load)
         kept = queries.drop_older(answers)
         kept |= await queries.ask_each(answers.keys() - kept.keys())
-        self._tell(await self.aws(poller.look, kept))
-        await self._record_stale(0)
+        self._tell(await self.aws(poller.look, kept, derive_all=True))
+        try:
+            await self._record_stale(0)
+            await self.aws(poller.announce)
+        except Unavailable as error:  # what is due is announced by the sweep
+            self.run.on_trouble(str(error))
         return Outcome.WRITTEN
 
     async def _ask_all(self) -> dict[View, Answer]:
@@ -233,11 +238,9 @@ class _Watch:
 
     # ---- the loops ------------------------------------------------------------------------
 
-    async def _until_relieved(
-        self, lease: Lease, answers: dict[View, Answer], beats: _Thread
-    ) -> Outcome:
+    async def _until_relieved(self, lease: Lease, trusted: bool, beats: _Thread) -> Outcome:
         """Heartbeats don't wait for what is being written, nor the other way round."""
-        watching = asyncio.create_task(self._look_until_the_end(answers))
+        watching = asyncio.create_task(self._look_until_the_end(trusted=trusted))
         others = [
             asyncio.create_task(self._beat_for_ever(lease, beats)),
             asyncio.create_task(self._record_for_ever()),
@@ -252,25 +255,27 @@ class _Watch:
                 task.cancel()
             await asyncio.gather(watching, *others, return_exceptions=True)
 
-    async def _look_until_the_end(self, answers: dict[View, Answer]) -> Outcome:
+    async def _look_until_the_end(self, *, trusted: bool) -> Outcome:
         clock, poller = self.run.ports.now, self.poller
+        answers: dict[View, Answer] | None = None
         while clock() < self.run.until:
             try:
+                if answers is None:
+                    answers = await self._settle_in(trusted=trusted)
                 next_at = poller.next_due or self.run.until
                 answers |= await self.queries.answers(clock() if answers else next_at)
-                self._tell(await self.aws(self._step, answers))
+                self._tell(await self.aws(self._store, answers))
                 self.queries.stored(answers.keys())
                 answers = {}
+                await self.aws(poller.announce)
             except Unavailable as error:  # AWS, not Consul: what was answered is kept
                 await self._aws_failed(error)
             self.queries.watch(poller.views())
         await self.aws(poller.leave)
         return Outcome.LEFT
 
-    def _step(self, answers: Mapping[View, Answer]) -> CatalogChanged | None:
-        changed = self.poller.look(answers) if answers else None
-        self.poller.announce()
-        return changed
+    def _store(self, answers: Mapping[View, Answer]) -> CatalogChanged | None:
+        return self.poller.look(answers) if answers else None
 
     async def _beat_for_ever(self, lease: Lease, beats: _Thread) -> None:
         passes, fresh_at = False, lease.fresh_at
@@ -303,7 +308,7 @@ class _Watch:
             await asyncio.sleep(HEARTBEAT_EVERY)
             try:
                 await self._record_stale(STALE_AFTER)
-            except Unavailable as error:
+            except (Unavailable, Refused) as error:
                 await self._aws_failed(error)
 
     async def _record_stale(self, after: float) -> None:
@@ -327,7 +332,7 @@ class _Watch:
         )
         self.run.on_beat(beat)
 
-    async def _aws_failed(self, error: Unavailable) -> None:
+    async def _aws_failed(self, error: Upstream) -> None:
         self.run.on_trouble(str(error))
         self.aws_errors += 1
         await asyncio.sleep(AWS_WAIT)

@@ -98,6 +98,7 @@ class Poller:
     stored: Stored = field(default_factory=Stored)
     due_at: dict[str, tuple[float, str]] = field(default_factory=dict)
     """Task -> when it falls due, and the correlation id of why."""
+    untold: list[CatalogChanged] = field(default_factory=list)
     unsure: bool = False
     """A write was answered with an error: what is stored may be either."""
     tally: Tally = field(default_factory=Tally)
@@ -158,7 +159,7 @@ class Poller:
     def look(
         self, answers: Mapping[View, Answer], *, derive_all: bool = False
     ) -> CatalogChanged | None:
-        """Judge answers; store what changed and what their tasks want now; announce.
+        """Judge answers; store what changed and what their tasks want now.
 
         Returns what changed. Raises Deposed if another poller holds the watch.
         """
@@ -181,8 +182,7 @@ class Poller:
         if look.changed:
             self.tally.changes += len(look.changed)
             changed = _catalog_changed(look, states, correlation, self.ports.now())
-            self.ports.bus.send([changed])
-        self.announce()
+            self.untold.append(changed)
         return changed
 
     def _write(self, look: Look, correlation: str) -> Mapping[str, TaskState]:
@@ -252,7 +252,11 @@ class Poller:
     # ---- announcing ---------------------------------------------------------------------
 
     def announce(self) -> None:
-        """Send TaskTriggered for what fell due. Nothing depends on it: the sweep sends again."""
+        """Send CatalogChanged, and TaskTriggered for what fell due. Nothing depends on it: what is
+        due the sweep sends again."""
+        if self.untold:
+            self.ports.bus.send(self.untold)
+            self.untold = []
         now = self.ports.now()
         due = {task: why for task, (at, why) in self.due_at.items() if at <= now}
         if due:
@@ -271,6 +275,8 @@ class Poller:
 
     @property
     def next_due(self) -> float | None:
+        if self.untold:
+            return self.ports.now()
         return min((at for at, _ in self.due_at.values()), default=None)
 
 

@@ -11,15 +11,19 @@ from typing import Protocol
 
 from cts.errors import Refused, Unavailable, Upstream
 from cts.watch.query import Kind, View
-from cts.watch.snapshot import members
+from cts.watch.snapshot import EMPTY, members
 from cts.watch.stale import Stale
 from cts.watch.view import Answer, Row, doubt, loses, wait_index, woken_by_restore
 
-WAITS = (240, 360)
-"""Seconds a query is held, at random: equal waits would come back in a wave."""
+WAITS = (20, 30)
+"""Seconds a query is held, at random: equal waits would come back in a wave. Short, because Consul
+counts a connection until its query's wait ends, even when its client has gone."""
 MOST_HELD = 64
-"""Queries held at a time, each on a connection. Consul allows 200 an address, and two pollers
-overlap at a hand-over. Views beyond it are asked in passes."""
+"""Queries held at a time, each on a connection. Consul allows 200 an address, and pollers overlap
+at a hand-over. Views beyond it are asked in passes."""
+PASSED_AT_ONCE = 6
+"""Queries of a pass at a time: fewer than are answered at once, so that what must be read again
+before it is believed does not wait for a pass."""
 PASS_EVERY = 1.0
 """Seconds from the start of one pass over the views without a query to the next."""
 LEAST_INTERVAL = 0.1
@@ -60,7 +64,8 @@ class Queries:
     chance: Callable[[], float]
     """Uniform in [0, 1)."""
     until: float
-    inbox: asyncio.Queue[tuple[View, Answer]] = field(default_factory=asyncio.Queue)
+    inbox: dict[View, Answer] = field(default_factory=dict)
+    """The newest answer of each view that was not taken yet."""
     failing: dict[View, Stale] = field(default_factory=dict)
     views: frozenset[View] = frozenset()
     held: dict[View, asyncio.Task[None]] = field(default_factory=dict)
@@ -69,7 +74,17 @@ class Queries:
     unread: set[View] = field(default_factory=set)
     """Views that must be read without index: until what came is stored, no stored index of them is
     to be trusted."""
+    _arrived: asyncio.Event = field(default_factory=asyncio.Event)
     _passes: asyncio.Task[None] | None = None
+    _asking: dict[View, asyncio.Task[None]] = field(default_factory=dict)
+    """What a pass asks just now."""
+    _turns: asyncio.Semaphore = field(default_factory=lambda: asyncio.Semaphore(PASSED_AT_ONCE))
+    _failures: dict[View, tuple[int, float]] = field(default_factory=dict)
+    """Of passed views: how often in a row, and when to ask again."""
+    _started: dict[View, float] = field(default_factory=dict)
+    """When a view's query was started anew: what was asked before says nothing any more."""
+    _fenced_at: float = float("-inf")
+    """When the epoch was raised."""
     _members: dict[View, tuple[str, frozenset[str]]] = field(default_factory=dict)
     """What the last answer that was believed had, beside its digest."""
     _had_row: frozenset[View] = frozenset()
@@ -97,6 +112,11 @@ class Queries:
         lost = self._had_row - has_row  # a runner took it out: read afresh
         for view in self.held.keys() & lost | self.held.keys() - self.views - {GUARD}:
             self.held.pop(view).cancel()
+        for view in self._asking.keys() - self.views:
+            self._asking.pop(view).cancel()
+        for kept in (self.inbox, self._failures, self._started):
+            for view in kept.keys() - self.views:
+                del kept[view]
         self.failing = {v: each for v, each in self.failing.items() if v in self.views}
         self._members = {v: each for v, each in self._members.items() if v in self.views - lost}
         self._had_row = has_row
@@ -113,26 +133,32 @@ class Queries:
             self._passes = asyncio.create_task(self._pass_for_ever())
 
     def _start(self, view: View, index: int) -> None:
+        self._started[view] = self._time()
         if not index:
             self.unread.add(view)
         self.held[view] = asyncio.create_task(self._hold(view, index))
 
     def stored(self, views: Set[View]) -> None:
         """What was answered of these is stored."""
-        self.unread -= views
+        self.unread -= views - self.failing.keys()
 
     def raise_what_broke(self) -> None:
         """A query that ended by a bug of ours must not leave its view blind."""
-        for task in (*self.held.values(), *filter(None, [self._passes])):
+        for task in self._tasks():
             if task.done() and not task.cancelled():
                 task.result()
+
+    def _tasks(self) -> list[asyncio.Task[None]]:
+        passes = [self._passes] if self._passes else []
+        return [*self.held.values(), *self._asking.values(), *passes]
 
     def read_afresh(self) -> None:
         """Consul lost its data or was restored: no index is worth anything."""
         self._afresh_at = self._time()
-        for task in self.held.values():
-            task.cancel()
-        self.held.clear()
+        for asked in (self.held, self._asking):
+            for task in asked.values():
+                task.cancel()
+            asked.clear()
         self.unread |= self.views
         self.watch(self.views)
 
@@ -147,7 +173,7 @@ class Queries:
         self._newest = newest
 
     async def close(self) -> None:
-        tasks = [*self.held.values(), *filter(None, [self._passes])]
+        tasks = self._tasks()
         for task in tasks:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
@@ -157,32 +183,43 @@ class Queries:
 
     async def answers(self, until: float) -> dict[View, Answer]:
         """All answers there are; while there are none, wait for the first one until then."""
-        answers: dict[View, Answer] = {}
         timeout = min(until, self.until) - self.now()
-        if self.inbox.empty() and timeout > 0:
+        if not self.inbox and timeout > 0:
+            self._arrived.clear()
             with suppress(TimeoutError):
                 async with asyncio.timeout(timeout):
-                    view, answer = await self.inbox.get()
-                    answers[view] = answer
-        while not self.inbox.empty():
-            view, answer = self.inbox.get_nowait()
-            answers[view] = answer
+                    await self._arrived.wait()
+        answers, self.inbox = self.inbox, {}
         return {view: each for view, each in answers.items() if view in self.views}
 
+    def _put(self, view: View, answer: Answer) -> None:
+        self.inbox[view] = answer
+        self._arrived.set()
+
+    def fence(self) -> dict[View, Answer]:
+        """The epoch was raised: what was asked before may be older than what the former poller
+        has stored meanwhile. Returns the answers that are not; the other views are asked again."""
+        self._fenced_at = self._time()
+        answers, self.inbox = self.inbox, {}
+        return self.drop_older(answers)
+
     def drop_older(self, answers: Mapping[View, Answer]) -> dict[View, Answer]:
-        """What was answered before the epoch was raised may be older than what the former poller
-        stored meanwhile. Returns the answers without those; these views are asked again."""
-        kept = {}
-        for view, answer in answers.items():
-            row = self.row(view)
-            if row is None or answer.index >= row.index:
-                kept[view] = answer
-            elif view in self.held:
-                self.held.pop(view).cancel()
-                self._start(view, 0)
-            else:
-                self.unread.add(view)
+        """The answers that are no older than what is stored. The other views are asked again."""
+        kept = {view: each for view, each in answers.items() if not self._is_older(view, each)}
+        for view in answers.keys() - kept.keys():
+            self._ask_again(view)
         return kept
+
+    def _is_older(self, view: View, answer: Answer) -> bool:
+        row = self.row(view)
+        return row is not None and answer.index < row.index
+
+    def _ask_again(self, view: View) -> None:
+        if view in self.held:
+            self.held.pop(view).cancel()
+            self._start(view, 0)
+        else:
+            self.unread.add(view)
 
     def stale(self, after: float) -> dict[str, Stale]:
         """By view id: what could not be read for that many seconds."""
@@ -203,6 +240,8 @@ class Queries:
         for view in views - self._members.keys():
             if view.id in stale:
                 self.failing[view] = stale[view.id]
+                if view not in self.unread:
+                    self._ask_again(view)
 
     # ---- asking ---------------------------------------------------------------------------
 
@@ -227,7 +266,9 @@ class Queries:
             try:
                 answer = await self.consul.ask(view, index=index, wait=wait)
                 if woken_by_restore(index, answer.index, wait, self._time() - began):
-                    index = self._restored()
+                    self._restored()
+                    index = 0
+                    await asyncio.sleep(LEAST_INTERVAL)
                     continue
                 answer = await self._believed(view, answer)
             except (Unavailable, Refused) as error:
@@ -237,7 +278,11 @@ class Queries:
                 failures += 1
                 continue
             failures = 0
-            await self.inbox.put((view, answer))
+            if began < self._fenced_at and self._is_older(view, answer):
+                index = 0
+                continue
+            if view != GUARD:
+                self._put(view, answer)
             index = wait_index(index, answer.index)
             await asyncio.sleep(max(0.0, LEAST_INTERVAL - (self._time() - began)))
 
@@ -247,12 +292,10 @@ class Queries:
         left = self.until - self.now() - ENDS_BEFORE
         return int(min(low + (high - low) * self.chance(), left))
 
-    def _restored(self) -> int:
-        """All queries are woken then; the first one speaks for all. Returns the index to go on
-        with."""
+    def _restored(self) -> None:
+        """All queries are woken then; the first one speaks for all."""
         if self._time() - self._afresh_at > AFRESH_EVERY:
             self.read_afresh()
-        return 0
 
     async def _pass_for_ever(self) -> None:
         """Ask the views without a query of their own whenever something moved, and those that
@@ -260,18 +303,45 @@ class Queries:
         seen: tuple[int, ...] = ()
         while self._wait() > 0:
             began = self._time()
-            if views := self.passed:
+            if self.passed:
                 try:
                     newest = await self.consul.newest_indices()
                 except (Unavailable, Refused) as error:
-                    for view in views:
+                    for view in self.passed:
                         self._failed(view, error)
                 else:
-                    due = views if newest != seen else views & self.unread
-                    for answered in (await self.ask_each(due)).items():
-                        await self.inbox.put(answered)
+                    if newest != seen:
+                        self.unread |= self.passed
+                    self._ask_unread()
                     seen = newest
             await asyncio.sleep(max(LEAST_INTERVAL, began + PASS_EVERY - self._time()))
+
+    def _ask_unread(self) -> None:
+        """But what is being asked, waits to be taken, or has just failed."""
+        now = self._time()
+        busy = self._asking.keys() | self.inbox.keys()
+        for view in sorted(self.passed & self.unread - busy):
+            if self._failures.get(view, (0, now))[1] <= now:
+                self._asking[view] = asyncio.create_task(self._pass(view))
+
+    async def _pass(self, view: View) -> None:
+        try:
+            async with self._turns:
+                began = self._time()
+                answer = await self._believed(view, await self.consul.ask(view))
+        except (Unavailable, Refused) as error:
+            self._failed(view, error)
+            failures = self._failures.get(view, (0, 0.0))[0]
+            self._failures[view] = failures + 1, self._time() + _pause(error, failures)
+        else:
+            self._failures.pop(view, None)
+            anew = max(self._started.get(view, float("-inf")), self._afresh_at)
+            older = began < self._fenced_at and self._is_older(view, answer)
+            if view in self.passed and began >= anew and not older:
+                self._put(view, answer)
+        finally:
+            if self._asking.get(view) is asyncio.current_task():
+                del self._asking[view]
 
     async def _believed(self, view: View, answer: Answer) -> Answer:
         """An answer that loses something is read again with `consistent` before it is believed.
@@ -280,12 +350,32 @@ class Queries:
         digest, known = self._members.get(view, ("", None))
         if row is not None and loses(row, known, view, answer):
             answer = await self.consul.ask(view, consistent=True)
-        if row is not None and (why := doubt(row, answer)):
+            if why := doubt(row, known, view, answer):
+                raise Refused(f"asking Consul for {view}: {why}")
+            await self._look_for_hidden(view, known, answer)
+        elif row is not None and (why := doubt(row, known, view, answer)):
             raise Refused(f"asking Consul for {view}: {why}")
         if answer.snapshot.digest != digest:
             self._members[view] = answer.snapshot.digest, members(view, answer.snapshot)
         self.failing.pop(view, None)
         return answer
+
+    async def _look_for_hidden(
+        self, listing: View, known: frozenset[str] | None, answer: Answer
+    ) -> None:
+        """A listing of which ACLs hide a part may lose names because rights shrank: a name that is
+        watched is gone only if all its instances are. Raises Refused if some are not."""
+        if listing.kind is not Kind.LISTING or not answer.filtered:
+            return
+        listed = members(listing, answer.snapshot)
+        place = listing.datacenter, listing.namespace
+        for view in sorted(self.views):
+            lost = view.name not in listed and (known is None or view.name in known)
+            here = (view.datacenter, view.namespace) == place
+            if view.kind is Kind.SERVICE and here and lost:
+                found = await self.consul.ask(view, consistent=True)
+                if found.snapshot != EMPTY:
+                    raise Refused(f"asking Consul for {listing}: it hides {view}, which is there")
 
     def _failed(self, view: View, error: Upstream) -> None:
         former = self.failing.get(view)
