@@ -116,7 +116,10 @@ class Stored:
 def session() -> boto3.Session:
     """As the AWS command line finds it. botocore alone doesn't know AWS_REGION."""
     with explaining_errors("reading the AWS settings"):
-        return boto3.Session(region_name=os.environ.get("AWS_REGION") or None)
+        found = boto3.Session(region_name=os.environ.get("AWS_REGION") or None)
+        if found.region_name == "":  # AWS_DEFAULT_REGION is set, and empty
+            raise NoRegionError
+        return found
 
 
 def find_stack(name: str) -> Stack:

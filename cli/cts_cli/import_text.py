@@ -167,7 +167,7 @@ def _behaviour(console: Console, configuration: Configuration) -> None:
 
 def behaviour(configuration: Configuration) -> Iterator[str]:
     yield "A push runs only the tasks that changed, several at once; a start of CTS runs all."
-    yield "A failed run is tried again after about 10, 40 and 160 s; CTS gives up within seconds."
+    yield "A failed run is tried again for about 15 minutes; CTS gives up within seconds."
     if any(_by_regexp(task.condition) for task in configuration.tasks):
         yield "A regexp follows health too: CTS misses a check that goes critical."
     consul = configuration.consul

@@ -86,9 +86,12 @@ def test_a_refused_connection_to_the_local_stack_names_its_likely_cause(
         aws.find_stack("cts")
 
 
-def test_a_missing_region_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize("empty", [False, True])
+def test_a_missing_region_is_told(monkeypatch: pytest.MonkeyPatch, *, empty: bool) -> None:
     for name in ("AWS_REGION", "AWS_DEFAULT_REGION", "AWS_PROFILE"):
         monkeypatch.delenv(name, raising=False)
+    if empty:
+        monkeypatch.setenv("AWS_DEFAULT_REGION", "")
     monkeypatch.setenv("AWS_CONFIG_FILE", "/nonexistent")
     with pytest.raises(CommandError, match="no AWS region: set AWS_REGION"):
         aws.find_stack("cts")
