@@ -76,8 +76,8 @@ def test_a_missing_file_may_have_been_meant_with_another_ending(there: str, fix:
         ('names = "[nginx-1, nginx-2]"', 'write names = ["nginx-1", "nginx-2"]'),
         ("names = \"['a']\"", 'write names = ["a"]'),
         ('names = "a,b"', 'write names = ["a", "b"]'),
-        ('names = ["a", "b, c"]', 'write names = ["b", "c"]'),
-        (f'names = "{"a," * 50}"', "write a list in brackets"),
+        ('names = ["a", "b, c"]', 'write names = ["a", "b", "c"]'),
+        (f'names = "{"a," * 50}"', "write one text for each element"),
     ],
 )
 def test_a_text_that_looks_like_a_list_is_warned_of(given: str, fix: str) -> None:

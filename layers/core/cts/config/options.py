@@ -120,20 +120,26 @@ class Options:
             entries = entries[-1:]
         items = [item for entry in entries for item in self.items(entry.value)]
         self.places |= {f"{key}[{n}]": item.place for n, item in enumerate(items)}
-        for item in items:
-            self.list_in_text(key, item)
+        self.lists_in_text(key, items)
         texts = [self.as_text(key, item) for item in items]
         return tuple(text for text in texts if text is not None)
 
-    def list_in_text(self, key: str, value: Value) -> None:
-        text = value.data
-        if not isinstance(text, str) or not LIST_IN_TEXT.fullmatch(text):
-            return
-        what = f"this is one text that looks like a list, so that {key} has a single element"
-        parts = [part.strip("[]\"' ") for part in text.split(",")]
-        meant = ", ".join(f'"{part}"' for part in parts if part)
-        fix = f"write {key} = [{meant}]" if len(text) < MOST_SHOWN else "write a list in brackets"
-        self.warn(value.place, Code.INVALID_VALUE, key, what, fix)
+    def lists_in_text(self, key: str, items: list[Value]) -> None:
+        """Warn of each text that was meant as a list, with what all items together should be."""
+        texts = [item.data for item in items if isinstance(item.data, str)]
+        split = [
+            [part.strip("[]\"' ") for part in text.split(",")]
+            if LIST_IN_TEXT.fullmatch(text)
+            else [text]
+            for text in texts
+        ]
+        meant = ", ".join(f'"{part}"' for parts in split for part in parts if part)
+        short = len(meant) < MOST_SHOWN
+        fix = f"write {key} = [{meant}]" if short else "write one text for each element"
+        for item in items:
+            if isinstance(item.data, str) and LIST_IN_TEXT.fullmatch(item.data):
+                what = f"this is one text that looks like a list, so it is one element of {key}"
+                self.warn(item.place, Code.INVALID_VALUE, key, what, fix)
 
     def items(self, value: Value) -> tuple[Value, ...]:
         """JSON's empty object is an empty list, as in CTS."""
