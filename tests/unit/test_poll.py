@@ -334,7 +334,7 @@ STALE = {WEB.id: Stale("service web", 900.0, "no route")}
 def test_what_became_stale_is_recorded_and_told_once() -> None:
     world = World(both=BOTH, one=ONE)
     told = [world.poller.record_stale(STALE) for _ in range(2)]
-    assert told == [["1 views could not be read, such as service web: no route"], []]
+    assert told == [["service web could not be read: no route"], []]
     assert world.table.stored_stale.views == STALE
     [event] = world.bus.of(ViewStale)
     assert (event.id, event.tasks) == ("1/ViewStale", ["both", "one"])

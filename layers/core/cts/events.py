@@ -112,11 +112,6 @@ class ViewStale:
     since: str
     at: str
 
-    @property
-    def text(self) -> str:
-        named = ", ".join(self.views[:3])
-        return f"{self.view_count} views could not be read, such as {named}: {self.why[0]}"
-
 
 @dataclass(frozen=True, slots=True)
 class ViewFresh:
@@ -130,10 +125,6 @@ class ViewFresh:
     tasks: list[str]
     task_count: int
     at: str
-
-    @property
-    def text(self) -> str:
-        return f"{self.view_count} views were read again, such as {', '.join(self.views[:3])}"
 
 
 Event = (

@@ -10,7 +10,15 @@ from dataclasses import dataclass, field, replace
 from typing import Protocol
 
 from cts.errors import Unavailable
-from cts.events import MOST_LISTED, CatalogChanged, Event, TaskTriggered, iso
+from cts.events import (
+    MOST_LISTED,
+    CatalogChanged,
+    Event,
+    TaskTriggered,
+    ViewFresh,
+    ViewStale,
+    iso,
+)
 from cts.run.task import TaskState, correlation, falls_due
 from cts.terraform.definition import Generation
 from cts.watch.lease import Commit, Lease
@@ -230,7 +238,7 @@ class Poller:
             record = self._put_stale(record)
         self.ports.bus.send(record.unannounced)
         self._put_stale(replace(record, unannounced=()))
-        return [event.text for event in record.unannounced]
+        return [_in_words(event) for event in record.unannounced]
 
     def _recorded(self, stale: Mapping[str, Stale]) -> StaleViews:
         assert self.stale is not None
@@ -278,6 +286,15 @@ class Poller:
         if self.untold:
             return self.ports.now()
         return min((at for at, _ in self.due_at.values()), default=None)
+
+
+def _in_words(event: ViewStale | ViewFresh) -> str:
+    views = event.views[0] if event.view_count == 1 else f"{event.view_count} views"
+    if event.view_count > 1:
+        views += f", such as {', '.join(event.views[:3])},"
+    if isinstance(event, ViewFresh):
+        return f"{views} could be read again"
+    return f"{views} could not be read: {event.why[0]}"
 
 
 def _catalog_changed(
