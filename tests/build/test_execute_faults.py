@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 
+from cts.build.execute import masked as masked_in_builds
 from cts.config.masking import masked
 from tests.build.conftest import STATE, TASK, Place, until
 from tests.build.test_execute import LOCK, ONE, started
@@ -165,9 +166,43 @@ def test_a_lock_that_is_held_when_the_run_ends_stays(place: Place) -> None:
     assert [each.body for each in place.s3.versions[LOCK]] == [b"a person's"]
 
 
-def test_whatever_a_command_masks_a_build_masks_too() -> None:
-    from cts.build.execute import masked as masked_in_builds
+MASKED = [
+    *ADDRESSES,
+    "git::https://hunter2:x-oauth-basic@github.com/o/r.git",
+    "https://hunter2:@gitlab.com/x.git",
+    "https://oauth2:hunt/er2@gitlab.com/x.git",
+    "https://h/m.zip?jwt=hunter2",
+    "https://h/m.zip?a=1&pat=hunter2",
+    "https://h/m.zip?code=hunter2",
+    "https://h/m.zip?accessToken=hunter2",
+    "https://h/m.zip?apiKey=hunter2",
+    "https://h/m.zip?AWSAccessKeyId=hunter2",
+    "https://h/m.zip?my_key=hunter2",
+    "https://h/m.zip?auth=hunter2",
+]
+SHOWN = [
+    "https://host:8443/npm/@scope/pkg",
+    "see https://registry:443/a, mail a@b.c",
+    "http://[fe80::1]:80/a@b",
+    "git::ssh://deploy@host/m.git",
+    "https://git@host/m.git",
+    "https://oauth2@host/m.git",
+    "https://h/m.zip?author=me&design=x&monkey=banana&keyboard=1&encode=1&path=a",
+]
 
-    for address in ADDRESSES:
-        assert masked_in_builds(address) == masked(address) or "hunter2" in masked(address)
-        assert "hunter2" not in masked_in_builds(f'source = "{address}"')
+
+def test_whatever_a_command_masks_a_build_masks_too() -> None:
+    for address in MASKED:
+        assert masked_in_builds(address) == masked(address)
+        for part in ("hunter2", "hunt/er2"):
+            assert part not in masked_in_builds(f'source = "{address}"')
+
+
+@pytest.mark.parametrize("text", SHOWN)
+def test_whatever_a_command_shows_a_build_shows_too(text: str) -> None:
+    assert masked_in_builds(text) == masked(text) == text
+
+
+def test_a_user_that_is_only_a_name_is_shown() -> None:
+    for user in ("git", "oauth2", "token", "x-access-token", "x-token-auth"):
+        assert masked_in_builds(f"https://{user}:hunter2@h/m") == f"https://{user}:***@h/m"

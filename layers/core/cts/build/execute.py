@@ -62,9 +62,19 @@ NOT_STORED = "Failed to persist state to backend"
 NOT_TO_BE_PUSHED = re.compile(r"Failed to write state|reading source state")
 """Terraform's words for a state whose lineage, serial or text rule it out, whoever asks."""
 MASK = "***"
-USER = re.compile(r"""([^\s"'/?#@:]*)(:(?:[^\s"'/]*|[^\s"'@]*))?@""")
+PLAIN_USERS = ("", "git", "oauth2", "token", "x-access-token", "x-token-auth")
+USER = re.compile(r"""([^\s"'/?#@:\[]*)(:(?!\d{1,5}/)(?:[^\s"'/]*|[^\s"'@]*))?@""")
 ARGUMENT = re.compile(r"""([?&])([^=&?\s"']+)=([^&\s"']+)""")
-SECRET = re.compile(r"token|pass|pwd|secret|credential|private|key|auth|sig", re.IGNORECASE)
+SECRET = re.compile(
+    r"""token | secret | credential | passw | passphrase | passcode | private | signature | conn_str
+      | connection[_-]?string
+      | (?:access|account|api|app|auth|client|customer|encryption|hmac|license|master|service|shared
+           |signing|ssh|subscription)keys?(?![a-z])
+      | (?<![a-z])(?:auth|authorization|code|cookie|dsn|jwt|keys?|pass|pat|pin|psk|pwd|sas|sig)
+        (?![a-z])""",
+    re.IGNORECASE | re.VERBOSE,
+)
+NEW_WORD = re.compile(r"(?<=[a-z])(?=[A-Z])")
 
 
 class RunError(Exception):
@@ -85,20 +95,20 @@ def masked(text: str) -> str:
 
 
 def _without_user(rest: str, *, is_ssh: bool) -> str:
-    """`rest`: of a URL, behind its scheme. A user alone may be a token, but not for SSH."""
+    """`rest`: of a URL, behind its scheme. A user may be a token, but not for SSH."""
     found = USER.match(rest)
     if not found:
         return rest
     user, password = found.groups()
-    if password is not None:
-        return f"{user}:{MASK}@{rest[found.end() :]}"
-    is_name = not user or user == "git" or is_ssh
-    return rest if is_name else f"{MASK}@{rest[found.end() :]}"
+    shown = user if is_ssh or user in PLAIN_USERS else MASK
+    hidden = f":{MASK}" if password is not None else ""
+    return f"{shown}{hidden}@{rest[found.end() :]}"
 
 
 def _masked_argument(found: re.Match[str]) -> str:
     sign, name, value = found.groups()
-    return f"{sign}{name}={MASK if SECRET.search(name) else value}"
+    is_secret = SECRET.search(NEW_WORD.sub("_", name))
+    return f"{sign}{name}={MASK if is_secret else value}"
 
 
 @dataclass(frozen=True, slots=True)

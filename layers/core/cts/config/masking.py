@@ -2,14 +2,24 @@
 
 import re
 
-from cts.config.secrets import SECRET_NAME
-
 MASK = "***"
 MAY_BE_SECRET = re.compile(
     r"token|pass|pwd|secret|credential|private|signature|key\b|\bsig\b", re.IGNORECASE
 )
-"""Wider than the names that count as secrets: it costs only the sight of a line."""
-USER = re.compile(r"""([^\s"'/?#@:]*)(:(?:[^\s"'/]*|[^\s"'@]*))?@""")
+"""In a line. Wider than the names that count as secrets: it costs only the sight of a line."""
+SECRET = re.compile(
+    r"""token | secret | credential | passw | passphrase | passcode | private | signature | conn_str
+      | connection[_-]?string
+      | (?:access|account|api|app|auth|client|customer|encryption|hmac|license|master|service|shared
+           |signing|ssh|subscription)keys?(?![a-z])
+      | (?<![a-z])(?:auth|authorization|code|cookie|dsn|jwt|keys?|pass|pat|pin|psk|pwd|sas|sig)
+        (?![a-z])""",
+    re.IGNORECASE | re.VERBOSE,
+)
+"""In the name of a URL's argument, a word of its own for what other words may hold."""
+NEW_WORD = re.compile(r"(?<=[a-z])(?=[A-Z])")
+PLAIN_USERS = ("", "git", "oauth2", "token", "x-access-token", "x-token-auth")
+USER = re.compile(r"""([^\s"'/?#@:\[]*)(:(?!\d{1,5}/)(?:[^\s"'/]*|[^\s"'@]*))?@""")
 """Of a URL, behind its scheme: the name, and a password."""
 ARGUMENT = re.compile(r"""([?&])([^=&?\s"']+)=([^&\s"']+)""")
 """Of a URL."""
@@ -24,19 +34,17 @@ def masked(text: str) -> str:
 
 
 def _without_user(rest: str, *, is_ssh: bool) -> str:
-    """`rest`: of a URL, behind its scheme."""
+    """`rest`: of a URL, behind its scheme. A user may be a token, but not for SSH."""
     found = USER.match(rest)
     if not found:
         return rest
     user, password = found.groups()
-    if password is not None:
-        return f"{user}:{MASK}@{rest[found.end() :]}"
-    # A user alone may be a token, but for SSH it is only a name.
-    is_name = not user or user == "git" or is_ssh
-    return rest if is_name else f"{MASK}@{rest[found.end() :]}"
+    shown = user if is_ssh or user in PLAIN_USERS else MASK
+    hidden = f":{MASK}" if password is not None else ""
+    return f"{shown}{hidden}@{rest[found.end() :]}"
 
 
 def _masked_argument(found: re.Match[str]) -> str:
     sign, name, value = found.groups()
-    is_secret = MAY_BE_SECRET.search(name) or SECRET_NAME.search(name)
+    is_secret = SECRET.search(NEW_WORD.sub("_", name))
     return f"{sign}{name}={MASK if is_secret else value}"
