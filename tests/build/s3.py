@@ -13,8 +13,9 @@ from urllib.parse import parse_qs, unquote, urlsplit
 from xml.etree import ElementTree as ET
 from xml.sax.saxutils import escape
 
-Fault = Callable[[str, str], int | None]
-"""Method and path -> the status to answer with instead, or None."""
+Fault = Callable[[str, str], int | tuple[int, str] | None]
+"""Method and path -> the status to answer with instead, or None. A code may follow the status:
+`(400, "RequestTimeout")`."""
 
 
 PAGE = 1000
@@ -197,10 +198,11 @@ class _Handler(BaseHTTPRequestHandler):
 
     def _faulty(self) -> bool:
         self.s3.seen.append(f"{self.command} {self.path_only}")
-        status = self.s3.fault(self.command, self.path_only)
-        if status is None:
+        fault = self.s3.fault(self.command, self.path_only)
+        if fault is None:
             return False
-        self._error(status, "Injected")
+        status, code = (fault, "Injected") if isinstance(fault, int) else fault
+        self._error(status, code)
         return True
 
     def _error(self, status: int, code: str) -> None:

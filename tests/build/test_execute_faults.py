@@ -1,6 +1,7 @@
 """Whatever happens to a build, it leaves a result with a reason, and the log so far."""
 
 import json
+import threading
 from pathlib import Path
 
 import pytest
@@ -87,7 +88,9 @@ def test_a_lock_that_is_none_is_named(place: Place, body: str) -> None:
     assert LOCK in place.s3.objects
 
 
-@pytest.mark.parametrize("body", ["", "[]", "{}", '{"who": "a@b"}', '{"who": "a@b", "at": "now"}'])
+@pytest.mark.parametrize(
+    "body", ["", "[]", "[" * 200_000, "{}", '{"who": "a@b"}', '{"who": "a@b", "at": "now"}']
+)
 def test_a_former_run_whose_record_is_unreadable_holds_no_lock(place: Place, body: str) -> None:
     former = [{"run": "run-0", "ended_at": "2026-01-01T10:01:00Z"}]
     place.s3.objects[f"work/runs/{TASK}/run-0/started"] = body.encode()
@@ -127,6 +130,22 @@ def test_a_log_that_is_refused_meanwhile_breaks_nothing(place: Place) -> None:
         403 if path == log and not (archive / "running").exists() else None
     )
     assert place.build(archive) == 0
+    assert "Apply complete!" in place.log("run-1")
+
+
+def test_a_log_that_hangs_keeps_no_result_back(place: Place) -> None:
+    ends = threading.Event()
+
+    def hangs(method: str, path: str) -> None:
+        if method == "PUT" and path.endswith("/log"):
+            ends.wait(60)
+
+    place.s3.fault = hangs
+    place.start(place.archive("run-1", SLOW.replace("sleep 300", "sleep 3")))
+    until(lambda: place.record("run-1", "result.json"), 40)
+    assert not place.log("run-1")
+    ends.set()
+    place.started[0].communicate(timeout=60)
     assert "Apply complete!" in place.log("run-1")
 
 

@@ -1,11 +1,13 @@
 """A state that Terraform could not store outlives the build, and is pushed before anything else."""
 
 import json
+import os
 from pathlib import Path
 
 import pytest
 
-from tests.build.conftest import STATE, TASK, Place
+from cts.build import execute
+from tests.build.conftest import OTHER_STATE, STATE, TASK, Place
 
 UNPUSHED = f"work/unpushed/{TASK}"
 SECRET = "s3cr3t-of-the-device"
@@ -163,4 +165,90 @@ def test_a_run_that_its_time_limit_ends_keeps_it_too(place: Place, device: Path)
     assert place.result("run-1")["errored_state"] is True
     place.s3.fault = lambda *_: None
     assert place.build(place.archive("run-2", rule(device))) == 0
+    assert len(list(device.iterdir())) == 1
+
+
+def fails(command: str, name: str = "fails") -> str:
+    return (
+        f'resource "terraform_data" "{name}" {{\n'
+        f'  provisioner "local-exec" {{ command = {json.dumps(command)} }}\n}}\n'
+    )
+
+
+def test_a_marker_that_is_refused_costs_no_state_and_promises_nothing(
+    place: Place, device: Path
+) -> None:
+    place.s3.fault = lambda method, path: (
+        403
+        if method == "PUT" and path in (STATE, UNPUSHED) and place.record("run-1", "applying")
+        else None
+    )
+    assert place.build(place.archive("run-1", rule(device))) == 1
+    result = place.result("run-1")
+    assert json.loads(place.record("run-1", "errored.tfstate") or b"")["resources"]
+    assert (result["retryable"], result["errored_state"]) == (False, False)
+    assert f"Nothing keeps the next run of {TASK} from planning" in result["error"]
+    assert f"s3://{UNPUSHED} could not be put" in result["error"]
+    assert "No run of" not in result["error"]
+
+
+@pytest.mark.parametrize(
+    "command",
+    [
+        "printf '%0200000d' 0 | tr 0 '[' > errored.tfstate; exit 1",
+        "truncate -s 200G errored.tfstate; exit 1",
+        "terraform state pull > errored.tfstate; exit 1",
+        'echo \'{"version": 4, "serial": 1, "lineage": "x"}\' > errored.tfstate; exit 1',
+        "echo Failed to persist state to backend; exit 1",
+        "printf '\\nError: Failed to persist state to backend\\n'; exit 1",
+    ],
+)
+def test_what_a_module_leaves_or_prints_is_no_lost_state(place: Place, command: str) -> None:
+    assert place.build(place.archive("run-1", fails(command))) == 1
+    result = place.result("run-1")
+    assert "local-exec provisioner error" in result["error"]
+    assert (result["retryable"], result["errored_state"]) == (True, False)
+    assert UNPUSHED not in place.s3.objects
+    assert place.build(place.archive("run-2", rule(place.folder))) == 0
+
+
+def test_a_file_of_that_name_from_before_the_run_is_no_lost_state(place: Place) -> None:
+    archive = place.archive("run-1", fails("exit 1"))
+    file = archive / "errored.tfstate"
+    file.write_bytes(OTHER_STATE)
+    os.utime(file, (1, 1))
+    place.s3.fault = lambda method, path: (
+        403 if (method, path) == ("GET", STATE) and place.record("run-1", "applying") else None
+    )
+    assert place.build(archive) == 1
+    assert UNPUSHED not in place.s3.objects
+
+
+def test_whatever_happens_while_the_state_is_kept_there_is_a_result(
+    place: Place, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name, value in place.environment.items():
+        monkeypatch.setenv(name, value)
+    run = execute.Run(place.archive("run-1", ""), "project:1", execute.Stop(60))
+
+    def breaks(error: str) -> None:
+        raise MemoryError
+
+    monkeypatch.setattr(run, "keep_state", breaks)
+    result = run.failure(execute.RunError("terraform apply: no"))
+    assert result["error"].startswith("terraform apply: no\n\nWhether its state is stored")
+    assert (result["retryable"], result["errored_state"]) == (False, False)
+
+
+@pytest.mark.parametrize(
+    "body", [b"[" * 200_000, b'{"serial": "x", "lineage": "x"}', b"{}", b"null", b"\xff"]
+)
+def test_a_kept_state_that_is_none_is_named(place: Place, device: Path, body: bytes) -> None:
+    left_behind(place, device)
+    place.s3.objects[f"work/runs/{TASK}/run-1/errored.tfstate"] = body
+    assert place.build(place.archive("run-2", rule(device))) == 1
+    result = place.result("run-2")
+    assert f"runs/{TASK}/run-1/errored.tfstate is no state of Terraform's" in result["error"]
+    assert result["retryable"] is False
+    assert UNPUSHED in place.s3.objects
     assert len(list(device.iterdir())) == 1

@@ -5,6 +5,7 @@ import hashlib
 import io
 import json
 import platform
+import time
 import urllib.request
 import zipfile
 from pathlib import Path
@@ -92,6 +93,51 @@ def test_credentials_of_a_container_are_fetched_anew_before_they_expire(
     assert client._fresh_credentials().key_id == "second"
 
 
+@pytest.mark.parametrize(
+    "code", ["RequestTimeout", "SlowDown", "RequestTimeTooSkewed", "InternalError", "ExpiredToken"]
+)
+def test_what_passes_is_tried_again_whatever_its_status(
+    s3: S3, client: execute.S3, code: str
+) -> None:
+    faults = iter([(400, code)])
+    s3.fault = lambda *_: next(faults, None)
+    client.put("work", "x", b"body")
+    assert s3.objects["work/x"] == b"body"
+
+
+def test_an_expired_token_is_fetched_anew(
+    s3: S3, client: execute.S3, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    client.put("work", "x", b"")
+    monkeypatch.setenv("AWS_ACCESS_KEY_ID", "second")
+    faults = iter([(400, "ExpiredToken")])
+    s3.fault = lambda *_: next(faults, None)
+    client.put("work", "x", b"body")
+    assert client._fresh_credentials().key_id == "second"
+
+
+def test_no_request_takes_more_than_half_of_the_time_that_is_left(
+    s3: S3, client: execute.S3, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    now = [100.0]
+    waits: list[float] = []
+
+    def hangs(request: object, timeout: float) -> None:
+        waits.append(timeout)
+        now[0] += timeout
+        raise TimeoutError("timed out")
+
+    monkeypatch.setattr(time, "monotonic", lambda: now[0])
+    monkeypatch.setattr(time, "sleep", lambda seconds: now.__setitem__(0, now[0] + seconds))
+    monkeypatch.setattr(urllib.request, "urlopen", hangs)
+    client.ends_at = 200.0
+    with pytest.raises(execute.RunError, match="timed out"):
+        client.put("work", "x", b"")
+    assert waits[0] == 25
+    assert len(waits) > 1
+    assert now[0] <= 151
+
+
 def test_credentials_of_a_container_are_never_asked_for_through_a_proxy(
     s3: S3, client: execute.S3, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -166,6 +212,19 @@ def test_what_is_printed_in_braces_and_is_no_state_is_shown() -> None:
     errors = execute.Errors(io.StringIO(text), log)
     assert (errors.text(), errors.state) == (text, "")
     assert log.body().decode() == text
+
+
+@pytest.mark.parametrize("first", ["{\n", '{\n  "lineage": "x"\n'])
+def test_a_block_that_never_ends_is_kept_no_longer_than_any_text(
+    monkeypatch: pytest.MonkeyPatch, first: str
+) -> None:
+    for name in ("LOG_CHARACTERS", "OUTPUT_CHARACTERS", "STATE_BYTES"):
+        monkeypatch.setattr(execute, name, 1000)
+    log = execute.Log()
+    errors = execute.Errors(io.StringIO(first + "line of a block\n" * 1000), log)
+    assert len(errors.text()) <= 1000
+    assert len(errors.state) <= 1000
+    assert len(log.body()) <= 1100
 
 
 def test_a_release_with_another_checksum_is_refused(

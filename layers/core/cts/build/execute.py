@@ -6,10 +6,10 @@ leaves behind lies under `runs/<task>/<run>/` of the work bucket, in this order:
 
 * `started`          whose run this is; the second build of a run finds it and does nothing
 * `applying`         put just before `terraform apply` begins
-* `log`              everything Terraform said, put again every two seconds while it grows
 * `errored.tfstate`  a state that Terraform could not store; before it `unpushed/<task>` names the
                      run, until a later run of the task has pushed that state
 * `result.json`      how it ended
+* `log`              everything Terraform said, put every two seconds while it grows and at the end
 
 Exits with 0 if the run was applied, changed nothing, or belongs to another build; else with 1.
 """
@@ -47,20 +47,30 @@ from urllib.parse import quote, urlsplit
 from xml.etree import ElementTree as ET
 from xml.sax.saxutils import escape
 
+PASSING = re.compile(
+    r"<Code>(?:RequestTimeout|SlowDown|RequestTimeTooSkewed|InternalError|ExpiredToken)</Code>"
+)
+"""What S3 says of a request that may succeed the next time, whatever the status."""
 RELEASES = "https://releases.hashicorp.com/terraform"
 ERROR_CHARACTERS = 4096
 CLOCK_SKEW = timedelta(seconds=5)
 LOG_CHARACTERS = 16_000_000
 OUTPUT_CHARACTERS = 4_000_000
 LINE_CHARACTERS = 1_000_000
+STATE_BYTES = 64 * 2**20
+STATE_LINES = 10
 LOG_SECONDS = 2.0
 PLANNED = re.compile(
     r"^Plan: (?:(\d+) to import, )?(\d+) to add, (\d+) to change, (\d+) to destroy", re.MULTILINE
 )
 MOVED_OR_FORGOTTEN = re.compile(r"has moved to|moved from|no longer be managed by Terraform")
-NOT_STORED = "Failed to persist state to backend"
+NOT_STORED = re.compile(r"^(?:terraform apply\b.*: )?Error: Failed to persist state", re.MULTILINE)
 NOT_TO_BE_PUSHED = re.compile(r"Failed to write state|reading source state")
 """Terraform's words for a state whose lineage, serial or text rule it out, whoever asks."""
+LOOK_FIRST = (
+    'Store the state before the task runs again: see "A state that could not be stored" in '
+    "docs/operations.md."
+)
 MASK = "***"
 PLAIN_USERS = ("", "git", "oauth2", "token", "x-access-token", "x-token-auth")
 USER = re.compile(r"""([^\s"'/?#@:\[]*)(:(?!\d{1,5}/)(?:[^\s"'/]*|[^\s"'@]*))?@""")
@@ -127,10 +137,11 @@ class Stored:
 
 class S3:
     """A few calls of S3, signed (Signature Version 4). Conflicts, throttling, server errors and
-    broken connections are tried again: eight attempts take about half a minute."""
+    broken connections are tried again: eight attempts take about half a minute, and never more
+    than half of the time until `ends_at` (monotonic), so that what comes after has its chance."""
 
-    def __init__(self, region: str, attempts: int = 8) -> None:
-        self.region, self.attempts = region, attempts
+    def __init__(self, region: str, attempts: int = 8, ends_at: float = float("inf")) -> None:
+        self.region, self.attempts, self.ends_at = region, attempts, ends_at
         self.endpoint = os.environ.get("AWS_ENDPOINT_URL_S3") or os.environ.get("AWS_ENDPOINT_URL")
         self._credentials: Credentials | None = None
 
@@ -186,20 +197,29 @@ class S3:
         query: str = "",
     ) -> Stored | None:
         """The answer; None for a status in `accept`."""
+        began = time.monotonic()
+        until = began + (self.ends_at - began) / 2
         for attempt in range(self.attempts):
-            if attempt:
-                time.sleep(0.1 * 2**attempt)
+            pause = 0.1 * 2**attempt if attempt else 0
+            left = until - time.monotonic() - pause
+            if attempt and left < 0:
+                break
+            time.sleep(pause)
             try:
                 request = self._request(method, bucket, key, body, headers or {}, query)
-                with urllib.request.urlopen(request, timeout=60) as answer:
+                with urllib.request.urlopen(request, timeout=min(60, max(1, left / 2))) as answer:
                     return Stored(answer.read(), answer.headers.get("ETag", ""))
             except urllib.error.HTTPError as error:
                 with error:
-                    problem = f"HTTP {error.code} {_s3_error(error.read())}".rstrip()
+                    told = error.read()
+                problem = f"HTTP {error.code} {_s3_error(told)}".rstrip()
                 if error.code in accept:
                     return None
-                if error.code < 500 and error.code not in (409, 429):
+                passing = PASSING.search(told.decode(errors="replace"))
+                if error.code < 500 and error.code not in (409, 429) and not passing:
                     raise RunError(f"{method} s3://{bucket}/{key}: {problem}") from None
+                if b"<Code>ExpiredToken</Code>" in told:
+                    self._credentials = None
             except (OSError, http.client.HTTPException) as error:
                 problem = str(error)
         raise RunError(f"{method} s3://{bucket}/{key}: {problem}")
@@ -299,6 +319,7 @@ class Stop:
         reserve = min(limit / 4, 300)
         self.interrupt_at = began + limit - reserve
         self.kill_at = began + limit - reserve / 3
+        self.ends_at = began + limit
         self.reason = ""
         self._time_is_up = f"its time limit of {minutes:g} minutes is near"
         self._to_tell: list[subprocess.Popen[str]] = []
@@ -522,6 +543,7 @@ class Errors(Copied):
     def __init__(self, stream: IO[str] | None, log: Log) -> None:
         self.state = ""
         self.block: list[str] = []
+        self.room, self.is_state = STATE_BYTES, False
         super().__init__(stream, log)
 
     def run(self) -> None:
@@ -532,15 +554,21 @@ class Errors(Copied):
         if not self.block and line != "{\n":
             super().take(line)
             return
-        self.block.append(line)
-        if line == "}\n":
+        self.room -= len(line)
+        if self.room >= 0:
+            self.block.append(line)
+        self.is_state = self.is_state or line.startswith('  "lineage": ')
+        # A state says in its first lines that it is one.
+        if line == "}\n" or (len(self.block) > STATE_LINES and not self.is_state):
             self.end_block()
 
     def end_block(self) -> None:
-        text, self.block = "".join(self.block), []
-        if '\n  "lineage": ' in text:
-            text, self.state = "(the state, which is not shown)\n", text
-        super().take(text)
+        lines, self.block = self.block, []
+        if self.is_state:
+            self.state, lines = "".join(lines), ["(the state, which is not shown)\n"]
+        self.room, self.is_state = STATE_BYTES, False
+        for line in lines:
+            super().take(line)
 
 
 def _reason(ended: Ended) -> str:
@@ -635,12 +663,13 @@ class Run:
         self.facts = _facts(folder / "run.json")
         self.task: str = self.facts["task"]
         self.bucket: str = self.facts["work_bucket"]
-        self.s3 = S3(self.facts["region"])
-        self.s3_once = S3(self.facts["region"], attempts=1)
+        self.s3 = S3(self.facts["region"], ends_at=stop.ends_at)
+        self.s3_once = S3(self.facts["region"], attempts=1, ends_at=stop.ends_at)
         self.own = folder / ".build"
         self.log = Log()
         self.log_sent, self.log_lock, self.over = 0, threading.Lock(), threading.Event()
         self.step, self.at = "start", {"started": _now()}
+        self.began = time.time()
         self.terraform: Terraform | None = None
         self.counts: dict[str, int] | None = None
         self.version = ""
@@ -755,23 +784,31 @@ class Run:
                 f"run {run} could not store its state, and s3://{self.bucket}/{name} is not there"
             )
             raise RunError(f"{text}. {self.see_docs()}", retryable=False)
-        if not self.is_stored(kept.body):
+        state = _state(kept.body)
+        if state is None:
+            text = f"s3://{self.bucket}/{name} is no state of Terraform's"
+            raise RunError(f"{text}. {self.see_docs()}", retryable=False)
+        if not self.is_stored(state):
             self.push(terraform, kept.body, f"s3://{self.bucket}/{name}")
         self.s3.delete(self.bucket, self.unpushed, marker.etag)
         self.log.note(f"the state that run {run} could not store is in the state bucket now")
 
-    def is_stored(self, state: bytes) -> bool:
-        """Whether the state bucket has it: Terraform raises the serial of what it pushes, and then
-        refuses to push the same again. Raises RunError if a newer state is there."""
-        stored = self.s3.get(self.facts["state_bucket"], self.facts["state_key"])
-        ours, theirs = _record(state) or {}, (_record(stored.body) if stored else None) or {}
-        written = dict.fromkeys(("serial", "terraform_version"))
-        if ours | written == theirs | written:
+    def is_stored(self, ours: dict[str, Any]) -> bool:
+        """Whether the state bucket has it. Raises RunError if a newer state is there."""
+        theirs = self.stored_state()
+        if theirs is None:
+            return False
+        if _is_same(ours, theirs):
             return True
-        if theirs.get("serial", 0) > ours.get("serial", 0):
+        if theirs["serial"] > ours["serial"]:
             text = "the state bucket has a newer state than the one that a former run could not"
             raise RunError(f"{text} store. {self.see_docs()}", retryable=False)
         return False
+
+    def stored_state(self) -> dict[str, Any] | None:
+        """What the state bucket has; None if nothing readable."""
+        stored = self.s3.get(self.facts["state_bucket"], self.facts["state_key"])
+        return _state(stored.body) if stored else None
 
     def push(self, terraform: Terraform, state: bytes, name: str) -> None:
         file = self.own / "errored.tfstate"
@@ -793,28 +830,71 @@ class Run:
 
     def keep_state(self, error: str) -> tuple[str, bool] | None:
         """Put a state that Terraform could not store where it outlives the build: what to say of
-        it, and whether it is kept. None if Terraform stored its state.
+        it, and whether the next run can push it. None if Terraform stored its state.
 
         The marker comes first: once it is there, no run plans over a state that is not."""
-        file = self.folder / "errored.tfstate"
-        if not file.is_file() and NOT_STORED not in error:
+        state = self.unstored_state(error)
+        if state is None:
             return None
         name = f"s3://{self.bucket}/{self.key('errored.tfstate')}"
-        try:
-            self.s3.put(self.bucket, self.unpushed, self.facts["run"].encode())
-            self.s3.put(self.bucket, self.key("errored.tfstate"), self.unstored_state(file))
-        except (OSError, ValueError, RunError) as problem:
-            text = f"Its state could not be kept as {name} either: {problem}. {self.see_docs()}"
-            return text, False
-        return f"Its state is kept as {name}; the next run pushes it before it plans.", True
+        not_marked = self.problem_of_putting(self.unpushed, self.facts["run"].encode())
+        not_kept = "Terraform left no state that can be read"
+        if state:
+            not_kept = self.problem_of_putting(self.key("errored.tfstate"), state)
+        if not_kept:
+            text = f"Its state could not be kept as {name} either: {not_kept}."
+        else:
+            text = f"Its state is kept as {name}"
+            text += "." if not_marked else "; the next run pushes it before it plans."
+        if not_marked:
+            return f"{text} {self.is_unprotected(not_marked)}", False
+        return (f"{text} {self.see_docs()}", False) if not_kept else (text, True)
 
-    def unstored_state(self, file: Path) -> bytes:
-        """From Terraform's file, else as it printed it. Raises ValueError if neither is whole."""
+    def is_unprotected(self, problem: str) -> str:
+        return (
+            f"Nothing keeps the next run of {self.task} from planning over an older state, because "
+            f"s3://{self.bucket}/{self.unpushed} could not be put: {problem}. {LOOK_FIRST}"
+        )
+
+    def problem_of_putting(self, key: str, body: bytes) -> str:
+        """Empty if there was none."""
+        try:
+            self.s3.put(self.bucket, key, body)
+        except (OSError, RunError) as problem:
+            return str(problem)
+        return ""
+
+    def unstored_state(self, error: str) -> bytes | None:
+        """What the apply could not store: from Terraform's file, else as it printed it. Empty if
+        neither can be read; None if the state bucket has it. What a module leaves or prints may
+        look like it, but is another state."""
+        if self.step != "apply":
+            return None
+        file = self.folder / "errored.tfstate"
+        # Files' times are a few milliseconds behind.
+        is_new = file.is_file() and file.stat().st_mtime > self.began - 1
+        is_read = is_new and file.stat().st_size <= STATE_BYTES
         printed = self.terraform.printed_state.encode() if self.terraform else b""
-        for state in (file.read_bytes() if file.is_file() else b"", printed):
-            if _record(state) is not None:
-                return state
-        raise ValueError("Terraform left no state that can be read")
+        left = [file.read_bytes() if is_read else b"", printed]
+        found = [(body, state) for body in left if (state := _state(body))]
+        is_told = bool(NOT_STORED.search(error))
+        for body, state in found:
+            if self.is_missing(state, is_told=is_told):
+                return body
+        return b"" if is_told and (is_new or printed) and not found else None
+
+    def is_missing(self, ours: dict[str, Any], *, is_told: bool) -> bool:
+        """Whether it is the task's state, and the state bucket lacks it. When in doubt it is; but
+        an older one that Terraform doesn't tell of is a module's copy."""
+        try:
+            theirs = self.stored_state()
+        except RunError:
+            return True
+        if theirs is None:
+            return True
+        is_old = not is_told and ours["serial"] < theirs["serial"]
+        is_ours = ours["lineage"] == theirs["lineage"] and not is_old
+        return is_ours and not _is_same(ours, theirs)
 
     # ---- locks of the state ---------------------------------------------------------------
 
@@ -868,7 +948,11 @@ class Run:
         text, retryable = described(failed), getattr(failed, "retryable", True)
         if not getattr(failed, "logged", False):
             self.log.note(text)
-        kept = self.keep_state(text)
+        try:
+            kept = self.keep_state(text)
+        except Exception as unexpected:  # noqa: BLE001  the result must tell of both
+            said = f"Whether its state is stored could not be told: {described(unexpected)}."
+            kept = f"{said} {LOOK_FIRST}", False
         if kept is not None:
             self.log.note(kept[0])
             text, retryable = f"{text}\n\n{kept[0]}", kept[1]
@@ -890,19 +974,21 @@ class Run:
             pause = max(LOG_SECONDS, 10 * (time.monotonic() - began))
 
     def put_log(self, s3: S3) -> None:
-        with self.log_lock:  # An older log must not arrive after a newer one.
+        # An older log must not arrive after a newer one, and none is worth waiting for ever.
+        if not self.log_lock.acquire(timeout=max(0, self.stop.ends_at - time.monotonic())):
+            raise RunError("an earlier put of it has not ended")
+        try:
             length = self.log.length
             if length > self.log_sent:
                 s3.put(self.bucket, self.key("log"), self.log.body())
                 self.log_sent = length
+        finally:
+            self.log_lock.release()
 
     def put_result(self, result: dict[str, Any]) -> None:
+        """Before the last of the log, which may be long."""
         self.at["ended"] = _now()
         self.over.set()
-        try:
-            self.put_log(self.s3)
-        except RunError as failed:
-            self.log.note(f"the log was not stored: {failed}")
         record = result | {
             "build": self.build,
             "step": self.step,
@@ -911,7 +997,16 @@ class Run:
             "at": self.at,
         }
         body = json.dumps(record, indent=1).encode()
-        self.s3.put(self.bucket, self.key("result.json"), body)
+        try:
+            self.s3.put(self.bucket, self.key("result.json"), body)
+        finally:
+            self.put_last_log()
+
+    def put_last_log(self) -> None:
+        try:
+            self.put_log(self.s3)
+        except RunError as failed:
+            self.log.note(f"the log was not stored: {failed}")
 
     def key(self, name: str) -> str:
         return f"runs/{self.task}/{self.facts['run']}/{name}"
@@ -947,9 +1042,22 @@ def _record(body: bytes) -> dict[str, Any] | None:
     """A JSON object; None if the text is none."""
     try:
         found = json.loads(body)
-    except ValueError:
+    except (ValueError, RecursionError):
         return None
     return found if isinstance(found, dict) else None
+
+
+def _state(body: bytes) -> dict[str, Any] | None:
+    """A state of Terraform's; None if the text is none."""
+    found = _record(body) or {}
+    serial, lineage = found.get("serial"), found.get("lineage")
+    return found if isinstance(serial, int) and isinstance(lineage, str) else None
+
+
+def _is_same(ours: dict[str, Any], theirs: dict[str, Any]) -> bool:
+    """Terraform raises the serial of what it pushes, and then refuses to push the same again."""
+    written = dict.fromkeys(("serial", "terraform_version"))
+    return ours | written == theirs | written
 
 
 def _moment(text: object) -> datetime | None:
