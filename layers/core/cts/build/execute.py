@@ -975,7 +975,8 @@ class Run:
 
     def put_log(self, s3: S3) -> None:
         # An older log must not arrive after a newer one, and none is worth waiting for ever.
-        if not self.log_lock.acquire(timeout=max(0, self.stop.ends_at - time.monotonic())):
+        left = max(0, self.stop.ends_at - time.monotonic())
+        if not self.log_lock.acquire(timeout=left / 2):
             raise RunError("an earlier put of it has not ended")
         try:
             length = self.log.length
