@@ -10,7 +10,7 @@ from typing import Any, TypeVar
 
 from cts.adapters import keys
 from cts.adapters.bucket import Stored
-from cts.errors import Missing
+from cts.errors import Missing, Unreadable
 from cts.events import Event
 from cts.run.model import Run
 from cts.run.task import TaskState
@@ -198,7 +198,11 @@ class FakeBucket:
         return digest
 
     def definition(self, digest: str) -> Definition:
-        return Definition.from_json(self._must_get(keys.definition(digest)))
+        key = keys.definition(digest)
+        try:
+            return Definition.from_json(self._must_get(key))
+        except ValueError as error:
+            raise Unreadable(f"reading {key}: it is no Definition: {error}") from error
 
     def module(self, digest: str) -> bytes:
         return self._must_get(keys.module(digest))

@@ -210,12 +210,14 @@ def test_a_lease_of_a_newer_version_is_read() -> None:
     assert table.lease() is not None
 
 
-def test_a_generation_of_a_newer_version_is_read_and_one_unknown_task_is_left_out() -> None:
+def test_a_generation_of_a_newer_version_is_read_and_unknown_tasks_are_left_out() -> None:
     raw = json.loads(RELEASED["objects"]["generation"]) | NEWER
     raw["tasks"]["web"] |= NEWER
     raw["tasks"]["web"]["condition"] |= NEWER
     raw["waiting"]["cron"] |= NEWER
     raw["tasks"]["new"] = {**raw["tasks"]["web"], "condition": {"kind": "moon", "phase": "full"}}
+    both = {"names": ["web"], "others": [{"kind": "moon"}]}
+    raw["tasks"]["also"] = {**raw["tasks"]["web"], "condition": both}
     generation = Generation.from_json(json.dumps(raw))
     assert generation.tasks.keys() == {"web", "all"}
     assert generation.tasks["web"].condition.names == ("web",)

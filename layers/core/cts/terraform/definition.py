@@ -129,7 +129,11 @@ def _known(kind: type[Any], raw: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _condition(raw: Mapping[str, Any]) -> Condition:
-    kind = CONDITIONS[raw.get("kind", ServicesCondition.kind)]
+    """Raises ValueError for a kind that this version doesn't know."""
+    name = raw.get("kind", ServicesCondition.kind)
+    if name not in CONDITIONS:
+        raise ValueError(f"this version of the program knows no condition of the kind '{name}'")
+    kind = CONDITIONS[name]
     options = {name: _hashable(value) for name, value in _known(kind, raw).items()}
     if "others" in raw:
         options["others"] = tuple(_condition(each) for each in raw["others"])
@@ -142,13 +146,15 @@ def _hashable(value: Any) -> Any:
 
 def _input(raw: Mapping[str, Any]) -> Input:
     made = _condition(raw)
-    assert isinstance(made, ServicesCondition | KvCondition)
+    if not isinstance(made, ServicesCondition | KvCondition):
+        raise ValueError(f"a module input is of the kind '{made.kind}', which feeds no module")
     return made
 
 
 def _services(raw: Mapping[str, Any]) -> ServicesCondition:
     made = _condition(raw)
-    assert isinstance(made, ServicesCondition)
+    if not isinstance(made, ServicesCondition):
+        raise ValueError(f"a task's condition is of the kind '{made.kind}', which watches nothing")
     return made
 
 
@@ -208,9 +214,15 @@ class Generation:
         tasks = {
             name: _entry(task)
             for name, task in raw["tasks"].items()
-            if task["condition"].get("kind", ServicesCondition.kind) == ServicesCondition.kind
+            if _is_known(task["condition"])
         }
         return cls(**raw | {"tasks": tasks, "waiting": waiting})
+
+
+def _is_known(condition: Mapping[str, Any]) -> bool:
+    kinds = [each.get("kind", ServicesCondition.kind) for each in condition.get("others", ())]
+    kind = condition.get("kind", ServicesCondition.kind)
+    return kind == ServicesCondition.kind and CONDITIONS.keys() >= set(kinds)
 
 
 def _entry(raw: Mapping[str, Any]) -> TaskEntry:
