@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field, fields
 from typing import Any, NamedTuple
 
-from cts.stored import load
+from cts.stored import LATER, load
 from cts.watch.query import (
     CatalogServicesCondition,
     Condition,
@@ -21,6 +21,10 @@ CONDITIONS: Mapping[str, type[Condition]] = {
     each.kind: each
     for each in (CatalogServicesCondition, KvCondition, ScheduleCondition, ServicesCondition)
 }
+
+FORMER = "former generation"
+"""Where a generation's JSON names the one before it: the first release takes no new field, but any
+source."""
 
 
 class BufferPeriod(NamedTuple):
@@ -204,19 +208,25 @@ class Generation:
             name: asdict(entry) | {"condition": _written(entry.condition)}
             for name, entry in self.tasks.items()
         }
-        return json.dumps(asdict(self) | {"tasks": tasks}, sort_keys=True, indent=1)
+        written = asdict(self) | {"tasks": tasks}
+        if former := written.pop("former"):
+            written["sources"] = {**self.sources, FORMER: former}
+        return json.dumps(written, sort_keys=True, indent=1)
 
     @classmethod
     def from_json(cls, text: str | bytes) -> "Generation":
         """Tasks whose conditions this version doesn't know are left out."""
         raw = _known(cls, json.loads(text))
+        sources = dict(raw["sources"])
+        former = sources.pop(FORMER, raw.get("former", ""))
         waiting = {name: load(Waiting, each) for name, each in raw.get("waiting", {}).items()}
         tasks = {
             name: _entry(task)
             for name, task in raw["tasks"].items()
             if _is_known(task["condition"])
         }
-        return cls(**raw | {"tasks": tasks, "waiting": waiting})
+        read = {"sources": sources, "tasks": tasks, "waiting": waiting, "former": former}
+        return cls(**raw | read)
 
 
 def _is_known(condition: Mapping[str, Any]) -> bool:
@@ -252,7 +262,7 @@ class Current:
     warnings: list[dict[str, Any]] = field(default_factory=list)
     unannounced: list[str] = field(default_factory=list)
     """Ids of events that are true of it and not yet sent."""
-    owed: list[dict[str, Any]] = field(default_factory=list)
+    owed: list[dict[str, Any]] = field(default_factory=list, metadata=LATER)
     """Events of former generations that were not sent before this one took their place."""
     extra: Mapping[str, Any] = field(default_factory=dict)
 
@@ -268,6 +278,6 @@ class Rejected:
     """Of all; the first of them are in `problems`."""
     problems: list[dict[str, Any]]
     unannounced: list[str] = field(default_factory=list)
-    owed: list[dict[str, Any]] = field(default_factory=list)
+    owed: list[dict[str, Any]] = field(default_factory=list, metadata=LATER)
     """As in `Current`, without their problems."""
     extra: Mapping[str, Any] = field(default_factory=dict)

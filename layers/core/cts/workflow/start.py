@@ -8,7 +8,7 @@ from zipfile import BadZipFile
 
 from cts.errors import Missing, Refused, Unavailable, Unreadable, Upstream
 from cts.events import Event, RunStarted, iso
-from cts.run.model import End, Run, RunStatus
+from cts.run.model import MOST_INPUTS, End, Run, RunStatus
 from cts.run.task import Claimed, TaskState, claim, due, queue
 from cts.terraform.archive import Place, run_archive
 from cts.terraform.definition import Current, Definition, Generation, TaskEntry
@@ -133,9 +133,10 @@ def _run(ports: Ports, state: TaskState, generation: Generation) -> Outcome:
         generation=generation.number,
         definition=entry.definition,
         trigger=trigger,
-        inputs=inputs,
+        inputs=dict(sorted(inputs.items())[:MOST_INPUTS]),
         correlation=claimed.correlation,
         attempt=state.failures + 1 if trigger == state.failed else 1,
+        more_inputs=max(0, len(inputs) - MOST_INPUTS),
     )
     # Before the claim: what can't be rendered or stored must not hold the task and a slot.
     try:
