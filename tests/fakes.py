@@ -9,8 +9,8 @@ from dataclasses import dataclass, field, replace
 from typing import Any, TypeVar
 
 from cts.adapters import keys
-from cts.adapters.bucket import Stored
-from cts.errors import Missing
+from cts.adapters.bucket import LARGEST_RECORD, Stored
+from cts.errors import Missing, Unreadable
 from cts.events import Event
 from cts.run.model import Run
 from cts.run.task import TaskState
@@ -198,7 +198,11 @@ class FakeBucket:
         return digest
 
     def definition(self, digest: str) -> Definition:
-        return Definition.from_json(self._must_get(keys.definition(digest)))
+        key = keys.definition(digest)
+        try:
+            return Definition.from_json(self._must_get(key))
+        except ValueError as error:
+            raise Unreadable(f"reading {key}: it is no Definition: {error}") from error
 
     def module(self, digest: str) -> bytes:
         return self._must_get(keys.module(digest))
@@ -232,7 +236,13 @@ class FakeBucket:
 
     def run_object(self, task: str, run: str, name: str) -> bytes | None:
         stored = self._get(keys.run_object(task, run, name))
-        return stored.body if stored else None
+        if stored is None:
+            return None
+        return stored.body if len(stored.body) <= LARGEST_RECORD else b""
+
+    def log_end(self, task: str, run: str, size: int) -> tuple[bytes, int] | None:
+        stored = self._get(keys.run_object(task, run, "log"))
+        return (stored.body[-size:], max(0, len(stored.body) - size)) if stored else None
 
     def put_if_absent(self, task: str, run: str, name: str, body: bytes) -> bool:
         key = keys.run_object(task, run, name)

@@ -1,11 +1,14 @@
 """The work bucket: versions, snapshots, and the one conditional put."""
 
+from dataclasses import dataclass
+from typing import ClassVar
+
 import pytest
 
-from cts.adapters.bucket import Bucket
-from cts.errors import Missing, Refused
+from cts.adapters.bucket import LARGEST_RECORD, Bucket
+from cts.errors import Missing, Refused, Unreadable
 from cts.terraform.definition import Current, Definition, Generation, Module, TaskEntry
-from cts.watch.query import ServicesCondition
+from cts.watch.query import ScheduleCondition, ServicesCondition
 from cts.watch.snapshot import of
 from tests.contract.conftest import Client
 from tests.fakes import FakeBucket
@@ -110,3 +113,40 @@ def marked(bucket: AnyBucket, digest: str) -> bool:
         "TagSet"
     ]
     return tags == [{"Key": "superseded", "Value": "true"}]
+
+
+def test_a_record_that_is_too_large_says_nothing(bucket: AnyBucket) -> None:
+    assert bucket.put_if_absent("web", "run", "result.json", b" " * LARGEST_RECORD)
+    assert len(bucket.run_object("web", "run", "result.json") or b"") == LARGEST_RECORD
+    assert bucket.put_if_absent("web", "run", "applying", b" " * (LARGEST_RECORD + 1))
+    assert bucket.run_object("web", "run", "applying") == b""
+    version = bucket.put_archive("web", "run", b" " * (LARGEST_RECORD + 1))
+    assert bucket.archive_version("web", "run") == version
+
+
+def test_of_a_long_log_the_end_is_read(bucket: AnyBucket) -> None:
+    assert bucket.log_end("web", "run", 10) is None
+    for run, log in {
+        "short": b"12345",
+        "exact": b"1234567890",
+        "long": b"x" * 90 + b"1234567890",
+    }.items():
+        assert bucket.put_if_absent("web", run, "log", log)
+        assert bucket.log_end("web", run, 10) == (log[-10:], max(0, len(log) - 10))
+
+
+def test_an_empty_log_is_read(bucket: AnyBucket) -> None:
+    assert bucket.put_if_absent("web", "run", "log", b"")
+    assert bucket.log_end("web", "run", 10) == (b"", 0)
+
+
+def test_a_definition_that_only_a_newer_version_reads_is_unreadable(bucket: AnyBucket) -> None:
+    newer = Definition("web", Module("./m"), MoonCondition("full"))
+    bucket.put_compiled([newer], {})
+    with pytest.raises(Unreadable, match="no condition of the kind 'moon'"):
+        bucket.definition(newer.digest)
+
+
+@dataclass(frozen=True)
+class MoonCondition(ScheduleCondition):
+    kind: ClassVar[str] = "moon"

@@ -21,7 +21,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     "errors": set(),
     "events": {"cts.errors"},
     "stored": set(),
-    "watch": {"cts.watch", "re2", *WORDS},
+    "watch": {"cts.watch", "cts.stored", "re2", *WORDS},
     "terraform": {"cts.terraform", "cts.watch", "cts.stored", *WORDS},
     "config": {"cts.config", "cts.terraform", "cts.watch", "re2", *WORDS},
     "run": {"cts.run", "cts.stored", *WORDS},

@@ -5,10 +5,11 @@ import json
 import zipfile
 from collections.abc import Callable
 from dataclasses import replace
+from typing import Any
 
 import pytest
 
-from cts.errors import Invalid, NoBuildsAllowed, Refused, Unavailable, Unreadable
+from cts.errors import Invalid, NoBuildsAllowed, Refused, Unavailable
 from cts.events import RunFinished, RunStarted
 from cts.run.model import RunStatus
 from cts.run.task import Reason, Wish
@@ -211,11 +212,6 @@ def broken_definition(world: System) -> None:
     world.bucket.expire(f"definitions/{world.tasks['web'].definition}")
 
 
-def odd_definition(world: System) -> None:
-    error = Unreadable("reading definitions/x: it is no Definition")
-    before_next(world.bucket, "definition", lambda: raise_(error))
-
-
 def module_that_is_gone(world: System) -> None:
     use_module(world, "digest-of-what-is-gone")
 
@@ -235,13 +231,7 @@ def use_module(world: System, digest: str) -> None:
     world.publish()
 
 
-def raise_(error: Exception) -> None:
-    raise error
-
-
-@pytest.mark.parametrize(
-    "happens", [broken_definition, odd_definition, module_that_is_gone, module_that_is_no_zip]
-)
+@pytest.mark.parametrize("happens", [broken_definition, module_that_is_gone, module_that_is_no_zip])
 def test_a_task_that_cannot_be_rendered_says_so(happens: Callable[[System], None]) -> None:
     world = system()
     happens(world)
@@ -285,6 +275,30 @@ def test_a_definition_of_a_newer_version_is_left_to_a_newer_runner() -> None:
     assert (world.table.slots(), world.table.state("web").recent) == (frozenset(), ())
 
 
+@pytest.mark.parametrize(
+    "newer",
+    [
+        {"inputs": [{"kind": "nodes", "names": ["a"]}]},
+        {"inputs": [{"kind": "schedule", "cron": "* * * * *"}]},
+        {"condition": {"kind": "moon"}},
+        {"condition": {"names": ["web"], "others": [{"kind": "moon"}]}},
+    ],
+)
+def test_a_definition_that_only_a_newer_version_reads_is_left_to_it(newer: dict[str, Any]) -> None:
+    world = system()
+    key = f"definitions/{world.tasks['web'].definition}"
+    [body] = world.bucket.objects[key]
+    world.bucket.write(key, json.dumps(json.loads(body) | newer).encode())
+    world.observe("web")
+    with pytest.raises(Unavailable, match="reading definitions/"):
+        world.start("web")
+    state = world.table.state("web")
+    assert (state.gave_up, state.recent, world.table.slots()) == (None, (), frozenset())
+    world.bucket.write(key, body)
+    assert world.sweep().triggered == ["web"]
+    assert world.start("web") is Outcome.STARTED
+
+
 def test_a_driver_that_is_unavailable_leaves_the_run_to_the_sweep() -> None:
     world = system()
     world.observe("web")
@@ -319,3 +333,15 @@ def test_who_cannot_be_started_now_leaves_the_queue(method: str) -> None:
         world.start("web")
     state = world.table.state("web")
     assert (state.queued_since, len(state.wanted)) == (None, 1)
+
+
+def test_who_has_nothing_to_do_leaves_the_queue() -> None:
+    """It is wanted for other data than what is stored, which is done."""
+    world = system()
+    world.done("web")
+    wish = Wish(0.0, 0.0, "why", "what is not stored yet")
+    state = replace(world.table.state("web"), wanted={Reason.CHANGE: wish}, queued_since=1.0)
+    world.put(state)
+    assert world.start("web") is Outcome.DONE_ALREADY
+    state = world.table.state("web")
+    assert (state.queued_since, state.wanted) == (None, {Reason.CHANGE: wish})

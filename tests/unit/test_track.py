@@ -431,6 +431,28 @@ def test_what_is_unannounced_is_sent_and_cleared() -> None:
     assert world.table.state("web").unannounced == ()
 
 
+def test_one_sweep_tells_of_a_run_once() -> None:
+    """What an earlier run left unannounced goes with the end that the sweep itself finds."""
+    world = system()
+    first = world.started()
+    world.begins(first)
+    world.result(first, "unchanged")
+    world.ends(first)
+    world.ask("web")
+    assert world.start("web") is Outcome.STARTED
+    second = world.running("web")
+    world.begins(second)
+    world.result(second, "unchanged")
+    world.driver.builds[second.build or ""].status = "SUCCEEDED"
+    world.put(replace(world.table.state("web"), unannounced=(f"{first.id}/RunFinished",)))
+    world.bus.events.clear()
+    world.metrics.counted.clear()
+    world.clock.now += NEWS_AFTER
+    world.sweep()
+    assert [event.run_id for event in world.bus.of(RunFinished)] == [first.id, second.id]
+    assert len(world.metrics.counted["RunsSucceeded"]) == 2
+
+
 def test_a_configuration_that_was_not_announced_is() -> None:
     world = system()
     assert world.table.live is not None

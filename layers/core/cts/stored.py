@@ -2,10 +2,13 @@
 
 `load` ignores what it doesn't know. A dataclass with a field `extra` keeps that there, and `dump`
 puts it back, so that an old program which rewrites an item takes nothing away from it.
+
+The first release refuses what it doesn't know. So what it reads has only the fields it had, and
+all others, whose metadata are `LATER`, are stored beside it: `parted`.
 """
 
 from collections.abc import Callable, Mapping
-from dataclasses import MISSING, fields, is_dataclass
+from dataclasses import MISSING, Field, fields, is_dataclass
 from enum import Enum
 from functools import cache
 from types import NoneType, UnionType
@@ -16,6 +19,7 @@ Reader = Callable[[Any, str], Any]
 """Of a JSON value, and of the path by which an error names it."""
 
 EXTRA = "extra"
+LATER: Mapping[str, Any] = {"later": True}
 PLAIN: Mapping[type, tuple[type, ...]] = {
     str: (str,),
     bool: (bool,),
@@ -34,7 +38,8 @@ def dump(value: Any) -> Any:
     """The JSON value of what `load` reads."""
     if is_dataclass(value) and not isinstance(value, type):
         kept = getattr(value, EXTRA, {})
-        known = {f.name: dump(getattr(value, f.name)) for f in fields(value) if f.name != EXTRA}
+        shown = [f for f in fields(value) if f.name != EXTRA and not _is_left_out(value, f)]
+        known = {f.name: dump(getattr(value, f.name)) for f in shown}
         # Of a map whose keys this program knows only in part, the others are in `extra`.
         both = {name: known[name] | kept[name] for name in kept.keys() & known.keys()}
         return known | kept | both
@@ -42,6 +47,31 @@ def dump(value: Any) -> Any:
         return {str(key): dump(each) for key, each in value.items()}
     if isinstance(value, list | tuple):
         return [dump(each) for each in value]
+    return value
+
+
+def _is_left_out(value: Any, of: Field[Any]) -> bool:
+    """A later field that says nothing: then most items say no more than the first release's."""
+    return of.metadata == LATER and getattr(value, of.name) == of.default
+
+
+def parted(value: Any) -> tuple[dict[str, Any], dict[str, Any]]:
+    """What the first release reads of a dataclass, and the top fields that say more than that.
+    Both together, the latter over the former, are what `load` reads."""
+    first, whole = _first(value), dump(value)
+    return first, {
+        name: each for name, each in whole.items() if name not in first or first[name] != each
+    }
+
+
+def _first(value: Any) -> Any:
+    if is_dataclass(value) and not isinstance(value, type):
+        known = [f.name for f in fields(value) if f.name != EXTRA and f.metadata != LATER]
+        return {name: _first(getattr(value, name)) for name in known}
+    if isinstance(value, Mapping):
+        return {str(key): _first(each) for key, each in value.items()}
+    if isinstance(value, list | tuple):
+        return [_first(each) for each in value]
     return value
 
 

@@ -2,6 +2,7 @@
 
 from collections.abc import Collection, Mapping
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing
 from dataclasses import dataclass
 from typing import Any, TypeVar
 
@@ -15,6 +16,8 @@ from cts.watch.snapshot import Snapshot, digest_of
 
 ABSENT = frozenset({"NoSuchKey", "404", "MethodNotAllowed"})
 """S3 says the last of an object whose newest version is a delete marker."""
+LARGEST_RECORD = 1_000_000
+"""Bytes of an object that a build left: a module may have written anything there."""
 AT_ONCE = 10
 """Objects put at a time: as many as botocore keeps connections."""
 
@@ -101,12 +104,38 @@ class Bucket:
         return self._put(keys.run_object(task, run, "archive.zip"), archive)
 
     def archive_version(self, task: str, run: str) -> str | None:
-        stored = self._get(keys.run_object(task, run, "archive.zip"))
-        return stored.version if stored else None
+        found = self._open(keys.run_object(task, run, "archive.zip"))
+        if found is None:
+            return None
+        found["Body"].close()
+        version: str = found.get("VersionId", "")
+        return version
 
     def run_object(self, task: str, run: str, name: str) -> bytes | None:
-        stored = self._get(keys.run_object(task, run, name))
-        return stored.body if stored else None
+        """What a build left; empty if that is more than `LARGEST_RECORD`, which says nothing."""
+        key = keys.run_object(task, run, name)
+        found = self._open(key)
+        if found is None:
+            return None
+        with translated(f"reading {key}"), closing(found["Body"]) as body:
+            whole: bytes = body.read() if found["ContentLength"] <= LARGEST_RECORD else b""
+            return whole
+
+    def log_end(self, task: str, run: str, size: int) -> tuple[bytes, int] | None:
+        """At most the last `size` bytes of a run's log, and how many are left out before them."""
+        key = keys.run_object(task, run, "log")
+        with translated(f"reading {key}"):
+            try:
+                found = self._client.get_object(Bucket=self.name, Key=key, Range=f"bytes=-{size}")
+            except ClientError as error:
+                if code_of(error) in ABSENT:
+                    return None
+                if code_of(error) == "InvalidRange":  # S3 says so of what is empty
+                    return b"", 0
+                raise
+            end: bytes = found["Body"].read()
+            whole = found.get("ContentRange", f"/{len(end)}").rpartition("/")[2]
+            return end, int(whole) - len(end)
 
     def put_if_absent(self, task: str, run: str, name: str, body: bytes) -> bool:
         """False if the object exists already."""
@@ -123,14 +152,21 @@ class Bucket:
     # ---- calls ------------------------------------------------------------------------------
 
     def _get(self, key: str) -> Stored | None:
+        found = self._open(key)
+        if found is None:
+            return None
+        with translated(f"reading {key}"):
+            return Stored(key, found["Body"].read(), found.get("VersionId", ""))
+
+    def _open(self, key: str) -> Any:
+        """S3's answer, whose body is not read yet; None if there is no such object."""
         with translated(f"reading {key}"):
             try:
-                answer = self._client.get_object(Bucket=self.name, Key=key)
+                return self._client.get_object(Bucket=self.name, Key=key)
             except ClientError as error:
                 if code_of(error) in ABSENT:
                     return None
                 raise
-            return Stored(key, answer["Body"].read(), answer.get("VersionId", ""))
 
     def _made(self, kind: type[Made], key: str) -> Made:
         try:

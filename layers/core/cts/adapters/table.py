@@ -20,7 +20,7 @@ from cts.errors import Unavailable, Unreadable
 from cts.events import ViewFresh, ViewStale
 from cts.run.model import Run
 from cts.run.task import TaskState, state_from, unreadable_state
-from cts.stored import dump, load
+from cts.stored import dump, load, parted
 from cts.terraform.definition import Current, Rejected
 from cts.watch.lease import Commit, Lease
 from cts.watch.stale import Stale, StaleViews
@@ -30,8 +30,6 @@ UNCHANGED = "version = :version"  # nobody decided in between
 NOT_THERE = "attribute_not_exists(pk)"  # nobody was first
 STILL_OUR_WATCH = "epoch = :epoch"  # a deposed poller writes nothing
 A_SLOT_IS_FREE = "attribute_not_exists(runs) OR size(runs) < :cap"
-FILTERED, TOKEN = 1, 2
-"""Marks of a row, added up. Rows of the first release have true, or nothing, in their place."""
 TRIES = 8
 FIRST_WAIT, LONGEST_WAIT = 0.05, 1.0
 """Seconds to wait at most before the second try, and before any."""
@@ -217,7 +215,7 @@ class Table:
         return _body(Current, item) if item else None
 
     def put_current(self, read: Current | None, new: Current) -> bool:
-        item = {**_key(keys.CURRENT), "number": {"N": str(new.number)}, "body": _json(new)}
+        item = {**_key(keys.CURRENT), "number": {"N": str(new.number)}, **_texts(*parted(new))}
         if read is None:
             return self._put(item, NOT_THERE)
         values = {":number": {"N": str(read.number)}}
@@ -228,7 +226,7 @@ class Table:
         return _body(Rejected, item) if item else None
 
     def put_rejected(self, read: Rejected | None, new: Rejected) -> bool:
-        item = {**_key(keys.REJECTED), "at": {"N": repr(new.rejected_at)}, "body": _json(new)}
+        item = {**_key(keys.REJECTED), "at": {"N": repr(new.rejected_at)}, **_texts(*parted(new))}
         if read is None:
             return self._put(item, NOT_THERE)
         return self._put(item, "#at = :at", {":at": {"N": repr(read.rejected_at)}}, {"#at": "at"})
@@ -239,19 +237,20 @@ class Table:
         item = {
             **_key(keys.state(state.task)),
             "version": {"N": str(state.version + 1)},
-            "body": {"S": state.to_json()},
+            **_state_texts(state),
         }
         return {"Put": {"TableName": self._name, "Item": item, **_if_version(state.version)}}
 
     def _put_chunk(self, chunk: Chunk) -> Item:
         rows = {
-            view: [row.index, row.digest, row.filtered * FILTERED + row.token * TOKEN]
+            view: [row.index, row.digest, *([True] if row.filtered else [])]
             for view, row in sorted(chunk.rows.items())
         }
+        with_token = sorted(view for view, row in chunk.rows.items() if row.token)
         item = {
             **_key(keys.chunk(chunk.name)),
             "version": {"N": str(chunk.version + 1)},
-            "body": {"S": json.dumps(rows, separators=(",", ":"))},
+            **_texts(rows, {"token": with_token} if with_token else {}),
         }
         return {"Put": {"TableName": self._name, "Item": item, **_if_version(chunk.version)}}
 
@@ -281,14 +280,14 @@ class Table:
         }
 
     def _run_item(self, run: Run) -> Item:
-        body = dump(run)
+        body, newer = parted(run)
         build = body.pop("build")
         return {
             **_key(keys.run(run.task, run.id)),
             "kind": {"S": "RUN"},
             "started_at": {"S": f"{run.claimed_at:017.6f}"},
             "expires": {"N": str(int(run.claimed_at) + self._run_days * 86400)},
-            "body": {"S": json.dumps(body, separators=(",", ":"))},
+            **_texts(body, newer),
             **({"build": {"S": build}} if build else {}),
         }
 
@@ -417,8 +416,18 @@ def _key(key: tuple[str, str]) -> Item:
     return {"pk": {"S": key[0]}, "sk": {"S": key[1]}}
 
 
-def _json(value: Any) -> Item:
-    return {"S": json.dumps(dump(value), separators=(",", ":"))}
+def _texts(body: Mapping[str, Any], newer: Mapping[str, Any]) -> Item:
+    """An item's `body`, which the first release reads too, and what goes beyond that."""
+    texts = {"body": body, "newer": newer} if newer else {"body": body}
+    return {name: {"S": json.dumps(text, separators=(",", ":"))} for name, text in texts.items()}
+
+
+def _state_texts(state: TaskState) -> Item:
+    if state.unreadable:
+        return {"body": {"S": state.unreadable}}
+    body, newer = parted(state)
+    del body["version"], body["unreadable"]
+    return _texts(body, newer)
 
 
 def _if_version(version: int) -> Item:
@@ -431,11 +440,14 @@ def _if_version(version: int) -> Item:
 
 
 def _lease_item(lease: Lease) -> Item:
-    return {**_key(keys.LEASE), "epoch": {"N": str(lease.epoch)}, "body": _json(lease)}
+    return {**_key(keys.LEASE), "epoch": {"N": str(lease.epoch)}, **_texts(*parted(lease))}
 
 
 def _chunk(item: Item) -> Chunk:
-    rows = {view: _row(*row) for view, row in json.loads(item["body"]["S"]).items()}
+    with_token = frozenset(_newer(item).get("token", ()))
+    rows = {
+        view: _row(view in with_token, *row) for view, row in json.loads(item["body"]["S"]).items()
+    }
     return Chunk(item["sk"]["S"].removeprefix("VIEWS#"), int(item["version"]["N"]), rows)
 
 
@@ -455,15 +467,25 @@ def _view_event(raw: Mapping[str, Any]) -> ViewStale | ViewFresh:
     return load(ViewFresh, raw)
 
 
-def _row(index: int, digest: str, marks: int = 0, *_newer: object) -> Row:
-    return Row(index, digest, bool(marks & FILTERED), bool(marks & TOKEN))
+def _row(token: bool, index: int, digest: str, filtered: object = False, *_newer: object) -> Row:
+    return Row(index, digest, filtered is True, token)
 
 
 def _body(kind: type[T], item: Item) -> T:
     try:
-        return load(kind, json.loads(item["body"]["S"]))
+        return load(kind, _raw(item))
     except (KeyError, ValueError) as error:
         raise Unreadable(f"reading {_named(item)}: {error}") from error
+
+
+def _raw(item: Item) -> Any:
+    """What `_texts` parted. Raises KeyError or ValueError."""
+    body, newer = json.loads(item["body"]["S"]), _newer(item)
+    return body | newer if newer and isinstance(body, dict) else body
+
+
+def _newer(item: Item) -> Any:
+    return json.loads(item["newer"]["S"]) if "newer" in item else {}
 
 
 def _named(item: Item) -> str:
@@ -472,10 +494,12 @@ def _named(item: Item) -> str:
 
 def _state(item: Item) -> TaskState:
     """One that can't be read holds its task, and fails no other."""
-    text, version = item.get("body", {}).get("S", "{}"), int(item["version"]["N"])
+    version, text = int(item["version"]["N"]), item.get("body", {}).get("S", "{}")
     try:
-        return state_from(text, version)
-    except ValueError as error:
+        raw = _raw(item)
+        text = json.dumps(raw) if "newer" in item else text
+        return state_from(raw, version)
+    except (KeyError, ValueError) as error:
         task = item["sk"]["S"].removeprefix("TASK#")
         return unreadable_state(task, text, version, str(error))
 

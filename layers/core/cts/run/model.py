@@ -5,6 +5,11 @@ from dataclasses import dataclass, field, replace
 from enum import StrEnum
 from typing import Any
 
+from cts.stored import LATER
+
+MOST_INPUTS = 1_000
+"""DynamoDB takes 400 KB an item."""
+
 
 class RunStatus(StrEnum):
     """HCP Terraform's words, where it has one."""
@@ -47,7 +52,7 @@ class End:
     terraform: str | None = None
     times: Mapping[str, str] = field(default_factory=dict)
     """Step -> when it began (ISO 8601)."""
-    known: bool = True
+    known: bool = field(default=True, metadata=LATER)
     """False if neither its driver nor the build said so: its time was up long ago."""
     extra: Mapping[str, Any] = field(default_factory=dict)
 
@@ -67,7 +72,7 @@ class Run:
     definition: str
     trigger: str
     inputs: Mapping[str, str]
-    """View id -> digest of every snapshot it was fed with."""
+    """View id -> digest of the snapshots it was fed with, the first `MOST_INPUTS` of them."""
     correlation: str
     attempt: int
     build: str | None = None
@@ -75,6 +80,8 @@ class Run:
     end: End | None = None
     retry_at: float | None = None
     gave_up: str | None = None
+    more_inputs: int = field(default=0, metadata=LATER)
+    """How many snapshots it was fed with beside those in `inputs`."""
     extra: Mapping[str, Any] = field(default_factory=dict)
 
 

@@ -4,7 +4,6 @@
 into `running` and the last success into `running.before`; `finish` settles both.
 """
 
-import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from enum import StrEnum
@@ -12,7 +11,7 @@ from typing import Any
 
 from cts.run.model import End
 from cts.run.retry import MAX_RETRIES, GiveUp, RetryAt, after_failure
-from cts.stored import dump, load
+from cts.stored import LATER, load
 
 RECENT = 5
 """Outcomes kept in the state: as many as CTS keeps events of a task."""
@@ -56,7 +55,7 @@ class Running:
     inputs: str
     claimed_at: float
     before: Done | None
-    retry: bool = False
+    retry: bool = field(default=False, metadata=LATER)
     """It tries again what failed before it: both are one outcome."""
     extra: Mapping[str, Any] = field(default_factory=dict)
 
@@ -101,23 +100,15 @@ class TaskState:
     unannounced: tuple[str, ...] = ()
     """Ids (`<run id>/<type>`) of events that are true and not yet sent."""
     recent: tuple[Outcome, ...] = ()
-    former: tuple[Former, ...] = ()
+    former: tuple[Former, ...] = field(default_factory=tuple, metadata=LATER)
     """Newest first."""
     extra: Mapping[str, Any] = field(default_factory=dict)
     unreadable: str = ""
     """The item's text if this program can't read it. The task is held then, and the text stays."""
 
-    def to_json(self) -> str:
-        if self.unreadable:
-            return self.unreadable
-        raw = dump(self)
-        del raw["version"], raw["unreadable"]
-        return json.dumps(raw, separators=(",", ":"))
 
-
-def state_from(text: str, version: int) -> TaskState:
-    """Read what `to_json` made. Raises ValueError."""
-    raw = json.loads(text)
+def state_from(raw: Mapping[str, Any], version: int) -> TaskState:
+    """Read what was stored of a state. Raises ValueError."""
     state = replace(load(TaskState, raw), version=version)
     if "former" in raw:
         return state

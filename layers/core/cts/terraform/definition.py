@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field, fields
 from typing import Any, NamedTuple
 
-from cts.stored import load
+from cts.stored import LATER, load
 from cts.watch.query import (
     CatalogServicesCondition,
     Condition,
@@ -21,6 +21,10 @@ CONDITIONS: Mapping[str, type[Condition]] = {
     each.kind: each
     for each in (CatalogServicesCondition, KvCondition, ScheduleCondition, ServicesCondition)
 }
+
+FORMER = "former generation"
+"""Where a generation's JSON names the one before it: the first release takes no new field, but any
+source."""
 
 
 class BufferPeriod(NamedTuple):
@@ -129,7 +133,11 @@ def _known(kind: type[Any], raw: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _condition(raw: Mapping[str, Any]) -> Condition:
-    kind = CONDITIONS[raw.get("kind", ServicesCondition.kind)]
+    """Raises ValueError for a kind that this version doesn't know."""
+    name = raw.get("kind", ServicesCondition.kind)
+    if name not in CONDITIONS:
+        raise ValueError(f"this version of the program knows no condition of the kind '{name}'")
+    kind = CONDITIONS[name]
     options = {name: _hashable(value) for name, value in _known(kind, raw).items()}
     if "others" in raw:
         options["others"] = tuple(_condition(each) for each in raw["others"])
@@ -142,13 +150,15 @@ def _hashable(value: Any) -> Any:
 
 def _input(raw: Mapping[str, Any]) -> Input:
     made = _condition(raw)
-    assert isinstance(made, ServicesCondition | KvCondition)
+    if not isinstance(made, ServicesCondition | KvCondition):
+        raise ValueError(f"a module input is of the kind '{made.kind}', which feeds no module")
     return made
 
 
 def _services(raw: Mapping[str, Any]) -> ServicesCondition:
     made = _condition(raw)
-    assert isinstance(made, ServicesCondition)
+    if not isinstance(made, ServicesCondition):
+        raise ValueError(f"a task's condition is of the kind '{made.kind}', which watches nothing")
     return made
 
 
@@ -198,19 +208,31 @@ class Generation:
             name: asdict(entry) | {"condition": _written(entry.condition)}
             for name, entry in self.tasks.items()
         }
-        return json.dumps(asdict(self) | {"tasks": tasks}, sort_keys=True, indent=1)
+        written = asdict(self) | {"tasks": tasks}
+        if former := written.pop("former"):
+            written["sources"] = {**self.sources, FORMER: former}
+        return json.dumps(written, sort_keys=True, indent=1)
 
     @classmethod
     def from_json(cls, text: str | bytes) -> "Generation":
         """Tasks whose conditions this version doesn't know are left out."""
         raw = _known(cls, json.loads(text))
+        sources = dict(raw["sources"])
+        former = sources.pop(FORMER, raw.get("former", ""))
         waiting = {name: load(Waiting, each) for name, each in raw.get("waiting", {}).items()}
         tasks = {
             name: _entry(task)
             for name, task in raw["tasks"].items()
-            if task["condition"].get("kind", ServicesCondition.kind) == ServicesCondition.kind
+            if _is_known(task["condition"])
         }
-        return cls(**raw | {"tasks": tasks, "waiting": waiting})
+        read = {"sources": sources, "tasks": tasks, "waiting": waiting, "former": former}
+        return cls(**raw | read)
+
+
+def _is_known(condition: Mapping[str, Any]) -> bool:
+    kinds = [each.get("kind", ServicesCondition.kind) for each in condition.get("others", ())]
+    kind = condition.get("kind", ServicesCondition.kind)
+    return kind == ServicesCondition.kind and CONDITIONS.keys() >= set(kinds)
 
 
 def _entry(raw: Mapping[str, Any]) -> TaskEntry:
@@ -240,7 +262,7 @@ class Current:
     warnings: list[dict[str, Any]] = field(default_factory=list)
     unannounced: list[str] = field(default_factory=list)
     """Ids of events that are true of it and not yet sent."""
-    owed: list[dict[str, Any]] = field(default_factory=list)
+    owed: list[dict[str, Any]] = field(default_factory=list, metadata=LATER)
     """Events of former generations that were not sent before this one took their place."""
     extra: Mapping[str, Any] = field(default_factory=dict)
 
@@ -256,6 +278,6 @@ class Rejected:
     """Of all; the first of them are in `problems`."""
     problems: list[dict[str, Any]]
     unannounced: list[str] = field(default_factory=list)
-    owed: list[dict[str, Any]] = field(default_factory=list)
+    owed: list[dict[str, Any]] = field(default_factory=list, metadata=LATER)
     """As in `Current`, without their problems."""
     extra: Mapping[str, Any] = field(default_factory=dict)

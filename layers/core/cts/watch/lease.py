@@ -1,7 +1,9 @@
 """Which poller holds the watch, and when the next one takes over."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import Enum
+
+from cts.stored import LATER
 
 HEARTBEAT_EVERY = 20.0
 DEAD_AFTER = 60.0
@@ -26,10 +28,10 @@ class Lease:
     heartbeat_at: float
     fresh_at: float
     """When every view was last read without index; `NOT_READ` while some are yet to be."""
-    connection: str = ""
+    connection: str = field(default="", metadata=LATER)
     """What tells one Consul, authority and token from others; empty: not known."""
-    views: int = 0
-    passed: int = 0
+    views: int = field(default=0, metadata=LATER)
+    passed: int = field(default=0, metadata=LATER)
     """Views without a held query: they are asked once a second."""
 
 

@@ -14,7 +14,8 @@ from cts.workflow.counting import Metrics, count
 LARGEST_LIST = 150_000
 """Bytes of the problems in an event: EventBridge takes 256 KB."""
 LARGEST_OWED = 30_000
-"""Bytes of the facts of former announcements, which the next ones take over."""
+"""Bytes of the former announcements that the next answer takes over with their lists."""
+MOST_OWED = 100
 
 T = TypeVar("T")
 
@@ -51,10 +52,16 @@ def owed_of(answer: Current | Rejected | None) -> list[dict[str, Any]]:
 
 
 def taken_over(answer: Current | Rejected | None) -> list[dict[str, Any]]:
-    """What the next answer to a push owes of this one. Of a rejection without its problems, and
-    the newest that fit."""
+    """What the next answer to a push owes of this one. Of a rejection without its problems; if
+    not all fit, the older ones without their lists."""
     facts = [each | ({"problems": []} if "problems" in each else {}) for each in owed_of(answer)]
-    return fitting(reversed(facts), LARGEST_OWED)[::-1]
+    facts = facts[-MOST_OWED:]
+    older = len(facts) - len(fitting(reversed(facts), LARGEST_OWED))
+    return [*map(_without_lists, facts[:older]), *facts[older:]]
+
+
+def _without_lists(fact: Mapping[str, Any]) -> dict[str, Any]:
+    return {name: [] if isinstance(value, list) else value for name, value in fact.items()}
 
 
 def _event(event_id: str, answer: Current | Rejected) -> ConfigPublished | ConfigRejected:

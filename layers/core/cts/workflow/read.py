@@ -63,7 +63,8 @@ class Objects(Protocol):
     def generation(self, current: Current) -> Generation: ...
     def definition(self, digest: str) -> Definition: ...
     def get(self, view: str, digest: str) -> Snapshot | None: ...
-    def run_object(self, task: str, run: str, name: str) -> bytes | None: ...
+    def log_end(self, task: str, run: str, size: int) -> tuple[bytes, int] | None:
+        """At most the last `size` bytes of a run's log, and how many are left out before them."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -210,12 +211,12 @@ def run(ports: Ports, _request: Request, run: str) -> dict[str, Any]:
 def log(ports: Ports, _request: Request, run: str) -> str:
     """The build's log; of a very long one the end."""
     found = _found(ports, run)
-    text = ports.objects.run_object(found.task, found.id, "log")
-    if text is None:
+    read = ports.objects.log_end(found.task, found.id, LONGEST_LOG)
+    if read is None:
         raise NoLog(found.id)
-    left_out = max(0, len(text) - LONGEST_LOG)
+    text, left_out = read
     note = f"[the first {left_out} bytes are left out]\n" if left_out else ""
-    return note + text[left_out:].decode(errors="replace")
+    return note + text.decode(errors="replace")
 
 
 def _found(ports: Ports, run_id: str) -> Run:

@@ -205,6 +205,7 @@ def run(run: Run) -> dict[str, Any]:
         "definition": run.definition,
         "trigger": run.trigger,
         "inputs": dict(run.inputs),
+        "more_inputs": run.more_inputs,
         "correlation_id": run.correlation,
     }
 

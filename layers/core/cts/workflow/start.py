@@ -8,7 +8,7 @@ from zipfile import BadZipFile
 
 from cts.errors import Missing, Refused, Unavailable, Unreadable, Upstream
 from cts.events import Event, RunStarted, iso
-from cts.run.model import End, Run, RunStatus
+from cts.run.model import MOST_INPUTS, End, Run, RunStatus
 from cts.run.task import Claimed, TaskState, claim, due, queue
 from cts.terraform.archive import Place, run_archive
 from cts.terraform.definition import Current, Definition, Generation, TaskEntry
@@ -119,8 +119,9 @@ def _run(ports: Ports, state: TaskState, generation: Generation) -> Outcome:
     run_id, now = ports.new_run_id(task), ports.now()
     claimed = claim(state, run_id, trigger, trigger, now)
     if not isinstance(claimed, Claimed):
-        if claimed != state:
-            ports.tasks.put_state(claimed)
+        left = replace(claimed, queued_since=None)
+        if left != state:
+            ports.tasks.put_state(left)
         return Outcome.DONE_ALREADY
     run = Run(
         id=run_id,
@@ -132,14 +133,15 @@ def _run(ports: Ports, state: TaskState, generation: Generation) -> Outcome:
         generation=generation.number,
         definition=entry.definition,
         trigger=trigger,
-        inputs=inputs,
+        inputs=dict(sorted(inputs.items())[:MOST_INPUTS]),
         correlation=claimed.correlation,
         attempt=state.failures + 1 if trigger == state.failed else 1,
+        more_inputs=max(0, len(inputs) - MOST_INPUTS),
     )
     # Before the claim: what can't be rendered or stored must not hold the task and a slot.
     try:
         archive = _archive(ports, run, state, entry, snapshots)
-    except (Missing, Unreadable, ValueError, BadZipFile) as error:
+    except (Missing, ValueError, BadZipFile) as error:
         return _not_rendered(ports, claimed.state, run, error)
     version = ports.objects.put_archive(task, run_id, archive)
     match ports.tasks.claim(claimed.state, run, ports.cap):
@@ -217,12 +219,7 @@ def _archive(
     entry: TaskEntry,
     snapshots: Mapping[str, Snapshot],
 ) -> bytes:
-    definition = ports.objects.definition(entry.definition)
-    if definition.digest != entry.definition:
-        raise Unavailable(
-            f"rendering run {run.id}: definition {entry.definition} says more than this version of "
-            "the program understands; a newer one runs it"
-        )
+    definition = _definition(ports, run)
     digest = definition.module.digest
     return run_archive(
         definition,
@@ -241,3 +238,17 @@ def _archive(
         },
         program=ports.program,
     )
+
+
+def _definition(ports: Ports, run: Run) -> Definition:
+    """What a newer version of this program published is left to that version's runner."""
+    try:
+        definition = ports.objects.definition(run.definition)
+    except Unreadable as error:
+        raise Unavailable(f"rendering run {run.id}: {error}") from error
+    if definition.digest != run.definition:
+        raise Unavailable(
+            f"rendering run {run.id}: definition {run.definition} says more than this version of "
+            "the program understands; a newer one runs it"
+        )
+    return definition

@@ -101,7 +101,7 @@ def sweep(ports: Ports) -> Report:
         if state.running is not None:
             report.attempt(_ask, ports, state, state.running, report)
         if state.unannounced:
-            report.attempt(settle.announce, ports.settling, state)
+            report.attempt(_announce, ports.settling, state.task)
         if state.unreadable:
             report.errors.append(Unreadable(f"looking after {state.task}: {state.hold}"))
     for run_id in _left_over(slots, states):
@@ -110,6 +110,11 @@ def sweep(ports: Ports) -> Report:
     settling = ports.settling
     report.attempt(announce_pending, ports.published, settling.bus, settling.metrics)
     return report
+
+
+def _announce(settling: settle.Ports, task: str) -> None:
+    """The state is read again: a run that was settled since has announced."""
+    settle.announce(settling, settling.tasks.state(task))
 
 
 def _left_over(slots: frozenset[str], states: Mapping[str, TaskState]) -> frozenset[str]:
