@@ -18,6 +18,8 @@ from cts_cli.validate import Checked
 
 KEPT = 90
 """Days for which former bundles are kept."""
+FORMER = "former generation"
+"""Where a generation's record names the one before it, beside its sources."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,7 +94,7 @@ def _read(stack: Stack, number: int, digest: str) -> _Read:
             "push a folder instead"
         )
     raw = json.loads(stored.body)
-    return _Read(raw["sources"], raw.get("former", ""), stored.at)
+    return _Read(raw["sources"], raw["sources"].get(FORMER, raw.get("former", "")), stored.at)
 
 
 def _bundle(stack: Stack, number: int, version: str) -> bytes:
