@@ -1,5 +1,6 @@
 """The table when writes get in each other's way. What it stores is held by `tests/contract`."""
 
+import json
 from collections.abc import Callable, Iterator
 from typing import Any
 
@@ -118,3 +119,12 @@ def test_what_else_is_refused_is_not_tried_again(stubbed: Stubbed, waits: list[f
         stubbed.table.free_slot("web-1-1")
     assert isinstance(error.value.__cause__, ClientError)
     assert waits == []
+
+
+def test_what_a_newer_release_has_yet_to_tell_of_views_is_left_to_it(stubbed: Stubbed) -> None:
+    told = {"type": "ViewFresh", "id": "1/ViewFresh", "views": [], "view_count": 0}
+    told |= {"tasks": [], "task_count": 0, "at": "", "newer": 1}
+    body = {"views": {}, "count": 0, "unannounced": [{"type": "ViewMoved", "id": "x"}, told]}
+    item = {"version": {"N": "3"}, "body": {"S": json.dumps(body)}}
+    stubbed.stub.add_response("get_item", {"Item": item})
+    assert [event.id for event in stubbed.table.stale_views().unannounced] == ["1/ViewFresh"]

@@ -457,14 +457,17 @@ def _stale_views(item: Item) -> StaleViews:
         version=int(item["version"]["N"]),
         views={view: Stale(*facts[:3]) for view, facts in body["views"].items()},
         count=body["count"],
-        unannounced=tuple(map(_view_event, body["unannounced"])),
+        unannounced=tuple(
+            load(VIEW_EVENTS[raw["type"]], raw)
+            for raw in body["unannounced"]
+            if raw["type"] in VIEW_EVENTS  # a newer release may tell of more
+        ),
     )
 
 
-def _view_event(raw: Mapping[str, Any]) -> ViewStale | ViewFresh:
-    if raw["type"] == ViewStale.detail_type:
-        return load(ViewStale, raw)
-    return load(ViewFresh, raw)
+VIEW_EVENTS: Mapping[str, type[ViewStale | ViewFresh]] = {
+    each.detail_type: each for each in (ViewStale, ViewFresh)
+}
 
 
 def _row(token: bool, index: int, digest: str, filtered: object = False, *_newer: object) -> Row:
