@@ -160,12 +160,15 @@ class Consul:
         """A client with one connection. After anything but an answer it is thrown away: a query
         that is cancelled while its answer is closed leaves httpcore's pool busy for good."""
         client = self._free.pop() if self._free else self._client(await self._trusted())
+        answered = False
         try:
             yield client
-        except BaseException:
-            self._close(client)
-            raise
-        self._free.append(client)
+            answered = True
+        finally:
+            if answered:
+                self._free.append(client)
+            else:
+                self._close(client)
 
     def _close(self, client: httpx.AsyncClient) -> None:
         closing = asyncio.create_task(client.aclose())

@@ -6,6 +6,7 @@ A stale view keeps its last snapshot and triggers nothing.
 from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from itertools import islice
+from typing import Any
 
 from cts.events import MOST_LISTED, ViewFresh, ViewStale, iso
 
@@ -68,31 +69,31 @@ def recorded(
 def _view_stale(
     event_id: str, views: Mapping[str, Stale], tasks: Mapping[str, Collection[str]], now: float
 ) -> ViewStale:
-    names = _tasks(views, tasks)
     return ViewStale(
         id=event_id,
-        views=_names(views),
-        view_count=len(views),
-        tasks=names[:MOST_LISTED],
-        task_count=len(names),
         why=list(dict.fromkeys(each.why[:LONGEST_WHY] for each in views.values()))[:MOST_WHYS],
         since=iso(min(each.since for each in views.values())),
-        at=iso(now),
+        **_told(views, tasks, now),
     )
 
 
 def _view_fresh(
     event_id: str, views: Mapping[str, Stale], tasks: Mapping[str, Collection[str]], now: float
 ) -> ViewFresh:
+    return ViewFresh(id=event_id, **_told(views, tasks, now))
+
+
+def _told(
+    views: Mapping[str, Stale], tasks: Mapping[str, Collection[str]], now: float
+) -> dict[str, Any]:
     names = _tasks(views, tasks)
-    return ViewFresh(
-        id=event_id,
-        views=_names(views),
-        view_count=len(views),
-        tasks=names[:MOST_LISTED],
-        task_count=len(names),
-        at=iso(now),
-    )
+    return {
+        "views": _names(views),
+        "view_count": len(views),
+        "tasks": names[:MOST_LISTED],
+        "task_count": len(names),
+        "at": iso(now),
+    }
 
 
 def _names(views: Mapping[str, Stale]) -> list[str]:

@@ -144,9 +144,15 @@ def _run(ports: Ports, state: TaskState, generation: Generation) -> Outcome:
     except (Missing, ValueError, BadZipFile) as error:
         return _not_rendered(ports, claimed.state, run, error)
     version = ports.objects.put_archive(task, run_id, archive)
-    match ports.tasks.claim(claimed.state, run, ports.cap):
+    return _claim(ports, state, claimed.state, run, version)
+
+
+def _claim(
+    ports: Ports, state: TaskState, claimed: TaskState, run: Run, archive_version: str
+) -> Outcome:
+    match ports.tasks.claim(claimed, run, ports.cap):
         case None:
-            return _build(ports, run, version)
+            return _build(ports, run, archive_version)
         case "slot":
             return _queued(ports, state)
         case _:
