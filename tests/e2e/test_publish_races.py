@@ -47,7 +47,7 @@ def test_a_publisher_that_is_overtaken_looks_again(world: World) -> None:
         action="PutItem",
         resource="CONFIG/CURRENT",
         do="delay",
-        seconds=8,
+        seconds=20,
     )
     world.upload({**world.files, "slow.hcl": block("slow", "older")})
     struck(world, late)
@@ -89,6 +89,7 @@ def test_runs_under_way_end_and_are_recorded_and_only_what_changed_runs_again(
     two = {name.replace("steps", "other"): text for name, text in STEPS_FILES.items()}
     changed = task("busy", "busy", module="./modules/other")
     world.publish({**two, "runs.hcl": f"# the same as before\n{blocks['calm']}{changed}"})
+    world.until(lambda: world.state("busy").wanted, "the new definition to be wanted")
     for waiting in gates:
         waiting.open()
 
