@@ -124,7 +124,8 @@ class Build:
 
     @property
     def executes(self) -> bool:
-        return self.stage not in (Stage.QUEUED, Stage.ENDED)
+        """Whether Terraform may be at work: once the result is recorded, only its log is sent."""
+        return self.stage in (Stage.STARTED, Stage.APPLYING, Stage.APPLIED)
 
     @property
     def task(self) -> str:

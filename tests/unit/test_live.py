@@ -565,6 +565,7 @@ def test_a_pass_asks_no_view_while_nothing_moves() -> None:
     world.during(nothing)
 
 
+FIRST = View(Kind.SERVICE, "s000")
 LAST = View(Kind.SERVICE, f"s{MOST_HELD + 39:03}")
 """A view without a query of its own."""
 
@@ -591,6 +592,86 @@ def test_a_slow_answer_of_a_pass_is_followed_by_what_changed_meanwhile() -> None
 
     world.during(changes)
     assert stored == [[f"{LAST.name}-{n}" for n in (1, 2, 3)]]
+
+
+def test_what_a_pass_asked_says_nothing_any_more_once_its_view_is_held() -> None:
+    world = World(some=TaskEntry("d-some", ServicesCondition(regexp="^s")))
+    names = [f"s{n:03}" for n in range(MOST_HELD + 10)]
+
+    async def becomes_held() -> None:
+        world.consul.services = {name: (world.consul.index, [instance(name)]) for name in names}
+        await asyncio.sleep(5)
+        held = {asked.view.name for asked in world.consul.asked if asked.index} - {LISTING.name}
+        view = View(Kind.SERVICE, min(name for name in names if name not in held))
+        world.consul.delays[view] = 5
+        await world.consul.set(view.name, [instance(view.name, 1), instance(view.name, 2)])
+        await asyncio.sleep(PASS_EVERY + 0.5)
+        world.consul.delays.clear()
+        await world.consul.set(view.name, [instance(view.name)])
+        await world.consul.set(min(held), None)
+        await asyncio.sleep(10)
+        assert Asked(view, world.consul.services[view.name][0], WAIT) in world.consul.asked
+        assert world.names(view) == [f"{view.name}-1"]
+
+    world.during(becomes_held)
+
+
+def test_what_a_pass_asked_before_a_restore_is_not_believed_after_it() -> None:
+    world = World(many=MANY)
+
+    async def restored() -> None:
+        world.consul.services = many_registered(world)
+        await asyncio.sleep(5)
+        world.consul.delays[LAST] = 5
+        await world.consul.set(LAST.name, [instance(LAST.name, 1), instance(LAST.name, 2)])
+        await asyncio.sleep(PASS_EVERY + 0.5)
+        world.consul.delays.clear()
+        saved = {name: found for name, (_, found) in many_registered(world).items()}
+        await world.consul.restore(saved, world.consul.index - 1)
+        world.changes.clear()
+        await asyncio.sleep(10)
+        assert world.changes == []
+
+    world.during(restored)
+
+
+@pytest.mark.parametrize("view", [FIRST, LAST], ids=["held", "passed"])
+def test_what_was_asked_before_a_hand_over_is_not_believed_if_older(view: View) -> None:
+    world = World(many=MANY)
+
+    def instances(*numbers: int) -> list[dict[str, Any]]:
+        return [instance(view.name, number) for number in numbers]
+
+    def former_stores_the_next_change() -> None:
+        """The new poller has asked once more, and its answer is on its way."""
+        assert Asked(view, consistent=True) in world.consul.asked
+        world.consul.index, world.consul.services[view.name] = 13, (13, instances(1, 2, 3))
+        name, answer = chunk_of(view.id), world.consul.answer(view)
+        world.bucket.put(view.id, answer.snapshot)
+        chunk = world.table.stored_chunks[name]
+        rows = {**chunk.rows, view.id: answer.row}
+        world.table.stored_chunks[name] = replace(chunk, rows=rows, version=chunk.version + 1)
+
+    async def hands_over() -> None:
+        world.consul.services = many_registered(world)
+        world.consul.services[view.name] = 11, instances(1, 2)
+        await world.live()
+        lease(world, generation=0)
+        world.consul.index, world.consul.services[view.name] = 12, (12, instances(1))
+        world.consul.asked.clear()
+        world.changes.clear()
+        world.consul.delays[view] = 0.2
+        before_next(world.table, "take", former_stores_the_next_change)
+        world.thread_takes = 1.0
+        watching = asyncio.create_task(world.live())
+        while view not in world.consul.views:
+            await asyncio.sleep(0.1)
+        world.consul.delays[view] = 20
+        await watching
+
+    run(world.loop, hands_over())
+    assert world.changes == []
+    assert world.names(view) == [f"{view.name}-{number}" for number in (1, 2, 3)]
 
 
 def test_a_view_that_fails_while_its_last_answer_is_stored_is_asked_again() -> None:

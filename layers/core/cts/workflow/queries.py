@@ -81,8 +81,6 @@ class Queries:
     _turns: asyncio.Semaphore = field(default_factory=lambda: asyncio.Semaphore(PASSED_AT_ONCE))
     _failures: dict[View, tuple[int, float]] = field(default_factory=dict)
     """Of passed views: how often in a row, and when to ask again."""
-    _started: dict[View, float] = field(default_factory=dict)
-    """When a view's query was started anew: what was asked before says nothing any more."""
     _fenced_at: float = float("-inf")
     """When the epoch was raised."""
     _members: dict[View, tuple[str, frozenset[str]]] = field(default_factory=dict)
@@ -114,7 +112,7 @@ class Queries:
             self.held.pop(view).cancel()
         for view in self._asking.keys() - self.views:
             self._asking.pop(view).cancel()
-        for kept in (self.inbox, self._failures, self._started):
+        for kept in (self.inbox, self._failures):
             for view in kept.keys() - self.views:
                 del kept[view]
         self.failing = {v: each for v, each in self.failing.items() if v in self.views}
@@ -133,7 +131,8 @@ class Queries:
             self._passes = asyncio.create_task(self._pass_for_ever())
 
     def _start(self, view: View, index: int) -> None:
-        self._started[view] = self._time()
+        if asking := self._asking.pop(view, None):
+            asking.cancel()  # its answer would come after newer ones
         if not index:
             self.unread.add(view)
         self.held[view] = asyncio.create_task(self._hold(view, index))
@@ -335,9 +334,7 @@ class Queries:
             self._failures[view] = failures + 1, self._time() + _pause(error, failures)
         else:
             self._failures.pop(view, None)
-            anew = max(self._started.get(view, float("-inf")), self._afresh_at)
-            older = began < self._fenced_at and self._is_older(view, answer)
-            if view in self.passed and began >= anew and not older:
+            if not (began < self._fenced_at and self._is_older(view, answer)):
                 self._put(view, answer)
         finally:
             if self._asking.get(view) is asyncio.current_task():
