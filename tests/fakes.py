@@ -9,12 +9,13 @@ from dataclasses import dataclass, field, replace
 from typing import Any, TypeVar
 
 from cts.adapters import keys
-from cts.adapters.bucket import LARGEST_RECORD, Stored
+from cts.adapters.bucket import LARGEST_RECORD, StoredObject
 from cts.errors import Missing, Unreadable
 from cts.events import Event
+from cts.generation import Current, Generation, Rejected
 from cts.run.model import Run
 from cts.run.task import TaskState
-from cts.terraform.definition import Current, Definition, Generation, Rejected
+from cts.terraform.definition import Definition
 from cts.watch.lease import Commit, Lease
 from cts.watch.snapshot import Snapshot, digest_of
 from cts.watch.stale import StaleViews
@@ -185,7 +186,7 @@ class FakeBucket:
         self.objects: dict[str, list[bytes]] = defaultdict(list)
         self.superseded: set[str] = set()
 
-    def bundle(self) -> Stored | None:
+    def bundle(self) -> StoredObject | None:
         return self._get(keys.BUNDLE)
 
     def generation(self, current: Current) -> Generation:
@@ -269,12 +270,16 @@ class FakeBucket:
         self.superseded.discard(key)
         del self.objects[key]
 
-    def _get(self, key: str, version: str = "") -> Stored | None:
+    def _get(self, key: str, version: str = "") -> StoredObject | None:
         if key not in self.objects:
             return None
         versions = self.objects[key]
         number = int(version) if version else len(versions)
-        return Stored(key, versions[number - 1], str(number)) if number <= len(versions) else None
+        return (
+            StoredObject(key, versions[number - 1], str(number))
+            if number <= len(versions)
+            else None
+        )
 
     def _must_get(self, key: str) -> bytes:
         stored = self._get(key)

@@ -63,13 +63,13 @@ def _task(task: Task, checked: Checked) -> dict[str, Any]:
 def runs_when(task: Task) -> str:
     """A task's condition in words."""
     match task.condition:
-        case model.ServicesCondition():
+        case model.ServicesBlock():
             return _services(task.condition)
-        case model.CatalogServicesCondition(regexp=regexp):
+        case model.CatalogServicesBlock(regexp=regexp):
             return f'the names that match "{regexp}"'
-        case model.KvCondition(path=path, recurse=recurse):
+        case model.KvBlock(path=path, recurse=recurse):
             return f"KV {path}" + (" and all below" if recurse else "")
-        case model.ScheduleCondition(cron=cron):
+        case model.ScheduleBlock(cron=cron):
             return f"schedule {cron}"
     if task.services:
         return f"services {_some(task.services)}"
@@ -127,7 +127,7 @@ def _parameter(name: str, value: str, note: str, option: str = "") -> dict[str, 
     return {"name": name, "value": value, "note": note, "option": option}
 
 
-def _address(consul: model.Consul) -> str:
+def _address(consul: model.ConsulBlock) -> str:
     """As the parameter has it; empty for an agent beside CTS, which is no use here."""
     scheme, _, rest = (consul.address or "").rpartition("://")
     host = rest.partition(":")[0]
@@ -187,6 +187,6 @@ def texts(value: Any) -> Iterator[str]:
     elif isinstance(value, tuple | list):
         for each in value:
             yield from texts(each)
-    elif is_dataclass(value) and not isinstance(value, Where | model.Secret):
+    elif is_dataclass(value) and not isinstance(value, Where | model.WrittenSecret):
         for each in fields(value):
             yield from texts(getattr(value, each.name))

@@ -9,7 +9,7 @@ from rich.cells import cell_len
 from rich.console import Console
 from rich.text import Text
 
-from cts.config.model import Secret
+from cts.config.model import WrittenSecret
 from cts.config.problem import Code, Place
 from cts_cli.output import INDENT, print_paragraph
 from cts_cli.shown import may_hold_secret, printable, shown
@@ -29,7 +29,7 @@ NAME = re.compile(r"""(?:[\w.-]+|"[^"]*"(?=\s*:))(?:\s*[=:])?""")
 """Of an option, and the sign behind it. Other text in quotes may be a value that lost its sign."""
 
 
-def secret_lines(secrets: Iterable[Secret], files: Files) -> set[Line]:
+def secret_lines(secrets: Iterable[WrittenSecret], files: Files) -> set[Line]:
     found: set[Line] = set()
     for secret in secrets:
         place = secret.where.place

@@ -12,7 +12,7 @@ from rich.console import Console
 from rich.text import Text
 
 from cts.config.bundle import LARGEST_BUNDLE, archive
-from cts.config.model import Secret
+from cts.config.model import WrittenSecret
 from cts.config.problem import Code
 from cts_cli import answer, difference, output, problems, secrets, validate, waits, words
 from cts_cli.aws import Newest, Stack
@@ -35,7 +35,7 @@ class Prepared:
     """In words."""
     checked: Checked
     """What is in it."""
-    secrets: Sequence[Secret] = ()
+    secrets: Sequence[WrittenSecret] = ()
     title: Sequence[str] = ()
     """Lines that are said of it before all else."""
 

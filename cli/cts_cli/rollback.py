@@ -33,7 +33,7 @@ def prepare(former: Former, stack: Stack) -> Prepared:
     """Pushed are the same bytes once more."""
     try:
         files = bundle.unpacked(former.bundle)
-    except bundle.Unreadable as error:
+    except bundle.UnreadableBundle as error:
         raise CommandError(
             f"what generation {former.number} was made from is no bundle any more: {error}"
         ) from error

@@ -6,7 +6,7 @@ from typing import Any
 
 from botocore.exceptions import ClientError
 
-from cts.config.model import Secret
+from cts.config.model import WrittenSecret
 from cts.config.schema import Group
 from cts_cli.aws import DENIED, Stack, code_of, explaining_errors
 from cts_cli.errors import CommandError
@@ -22,7 +22,7 @@ Kept = dict[str, dict[str, bool]]
 """By group, the name of each secret, and whether it took the place of another value."""
 
 
-def move(stack: Stack, secrets: Iterable[Secret]) -> Kept:
+def move(stack: Stack, secrets: Iterable[WrittenSecret]) -> Kept:
     """Keep each secret under its name. What nobody names any more stays, for a rollback."""
     found = [*secrets]
     kept: Kept = {}
@@ -44,7 +44,7 @@ def move(stack: Stack, secrets: Iterable[Secret]) -> Kept:
 
 
 def missing(
-    stack: Stack, references: Mapping[str, str], moved: Iterable[Secret]
+    stack: Stack, references: Mapping[str, str], moved: Iterable[WrittenSecret]
 ) -> dict[Group, list[str]]:
     """By group, the names that a configuration reads and its secret does not have. A secret that
     may not be looked at is taken to have them all. `references`: each name's group."""

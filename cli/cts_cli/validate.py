@@ -11,7 +11,7 @@ from rich.text import Text
 from cts.config import bundle
 from cts.config.comments import without_comments
 from cts.config.compile import Result, compile_bundle
-from cts.config.model import Secret
+from cts.config.model import WrittenSecret
 from cts.config.problem import Code
 from cts.config.secrets import moved
 from cts_cli import problems, sources, words
@@ -68,7 +68,7 @@ class Checked:
         }
 
     @property
-    def to_move(self) -> list[Secret]:
+    def to_move(self) -> list[WrittenSecret]:
         """The secrets that a push moves: none that it is refused for."""
         problems = self.result.problems
         refused = {each.place for each in problems if each.code is Code.LITERAL_SECRET}
@@ -114,7 +114,7 @@ def print_checked(console: Console, checked: Checked) -> None:
     print_line(console, mark, style, summary(checked))
 
 
-def _secret(console: Console, secret: Secret) -> None:
+def _secret(console: Console, secret: WrittenSecret) -> None:
     mark, style = problems.WARNING
     where = secret.where
     heading = problems.heading(str(where.place), where.path)

@@ -11,7 +11,7 @@ from aws_lambda_powertools.utilities.typing import LambdaContext
 
 from cts import wiring
 from cts.settings import PublisherSettings
-from cts.workflow.publish import Ports, publish
+from cts.workflow.publish import PublishPorts, publish
 
 logger = Logger()
 announced = EphemeralMetrics(service="announced")  # whichever function announces it
@@ -19,7 +19,7 @@ announced.set_default_dimensions(stack=os.environ.get("CTS_STACK", "cts"))
 
 
 @cache
-def ports() -> Ports:
+def ports() -> PublishPorts:
     return wiring.publisher(PublisherSettings.read(os.environ), announced)
 
 

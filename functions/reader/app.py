@@ -20,7 +20,7 @@ ports = cache(lambda: wiring.reader(ReaderSettings.read(os.environ)))
 
 def reply(answer: read.Route, **names: str) -> Response[str]:
     query = parse_qs(app.current_event.raw_query_string, keep_blank_values=True)
-    found = answer(ports(), read.Request(app.current_event.path, query), **names)
+    found = answer(ports(), read.ApiRequest(app.current_event.path, query), **names)
     if isinstance(found, str):
         return Response(200, "text/plain; charset=utf-8", found)
     return Response(200, "application/json", json.dumps(found))

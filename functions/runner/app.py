@@ -10,17 +10,17 @@ from aws_lambda_powertools.utilities.typing import LambdaContext
 
 from cts import events, wiring
 from cts.settings import Builds, Store
-from cts.workflow.start import Outcome, Ports, start
+from cts.workflow.start import StartOutcome, StartPorts, start
 
 logger = Logger()
 metrics, announced = Metrics(), EphemeralMetrics(service="announced")  # by whichever function
 for each in (metrics, announced):
     each.set_default_dimensions(stack=os.environ.get("CTS_STACK", "cts"))
-COUNTED = {Outcome.STARTED: "RunsStarted", Outcome.QUEUED: "Queued"}
+COUNTED = {StartOutcome.STARTED: "RunsStarted", StartOutcome.QUEUED: "Queued"}
 
 
 @cache
-def ports() -> Ports:
+def ports() -> StartPorts:
     return wiring.runner(Store.read(os.environ), Builds.read(os.environ), announced)
 
 

@@ -11,7 +11,7 @@ from aws_lambda_powertools.utilities.typing import LambdaContext
 from cts import events, wiring
 from cts.errors import NotLookedAfter
 from cts.settings import Store, Tracked
-from cts.workflow.track import Ports, sweep, track
+from cts.workflow.track import TrackPorts, sweep, track
 
 logger = Logger()
 metrics, announced = Metrics(), EphemeralMetrics(service="announced")  # by whichever function
@@ -20,7 +20,7 @@ for each in (metrics, announced):
 
 
 @cache
-def ports() -> Ports:
+def ports() -> TrackPorts:
     return wiring.tracker(Store.read(os.environ), Tracked.read(os.environ), announced)
 
 

@@ -229,7 +229,7 @@ def test_whatever_happens_while_the_state_is_kept_there_is_a_result(
 ) -> None:
     for name, value in place.environment.items():
         monkeypatch.setenv(name, value)
-    run = execute.Run(place.archive("run-1", ""), "project:1", execute.Stop(60))
+    run = execute.Execution(place.archive("run-1", ""), "project:1", execute.Stop(60))
 
     def breaks(error: str) -> None:
         raise MemoryError

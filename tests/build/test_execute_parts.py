@@ -209,7 +209,7 @@ def test_a_log_and_a_streams_text_keep_the_end_of_what_is_very_long() -> None:
 def test_what_is_printed_in_braces_and_is_no_state_is_shown() -> None:
     log = execute.Log()
     text = 'before\n{\n  "a": 1\n}\nafter\n{\nopen\n'
-    errors = execute.Errors(io.StringIO(text), log)
+    errors = execute.TerraformErrors(io.StringIO(text), log)
     assert (errors.text(), errors.state) == (text, "")
     assert log.body().decode() == text
 
@@ -221,7 +221,7 @@ def test_a_block_that_never_ends_is_kept_no_longer_than_any_text(
     for name in ("LOG_CHARACTERS", "OUTPUT_CHARACTERS", "STATE_BYTES"):
         monkeypatch.setattr(execute, name, 1000)
     log = execute.Log()
-    errors = execute.Errors(io.StringIO(first + "line of a block\n" * 1000), log)
+    errors = execute.TerraformErrors(io.StringIO(first + "line of a block\n" * 1000), log)
     assert len(errors.text()) <= 1000
     assert len(errors.state) <= 1000
     assert len(log.body()) <= 1100

@@ -7,7 +7,8 @@ import pytest
 
 from cts.adapters.bucket import LARGEST_RECORD, Bucket
 from cts.errors import Missing, Refused, Unreadable
-from cts.terraform.definition import Current, Definition, Generation, Module, TaskEntry
+from cts.generation import Current, Generation, TaskEntry
+from cts.terraform.definition import Definition, Module
 from cts.watch.query import ScheduleCondition, ServicesCondition
 from cts.watch.snapshot import of
 from tests.contract.conftest import Client

@@ -15,7 +15,7 @@ import pytest
 
 from cts.adapters.consul import CATALOG_INDEX, Consul
 from cts.errors import Refused, Unavailable
-from cts.watch.query import Kind, Request, View
+from cts.watch.query import ConsulRequest, Kind, View
 from cts.watch.snapshot import EMPTY, snapshot
 from local import consul as local
 from tests.fake_consul import FakeConsul, Token, instance, system
@@ -61,8 +61,8 @@ class Asking:
 async def answer(catalog: FakeConsul, request: httpx.Request) -> httpx.Response:
     """The catalog as Consul's HTTP API."""
     path, params = request.url.path, dict(request.url.params)
-    if Request(path, params) in CATALOG_INDEX:
-        newest = (await catalog.newest_indices())[CATALOG_INDEX.index(Request(path, params))]
+    if ConsulRequest(path, params) in CATALOG_INDEX:
+        newest = (await catalog.newest_indices())[CATALOG_INDEX.index(ConsulRequest(path, params))]
         return httpx.Response(200, headers={"X-Consul-Index": str(newest)}, json={})
     listing = path == "/v1/catalog/services"
     view = LISTING if listing else View(Kind.SERVICE, unquote(path.rpartition("/")[2]))

@@ -6,9 +6,9 @@ import pytest
 
 from cts.adapters.table import Table
 from cts.events import ViewFresh, ViewStale
+from cts.generation import Current, Rejected
 from cts.run.model import End, Run, RunStatus
 from cts.run.task import Done, Outcome, Reason, Running, TaskState, Wish
-from cts.terraform.definition import Current, Rejected
 from cts.watch.lease import Commit, Lease
 from cts.watch.query import Kind, View
 from cts.watch.stale import Stale, StaleViews

@@ -6,10 +6,10 @@ from typing import TYPE_CHECKING
 
 from cts.adapters import keys
 from cts.adapters.bucket import Bucket
-from cts.terraform.definition import Generation
+from cts.generation import Generation
 
 if TYPE_CHECKING:
-    from cts.terraform.definition import Current
+    from cts.generation import Current
     from tests.e2e.world import World
 
 

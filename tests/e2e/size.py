@@ -22,8 +22,8 @@ from tests.e2e.world import PATIENCE, RECORD_FILES, task
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
+    from cts.generation import Current, TaskEntry
     from cts.run.task import TaskState
-    from cts.terraform.definition import Current, TaskEntry
     from cts.watch.query import View
     from tests.e2e.world import World
 

@@ -28,7 +28,7 @@ from tests.e2e.world import task
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from cts.terraform.definition import TaskEntry
+    from cts.generation import TaskEntry
     from tests.e2e.faults import Chance
     from tests.e2e.world import World
 

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from cts.workflow.live import Outcome
+from cts.workflow.live import PollOutcome
 from tests.e2e.faults import (
     ROUNDS,
     change,
@@ -46,7 +46,7 @@ def relieve(world: World) -> int:
 
 def left(world: World) -> int:
     """How many pollers have left because another one took over."""
-    return world.stack.function_log("Poller").count(Outcome.OVERTAKEN.value)
+    return world.stack.function_log("Poller").count(PollOutcome.OVERTAKEN.value)
 
 
 def test_a_relieved_poller_that_writes_a_change_late_is_refused(

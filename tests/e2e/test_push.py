@@ -16,7 +16,7 @@ from tests.e2e.world import folder_of, task
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from cts.terraform.definition import Current
+    from cts.generation import Current
     from tests.e2e.world import World
 
 pytestmark = pytest.mark.e2e

@@ -12,9 +12,7 @@ from unittest.mock import patch
 from cts.events import RunFinished
 from cts.run.model import Run, RunStatus
 from cts.run.retry import MAX_RETRIES
-from cts.terraform.definition import (
-    Definition,
-)
+from cts.terraform.definition import Definition
 from cts.watch import lease
 from cts.watch.fingerprint import trigger_fingerprint
 from cts.watch.lease import DEAD_AFTER

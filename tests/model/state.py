@@ -6,15 +6,9 @@ from random import Random
 from typing import TYPE_CHECKING, Any
 
 from cts.errors import Unavailable
-from cts.terraform.archive import Place
-from cts.terraform.definition import (
-    BufferPeriod,
-    Current,
-    Definition,
-    Generation,
-    Module,
-    TaskEntry,
-)
+from cts.generation import BufferPeriod, Current, Generation, TaskEntry
+from cts.terraform.archive import RunPlace
+from cts.terraform.definition import Definition, Module
 from cts.watch.lease import Commit
 from cts.watch.query import ServicesCondition
 from cts.workflow import poll, settle, start, track
@@ -152,11 +146,11 @@ class State:
         self._make_ports()
         self.generation = self._first_generation()
 
-    def poll_ports(self, watcher: "Watcher") -> poll.Ports:
+    def poll_ports(self, watcher: "Watcher") -> poll.PollPorts:
         def door(port: Any) -> Any:
             return Door(self, "poller", port, watcher)
 
-        return poll.Ports(
+        return poll.PollPorts(
             leases=door(self.table),
             watch=door(self.table),
             stale=door(self.table),
@@ -173,31 +167,32 @@ class State:
         def door(who: str, port: Any) -> Any:
             return Door(self, who, port)
 
-        def settling(who: str) -> settle.Ports:
-            return settle.Ports(
-                door(who, self.table),
-                door(who, self.bucket),
-                door(who, self.bus),
-                self.clock,
-                self.random.random,
-                FakeMetrics(),
+        def settling(who: str) -> settle.SettlePorts:
+            return settle.SettlePorts(
+                tasks=door(who, self.table),
+                records=door(who, self.bucket),
+                bus=door(who, self.bus),
+                now=self.clock,
+                chance=self.random.random,
+                metrics=FakeMetrics(),
             )
 
-        self.start_ports = start.Ports(
+        self.start_ports = start.StartPorts(
             settling=settling("runner"),
             tasks=door("runner", self.table),
             views=door("runner", self.table),
             objects=door("runner", self.bucket),
             slots=door("runner", self.table),
             driver=door("runner", self.driver),
-            place=Place("work", "state", "eu-west-1", "1.13.0"),
+            place=RunPlace("work", "state", "eu-west-1", "1.13.0"),
             program="",
             bus=door("runner", self.bus),
             now=self.clock,
             new_run_id=self.ids.new_run_id,
             cap=self.cap,
+            generations=door("runner", self.bucket),
         )
-        self.track_ports = track.Ports(
+        self.track_ports = track.TrackPorts(
             settling=settling("tracker"),
             runs=door("tracker", self.table),
             published=door("tracker", self.table),
@@ -205,6 +200,7 @@ class State:
             driver=door("tracker", self.driver),
             now=self.clock,
             cap=self.cap,
+            generations=door("tracker", self.bucket),
         )
 
     # ---- configuration --------------------------------------------------------------------

@@ -4,9 +4,9 @@ from collections.abc import Callable
 
 from cts.errors import Refused, Unavailable
 from cts.events import BuildEnded, TaskTriggered
+from cts.generation import Generation
 from cts.run.model import Run
 from cts.run.task import Reason, ask
-from cts.terraform.definition import Generation
 from cts.workflow import live, start, track
 from tests.model.outside import VALUES, AskedConsul, Build, Stage
 from tests.model.process import Killed
@@ -98,11 +98,11 @@ class Storm(State):
         self.watchers.append(watcher)
         self.log("POLLER starts, its clock is off by", skew)
 
-    def _run_of(self, watcher: Watcher) -> live.Run:
+    def _run_of(self, watcher: Watcher) -> live.LivePorts:
         async def connection() -> str:
             return ""
 
-        return live.Run(
+        return live.LivePorts(
             ports=self.poll_ports(watcher),
             generations=Door(self, "poller", Generations(self), watcher),
             consul=lambda: AskedConsul(self.asks, self.catalog, self.clock),

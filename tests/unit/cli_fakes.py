@@ -20,7 +20,7 @@ from typer.testing import CliRunner, Result
 
 from cts.adapters import keys
 from cts.config.schema import Group
-from cts.workflow.publish import Ports, publish
+from cts.workflow.publish import PublishPorts, publish
 from cts_cli import aws, client, main, waits, words
 from functions.reader import app
 from tests.fakes import FakeBus, FakeMetrics
@@ -186,7 +186,17 @@ class Account(Vault):
         table, bucket = self.world.table, self.world.bucket
         environment = {"CONSUL_HTTP_ADDR": CONSUL}
         bus, metrics = FakeBus(), FakeMetrics()
-        publish(Ports(bucket, table, bucket, bus, self.clock.__next__, environment, metrics))
+        publish(
+            PublishPorts(
+                sources=bucket,
+                published=table,
+                objects=bucket,
+                bus=bus,
+                now=self.clock.__next__,
+                environment=environment,
+                metrics=metrics,
+            )
+        )
 
     def get_object(
         self,

@@ -7,8 +7,8 @@ from collections.abc import Mapping
 from cts.adapters import keys
 from cts.config.compile import CONTRACT
 from cts.events import ConfigPublished, ConfigRejected
-from cts.terraform.definition import Current, Generation
-from cts.workflow.publish import Outcome, Ports, publish
+from cts.generation import Current, Generation
+from cts.workflow.publish import PublishOutcome, PublishPorts, publish
 from tests.fakes import Clock, FakeBucket, FakeBus, FakeMetrics, FakeTable
 
 MODULE = 'variable "services" {}\n'
@@ -39,14 +39,14 @@ class World:
             Clock(),
         )
         self.metrics = FakeMetrics()
-        self.ports = Ports(
-            self.bucket,
-            self.table,
-            self.bucket,
-            self.bus,
-            self.clock,
-            ENVIRONMENT,
-            self.metrics,
+        self.ports = PublishPorts(
+            sources=self.bucket,
+            published=self.table,
+            objects=self.bucket,
+            bus=self.bus,
+            now=self.clock,
+            environment=ENVIRONMENT,
+            metrics=self.metrics,
         )
 
     def push(self, *tasks: str) -> None:
@@ -61,7 +61,7 @@ class World:
         self.clock.now += 1
         self.bucket.write(keys.BUNDLE, bundle)
 
-    def publish(self) -> Outcome:
+    def publish(self) -> PublishOutcome:
         return publish(self.ports).outcome
 
     @property
@@ -82,7 +82,7 @@ def world(*tasks: str) -> World:
     """A deployment with a live generation of these tasks."""
     made = World()
     made.push(*tasks)
-    assert made.publish() is Outcome.PUBLISHED
+    assert made.publish() is PublishOutcome.PUBLISHED
     made.bus.events.clear()
     made.metrics.counted.clear()
     return made

@@ -7,23 +7,15 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from cts.adapters import keys
+from cts.generation import BufferPeriod, Current, Generation, Rejected, TaskEntry, Waiting
 from cts.run.model import End, Run, RunStatus
 from cts.run.task import Outcome, Reason, Running, TaskState, Wish
-from cts.terraform.definition import (
-    BufferPeriod,
-    Current,
-    Definition,
-    Generation,
-    Module,
-    Rejected,
-    TaskEntry,
-    Waiting,
-)
+from cts.terraform.definition import Definition, Module
 from cts.watch.query import Kind, ServicesCondition, View
 from cts.watch.snapshot import Snapshot, of
 from cts.watch.stale import Stale, StaleViews
 from cts.watch.view import Chunk, Row, chunk_of
-from cts.workflow.read import Ports
+from cts.workflow.read import ReadPorts
 from functions.reader import app
 from tests.fakes import FakeBucket, FakeTable
 
@@ -37,7 +29,7 @@ class World:
         self.table, self.bucket = FakeTable(), FakeBucket()
         self.tasks: dict[str, TaskEntry] = {}
         self.waiting: dict[str, Waiting] = {}
-        self.ports = Ports(self.table, self.bucket, lambda: NOW, live=True)
+        self.ports = ReadPorts(rows=self.table, objects=self.bucket, now=lambda: NOW, live=True)
 
     def add(
         self,

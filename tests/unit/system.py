@@ -8,10 +8,11 @@ from typing import Any
 
 from cts.adapters import keys
 from cts.events import BuildEnded, TaskTriggered
+from cts.generation import Current, Generation, TaskEntry
 from cts.run.model import Run
 from cts.run.task import Done, Outcome, TaskState, ask, observe
-from cts.terraform.archive import Place
-from cts.terraform.definition import Current, Definition, Generation, Module, TaskEntry
+from cts.terraform.archive import RunPlace
+from cts.terraform.definition import Definition, Module
 from cts.watch.fingerprint import digests, trigger_fingerprint
 from cts.watch.query import Kind, ServicesCondition, View
 from cts.watch.snapshot import of, service_row
@@ -22,7 +23,7 @@ from tests.fakes import Clock, Counter, FakeBucket, FakeBus, FakeDriver, FakeMet
 
 WEB = View(Kind.SERVICE, "web")
 LISTING = View(Kind.LISTING)
-PLACE = Place("work", "state", "eu-west-1", "1.13.0")
+PLACE = RunPlace("work", "state", "eu-west-1", "1.13.0")
 
 
 class System:
@@ -31,10 +32,15 @@ class System:
         self.table, self.bucket, self.bus = FakeTable(), FakeBucket(), FakeBus()
         self.driver = FakeDriver(self.clock)
         self.metrics = FakeMetrics()
-        settling = settle.Ports(
-            self.table, self.bucket, self.bus, self.clock, lambda: 0.0, self.metrics
+        settling = settle.SettlePorts(
+            tasks=self.table,
+            records=self.bucket,
+            bus=self.bus,
+            now=self.clock,
+            chance=lambda: 0.0,
+            metrics=self.metrics,
         )
-        self.start_ports = start.Ports(
+        self.start_ports = start.StartPorts(
             settling=settling,
             tasks=self.table,
             views=self.table,
@@ -47,9 +53,17 @@ class System:
             now=self.clock,
             new_run_id=Counter().new_run_id,
             cap=cap,
+            generations=self.bucket,
         )
-        self.track_ports = track.Ports(
-            settling, self.table, self.table, self.bucket, self.driver, self.clock, cap
+        self.track_ports = track.TrackPorts(
+            settling=settling,
+            runs=self.table,
+            published=self.table,
+            objects=self.bucket,
+            driver=self.driver,
+            now=self.clock,
+            cap=cap,
+            generations=self.bucket,
         )
         self.tasks: dict[str, TaskEntry] = {}
 
@@ -110,13 +124,13 @@ class System:
 
     # ---- what happens ---------------------------------------------------------------------
 
-    def start(self, task: str) -> start.Outcome:
+    def start(self, task: str) -> start.StartOutcome:
         return start.start(self.start_ports, task)
 
     def started(self, task: str = "web") -> Run:
         """A run of the task whose build was started."""
         self.observe(task)
-        assert self.start(task) is start.Outcome.STARTED
+        assert self.start(task) is start.StartOutcome.STARTED
         return self.running(task)
 
     def running(self, task: str) -> Run:
@@ -134,20 +148,22 @@ class System:
     def result(self, run: Run, status: str, **more: object) -> None:
         self.write(run, "result.json", {"status": status, **more})
 
-    def ends(self, run: Run, status: str = "SUCCEEDED", build: str | None = None) -> track.Report:
+    def ends(
+        self, run: Run, status: str = "SUCCEEDED", build: str | None = None
+    ) -> track.TrackReport:
         """Its build's end is told."""
         build = build or self.table.stored_runs[run.id].build or ""
         if build in self.driver.builds:
             self.driver.builds[build].status = status
         return track.track(self.track_ports, BuildEnded(run.task, run.id, build, status))
 
-    def sweep(self) -> track.Report:
+    def sweep(self) -> track.TrackReport:
         return track.sweep(self.track_ports)
 
     def former_runs(self, task: str = "web") -> list[str]:
         """The runs whose state locks the task's next run releases."""
         self.ask(task)
-        assert self.start(task) is start.Outcome.STARTED
+        assert self.start(task) is start.StartOutcome.STARTED
         archive = self.bucket.run_object(task, self.running(task).id, "archive.zip")
         with zipfile.ZipFile(io.BytesIO(archive or b"")) as made:
             return [each["run"] for each in json.loads(made.read("run.json"))["former_runs"]]

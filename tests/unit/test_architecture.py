@@ -11,7 +11,16 @@ ROOT = Path(__file__).parents[2]
 PACKAGE = ROOT / "layers/core/cts"
 
 WORDS = {"cts.errors", "cts.events"}
-PURE = {*WORDS, "cts.stored", "cts.config", "cts.terraform", "cts.watch", "cts.run"}
+PURE = {
+    *WORDS,
+    "cts.conditions",
+    "cts.config",
+    "cts.generation",
+    "cts.run",
+    "cts.stored",
+    "cts.terraform",
+    "cts.watch",
+}
 # What asks the machine: a pure part takes the answer as an argument.
 IMPURE = {"http", "os", "random", "secrets", "shutil", "socket", "subprocess", "time", "uuid"}
 CLOCK = {"now", "today", "utcnow"}
@@ -21,17 +30,38 @@ MAY_IMPORT: dict[str, set[str]] = {
     "errors": set(),
     "events": {"cts.errors"},
     "stored": set(),
-    "watch": {"cts.watch", "cts.stored", "re2", *WORDS},
-    "terraform": {"cts.terraform", "cts.watch", "cts.stored", *WORDS},
-    "config": {"cts.config", "cts.terraform", "cts.watch", "re2", *WORDS},
+    "watch": {"cts.watch", "cts.generation", "cts.run", "cts.stored", "re2", *WORDS},
+    "conditions": {"cts.conditions", "cts.watch", "cts.stored"},
+    "generation": {"cts.conditions", "cts.watch", "cts.stored"},
+    "terraform": {"cts.terraform", "cts.conditions", "cts.watch", "cts.stored", *WORDS},
+    "config": {
+        "cts.config",
+        "cts.conditions",
+        "cts.generation",
+        "cts.terraform",
+        "cts.watch",
+        "re2",
+        *WORDS,
+    },
     "run": {"cts.run", "cts.stored", *WORDS},
     "build": {"cts.build"},
-    "workflow": {"cts.workflow", *PURE},
+    "ports": {"cts.generation", *WORDS},
+    "workflow": {"cts.workflow", "cts.ports", *PURE},
     "adapters": {"cts.adapters", *PURE, "boto3", "botocore", "httpx"},
     "settings": WORDS,
     "wiring": {"cts.settings", "cts.adapters", "cts.workflow", *PURE, "boto3", "botocore", "httpx"},
 }
-PURE_PARTS = ["errors", "events", "stored", "watch", "terraform", "config", "run"]
+PURE_PARTS = [
+    "errors",
+    "events",
+    "stored",
+    "watch",
+    "conditions",
+    "generation",
+    "terraform",
+    "config",
+    "run",
+]
 
 FUNCTION_MAY_IMPORT = {
     *WORDS,

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from cts.config.compile import CONTRACT
-from cts.terraform.definition import Waiting
+from cts.generation import Waiting
 from tests.unit.cli_fakes import Account, cts, deployed, folder, lines, task
 
 OTHER_COMPILER = (

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from cts.config.bundle import unpacked
-from cts.config.model import Secret
+from cts.config.model import WrittenSecret
 from cts.config.problem import Place, Where
 from cts.config.schema import Group
 from cts_cli import aws, secrets
@@ -39,11 +39,11 @@ def conf(tmp_path: Path) -> Path:
     return folder(tmp_path)
 
 
-def secret(name: str, value: str, group: Group = Group.CONNECTION) -> Secret:
-    return Secret(Where("", Place("a.hcl", 1, 1), {}), group, name, "a.hcl", 0, 0, value)
+def secret(name: str, value: str, group: Group = Group.CONNECTION) -> WrittenSecret:
+    return WrittenSecret(Where("", Place("a.hcl", 1, 1), {}), group, name, "a.hcl", 0, 0, value)
 
 
-def move(*found: Secret) -> secrets.Kept:
+def move(*found: WrittenSecret) -> secrets.Kept:
     return secrets.move(aws.find_stack("cts"), found)
 
 

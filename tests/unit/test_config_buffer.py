@@ -3,7 +3,7 @@
 import pytest
 
 from cts.config.compile import compile_bundle
-from cts.terraform.definition import BufferPeriod
+from cts.generation import BufferPeriod
 
 TASK = 'task {{ name = "t" module = "m" condition "services" {{ names = ["s"] }} {} }}'
 

@@ -6,7 +6,8 @@ import zipfile
 import pytest
 
 from cts.config.compile import CONTRACT, Compiled, compile_bundle, differences, generation, runs
-from cts.terraform.definition import BufferPeriod, Definition, Generation, Module
+from cts.generation import BufferPeriod, Generation
+from cts.terraform.definition import Definition, Module
 from cts.watch.query import ServicesCondition
 
 DECLARED = "".join(

@@ -6,7 +6,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from cts.terraform.definition import BufferPeriod, Definition, Generation, Module, TaskEntry
+from cts.generation import BufferPeriod, Generation, TaskEntry
+from cts.terraform.definition import Definition, Module
 from cts.watch.query import Kind, ServicesCondition, View
 
 WEB = Definition("web", Module("./m", digest="abc"), ServicesCondition(("web",)))

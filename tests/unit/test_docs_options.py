@@ -24,27 +24,27 @@ from tests.unit.documents import plain, row, rows, section, text
 DOCUMENT = "docs/configuration.md"
 SECTIONS: dict[Any, str] = {
     model.Configuration: "Top level",
-    model.Consul: "consul",
+    model.ConsulBlock: "consul",
     model.Auth: "consul.auth",
     model.ConsulTls: "consul.tls",
     model.Vault: "vault",
     model.VaultTls: "vault.tls",
-    model.BufferPeriod: "buffer_period",
-    model.Terraform: 'driver "terraform"',
+    model.BufferBlock: "buffer_period",
+    model.TerraformBlock: 'driver "terraform"',
     model.TerraformCloud: 'driver "terraform-cloud"',
     model.Workspaces: "workspaces",
     model.CloudTls: 'driver "terraform-cloud" tls',
     model.Service: "service",
     model.Task: "task",
-    model.ServicesCondition: 'condition "services"',
-    model.CatalogServicesCondition: 'condition "catalog-services"',
-    model.KvCondition: 'condition "consul-kv"',
-    model.ScheduleCondition: 'condition "schedule"',
+    model.ServicesBlock: 'condition "services"',
+    model.CatalogServicesBlock: 'condition "catalog-services"',
+    model.KvBlock: 'condition "consul-kv"',
+    model.ScheduleBlock: 'condition "schedule"',
     model.CloudWorkspace: "terraform_cloud_workspace",
     model.Serverless: "serverless",
 }
 WITHOUT_SECTION = {
-    model.Driver,  # its options are the two drivers
+    model.DriverBlock,  # its options are the two drivers
     model.ServicesInput, model.KvInput,  # described by the conditions of these names
 }  # fmt: skip
 AS_ANOTHER = {"vault.transport"}
@@ -52,13 +52,13 @@ AS_ANOTHER = {"vault.transport"}
 WITHOUT_EFFECT = section(DOCUMENT, "Options without effect")
 REQUIRED = {
     (model.TerraformCloud, "organization"), (model.Service, "name"), (model.Task, "name"),
-    (model.Task, "module"), (model.CatalogServicesCondition, "regexp"),
-    (model.KvCondition, "path"), (model.ScheduleCondition, "cron"), (model.KvInput, "path"),
+    (model.Task, "module"), (model.CatalogServicesBlock, "regexp"),
+    (model.KvBlock, "path"), (model.ScheduleBlock, "cron"), (model.KvInput, "path"),
 }  # fmt: skip
 COMPUTED = {
     (model.Syslog, "enabled"), (model.Auth, "enabled"), (model.ConsulTls, "enabled"),
     (model.Vault, "enabled"), (model.Vault, "renew_token"), (model.ApiTls, "enabled"),
-    (model.BufferPeriod, "enabled"), (model.BufferPeriod, "min"), (model.BufferPeriod, "max"),
+    (model.BufferBlock, "enabled"), (model.BufferBlock, "min"), (model.BufferBlock, "max"),
     (model.Service, "id"), (model.Task, "working_dir"),
 }  # fmt: skip
 """Where the default comes of other options: the code has no constant to compare with."""
@@ -100,7 +100,7 @@ def unneeded(block: Any, path: str = "") -> Iterator[tuple[str, Any, "Field[Any]
     for each in options_of(block):
         own, kind = f"{path}{key_of(each)}", types_of(block)[each.name]
         kind = get_args(kind)[0] if get_origin(kind) is tuple else kind
-        if kind in SECTIONS or kind is model.Driver:
+        if kind in SECTIONS or kind is model.DriverBlock:
             yield from unneeded(kind, f"{own}.")
         elif about(each).unused:
             yield own, block, each
@@ -257,9 +257,9 @@ def test_a_backend_that_waits_is_said_to(backend: str) -> None:
 
 
 def test_the_options_that_wait_are_said_to() -> None:
-    said = {name for name, cell in here(model.ServicesCondition).items() if "not yet" in cell}
+    said = {name for name, cell in here(model.ServicesBlock).items() if "not yet" in cell}
     waiting = {what.partition(" ")[0] for what in UNWATCHED.values()}
-    assert said == waiting & known(model.ServicesCondition).keys()
+    assert said == waiting & known(model.ServicesBlock).keys()
 
 
 @pytest.mark.parametrize("what", UNWATCHED.values())

@@ -12,15 +12,15 @@ import pytest
 
 from cts.errors import Refused, Unavailable
 from cts.events import CatalogChanged, TaskTriggered, ViewFresh, ViewStale
+from cts.generation import BufferPeriod, Generation, TaskEntry
 from cts.run.task import Outcome as Ran
-from cts.terraform.definition import BufferPeriod, Generation, TaskEntry
 from cts.watch.lease import DEAD_AFTER, HEARTBEAT_EVERY, NOT_READ, RELIEVED_AFTER, Lease
 from cts.watch.query import Kind, ServicesCondition, View
 from cts.watch.snapshot import EMPTY
 from cts.watch.stale import Stale, StaleViews
 from cts.watch.view import Chunk, Row, chunk_of
 from cts.workflow import poll
-from cts.workflow.live import Beat, Outcome, Run, live, once
+from cts.workflow.live import Beat, LivePorts, PollOutcome, live, once
 from cts.workflow.queries import MOST_HELD, PASS_EVERY, REFUSED_WAIT
 from tests.fake_consul import Asked, FakeConsul, instance
 from tests.fakes import Counter, FakeBucket, FakeBus, FakeTable, before_next, failing
@@ -43,14 +43,14 @@ class World:
         self.table, self.bucket, self.bus = FakeTable(), FakeBucket(), FakeBus()
         self.consul, self.ids = FakeConsul(), Counter()
         self.generation: Generation | None = Generation(1, 1, {}, tasks) if tasks else None
-        self.ports = poll.Ports(
-            self.table,
-            self.table,
-            self.table,
-            self.bucket,
-            self.bus,
-            self.loop.time,
-            self.ids.new_id,
+        self.ports = poll.PollPorts(
+            leases=self.table,
+            watch=self.table,
+            stale=self.table,
+            snapshots=self.bucket,
+            bus=self.bus,
+            now=self.loop.time,
+            new_id=self.ids.new_id,
         )
         self.connection: str | Unavailable = ""
         self.thread_takes, self.threads = 0.0, 0
@@ -78,8 +78,8 @@ class World:
         await asyncio.sleep(60)
         raise self.connection
 
-    def poller(self, stays: float = 100.0) -> Run:
-        return Run(
+    def poller(self, stays: float = 100.0) -> LivePorts:
+        return LivePorts(
             ports=self.ports,
             generations=self,
             consul=lambda: self.consul,
@@ -99,18 +99,18 @@ class World:
         writes = self.threads % 2
         return Thread(self.loop, lambda: self.thread_takes if writes else 0.0)
 
-    async def live(self, stays: float = 100.0) -> Outcome:
+    async def live(self, stays: float = 100.0) -> PollOutcome:
         return await live(self.poller(stays))
 
     async def next_poller(self) -> None:
         """The former one is dead."""
         await asyncio.sleep(DEAD_AFTER + 1)
-        assert await self.live(60) is Outcome.LEFT
+        assert await self.live(60) is PollOutcome.LEFT
 
-    def during(self, happens: Callable[[], Awaitable[None]], stays: float = 100.0) -> Outcome:
+    def during(self, happens: Callable[[], Awaitable[None]], stays: float = 100.0) -> PollOutcome:
         """A poller watches while something happens."""
 
-        async def main() -> Outcome:
+        async def main() -> PollOutcome:
             watching = asyncio.create_task(self.live(stays))
             await happens()
             return await watching
@@ -149,7 +149,7 @@ def test_a_first_poller_reads_stores_announces_and_then_holds_its_queries() -> N
     async def nothing() -> None:
         await world.consul.set("web", [instance("web")])
 
-    assert world.during(nothing) is Outcome.LEFT
+    assert world.during(nothing) is PollOutcome.LEFT
     assert world.names(WEB) == ["web-1"]
     assert world.triggered == ["one"]
     first, *held = world.consul.asked
@@ -726,7 +726,7 @@ def test_a_refused_view_is_not_asked_in_every_pass() -> None:
 
 def test_a_bus_that_is_away_keeps_no_poller_from_taking_over() -> None:
     world = World(one=ONE)
-    outcomes: list[Outcome] = []
+    outcomes: list[PollOutcome] = []
 
     async def away() -> None:
         with failing(world.bus, "send", Unavailable("no bus")):
@@ -739,7 +739,7 @@ def test_a_bus_that_is_away_keeps_no_poller_from_taking_over() -> None:
         outcomes.append(await watching)
 
     run(world.loop, away())
-    assert outcomes == [Outcome.LEFT]
+    assert outcomes == [PollOutcome.LEFT]
     assert world.triggered == ["one"]
     assert len(world.bus.of(CatalogChanged)) == 2
 
@@ -751,7 +751,7 @@ def test_a_table_that_is_away_after_the_epoch_was_raised_is_waited_for() -> None
         with failing(world.table, "states", Unavailable("throttled")):
             watching = asyncio.create_task(world.live(100))
             await asyncio.sleep(30)
-        assert await watching is Outcome.LEFT
+        assert await watching is PollOutcome.LEFT
 
     run(world.loop, away())
     assert world.triggered == ["one"]
@@ -761,7 +761,7 @@ def test_a_table_that_is_away_after_the_epoch_was_raised_is_waited_for() -> None
 def test_a_pass_of_mode_poll_stores_what_it_read_though_the_bus_is_away() -> None:
     world = World(one=ONE)
     with failing(world.bus, "send", Unavailable("no bus")):
-        assert run(world.loop, once(world.poller())) is Outcome.WRITTEN
+        assert run(world.loop, once(world.poller())) is PollOutcome.WRITTEN
     assert world.row(WEB) is not None
     assert world.troubles == ["no bus"]
 
@@ -788,7 +788,7 @@ def test_a_record_that_is_refused_ends_no_watch() -> None:
         with failing(world.table, "put_stale_views", Refused("item too large")):
             await asyncio.sleep(60)
 
-    assert world.during(refused) is Outcome.LEFT
+    assert world.during(refused) is PollOutcome.LEFT
     assert "item too large" in world.troubles
 
 
@@ -876,7 +876,7 @@ def test_asyncios_own_threads_are_left_to_name_resolution() -> None:
         asyncio.get_running_loop().set_default_executor(busy)
         await world.consul.set("web", [instance("web")])
 
-    assert world.during(resolves_for_ever) is Outcome.LEFT
+    assert world.during(resolves_for_ever) is PollOutcome.LEFT
     assert world.names(WEB) == ["web-1"]
 
 
@@ -886,39 +886,39 @@ def test_asyncios_own_threads_are_left_to_name_resolution() -> None:
 @pytest.mark.parametrize(
     ("connection", "outcome"),
     [
-        ("b", Outcome.LEFT),
-        ("a", Outcome.NOT_NEEDED),
-        (Unavailable("reading the secret: time-out"), Outcome.NOT_NEEDED),
+        ("b", PollOutcome.LEFT),
+        ("a", PollOutcome.NOT_NEEDED),
+        (Unavailable("reading the secret: time-out"), PollOutcome.NOT_NEEDED),
     ],
 )
 def test_another_address_authority_or_token_takes_over_at_once(
-    connection: str | Unavailable, outcome: Outcome
+    connection: str | Unavailable, outcome: PollOutcome
 ) -> None:
     world = World(one=ONE)
     lease(world, connection="a")
     world.connection = connection
     assert nobody_waits(world) is outcome
-    assert world.loop.time() < BORN + 10 or outcome is Outcome.LEFT
-    if outcome is Outcome.LEFT:
+    assert world.loop.time() < BORN + 10 or outcome is PollOutcome.LEFT
+    if outcome is PollOutcome.LEFT:
         assert world.consul.asked[0].index == 0
         assert world.table.leased is not None
         assert world.table.leased.connection == "b"
 
 
-def nobody_waits(world: World, stays: float = 100.0) -> Outcome:
+def nobody_waits(world: World, stays: float = 100.0) -> PollOutcome:
     return run(world.loop, world.live(stays))
 
 
 def test_without_a_configuration_it_says_so_and_beats() -> None:
     world = World()
-    assert nobody_waits(world) is Outcome.NO_CONFIGURATION
+    assert nobody_waits(world) is PollOutcome.NO_CONFIGURATION
     assert len(world.beats) == 1
 
 
 def test_while_another_poller_lives_it_leaves_at_once() -> None:
     world = World(one=ONE)
     held = lease(world)
-    assert nobody_waits(world) is Outcome.NOT_NEEDED
+    assert nobody_waits(world) is PollOutcome.NOT_NEEDED
     assert world.table.leased == held
     assert world.consul.asked == []
 
@@ -951,7 +951,7 @@ def test_stored_indices_are_trusted_only_from_a_poller_that_lived(
     world = World(one=ONE)
     stored_by_another(world)
     former = lease(world, **other)
-    assert nobody_waits(world) is Outcome.LEFT
+    assert nobody_waits(world) is PollOutcome.LEFT
     assert world.consul.asked[0] == Asked(WEB, index=first_index, wait=WAIT)
     assert world.table.leased is not None
     assert world.table.leased.epoch == former.epoch + 1
@@ -1022,7 +1022,7 @@ def test_who_is_overtaken_leaves() -> None:
         assert world.table.leased is not None
         world.table.leased = replace(world.table.leased, epoch=9)
 
-    assert world.during(overtaken) is Outcome.OVERTAKEN
+    assert world.during(overtaken) is PollOutcome.OVERTAKEN
     assert world.loop.time() == BORN + 2 * HEARTBEAT_EVERY
     assert world.consul.closed
 
@@ -1036,17 +1036,17 @@ def test_who_is_overtaken_before_a_write_leaves_without_writing() -> None:
         world.table.leased = replace(world.table.leased, epoch=9)
         await world.consul.set("web", [instance("web")])
 
-    assert world.during(overtaken) is Outcome.OVERTAKEN
+    assert world.during(overtaken) is PollOutcome.OVERTAKEN
     assert world.names(WEB) == []
 
 
 def test_only_one_of_two_that_start_together_watches() -> None:
     world = World(one=ONE)
 
-    async def both() -> set[Outcome]:
+    async def both() -> set[PollOutcome]:
         return set(await asyncio.gather(world.live(), world.live()))
 
-    assert run(world.loop, both()) == {Outcome.LEFT, Outcome.OVERTAKEN}
+    assert run(world.loop, both()) == {PollOutcome.LEFT, PollOutcome.OVERTAKEN}
 
 
 def test_who_leaves_stores_where_the_next_may_ask_from() -> None:
@@ -1069,7 +1069,7 @@ def test_who_leaves_stores_where_the_next_may_ask_from() -> None:
 def test_one_pass_stores_and_announces_and_the_next_writes_nothing() -> None:
     world = World(one=ONE, some=SOME)
 
-    async def two_passes() -> list[Outcome]:
+    async def two_passes() -> list[PollOutcome]:
         await world.consul.set("web", [instance("web")])
         first = await once(world.poller())
         epoch = world.table.leased
@@ -1077,7 +1077,7 @@ def test_one_pass_stores_and_announces_and_the_next_writes_nothing() -> None:
         assert world.table.leased == epoch
         return [first, second]
 
-    assert run(world.loop, two_passes()) == [Outcome.WRITTEN, Outcome.NOTHING_NEW]
+    assert run(world.loop, two_passes()) == [PollOutcome.WRITTEN, PollOutcome.NOTHING_NEW]
     assert world.names(WEB) == ["web-1"]
     assert sorted(world.triggered) == ["one", "some"]
     assert len(world.beats) == 2
@@ -1087,14 +1087,14 @@ def test_one_pass_goes_on_without_what_it_could_not_read() -> None:
     world = World(both=BOTH, one=ONE)
     world.consul.errors[API] = Unavailable("no route")
 
-    assert run(world.loop, once(world.poller())) is Outcome.WRITTEN
+    assert run(world.loop, once(world.poller())) is PollOutcome.WRITTEN
     assert world.triggered == ["one"]
     assert world.beats[0].stale == 1
 
 
 def test_one_pass_without_a_configuration_says_so() -> None:
     world = World()
-    assert run(world.loop, once(world.poller())) is Outcome.NO_CONFIGURATION
+    assert run(world.loop, once(world.poller())) is PollOutcome.NO_CONFIGURATION
 
 
 def test_one_pass_asks_again_where_another_stored_something_newer() -> None:
@@ -1110,7 +1110,7 @@ def test_one_pass_asks_again_where_another_stored_something_newer() -> None:
         )
 
     before_next(world.table, "take", stores_the_next_change)
-    assert run(world.loop, once(world.poller())) is Outcome.WRITTEN
+    assert run(world.loop, once(world.poller())) is PollOutcome.WRITTEN
     assert world.names(WEB) == ["web-3"]
     assert world.changes == []
 
@@ -1118,14 +1118,14 @@ def test_one_pass_asks_again_where_another_stored_something_newer() -> None:
 def test_one_pass_records_what_it_could_not_read() -> None:
     world = World(both=BOTH, one=ONE)
 
-    async def passes() -> list[Outcome]:
+    async def passes() -> list[PollOutcome]:
         await once(world.poller())
         world.consul.errors[API] = Unavailable("no route")
         outcomes = [await once(world.poller()) for _ in range(2)]
         del world.consul.errors[API]
         return [*outcomes, await once(world.poller())]
 
-    outcomes = [Outcome.WRITTEN, Outcome.NOTHING_NEW, Outcome.WRITTEN]
+    outcomes = [PollOutcome.WRITTEN, PollOutcome.NOTHING_NEW, PollOutcome.WRITTEN]
     assert run(world.loop, passes()) == outcomes
     assert [event.id for event in world.bus.of(ViewStale)] == ["1/ViewStale"]
     assert [event.id for event in world.bus.of(ViewFresh)] == ["3/ViewFresh"]
@@ -1136,5 +1136,5 @@ def test_one_pass_records_what_it_could_not_read() -> None:
 def test_one_pass_that_is_overtaken_writes_nothing(method: str) -> None:
     world = World(one=ONE)
     before_next(world.table, method, lambda: lease(world))
-    assert run(world.loop, once(world.poller())) is Outcome.OVERTAKEN
+    assert run(world.loop, once(world.poller())) is PollOutcome.OVERTAKEN
     assert world.row(WEB) is None

@@ -9,15 +9,15 @@ from hypothesis import strategies as st
 
 from cts.errors import Unavailable
 from cts.events import CatalogChanged, TaskTriggered, ViewFresh, ViewStale
+from cts.generation import BufferPeriod, Generation, TaskEntry
 from cts.run.task import Claimed, Done, Outcome, Reason, TaskState, claim
-from cts.terraform.definition import BufferPeriod, Generation, TaskEntry
+from cts.watch.diff import batches
 from cts.watch.lease import Commit, Lease
 from cts.watch.query import Kind, ServicesCondition, View
 from cts.watch.snapshot import Snapshot, of
 from cts.watch.stale import Stale, StaleViews
 from cts.watch.view import Answer, Chunk, Row, chunk_of
-from cts.workflow.diff import batches
-from cts.workflow.poll import Deposed, Poller, Ports
+from cts.workflow.poll import Deposed, Poller, PollPorts
 from tests.fakes import Clock, Counter, FakeBucket, FakeBus, FakeTable, before_next, failing
 
 WEB, API = View(Kind.SERVICE, "web"), View(Kind.SERVICE, "api")
@@ -40,15 +40,15 @@ class World:
         self.table, self.bucket, self.bus = FakeTable(), FakeBucket(), FakeBus()
         self.clock = Clock()
         self.generation = Generation(1, 1, {}, tasks)
-        self.ports = Ports(
-            self.table,
-            self.table,
-            self.table,
-            self.bucket,
-            self.bus,
-            self.clock,
-            Counter().new_id,
-            limit,
+        self.ports = PollPorts(
+            leases=self.table,
+            watch=self.table,
+            stale=self.table,
+            snapshots=self.bucket,
+            bus=self.bus,
+            now=self.clock,
+            new_id=Counter().new_id,
+            transaction_limit=limit,
         )
         self.poller = self.new_poller()
 

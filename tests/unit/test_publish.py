@@ -13,7 +13,7 @@ from cts.errors import Unavailable
 from cts.events import MOST_LISTED, ConfigPublished, ConfigRejected
 from cts.events import entry as entry_of
 from cts.workflow import publish as workflow
-from cts.workflow.publish import Outcome, publish
+from cts.workflow.publish import PublishOutcome, publish
 from tests.fakes import before_next, failing
 from tests.unit.publisher import ENVIRONMENT, World, assert_chain, event_id, task, world, zipped
 
@@ -36,13 +36,13 @@ task {
 
 
 def test_nothing_pushed_is_nothing_published() -> None:
-    assert World().publish() is Outcome.NOTHING_PUSHED
+    assert World().publish() is PublishOutcome.NOTHING_PUSHED
 
 
 def test_a_bundle_becomes_the_live_generation() -> None:
     made = World()
     made.push(task("web"))
-    assert made.publish() is Outcome.PUBLISHED
+    assert made.publish() is PublishOutcome.PUBLISHED
     current = made.current
     assert (current.number, current.sources, current.unannounced) == (1, {keys.BUNDLE: "1"}, [])
     entry = made.bucket.generation(current).tasks["web"]
@@ -65,7 +65,7 @@ def test_what_the_live_generation_names_is_not_put_again() -> None:
     made = world(task("a"), task("b"), task("c", module="./other"))
     assert (made.writes("definitions/"), made.writes("modules/")) == (3, 2)
     made.push(task("b"), task("a", service="api"), task("c", module="./other"), "# a comment\n")
-    assert made.publish() is Outcome.PUBLISHED
+    assert made.publish() is PublishOutcome.PUBLISHED
     assert (made.writes("definitions/"), made.writes("modules/")) == (4, 3)
     assert_chain(made)
 
@@ -108,7 +108,7 @@ def test_the_deployments_consul_is_what_an_address_left_out_means(
 def test_the_same_push_again_is_known() -> None:
     made = world(task("web"))
     before = made.table.live
-    assert made.publish() is Outcome.KNOWN
+    assert made.publish() is PublishOutcome.KNOWN
     assert made.table.live == before
     assert made.bus.events == []
 
@@ -116,7 +116,7 @@ def test_the_same_push_again_is_known() -> None:
 def test_a_bad_push_keeps_the_old_configuration_and_says_what_is_wrong() -> None:
     made = world(task("web"))
     made.push('task {\n  name = "web"\n  nmae = "x"\n}\n')
-    assert made.publish() is Outcome.REJECTED
+    assert made.publish() is PublishOutcome.REJECTED
     assert made.live == ["web"]
     [told] = made.bus.of(ConfigRejected)
     assert told.id == event_id("2", 2, bad=True)
@@ -124,14 +124,14 @@ def test_a_bad_push_keeps_the_old_configuration_and_says_what_is_wrong() -> None
     assert any(each["line"] == 3 and each["path"].endswith(".nmae") for each in told.problems)
     assert made.table.refused is not None
     assert made.table.refused.problems == json.loads(json.dumps(told.problems))
-    assert made.publish() is Outcome.KNOWN
+    assert made.publish() is PublishOutcome.KNOWN
 
 
 def test_a_secret_in_the_bundle_is_refused_wherever_else_nothing_is_wrong() -> None:
     made = world(task("web"))
     made.push('consul {\n  token = "0b1e6f5c"\n}\n', task("api"))
     report = publish(made.ports)
-    assert (report.outcome, report.codes) == (Outcome.REJECTED, ("literal-secret",))
+    assert (report.outcome, report.codes) == (PublishOutcome.REJECTED, ("literal-secret",))
     assert made.live == ["web"]
     [told] = made.bus.of(ConfigRejected)
     [problem] = told.problems
@@ -154,7 +154,7 @@ def test_after_a_bad_push_a_good_one_goes_live() -> None:
     made.push("task {")
     made.publish()
     made.push(task("api"))
-    assert made.publish() is Outcome.PUBLISHED
+    assert made.publish() is PublishOutcome.PUBLISHED
     assert made.live == ["api"]
 
 
@@ -170,7 +170,7 @@ def test_after_a_bad_push_a_good_one_goes_live() -> None:
 def test_what_cannot_be_read_is_rejected(bundle: bytes) -> None:
     made = world(task("web"))
     made.push_bytes(bundle)
-    assert made.publish() is Outcome.REJECTED
+    assert made.publish() is PublishOutcome.REJECTED
     assert made.live == ["web"]
 
 
@@ -178,14 +178,14 @@ def test_a_bundle_that_unpacks_to_too_much_is_rejected(monkeypatch: pytest.Monke
     monkeypatch.setattr(bundle, "LARGEST_BUNDLE", 10)
     made = World()
     made.push(task("web"))
-    assert made.publish() is Outcome.REJECTED
+    assert made.publish() is PublishOutcome.REJECTED
 
 
 def test_however_much_there_is_to_tell_fits_an_item_and_an_event() -> None:
     made = World()
     odd = "\N{PILE OF POO}" * 900
     made.push(*(f'task {{\n  name = "t{n}"\n  "{odd}{n}" = 1\n}}\n' for n in range(500)))
-    assert made.publish() is Outcome.REJECTED
+    assert made.publish() is PublishOutcome.REJECTED
     assert made.table.refused is not None
     assert made.table.refused.problem_count > len(made.table.refused.problems) > 0
     assert len(json.dumps(asdict(made.table.refused))) < AN_ITEM
@@ -196,7 +196,7 @@ def test_however_much_there_is_to_tell_fits_an_item_and_an_event() -> None:
 def test_of_thousands_of_tasks_the_first_names_are_kept() -> None:
     made = World()
     made.push(*(task(f"task-with-a-name-of-some-length-{n:05}") for n in range(3000)))
-    assert made.publish() is Outcome.PUBLISHED
+    assert made.publish() is PublishOutcome.PUBLISHED
     assert len(made.live) == 3000
     assert len(json.dumps(asdict(made.current))) < AN_ITEM
     assert made.current.added[:2] == made.live[:2]
@@ -208,10 +208,10 @@ def test_whoever_comes_second_reads_and_compiles_again() -> None:
 
     def another_publishes() -> None:
         made.push(task("new"))
-        assert made.publish() is Outcome.PUBLISHED
+        assert made.publish() is PublishOutcome.PUBLISHED
 
     before_next(made.table, "put_current", another_publishes)
-    assert made.publish() is Outcome.KNOWN
+    assert made.publish() is PublishOutcome.KNOWN
     assert made.live == ["new"]
     assert made.table.live is not None
     assert made.table.live.number == 1
@@ -223,10 +223,10 @@ def test_a_rejection_that_comes_second_is_decided_again() -> None:
 
     def another_rejects() -> None:
         made.push("taks {}")
-        assert made.publish() is Outcome.REJECTED
+        assert made.publish() is PublishOutcome.REJECTED
 
     before_next(made.table, "put_rejected", another_rejects)
-    assert made.publish() is Outcome.KNOWN
+    assert made.publish() is PublishOutcome.KNOWN
     assert made.table.refused is not None
     assert made.table.refused.sources == {keys.BUNDLE: "2"}
 
@@ -238,8 +238,8 @@ def test_what_could_not_be_sent_is_sent_the_next_time(push: str) -> None:
     down = Unavailable("the bus is down")
     with failing(made.bus, "send", down), pytest.raises(Unavailable):
         made.publish()
-    assert made.publish() is Outcome.KNOWN
-    assert made.publish() is Outcome.KNOWN
+    assert made.publish() is PublishOutcome.KNOWN
+    assert made.publish() is PublishOutcome.KNOWN
     assert len(made.bus.events) == 1
 
 
@@ -252,7 +252,7 @@ def test_a_bus_that_is_down_keeps_no_push_from_going_live_and_nothing_untold() -
             with pytest.raises(Unavailable):
                 made.publish()
     assert made.live == ["d"]
-    assert made.publish() is Outcome.KNOWN
+    assert made.publish() is PublishOutcome.KNOWN
     told = made.bus.of(ConfigPublished)
     assert [(each.number, each.added, each.removed) for each in told] == [
         (2, ["b"], ["a"]),

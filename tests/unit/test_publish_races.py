@@ -8,7 +8,7 @@ import pytest
 
 from cts.adapters import keys
 from cts.events import ConfigPublished
-from cts.workflow.publish import Ports, publish
+from cts.workflow.publish import PublishPorts, publish
 from tests.unit.publisher import (
     ENVIRONMENT,
     World,
@@ -46,7 +46,7 @@ class Watched:
         return call
 
 
-def watched(made: World, nth: int, happens: Happens, *, after: bool = False) -> Ports:
+def watched(made: World, nth: int, happens: Happens, *, after: bool = False) -> PublishPorts:
     """The ports of another publisher, to which something happens at its n-th call."""
     calls = [nth]
 
@@ -54,7 +54,15 @@ def watched(made: World, nth: int, happens: Happens, *, after: bool = False) -> 
         return Watched(of, calls, happens, after=after)
 
     bucket, table, bus = port(made.bucket), port(made.table), port(made.bus)
-    return Ports(bucket, table, bucket, bus, made.clock, ENVIRONMENT, made.metrics)
+    return PublishPorts(
+        sources=bucket,
+        published=table,
+        objects=bucket,
+        bus=bus,
+        now=made.clock,
+        environment=ENVIRONMENT,
+        metrics=made.metrics,
+    )
 
 
 def dies() -> None:

@@ -8,9 +8,9 @@ import pytest
 from cts.watch.query import (
     CatalogServicesCondition,
     Condition,
+    ConsulRequest,
     Kind,
     KvCondition,
-    Request,
     ScheduleCondition,
     ServicesCondition,
     View,
@@ -26,11 +26,11 @@ LISTING = View(Kind.LISTING)
     ("made", "expected"),
     [
         pytest.param(
-            request(WEB), Request("/v1/health/service/web", {"passing": "1"}), id="at-once"
+            request(WEB), ConsulRequest("/v1/health/service/web", {"passing": "1"}), id="at-once"
         ),
         pytest.param(
             request(WEB, index=7, wait=300),
-            Request(
+            ConsulRequest(
                 "/v1/health/service/web",
                 {"passing": "1", "index": "7", "wait": "300s", "near": "_agent"},
             ),
@@ -38,27 +38,27 @@ LISTING = View(Kind.LISTING)
         ),
         pytest.param(
             request(WEB, wait=300),
-            Request("/v1/health/service/web", {"passing": "1"}),
+            ConsulRequest("/v1/health/service/web", {"passing": "1"}),
             id="without-index-nothing-is-held",
         ),
         pytest.param(
             request(WEB, consistent=True),
-            Request("/v1/health/service/web", {"passing": "1", "consistent": ""}),
+            ConsulRequest("/v1/health/service/web", {"passing": "1", "consistent": ""}),
             id="consistent",
         ),
         pytest.param(
             request(View(Kind.SERVICE, "a/b ü")),
-            Request("/v1/health/service/a%2Fb%20%C3%BC", {"passing": "1"}),
+            ConsulRequest("/v1/health/service/a%2Fb%20%C3%BC", {"passing": "1"}),
             id="a-name-with-odd-characters",
         ),
         pytest.param(
             request(LISTING, index=3, wait=60),
-            Request("/v1/catalog/services", {"index": "3", "wait": "60s"}),
+            ConsulRequest("/v1/catalog/services", {"index": "3", "wait": "60s"}),
             id="listing",
         ),
         pytest.param(
             request(View(Kind.SERVICE, "web", "dc2", "ns1", 'Service.Tags contains "x"')),
-            Request(
+            ConsulRequest(
                 "/v1/health/service/web",
                 {
                     "passing": "1",
@@ -71,12 +71,12 @@ LISTING = View(Kind.LISTING)
         ),
         pytest.param(
             request(View(Kind.SERVICE, "web", filter='Checks.Status != "passing"')),
-            Request("/v1/health/service/web", {"filter": 'Checks.Status != "passing"'}),
+            ConsulRequest("/v1/health/service/web", {"filter": 'Checks.Status != "passing"'}),
             id="a-filter-that-decides-on-health",
         ),
         pytest.param(
             request(View(Kind.LISTING, "", "dc2", "ns1", "", (("rack", "r1"), ("row", "2")))),
-            Request(
+            ConsulRequest(
                 "/v1/catalog/services",
                 {"dc": "dc2", "ns": "ns1", "node-meta": ["rack:r1", "row:2"]},
             ),
@@ -84,19 +84,19 @@ LISTING = View(Kind.LISTING)
         ),
         pytest.param(
             request(View(Kind.KEY, "a b/ü?", "dc2", "ns1"), index=5, wait=60),
-            Request(
+            ConsulRequest(
                 "/v1/kv/a%20b/%C3%BC%3F", {"dc": "dc2", "ns": "ns1", "index": "5", "wait": "60s"}
             ),
             id="key",
         ),
         pytest.param(
             request(View(Kind.KEYS, "app")),
-            Request("/v1/kv/app", {"recurse": ""}),
+            ConsulRequest("/v1/kv/app", {"recurse": ""}),
             id="keys",
         ),
     ],
 )
-def test_request(made: Request, expected: Request) -> None:
+def test_request(made: ConsulRequest, expected: ConsulRequest) -> None:
     assert made == expected
 
 

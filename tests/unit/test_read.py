@@ -6,9 +6,9 @@ import pytest
 
 from cts.errors import Refused, Unavailable
 from cts.events import iso
+from cts.generation import BufferPeriod, Waiting
 from cts.run.model import RunStatus
 from cts.run.task import TaskState
-from cts.terraform.definition import BufferPeriod, Waiting
 from cts.watch.lease import Lease
 from cts.watch.query import Kind, View
 from cts.watch.snapshot import of

@@ -16,7 +16,7 @@ from cts.run.task import Reason, Wish
 from cts.terraform.definition import Module
 from cts.watch.query import Kind, View
 from cts.watch.snapshot import of
-from cts.workflow.start import Outcome
+from cts.workflow.start import StartOutcome
 from tests.fakes import before_next, failing
 from tests.unit.system import LISTING, WEB, System, system
 
@@ -24,7 +24,7 @@ from tests.unit.system import LISTING, WEB, System, system
 def test_a_due_task_is_claimed_archived_and_built() -> None:
     world = system()
     world.observe("web")
-    assert world.start("web") is Outcome.STARTED
+    assert world.start("web") is StartOutcome.STARTED
     run = world.running("web")
     assert (run.why, run.attempt, run.generation) == (("change",), 1, 1)
     assert run.inputs == {WEB.id: world.table.stored_chunks[WEB.id[:2]].rows[WEB.id].digest}
@@ -52,13 +52,13 @@ def test_the_archive_is_what_was_loaded() -> None:
 def test_the_same_event_twice_starts_one_run() -> None:
     world = system()
     world.observe("web")
-    assert [world.start("web"), world.start("web")] == [Outcome.STARTED, Outcome.NOT_DUE]
+    assert [world.start("web"), world.start("web")] == [StartOutcome.STARTED, StartOutcome.NOT_DUE]
     assert len(world.driver.builds) == 1
 
 
 def test_an_event_for_a_task_that_is_not_due_starts_nothing() -> None:
     world = system()
-    assert world.start("web") is Outcome.NOT_DUE
+    assert world.start("web") is StartOutcome.NOT_DUE
 
 
 def test_a_task_that_the_configuration_does_not_name_is_gone() -> None:
@@ -66,15 +66,15 @@ def test_a_task_that_the_configuration_does_not_name_is_gone() -> None:
     world.observe("web")
     del world.tasks["web"]
     world.publish()
-    assert world.start("web") is Outcome.GONE
-    assert System().start("web") is Outcome.GONE
+    assert world.start("web") is StartOutcome.GONE
+    assert System().start("web") is StartOutcome.GONE
 
 
 def test_a_disabled_task_starts_nothing() -> None:
     world = system()
     world.observe("web")
     world.task("web", enabled=False)
-    assert world.start("web") is Outcome.NOT_DUE
+    assert world.start("web") is StartOutcome.NOT_DUE
 
 
 def test_it_reads_what_is_wanted_now_not_when_the_event_was_sent() -> None:
@@ -82,7 +82,7 @@ def test_it_reads_what_is_wanted_now_not_when_the_event_was_sent() -> None:
     world.observe("web")
     world.web(80, 81)
     world.observe("web")
-    assert world.start("web") is Outcome.STARTED
+    assert world.start("web") is StartOutcome.STARTED
     assert world.running("web").trigger == world.trigger("web")
 
 
@@ -91,7 +91,7 @@ def test_what_is_done_already_is_dropped() -> None:
     world.done("web")
     wish = Wish(0.0, 0.0, "", world.trigger("web"))
     world.put(replace(world.table.state("web"), wanted={Reason.CHANGE: wish}))
-    assert world.start("web") is Outcome.DONE_ALREADY
+    assert world.start("web") is StartOutcome.DONE_ALREADY
     assert world.table.state("web").wanted == {}
 
 
@@ -99,7 +99,7 @@ def test_a_view_that_was_not_read_blocks_its_task_and_keeps_the_wish() -> None:
     world = system()
     world.observe("web")
     world.table.stored_chunks.clear()
-    assert world.start("web") is Outcome.NOT_READ
+    assert world.start("web") is StartOutcome.NOT_READ
     assert world.table.state("web").wanted
 
 
@@ -108,7 +108,7 @@ def test_a_snapshot_that_is_gone_has_its_row_taken_out() -> None:
     world.observe("web")
     digest = world.table.stored_chunks[WEB.id[:2]].rows[WEB.id].digest
     world.bucket.expire(f"views/{WEB.id}/{digest}")
-    assert world.start("web") is Outcome.NOT_READ
+    assert world.start("web") is StartOutcome.NOT_READ
     assert world.table.stored_chunks[WEB.id[:2]].rows == {}
     assert world.table.state("web").wanted
 
@@ -128,7 +128,7 @@ def test_a_regexp_is_fed_with_what_it_matches() -> None:
     world.store(LISTING, ["consul", "w2", "web"])
     world.store(View(Kind.SERVICE, "w2"), [])
     world.observe("all")
-    assert world.start("all") is Outcome.STARTED
+    assert world.start("all") is StartOutcome.STARTED
     assert set(world.running("all").inputs) == {WEB.id, View(Kind.SERVICE, "w2").id}
 
 
@@ -139,7 +139,7 @@ def test_a_listing_whose_snapshot_is_gone_blocks_a_regexp() -> None:
     world.store(LISTING, ["web"])
     world.observe("all")
     world.bucket.expire(f"views/{LISTING.id}/{of(['web']).digest}")
-    assert world.start("all") is Outcome.NOT_READ
+    assert world.start("all") is StartOutcome.NOT_READ
     assert LISTING.id not in world.table.stored_chunks[LISTING.id[:2]].rows
 
 
@@ -149,9 +149,9 @@ def test_without_a_slot_the_task_queues_and_keeps_its_place() -> None:
     world.started("web")
     world.observe("other")
     since = world.clock()
-    assert world.start("other") is Outcome.QUEUED
+    assert world.start("other") is StartOutcome.QUEUED
     world.clock.now += 10
-    assert world.start("other") is Outcome.QUEUED
+    assert world.start("other") is StartOutcome.QUEUED
     state = world.table.state("other")
     assert state.queued_since == since
     assert state.running is None
@@ -162,7 +162,7 @@ def test_a_generation_that_was_replaced_meanwhile_claims_nothing() -> None:
     world = system()
     world.observe("web")
     before_next(world.table, "chunks", world.publish)
-    assert world.start("web") is Outcome.BUSY
+    assert world.start("web") is StartOutcome.BUSY
     assert world.table.slots() == frozenset()
 
 
@@ -170,7 +170,7 @@ def test_a_state_that_was_written_meanwhile_claims_nothing() -> None:
     world = system()
     world.observe("web")
     before_next(world.table, "chunks", lambda: world.ask("web"))
-    assert world.start("web") is Outcome.BUSY
+    assert world.start("web") is StartOutcome.BUSY
 
 
 @pytest.mark.parametrize("error", [Invalid("no such parameter"), NoBuildsAllowed("open a case")])
@@ -178,7 +178,7 @@ def test_a_build_that_may_not_start_ends_the_run_and_says_why(error: Refused) ->
     world = system()
     world.observe("web")
     world.driver.error = error
-    assert world.start("web") is Outcome.REFUSED
+    assert world.start("web") is StartOutcome.REFUSED
     [run] = world.table.runs("web", 9)
     assert run.status is RunStatus.ERRORED
     assert run.end is not None
@@ -199,13 +199,13 @@ def test_what_a_deployment_refuses_for_a_while_is_tried_again(says: str) -> None
     world = system()
     world.observe("web")
     world.driver.error = Refused(says)
-    assert world.start("web") is Outcome.REFUSED
+    assert world.start("web") is StartOutcome.REFUSED
     state = world.table.state("web")
     assert (state.gave_up, state.running, state.recent[0].error) == (None, None, says)
     world.driver.error = None
     assert state.retry_at is not None
     world.clock.now = state.retry_at
-    assert world.start("web") is Outcome.STARTED
+    assert world.start("web") is StartOutcome.STARTED
 
 
 def broken_definition(world: System) -> None:
@@ -236,7 +236,7 @@ def test_a_task_that_cannot_be_rendered_says_so(happens: Callable[[System], None
     world = system()
     happens(world)
     world.observe("web")
-    assert world.start("web") is Outcome.NOT_RENDERED
+    assert world.start("web") is StartOutcome.NOT_RENDERED
     state = world.table.state("web")
     assert (state.running, state.failed) == (None, world.trigger("web"))
     assert state.gave_up
@@ -244,11 +244,11 @@ def test_a_task_that_cannot_be_rendered_says_so(happens: Callable[[System], None
     assert world.table.slots() == frozenset()
     [told] = world.bus.of(RunFinished)
     assert told.error == state.recent[0].error
-    assert world.start("web") is Outcome.NOT_DUE
+    assert world.start("web") is StartOutcome.NOT_DUE
     world.web(80, 81)
     world.observe("web")
     assert world.table.state("web").gave_up is None, "other data: it is tried again"
-    assert world.start("web") is not Outcome.NOT_DUE
+    assert world.start("web") is not StartOutcome.NOT_DUE
 
 
 def test_an_outage_while_it_renders_is_no_failure() -> None:
@@ -258,7 +258,7 @@ def test_an_outage_while_it_renders_is_no_failure() -> None:
     with failing(world.bucket, "definition", down), pytest.raises(Unavailable):
         world.start("web")
     assert world.table.state("web").recent == ()
-    assert world.start("web") is Outcome.STARTED
+    assert world.start("web") is StartOutcome.STARTED
 
 
 def test_a_definition_of_a_newer_version_is_left_to_a_newer_runner() -> None:
@@ -296,7 +296,7 @@ def test_a_definition_that_only_a_newer_version_reads_is_left_to_it(newer: dict[
     assert (state.gave_up, state.recent, world.table.slots()) == (None, (), frozenset())
     world.bucket.write(key, body)
     assert world.sweep().triggered == ["web"]
-    assert world.start("web") is Outcome.STARTED
+    assert world.start("web") is StartOutcome.STARTED
 
 
 def test_a_driver_that_is_unavailable_leaves_the_run_to_the_sweep() -> None:
@@ -342,6 +342,6 @@ def test_who_has_nothing_to_do_leaves_the_queue() -> None:
     wish = Wish(0.0, 0.0, "why", "what is not stored yet")
     state = replace(world.table.state("web"), wanted={Reason.CHANGE: wish}, queued_since=1.0)
     world.put(state)
-    assert world.start("web") is Outcome.DONE_ALREADY
+    assert world.start("web") is StartOutcome.DONE_ALREADY
     state = world.table.state("web")
     assert (state.queued_since, state.wanted) == (None, {Reason.CHANGE: wish})

@@ -12,6 +12,7 @@ import pytest
 
 from cts.adapters.table import Table
 from cts.errors import Unreadable
+from cts.generation import Current, Generation, Rejected
 from cts.run.model import End, Run, RunStatus, ended
 from cts.run.task import (
     Done,
@@ -28,7 +29,7 @@ from cts.run.task import (
     unclaim,
 )
 from cts.stored import dump, load
-from cts.terraform.definition import Current, Definition, Generation, Rejected
+from cts.terraform.definition import Definition
 from cts.watch.lease import Lease
 from cts.watch.query import Kind, View
 from cts.watch.view import Chunk, Row

@@ -8,12 +8,12 @@ import pytest
 
 from cts.errors import Refused, Unavailable, Unreadable
 from cts.events import BuildEnded, ConfigPublished, ConfigRejected, RunFinished, build_ended
+from cts.generation import Rejected
 from cts.run.model import RunStatus
 from cts.run.task import unreadable_state
 from cts.stored import dump
-from cts.terraform.definition import Rejected
 from cts.workflow import shown, track
-from cts.workflow.start import Outcome
+from cts.workflow.start import StartOutcome
 from cts.workflow.track import NEWS_AFTER, RESTART_WITHIN
 from tests.fakes import before_next, failing
 from tests.unit.system import System, system
@@ -146,7 +146,7 @@ def test_whoever_frees_a_slot_announces_who_waited_longest() -> None:
     for name in ("first", "second"):
         world.observe(name)
         world.clock.now += 1
-        assert world.start(name) is Outcome.QUEUED
+        assert world.start(name) is StartOutcome.QUEUED
     world.begins(run)
     world.result(run, "unchanged")
     world.bus.events.clear()
@@ -175,7 +175,7 @@ def test_as_many_are_woken_as_slots_are_free() -> None:
         world.observe(name)
         world.clock.now += 1
     runs.append(world.started("first"))
-    assert [world.start(name) for name in ("second", "third")] == [Outcome.QUEUED] * 2
+    assert [world.start(name) for name in ("second", "third")] == [StartOutcome.QUEUED] * 2
     world.bus.events.clear()
     assert world.sweep().triggered == [], "no slot is free"
     for run in runs:
@@ -194,7 +194,7 @@ def test_a_task_that_waits_for_a_view_is_not_woken_instead_of_one_that_waits_for
     for name in ("blocked", "next"):
         world.observe(name)
         world.clock.now += 1
-        assert world.start(name) is Outcome.QUEUED
+        assert world.start(name) is StartOutcome.QUEUED
     chunks = dict(world.table.stored_chunks)
     woken = []
     for _ in range(2):
@@ -205,10 +205,10 @@ def test_a_task_that_waits_for_a_view_is_not_woken_instead_of_one_that_waits_for
         woken += world.triggered
         if world.triggered == ["blocked"]:
             world.table.stored_chunks.clear()
-            assert world.start("blocked") is Outcome.NOT_READ
+            assert world.start("blocked") is StartOutcome.NOT_READ
             world.table.stored_chunks.update(chunks)
             world.ask("web")
-            assert world.start("web") is Outcome.STARTED
+            assert world.start("web") is StartOutcome.STARTED
             run = world.running("web")
     assert woken == ["blocked", "next"]
     assert world.sweep().triggered == ["next", "blocked"]
@@ -341,7 +341,7 @@ def test_a_run_whose_row_expired_does_not_hold_its_slot_for_ever() -> None:
     assert len(world.sweep().settled) == 1
     assert world.table.slots() == frozenset()
     assert world.table.state("web").running is None
-    assert world.start("web") is Outcome.STARTED, "it is still wanted"
+    assert world.start("web") is StartOutcome.STARTED, "it is still wanted"
 
 
 def claimed_only(world: System) -> None:
@@ -439,7 +439,7 @@ def test_one_sweep_tells_of_a_run_once() -> None:
     world.result(first, "unchanged")
     world.ends(first)
     world.ask("web")
-    assert world.start("web") is Outcome.STARTED
+    assert world.start("web") is StartOutcome.STARTED
     second = world.running("web")
     world.begins(second)
     world.result(second, "unchanged")

@@ -34,6 +34,11 @@ def load(kind: type[T], raw: object) -> T:
     return cast("T", _reader(named)(raw, kind.__name__))
 
 
+def known_fields(kind: type[Any], raw: Mapping[str, Any]) -> dict[str, Any]:
+    """Of a JSON object what this version of a dataclass has a field for, as it stands there."""
+    return {f.name: raw[f.name] for f in fields(kind) if f.name in raw}
+
+
 def dump(value: Any) -> Any:
     """The JSON value of what `load` reads."""
     if is_dataclass(value) and not isinstance(value, type):

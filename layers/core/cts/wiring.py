@@ -25,6 +25,7 @@ if TYPE_CHECKING:  # each function imports its own workflow only: a cold start p
 
     from cts.adapters.secrets import ConsulCa, ConsulToken
     from cts.events import CatalogChanged
+    from cts.generation import Generation
     from cts.settings import (
         Builds,
         PollerSettings,
@@ -33,7 +34,6 @@ if TYPE_CHECKING:  # each function imports its own workflow only: a cold start p
         Store,
         Tracked,
     )
-    from cts.terraform.definition import Generation
     from cts.workflow import live, publish, read, settle, start, track
     from cts.workflow.counting import Metrics
 
@@ -88,7 +88,7 @@ def new_run_id(task: str) -> str:
     return f"{task}-{datetime.now(UTC):%Y%m%dT%H%M%S}-{secrets.token_hex(3)}"
 
 
-class Generations:
+class StoredGeneration:
     """The live generation, as the table names it and the bucket holds it."""
 
     def __init__(self, table: Table, bucket: Bucket) -> None:
@@ -100,13 +100,21 @@ class Generations:
         return self._bucket.generation(current) if current else None
 
 
-def publisher(settings: PublisherSettings, metrics: Metrics) -> publish.Ports:
+def publisher(settings: PublisherSettings, metrics: Metrics) -> publish.PublishPorts:
     from cts.workflow import publish
 
     store = settings.store
     rows, objects = table(store), bucket(store)
     environment = {"CONSUL_HTTP_ADDR": settings.consul_address}
-    return publish.Ports(objects, rows, objects, bus(store), time.time, environment, metrics)
+    return publish.PublishPorts(
+        sources=objects,
+        published=rows,
+        objects=objects,
+        bus=bus(store),
+        now=time.time,
+        environment=environment,
+        metrics=metrics,
+    )
 
 
 def poller(
@@ -115,7 +123,7 @@ def poller(
     on_beat: Callable[[live.Beat], None],
     on_change: Callable[[CatalogChanged], None],
     on_trouble: Callable[[str], None],
-) -> live.Run:
+) -> live.LivePorts:
     from cts.adapters.consul import Consul
     from cts.watch.snapshot import digest_of
     from cts.workflow import live, poll
@@ -128,8 +136,8 @@ def poller(
         named = [settings.consul_address, settings.consul_secret, settings.consul_ca]
         return digest_of(json.dumps(named + versions).encode())
 
-    return live.Run(
-        ports=poll.Ports(
+    return live.LivePorts(
+        ports=poll.PollPorts(
             leases=rows,
             watch=rows,
             stale=rows,
@@ -138,7 +146,7 @@ def poller(
             now=time.time,
             new_id=new_id,
         ),
-        generations=Generations(rows, objects),
+        generations=StoredGeneration(rows, objects),
         consul=lambda: Consul(settings.consul_address, its_token, its_ca),
         connection=connection,
         thread=partial(ThreadPoolExecutor, 1),
@@ -164,26 +172,34 @@ def token(settings: PollerSettings) -> ConsulToken:
     return ConsulToken(Later("secretsmanager"), settings.consul_secret, settings.connection_secret)
 
 
-def settling(store: Store, metrics: Metrics) -> settle.Ports:
+def settling(store: Store, metrics: Metrics) -> settle.SettlePorts:
     from cts.workflow import settle
 
-    return settle.Ports(table(store), bucket(store), bus(store), time.time, random.random, metrics)
+    return settle.SettlePorts(
+        tasks=table(store),
+        records=bucket(store),
+        bus=bus(store),
+        now=time.time,
+        chance=random.random,
+        metrics=metrics,
+    )
 
 
-def runner(store: Store, builds: Builds, metrics: Metrics) -> start.Ports:
+def runner(store: Store, builds: Builds, metrics: Metrics) -> start.StartPorts:
     from cts.adapters.codebuild import CodeBuild
-    from cts.terraform.archive import Place
+    from cts.terraform.archive import RunPlace
     from cts.workflow import start
 
     rows, objects = table(store), bucket(store)
-    return start.Ports(
+    return start.StartPorts(
         settling=settling(store, metrics),
         tasks=rows,
         views=rows,
+        generations=objects,
         objects=objects,
         slots=rows,
         driver=CodeBuild(client("codebuild"), builds.project, store.work_bucket),
-        place=Place(
+        place=RunPlace(
             work_bucket=store.work_bucket,
             state_bucket=builds.state_bucket,
             region=builds.region,
@@ -197,24 +213,27 @@ def runner(store: Store, builds: Builds, metrics: Metrics) -> start.Ports:
     )
 
 
-def tracker(store: Store, builds: Tracked, metrics: Metrics) -> track.Ports:
+def tracker(store: Store, builds: Tracked, metrics: Metrics) -> track.TrackPorts:
     from cts.adapters.codebuild import CodeBuild
     from cts.workflow import track
 
-    rows = table(store)
-    return track.Ports(
+    rows, objects = table(store), bucket(store)
+    return track.TrackPorts(
         settling=settling(store, metrics),
         runs=rows,
         published=rows,
-        objects=bucket(store),
+        generations=objects,
+        objects=objects,
         driver=CodeBuild(Later("codebuild"), builds.project, store.work_bucket),
         now=time.time,
         cap=builds.concurrency,
     )
 
 
-def reader(settings: ReaderSettings) -> read.Ports:
+def reader(settings: ReaderSettings) -> read.ReadPorts:
     from cts.workflow import read
 
     store = settings.store
-    return read.Ports(table(store), bucket(store), time.time, settings.live)
+    return read.ReadPorts(
+        rows=table(store), objects=bucket(store), now=time.time, live=settings.live
+    )

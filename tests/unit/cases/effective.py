@@ -7,7 +7,7 @@ from dataclasses import is_dataclass
 from typing import Any
 
 from cts.config.decode import CONDITIONS, INPUTS
-from cts.config.model import Backend, BufferPeriod, NoCondition, Provider
+from cts.config.model import Backend, BufferBlock, NoCondition, ProviderBlock
 from cts.config.schema import Seconds, key_of, options_of, types_of
 
 LABELS = {block: label for label, block in [*CONDITIONS.items(), *INPUTS.items()]}
@@ -18,9 +18,9 @@ STEP = re.compile(r"\[(\d+)\]|([^.\[\]]+)")
 def effective(block: Any) -> Any:
     """A block as a dictionary of options, without those that are not set."""
     match block:
-        case BufferPeriod():
+        case BufferBlock():
             return buffer_period(block)
-        case Provider():
+        case ProviderBlock():
             return {block.name: provider(block)}
         case tuple():
             return [effective(each) for each in block]
@@ -57,12 +57,12 @@ def condition(block: Any) -> dict[str, Any]:
     return {LABELS[type(block)]: inside} | fed
 
 
-def provider(block: Provider) -> dict[str, Any]:
+def provider(block: ProviderBlock) -> dict[str, Any]:
     reserved = {"alias": block.alias, "auto_commit": block.auto_commit, "task_env": block.task_env}
     return {name: value for name, value in reserved.items() if value} | dict(block.arguments)
 
 
-def buffer_period(block: BufferPeriod) -> str:
+def buffer_period(block: BufferBlock) -> str:
     if not block.enabled:
         return "disabled"
     return f"enabled {duration(block.min or 0)} / {duration(block.max or 0)}"

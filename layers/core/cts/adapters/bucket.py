@@ -11,7 +11,8 @@ from botocore.exceptions import ClientError
 from cts.adapters import keys
 from cts.adapters.aws_errors import code_of, translated
 from cts.errors import Missing, Unreadable
-from cts.terraform.definition import Current, Definition, Generation
+from cts.generation import Current, Generation
+from cts.terraform.definition import Definition
 from cts.watch.snapshot import Snapshot, digest_of
 
 ABSENT = frozenset({"NoSuchKey", "404", "MethodNotAllowed"})
@@ -26,7 +27,7 @@ Made = TypeVar("Made", Definition, Generation)
 
 
 @dataclass(frozen=True, slots=True)
-class Stored:
+class StoredObject:
     key: str
     body: bytes
     version: str
@@ -42,7 +43,7 @@ class Bucket:
 
     # ---- configuration ----------------------------------------------------------------------
 
-    def bundle(self) -> Stored | None:
+    def bundle(self) -> StoredObject | None:
         """The newest bundle that was pushed."""
         return self._get(keys.BUNDLE)
 
@@ -151,12 +152,12 @@ class Bucket:
 
     # ---- calls ------------------------------------------------------------------------------
 
-    def _get(self, key: str) -> Stored | None:
+    def _get(self, key: str) -> StoredObject | None:
         found = self._open(key)
         if found is None:
             return None
         with translated(f"reading {key}"):
-            return Stored(key, found["Body"].read(), found.get("VersionId", ""))
+            return StoredObject(key, found["Body"].read(), found.get("VersionId", ""))
 
     def _open(self, key: str) -> Any:
         """S3's answer, whose body is not read yet; None if there is no such object."""

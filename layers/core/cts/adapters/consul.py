@@ -13,7 +13,7 @@ from typing import Protocol
 import httpx
 
 from cts.errors import Refused, Unavailable
-from cts.watch.query import Kind, Request, View, request
+from cts.watch.query import ConsulRequest, Kind, View, request
 from cts.watch.snapshot import snapshot
 from cts.watch.view import Answer
 
@@ -41,8 +41,8 @@ KEEP_ALIVE = [
 ]
 """A connection that died silently is found within about a minute."""
 CATALOG_INDEX = (
-    Request("/v1/catalog/services", {"node-meta": "cts:none"}),
-    Request("/v1/health/state/none", {}),
+    ConsulRequest("/v1/catalog/services", {"node-meta": "cts:none"}),
+    ConsulRequest("/v1/health/state/none", {}),
 )
 """Two requests of constant size whose indices are the newest of services and nodes, and of
 checks."""
@@ -51,7 +51,7 @@ Transport = Callable[[ssl.SSLContext | None], httpx.AsyncBaseTransport]
 """Makes one, given whom to trust (None: plain HTTP)."""
 
 
-class Token(Protocol):
+class TokenSource(Protocol):
     async def __call__(self) -> str: ...
     def forget(self, token: str) -> None: ...
 
@@ -80,7 +80,7 @@ class Consul:
     of one connection one stream after the other, and a change would wait for them all."""
 
     def __init__(
-        self, address: str, token: Token, authorities: Authorities, transport: Transport = tcp
+        self, address: str, token: TokenSource, authorities: Authorities, transport: Transport = tcp
     ) -> None:
         """`authorities`: who may have signed Consul's certificate; asked over HTTPS only."""
         self._address = with_scheme(address)
@@ -125,7 +125,9 @@ class Consul:
         self._free.clear()
         await asyncio.gather(*self._closing, return_exceptions=True)
 
-    async def _get(self, client: httpx.AsyncClient, asked: Request, deadline: float) -> _Reply:
+    async def _get(
+        self, client: httpx.AsyncClient, asked: ConsulRequest, deadline: float
+    ) -> _Reply:
         doing = f"asking Consul at {self._shown} for {asked.path}"
         token = await self._token()
         headers = {"X-Consul-Token": token} if token else {}

@@ -18,10 +18,10 @@ from cts.adapters import keys
 from cts.adapters.aws_errors import code_of, translated
 from cts.errors import Unavailable, Unreadable
 from cts.events import ViewFresh, ViewStale
+from cts.generation import Current, Rejected
 from cts.run.model import Run
 from cts.run.task import TaskState, state_from, unreadable_state
 from cts.stored import dump, load, parted
-from cts.terraform.definition import Current, Rejected
 from cts.watch.lease import Commit, Lease
 from cts.watch.stale import Stale, StaleViews
 from cts.watch.view import Chunk, Row, chunk_of

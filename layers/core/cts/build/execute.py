@@ -130,7 +130,7 @@ class Credentials:
 
 
 @dataclass(frozen=True, slots=True)
-class Stored:
+class StoredState:
     body: bytes
     etag: str
 
@@ -145,7 +145,7 @@ class S3:
         self.endpoint = os.environ.get("AWS_ENDPOINT_URL_S3") or os.environ.get("AWS_ENDPOINT_URL")
         self._credentials: Credentials | None = None
 
-    def get(self, bucket: str, key: str) -> Stored | None:
+    def get(self, bucket: str, key: str) -> StoredState | None:
         return self._send("GET", bucket, key, accept=(404,))
 
     def exists(self, bucket: str, key: str) -> bool:
@@ -195,7 +195,7 @@ class S3:
         headers: dict[str, str] | None = None,
         accept: tuple[int, ...] = (),
         query: str = "",
-    ) -> Stored | None:
+    ) -> StoredState | None:
         """The answer; None for a status in `accept`."""
         began = time.monotonic()
         until = began + (self.ends_at - began) / 2
@@ -208,7 +208,7 @@ class S3:
             try:
                 request = self._request(method, bucket, key, body, headers or {}, query)
                 with urllib.request.urlopen(request, timeout=min(60, max(1, left / 2))) as answer:
-                    return Stored(answer.read(), answer.headers.get("ETag", ""))
+                    return StoredState(answer.read(), answer.headers.get("ETag", ""))
             except urllib.error.HTTPError as error:
                 with error:
                     told = error.read()
@@ -417,7 +417,7 @@ class Ended:
     """What Terraform printed of a state that it could store nowhere."""
 
 
-class Terraform:
+class TerraformProcess:
     """The program, in the folder of the root module."""
 
     def __init__(self, binary: str, folder: Path, log: Log, stop: Stop) -> None:
@@ -509,7 +509,7 @@ class Terraform:
             errors="replace",
             process_group=0,
         )
-        output, errors = Copied(process.stdout, self.log), Errors(process.stderr, self.log)
+        output, errors = Copied(process.stdout, self.log), TerraformErrors(process.stderr, self.log)
         code = self.stop.wait(process)
         return Ended(code, output.text(), errors.text(), errors.state)
 
@@ -536,7 +536,7 @@ class Copied(threading.Thread):
         return str(self.copied)
 
 
-class Errors(Copied):
+class TerraformErrors(Copied):
     """Standard error. There Terraform prints a state, secrets and all, that it could store neither
     in the bucket nor in a file: that is kept, and not shown."""
 
@@ -655,7 +655,7 @@ def _fetch(url: str) -> bytes:
         raise RunError(f"fetching {url}: {error}") from error
 
 
-class Run:
+class Execution:
     """One build's attempt at one run."""
 
     def __init__(self, folder: Path, build: str, stop: Stop) -> None:
@@ -670,7 +670,7 @@ class Run:
         self.log_sent, self.log_lock, self.over = 0, threading.Lock(), threading.Event()
         self.step, self.at = "start", {"started": _now()}
         self.began = time.time()
-        self.terraform: Terraform | None = None
+        self.terraform: TerraformProcess | None = None
         self.counts: dict[str, int] | None = None
         self.version = ""
 
@@ -720,7 +720,7 @@ class Run:
         self.own.mkdir(exist_ok=True)
         wanted = self.facts["terraform_version"]
         binary = find_terraform(wanted, self.s3, self.bucket, self.own, self.log)
-        terraform = self.terraform = Terraform(binary, self.folder, self.log, self.stop)
+        terraform = self.terraform = TerraformProcess(binary, self.folder, self.log, self.stop)
         self.version = terraform.version()
         self.log.note(
             f"run {self.facts['run']}, correlation id {self.facts['correlation_id']}, "
@@ -744,7 +744,7 @@ class Run:
         terraform.run("apply", "-no-color", "-input=false", str(plan))
         return "applied"
 
-    def init(self, terraform: Terraform) -> None:
+    def init(self, terraform: TerraformProcess) -> None:
         """In the task's workspace, so that providers only its state still needs are installed too.
         Without state `init` would refuse that workspace, whereas `plan` creates it."""
         workspace = {"TF_WORKSPACE": self.task}
@@ -755,7 +755,7 @@ class Run:
         terraform.converging("init", "-no-color", "-input=false", *options)
         terraform.environment |= workspace
 
-    def counted(self, terraform: Terraform, plan: Path, said: str) -> dict[str, int]:
+    def counted(self, terraform: TerraformProcess, plan: Path, said: str) -> dict[str, int]:
         """What the plan does. The JSON, which takes a while to make, is looked at only where
         there seems to be something that Terraform doesn't count."""
         counted = counts(said)
@@ -771,7 +771,7 @@ class Run:
 
     # ---- a state that could not be stored -------------------------------------------------
 
-    def push_former_state(self, terraform: Terraform) -> None:
+    def push_former_state(self, terraform: TerraformProcess) -> None:
         """Before anything is planned: over an older state Terraform would make everything again."""
         marker = self.s3.get(self.bucket, self.unpushed)
         if marker is None:
@@ -810,7 +810,7 @@ class Run:
         stored = self.s3.get(self.facts["state_bucket"], self.facts["state_key"])
         return _state(stored.body) if stored else None
 
-    def push(self, terraform: Terraform, state: bytes, name: str) -> None:
+    def push(self, terraform: TerraformProcess, state: bytes, name: str) -> None:
         file = self.own / "errored.tfstate"
         file.write_bytes(state)
         try:
@@ -1092,7 +1092,7 @@ def main() -> int:
     stop = Stop(arguments.minutes)
     signal.signal(signal.SIGTERM, lambda *_: stop.ask("the build was stopped"))
     try:
-        return Run(arguments.folder.resolve(), arguments.build, stop).execute()
+        return Execution(arguments.folder.resolve(), arguments.build, stop).execute()
     except Exception as failed:  # noqa: BLE001  even the result could not be stored
         print(masked(described(failed)), file=sys.stderr)
         return 1

@@ -149,7 +149,7 @@ archive = zipped
 """A bundle is packed as a run's archive is."""
 
 
-class Unreadable(Exception):
+class UnreadableBundle(Exception):
     """What was pushed is no bundle. Says why."""
 
 
@@ -173,7 +173,7 @@ def unpacked(body: bytes) -> dict[str, bytes]:
         with zipfile.ZipFile(io.BytesIO(body)) as zipped_files:
             files = [each for each in zipped_files.infolist() if not each.is_dir()]
             if sum(each.file_size for each in files) > LARGEST_BUNDLE:
-                raise Unreadable(f"it unpacks to more than {LARGEST_BUNDLE // 1024**2} MiB")
+                raise UnreadableBundle(f"it unpacks to more than {LARGEST_BUNDLE // 1024**2} MiB")
             return {each.filename: zipped_files.read(each) for each in files}
     except BROKEN as error:
-        raise Unreadable(f"it is not a readable zip: {error}") from error
+        raise UnreadableBundle(f"it is not a readable zip: {error}") from error

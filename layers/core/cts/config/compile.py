@@ -9,7 +9,7 @@ from cts.config.bundle import Files
 from cts.config.define import define, waits_for
 from cts.config.finalize import Environment, finalize
 from cts.config.merge import merge
-from cts.config.model import Configuration, Secret, Task
+from cts.config.model import Configuration, Task, WrittenSecret
 from cts.config.modules import LocalModules, check_modules, local_modules, unreadable_modules
 from cts.config.problem import Code, Place, Problem, beside_no_problem, without_followers
 from cts.config.read import read
@@ -19,14 +19,8 @@ from cts.config.task_variables import given
 from cts.config.terraform_blocks import stays_behind
 from cts.config.validate import validate
 from cts.config.warnings import warn
-from cts.terraform.definition import (
-    BufferPeriod,
-    Definition,
-    Generation,
-    Module,
-    TaskEntry,
-    Waiting,
-)
+from cts.generation import BufferPeriod, Generation, TaskEntry, Waiting
+from cts.terraform.definition import Definition, Module
 from cts.watch.query import ServicesCondition
 
 CONTRACT = 3
@@ -51,7 +45,7 @@ class Result:
     warnings: tuple[Problem, ...]
     configuration: Configuration
     """With every default."""
-    secrets: tuple[Secret, ...] = ()
+    secrets: tuple[WrittenSecret, ...] = ()
     """What `cts push` must move before a bundle may be stored."""
     compiled: Compiled | None = None
 

@@ -9,18 +9,18 @@ from typing import TYPE_CHECKING, Any, get_args, get_origin
 
 from cts.config.model import (
     Backend,
-    CatalogServicesCondition,
+    CatalogServicesBlock,
     Condition,
     Configuration,
     Input,
-    KvCondition,
+    KvBlock,
     KvInput,
     NoCondition,
-    Provider,
-    ScheduleCondition,
-    Secret,
-    ServicesCondition,
+    ProviderBlock,
+    ScheduleBlock,
+    ServicesBlock,
     ServicesInput,
+    WrittenSecret,
 )
 from cts.config.options import Findings, Options
 from cts.config.problem import Code, Problem, did_you_mean
@@ -34,10 +34,10 @@ if TYPE_CHECKING:
 
 CONDITIONS: Mapping[str, type[Condition]] = {
     "no-condition": NoCondition,
-    "catalog-services": CatalogServicesCondition,
-    "services": ServicesCondition,
-    "consul-kv": KvCondition,
-    "schedule": ScheduleCondition,
+    "catalog-services": CatalogServicesBlock,
+    "services": ServicesBlock,
+    "consul-kv": KvBlock,
+    "schedule": ScheduleBlock,
 }
 REPEATED = ("task", "service", "terraform_provider", "module_input")
 INPUTS: Mapping[str, type[Input]] = {"services": ServicesInput, "consul-kv": KvInput}
@@ -148,7 +148,7 @@ def _secrets(known: Option, group: Group, options: Options, key: str) -> None:
         text = options.as_text(key, value)
         if text and not TEMPLATE.search(text):
             options.found.secrets.append(
-                Secret(
+                WrittenSecret(
                     replace(options.where.at(key), place=value.place), group, known.name,
                     value.place.file, value.start, value.end, text, is_file=known.is_file,
                 )
@@ -209,6 +209,6 @@ READERS: Mapping[Any, Callable[[Options, str], Any]] = {
     Values: _values,
     get_args(Condition): _condition,
     tuple[Input, ...]: _inputs,
-    tuple[Provider, ...]: providers,
+    tuple[ProviderBlock, ...]: providers,
     tuple[Backend, ...]: backends,
 }

@@ -51,7 +51,7 @@ def _vault(vault: model.Vault | None, providers: tuple[Provider, ...]) -> Mappin
     return {"address": vault.address, "namespace": vault.namespace}
 
 
-def _provider(entry: str, block: model.Provider | None) -> Provider:
+def _provider(entry: str, block: model.ProviderBlock | None) -> Provider:
     if block is None:
         return Provider(entry.partition(".")[0])
     return Provider(
@@ -59,7 +59,7 @@ def _provider(entry: str, block: model.Provider | None) -> Provider:
     )
 
 
-def _backend(terraform: model.Terraform | None) -> Mapping[str, Any]:
+def _backend(terraform: model.TerraformBlock | None) -> Mapping[str, Any]:
     """`local` becomes the state bucket: no folder outlives a run."""
     written = {each.type: dict(each.options) for each in (terraform.backend if terraform else ())}
     return {name: options for name, options in written.items() if name != "local"}
@@ -107,9 +107,9 @@ def _watched(task: Task, blocks: tuple[model.Service, ...]) -> tuple[Condition, 
 
 def _condition(block: model.Condition) -> Condition:
     match block:
-        case model.ScheduleCondition():
+        case model.ScheduleBlock():
             return ScheduleCondition(block.cron)
-        case model.CatalogServicesCondition():
+        case model.CatalogServicesBlock():
             return CatalogServicesCondition(
                 undoubled(block.regexp or ""),
                 datacenter=block.datacenter,
@@ -117,7 +117,7 @@ def _condition(block: model.Condition) -> Condition:
                 node_meta=_pairs(block.node_meta),
                 trigger_only=not block.use_as_module_input,
             )
-        case model.ServicesCondition() | model.KvCondition():
+        case model.ServicesBlock() | model.KvBlock():
             return replace(_input(block), trigger_only=not block.use_as_module_input)
     return ServicesCondition()
 

@@ -12,18 +12,18 @@ from cts.config.model import (
     ApiTls,
     Auth,
     Backend,
-    BufferPeriod,
+    BufferBlock,
     Condition,
     Configuration,
-    Consul,
+    ConsulBlock,
     ConsulTls,
-    Driver,
+    DriverBlock,
     NoCondition,
-    ScheduleCondition,
+    ScheduleBlock,
     Service,
     Syslog,
     Task,
-    Terraform,
+    TerraformBlock,
     Vault,
     VaultTls,
 )
@@ -49,9 +49,9 @@ VAULT = {"address": "VAULT_ADDR", "namespace": "VAULT_NAMESPACE", "token": "VAUL
 
 def finalize(merged: Configuration, environment: Environment) -> Configuration:
     """The configuration with every option set that has a default."""
-    buffer = _global_buffer(merged.buffer_period or _absent(BufferPeriod))
-    consul = _consul(merged.consul or _absent(Consul), environment)
-    driver = _driver(merged.driver or _absent(Driver), consul)
+    buffer = _global_buffer(merged.buffer_period or _absent(BufferBlock))
+    consul = _consul(merged.consul or _absent(ConsulBlock), environment)
+    driver = _driver(merged.driver or _absent(DriverBlock), consul)
     base = _first(merged.working_dir, "sync-tasks")
     return _filled(
         replace(
@@ -118,7 +118,7 @@ def _syslog(syslog: Syslog) -> Syslog:
     return replace(syslog, enabled=_first(syslog.enabled, bool(syslog.facility or syslog.name)))
 
 
-def _consul(consul: Consul, environment: Environment) -> Consul:
+def _consul(consul: ConsulBlock, environment: Environment) -> ConsulBlock:
     auth, tls = consul.auth or _absent(Auth), consul.tls or _absent(ConsulTls)
     auth = replace(auth, enabled=_first(auth.enabled, bool(auth.username or auth.password)))
     written = bool(tls.cert or tls.ca_cert or tls.ca_path or tls.key or tls.server_name)
@@ -151,15 +151,15 @@ def _api_tls(tls: ApiTls) -> ApiTls:
     )
 
 
-def _driver(driver: Driver, consul: Consul) -> Driver:
+def _driver(driver: DriverBlock, consul: ConsulBlock) -> DriverBlock:
     if driver.terraform_cloud and not driver.terraform:
         return driver
-    terraform = driver.terraform or _absent(Terraform)
+    terraform = driver.terraform or _absent(TerraformBlock)
     backends = tuple(_backend(each, consul) for each in terraform.backend)
     return replace(driver, terraform=replace(terraform, backend=backends))
 
 
-def _backend(backend: Backend, consul: Consul) -> Backend:
+def _backend(backend: Backend, consul: ConsulBlock) -> Backend:
     """CTS's defaults of the Consul backend, below what is written."""
     if backend.type != "consul":
         return backend
@@ -186,11 +186,11 @@ def _service(service: Service) -> Service:
     return replace(service, id=service.name if service.id is None else service.id)
 
 
-def _task(task: Task, parent: BufferPeriod, base: str) -> Task:
+def _task(task: Task, parent: BufferBlock, base: str) -> Task:
     name = _first(task.name, "")
     condition = _condition(task.condition)
-    scheduled = isinstance(condition, ScheduleCondition)
-    buffer = task.buffer_period or _absent(BufferPeriod)
+    scheduled = isinstance(condition, ScheduleBlock)
+    buffer = task.buffer_period or _absent(BufferBlock)
     folder = normpath(join(base, name)) if task.working_dir is None else task.working_dir
     return replace(
         task,
@@ -206,13 +206,13 @@ def _task(task: Task, parent: BufferPeriod, base: str) -> Task:
 def _condition(condition: Condition | None) -> Condition:
     if condition is None:
         return _absent(NoCondition)
-    if isinstance(condition, ScheduleCondition | NoCondition):
+    if isinstance(condition, ScheduleBlock | NoCondition):
         return condition
     fed = _first(condition.use_as_module_input, condition.source_includes_var)
     return replace(condition, use_as_module_input=fed)
 
 
-def _global_buffer(block: BufferPeriod) -> BufferPeriod:
+def _global_buffer(block: BufferBlock) -> BufferBlock:
     """CTS merges its default first, so that `min` alone leaves `max` at 20 s."""
     if block.enabled is False:
         return _off(block)
@@ -220,7 +220,7 @@ def _global_buffer(block: BufferPeriod) -> BufferPeriod:
     return _on(block, shortest, DEFAULT_MAX if block.max is None else block.max)
 
 
-def _task_buffer(block: BufferPeriod, parent: BufferPeriod) -> BufferPeriod:
+def _task_buffer(block: BufferBlock, parent: BufferBlock) -> BufferBlock:
     """Setting any option enables it; an unset `max` is 4 x `min`."""
     if block.enabled is None and block.min is None and block.max is None:
         return replace(parent, where=block.where)
@@ -231,9 +231,9 @@ def _task_buffer(block: BufferPeriod, parent: BufferPeriod) -> BufferPeriod:
     return _on(block, shortest, Seconds(4 * shortest) if block.max is None else block.max)
 
 
-def _off(block: BufferPeriod) -> BufferPeriod:
+def _off(block: BufferBlock) -> BufferBlock:
     return replace(block, enabled=False, min=Seconds(0.0), max=Seconds(0.0))
 
 
-def _on(block: BufferPeriod, shortest: Seconds, longest: Seconds) -> BufferPeriod:
+def _on(block: BufferBlock, shortest: Seconds, longest: Seconds) -> BufferBlock:
     return replace(block, enabled=True, min=shortest, max=max(shortest, longest))

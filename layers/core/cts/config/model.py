@@ -17,7 +17,7 @@ FREE = "what CTS sells with its Enterprise edition is part of the stack"
 
 
 @dataclass(frozen=True, slots=True)
-class BufferPeriod:
+class BufferBlock:
     where: Where
     enabled: bool | None = option()
     min: Seconds | None = option()
@@ -98,7 +98,7 @@ class ServiceRegistration:
 
 
 @dataclass(frozen=True, slots=True)
-class Consul:
+class ConsulBlock:
     where: Where
     address: str = option("localhost:8500")
     token: str = option("", secret=Group.CONNECTION, name="CONSUL_HTTP_TOKEN")
@@ -149,7 +149,7 @@ class Backend:
 
 
 @dataclass(frozen=True, slots=True)
-class Terraform:
+class TerraformBlock:
     """`driver "terraform"`."""
 
     where: Where
@@ -185,9 +185,9 @@ class TerraformCloud:
 
 
 @dataclass(frozen=True, slots=True)
-class Driver:
+class DriverBlock:
     where: Where
-    terraform: Terraform | None = option()
+    terraform: TerraformBlock | None = option()
     terraform_cloud: TerraformCloud | None = option(key="terraform-cloud")
 
 
@@ -239,7 +239,7 @@ class HighAvailability:
 
 
 @dataclass(frozen=True, slots=True)
-class Provider:
+class ProviderBlock:
     """`terraform_provider`."""
 
     where: Where
@@ -291,7 +291,7 @@ class KvInput:
 
 
 @dataclass(frozen=True, slots=True)
-class ServicesCondition(ServicesInput):
+class ServicesBlock(ServicesInput):
     use_as_module_input: bool = option(True)
     source_includes_var: bool | None = option(
         instead="use_as_module_input", successor="use_as_module_input"
@@ -299,7 +299,7 @@ class ServicesCondition(ServicesInput):
 
 
 @dataclass(frozen=True, slots=True)
-class KvCondition(KvInput):
+class KvBlock(KvInput):
     use_as_module_input: bool = option(True)
     source_includes_var: bool | None = option(
         instead="use_as_module_input", successor="use_as_module_input"
@@ -307,7 +307,7 @@ class KvCondition(KvInput):
 
 
 @dataclass(frozen=True, slots=True)
-class CatalogServicesCondition:
+class CatalogServicesBlock:
     where: Where
     regexp: str | None = option(required='write regexp = "" for all services')
     datacenter: str = option("")
@@ -320,7 +320,7 @@ class CatalogServicesCondition:
 
 
 @dataclass(frozen=True, slots=True)
-class ScheduleCondition:
+class ScheduleBlock:
     where: Where
     cron: str = option("", required='write cron = "0 6 * * *" for every day at six, UTC')
 
@@ -332,9 +332,7 @@ class NoCondition:
     where: Where
 
 
-Condition: TypeAlias = (
-    ServicesCondition | CatalogServicesCondition | KvCondition | ScheduleCondition | NoCondition
-)
+Condition: TypeAlias = ServicesBlock | CatalogServicesBlock | KvBlock | ScheduleBlock | NoCondition
 Input: TypeAlias = ServicesInput | KvInput
 
 
@@ -375,7 +373,7 @@ class Task:
     services: tuple[str, ...] = option(
         (), instead='condition "services" or module_input "services"'
     )
-    buffer_period: BufferPeriod | None = option()
+    buffer_period: BufferBlock | None = option()
     working_dir: str | None = option(verbatim=True, unused="each run has a fresh folder")
     terraform_version: str = option("", instead="terraform_cloud_workspace.terraform_version")
     terraform_cloud_workspace: CloudWorkspace | None = option()
@@ -383,7 +381,7 @@ class Task:
 
 
 @dataclass(frozen=True, slots=True)
-class Secret:
+class WrittenSecret:
     """A secret that stands in a configuration file, or in a file that one names."""
 
     where: Where
@@ -410,12 +408,12 @@ class Configuration:
     id: str | None = option(unused=f"{NO_PROCESS}, so that it needs no name")
     client_type: str = option("", unused="CTS itself ignores it in a file")
     syslog: Syslog | None = option(unused="logs go to CloudWatch")
-    consul: Consul | None = option()
+    consul: ConsulBlock | None = option()
     vault: Vault | None = option()
-    buffer_period: BufferPeriod | None = option()
+    buffer_period: BufferBlock | None = option()
     tls: ApiTls | None = option(unused="the API is a function URL, always with TLS")
-    driver: Driver | None = option()
-    terraform_provider: tuple[Provider, ...] = block()
+    driver: DriverBlock | None = option()
+    terraform_provider: tuple[ProviderBlock, ...] = block()
     service: tuple[Service, ...] = block(instead="the fields of the services condition")
     tasks: tuple[Task, ...] = block(key="task")
     license_path: str = option("", unused=FREE)
@@ -424,9 +422,9 @@ class Configuration:
         unused="every function of the stack may run anywhere in its region"
     )
     serverless: Serverless | None = option()
-    secrets: tuple[Secret, ...] = ()
+    secrets: tuple[WrittenSecret, ...] = ()
 
-    def provider(self, entry: str) -> Provider | None:
+    def provider(self, entry: str) -> ProviderBlock | None:
         """The provider that a task's entry means: `name`, or `name.alias`. Of several the first,
         as in CTS, where a bare name also means a block with an alias."""
         name, _, alias = entry.partition(".")

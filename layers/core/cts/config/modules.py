@@ -8,9 +8,9 @@ from typing import Any
 from cts.config import bundle
 from cts.config.bundle import Files
 from cts.config.model import (
-    CatalogServicesCondition,
+    CatalogServicesBlock,
     Configuration,
-    KvCondition,
+    KvBlock,
     KvInput,
     Task,
 )
@@ -23,7 +23,7 @@ from cts.config.tree import ParseError
 
 FOLDERS_SHOWN = 5
 OR_SET = "set it in a file that variable_files names, or in serverless { variables }"
-CONDITION_OF = {"catalog_services": CatalogServicesCondition, "consul_kv": KvCondition}
+CONDITION_OF = {"catalog_services": CatalogServicesBlock, "consul_kv": KvBlock}
 FILLED_BY = {
     "catalog_services": 'a condition "catalog-services" gives it',
     "consul_kv": 'a condition or a module_input "consul-kv" gives it',
@@ -172,7 +172,7 @@ def _variables(
         what = f'module "{task.module}" of task "{task.name}" has no variable "{name}"'
         fix = f'declare variable "{name}" in the module: the task passes it'
         if name == "catalog_services" or (
-            name == "consul_kv" and isinstance(task.condition, KvCondition)
+            name == "consul_kv" and isinstance(task.condition, KvBlock)
         ):
             fix += ", unless the condition has use_as_module_input = false"
         yield task.where.problem(Code.MODULE_WITHOUT_INPUT, what, fix, option="module")
@@ -202,9 +202,9 @@ def passed(task: Task) -> set[str]:
     """The variables of the module that Consul's data comes in. `services` is always one."""
     names = {"services"}
     match task.condition:
-        case CatalogServicesCondition(use_as_module_input=True):
+        case CatalogServicesBlock(use_as_module_input=True):
             names.add("catalog_services")
-        case KvCondition(use_as_module_input=True):
+        case KvBlock(use_as_module_input=True):
             names.add("consul_kv")
     if any(isinstance(each, KvInput) for each in task.module_input):
         names.add("consul_kv")

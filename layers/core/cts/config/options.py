@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from decimal import Decimal
 
 from cts.config.former import former
-from cts.config.model import Secret
+from cts.config.model import WrittenSecret
 from cts.config.problem import Code, Place, Problem, Where, nearest
 from cts.config.schema import Seconds
 from cts.config.secrets import SECRET_NAME
@@ -38,7 +38,7 @@ class Findings:
 
     problems: list[Problem] = field(default_factory=list)
     warnings: list[Problem] = field(default_factory=list)
-    secrets: list[Secret] = field(default_factory=list)
+    secrets: list[WrittenSecret] = field(default_factory=list)
 
 
 class Options:

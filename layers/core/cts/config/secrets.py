@@ -8,7 +8,7 @@ from itertools import count
 from typing import Any
 
 from cts.config.bundle import KEY_HEADER, inside
-from cts.config.model import Secret
+from cts.config.model import WrittenSecret
 from cts.config.problem import Code, Problem
 
 TEMPLATE = re.compile(
@@ -67,8 +67,8 @@ def env_name(path: str) -> str:
 
 
 def named(
-    secrets: Iterable[Secret], files: Mapping[str, bytes], effective: Mapping[str, Any]
-) -> tuple[Secret, ...]:
+    secrets: Iterable[WrittenSecret], files: Mapping[str, bytes], effective: Mapping[str, Any]
+) -> tuple[WrittenSecret, ...]:
     """The secrets with their values, each with a name of its own. A key file that is not there
     holds nothing to move.
 
@@ -78,7 +78,7 @@ def named(
     spans = {(each.file, each.start, each.end): each for each in secrets}
     taken = {(each.group, each.name) for each in spans.values()}
     given: set[tuple[str, str]] = set()
-    found: list[Secret] = []
+    found: list[WrittenSecret] = []
     for secret in spans.values():
         value = _content(secret, files)
         if value is None:
@@ -93,14 +93,14 @@ def named(
     return tuple(found)
 
 
-def _content(secret: Secret, files: Mapping[str, bytes]) -> str | None:
+def _content(secret: WrittenSecret, files: Mapping[str, bytes]) -> str | None:
     if not secret.is_file:
         return secret.value
     name = inside(secret.value)
     return files[name].decode(errors="replace") if name in files and name else None
 
 
-def moved(files: Mapping[str, bytes], secrets: Iterable[Secret]) -> dict[str, bytes]:
+def moved(files: Mapping[str, bytes], secrets: Iterable[WrittenSecret]) -> dict[str, bytes]:
     """The files with a reference in the place of each secret: `"{{ env \\"NAME\\" }}"`."""
     texts = {secret.file: files[secret.file].decode() for secret in secrets}
     for secret in sorted(secrets, key=lambda each: each.start, reverse=True):
@@ -110,7 +110,7 @@ def moved(files: Mapping[str, bytes], secrets: Iterable[Secret]) -> dict[str, by
     return {**files, **{name: text.encode() for name, text in texts.items()}}
 
 
-def refused(secrets: Iterable[Secret]) -> Iterable[Problem]:
+def refused(secrets: Iterable[WrittenSecret]) -> Iterable[Problem]:
     """A bundle is stored where many can read it: nothing in it may be secret."""
     for secret in secrets:
         what = "a secret stands in the configuration"

@@ -5,11 +5,11 @@ from collections.abc import Iterator
 from cts.config import regexp
 from cts.config.escapes import undoubled
 from cts.config.model import (
-    BufferPeriod,
-    CatalogServicesCondition,
+    BufferBlock,
+    CatalogServicesBlock,
     CloudWorkspace,
     KvInput,
-    ScheduleCondition,
+    ScheduleBlock,
     ServicesInput,
     Task,
 )
@@ -35,7 +35,7 @@ def check_tasks(tasks: tuple[Task, ...]) -> Iterator[Problem]:
             yield from _query(block)
 
 
-def check_buffer(buffer: BufferPeriod | None) -> Iterator[Problem]:
+def check_buffer(buffer: BufferBlock | None) -> Iterator[Problem]:
     """An inherited `min` is reported where it is written."""
     written = buffer and buffer.enabled and "min" in buffer.where.options
     if buffer and written and buffer.min is not None and buffer.min < 0:
@@ -118,12 +118,12 @@ def _query(block: object) -> Iterator[Problem]:
     match block:
         case ServicesInput():
             yield from _services_query(block)
-        case CatalogServicesCondition(regexp=str() as expression):
+        case CatalogServicesBlock(regexp=str() as expression):
             yield from _regexp(expression, block.where)
         case KvInput(path=path) if path and not path.strip("/"):
             what, fix = "the path names no key", 'write path = "..."'
             yield block.where.problem(Code.INVALID_VALUE, what, fix, option="path")
-        case ScheduleCondition() if block.cron:
+        case ScheduleBlock() if block.cron:
             yield from _cron(block)
 
 
@@ -146,7 +146,7 @@ def _regexp(expression: str, where: Where) -> Iterator[Problem]:
         yield where.problem(Code.INVALID_REGEXP, *found, option="regexp")
 
 
-def _cron(schedule: ScheduleCondition) -> Iterator[Problem]:
+def _cron(schedule: ScheduleBlock) -> Iterator[Problem]:
     problem = schedule.where.problem
     fix = 'write five fields, such as "0 6 * * Mon-Fri", or @daily'
     try:

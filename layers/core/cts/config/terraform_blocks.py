@@ -6,7 +6,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from cts.config.local_files import is_path_of_key, names_file
-from cts.config.model import Backend, Provider, Secret
+from cts.config.model import Backend, ProviderBlock, WrittenSecret
 from cts.config.options import Findings, Options
 from cts.config.problem import Code, Place, Problem, Where
 from cts.config.schema import Group
@@ -90,7 +90,7 @@ class Free:
     def note(self, value: Value, path: str, key: str) -> None:
         text = str(value.data)
         self.found.secrets.append(
-            Secret(
+            WrittenSecret(
                 Where(path, value.place), Group.TASK, env_name(path), value.place.file,
                 value.start, value.end, text, is_file=_holds_key(key, text),
             )
@@ -111,7 +111,7 @@ def stays_behind(where: Where) -> Problem:
     return where.problem(Code.FILE_MISSING, what, "give its content, if the provider takes that")
 
 
-def providers(options: Options, key: str) -> tuple[Provider, ...]:
+def providers(options: Options, key: str) -> tuple[ProviderBlock, ...]:
     blocks = options.blocks(key)
     if options.is_hcl:
         _mixed(options, key, blocks)
@@ -132,7 +132,7 @@ def _is_labelled(value: Value) -> bool:
     return any(entry.is_label for entry in value.entries)
 
 
-def _provider(options: Options, key: str, value: Value) -> Provider | None:
+def _provider(options: Options, key: str, value: Value) -> ProviderBlock | None:
     entries = value.entries
     if len(entries) != 1 or not isinstance(entries[0].value.data, Body):
         what = "the provider has no name" if not entries else "this is not one provider with a name"
@@ -146,7 +146,7 @@ def _provider(options: Options, key: str, value: Value) -> Provider | None:
         inside.path += f".{alias}"
     arguments = Body(tuple(entry for entry in body.entries if entry.key not in RESERVED))
     free = Free(options.found, options.is_hcl, is_provider=True)
-    return Provider(
+    return ProviderBlock(
         where=inside.where,
         name=name,
         alias=alias,

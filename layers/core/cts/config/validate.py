@@ -8,9 +8,9 @@ from cts.config import secrets
 from cts.config.model import (
     Backend,
     Configuration,
-    Consul,
-    Driver,
-    Provider,
+    ConsulBlock,
+    DriverBlock,
+    ProviderBlock,
     Service,
     Task,
     Vault,
@@ -48,7 +48,7 @@ def _log_level(configuration: Configuration) -> Iterator[Problem]:
 # ---- driver -----------------------------------------------------------------------------------
 
 
-def _driver(driver: Driver | None) -> Iterator[Problem]:
+def _driver(driver: DriverBlock | None) -> Iterator[Problem]:
     if not driver:
         return
     if driver.terraform and driver.terraform_cloud:
@@ -86,7 +86,7 @@ def _services(services: tuple[Service, ...]) -> Iterator[Problem]:
 
 
 def _providers(configuration: Configuration) -> Iterator[Problem]:
-    first: dict[str, Provider] = {}
+    first: dict[str, ProviderBlock] = {}
     for provider in configuration.terraform_provider:
         if first.setdefault(provider.id, provider) is not provider:
             what = f"{provider.id} is configured at {first[provider.id].where.place} already"
@@ -96,7 +96,7 @@ def _providers(configuration: Configuration) -> Iterator[Problem]:
     yield from _auto_commit(configuration)
 
 
-def _vault_needed(provider: Provider, vault: Vault | None) -> Iterator[Problem]:
+def _vault_needed(provider: ProviderBlock, vault: Vault | None) -> Iterator[Problem]:
     if vault and vault.enabled:
         return
     if secrets.from_vault({**provider.arguments, "task_env": dict(provider.task_env)}):
@@ -120,7 +120,7 @@ def _auto_commit(configuration: Configuration) -> Iterator[Problem]:
                 yield task.where.problem(Code.AUTO_COMMIT, what, fix, option=option)
 
 
-def _consul(consul: Consul | None) -> Iterator[Problem]:
+def _consul(consul: ConsulBlock | None) -> Iterator[Problem]:
     registration = consul.service_registration if consul else None
     check = registration.default_check if registration else None
     address = check.address if check else ""

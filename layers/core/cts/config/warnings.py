@@ -4,12 +4,12 @@ from collections.abc import Iterator, Mapping
 
 from cts.config.masking import masked
 from cts.config.model import (
-    BufferPeriod,
+    BufferBlock,
     Configuration,
-    Consul,
-    Driver,
+    ConsulBlock,
+    DriverBlock,
     NoCondition,
-    ScheduleCondition,
+    ScheduleBlock,
     ServicesInput,
     Task,
 )
@@ -62,7 +62,7 @@ def _deprecated(merged: Configuration) -> Iterator[Problem]:
         yield (first or block.where.at(key)).problem(Code.DEPRECATED, what, fix)
 
 
-def _consul(consul: Consul | None) -> Iterator[Problem]:
+def _consul(consul: ConsulBlock | None) -> Iterator[Problem]:
     if not consul:
         return
     if consul.address:
@@ -101,7 +101,7 @@ def _nearly_templates(merged: Configuration) -> Iterator[Problem]:
                 yield provider.where.problem(Code.TEMPLATE, what, fix)
 
 
-def _driver(driver: Driver | None) -> Iterator[Problem]:
+def _driver(driver: DriverBlock | None) -> Iterator[Problem]:
     terraform = driver.terraform if driver else None
     if terraform and terraform.version:
         what = "the version is not used yet: the stack's parameter TerraformVersion decides"
@@ -112,7 +112,7 @@ def _driver(driver: Driver | None) -> Iterator[Problem]:
             yield backend.where.problem(Code.BACKEND, what)
 
 
-def _buffer(buffer: BufferPeriod | None) -> Iterator[Problem]:
+def _buffer(buffer: BufferBlock | None) -> Iterator[Problem]:
     if not buffer or buffer.enabled is False or buffer.min is None or buffer.max is None:
         return
     if buffer.max < buffer.min:
@@ -121,7 +121,7 @@ def _buffer(buffer: BufferPeriod | None) -> Iterator[Problem]:
 
 
 def _schedule(task: Task) -> Iterator[Problem]:
-    if isinstance(task.condition, ScheduleCondition) and task.buffer_period:
+    if isinstance(task.condition, ScheduleBlock) and task.buffer_period:
         what = "a scheduled task has no buffer period: it runs when its time comes"
         where = task.buffer_period.where
         yield where.problem(Code.INVALID_BUFFER, what, "remove the block")
@@ -160,7 +160,7 @@ def _providers(task: Task, configuration: Configuration) -> Iterator[Problem]:
             yield task.where.problem(Code.MISSING_OPTION, what, fix, option=f"providers[{n}]")
 
 
-def _workspace(task: Task, driver: Driver | None) -> Iterator[Problem]:
+def _workspace(task: Task, driver: DriverBlock | None) -> Iterator[Problem]:
     workspace = task.terraform_cloud_workspace
     if not (driver and driver.terraform_cloud):
         what = 'not needed: only driver "terraform-cloud" has workspaces of its own'

@@ -17,7 +17,7 @@ EPOCH = (1980, 1, 1, 0, 0, 0)
 
 
 @dataclass(frozen=True, slots=True)
-class Place:
+class RunPlace:
     """Where runs leave their records and their state, and with which Terraform."""
 
     work_bucket: str
@@ -32,7 +32,7 @@ def run_archive(
     *,
     description: str,
     module: bytes | None,
-    place: Place,
+    place: RunPlace,
     run: Mapping[str, Any],
     program: str,
 ) -> bytes:

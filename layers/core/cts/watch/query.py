@@ -68,12 +68,14 @@ Params = Mapping[str, str | list[str]]
 
 
 @dataclass(frozen=True, slots=True)
-class Request:
+class ConsulRequest:
     path: str
     params: Params
 
 
-def request(view: View, *, index: int = 0, wait: int = 0, consistent: bool = False) -> Request:
+def request(
+    view: View, *, index: int = 0, wait: int = 0, consistent: bool = False
+) -> ConsulRequest:
     """The view's HTTP request. With an index Consul holds it until something moves, at most
     `wait` seconds. Only healthy instances reach a module, unless the filter decides on health:
     that is CTS's `passing`."""
@@ -89,7 +91,7 @@ def request(view: View, *, index: int = 0, wait: int = 0, consistent: bool = Fal
         params["near"] = "_agent"
     if consistent:
         params["consistent"] = ""
-    return Request(path, params)
+    return ConsulRequest(path, params)
 
 
 def _resource(view: View) -> tuple[str, dict[str, str]]:

@@ -1,14 +1,15 @@
 """Send what is unannounced of the live generation and of the last rejected push."""
 
 import json
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import asdict, replace
 from itertools import accumulate
-from typing import Any, Protocol, TypeVar
+from typing import Any, TypeVar
 
-from cts.events import MOST_LISTED, ConfigPublished, ConfigRejected, Event
+from cts.events import MOST_LISTED, ConfigPublished, ConfigRejected
+from cts.generation import Current, Rejected
+from cts.ports import Bus, Published
 from cts.stored import load
-from cts.terraform.definition import Current, Rejected
 from cts.workflow.counting import Metrics, count
 
 LARGEST_LIST = 150_000
@@ -18,17 +19,6 @@ LARGEST_OWED = 30_000
 MOST_OWED = 100
 
 T = TypeVar("T")
-
-
-class Published(Protocol):
-    def current(self) -> Current | None: ...
-    def put_current(self, read: Current | None, new: Current) -> bool: ...
-    def rejected(self) -> Rejected | None: ...
-    def put_rejected(self, read: Rejected | None, new: Rejected) -> bool: ...
-
-
-class Bus(Protocol):
-    def send(self, events: Collection[Event]) -> None: ...
 
 
 def announce_pending(published: Published, bus: Bus, metrics: Metrics) -> None:

@@ -10,12 +10,12 @@ from typing import Any, Protocol, TypeVar
 
 from cts.errors import Refused, Unavailable, Upstream
 from cts.events import CatalogChanged
-from cts.terraform.definition import Generation
+from cts.generation import Generation
 from cts.watch.lease import FRESH_EVERY, HEARTBEAT_EVERY, NOT_READ, Lease, TakeOver, take_over
 from cts.watch.query import Kind, View
 from cts.watch.stale import STALE_AFTER, Stale
 from cts.watch.view import Answer
-from cts.workflow.poll import Deposed, Poller, Ports, Tally
+from cts.workflow.poll import Deposed, Poller, PollPorts, Tally
 from cts.workflow.queries import Consul, Queries
 
 CONNECTION_WITHIN = 5.0
@@ -25,7 +25,7 @@ AWS_WAIT = 1.0
 T = TypeVar("T")
 
 
-class Generations(Protocol):
+class LiveGeneration(Protocol):
     def current(self) -> Generation | None: ...
 
 
@@ -56,12 +56,12 @@ NOTHING_TO_WATCH = Beat(views=0, stale=0, tally=Tally())
 """The heartbeat of a poller without a configuration: alive, so no reason for an alarm."""
 
 
-@dataclass(frozen=True, slots=True)
-class Run:
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LivePorts:
     """What a poller is started with."""
 
-    ports: Ports
-    generations: Generations
+    ports: PollPorts
+    generations: LiveGeneration
     consul: Callable[[], Consul]
     connection: Callable[[], Awaitable[str]]
     """What tells one Consul, authority and token from others; empty: not known. May raise
@@ -79,7 +79,7 @@ class Run:
     """Told which views become stale, and when AWS could not be reached."""
 
 
-class Outcome(StrEnum):
+class PollOutcome(StrEnum):
     NO_CONFIGURATION = "no configuration was published yet"
     NOT_NEEDED = "a living poller holds the watch"
     OVERTAKEN = "another poller took the watch over"
@@ -108,7 +108,7 @@ class _Opened:
     new: Lease
 
 
-async def _opened(run: Run, aws: _Thread) -> _Opened | None:
+async def _opened(run: LivePorts, aws: _Thread) -> _Opened | None:
     """None while no configuration was published."""
     generation = await aws(run.generations.current)
     if generation is None:
@@ -121,7 +121,7 @@ async def _opened(run: Run, aws: _Thread) -> _Opened | None:
     return _Opened(generation, read, new)
 
 
-async def _connection(run: Run) -> str:
+async def _connection(run: LivePorts) -> str:
     """A tick does not wait long for a secret that can't be read just now."""
     try:
         async with asyncio.timeout(CONNECTION_WITHIN):
@@ -130,44 +130,44 @@ async def _connection(run: Run) -> str:
         return ""
 
 
-async def live(run: Run) -> Outcome:
+async def live(run: LivePorts) -> PollOutcome:
     """Hold the watch until relieved or until the time is up (mode `live`)."""
     with run.thread() as first, run.thread() as second:
         aws, beats = _Thread(first), _Thread(second)
         opened = await _opened(run, aws)
         if opened is None:
-            return Outcome.NO_CONFIGURATION
+            return PollOutcome.NO_CONFIGURATION
         new = opened.new
         verdict = take_over(opened.read, new.generation, new.started_at, new.connection)
         if verdict is TakeOver.NO:
-            return Outcome.NOT_NEEDED
+            return PollOutcome.NOT_NEEDED
         watch = _Watch(run, opened, aws)
         try:
             return await watch.hold(verdict, beats)
         except Deposed:
-            return Outcome.OVERTAKEN
+            return PollOutcome.OVERTAKEN
         finally:
             await watch.queries.close()
 
 
-async def once(run: Run) -> Outcome:
+async def once(run: LivePorts) -> PollOutcome:
     """Ask every view once (mode `poll`). Nothing changed: nothing is written."""
     with run.thread() as thread:
         aws = _Thread(thread)
         opened = await _opened(run, aws)
         if opened is None:
-            return Outcome.NO_CONFIGURATION
+            return PollOutcome.NO_CONFIGURATION
         watch = _Watch(run, opened, aws)
         try:
             return await watch.look_once()
         except Deposed:
-            return Outcome.OVERTAKEN
+            return PollOutcome.OVERTAKEN
         finally:
             await watch.queries.close()
 
 
 class _Watch:
-    def __init__(self, run: Run, opened: _Opened, aws: _Thread) -> None:
+    def __init__(self, run: LivePorts, opened: _Opened, aws: _Thread) -> None:
         self.run, self.opened, self.aws = run, opened, aws
         self.poller = Poller(run.ports, opened.generation)
         self.queries = Queries(run.consul(), self.poller.row, run.ports.now, run.chance, run.until)
@@ -175,7 +175,7 @@ class _Watch:
 
     # ---- taking over ----------------------------------------------------------------------
 
-    async def hold(self, verdict: TakeOver, beats: _Thread) -> Outcome:
+    async def hold(self, verdict: TakeOver, beats: _Thread) -> PollOutcome:
         poller, queries, read = self.poller, self.queries, self.opened.read
         await self.aws(poller.load)
         trusted = await self._trusts_indices(verdict)
@@ -186,7 +186,7 @@ class _Watch:
             lease = replace(lease, fresh_at=read.fresh_at)
         raised = lease if trusted else replace(lease, fresh_at=NOT_READ)
         if not await self.aws(poller.raise_epoch, read, raised):
-            return Outcome.OVERTAKEN
+            return PollOutcome.OVERTAKEN
         return await self._until_relieved(lease, trusted, beats)
 
     async def _trusts_indices(self, verdict: TakeOver) -> bool:
@@ -207,16 +207,16 @@ class _Watch:
 
     # ---- mode poll ------------------------------------------------------------------------
 
-    async def look_once(self) -> Outcome:
+    async def look_once(self) -> PollOutcome:
         poller, queries = self.poller, self.queries
         await self.aws(poller.load)
         queries.inherit(poller.views(), poller.stale_before)
         answers = await self._ask_all()
         self._beat(queries.stale(0))
         if not await self.aws(poller.differs, answers, queries.stale(0)):
-            return Outcome.NOTHING_NEW
+            return PollOutcome.NOTHING_NEW
         if not await self.aws(poller.raise_epoch, self.opened.read, self.opened.new):
-            return Outcome.OVERTAKEN
+            return PollOutcome.OVERTAKEN
         await self.aws(poller.load)
         kept = queries.drop_older(answers)
         kept |= await queries.ask_each(answers.keys() - kept.keys())
@@ -226,7 +226,7 @@ class _Watch:
             await self.aws(poller.announce)
         except Unavailable as error:  # what is due is announced by the sweep
             self.run.on_trouble(str(error))
-        return Outcome.WRITTEN
+        return PollOutcome.WRITTEN
 
     async def _ask_all(self) -> dict[View, Answer]:
         """Ask every view once; those that the catalog's listing adds in a second round."""
@@ -238,7 +238,7 @@ class _Watch:
 
     # ---- the loops ------------------------------------------------------------------------
 
-    async def _until_relieved(self, lease: Lease, trusted: bool, beats: _Thread) -> Outcome:
+    async def _until_relieved(self, lease: Lease, trusted: bool, beats: _Thread) -> PollOutcome:
         """Heartbeats don't wait for what is being written, nor the other way round."""
         watching = asyncio.create_task(self._look_until_the_end(trusted=trusted))
         others = [
@@ -255,7 +255,7 @@ class _Watch:
                 task.cancel()
             await asyncio.gather(watching, *others, return_exceptions=True)
 
-    async def _look_until_the_end(self, *, trusted: bool) -> Outcome:
+    async def _look_until_the_end(self, *, trusted: bool) -> PollOutcome:
         clock, poller = self.run.ports.now, self.poller
         answers: dict[View, Answer] | None = None
         while clock() < self.run.until:
@@ -272,7 +272,7 @@ class _Watch:
                 await self._aws_failed(error)
             self.queries.watch(poller.views())
         await self.aws(poller.leave)
-        return Outcome.LEFT
+        return PollOutcome.LEFT
 
     def _store(self, answers: Mapping[View, Answer]) -> CatalogChanged | None:
         return self.poller.look(answers) if answers else None

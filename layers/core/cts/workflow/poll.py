@@ -13,21 +13,21 @@ from cts.errors import Unavailable
 from cts.events import (
     MOST_LISTED,
     CatalogChanged,
-    Event,
     TaskTriggered,
     ViewFresh,
     ViewStale,
     iso,
 )
+from cts.generation import Generation
+from cts.ports import Bus
 from cts.run.task import TaskState, correlation, falls_due
-from cts.terraform.definition import Generation
+from cts.watch import diff
+from cts.watch.diff import Look, StoredViews
 from cts.watch.lease import Commit, Lease
 from cts.watch.query import View
 from cts.watch.snapshot import Snapshot
 from cts.watch.stale import Stale, StaleViews, recorded
 from cts.watch.view import Answer, Chunk, Row, rows_of
-from cts.workflow import diff
-from cts.workflow.diff import Look, Stored
 
 TRANSACTION_LIMIT = 100
 """Actions in one DynamoDB transaction; one of them is the check of the epoch."""
@@ -72,12 +72,8 @@ class Snapshots(Protocol):
         """Mark the object for expiry."""
 
 
-class Bus(Protocol):
-    def send(self, events: Collection[Event]) -> None: ...
-
-
-@dataclass(frozen=True, slots=True)
-class Ports:
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PollPorts:
     leases: Leases
     watch: Watch
     stale: StaleRecord
@@ -100,10 +96,10 @@ class Tally:
 class Poller:
     """What one poller knows."""
 
-    ports: Ports
+    ports: PollPorts
     generation: Generation
     epoch: int = 0
-    stored: Stored = field(default_factory=Stored)
+    stored: StoredViews = field(default_factory=StoredViews)
     due_at: dict[str, tuple[float, str]] = field(default_factory=dict)
     """Task -> when it falls due, and the correlation id of why."""
     untold: list[CatalogChanged] = field(default_factory=list)

@@ -10,8 +10,9 @@ from cts.config import bundle
 from cts.config.compile import CONTRACT, Compiled, compile_bundle, differences, generation, runs
 from cts.config.problem import Code, Place, Problem
 from cts.config.secrets import refused
-from cts.events import Event
-from cts.terraform.definition import Current, Definition, Generation, Rejected
+from cts.generation import Current, Generation, Rejected
+from cts.ports import Bus, Generations, Published
+from cts.terraform.definition import Definition
 from cts.workflow.announce import announce_pending, fitting, taken_over, version_of
 from cts.workflow.counting import Metrics
 
@@ -24,7 +25,7 @@ MOST_CODES = 5
 """Codes of problems in a report."""
 
 
-class Stored(Protocol):
+class StoredBundle(Protocol):
     @property
     def key(self) -> str: ...
     @property
@@ -33,21 +34,11 @@ class Stored(Protocol):
     def version(self) -> str: ...
 
 
-class Published(Protocol):
-    def current(self) -> Current | None: ...
-    def put_current(self, read: Current | None, new: Current) -> bool:
-        """False if another generation became the live one since `read`."""
-
-    def rejected(self) -> Rejected | None: ...
-    def put_rejected(self, read: Rejected | None, new: Rejected) -> bool: ...
-
-
 class Sources(Protocol):
-    def bundle(self) -> Stored | None: ...
+    def bundle(self) -> StoredBundle | None: ...
 
 
-class Objects(Protocol):
-    def generation(self, current: Current) -> Generation: ...
+class PublishedObjects(Generations, Protocol):
     def put_generation(self, generation: Generation) -> str:
         """Returns the digest that names the object."""
 
@@ -57,15 +48,11 @@ class Objects(Protocol):
         """Put definitions, and module archives by digest. All are there when it returns."""
 
 
-class Bus(Protocol):
-    def send(self, events: Collection[Event]) -> None: ...
-
-
-@dataclass(frozen=True, slots=True)
-class Ports:
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PublishPorts:
     sources: Sources
     published: Published
-    objects: Objects
+    objects: PublishedObjects
     bus: Bus
     now: Callable[[], float]
     environment: Mapping[str, str]
@@ -73,7 +60,7 @@ class Ports:
     metrics: Metrics
 
 
-class Outcome(StrEnum):
+class PublishOutcome(StrEnum):
     NOTHING_PUSHED = "nothing was pushed yet"
     KNOWN = "this push was answered already"
     PUBLISHED = "published"
@@ -81,14 +68,14 @@ class Outcome(StrEnum):
 
 
 @dataclass(frozen=True, slots=True)
-class Report:
-    outcome: Outcome
+class PublishReport:
+    outcome: PublishOutcome
     problem_count: int = 0
     codes: tuple[str, ...] = ()
     """Of the first problems."""
 
 
-def publish(ports: Ports) -> Report:
+def publish(ports: PublishPorts) -> PublishReport:
     """Publish the newest bundle, unless it was answered already, and announce what is unannounced:
     last, so that a bus which is down keeps no push from going live. Safe to call at any time."""
     report = _answered(ports)
@@ -96,24 +83,24 @@ def publish(ports: Ports) -> Report:
     return report
 
 
-def _answered(ports: Ports) -> Report:
+def _answered(ports: PublishPorts) -> PublishReport:
     """Refused because another generation came first: everything is read and compiled again."""
     while True:
         current, rejected = ports.published.current(), ports.published.rejected()
         stored = ports.sources.bundle()
         if stored is None:
-            return Report(Outcome.NOTHING_PUSHED)
+            return PublishReport(PublishOutcome.NOTHING_PUSHED)
         sources = {stored.key: stored.version}
         if _answers(current, sources) or _answers(rejected, sources):
-            return Report(Outcome.KNOWN)
+            return PublishReport(PublishOutcome.KNOWN)
         checked = _checked(stored.body, ports.environment)
         problems = checked.problems
         if checked.compiled is None or problems:
             if _reject(ports, rejected, sources, problems):
                 codes = tuple(problem.code.value for problem in problems[:MOST_CODES])
-                return Report(Outcome.REJECTED, len(problems), codes)
+                return PublishReport(PublishOutcome.REJECTED, len(problems), codes)
         elif _accept(ports, current, sources, checked.compiled, checked.warnings):
-            return Report(Outcome.PUBLISHED)
+            return PublishReport(PublishOutcome.PUBLISHED)
 
 
 def _answers(answer: Current | Rejected | None, sources: Mapping[str, str]) -> bool:
@@ -130,7 +117,7 @@ class _Checked:
 def _checked(body: bytes, environment: Mapping[str, str]) -> _Checked:
     try:
         files = bundle.unpacked(body)
-    except bundle.Unreadable as error:
+    except bundle.UnreadableBundle as error:
         what, fix = f"what was pushed is no bundle: {error}", "push it with `cts push`"
         return _Checked((Problem(Place("the bundle"), "", Code.SYNTAX, what, fix),))
     result = compile_bundle(files, environment)
@@ -139,7 +126,7 @@ def _checked(body: bytes, environment: Mapping[str, str]) -> _Checked:
 
 
 def _accept(
-    ports: Ports,
+    ports: PublishPorts,
     current: Current | None,
     sources: Mapping[str, str],
     compiled: Compiled,
@@ -181,7 +168,7 @@ def _new(
 
 
 def _reject(
-    ports: Ports,
+    ports: PublishPorts,
     read: Rejected | None,
     sources: Mapping[str, str],
     problems: Collection[Problem],

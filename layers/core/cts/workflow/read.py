@@ -19,10 +19,12 @@ from cts.errors import (
     TaskNotFound,
     Unavailable,
 )
+from cts.generation import Current, Generation, Rejected, TaskEntry
+from cts.ports import Generations
 from cts.run.model import Run, task_of
 from cts.run.status import TaskStatus
 from cts.run.task import TaskState
-from cts.terraform.definition import Current, Definition, Generation, Rejected, TaskEntry
+from cts.terraform.definition import Definition
 from cts.watch.lease import Lease
 from cts.watch.query import Kind, View
 from cts.watch.snapshot import Snapshot
@@ -37,47 +39,46 @@ LONGEST_LOG = 2_000_000
 RUN_ID = re.compile(r".+-\d{8}T\d{6}-[0-9a-f]{6}")
 
 
-class Published(Protocol):
+class ReadConfig(Protocol):
     def current(self) -> Current | None: ...
     def rejected(self) -> Rejected | None: ...
     def lease(self) -> Lease | None: ...
 
 
-class Tasks(Protocol):
+class ReadTasks(Protocol):
     def all_states(self) -> Mapping[str, TaskState]: ...
     def chunks(self) -> Mapping[str, Chunk]: ...
     def stale_views(self) -> StaleViews: ...
 
 
-class Runs(Protocol):
+class ReadRuns(Protocol):
     def run(self, task: str, run_id: str) -> Run | None: ...
     def runs(self, task: str | None, limit: int) -> list[Run]:
         """The newest runs, of one task or of all."""
 
 
-class Rows(Published, Tasks, Runs, Protocol):
+class Rows(ReadConfig, ReadTasks, ReadRuns, Protocol):
     """All that is read of the table."""
 
 
-class Objects(Protocol):
-    def generation(self, current: Current) -> Generation: ...
+class ReadObjects(Generations, Protocol):
     def definition(self, digest: str) -> Definition: ...
     def get(self, view: str, digest: str) -> Snapshot | None: ...
     def log_end(self, task: str, run: str, size: int) -> tuple[bytes, int] | None:
         """At most the last `size` bytes of a run's log, and how many are left out before them."""
 
 
-@dataclass(frozen=True, slots=True)
-class Ports:
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ReadPorts:
     rows: Rows
-    objects: Objects
+    objects: ReadObjects
     now: Callable[[], float]
     live: bool
     """Whether a poller stays, and gives signs of life (mode `live`)."""
 
 
 @dataclass(frozen=True, slots=True)
-class Request:
+class ApiRequest:
     """A GET. A query key that was given without a value has the value ""."""
 
     path: str
@@ -87,13 +88,13 @@ class Request:
 # ---- tasks --------------------------------------------------------------------------------
 
 
-def status(ports: Ports, _request: Request) -> dict[str, Any]:
+def status(ports: ReadPorts, _request: ApiRequest) -> dict[str, Any]:
     live = _generation(ports)
     look = _look(ports, live.tasks if live else {})
     return shown.summary(look, waiting=len(live.waiting) if live else 0)
 
 
-def tasks(ports: Ports, request: Request) -> dict[str, Any]:
+def tasks(ports: ReadPorts, request: ApiRequest) -> dict[str, Any]:
     """The live generation's tasks by name."""
     wanted, events = _filters(request)
     look = _look(ports, _live_tasks(ports))
@@ -102,7 +103,7 @@ def tasks(ports: Ports, request: Request) -> dict[str, Any]:
     return _with_events(ports, look, kept) if events else kept
 
 
-def task(ports: Ports, request: Request, name: str) -> dict[str, Any]:
+def task(ports: ReadPorts, request: ApiRequest, name: str) -> dict[str, Any]:
     """One task. As in CTS, one that never ran is shown whatever the filter."""
     name = unquote(name)
     if "/" in name:
@@ -118,7 +119,7 @@ def task(ports: Ports, request: Request, name: str) -> dict[str, Any]:
     return _with_events(ports, look, {name: found}) if events else {name: found}
 
 
-def too_deep(_ports: Ports, request: Request) -> dict[str, Any]:
+def too_deep(_ports: ReadPorts, request: ApiRequest) -> dict[str, Any]:
     """CTS's answer to a path below a task."""
     raise BadRequest(
         f"unsupported path '{unquote(request.path)}'. request must be format 'path/{{task-name}}'. "
@@ -126,17 +127,17 @@ def too_deep(_ports: Ports, request: Request) -> dict[str, Any]:
     )
 
 
-def _live_tasks(ports: Ports) -> Mapping[str, TaskEntry]:
+def _live_tasks(ports: ReadPorts) -> Mapping[str, TaskEntry]:
     live = _generation(ports)
     return live.tasks if live else {}
 
 
-def _generation(ports: Ports) -> Generation | None:
+def _generation(ports: ReadPorts) -> Generation | None:
     current = ports.rows.current()
     return ports.objects.generation(current) if current else None
 
 
-def _look(ports: Ports, tasks: Mapping[str, TaskEntry]) -> shown.Look:
+def _look(ports: ReadPorts, tasks: Mapping[str, TaskEntry]) -> shown.Known:
     states = ports.rows.all_states()
     rows = rows_of(ports.rows.chunks())
     listing = View(Kind.LISTING).id
@@ -144,10 +145,10 @@ def _look(ports: Ports, tasks: Mapping[str, TaskEntry]) -> shown.Look:
     if listing in rows and any(entry.condition.regexp is not None for entry in tasks.values()):
         found = ports.objects.get(listing, rows[listing].digest)
     names = found.names if found else None
-    return shown.Look(tasks, states, rows, names, ports.rows.stale_views(), ports.now())
+    return shown.Known(tasks, states, rows, names, ports.rows.stale_views(), ports.now())
 
 
-def _with_events(ports: Ports, look: shown.Look, found: Mapping[str, Any]) -> dict[str, Any]:
+def _with_events(ports: ReadPorts, look: shown.Known, found: Mapping[str, Any]) -> dict[str, Any]:
     """CTS leaves the key out where there are no events."""
     full = dict(found)
     for name in found:
@@ -157,7 +158,7 @@ def _with_events(ports: Ports, look: shown.Look, found: Mapping[str, Any]) -> di
     return full
 
 
-def _filters(request: Request) -> tuple[TaskStatus | None, bool]:
+def _filters(request: ApiRequest) -> tuple[TaskStatus | None, bool]:
     """The status asked for, and whether events are to be included."""
     status = _once(request, "status", "status query")
     if status is not None and status.lower() not in {each.value for each in TaskStatus}:
@@ -174,7 +175,7 @@ def _filters(request: Request) -> tuple[TaskStatus | None, bool]:
     return TaskStatus(status.lower()) if status is not None else None, include is not None
 
 
-def _once(request: Request, key: str, called: str) -> str | None:
+def _once(request: ApiRequest, key: str, called: str) -> str | None:
     values = request.query.get(key, [])
     if len(values) > 1:
         listed = " ".join(values)
@@ -187,7 +188,7 @@ def _once(request: Request, key: str, called: str) -> str | None:
 # ---- runs ---------------------------------------------------------------------------------
 
 
-def runs(ports: Ports, request: Request) -> dict[str, Any]:
+def runs(ports: ReadPorts, request: ApiRequest) -> dict[str, Any]:
     """The newest runs, of one task (`task=`) or of all, at most `limit=`."""
     name = _once(request, "task", "task")
     found = ports.rows.runs(name, _limit(_once(request, "limit", "limit")))
@@ -204,11 +205,11 @@ def _limit(text: str | None) -> int:
     return int(text)
 
 
-def run(ports: Ports, _request: Request, run: str) -> dict[str, Any]:
+def run(ports: ReadPorts, _request: ApiRequest, run: str) -> dict[str, Any]:
     return shown.run(_found(ports, run))
 
 
-def log(ports: Ports, _request: Request, run: str) -> str:
+def log(ports: ReadPorts, _request: ApiRequest, run: str) -> str:
     """The build's log; of a very long one the end."""
     found = _found(ports, run)
     read = ports.objects.log_end(found.task, found.id, LONGEST_LOG)
@@ -219,7 +220,7 @@ def log(ports: Ports, _request: Request, run: str) -> str:
     return note + text.decode(errors="replace")
 
 
-def _found(ports: Ports, run_id: str) -> Run:
+def _found(ports: ReadPorts, run_id: str) -> Run:
     run_id = unquote(run_id)
     found = ports.rows.run(task_of(run_id), run_id) if RUN_ID.fullmatch(run_id) else None
     if found is None:
@@ -230,13 +231,13 @@ def _found(ports: Ports, run_id: str) -> Run:
 # ---- configuration and poller -------------------------------------------------------------
 
 
-def configuration(ports: Ports, _request: Request) -> dict[str, Any]:
+def configuration(ports: ReadPorts, _request: ApiRequest) -> dict[str, Any]:
     current = ports.rows.current()
     generation = ports.objects.generation(current) if current else None
     return shown.configuration(current, generation, ports.rows.rejected())
 
 
-def poller(ports: Ports, _request: Request) -> dict[str, Any]:
+def poller(ports: ReadPorts, _request: ApiRequest) -> dict[str, Any]:
     look = _look(ports, _live_tasks(ports))
     return {
         "poller": shown.poller(ports.rows.lease(), ports.now(), live=ports.live),

@@ -1,11 +1,12 @@
 """How a run's end is recorded and announced: record, then announce, then clear."""
 
-from collections.abc import Callable, Collection, Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Protocol
 
 from cts.errors import Invalid, NoBuildsAllowed, Refused
-from cts.events import Event, RunFinished, TaskTriggered, iso
+from cts.events import RunFinished, TaskTriggered, iso
+from cts.ports import Bus
 from cts.run.model import End, Run, RunStatus, ended
 from cts.run.records import GivenUp
 from cts.run.task import TaskState, correlation, finish, sent, unclaim
@@ -28,12 +29,8 @@ class Records(Protocol):
     def put_if_absent(self, task: str, run: str, name: str, body: bytes) -> bool: ...
 
 
-class Bus(Protocol):
-    def send(self, events: Collection[Event]) -> None: ...
-
-
-@dataclass(frozen=True, slots=True)
-class Ports:
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SettlePorts:
     tasks: Tasks
     records: Records
     bus: Bus
@@ -42,7 +39,7 @@ class Ports:
     metrics: Metrics
 
 
-def settle(ports: Ports, run: Run, end: End) -> TaskState | None:
+def settle(ports: SettlePorts, run: Run, end: End) -> TaskState | None:
     """Record how a run ended, and announce it. News of a run that is not running changes nothing:
     then None. What could not be announced is sent by the sweep."""
     now, chance = ports.now(), ports.chance()
@@ -55,7 +52,7 @@ def settle(ports: Ports, run: Run, end: End) -> TaskState | None:
             return announce(ports, ports.tasks.state(run.task))
 
 
-def fail_unclaimed(ports: Ports, claimed: TaskState, run: Run, end: End) -> bool:
+def fail_unclaimed(ports: SettlePorts, claimed: TaskState, run: Run, end: End) -> bool:
     """Record a run that ended before it could be claimed. False if the state was written since."""
     now = ports.now()
     after = finish(claimed, run.id, end, now, ports.chance())
@@ -71,7 +68,7 @@ def _ended(run: Run, end: End, now: float, after: TaskState) -> Run:
     return ended(run, end, now, retry_at, gave_up)
 
 
-def give_up(ports: Ports, run: Run, end: End | None) -> bool:
+def give_up(ports: SettlePorts, run: Run, end: End | None) -> bool:
     """Give up a run whose build has not begun. False if it has begun after all.
 
     The build's first act is to put the same object: one conditional put decides. Without an
@@ -84,7 +81,7 @@ def give_up(ports: Ports, run: Run, end: End | None) -> bool:
     return True
 
 
-def given_up(ports: Ports, run: Run, record: GivenUp) -> None:
+def given_up(ports: SettlePorts, run: Run, record: GivenUp) -> None:
     """Settle a run as the record says that was put in place of its build's."""
     if record.error is None:
         _undo(ports, run)
@@ -106,7 +103,7 @@ def refused(error: Refused) -> End:
     return End(RunStatus.ERRORED, apply_began=False, error=str(error), retryable=not final)
 
 
-def _undo(ports: Ports, run: Run) -> None:
+def _undo(ports: SettlePorts, run: Run) -> None:
     end = End(RunStatus.CANCELED, apply_began=False)
     while True:
         state = ports.tasks.state(run.task)
@@ -115,7 +112,7 @@ def _undo(ports: Ports, run: Run) -> None:
             return
 
 
-def announce(ports: Ports, state: TaskState) -> TaskState:
+def announce(ports: SettlePorts, state: TaskState) -> TaskState:
     """Send what is unannounced; each is counted, and leaves the state, once it was sent."""
     for event_id in state.unannounced:
         run_id = event_id.split("/", 1)[0]
@@ -139,7 +136,7 @@ def counted(run: Run) -> Iterator[Counted]:
         yield "ChangeToAppliedSeconds", "Seconds", run.ended_at - run.since
 
 
-def _cleared(ports: Ports, state: TaskState, event_id: str) -> TaskState:
+def _cleared(ports: SettlePorts, state: TaskState, event_id: str) -> TaskState:
     while True:
         after = sent(state, event_id)
         if after == state or ports.tasks.put_state(after):

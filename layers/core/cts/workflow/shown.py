@@ -12,10 +12,10 @@ from itertools import pairwise
 from typing import Any
 
 from cts.events import iso
+from cts.generation import Current, Generation, Rejected, TaskEntry
 from cts.run.model import Run
 from cts.run.status import TaskStatus, task_status
 from cts.run.task import Outcome, TaskState, Wish, next_due
-from cts.terraform.definition import Current, Generation, Rejected, TaskEntry
 from cts.watch.fingerprint import digests
 from cts.watch.lease import Lease, lives
 from cts.watch.query import Kind, View
@@ -35,7 +35,7 @@ def maybe(at: float | None) -> str | None:
 
 
 @dataclass(frozen=True, slots=True)
-class Look:
+class Known:
     """Some tasks, and what is known of them and of the views they need."""
 
     tasks: Mapping[str, TaskEntry]
@@ -63,7 +63,7 @@ class Look:
         return sorted(found, key=lambda each: (each.since, each.view))
 
 
-def summary(look: Look, waiting: int) -> dict[str, Any]:
+def summary(look: Known, waiting: int) -> dict[str, Any]:
     """How many tasks there are by status, and by whether they are enabled; how many of them look
     at a stale view. Beside them there are those that wait for what this version does not do yet."""
     statuses = [task_status(look.state(name).recent) for name in look.tasks]
@@ -78,7 +78,7 @@ def summary(look: Look, waiting: int) -> dict[str, Any]:
     }
 
 
-def task(look: Look, name: str) -> dict[str, Any]:
+def task(look: Known, name: str) -> dict[str, Any]:
     entry, state = look.tasks[name], look.state(name)
     stale = look.stale_views(entry)
     word, reason, at = _doing(look, entry, state, stale)
@@ -107,7 +107,7 @@ def task(look: Look, name: str) -> dict[str, Any]:
 
 
 def _doing(
-    look: Look, entry: TaskEntry, state: TaskState, stale: list[Stale]
+    look: Known, entry: TaskEntry, state: TaskState, stale: list[Stale]
 ) -> tuple[str, str, float | None]:
     """One word for what the task is about, why, and since or until when."""
     if state.running:
@@ -134,7 +134,7 @@ def _wanting(state: TaskState, enabled: bool, now: float) -> tuple[str, str, flo
     return ("queued", why, state.queued_since) if state.queued_since else ("due", why, at)
 
 
-def _not_read(look: Look, entry: TaskEntry) -> str:
+def _not_read(look: Known, entry: TaskEntry) -> str:
     """The views that Consul has not told yet, of all that the task needs."""
     if digests(entry.condition, look.rows, look.names) is not None:
         return ""
@@ -296,7 +296,7 @@ def poller(lease: Lease | None, now: float, *, live: bool) -> dict[str, Any] | N
     }
 
 
-def stale_views(look: Look) -> dict[str, Any]:
+def stale_views(look: Known) -> dict[str, Any]:
     """The views that Consul does not tell, and the tasks that look at them.
 
     `of`: how many views there are. `why`: the commonest reasons. `unlisted`: how many of `count`

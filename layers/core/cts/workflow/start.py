@@ -1,17 +1,19 @@
 """Start a run for a task that is due: claim, render, archive, hand to the driver."""
 
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from enum import StrEnum
 from typing import Protocol
 from zipfile import BadZipFile
 
 from cts.errors import Missing, Refused, Unavailable, Unreadable, Upstream
-from cts.events import Event, RunStarted, iso
+from cts.events import RunStarted, iso
+from cts.generation import Current, Generation, TaskEntry
+from cts.ports import Bus, Generations
 from cts.run.model import MOST_INPUTS, End, Run, RunStatus
 from cts.run.task import Claimed, TaskState, claim, due, queue
-from cts.terraform.archive import Place, run_archive
-from cts.terraform.definition import Current, Definition, Generation, TaskEntry
+from cts.terraform.archive import RunPlace, run_archive
+from cts.terraform.definition import Definition
 from cts.watch.fingerprint import digests, trigger_fingerprint
 from cts.watch.query import Kind, View
 from cts.watch.snapshot import Snapshot
@@ -19,7 +21,7 @@ from cts.watch.view import Chunk, rows_of
 from cts.workflow import settle
 
 
-class Tasks(Protocol):
+class ClaimedTasks(Protocol):
     def state(self, task: str) -> TaskState: ...
     def put_state(self, state: TaskState) -> bool: ...
     def claim(self, state: TaskState, run: Run, cap: int) -> str | None:
@@ -35,8 +37,9 @@ class Views(Protocol):
         """Take the view's row out, if it still has this digest: its snapshot is gone."""
 
 
-class Objects(Protocol):
-    def generation(self, current: Current) -> Generation: ...
+class RunObjects(Protocol):
+    """What a run is made of, and where its archive goes."""
+
     def definition(self, digest: str) -> Definition: ...
     def get(self, view: str, digest: str) -> Snapshot | None: ...
     def module(self, digest: str) -> bytes: ...
@@ -52,19 +55,16 @@ class Driver(Protocol):
         """Returns the build's id. A second start with the same run id is the same build."""
 
 
-class Bus(Protocol):
-    def send(self, events: Collection[Event]) -> None: ...
-
-
-@dataclass(frozen=True, slots=True)
-class Ports:
-    settling: settle.Ports
-    tasks: Tasks
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StartPorts:
+    settling: settle.SettlePorts
+    tasks: ClaimedTasks
     views: Views
-    objects: Objects
+    generations: Generations
+    objects: RunObjects
     slots: Slots
     driver: Driver
-    place: Place
+    place: RunPlace
     program: str
     """The text of `build/execute.py`."""
     bus: Bus
@@ -74,7 +74,7 @@ class Ports:
     """Most builds at a time."""
 
 
-class Outcome(StrEnum):
+class StartOutcome(StrEnum):
     STARTED = "started"
     NOT_DUE = "nothing is due"
     GONE = "the configuration names no such task"
@@ -86,7 +86,7 @@ class Outcome(StrEnum):
     NOT_RENDERED = "its run could not be rendered"
 
 
-def start(ports: Ports, task: str) -> Outcome:
+def start(ports: StartPorts, task: str) -> StartOutcome:
     """Claim the task and hand it to its driver. What to do is read from the state, now, so a late
     or repeated event starts nothing twice.
 
@@ -94,11 +94,11 @@ def start(ports: Ports, task: str) -> Outcome:
     """
     state = ports.tasks.state(task)
     current = ports.views.current()
-    generation = ports.objects.generation(current) if current else None
+    generation = ports.generations.generation(current) if current else None
     if generation is None or task not in generation.tasks:
-        return Outcome.GONE
+        return StartOutcome.GONE
     if not due(state, generation.tasks[task].enabled, ports.now()):
-        return Outcome.NOT_DUE
+        return StartOutcome.NOT_DUE
     if len(ports.slots.slots()) >= ports.cap:  # looked at first: many may wait
         return _queued(ports, state)
     try:
@@ -108,12 +108,12 @@ def start(ports: Ports, task: str) -> Outcome:
         raise
 
 
-def _run(ports: Ports, state: TaskState, generation: Generation) -> Outcome:
+def _run(ports: StartPorts, state: TaskState, generation: Generation) -> StartOutcome:
     task, entry = state.task, generation.tasks[state.task]
     snapshots = load(ports, entry)
     if snapshots is None:
         _leave_queue(ports, state)
-        return Outcome.NOT_READ
+        return StartOutcome.NOT_READ
     inputs = {view: each.digest for view, each in snapshots.items()}
     trigger = trigger_fingerprint(entry.definition, inputs)
     run_id, now = ports.new_run_id(task), ports.now()
@@ -122,7 +122,7 @@ def _run(ports: Ports, state: TaskState, generation: Generation) -> Outcome:
         left = replace(claimed, queued_since=None)
         if left != state:
             ports.tasks.put_state(left)
-        return Outcome.DONE_ALREADY
+        return StartOutcome.DONE_ALREADY
     run = Run(
         id=run_id,
         task=task,
@@ -148,18 +148,20 @@ def _run(ports: Ports, state: TaskState, generation: Generation) -> Outcome:
 
 
 def _claim(
-    ports: Ports, state: TaskState, claimed: TaskState, run: Run, archive_version: str
-) -> Outcome:
+    ports: StartPorts, state: TaskState, claimed: TaskState, run: Run, archive_version: str
+) -> StartOutcome:
     match ports.tasks.claim(claimed, run, ports.cap):
         case None:
             return _build(ports, run, archive_version)
         case "slot":
             return _queued(ports, state)
         case _:
-            return Outcome.BUSY
+            return StartOutcome.BUSY
 
 
-def _not_rendered(ports: Ports, claimed: TaskState, run: Run, error: Exception) -> Outcome:
+def _not_rendered(
+    ports: StartPorts, claimed: TaskState, run: Run, error: Exception
+) -> StartOutcome:
     """It fails without a build, and is not tried again before its definition or its data change."""
     end = End(
         RunStatus.ERRORED,
@@ -169,23 +171,23 @@ def _not_rendered(ports: Ports, claimed: TaskState, run: Run, error: Exception) 
         step=settle.RENDER,
     )
     written = settle.fail_unclaimed(ports.settling, claimed, run, end)
-    return Outcome.NOT_RENDERED if written else Outcome.BUSY
+    return StartOutcome.NOT_RENDERED if written else StartOutcome.BUSY
 
 
-def _queued(ports: Ports, state: TaskState) -> Outcome:
+def _queued(ports: StartPorts, state: TaskState) -> StartOutcome:
     queued = queue(state, ports.now())
     if queued != state:
         ports.tasks.put_state(queued)
-    return Outcome.QUEUED
+    return StartOutcome.QUEUED
 
 
-def _leave_queue(ports: Ports, state: TaskState) -> None:
+def _leave_queue(ports: StartPorts, state: TaskState) -> None:
     """It waits for something else than a slot: it must not be woken in place of those who do."""
     if state.queued_since is not None:
         ports.tasks.put_state(replace(state, queued_since=None))
 
 
-def load(ports: Ports, entry: TaskEntry) -> Mapping[str, Snapshot] | None:
+def load(ports: StartPorts, entry: TaskEntry) -> Mapping[str, Snapshot] | None:
     """View id -> snapshot of what the condition renders; None if something was not read."""
     rows = rows_of(ports.views.chunks())
     names = None
@@ -205,21 +207,21 @@ def load(ports: Ports, entry: TaskEntry) -> Mapping[str, Snapshot] | None:
     return read if len(read) == len(snapshots) else None
 
 
-def _build(ports: Ports, run: Run, version: str) -> Outcome:
+def _build(ports: StartPorts, run: Run, version: str) -> StartOutcome:
     try:
         build = ports.driver.start(run, version)
     except Refused as error:  # Unavailable is the sweep's to try again: the build may have begun
         settle.give_up(ports.settling, run, settle.refused(error))
-        return Outcome.REFUSED
+        return StartOutcome.REFUSED
     ports.tasks.record_build(run, build)
     at = iso(ports.now())
     started = RunStarted(run.task, run.id, list(run.why), run.attempt, build, run.correlation, at)
     ports.bus.send([started])
-    return Outcome.STARTED
+    return StartOutcome.STARTED
 
 
 def _archive(
-    ports: Ports,
+    ports: StartPorts,
     run: Run,
     state: TaskState,
     entry: TaskEntry,
@@ -246,7 +248,7 @@ def _archive(
     )
 
 
-def _definition(ports: Ports, run: Run) -> Definition:
+def _definition(ports: StartPorts, run: Run) -> Definition:
     """What a newer version of this program published is left to that version's runner."""
     try:
         definition = ports.objects.definition(run.definition)

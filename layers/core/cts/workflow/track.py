@@ -6,10 +6,10 @@ from typing import Protocol
 
 from cts.errors import Refused, Unavailable, Unreadable, Upstream
 from cts.events import BuildEnded
+from cts.ports import Generations, Published
 from cts.run.model import End, Run, RunStatus, task_of
 from cts.run.records import GivenUp, Started, end_from, started_from
 from cts.run.task import Running, TaskState, due
-from cts.terraform.definition import Current, Generation, Rejected
 from cts.workflow import settle
 from cts.workflow.announce import announce_pending
 
@@ -28,15 +28,7 @@ class Runs(Protocol):
     def record_build(self, run: Run, build: str) -> None: ...
 
 
-class Published(Protocol):
-    def current(self) -> Current | None: ...
-    def put_current(self, read: Current | None, new: Current) -> bool: ...
-    def rejected(self) -> Rejected | None: ...
-    def put_rejected(self, read: Rejected | None, new: Rejected) -> bool: ...
-
-
-class Objects(Protocol):
-    def generation(self, current: Current) -> Generation: ...
+class BuildObjects(Protocol):
     def run_object(self, task: str, run: str, name: str) -> bytes | None: ...
     def archive_version(self, task: str, run: str) -> str | None: ...
 
@@ -51,12 +43,13 @@ class Driver(Protocol):
         """None if the driver does not know it just now: a living build may be left out."""
 
 
-@dataclass(frozen=True, slots=True)
-class Ports:
-    settling: settle.Ports
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TrackPorts:
+    settling: settle.SettlePorts
     runs: Runs
     published: Published
-    objects: Objects
+    generations: Generations
+    objects: BuildObjects
     driver: Driver
     now: Callable[[], float]
     cap: int
@@ -64,7 +57,7 @@ class Ports:
 
 
 @dataclass(slots=True)
-class Report:
+class TrackReport:
     """What was found, for logs and metrics."""
 
     settled: list[Run] = field(default_factory=list)
@@ -80,9 +73,9 @@ class Report:
             self.errors.append(error)
 
 
-def track(ports: Ports, news: BuildEnded) -> Report:
+def track(ports: TrackPorts, news: BuildEnded) -> TrackReport:
     """Take in a build's end. Late or repeated news changes nothing."""
-    report = Report()
+    report = TrackReport()
     run = ports.settling.tasks.run(news.task, news.run_id)
     if run is not None and news.status in ENDED:
         _settle(ports, run, news.build, news.status, report)
@@ -91,10 +84,10 @@ def track(ports: Ports, news: BuildEnded) -> Report:
     return report
 
 
-def sweep(ports: Ports) -> Report:
+def sweep(ports: TrackPorts) -> TrackReport:
     """Find what no event told: due and not running, running without news, announcements not
     sent, slots that ended runs hold. What fails is reported, and keeps nothing else waiting."""
-    report = Report()
+    report = TrackReport()
     slots = ports.runs.slots()  # before the states: what is claimed after this is not freed
     states = ports.runs.all_states()
     for state in states.values():
@@ -112,7 +105,7 @@ def sweep(ports: Ports) -> Report:
     return report
 
 
-def _announce(settling: settle.Ports, task: str) -> None:
+def _announce(settling: settle.SettlePorts, task: str) -> None:
     """The state is read again: a run that was settled since has announced."""
     settle.announce(settling, settling.tasks.state(task))
 
@@ -124,7 +117,7 @@ def _left_over(slots: frozenset[str], states: Mapping[str, TaskState]) -> frozen
     return frozenset(run for run in slots - running if task_of(run) not in dark)
 
 
-def _trigger(ports: Ports, report: Report, freed_by: str | None = None) -> None:
+def _trigger(ports: TrackPorts, report: TrackReport, freed_by: str | None = None) -> None:
     """Announce what is due, if a slot is free: of the queue as many as there are free slots, who
     waits longest first, and all that is not in the queue, for its announcement may be lost. If a
     run of `freed_by` has just freed its slot: of the latter only the task itself."""
@@ -132,7 +125,7 @@ def _trigger(ports: Ports, report: Report, freed_by: str | None = None) -> None:
     current = ports.published.current() if free > 0 else None
     if current is None:
         return
-    tasks = ports.objects.generation(current).tasks
+    tasks = ports.generations.generation(current).tasks
     now = ports.now()
     found = [
         state
@@ -153,7 +146,7 @@ def _trigger(ports: Ports, report: Report, freed_by: str | None = None) -> None:
 # ---- one run ------------------------------------------------------------------------------
 
 
-def _ask(ports: Ports, state: TaskState, running: Running, report: Report) -> None:
+def _ask(ports: TrackPorts, state: TaskState, running: Running, report: TrackReport) -> None:
     """Ask the driver for a run that no news came from."""
     age = ports.now() - running.claimed_at
     if age < NEWS_AFTER:
@@ -194,7 +187,7 @@ def _expired(state: TaskState, running: Running) -> Run:
     )
 
 
-def _start_again(ports: Ports, run: Run, report: Report) -> None:
+def _start_again(ports: TrackPorts, run: Run, report: TrackReport) -> None:
     """The runner died around StartBuild. A build that was started twice runs once."""
     young = ports.now() - run.claimed_at < RESTART_WITHIN
     version = ports.objects.archive_version(run.task, run.id) if young else None
@@ -212,7 +205,7 @@ def _start_again(ports: Ports, run: Run, report: Report) -> None:
             _ended(ports, run, report)
 
 
-def _settle(ports: Ports, run: Run, build: str, status: str, report: Report) -> None:
+def _settle(ports: TrackPorts, run: Run, build: str, status: str, report: TrackReport) -> None:
     """Take in the driver's word for how a build ended."""
     started, its = _started(ports, run), replace(run, build=build)
     if started is None:
@@ -225,7 +218,7 @@ def _settle(ports: Ports, run: Run, build: str, status: str, report: Report) -> 
 
 
 def _without_word(
-    ports: Ports, run: Run, started: Started | None, overdue: bool, report: Report
+    ports: TrackPorts, run: Run, started: Started | None, overdue: bool, report: TrackReport
 ) -> None:
     """The driver doesn't know the build: its own result counts, or that its time is long up."""
     if started is not None:
@@ -238,29 +231,29 @@ def _without_word(
         _never_began(ports, run, f"no word came from build {run.build}, which never began", report)
 
 
-def _never_began(ports: Ports, run: Run, error: str, report: Report) -> None:
+def _never_began(ports: TrackPorts, run: Run, error: str, report: TrackReport) -> None:
     end = End(RunStatus.ERRORED, apply_began=False, error=error)
     if settle.give_up(ports.settling, run, end):
         _ended(ports, run, report)
 
 
-def _finished(ports: Ports, run: Run, end: End, report: Report) -> None:
+def _finished(ports: TrackPorts, run: Run, end: End, report: TrackReport) -> None:
     if settle.settle(ports.settling, run, end) is not None:
         _ended(ports, run, report)
 
 
-def _ended(ports: Ports, run: Run, report: Report) -> None:
+def _ended(ports: TrackPorts, run: Run, report: TrackReport) -> None:
     report.settled.append(ports.settling.tasks.run(run.task, run.id) or run)
 
 
 # ---- what a build left --------------------------------------------------------------------
 
 
-def _started(ports: Ports, run: Run) -> Started | GivenUp | None:
+def _started(ports: TrackPorts, run: Run) -> Started | GivenUp | None:
     return started_from(ports.objects.run_object(run.task, run.id, "started"))
 
 
-def _told(ports: Ports, run: Run) -> tuple[End | None, bool]:
+def _told(ports: TrackPorts, run: Run) -> tuple[End | None, bool]:
     """What the build itself says of its end, and whether its apply began."""
     applying = ports.objects.run_object(run.task, run.id, "applying") is not None
     body = ports.objects.run_object(run.task, run.id, "result.json")

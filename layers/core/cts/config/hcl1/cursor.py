@@ -1,13 +1,13 @@
 """Where a parser of HCL 1 stands among the tokens."""
 
-from cts.config.hcl1.tokens import Token, tokens
+from cts.config.hcl1.tokens import Hcl1Token, tokens
 from cts.config.problem import Place
 from cts.config.tree import BOM, Lines
 
 CLOSES = {"{": "}", "[": "]", "(": ")"}
 
 
-class Cursor:
+class Hcl1Cursor:
     def __init__(self, text: str, file: str) -> None:
         self.text, self.lines = text, Lines(text, file)
         start = len(BOM) if text.startswith(BOM) else 0
@@ -17,11 +17,11 @@ class Cursor:
         """That are open here."""
 
     @property
-    def token(self) -> Token:
+    def token(self) -> Hcl1Token:
         return self.tokens[self.at]
 
     @property
-    def following(self) -> Token:
+    def following(self) -> Hcl1Token:
         return self.tokens[min(self.at + 1, len(self.tokens) - 1)]
 
     def begins_entry(self) -> bool:
@@ -55,10 +55,10 @@ class Cursor:
                     return
             self.at += 1
 
-    def place(self, token: Token) -> Place:
+    def place(self, token: Hcl1Token) -> Place:
         return self.lines.place(token.start)
 
-    def shown(self, token: Token) -> str:
+    def shown(self, token: Hcl1Token) -> str:
         """A token for a message; never a text, quoted or not: it may be a secret."""
         text = self.text[token.start : token.end]
         if token.kind == "end":

@@ -6,7 +6,7 @@ MOST_ERRORS = 50
 """Reported of one file: what has more is hardly a configuration."""
 
 
-class Errors:
+class Hcl1Errors:
     def __init__(self) -> None:
         self.found: list[ParseError] = []
 

@@ -4,9 +4,9 @@ After a mistake reading goes on at the next line or comma, so that all mistakes 
 reported, but nothing that only follows from one. Where the structure is in doubt the body is empty.
 """
 
-from cts.config.hcl1.cursor import CLOSES, Cursor
-from cts.config.hcl1.errors import Errors
-from cts.config.hcl1.tokens import Token
+from cts.config.hcl1.cursor import CLOSES, Hcl1Cursor
+from cts.config.hcl1.errors import Hcl1Errors
+from cts.config.hcl1.tokens import Hcl1Token
 from cts.config.problem import Place
 from cts.config.tree import (
     BOM,
@@ -37,10 +37,10 @@ def read_hcl1(text: str, file: str) -> tuple[Body, list[ParseError]]:
     return Body() if parser.closes_nothing else body, parser.errors.found
 
 
-class _Parser(Cursor):
+class _Parser(Hcl1Cursor):
     def __init__(self, text: str, file: str) -> None:
         super().__init__(text, file)
-        self.errors = Errors()
+        self.errors = Hcl1Errors()
         if text.startswith(BOM):
             self.errors.add(byte_order_mark(self.lines.place(0)))
         self.depth = 0
@@ -50,7 +50,7 @@ class _Parser(Cursor):
         self.closes_nothing = False
         """A closing brace was too much: what stands after it may belong elsewhere."""
 
-    def body(self, opening: Token | None) -> Body:
+    def body(self, opening: Hcl1Token | None) -> Body:
         """The entries up to the brace that closes the body, or to the end of the file."""
         entries: list[Entry] = []
         while not self.ends(opening):
@@ -60,7 +60,7 @@ class _Parser(Cursor):
                 self.at += 1
         return Body(tuple(entries))
 
-    def ends(self, opening: Token | None) -> bool:
+    def ends(self, opening: Hcl1Token | None) -> bool:
         match self.token.kind:
             case "end":
                 self.end(opening)
@@ -73,7 +73,7 @@ class _Parser(Cursor):
                 return True
         return False
 
-    def end(self, opening: Token | None) -> None:
+    def end(self, opening: Hcl1Token | None) -> None:
         """The end of the file: raises a ParseError if it comes too early."""
         if self.token.error:
             raise self.token.error
@@ -100,7 +100,7 @@ class _Parser(Cursor):
             self.skip()
         return None
 
-    def names(self) -> list[Token]:
+    def names(self) -> list[Hcl1Token]:
         """A key and its labels."""
         start = self.at
         while self.token.kind in NAMES:
@@ -125,11 +125,11 @@ class _Parser(Cursor):
         self.closes_nothing = self.closes_nothing or token.kind == "}"
         self.misplaced(self.place(token), f'this "{token.kind}" closes nothing', "remove it")
 
-    def no_value(self, name: Token) -> None:
+    def no_value(self, name: Hcl1Token) -> None:
         fix = 'write "=" and a value after it, or "{" and a block'
         self.misplaced(self.place(name), "this has no value", fix)
 
-    def attribute(self, names: list[Token]) -> Entry | None:
+    def attribute(self, names: list[Hcl1Token]) -> Entry | None:
         is_whole = not any(name.error for name in names)
         if len(names) > 1 and names[-1].is_first:
             if is_whole:
@@ -143,7 +143,7 @@ class _Parser(Cursor):
         value = self.assigned(names[-1])
         return self.named(names[0], value) if value and is_whole else None
 
-    def assigned(self, name: Token) -> Value | None:
+    def assigned(self, name: Hcl1Token) -> Value | None:
         """The value behind an equals sign. A block is where its name is, as without the sign."""
         token = self.token
         is_last = token.kind in ("end", "}") and not token.error
@@ -177,7 +177,7 @@ class _Parser(Cursor):
         self.skip(in_list=in_list)
         return None
 
-    def word(self, token: Token) -> None:
+    def word(self, token: Hcl1Token) -> None:
         """A name where a value should be."""
         what, fix = f"{self.shown(token)} is not a plain value", A_VALUE
         if token.data == "null":
@@ -187,7 +187,7 @@ class _Parser(Cursor):
             fix = "write its result"
         self.errors.add(ParseError(self.place(token), what, fix))
 
-    def block(self, names: list[Token]) -> Value:
+    def block(self, names: list[Hcl1Token]) -> Value:
         """A block, inside its labels."""
         value = self.braced(self.place(names[-1]), levels=len(names))
         for label in reversed(names[1:]):
@@ -195,7 +195,7 @@ class _Parser(Cursor):
             value = Value(entry.place, Body((entry,)))
         return value
 
-    def named(self, name: Token, value: Value, *, is_label: bool = False) -> Entry:
+    def named(self, name: Hcl1Token, value: Value, *, is_label: bool = False) -> Entry:
         return Entry(str(name.data), self.place(name), value, is_label)
 
     def braced(self, place: Place, *, levels: int = 1) -> Value:
@@ -238,7 +238,7 @@ class _Parser(Cursor):
         self.skip(in_list=True)
         return False
 
-    def leave_open(self, opening: Token, *, is_reported: bool) -> None:
+    def leave_open(self, opening: Hcl1Token, *, is_reported: bool) -> None:
         """End a list that has no closing bracket before an entry or the end of its body."""
         if not is_reported:
             self.errors.add(self.never_closed(opening))
@@ -252,7 +252,7 @@ class _Parser(Cursor):
         self.lists -= 1
         self.depth -= 1
 
-    def enter(self, levels: int) -> Token:
+    def enter(self, levels: int) -> Hcl1Token:
         opening = self.token
         self.at += 1
         self.depth += levels
@@ -271,6 +271,6 @@ class _Parser(Cursor):
     def misplaced(self, place: Place, what: str, fix: str) -> None:
         self.errors.add(ParseError(place, what, fix), once_a_line=True)
 
-    def never_closed(self, opening: Token) -> ParseError:
+    def never_closed(self, opening: Hcl1Token) -> ParseError:
         what = f'this "{opening.kind}" is never closed'
         return ParseError(self.place(opening), what, f'add "{CLOSES[opening.kind]}"')

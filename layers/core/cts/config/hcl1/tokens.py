@@ -35,7 +35,7 @@ HEREDOC = re.compile(r"<<(-?)(\w+)[ \t]*\r?\n")
 Literal = str | int | float | bool
 
 
-class Token(NamedTuple):
+class Hcl1Token(NamedTuple):
     kind: str
     """`name`, `string`, `number`, `bool`; `bad` is a literal with a mistake, `unclosed` a string
     without end; `end`, a mark, or `other`."""
@@ -47,9 +47,9 @@ class Token(NamedTuple):
     error: ParseError | None = None
 
 
-def tokens(text: str, lines: Lines, at: int = 0) -> Iterator[Token]:
+def tokens(text: str, lines: Lines, at: int = 0) -> Iterator[Hcl1Token]:
     """The tokens from a position on. The last one is an `end`, with an error if it is early."""
-    scanner = _Scanner(text, lines)
+    scanner = _Hcl1Scanner(text, lines)
     kind = ""
     while kind != "end":
         skipped = SKIPPED.match(text, at)
@@ -58,19 +58,19 @@ def tokens(text: str, lines: Lines, at: int = 0) -> Iterator[Token]:
         try:
             token = scanner.token(start, is_first, after=kind)
         except ParseError as error:
-            token = Token("end", start, start, is_first, error=error)
+            token = Hcl1Token("end", start, start, is_first, error=error)
         yield token
         at, kind = token.end, token.kind
 
 
-class _Scanner:
+class _Hcl1Scanner:
     def __init__(self, text: str, lines: Lines) -> None:
         self.text, self.lines = text, lines
 
-    def token(self, start: int, is_first: bool, after: str) -> Token:
+    def token(self, start: int, is_first: bool, after: str) -> Hcl1Token:
         """The token that starts here. Raises ParseError if the rest can't be followed."""
         if not (found := TOKEN.match(self.text, start)):
-            return Token("end", start, start, is_first)
+            return Hcl1Token("end", start, start, is_first)
         kind, whole = found.lastgroup or "", found.group()
         data: Literal = whole
         match kind, whole:
@@ -88,18 +88,18 @@ class _Scanner:
                 return self.heredoc(start, is_first)
             case "other", "/" if self.text.startswith("/*", start):
                 raise self.error(start, "this comment is never closed", 'end it with "*/"')
-        return Token(kind, start, found.end(), is_first, data)
+        return Hcl1Token(kind, start, found.end(), is_first, data)
 
-    def number(self, whole: str, start: int, is_first: bool) -> Token:
+    def number(self, whole: str, start: int, is_first: bool) -> Hcl1Token:
         end, number = start + len(whole), _number(whole)
         if number is not None and isfinite(number):
-            return Token("number", start, end, is_first, number)
+            return Hcl1Token("number", start, end, is_first, number)
         what = "this is not a number" if number is None else "this is too large a number"
         fix = "write a number as 15, 0x1f, 017, 1.5 or 1e3, and text in double quotes"
         error = self.error(start, what, "" if number else fix)
-        return Token("bad", start, end, is_first, error=error)
+        return Hcl1Token("bad", start, end, is_first, error=error)
 
-    def string(self, start: int, is_first: bool, *, is_label: bool) -> Token:
+    def string(self, start: int, is_first: bool, *, is_label: bool) -> Hcl1Token:
         """A string that the short way does not fit: it has escapes, `${`, or no end.
 
         Between `${` and its `}` everything is kept as it is, quotes and line ends too.
@@ -128,12 +128,12 @@ class _Scanner:
         if found and found.group() == '"':
             decoded = b"".join(parts).decode(errors="replace").replace("\r\n", "\n")
             kind = "bad" if error else "string"
-            return Token(kind, start, at + 1, is_first, decoded, error)
+            return Hcl1Token(kind, start, at + 1, is_first, decoded, error)
         if is_long:
             raise self.error(opened, 'this "${" is never closed', 'close it with "}"')
         return self.unclosed(start, at, is_first, is_label=is_label)
 
-    def unclosed(self, start: int, end: int, is_first: bool, *, is_label: bool) -> Token:
+    def unclosed(self, start: int, end: int, is_first: bool, *, is_label: bool) -> Hcl1Token:
         """A string up to the end of its line, but for brackets there that close what the line
         opened, and the brace of a block whose label it is."""
         fix = "close it with a quote on its line"
@@ -149,7 +149,7 @@ class _Scanner:
                 end = at
         if is_label and last == "{":
             end = at - 1
-        return Token("unclosed", start, end, is_first, error=error)
+        return Hcl1Token("unclosed", start, end, is_first, error=error)
 
     def escape(self, at: int) -> tuple[bytes | None, int]:
         """What an escape stands for, nothing if it is none; and where it ends."""
@@ -164,7 +164,7 @@ class _Scanner:
         code = int(points[0] or points[1], 16)
         return chr(code).encode() if is_character(code) else None, found.end()
 
-    def heredoc(self, start: int, is_first: bool) -> Token:
+    def heredoc(self, start: int, is_first: bool) -> Hcl1Token:
         if not (opening := HEREDOC.match(self.text, start)):
             what, fix = "this heredoc has no marker", 'write "<<" and a word that ends its line'
             raise self.error(start, what, fix)
@@ -178,7 +178,7 @@ class _Scanner:
                 closing = line + len(bare)
                 content = self.text[opening.end() : closing - len(marker)].replace("\r\n", "\n")
                 content = _unindented(content) if is_indented else content
-                return Token("string", start, closing, is_first, content)
+                return Hcl1Token("string", start, closing, is_first, content)
             line = end + 1
         fix = f'end it with a line that holds "{marker}" and nothing else'
         raise self.error(start, "this heredoc is never closed", fix)

@@ -20,11 +20,11 @@ from cts.config.hcl2.nodes import (
     out_of_range,
 )
 from cts.config.hcl2.templates import (
-    End,
     For,
     If,
     Interpolation,
     Part,
+    TemplateEnd,
     decoded,
     template,
     unindented,
@@ -271,7 +271,7 @@ class Parser(Cursor):
             case Token(text="for"):
                 return For(place, self.loop_head())
             case Token(text="else" | "endif" | "endfor" as word):
-                return End(place, word)
+                return TemplateEnd(place, word)
             case token:
                 fix = "expected if, else, endif, for or endfor"
                 raise self.error(token, "this is no directive", fix)

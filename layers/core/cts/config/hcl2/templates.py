@@ -49,14 +49,14 @@ class For:
 
 
 @dataclass(frozen=True, slots=True)
-class End:
+class TemplateEnd:
     """`%{ else }`, `%{ endif }` or `%{ endfor }`"""
 
     place: Place
     word: str
 
 
-Part: TypeAlias = str | Interpolation | If | For | End
+Part: TypeAlias = str | Interpolation | If | For | TemplateEnd
 
 
 @dataclass(frozen=True, slots=True)
@@ -151,9 +151,9 @@ def _nested(
                 nodes.append(value)
             case If() | For():
                 nodes.append(_directive(part, parts, depth + 1))
-            case End(_, word) if word in ends:
+            case TemplateEnd(_, word) if word in ends:
                 return Template(place, tuple(nodes)), word
-            case End(at, word):
+            case TemplateEnd(at, word):
                 raise ParseError(at, f"`%{{ {word} }}` ends nothing that is open here")
     if ends:
         raise ParseError(place, "this directive has no end", f'end it with "%{{ {ends[-1]} }}"')

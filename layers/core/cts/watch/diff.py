@@ -3,8 +3,8 @@
 from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 
+from cts.generation import Generation, TaskEntry
 from cts.run.task import TaskState, observe
-from cts.terraform.definition import Generation, TaskEntry
 from cts.watch.fingerprint import digests, trigger_fingerprint
 from cts.watch.query import Kind, View
 from cts.watch.view import Answer, Chunk, Row, Verdict, chunk_of, judge, rows_of
@@ -13,7 +13,7 @@ LISTING = View(Kind.LISTING)
 
 
 @dataclass(frozen=True, slots=True)
-class Stored:
+class StoredViews:
     """What is stored of the views that a generation needs."""
 
     chunks: Mapping[str, Chunk] = field(default_factory=dict)
@@ -23,15 +23,17 @@ class Stored:
     """The catalog's listing; None: not read."""
 
 
-def stored(generation: Generation, chunks: Mapping[str, Chunk], names: list[str] | None) -> Stored:
+def stored(
+    generation: Generation, chunks: Mapping[str, Chunk], names: list[str] | None
+) -> StoredViews:
     """What was loaded. A listing whose snapshot is gone, so that it has no names, is not read."""
     needed = {view.id for view in views(generation, names)}
     if names is None:
         needed.discard(LISTING.id)
-    return Stored(chunks, {v: row for v, row in rows_of(chunks).items() if v in needed}, names)
+    return StoredViews(chunks, {v: row for v, row in rows_of(chunks).items() if v in needed}, names)
 
 
-def without_dropped(stored: Stored, chunks: Mapping[str, Chunk]) -> Stored:
+def without_dropped(stored: StoredViews, chunks: Mapping[str, Chunk]) -> StoredViews:
     """Chunks loaded anew. A runner that misses a snapshot takes its row out: the view is not
     read."""
     kept = rows_of(chunks)
@@ -75,7 +77,7 @@ class Look:
 
 
 def look_at(
-    generation: Generation, stored: Stored, answers: Mapping[View, Answer], *, derive_all: bool
+    generation: Generation, stored: StoredViews, answers: Mapping[View, Answer], *, derive_all: bool
 ) -> Look:
     """Judge answers. With `derive_all` every task is observed, whatever changed."""
     verdicts = {view: judge(stored.rows.get(view.id), each.row) for view, each in answers.items()}
@@ -101,7 +103,7 @@ def look_at(
 
 
 def _superseded(
-    stored: Stored, changed: Mapping[str, Row], needed: Collection[str]
+    stored: StoredViews, changed: Mapping[str, Row], needed: Collection[str]
 ) -> dict[str, Row]:
     return {
         view: row
@@ -126,7 +128,7 @@ def _looks_at(
 
 def states_after(
     generation: Generation,
-    stored: Stored,
+    stored: StoredViews,
     look: Look,
     states: Mapping[str, TaskState],
     now: float,
@@ -157,7 +159,7 @@ def _observed(
     return observe(state, fingerprint, now, task.buffer, correlation)
 
 
-def chunks_after(stored: Stored, look: Look) -> list[Chunk]:
+def chunks_after(stored: StoredViews, look: Look) -> list[Chunk]:
     """Chunks with a changed row, or with one that nothing needs any more."""
     dirty = {chunk_of(view) for view in look.rows if view in look.needed}
     dirty |= {
@@ -179,17 +181,17 @@ def chunks_after(stored: Stored, look: Look) -> list[Chunk]:
     ]
 
 
-def stored_after(stored: Stored, look: Look, written: Collection[Chunk]) -> Stored:
+def stored_after(stored: StoredViews, look: Look, written: Collection[Chunk]) -> StoredViews:
     """What is stored once the look and these chunks were written."""
     rows = {**stored.rows, **look.rows}
-    return Stored(
+    return StoredViews(
         chunks={**stored.chunks, **{c.name: replace(c, version=c.version + 1) for c in written}},
         rows={view: row for view, row in rows.items() if view in look.needed},
         names=look.names,
     )
 
 
-def moved_chunks(stored: Stored) -> list[Chunk]:
+def moved_chunks(stored: StoredViews) -> list[Chunk]:
     """Chunks of which an index has moved since they were written."""
     written = rows_of(stored.chunks)
     moved = {chunk_of(view) for view, row in stored.rows.items() if written.get(view) != row}

@@ -1,0 +1,134 @@
+"""What a configuration compiles to, and what became of the last pushes."""
+
+import json
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field
+from typing import Any, NamedTuple
+
+from cts.conditions.stored import is_known, read_services, written
+from cts.stored import LATER, known_fields, load
+from cts.watch.query import ServicesCondition, View
+
+FORMER = "former generation"
+"""Where a generation's JSON names the one before it: the first release takes no new field, but any
+source."""
+
+
+class BufferPeriod(NamedTuple):
+    """Seconds to wait for a burst to end: `min` after each change, `max` after the first."""
+
+    min: float
+    max: float
+
+
+@dataclass(frozen=True, slots=True)
+class TaskEntry:
+    """A task in a generation: its definition, and what may change without running it."""
+
+    definition: str
+    """The definition's digest."""
+    condition: ServicesCondition
+    description: str = ""
+    enabled: bool = True
+    buffer: BufferPeriod | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Waiting:
+    """A task that was accepted and compiled, and needs what this version does not do yet."""
+
+    definition: str
+    reasons: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Generation:
+    """One accepted configuration."""
+
+    number: int
+    contract: int
+    """The compiler's contract number; a newer compiler publishes the same sources again."""
+    sources: Mapping[str, str]
+    """Object key -> version id of everything it was compiled from."""
+    tasks: Mapping[str, TaskEntry]
+    waiting: Mapping[str, Waiting] = field(default_factory=dict)
+    """Nothing watches or runs these."""
+    former: str = ""
+    """The digest of the generation that this one took the place of."""
+
+    @property
+    def fixed_views(self) -> frozenset[View]:
+        return frozenset(
+            view for task in self.tasks.values() for view in task.condition.fixed_views
+        )
+
+    def to_json(self) -> str:
+        tasks = {
+            name: asdict(entry) | {"condition": written(entry.condition)}
+            for name, entry in self.tasks.items()
+        }
+        facts = asdict(self) | {"tasks": tasks}
+        if former := facts.pop("former"):
+            facts["sources"] = {**self.sources, FORMER: former}
+        return json.dumps(facts, sort_keys=True, indent=1)
+
+    @classmethod
+    def from_json(cls, text: str | bytes) -> "Generation":
+        """Tasks whose conditions this version doesn't know are left out."""
+        raw = known_fields(cls, json.loads(text))
+        sources = dict(raw["sources"])
+        former = sources.pop(FORMER, raw.get("former", ""))
+        waiting = {name: load(Waiting, each) for name, each in raw.get("waiting", {}).items()}
+        tasks = {
+            name: _entry(task) for name, task in raw["tasks"].items() if is_known(task["condition"])
+        }
+        read = {"sources": sources, "tasks": tasks, "waiting": waiting, "former": former}
+        return cls(**raw | read)
+
+
+def _entry(raw: Mapping[str, Any]) -> TaskEntry:
+    buffer = raw["buffer"]
+    return TaskEntry(
+        **known_fields(TaskEntry, raw)
+        | {
+            "condition": read_services(raw["condition"]),
+            "buffer": BufferPeriod(*buffer) if buffer else None,
+        }
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class Current:
+    """Which generation is live."""
+
+    number: int
+    digest: str
+    """Of the generation's object: two publishers may make one number."""
+    contract: int
+    sources: Mapping[str, str]
+    published_at: float
+    added: list[str]
+    changed: list[str]
+    removed: list[str]
+    warnings: list[dict[str, Any]] = field(default_factory=list)
+    unannounced: list[str] = field(default_factory=list)
+    """Ids of events that are true of it and not yet sent."""
+    owed: list[dict[str, Any]] = field(default_factory=list, metadata=LATER)
+    """Events of former generations that were not sent before this one took their place."""
+    extra: Mapping[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Rejected:
+    """The last push that was refused, and why."""
+
+    sources: Mapping[str, str]
+    contract: int
+    rejected_at: float
+    problem_count: int
+    """Of all; the first of them are in `problems`."""
+    problems: list[dict[str, Any]]
+    unannounced: list[str] = field(default_factory=list)
+    owed: list[dict[str, Any]] = field(default_factory=list, metadata=LATER)
+    """As in `Current`, without their problems."""
+    extra: Mapping[str, Any] = field(default_factory=dict)
