@@ -1,20 +1,11 @@
-"""The front: one process that answers as AWS does, runs builds, records, and injects faults.
-
-`python -m local.front FOLDER` serves on a free port of the loopback interface and writes it to
-FOLDER/front.json. Everything it keeps is in FOLDER. It ends on SIGTERM, with all it started.
-"""
+"""The front: what happens at each call and delivery: builds, records, faults."""
 
 from __future__ import annotations
 
 import asyncio
 import json
-import os
-import signal
-import socket
-import sys
 import threading
 from datetime import UTC, datetime
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from local import answers, calls
@@ -22,6 +13,7 @@ from local.faults import Call, Delivery, Do, Faults, Phase, Rule
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
+    from pathlib import Path
 
     from local.codebuild import Builds
     from local.hooks import Request, Response
@@ -228,75 +220,3 @@ def _error_code(body: Any) -> str:
         code = str(calls.json_body(text.encode()).get("__type", ""))
         return code.rpartition("#")[2]
     return text.partition("<Code>")[2].partition("</Code>")[0]
-
-
-def main(folder: Path) -> None:
-    listener = socket.create_server(("127.0.0.1", 0), backlog=256)
-    port = listener.getsockname()[1]
-    endpoint = f"http://127.0.0.1:{port}"
-    _prepare_environment(folder, endpoint, port)
-    asyncio.run(_serve(folder, endpoint, listener))
-    # Threads of the emulator that wait for a function would hold the process up.
-    os._exit(0)
-
-
-def _prepare_environment(folder: Path, endpoint: str, port: int) -> None:
-    """What the emulator reads when it is imported; workers inherit it."""
-    for name in ("tmp", "logs", "state"):
-        (folder / name).mkdir(parents=True, exist_ok=True)
-    os.environ.update(
-        AUTH="true",
-        AWS_ENDPOINT_URL=endpoint,
-        AWS_EC2_METADATA_DISABLED="true",
-        BIND_HOST="127.0.0.1",
-        GATEWAY_PORT=str(port),
-        IOT_MTLS_ENABLED="0",
-        SFTP_ENABLED="0",
-        LAMBDA_ACCOUNT_CONCURRENCY="1000",
-        LAMBDA_ASYNC_RETRY_BASE_SECONDS="0.2",
-        LOG_LEVEL="WARNING",
-        MINISTACK_HOST="127.0.0.1",
-        MINISTACK_REGION=REGION,
-        S3_DATA_DIR=str(folder / "state" / "s3"),
-        STATE_DIR=str(folder / "state"),
-        TMPDIR=str(folder / "tmp"),
-        # Docker is never asked, even where there is one.
-        DOCKER_HOST=f"unix://{folder}/no-docker.sock",
-    )
-
-
-def tell_ready(folder: Path, endpoint: str) -> None:
-    """Whoever waits for the file finds all of it."""
-    unfinished = folder / "front.json.new"
-    unfinished.write_text(json.dumps({"endpoint": endpoint}))
-    unfinished.replace(folder / "front.json")
-
-
-async def _serve(folder: Path, endpoint: str, listener: socket.socket) -> None:
-    from hypercorn.asyncio import serve
-    from hypercorn.config import Config
-
-    from local import control, emulator, emulator_hooks
-    from local.build_run import Place
-    from local.codebuild import Builds
-
-    builds = Builds(
-        Place(folder / "builds", endpoint, REGION, json.loads(os.environ.pop("CTS_LOCAL_BUILD")))
-    )
-    front = Front(builds, folder)
-    emulator_hooks.install(front)
-    config = Config()
-    config.bind = [f"fd://{listener.fileno()}"]
-    config.keep_alive_timeout = 75
-    config.graceful_timeout = 0.2
-    config.shutdown_timeout = 1.0
-    stopping = asyncio.Event()
-    asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, stopping.set)
-    tell_ready(folder, endpoint)
-    await serve(control.application(front), config, shutdown_trigger=stopping.wait)  # type: ignore[arg-type]
-    builds.kill_all()
-    emulator.kill_workers()
-
-
-if __name__ == "__main__":
-    main(Path(sys.argv[1]).resolve())

@@ -214,7 +214,7 @@ class Stack:
         env = tools.environment(self.folder)
         build_env = {**env, "PATH": os.pathsep.join([str(tools.BIN), _plain_path()])}
         self._front = leash.start(
-            [sys.executable, "-m", "local.front", str(self.folder)],
+            [sys.executable, "-m", "local.serve", str(self.folder)],
             env={**env, **CREDENTIALS, "CTS_LOCAL_BUILD": json.dumps(build_env)},
             cwd=tools.PROJECT,
             log=self.folder / "front.log",

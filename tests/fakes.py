@@ -8,7 +8,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from typing import Any, TypeVar
 
-from cts.adapters import keys
+from cts import keys
 from cts.adapters.bucket import LARGEST_RECORD, StoredObject
 from cts.errors import Missing, Unreadable
 from cts.events import Event

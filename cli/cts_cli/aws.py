@@ -17,10 +17,10 @@ from botocore.exceptions import (
     NoRegionError,
 )
 
+from cts import keys
 from cts.config.schema import Group
 from cts_cli.errors import CommandError, NoCredentials
 
-BUNDLE = "config/bundle.zip"
 OVERTAKEN = frozenset({"PreconditionFailed", "ConditionalRequestConflict", "NoSuchKey"})
 """What S3 answers to a put that another one, or a deletion, came before."""
 DENIED = frozenset({"AccessDenied", "AccessDeniedException", "403"})
@@ -61,7 +61,7 @@ class Stack:
             client: Any = self.session.client("s3")
             try:
                 answer = client.put_object(
-                    Bucket=self.work_bucket, Key=BUNDLE, Body=body, **condition
+                    Bucket=self.work_bucket, Key=keys.BUNDLE, Body=body, **condition
                 )
             except ClientError as error:
                 if after and code_of(error) in OVERTAKEN:
@@ -78,7 +78,9 @@ class Stack:
         """None for who may push and not look."""
         with explaining_errors(f"looking at bucket '{self.work_bucket}'"):
             try:
-                answer = self.session.client("s3").head_object(Bucket=self.work_bucket, Key=BUNDLE)
+                answer = self.session.client("s3").head_object(
+                    Bucket=self.work_bucket, Key=keys.BUNDLE
+                )
             except ClientError as error:
                 if code_of(error) in ABSENT:
                     return Newest()
@@ -89,11 +91,11 @@ class Stack:
 
     def bundle(self, version: str) -> bytes | None:
         """What was pushed then. None if that is not kept any more."""
-        stored = self._object(BUNDLE, VersionId=version)
+        stored = self._object(keys.BUNDLE, VersionId=version)
         return stored.body if stored else None
 
     def generation(self, number: int, digest: str) -> "Stored | None":
-        return self._object(f"generations/{number}-{digest}.json")
+        return self._object(keys.generation(number, digest))
 
     def _object(self, key: str, **version: str) -> "Stored | None":
         with explaining_errors(f"reading {key} in bucket '{self.work_bucket}'"):

@@ -10,6 +10,7 @@ import typer
 from typer.core import TyperCommand, TyperGroup
 
 import cts
+from cts.keys import RUN_ID
 from cts_cli.errors import CommandError, NotFound
 
 if TYPE_CHECKING:
@@ -261,7 +262,7 @@ def logs(
     from cts_cli.push import interruptible
 
     reader = _reader(stack)
-    run_id = run if waits.RUN_ID.fullmatch(run) else _newest(reader, run)
+    run_id = run if RUN_ID.fullmatch(run) else _newest(reader, run)
     text = f"reading the log of {run_id}"
     with interruptible("The run goes on."), output.progress(text) as progress:
         ended = waits.along(reader, run_id, waits.every(1.0), progress.show, progress.tell)

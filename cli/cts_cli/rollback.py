@@ -1,6 +1,5 @@
 """A former generation, and the bundle that it was made from."""
 
-import json
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime
@@ -9,8 +8,10 @@ from typing import Any
 from cts.config import bundle
 from cts.config.compile import compile_bundle
 from cts.config.secrets import refused
+from cts.generation import Generation
+from cts.keys import BUNDLE
 from cts_cli import words
-from cts_cli.aws import BUNDLE, Stack
+from cts_cli.aws import Stack
 from cts_cli.errors import CommandError
 from cts_cli.import_facts import environment
 from cts_cli.push import Prepared
@@ -18,8 +19,6 @@ from cts_cli.validate import Checked
 
 KEPT = 90
 """Days for which former bundles are kept."""
-FORMER = "former generation"
-"""Where a generation's record names the one before it, beside its sources."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,8 +92,8 @@ def _read(stack: Stack, number: int, digest: str) -> _Read:
             f"the record of generation {number} is gone, and with it the way to those before: "
             "push a folder instead"
         )
-    raw = json.loads(stored.body)
-    return _Read(raw["sources"], raw["sources"].get(FORMER, raw.get("former", "")), stored.at)
+    generation = Generation.from_json(stored.body)
+    return _Read(generation.sources, generation.former, stored.at)
 
 
 def _bundle(stack: Stack, number: int, version: str) -> bytes:

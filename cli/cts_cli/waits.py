@@ -1,6 +1,5 @@
 """The waits: before a push, for the answer to it, and along a run."""
 
-import re
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
@@ -13,7 +12,6 @@ from cts_cli.errors import CommandError
 LONGEST_ANSWER = 6 * 60.0
 """Seconds. The publisher looks by itself every five minutes, should its event be lost."""
 LONG = 20.0
-RUN_ID = re.compile(r".+-\d{8}T\d{6}-[0-9a-f]{6}")
 
 
 class Reader(Protocol):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from cts.adapters import keys
+from cts import keys
 from cts.adapters.bucket import Bucket
 from cts.generation import Generation
 

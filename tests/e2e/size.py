@@ -13,7 +13,7 @@ from pathlib import Path
 from random import Random
 from typing import TYPE_CHECKING, Any
 
-from cts.adapters import keys
+from cts import keys
 from cts.adapters.bucket import Bucket
 from cts.watch.fingerprint import trigger_fingerprint
 from cts.watch.snapshot import snapshot

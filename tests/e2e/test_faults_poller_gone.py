@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from cts.adapters import keys
+from cts import keys
 from cts.adapters.bucket import Bucket
 from cts.run.task import Reason
 from cts.watch.fingerprint import digests, trigger_fingerprint

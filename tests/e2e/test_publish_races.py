@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from cts.adapters import keys
+from cts import keys
 from tests.e2e.faults import STEPS, STEPS_FILES, change, gate, inject, struck, watch
 from tests.e2e.publishers import assert_whole, current, rest
 from tests.e2e.world import task

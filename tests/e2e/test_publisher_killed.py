@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from cts.adapters.keys import BUNDLE
+from cts.keys import BUNDLE
 from tests.e2e.conftest import running
 from tests.e2e.publishers import assert_whole, current, ended, rest
 from tests.e2e.world import RECORD_FILES, task

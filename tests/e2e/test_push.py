@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from cts.adapters import keys
+from cts import keys
 from tests.e2e.world import folder_of, task
 
 if TYPE_CHECKING:

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 from botocore.exceptions import ClientError
 
-from cts.adapters import keys
+from cts import keys
 from cts.adapters.table import Table
 from cts.config.bundle import archive
 from local.demo.catalog import Catalog

@@ -10,7 +10,7 @@ import pytest
 
 from local import __main__ as up
 from local.consul import Consul
-from local.front import tell_ready
+from local.serve import tell_ready
 from local.stack import Stack
 from local.tools import PROJECT
 

@@ -18,7 +18,7 @@ from botocore.exceptions import ClientError
 from rich.text import Text
 from typer.testing import CliRunner, Result
 
-from cts.adapters import keys
+from cts import keys
 from cts.config.schema import Group
 from cts.workflow.publish import PublishPorts, publish
 from cts_cli import aws, client, main, waits, words

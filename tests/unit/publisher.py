@@ -4,7 +4,7 @@ import io
 import zipfile
 from collections.abc import Mapping
 
-from cts.adapters import keys
+from cts import keys
 from cts.config.compile import CONTRACT
 from cts.events import ConfigPublished, ConfigRejected
 from cts.generation import Current, Generation

@@ -6,7 +6,7 @@ from types import SimpleNamespace
 from typing import Any
 from urllib.parse import urlsplit
 
-from cts.adapters import keys
+from cts import keys
 from cts.generation import BufferPeriod, Current, Generation, Rejected, TaskEntry, Waiting
 from cts.run.model import End, Run, RunStatus
 from cts.run.task import Outcome, Reason, Running, TaskState, Wish

@@ -6,7 +6,7 @@ import zipfile
 from dataclasses import replace
 from typing import Any
 
-from cts.adapters import keys
+from cts import keys
 from cts.events import BuildEnded, TaskTriggered
 from cts.generation import Current, Generation, TaskEntry
 from cts.run.model import Run

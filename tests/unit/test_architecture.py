@@ -3,6 +3,7 @@
 import ast
 import sys
 from collections.abc import Iterator
+from graphlib import CycleError, TopologicalSorter
 from pathlib import Path
 
 import pytest
@@ -16,6 +17,7 @@ PURE = {
     "cts.conditions",
     "cts.config",
     "cts.generation",
+    "cts.keys",
     "cts.run",
     "cts.stored",
     "cts.terraform",
@@ -30,6 +32,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     "errors": set(),
     "events": {"cts.errors"},
     "stored": set(),
+    "keys": set(),
     "watch": {"cts.watch", "cts.generation", "cts.run", "cts.stored", "re2", *WORDS},
     "conditions": {"cts.conditions", "cts.watch", "cts.stored"},
     "generation": {"cts.conditions", "cts.watch", "cts.stored"},
@@ -55,6 +58,7 @@ PURE_PARTS = [
     "errors",
     "events",
     "stored",
+    "keys",
     "watch",
     "conditions",
     "generation",
@@ -74,6 +78,8 @@ COMMAND_MAY_IMPORT = {
     *WORDS,
     "cts",
     "cts.config",
+    "cts.generation",
+    "cts.keys",
     "cts_cli",
     "boto3",
     "botocore",
@@ -89,17 +95,18 @@ def modules(part: str) -> list[Path]:
     return [module] if module.exists() else sorted((PACKAGE / part).rglob("*.py"))
 
 
-def imported(path: Path) -> Iterator[str]:
+def imported(path: Path, *, inside_functions: bool = True) -> Iterator[str]:
     """Names imported at run time; what only a type checker sees is free."""
     tree = ast.parse(path.read_text())
-    for_types_only = {
+    free = {
         child
         for node in ast.walk(tree)
-        if isinstance(node, ast.If) and ast.unparse(node.test) == "TYPE_CHECKING"
+        if (isinstance(node, ast.If) and ast.unparse(node.test) == "TYPE_CHECKING")
+        or (isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef) and not inside_functions)
         for statement in node.body
         for child in ast.walk(statement)
     }
-    for node in set(ast.walk(tree)) - for_types_only:
+    for node in set(ast.walk(tree)) - free:
         match node:
             case ast.Import():
                 yield from (alias.name for alias in node.names)
@@ -170,3 +177,46 @@ def test_an_entry_point_only_wires(path: Path) -> None:
 def test_the_command_line_knows_the_configuration_and_nothing_else_of_the_package() -> None:
     for path in (ROOT / "cli/cts_cli").rglob("*.py"):
         assert_imports_only(path, COMMAND_MAY_IMPORT)
+
+
+def graph(package: Path) -> dict[str, set[str]]:
+    """Each module of a package, and those of it that it imports when it is loaded."""
+    names = {
+        path: ".".join((package.name, *path.relative_to(package).with_suffix("").parts))
+        for path in package.rglob("*.py")
+    }
+    known = {name.removesuffix(".__init__") for name in names.values()}
+    return {
+        name.removesuffix(".__init__"): {
+            near
+            for target in imported(path, inside_functions=False)
+            if (near := target if target in known else target.rpartition(".")[0]) in known
+        }
+        for path, name in names.items()
+    }
+
+
+@pytest.mark.parametrize("package", [PACKAGE, ROOT / "local", ROOT / "cli/cts_cli"])
+def test_no_modules_import_each_other(package: Path) -> None:
+    try:
+        TopologicalSorter(graph(package)).prepare()
+    except CycleError as error:
+        pytest.fail(" -> ".join(error.args[1]))
+
+
+def classes() -> Iterator[tuple[str, ast.ClassDef]]:
+    """Every class of the package, and where it is."""
+    for path in sorted(PACKAGE.rglob("*.py")):
+        for node in ast.walk(ast.parse(path.read_text())):
+            if isinstance(node, ast.ClassDef):
+                yield str(path.relative_to(PACKAGE)), node
+
+
+def is_port(node: ast.ClassDef) -> bool:
+    return any(ast.unparse(base) == "Protocol" for base in node.bases)
+
+
+def test_a_port_has_at_most_four_methods() -> None:
+    for where, node in classes():
+        methods = [each for each in node.body if isinstance(each, ast.FunctionDef)]
+        assert not is_port(node) or len(methods) <= 4, f"{where}: {node.name}"

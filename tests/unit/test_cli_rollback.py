@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from cts.adapters import keys
+from cts import keys
 from cts.config.bundle import archive
 from cts.config.schema import Group
 from cts_cli import push

@@ -6,7 +6,7 @@ from dataclasses import asdict
 
 import pytest
 
-from cts.adapters import keys
+from cts import keys
 from cts.config import bundle
 from cts.config.compile import CONTRACT, Result, compile_bundle
 from cts.errors import Unavailable

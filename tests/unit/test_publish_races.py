@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from cts.adapters import keys
+from cts import keys
 from cts.events import ConfigPublished
 from cts.workflow.publish import PublishPorts, publish
 from tests.unit.publisher import (

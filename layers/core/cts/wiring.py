@@ -19,6 +19,7 @@ from botocore.session import Session, get_session
 from cts.adapters.bucket import Bucket
 from cts.adapters.bus import Bus
 from cts.adapters.table import Table
+from cts.keys import run_id
 
 if TYPE_CHECKING:  # each function imports its own workflow only: a cold start pays per import
     from collections.abc import Callable
@@ -85,7 +86,7 @@ def new_id() -> str:
 
 
 def new_run_id(task: str) -> str:
-    return f"{task}-{datetime.now(UTC):%Y%m%dT%H%M%S}-{secrets.token_hex(3)}"
+    return run_id(task, datetime.now(UTC), secrets.token_hex(3))
 
 
 class StoredGeneration:

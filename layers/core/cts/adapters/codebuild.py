@@ -5,7 +5,7 @@ from typing import Any
 
 from botocore.exceptions import ClientError
 
-from cts.adapters import keys
+from cts import keys
 from cts.adapters.aws_errors import code_of, translated
 from cts.errors import NoBuildsAllowed, Unavailable
 from cts.run.model import Run

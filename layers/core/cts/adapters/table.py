@@ -14,7 +14,7 @@ from typing import Any, TypeVar
 
 from botocore.exceptions import ClientError
 
-from cts.adapters import keys
+from cts import keys
 from cts.adapters.aws_errors import code_of, translated
 from cts.errors import Unavailable, Unreadable
 from cts.events import ViewFresh, ViewStale

@@ -85,11 +85,6 @@ class Run:
     extra: Mapping[str, Any] = field(default_factory=dict)
 
 
-def task_of(run_id: str) -> str:
-    """Run ids are `<task>-<date and time>-<random>`."""
-    return run_id.rsplit("-", 2)[0]
-
-
 def ended(run: Run, end: End, now: float, retry_at: float | None, gave_up: str | None) -> Run:
     return replace(
         run, status=end.status, end=end, ended_at=now, retry_at=retry_at, gave_up=gave_up

@@ -20,8 +20,9 @@ from cts.errors import (
     Unavailable,
 )
 from cts.generation import Current, Generation, Rejected, TaskEntry
+from cts.keys import RUN_ID, task_of
 from cts.ports import Generations
-from cts.run.model import Run, task_of
+from cts.run.model import Run
 from cts.run.status import TaskStatus
 from cts.run.task import TaskState
 from cts.terraform.definition import Definition
@@ -36,7 +37,6 @@ USUAL_RUNS = 20
 MOST_RUNS = 200
 LONGEST_LOG = 2_000_000
 """Bytes: Lambda refuses an answer over 6 MB, and its JSON may double the text."""
-RUN_ID = re.compile(r".+-\d{8}T\d{6}-[0-9a-f]{6}")
 
 
 class ReadConfig(Protocol):

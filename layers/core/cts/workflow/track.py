@@ -6,8 +6,9 @@ from typing import Protocol
 
 from cts.errors import Refused, Unavailable, Unreadable, Upstream
 from cts.events import BuildEnded
+from cts.keys import task_of
 from cts.ports import Generations, Published
-from cts.run.model import End, Run, RunStatus, task_of
+from cts.run.model import End, Run, RunStatus
 from cts.run.records import GivenUp, Started, end_from, started_from
 from cts.run.task import Running, TaskState, due
 from cts.workflow import settle

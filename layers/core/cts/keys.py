@@ -1,4 +1,22 @@
-"""Every key of the table and of the work bucket, built in one place."""
+"""Every key of the table and of the work bucket, and run ids: built and read in one place."""
+
+import re
+from datetime import datetime
+
+# ---- runs -----------------------------------------------------------------------------------
+
+RUN_ID = re.compile(r".+-\d{8}T\d{6}-[0-9a-f]{6}")
+"""`<task>-<date and time>-<random>`."""
+
+
+def run_id(task: str, at: datetime, chance: str) -> str:
+    """`chance`: six hex digits, so that two runs of one second differ."""
+    return f"{task}-{at:%Y%m%dT%H%M%S}-{chance}"
+
+
+def task_of(run_id: str) -> str:
+    return run_id.rsplit("-", 2)[0]
+
 
 # ---- table ----------------------------------------------------------------------------------
 
