@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 
+from cts.adapters import table_items
 from cts.adapters.table import Table
 from cts.errors import Unreadable
 from cts.generation import Current, Generation, Rejected
@@ -217,13 +218,13 @@ def test_the_release_before_reads_the_lease_and_what_is_published() -> None:
 
 
 def test_the_release_before_reads_the_views_and_takes_none_that_has_a_token_for_filtered() -> None:
-    items, table = Items([]), Table(None, "cts")
+    items = Items([])
     rows = {
         f"00{filtered}{token}": Row(1, "d", filtered, token)
         for filtered in (False, True)
         for token in (False, True)
     }
-    items.put_item(Item=table._put_chunk(Chunk("00", 0, rows))["Put"]["Item"])
+    items.put_item(Item=table_items.of_chunk(Chunk("00", 0, rows)))
     body = first(items, "WATCH", "VIEWS#00")
     assert {view: bool([*row, False][2]) for view, row in body.items()} == {
         view: row.filtered for view, row in rows.items()
@@ -247,7 +248,7 @@ def test_a_run_of_ten_thousand_views_fits_an_item() -> None:
         world.store(View(Kind.SERVICE, name), [])
     run = world.started("all")
     assert (len(run.inputs), run.more_inputs) == (1_000, 9_000)
-    assert len(json.dumps(Table(None, "cts")._run_item(run))) < AN_ITEM / 2
+    assert len(json.dumps(table_items.of_run(run, kept_days=90))) < AN_ITEM / 2
     assert shown.run(run)["more_inputs"] == 9_000
 
 

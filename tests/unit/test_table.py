@@ -9,7 +9,7 @@ import pytest
 from botocore.exceptions import ClientError
 from botocore.stub import Stubber
 
-from cts.adapters import table as adapter
+from cts.adapters import dynamodb as adapter
 from cts.adapters.table import Table
 from cts.errors import Unavailable
 from cts.run.model import Run, RunStatus
@@ -57,7 +57,7 @@ def stubbed() -> Iterator[Stubbed]:
 def waits(monkeypatch: pytest.MonkeyPatch) -> list[float]:
     """How long it waited before each further try."""
     made: list[float] = []
-    monkeypatch.setattr("cts.adapters.table.time.sleep", made.append)
+    monkeypatch.setattr("cts.adapters.dynamodb.time.sleep", made.append)
     return made
 
 
@@ -96,7 +96,7 @@ def test_no_two_wait_equally_long(
     stubbed: Stubbed, waits: list[float], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     chances = iter((0.0, 0.5, 1.0, 1.0, 1.0, 1.0, 1.0))
-    monkeypatch.setattr("cts.adapters.table.random.random", lambda: next(chances))
+    monkeypatch.setattr("cts.adapters.dynamodb.random.random", lambda: next(chances))
     for _ in range(adapter.TRIES - 1):
         stubbed.conflicts("put_item")
     stubbed.takes("put_item")

@@ -1,0 +1,172 @@
+"""What is stored, as items of the table and back. Old and new releases read each other's
+(`cts/stored.py`)."""
+
+import json
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import suppress
+from dataclasses import replace
+from typing import Any, TypeVar
+
+from cts import keys
+from cts.adapters.dynamodb import Item, key_of, named
+from cts.errors import Unreadable
+from cts.events import ViewFresh, ViewStale
+from cts.generation import Current, Rejected
+from cts.run.model import Run
+from cts.run.task import TaskState, state_from, unreadable_state
+from cts.stored import dump, load, parted
+from cts.watch.lease import Lease
+from cts.watch.stale import Stale, StaleViews
+from cts.watch.view import Chunk, Row
+
+VIEW_EVENTS: Mapping[str, type[ViewStale | ViewFresh]] = {
+    each.detail_type: each for each in (ViewStale, ViewFresh)
+}
+
+T = TypeVar("T")
+
+
+def record(kind: type[T], item: Item) -> T:
+    """A dataclass that `_texts` has written. Raises Unreadable."""
+    try:
+        return load(kind, _raw(item))
+    except (KeyError, ValueError) as error:
+        raise Unreadable(f"reading {named(item)}: {error}") from error
+
+
+def _raw(item: Item) -> Any:
+    """What `_texts` parted. Raises KeyError or ValueError."""
+    body, newer = json.loads(item["body"]["S"]), _newer(item)
+    return body | newer if newer and isinstance(body, dict) else body
+
+
+def _newer(item: Item) -> Any:
+    return json.loads(item["newer"]["S"]) if "newer" in item else {}
+
+
+def _texts(body: Mapping[str, Any], newer: Mapping[str, Any]) -> Item:
+    """An item's `body`, which the first release reads too, and what goes beyond that."""
+    texts = {"body": body, "newer": newer} if newer else {"body": body}
+    return {name: _json(text) for name, text in texts.items()}
+
+
+def _json(value: Any) -> Item:
+    return {"S": json.dumps(value, separators=(",", ":"))}
+
+
+def _numbered(key: tuple[str, str], version: int) -> Item:
+    """The head of an item whose next version this is."""
+    return {**key_of(key), "version": {"N": str(version + 1)}}
+
+
+# ---- watch ----------------------------------------------------------------------------------
+
+
+def of_lease(lease: Lease) -> Item:
+    return {**key_of(keys.LEASE), "epoch": {"N": str(lease.epoch)}, **_texts(*parted(lease))}
+
+
+def of_chunk(chunk: Chunk) -> Item:
+    rows = {
+        view: [row.index, row.digest, *([True] if row.filtered else [])]
+        for view, row in sorted(chunk.rows.items())
+    }
+    with_token = sorted(view for view, row in chunk.rows.items() if row.token)
+    head = _numbered(keys.chunk(chunk.name), chunk.version)
+    return {**head, **_texts(rows, {"token": with_token} if with_token else {})}
+
+
+def chunk(item: Item) -> Chunk:
+    with_token = frozenset(_newer(item).get("token", ()))
+    rows = {
+        view: _row(view in with_token, *row) for view, row in json.loads(item["body"]["S"]).items()
+    }
+    return Chunk(item["sk"]["S"].removeprefix("VIEWS#"), int(item["version"]["N"]), rows)
+
+
+def _row(token: bool, index: int, digest: str, filtered: object = False, *_newer: object) -> Row:
+    return Row(index, digest, filtered is True, token)
+
+
+def of_stale_views(stale: StaleViews) -> Item:
+    body = {
+        "views": {view: [each.view, each.since, each.why] for view, each in stale.views.items()},
+        "count": stale.count,
+        "unannounced": [{"type": each.detail_type, **dump(each)} for each in stale.unannounced],
+    }
+    return {**_numbered(keys.STALE, stale.version), "body": _json(body)}
+
+
+def stale_views(item: Item) -> StaleViews:
+    body = json.loads(item["body"]["S"])
+    return StaleViews(
+        version=int(item["version"]["N"]),
+        views={view: Stale(*facts[:3]) for view, facts in body["views"].items()},
+        count=body["count"],
+        unannounced=tuple(
+            load(VIEW_EVENTS[raw["type"]], raw)
+            for raw in body["unannounced"]
+            if raw["type"] in VIEW_EVENTS  # a newer release may tell of more
+        ),
+    )
+
+
+# ---- tasks and runs -------------------------------------------------------------------------
+
+
+def of_state(state: TaskState) -> Item:
+    head = _numbered(keys.state(state.task), state.version)
+    if state.unreadable:
+        return {**head, "body": {"S": state.unreadable}}
+    body, newer = parted(state)
+    del body["version"], body["unreadable"]
+    return {**head, **_texts(body, newer)}
+
+
+def state(item: Item) -> TaskState:
+    """One that can't be read holds its task, and fails no other."""
+    version, text = int(item["version"]["N"]), item.get("body", {}).get("S", "{}")
+    try:
+        raw = _raw(item)
+        text = json.dumps(raw) if "newer" in item else text
+        return state_from(raw, version)
+    except (KeyError, ValueError) as error:
+        task = item["sk"]["S"].removeprefix("TASK#")
+        return unreadable_state(task, text, version, str(error))
+
+
+def of_run(run: Run, *, kept_days: int) -> Item:
+    body, newer = parted(run)
+    build = body.pop("build")
+    return {
+        **key_of(keys.run(run.task, run.id)),
+        "kind": {"S": "RUN"},
+        "started_at": {"S": f"{run.claimed_at:017.6f}"},
+        "expires": {"N": str(int(run.claimed_at) + kept_days * 86400)},
+        **_texts(body, newer),
+        **({"build": {"S": build}} if build else {}),
+    }
+
+
+def run(item: Item) -> Run:
+    """Raises Unreadable."""
+    return replace(record(Run, item), build=item.get("build", {}).get("S"))
+
+
+def readable_runs(found: Iterable[Item]) -> Iterator[Run]:
+    for item in found:
+        with suppress(Unreadable):
+            yield run(item)
+
+
+# ---- what is published ------------------------------------------------------------------------
+
+
+def of_current(current: Current) -> Item:
+    number = {"N": str(current.number)}
+    return {**key_of(keys.CURRENT), "number": number, **_texts(*parted(current))}
+
+
+def of_rejected(rejected: Rejected) -> Item:
+    at = {"N": repr(rejected.rejected_at)}
+    return {**key_of(keys.REJECTED), "at": at, **_texts(*parted(rejected))}
