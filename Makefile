@@ -15,7 +15,7 @@ export SAM_CLI_TELEMETRY := 0
 unexport PYTHONDONTWRITEBYTECODE
 export TMPDIR := $(CURDIR)/.local/tmp
 
-.PHONY: help setup demo local down test check unit soak bench format lock clean
+.PHONY: help setup demo local down test check unit soak mutate bench format lock clean
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "%-8s %s\n", $$1, $$2}' Makefile
@@ -57,6 +57,9 @@ unit: setup ## the pure parts and the workflows on fakes
 
 soak: setup ## ten of each fault, 500 tasks, 10,000 broken configurations; writes docs/reports/
 	$(BIN)/python -m pytest -n $(WORKERS) --dist loadscope --no-loadscope-reorder -m soak -p tests.e2e.soak $(SEED:%=--randomly-seed=%)
+
+mutate: setup ## break the product in a hundred ways; its tests have to notice each (an hour)
+	$(BIN)/python -m tests.mutations
 
 bench: setup ## latency from change to apply; writes build/bench.json
 	$(BIN)/python -m tests.bench

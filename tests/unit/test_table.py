@@ -26,8 +26,14 @@ class Stubbed:
             aws_access_key_id="test",
             aws_secret_access_key="test",
         )
+        client.meta.events.register("provide-client-params.dynamodb", self._asked)
+        self.asked: list[dict[str, Any]] = []
+        """The parameters of all calls."""
         self.stub = Stubber(client)
-        self.table = Table(client, "cts")
+        self.table = Table(client, "cts", run_days=30)
+
+    def _asked(self, params: dict[str, Any], **_: object) -> None:
+        self.asked.append(params)
 
     def conflicts(self, operation: str) -> None:
         """Another transaction is on an item that the next call writes."""
@@ -128,3 +134,56 @@ def test_what_a_newer_release_has_yet_to_tell_of_views_is_left_to_it(stubbed: St
     item = {"version": {"N": "3"}, "body": {"S": json.dumps(body)}}
     stubbed.stub.add_response("get_item", {"Item": item})
     assert [event.id for event in stubbed.table.stale_views().unannounced] == ["1/ViewFresh"]
+
+
+def item(pk: str, sk: str, body: object = None, version: int = 1) -> dict[str, Any]:
+    found = {"pk": {"S": pk}, "sk": {"S": sk}, "version": {"N": str(version)}}
+    return found | ({"body": {"S": json.dumps(body)}} if body is not None else {})
+
+
+READS: list[tuple[str, dict[str, Any], Callable[[Table], object]]] = [
+    ("get_item", {}, lambda table: table.state("web")),
+    ("get_item", {}, lambda table: table.lease()),
+    ("query", {"Items": []}, lambda table: table.all_states()),
+    ("query", {"Items": []}, lambda table: table.chunks()),
+    ("batch_get_item", {"Responses": {"cts": []}}, lambda table: table.states(["web"])),
+]
+
+
+@pytest.mark.parametrize(
+    ("operation", "answer", "read"), READS, ids=["state", "lease", "states", "views", "some-states"]
+)
+def test_what_is_decided_on_is_read_consistently(
+    stubbed: Stubbed, operation: str, answer: dict[str, Any], read: Callable[[Table], object]
+) -> None:
+    stubbed.stub.add_response(operation, answer)
+    read(stubbed.table)
+    [asked] = stubbed.asked
+    assert asked.get("RequestItems", {}).get("cts", asked)["ConsistentRead"] is True
+
+
+def test_all_pages_are_read(stubbed: Stubbed) -> None:
+    first, second = item("WATCH", "VIEWS#00", {}), item("WATCH", "VIEWS#01", {})
+    last = {name: first[name] for name in ("pk", "sk")}
+    stubbed.stub.add_response("query", {"Items": [first], "LastEvaluatedKey": last})
+    stubbed.stub.add_response("query", {"Items": [second]})
+    assert sorted(stubbed.table.chunks()) == ["00", "01"]
+    assert stubbed.asked[1]["ExclusiveStartKey"] == last
+
+
+def test_what_a_poller_wrote_in_between_is_not_overwritten(stubbed: Stubbed) -> None:
+    view, body = "00" * 16, {"00" * 16: [7, "digest"]}
+    found = item("WATCH", "VIEWS#00", body, version=4)
+    stubbed.stub.add_response("get_item", {"Item": found})
+    stubbed.takes("put_item")
+    stubbed.table.drop_row(view, "digest")
+    put = stubbed.asked[1]
+    assert put["ConditionExpression"] == "version = :version"
+    assert put["ExpressionAttributeValues"] == {":version": {"N": "4"}}
+
+
+def test_a_run_is_kept_for_as_many_days_as_the_stack_says(stubbed: Stubbed) -> None:
+    stubbed.takes("transact_write_items")
+    stubbed.table.settle(TaskState("web"), RUN)
+    put = stubbed.asked[0]["TransactItems"][2]["Put"]["Item"]
+    assert put["expires"] == {"N": str(30 * 24 * 3600)}

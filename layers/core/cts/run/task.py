@@ -307,7 +307,7 @@ def _outcome(running: Running, end: End, now: float) -> Outcome:
 
 
 def _failed(state: TaskState, running: Running, end: End, now: float, jitter: float) -> TaskState:
-    failures = (state.failures if state.failed == running.trigger else 0) + 1
+    failures = state.failures + 1  # a claim of other data has counted anew
     state = replace(state, failures=failures, failed=running.trigger)
     match after_failure(failures=failures, retryable=end.retryable, now=now, jitter=jitter):
         case GiveUp(why):
