@@ -1,1 +1,1 @@
-"""The command line: pushes configurations, and shows what the deployed system does."""
+"""The command line: pushes configurations and shows what the deployed stack is doing."""

@@ -1,4 +1,4 @@
-"""The answer to a push: what it changed, or what is wrong with it and where."""
+"""The result of a push: what it changed, or what is wrong with it and where."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict
@@ -13,7 +13,7 @@ from cts_cli.output import out, print_line, what_is_live
 from cts_cli.waits import Answer, Outcome
 
 SAME = ("file", "line", "column", "code")
-"""What makes two problems the same one."""
+"""Two problems that agree in these are the same."""
 
 
 def print_answer(
@@ -23,7 +23,7 @@ def print_answer(
     expected: Difference,
     shown: Sequence[Mapping[str, Any]],
 ) -> None:
-    """`expected`, `shown`: differences and warnings that were told before the push."""
+    """`expected`, `shown`: the differences and warnings printed before the push."""
     console = out()
     match given.outcome:
         case Outcome.PUBLISHED:
@@ -42,14 +42,14 @@ def print_answer(
                 console, found, problems.PROBLEM, problems.Lines(files, found)
             )
             if count > len(found):
-                more = words.count(count - len(found), "problem")
-                print_line(console, " ", "red", f"and {more} more")
+                more = words.count(count - len(found), "more problem")
+                print_line(console, " ", "red", f"and {more}")
                 console.print()
             print_line(console, "✗", "red", f"rejected: {words.count(count, 'problem')}")
             print_line(console, " ", "dim", what_is_live(given.configuration))
         case Outcome.REPLACED:
-            print_line(console, "!", "yellow", "a newer push took the place of this one")
-            print_line(console, " ", "dim", "`cts status` shows what came of it")
+            print_line(console, "!", "yellow", "superseded by a newer push")
+            print_line(console, " ", "dim", "see `cts status` for its result")
 
 
 def _same(problem: Mapping[str, Any]) -> list[Any]:
@@ -57,9 +57,9 @@ def _same(problem: Mapping[str, Any]) -> list[Any]:
 
 
 def _print_differences(console: Console, live: Mapping[str, Any]) -> None:
-    """What the stack says of it, for it knows better."""
+    """The differences as the stack reports them: they override what was expected."""
     for kind, mark, style in difference.KINDS:
         for task in live[kind]:
             console.print(Text.assemble("  ", (f"{mark} {task}", style)))
     if not any(live[kind] for kind, _, _ in difference.KINDS):
-        console.print(Text("  no task is added, changed or removed", "dim"))
+        console.print(Text("  no tasks added, changed or removed", "dim"))

@@ -1,4 +1,4 @@
-"""The deployed stack: found by its name, through CloudFormation. Bundles are put to its bucket."""
+"""The deployed stack, found by name through CloudFormation, and the objects in its bucket."""
 
 import os
 from collections.abc import Iterator, Mapping
@@ -22,21 +22,21 @@ from cts.config.schema import Group
 from cts_cli.errors import CommandError, NoCredentials
 
 OVERTAKEN = frozenset({"PreconditionFailed", "ConditionalRequestConflict", "NoSuchKey"})
-"""What S3 answers to a put that another one, or a deletion, came before."""
+"""S3's errors for a conditional put when the object has been replaced or deleted meanwhile."""
 DENIED = frozenset({"AccessDenied", "AccessDeniedException", "403"})
 ABSENT = frozenset({"NoSuchKey", "NoSuchVersion", "404"})
 
 
 @dataclass(frozen=True, slots=True)
 class Newest:
-    """The bundle that was pushed last; without texts if none was."""
+    """The last pushed bundle; fields are empty if nothing has been pushed."""
 
     version: str = ""
     etag: str = ""
 
     @property
     def unchanged(self) -> dict[str, str]:
-        """As a condition of a put."""
+        """The condition for a put: the object is still this one."""
         return {"IfMatch": self.etag} if self.etag else {"IfNoneMatch": "*"}
 
 
@@ -49,13 +49,13 @@ class Stack:
     secrets: Mapping[Group, str]
     """The ARN of each."""
     environment: Mapping[str, str]
-    """What its publisher compiles with."""
+    """The environment that its publisher compiles with."""
     has_consul_secret: bool
-    """Whether it was deployed with a secret that holds Consul's token."""
+    """Whether it was deployed with its own secret for Consul's token."""
 
     def put_bundle(self, body: bytes, after: Newest | None) -> str | None:
-        """Push. Returns the object's version, by which the answer to this push is known; None if
-        another push came after that one. Without `after` it is made in any case."""
+        """Push a bundle. Returns the object's version, which identifies the push; None if there
+        has been another push since `after`. Without `after`, push unconditionally."""
         condition = after.unchanged if after else {}
         with explaining_errors(f"pushing to bucket '{self.work_bucket}'"):
             client: Any = self.session.client("s3")
@@ -69,13 +69,13 @@ class Stack:
                 raise
         if "VersionId" not in answer:
             raise CommandError(
-                f"bucket '{self.work_bucket}' keeps no versions: turn its versioning on again"
+                f"versioning is off for bucket '{self.work_bucket}': turn it back on"
             )
         version: str = answer["VersionId"]
         return version
 
     def newest_bundle(self) -> Newest | None:
-        """None for who may push and not look."""
+        """None if the caller may push but not read."""
         with explaining_errors(f"looking at bucket '{self.work_bucket}'"):
             try:
                 answer = self.session.client("s3").head_object(
@@ -90,7 +90,7 @@ class Stack:
         return Newest(answer.get("VersionId", ""), answer["ETag"])
 
     def bundle(self, version: str) -> bytes | None:
-        """What was pushed then. None if that is not kept any more."""
+        """The bundle with that version. None if it has expired."""
         stored = self._object(keys.BUNDLE, VersionId=version)
         return stored.body if stored else None
 
@@ -116,7 +116,7 @@ class Stored:
 
 
 def session() -> boto3.Session:
-    """As the AWS command line finds it. botocore alone doesn't know AWS_REGION."""
+    """Configured like the AWS CLI. boto3 alone does not read AWS_REGION."""
     with explaining_errors("reading the AWS settings"):
         found = boto3.Session(region_name=os.environ.get("AWS_REGION") or None)
         if found.region_name == "":  # AWS_DEFAULT_REGION is set, and empty
@@ -125,7 +125,7 @@ def session() -> boto3.Session:
 
 
 def find_stack(name: str) -> Stack:
-    """Raises CommandError if there is no such stack, or none of ours."""
+    """Raises CommandError if the stack does not exist, or is not a cts stack."""
     found = session()
     doing = f"looking for stack '{name}'"
     with explaining_errors(doing):
@@ -134,8 +134,8 @@ def find_stack(name: str) -> Stack:
         except ClientError as error:
             if "does not exist" in error.response["Error"].get("Message", ""):
                 raise CommandError(
-                    f"no stack '{name}' in {found.region_name}: deploy it with `sam deploy`, "
-                    "or name another with --stack or CTS_STACK"
+                    f"stack '{name}' not found in {found.region_name}: deploy it with "
+                    "`sam deploy`, or choose another one with --stack or CTS_STACK"
                 ) from error
             raise
     return _stack(name, found, stacks[0])
@@ -147,7 +147,7 @@ def _stack(name: str, found: boto3.Session, described: Any) -> Stack:
     if missing:
         raise CommandError(
             f"stack '{name}' ({described['StackStatus']}) has no output {missing[0]}: "
-            "it is not deployed yet, or it is another program's"
+            "it is not fully deployed yet, or is not a cts stack"
         )
     secrets = {
         group: outputs[output]
@@ -171,21 +171,21 @@ def code_of(error: ClientError) -> str:
 
 
 def if_local() -> str:
-    """What may be wrong when a connection to the local stack is refused."""
+    """A hint for when a connection to the local stack is refused."""
     if urlsplit(os.environ.get("AWS_ENDPOINT_URL", "")).hostname != "127.0.0.1":
         return ""
-    return "; is `make local` running? its ports change at each start"
+    return "; is `make local` running? its ports change each time it starts"
 
 
 @contextmanager
 def explaining_errors(doing: str) -> Iterator[None]:
-    """What botocore raises becomes a CommandError: a sentence that begins with what was tried."""
+    """Turn botocore's errors into a CommandError that begins with what was being done."""
     try:
         yield
     except NoCredentialsError as error:
         raise NoCredentials from error
     except NoRegionError as error:
-        raise CommandError("no AWS region: set AWS_REGION, or one in the profile") from error
+        raise CommandError("no AWS region: set AWS_REGION, or a region in your profile") from error
     except ClientError as error:
         problem = error.response["Error"]
         word = "access denied" if problem["Code"] in DENIED else problem["Code"]

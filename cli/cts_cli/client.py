@@ -1,4 +1,4 @@
-"""The reader over HTTP, signed as IAM asks (Signature Version 4, service `lambda`)."""
+"""A client for the reader's HTTP API, signed for IAM (Signature Version 4, service `lambda`)."""
 
 import os
 import time
@@ -17,7 +17,7 @@ TRIES = 4
 FIRST_PAUSE = 0.3
 TRY_AGAIN = frozenset({429, 502, 503, 504})
 OF_LIVE = frozenset({"contract", "digest", "tasks", "waiting", "warnings"})
-"""What a push and a rollback need to know of the live generation."""
+"""Fields of the live generation that push and rollback need."""
 TIMEOUT = httpx.Timeout(30, connect=5)
 
 
@@ -40,7 +40,7 @@ class Signed(httpx.Auth):
 
 
 class Emulated(httpx.HTTPTransport):
-    """Connects to an emulator of AWS, and asks it for what was signed: the real host."""
+    """Connects to an AWS emulator, but keeps the host name that the request was signed for."""
 
     def __init__(self, endpoint: str) -> None:
         super().__init__()
@@ -53,13 +53,13 @@ class Emulated(httpx.HTTPTransport):
 
 
 def transport() -> httpx.BaseTransport | None:
-    """None: httpx's own, which knows the proxy settings of the environment."""
+    """None means httpx's own transport, which honours the environment's proxy settings."""
     endpoint = os.environ.get("AWS_ENDPOINT_URL")
     return Emulated(endpoint) if endpoint else None
 
 
 class Reader:
-    """Asks again what failed for a passing reason: all its requests only read."""
+    """Retries requests after transient errors, which is safe because all of them only read."""
 
     def __init__(self, stack: Stack, pause: Callable[[float], None] = time.sleep) -> None:
         self._base = stack.reader_url.rstrip("/")
@@ -67,27 +67,27 @@ class Reader:
         self._pause = pause
 
     def get(self, *path: str, **query: str | int) -> Any:
-        """The answer's JSON. Raises NotFound, or CommandError."""
+        """The response's JSON. Raises NotFound or CommandError."""
         return self._ask(path, query).json()
 
     def live(self) -> Mapping[str, Any] | None:
-        """The live generation. Raises CommandError if the stack is of an older version."""
+        """The live generation. Raises CommandError if the deployed stack is too old."""
         live: Mapping[str, Any] | None = self.get("configuration")["live"]
         if live is not None and not _is_known(live):
             raise CommandError(
-                "the stack is older than this command: deploy this version of it first"
+                "the deployed stack is older than this command: deploy this version first"
             )
         return live
 
     def text(self, *path: str) -> str | None:
-        """The answer's text; None if there is none."""
+        """The response's text; None if nothing was found."""
         try:
             return self._ask(path, {}).text
         except NotFound:
             return None
 
     def _ask(self, path: tuple[str, ...], query: dict[str, str | int]) -> httpx.Response:
-        # Signed is what is sent: so it is quoted here, and nothing is left to quote.
+        # Quoted before signing, so that httpx leaves the URL as it was signed.
         url = "/".join([self._base, "v1", *(quote(each, safe="") for each in path)])
         if query:
             url = f"{url}?{urlencode(query, quote_via=quote)}"
@@ -125,8 +125,8 @@ def _failure(response: httpx.Response) -> CommandError:
             return CommandError(said)
         case httpx.codes.FORBIDDEN:
             return CommandError(
-                f"the reader refused the call ({said}): the caller needs the permissions "
+                f"the reader refused the request ({said}): you need the permissions "
                 "lambda:InvokeFunctionUrl and lambda:InvokeFunction on the reader's function"
             )
         case code:
-            return CommandError(f"the reader answered with HTTP {code}: {said}")
+            return CommandError(f"the reader returned HTTP {code}: {said}")

@@ -1,4 +1,4 @@
-"""What a push changes of what is live."""
+"""The difference that a push makes to what is live."""
 
 from collections.abc import Iterator, Mapping, Set
 from dataclasses import asdict, dataclass, replace
@@ -19,22 +19,22 @@ SHOWN = (*KINDS, ("stopped", "!", "red"))
 class Difference:
     tasks: Differences
     stopped: tuple[str, ...]
-    """Of the changed ones: they run now, and would have to wait."""
+    """Changed tasks that run now but would no longer."""
     settings: Mapping[str, tuple[str, ...]]
-    """What changes of a task without running it, in words."""
+    """Changes to a task that do not run it, in words."""
     disabled: Set[str]
-    """Of all that the push holds."""
+    """All disabled tasks in the push."""
     unchanged: Set[str]
     waiting: Mapping[str, tuple[str, ...]]
-    """What is accepted and does not run yet, and why."""
+    """Tasks that are accepted but do not run yet, and why."""
     live: int | None
     """The live generation's number."""
     exact: bool
-    """Whether what is changed can be told: the same compiler made both."""
+    """Whether the changed tasks are known: both sides were made by the same compiler."""
 
 
 def compare(live: Mapping[str, Any] | None, compiled: Compiled) -> Difference:
-    """`live`: as the reader answers it."""
+    """`live`: as the reader returns it."""
     before, after = _live_runs(live) if live else {}, runs(compiled)
     tasks = differences(before, after)
     running = live["tasks"] if live else {}
@@ -58,16 +58,16 @@ def compare(live: Mapping[str, Any] | None, compiled: Compiled) -> Difference:
 
 
 def _live_runs(live: Mapping[str, Any]) -> Runs:
-    """What `runs` makes of a generation, from the reader's answer."""
+    """What `runs` returns for a generation, built from the reader's response."""
     waiting = {name: (each["definition"], True) for name, each in live["waiting"].items()}
     return waiting | {name: (each["definition"], False) for name, each in live["tasks"].items()}
 
 
 def _settings(live: Mapping[str, Any], compiled: Compiled, name: str) -> Iterator[str]:
-    """`live`: of that task."""
+    """`live`: that task in the live generation."""
     entry = compiled.tasks[name]
     if entry.enabled != live["enabled"]:
-        yield "enabled: runs what it missed" if entry.enabled else "disabled: no longer follows"
+        yield "enabled: catches up on changes" if entry.enabled else "disabled: no longer runs"
     buffer = entry.buffer._asdict() if entry.buffer else None
     if buffer != live["buffer"]:
         told = "buffer period {min:g} s to {max:g} s"
@@ -90,12 +90,12 @@ def print_difference(console: Console, found: Difference) -> None:
     if others := len(found.unchanged - {*idle}):
         console.print(Text(f"  = {others} unchanged", "dim"))
     if not found.exact:
-        what = "which of the other tasks change is known when it is published: the stack compiles "
-        print_paragraph(console, Text(f"{what}in another way than this command", "dim"))
+        what = "the stack's version differs from this command's, so which of the other tasks "
+        print_paragraph(console, Text(f"{what}change is only known once published", "dim"))
 
 
 def _shown(found: Difference) -> dict[str, list[str]]:
-    """The names by what they are shown as."""
+    """Task names by the kind of change they are shown as."""
     changed = ({*found.tasks.changed} - {*found.stopped}) | found.settings.keys()
     return asdict(found.tasks) | {"changed": sorted(changed), "stopped": [*found.stopped]}
 
@@ -114,7 +114,7 @@ def _task(console: Console, found: Difference, look: tuple[str, str], name: str)
 
 
 def _told(found: Difference, name: str) -> Text:
-    """What is said of a task beside its name."""
+    """The text next to a task's name."""
     reasons = ", ".join(found.waiting.get(name, ()))
     if name in found.stopped:
         return Text.assemble(("stops running: ", "red"), f"needs {reasons}")
@@ -128,8 +128,8 @@ def _told(found: Difference, name: str) -> Text:
 
 
 def ends(found: Difference) -> str:
-    """`removes 1 task (old), stops 1 task (fw)`; empty if each task goes on."""
-    kinds = (("removes", found.tasks.removed), ("stops", found.stopped))
+    """`remove 1 task (old), stop 1 task (fw)`; empty if every task stays."""
+    kinds = (("remove", found.tasks.removed), ("stop", found.stopped))
     return ", ".join(
         f"{verb} {words.count(len(names), 'task')} ({', '.join(names)})"
         for verb, names in kinds
@@ -138,5 +138,5 @@ def ends(found: Difference) -> str:
 
 
 def question(found: Difference) -> str:
-    """What is asked before a push that ends something."""
-    return f"This {ends(found)}. What was made stays, and follows nothing any more. Push it?"
+    """The question to ask before a push that removes or stops tasks."""
+    return f"This would {ends(found)}. What they built stays, but is no longer updated. Push?"

@@ -1,4 +1,4 @@
-"""What ends a command early: a sentence for its user, and the exit code."""
+"""Errors that end a command: a sentence for the user, and the exit code."""
 
 
 class CommandError(Exception):
@@ -8,7 +8,7 @@ class CommandError(Exception):
 
 
 class NotFound(CommandError):
-    """The reader knows no such thing."""
+    """The reader has nothing by that name."""
 
 
 class NoCredentials(CommandError):

@@ -1,4 +1,4 @@
-"""Rows for reading: as a table if the terminal is wide enough for it. No cell is cut or folded."""
+"""Print rows as a table if the terminal is wide enough. Cells are never cut or wrapped."""
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
@@ -15,15 +15,15 @@ SEPARATOR = "  ·  "
 @dataclass(frozen=True, slots=True)
 class Row:
     cells: Mapping[str, Text]
-    """By column. The first names the row."""
+    """By column. The first column is the row's title."""
     below: Text | None = None
-    """Of any length: a line of its own."""
+    """Text of any length, printed on its own line."""
 
 
 def print_rows(console: Console, rows: Sequence[Row], spare: Sequence[str]) -> None:
-    """`spare`: columns that a narrow terminal goes without, the first of them first.
+    """`spare`: columns to drop, in this order, if the terminal is too narrow.
 
-    Where even the others don't fit, each row becomes a block of lines, with every cell.
+    If even the others don't fit, each row is printed as a block of lines, with every cell.
     """
     widths = {
         name: max(len(name), *(row.cells[name].cell_len for row in rows)) for name in rows[0].cells
@@ -66,7 +66,7 @@ def _block(console: Console, row: Row) -> None:
 
 
 def _filled(parts: Iterable[Text], width: int) -> list[Text]:
-    """Lines of as many parts as they have room for."""
+    """Lines with as many parts as fit."""
     lines: list[Text] = []
     for part in parts:
         if lines and lines[-1].cell_len + len(SEPARATOR) + part.cell_len <= width:

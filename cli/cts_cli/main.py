@@ -1,4 +1,4 @@
-"""The commands. What takes time to import is imported by the command that needs it."""
+"""The commands. Modules that are slow to import are imported by the command that needs them."""
 
 import io
 import shlex
@@ -27,7 +27,7 @@ class Commands(TyperGroup):
         return _flags_without_type(super().get_params(ctx))
 
     def invoke(self, ctx: Any) -> Any:
-        """A CommandError ends a command as a sentence on standard error."""
+        """Print a CommandError as a sentence on standard error and exit with its code."""
         _replace_unprintable()
         try:
             return super().invoke(ctx)
@@ -40,7 +40,7 @@ class Commands(TyperGroup):
 
 
 def _flags_without_type(params: Any) -> Any:
-    """A flag takes no value: so its help names no type of one."""
+    """Flags take no value, so their help shows no type."""
     for param in params:
         if getattr(param, "is_flag", False):
             param.metavar = ""
@@ -48,7 +48,7 @@ def _flags_without_type(params: Any) -> Any:
 
 
 def _replace_unprintable() -> None:
-    """A mark that the output's encoding lacks is printed as a question mark."""
+    """Print characters that the output's encoding lacks as question marks."""
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):
             stream.reconfigure(errors="replace")
@@ -63,12 +63,12 @@ app = typer.Typer(
 
 StackName = Annotated[
     str,
-    typer.Option("--stack", envvar="CTS_STACK", metavar="NAME", help="The deployed stack's name."),
+    typer.Option("--stack", envvar="CTS_STACK", metavar="NAME", help="Name of the deployed stack."),
 ]
 Json = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 Yes = Annotated[bool, typer.Option("--yes", "-y", help="Remove or stop tasks without asking.")]
 Wait = Annotated[bool, typer.Option(help="Wait until it is published or rejected.")]
-SOURCES = "A folder, or configuration files and folders in order."
+SOURCES = "A folder, or a list of configuration files and folders."
 
 
 def _version(asked: bool) -> None:
@@ -87,11 +87,18 @@ def main(
 
     Push a configuration, then watch Terraform follow the services in Consul.
 
-    Credentials and region are those of the AWS command line (AWS_PROFILE, AWS_REGION, ...).
-    Exit codes: 0 done; 1 done, and the answer is bad news: a configuration
-    with problems, a push that is not live, the log of a run that failed;
-    2 wrong usage, or out of reach; 130 interrupted. For status and runs it is
-    0 whatever they show: a script reads their --json.
+    Credentials and region are taken from the usual AWS settings (AWS_PROFILE,
+    AWS_REGION, ...).
+
+    \b
+    Exit codes:
+      0    success
+      1    the command ran but found problems: an invalid configuration,
+           a push that did not go live, the log of a failed run
+      2    wrong usage, or something could not be reached
+      130  interrupted
+
+    status and runs exit with 0 whatever they show: use --json in scripts.
     """
 
 
@@ -108,12 +115,12 @@ def validate(
     ] = None,
     as_json: Json = False,
 ) -> None:
-    """Check a configuration here, without AWS.
+    """Check a configuration locally, without AWS.
 
-    One folder is a bundle: the .hcl and .json files at its top, and what they
-    name. Files, or several paths, are read in the order given; what they
-    name then begins at the working directory. Without PATH: the working
-    directory.
+    Given one folder, read the .hcl and .json files at its top level; paths in
+    them are relative to that folder. Given files, or several paths, read them
+    in order; paths in them are relative to the working directory. The default
+    is the working directory.
     """
     from cts_cli import output, validate
 
@@ -130,10 +137,10 @@ def import_(
     paths: Annotated[list[Path], typer.Argument(metavar="PATH", help=SOURCES)],
     as_json: Json = False,
 ) -> None:
-    """Tell what becomes of an existing configuration of Consul-Terraform-Sync.
+    """Show how a Consul-Terraform-Sync configuration would run here.
 
-    PATHs are those given to its -config-file and -config-dir. Nothing is
-    changed, and AWS is not needed.
+    Pass the same paths as to -config-file and -config-dir. Nothing is changed,
+    and no access to AWS is needed.
     """
     from cts_cli import import_facts, import_text, output, validate
 
@@ -153,12 +160,12 @@ def push(
     wait: Wait = True,
     as_json: Json = False,
 ) -> None:
-    """Make a configuration the live one.
+    """Make a configuration live.
 
-    It is checked here first, as `cts validate` does, and what changes is
-    shown; a push that removes tasks, or stops them, asks before. Pushed are the
-    configuration files, and the modules and files they name. Secrets that
-    stand in them move to the stack's secrets.
+    First the configuration is checked, as with `cts validate`, and the changes
+    are shown. If tasks would be removed or stopped, you are asked to confirm.
+    Only the configuration files and the modules and files they refer to are
+    pushed. Any secrets in them are moved to the stack's secrets.
     """
     from cts_cli import aws, client, push, validate
 
@@ -172,19 +179,20 @@ def push(
 @app.command(cls=Command)
 def rollback(
     generation: Annotated[
-        int | None, typer.Argument(metavar="GENERATION", help="Its number.", show_default=False)
+        int | None,
+        typer.Argument(metavar="GENERATION", help="Number of the generation.", show_default=False),
     ] = None,
     yes: Yes = False,
     stack: StackName = "cts",
     wait: Wait = True,
     as_json: Json = False,
 ) -> None:
-    """Make a former configuration the live one again.
+    """Make an earlier configuration live again.
 
-    Without GENERATION it is the newest one that came of other files than
-    the live one. What was pushed then is pushed once more, as a new
-    generation. Former pushes are kept for 90 days. Secrets stay as they are
-    now: it brings no former values back.
+    Without GENERATION, go back to the newest generation whose files differ
+    from the live one's. Its files are pushed again, as a new generation. They
+    are kept for 90 days. Secrets keep their current values: a rollback does
+    not restore earlier ones.
     """
     from cts_cli import aws, client, push, rollback
 
@@ -197,9 +205,9 @@ def rollback(
 
 @app.command(cls=Command)
 def status(stack: StackName = "cts", as_json: Json = False) -> None:
-    """Show every task: how it fares, what it does now, its last run.
+    """Show each task: its status, what it is doing, and its last run.
 
-    If Consul can't be read, or no poller lives, that comes first.
+    Problems with reading Consul, or with the poller, are shown first.
     """
     from cts_cli import output, status, words
 
@@ -221,12 +229,16 @@ def status(stack: StackName = "cts", as_json: Json = False) -> None:
 
 @app.command(cls=Command)
 def runs(
-    task: Annotated[str | None, typer.Argument(metavar="TASK", help="Of this task only.")] = None,
-    limit: Annotated[int, typer.Option(min=1, max=200, help="At most so many.")] = 20,
+    task: Annotated[
+        str | None, typer.Argument(metavar="TASK", help="Show only this task's runs.")
+    ] = None,
+    limit: Annotated[
+        int, typer.Option(min=1, max=200, help="Maximum number of runs to show.")
+    ] = 20,
     stack: StackName = "cts",
     as_json: Json = False,
 ) -> None:
-    """List the newest runs."""
+    """List the most recent runs."""
     from cts_cli import output, runs, words
 
     found = _runs(_reader(stack), task, limit)
@@ -248,23 +260,27 @@ def _runs(reader: "Reader", task: str | None, limit: int) -> list[dict[str, Any]
         if waits is None:
             raise NotFound(f"{error}: `cts status` lists the tasks") from error
         reasons, do = waits["reasons"], "does" if len(waits["reasons"]) == 1 else "do"
-        raise CommandError(f"{task} waits: {', '.join(reasons)} {do} not run yet") from error
+        raise CommandError(
+            f"task '{task}' is waiting: {', '.join(reasons)} {do} not run yet"
+        ) from error
     return found
 
 
 @app.command(cls=Command)
 def logs(
-    run: Annotated[str, typer.Argument(metavar="RUN", help="A run, or a task: its newest run.")],
+    run: Annotated[
+        str, typer.Argument(metavar="RUN", help="Run ID, or a task's name for its latest run.")
+    ],
     stack: StackName = "cts",
 ) -> None:
-    """Print the log of a run, as it grows if the run goes on."""
+    """Print a run's log, and follow it while the run is in progress."""
     from cts_cli import output, waits
     from cts_cli.push import interruptible
 
     reader = _reader(stack)
     run_id = run if RUN_ID.fullmatch(run) else _newest(reader, run)
     text = f"reading the log of {run_id}"
-    with interruptible("The run goes on."), output.progress(text) as progress:
+    with interruptible("The run continues."), output.progress(text) as progress:
         ended = waits.along(reader, run_id, waits.every(1.0), progress.show, progress.tell)
     output.print_ended(ended)
     raise typer.Exit(1 if ended["status"] == "errored" else 0)

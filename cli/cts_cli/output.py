@@ -1,4 +1,4 @@
-"""What commands print. Results go to standard output, all else to standard error."""
+"""Printing. Results go to standard output, everything else to standard error."""
 
 import json
 from collections.abc import Iterator, Mapping
@@ -15,7 +15,7 @@ from cts_cli import words
 from cts_cli.shown import each_text
 
 PIPED_WIDTH = 200
-"""Columns where the output is no terminal: nothing is to be cut off there."""
+"""Columns when the output is not a terminal, so that nothing is cut off."""
 INDENT = "    "
 RUN_LOOKS = {
     "pending": ("running", "cyan"),
@@ -43,7 +43,7 @@ def print_json(value: Any) -> None:
 
 @dataclass(slots=True)
 class Progress:
-    """A spinner while something is waited for; a line for each text where there is no terminal."""
+    """A spinner to show during a wait. Without a terminal, each new text is printed as a line."""
 
     console: Console
     status: Status
@@ -58,7 +58,7 @@ class Progress:
             self.console.print(Text(text))
 
     def show(self, text: str) -> None:
-        """Print a piece of a result meanwhile."""
+        """Print part of the result during the wait."""
         self.status.stop()
         print(text, end="" if text.endswith("\n") else "\n", flush=True)
         self.status.start()
@@ -74,13 +74,13 @@ def progress(text: str) -> Iterator[Progress]:
 
 
 def print_line(console: Console, mark: str, style: str, text: str) -> None:
-    """A marked line; without a mark all of it has the style."""
+    """Print a line with a mark. If the mark is a space, the style applies to the whole line."""
     body = (text, style) if mark == " " else text
     console.print(Text.assemble((f"{mark} ", style), body), soft_wrap=True)
 
 
 def print_paragraph(console: Console, text: Text, mark: tuple[str, str] = ("", "")) -> None:
-    """Text of any length, indented; marked or not. In a terminal it is broken between words."""
+    """Print text of any length, indented or with a mark, and wrapped at words in a terminal."""
     first = Text.assemble((f"{mark[0]} ", mark[1])) if mark[0] else Text(INDENT)
     rest = Text(" " * first.cell_len)
     lines = text.wrap(console, console.width - first.cell_len) if console.is_terminal else [text]
@@ -89,7 +89,7 @@ def print_paragraph(console: Console, text: Text, mark: tuple[str, str] = ("", "
 
 
 def resource_changes(counts: Mapping[str, int] | None) -> Text:
-    """`+2 ~1` in colours."""
+    """Resource counts such as `+2 ~1`, coloured."""
     styles = {"+": "green", "~": "yellow", "-": "red"}
     changes = words.changes(counts)
     if changes[:1] not in styles:
@@ -103,7 +103,7 @@ def what_is_live(configuration: Mapping[str, Any]) -> str:
 
 
 def print_ended(run: Mapping[str, Any]) -> None:
-    """One line on how a run ended and how long each step took."""
+    """Print one line that says how a run ended and how long each step took."""
     word, style = RUN_LOOKS[run["status"]]
     mark = "✗" if run["status"] == "errored" else "✓"
     text = Text.assemble((f"{mark} {run['id']}: {word}", style))

@@ -1,5 +1,5 @@
-"""What is wrong with a configuration, on the screen: the place, the line itself, what is wrong,
-and what would be right. A line with a secret is never shown."""
+"""Print a configuration's problems: the place, the line itself, what is wrong, and how to fix it.
+Lines that contain a secret are never shown."""
 
 import re
 from collections.abc import Collection, Iterable, Mapping, Sequence
@@ -16,7 +16,7 @@ from cts_cli.shown import may_hold_secret, printable, shown
 
 Files = Mapping[str, bytes]
 Line = tuple[str, int]
-"""A file and a line of it."""
+"""A file name and a line number."""
 
 TAB = 4
 CUT = "…"
@@ -24,9 +24,9 @@ PROBLEM = ("✗", "red")
 WARNING = ("!", "yellow")
 SECRET_INSIDE = {Code.LITERAL_SECRET.value}
 UNKNOWN = {Code.UNKNOWN_OPTION.value, Code.UNKNOWN_VARIABLE.value}
-"""Of names. Nobody can tell whether the value is a secret."""
+"""Unknown names: their values may be secrets."""
 NAME = re.compile(r"""(?:[\w.-]+|"[^"]*"(?=\s*:))(?:\s*[=:])?""")
-"""Of an option, and the sign behind it. Other text in quotes may be a value that lost its sign."""
+"""An option's name with its `=` or `:`. Other quoted text may be a value that lost its sign."""
 
 
 def secret_lines(secrets: Iterable[WrittenSecret], files: Files) -> set[Line]:
@@ -43,17 +43,17 @@ def secret_lines(secrets: Iterable[WrittenSecret], files: Files) -> set[Line]:
 
 
 class Lines:
-    """The lines of the files that problems are about, as far as they may be shown."""
+    """The lines that problems refer to, as far as they may be shown."""
 
     def __init__(
         self, files: Files, told: Sequence[Mapping[str, Any]], hidden: Collection[Line] = ()
     ) -> None:
-        """`told`: all problems and warnings; `hidden`: the lines that are never shown."""
+        """`told`: all problems and warnings; `hidden`: lines to never show."""
         names = {each["file"] for each in told if each["file"] in files}
         self._texts = {name: files[name].decode(errors="replace").split("\n") for name in names}
         self._hidden = hidden
         self._unknown: dict[Line, int] = {}
-        """The column of a line's first unknown name."""
+        """The column of the first unknown name in a line."""
         for each in told:
             if each["code"] in UNKNOWN:
                 line = each["file"], each["line"]
@@ -61,7 +61,7 @@ class Lines:
                 self._unknown[line] = min(column, each["column"])
 
     def of(self, problem: Mapping[str, Any]) -> str | None:
-        """None if there is none, or it may hold a secret that nobody knows of."""
+        """The problem's line; None if it does not exist, or may hold an undetected secret."""
         lines, line = self._texts.get(problem["file"], []), (problem["file"], problem["line"])
         hides = line in self._hidden or problem["code"] in SECRET_INSIDE
         if hides or not 0 < line[1] <= len(lines):
@@ -111,12 +111,12 @@ def _heading(problem: Mapping[str, Any]) -> Text:
 
 
 def heading(place: str, path: str) -> Text:
-    """Of a problem: where it is, and of which option."""
+    """A problem's heading: its place and its option."""
     return Text.assemble((shown(place), "bold"), (f"  {shown(path)}" if path else "", "dim"))
 
 
 def _around(text: str, column: int, width: int) -> tuple[str, str]:
-    """As much of the line around a column as there is room for, and what points to it."""
+    """As much of the line around the column as fits the width, and a pointer to the column."""
     before = _expanded(text[: column - 1][-width - 1 :])
     behind = _expanded(text[column - 1 :][: width + 1])
     if cell_len(before) + cell_len(behind) > width:
@@ -134,7 +134,7 @@ def _expanded(text: str) -> str:
 
 
 def _beginning(text: str, width: int) -> str:
-    """No more of it than there are columns: wide characters take two."""
+    """The beginning that fits into that many columns; wide characters take two."""
     text = text[:width]
     while cell_len(text) > width:
         text = text[:-1]

@@ -1,4 +1,4 @@
-"""A bundle becomes the live configuration: shown first, asked for if it ends something."""
+"""Push a configuration: show what changes, ask if tasks would be removed or stopped, upload."""
 
 import sys
 from collections.abc import Iterator, Mapping, Sequence
@@ -23,21 +23,21 @@ from cts_cli.import_facts import FILE, PUT_SECRET, environment
 from cts_cli.secrets import Kept
 from cts_cli.validate import Checked
 
-INTERRUPTED = "The push was made and will be answered: see `cts status`."
+INTERRUPTED = "The push was made and will be processed: see `cts status`."
 NOT_PUSHED = "Nothing was pushed."
-OVERTAKEN = "Another push came in between, so this one was not made: compared again"
+OVERTAKEN = "Another push was made in the meantime, so this one was not: comparing again"
 
 
 @dataclass(frozen=True, slots=True)
 class Prepared:
     body: bytes
     what: str
-    """In words."""
+    """A description for messages."""
     checked: Checked
-    """What is in it."""
+    """The files in `body`, checked."""
     secrets: Sequence[WrittenSecret] = ()
     title: Sequence[str] = ()
-    """Lines that are said of it before all else."""
+    """Lines to print before anything else."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,20 +49,20 @@ class How:
 
 
 def prepare(checked: Checked, stack: Stack) -> Prepared:
-    """What a configuration is pushed as, that has no problems."""
+    """Prepare the push of a configuration that has no problems."""
     pushed = validate.as_pushed(checked, stack.environment)
     size = sum(map(len, pushed.files.values()))
     if size > LARGEST_BUNDLE:
         raise CommandError(
-            f"the configuration and what it names have {size // 1024**2} MiB, and "
-            f"{LARGEST_BUNDLE // 1024**2} MiB are allowed"
+            f"the configuration and the files it refers to have {size // 1024**2} MiB: "
+            f"the limit is {LARGEST_BUNDLE // 1024**2} MiB"
         )
     what = words.count(len(pushed.files), "file")
     return Prepared(archive(pushed.files), what, pushed, checked.result.secrets)
 
 
 def refuse_invalid(checked: Checked, as_json: bool) -> None:
-    """Ends the command if there are problems."""
+    """Exit with code 1 if there are problems."""
     if not checked.result.problems:
         return
     if as_json:
@@ -79,7 +79,7 @@ class Pushed:
     changes: Difference
     began: datetime
     secrets: Mapping[str, Any]
-    """Facts of those that were moved."""
+    """The secrets that were moved, for JSON output."""
 
 
 def run(stack: Stack, reader: Reader, prepared: Prepared, how: How) -> int:
@@ -100,7 +100,7 @@ def run(stack: Stack, reader: Reader, prepared: Prepared, how: How) -> int:
         if how.as_json:
             output.print_json({"outcome": "pushed", **facts})
         else:
-            output.out().print(f"{what}; `cts status` shows what comes of it", markup=False)
+            output.out().print(f"{what}; see `cts status` for the result", markup=False)
         return 0
     given = _answered(stack, reader, pushed.version, what)
     if how.as_json:
@@ -113,7 +113,7 @@ def run(stack: Stack, reader: Reader, prepared: Prepared, how: How) -> int:
 
 
 def _push(stack: Stack, reader: Reader, prepared: Prepared, how: How) -> Pushed | None:
-    """Compare, ask and push, again and again if others push in between. None if it may not be."""
+    """Compare, ask and push; start over if someone else pushes first. None if the user says no."""
     tries: list[Kept] = []
     while True:
         newest, changes = _compared(stack, reader, prepared)
@@ -122,7 +122,7 @@ def _push(stack: Stack, reader: Reader, prepared: Prepared, how: How) -> Pushed 
         if not (how.yes or _agreed(changes)):
             return None
         began = words.now()
-        # Before the bundle: it must never name a secret that is not there yet.
+        # Before the bundle, which must never refer to a secret that does not exist yet.
         tries.append(secrets.move(stack, prepared.secrets))
         if not how.as_json:
             _tell_kept(tries[-1])
@@ -133,7 +133,7 @@ def _push(stack: Stack, reader: Reader, prepared: Prepared, how: How) -> Pushed 
 
 
 def _compared(stack: Stack, reader: Reader, prepared: Prepared) -> tuple[Newest | None, Difference]:
-    """What was pushed last, and what a push changes that comes right after it."""
+    """The last push, and what a push right after it would change."""
     assert prepared.checked.result.compiled
     with interruptible(NOT_PUSHED):
         ticks = waits.every(1.0, waits.LONGEST_ANSWER)
@@ -151,18 +151,19 @@ def _tell(prepared: Prepared) -> None:
 def _tell_missing(stack: Stack, prepared: Prepared) -> None:
     references = environment(prepared.checked.result.configuration)
     for group, names in secrets.missing(stack, references, prepared.secrets).items():
-        are = "is" if len(names) == 1 else "are"
+        are, them = ("is", "it") if len(names) == 1 else ("are", "them")
         put = PUT_SECRET.format(secret=stack.secrets[group])
-        text = f"{', '.join(names)} {are} not in the stack's {group} secret: add with `{put}`"
+        missing = f"{', '.join(names)} {are} missing from the stack's {group} secret"
+        text = f"{missing}: add {them} with `{put}`"
         output.print_paragraph(output.out(), Text(f"{text}; {FILE}"), problems.WARNING)
 
 
 def _tell_warnings(console: Console, warnings: Sequence[Mapping[str, Any]]) -> None:
-    """In short: what is not needed here is so each time."""
+    """Briefly: options that are not needed are only counted, because they come up on every push."""
     shown = [each for each in warnings if each["code"] != Code.NOT_NEEDED]
     problems.print_briefly(console, shown, problems.WARNING)
     if unneeded := len(warnings) - len(shown):
-        text = f"{words.count(unneeded, 'option')} not needed here: `cts validate` says why"
+        text = f"{words.count(unneeded, 'option')} not needed here: see `cts validate` for details"
         output.print_line(console, " ", "dim", text)
 
 
@@ -170,8 +171,10 @@ def _agreed(changes: Difference) -> bool:
     ends = difference.ends(changes)
     if not ends:
         return True
-    if not somebody_is_there():
-        raise CommandError(f"this {ends}, and nobody is here to agree: say --yes")
+    if not is_interactive():
+        raise CommandError(
+            f"this would {ends}; there is no terminal to ask on, so pass --yes to confirm"
+        )
     try:
         return typer.confirm(difference.question(changes), err=True)
     except typer.Abort as error:
@@ -183,12 +186,12 @@ def _tell_kept(kept: Kept) -> None:
     console = output.out()
     for group, names in kept.items():
         told = [f"{name} (replaced)" if replaced else name for name, replaced in names.items()]
-        text = f"kept in the stack's {group} secret: {', '.join(told)}"
+        text = f"stored in the stack's {group} secret: {', '.join(told)}"
         output.print_line(console, "✓", "green", text)
 
 
 def _facts(tries: Sequence[Kept]) -> dict[str, Any]:
-    """Each try kept the same secrets."""
+    """Every try stored the same secrets."""
     names = {group: [*found] for group, found in tries[-1].items()}
     replaced = {
         group: [name for name in found if any(each[group][name] for each in tries)]
@@ -206,7 +209,7 @@ def _answered(stack: Stack, reader: Reader, version: str, pushed: str) -> waits.
 
 @contextmanager
 def interruptible(said: str) -> Iterator[None]:
-    """Ctrl-C ends a wait, and what is waited for goes on: `said` says so."""
+    """Let Ctrl-C end a wait. `said` tells the user what happens without it."""
     try:
         yield
     except KeyboardInterrupt as error:
@@ -214,5 +217,5 @@ def interruptible(said: str) -> Iterator[None]:
         raise typer.Exit(130) from error
 
 
-def somebody_is_there() -> bool:
+def is_interactive() -> bool:
     return sys.stdin is not None and sys.stdin.isatty()  # None: it was closed

@@ -1,4 +1,4 @@
-"""A former generation, and the bundle that it was made from."""
+"""Find an earlier generation and the bundle it was made from."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
@@ -18,7 +18,7 @@ from cts_cli.push import Prepared
 from cts_cli.validate import Checked
 
 KEPT = 90
-"""Days for which former bundles are kept."""
+"""Days for which earlier bundles are kept."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,29 +29,29 @@ class Former:
 
 
 def prepare(former: Former, stack: Stack) -> Prepared:
-    """Pushed are the same bytes once more."""
+    """Prepare the push of the same bytes."""
     try:
         files = bundle.unpacked(former.bundle)
     except bundle.UnreadableBundle as error:
         raise CommandError(
-            f"what generation {former.number} was made from is no bundle any more: {error}"
+            f"the bundle of generation {former.number} can't be read: {error}"
         ) from error
     result = compile_bundle(files, stack.environment)
     problems = (*result.problems, *refused(result.secrets))
     checked = Checked(files, replace(result, problems=problems))
     ago = words.ago(former.published_at.isoformat(), words.now())
     at = f"{former.published_at.astimezone():%Y-%m-%d %H:%M}"
-    title = [f"back to generation {former.number}, published {at} ({ago})"]
+    title = [f"rolling back to generation {former.number}, published {at} ({ago})"]
     if read := environment(result.configuration):
-        title.append(f"secrets stay as they are now: {', '.join(read)}")
-    return Prepared(former.bundle, f"generation {former.number} once more", checked, title=title)
+        title.append(f"secrets keep their current values: {', '.join(read)}")
+    return Prepared(former.bundle, f"generation {former.number} again", checked, title=title)
 
 
 def find(stack: Stack, live: Mapping[str, Any] | None, number: int | None) -> Former:
-    """The generation of that number, or the newest that was made from other files than the live
-    one. Raises CommandError if there is none, or its bundle is gone."""
+    """The generation with that number, or the newest one whose files differ from the live one's.
+    Raises CommandError if there is none, or its bundle has expired."""
     if live is None:
-        raise CommandError("nothing is live yet, so there is nothing to go back to")
+        raise CommandError("nothing is live yet, so there is nothing to roll back to")
     last = live["generation"]
     if number is not None and not 0 < number < last:
         raise CommandError(_no_former(number, last))
@@ -67,15 +67,15 @@ def find(stack: Stack, live: Mapping[str, Any] | None, number: int | None) -> Fo
             if body != last_body:
                 return Former(at, read.at, body)
         at, digest = at - 1, read.former
-    wanted = f"generation {number}" if number else "a configuration before the live one"
-    raise CommandError(f"{wanted} is not recorded: push the folder it was made from")
+    wanted = f"generation {number}" if number else "an earlier configuration"
+    raise CommandError(f"there is no record of {wanted}: push its folder instead")
 
 
 def _no_former(number: int, last: int) -> str:
     what = "is the live one" if number == last else "does not exist"
     if last == 1:
-        return f"generation {number} {what}: there is no former one yet"
-    return f"generation {number} {what}: name one from 1 to {last - 1}"
+        return f"generation {number} {what}: there is no earlier one yet"
+    return f"generation {number} {what}: choose one from 1 to {last - 1}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,8 +89,8 @@ def _read(stack: Stack, number: int, digest: str) -> _Read:
     stored = stack.generation(number, digest)
     if stored is None:
         raise CommandError(
-            f"the record of generation {number} is gone, and with it the way to those before: "
-            "push a folder instead"
+            f"the record of generation {number} is gone, so earlier ones can't be found "
+            "either: push a folder instead"
         )
     generation = Generation.from_json(stored.body)
     return _Read(generation.sources, generation.former, stored.at)
@@ -100,7 +100,7 @@ def _bundle(stack: Stack, number: int, version: str) -> bytes:
     body = stack.bundle(version)
     if body is None:
         raise CommandError(
-            f"what generation {number} was made from is gone, for it is kept {KEPT} days: "
-            "push its folder"
+            f"the bundle of generation {number} is gone, as bundles are kept for {KEPT} days: "
+            "push its folder instead"
         )
     return body

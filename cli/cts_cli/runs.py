@@ -1,4 +1,4 @@
-"""The newest runs as a table."""
+"""The most recent runs, as a table."""
 
 from collections.abc import Mapping
 from datetime import datetime

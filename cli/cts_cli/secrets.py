@@ -1,4 +1,4 @@
-"""Secrets that stand in a configuration, moved to the stack's own."""
+"""Move secrets from a configuration to the stack's secrets."""
 
 import json
 from collections.abc import Iterable, Mapping
@@ -12,18 +12,18 @@ from cts_cli.aws import DENIED, Stack, code_of, explaining_errors
 from cts_cli.errors import CommandError
 
 STAGE = "PUSHED"
-"""Every put takes this label from the put before it. Secrets Manager forgets what has no label,
-and allows few labels in all."""
+"""Every put moves this label to its new version. Secrets Manager deletes versions without labels
+and limits the number of labels."""
 LOST = frozenset({"InvalidParameterException", "InvalidRequestException"})
-"""What is answered when another version has become the current one meanwhile."""
+"""Errors returned when another version has become the current one in the meantime."""
 TRIES = 10
 
 Kept = dict[str, dict[str, bool]]
-"""By group, the name of each secret, and whether it took the place of another value."""
+"""By group, the name of each secret and whether it replaced a different value."""
 
 
 def move(stack: Stack, secrets: Iterable[WrittenSecret]) -> Kept:
-    """Keep each secret under its name. What nobody names any more stays, for a rollback."""
+    """Store each secret under its name. Unused names are kept, for a rollback."""
     found = [*secrets]
     kept: Kept = {}
     for group in Group:
@@ -31,10 +31,10 @@ def move(stack: Stack, secrets: Iterable[WrittenSecret]) -> Kept:
         if values:
             if group not in stack.secrets:
                 raise CommandError(
-                    f"stack '{stack.name}' has no secret for what stands in the configuration: "
+                    f"stack '{stack.name}' has nowhere to store the configuration's secrets: "
                     "deploy this version of it first"
                 )
-            with explaining_errors(f"keeping {', '.join(values)} in the stack's secret"):
+            with explaining_errors(f"storing {', '.join(values)} in the stack's secret"):
                 client = stack.session.client("secretsmanager")
                 former = _add(client, stack.secrets[group], values)
             kept[group.value] = {
@@ -46,8 +46,8 @@ def move(stack: Stack, secrets: Iterable[WrittenSecret]) -> Kept:
 def missing(
     stack: Stack, references: Mapping[str, str], moved: Iterable[WrittenSecret]
 ) -> dict[Group, list[str]]:
-    """By group, the names that a configuration reads and its secret does not have. A secret that
-    may not be looked at is taken to have them all. `references`: each name's group."""
+    """By group, the names that a configuration reads but that the group's secret lacks. A secret
+    that the caller may not read is assumed to be complete. `references`: each name's group."""
     moving = {(each.name, each.group.value) for each in moved}
     found = {}
     for group, arn in stack.secrets.items():
@@ -56,7 +56,7 @@ def missing(
         instead = group is Group.CONNECTION and stack.has_consul_secret
         if not names or instead:
             continue
-        with explaining_errors(f"looking at the stack's {group} secret"):
+        with explaining_errors(f"reading the stack's {group} secret"):
             try:
                 _, held = _current(stack.session.client("secretsmanager"), arn)
             except ClientError as error:
@@ -69,7 +69,7 @@ def missing(
 
 
 def _add(client: Any, arn: str, values: Mapping[str, str]) -> Mapping[str, str]:
-    """Compare and swap: two pushes at once lose nothing of each other's. Returns what was there."""
+    """Compare and swap, so that concurrent pushes lose nothing. Returns the former content."""
     read: set[str | None] = set()
     for _ in range(TRIES):
         version, held = _current(client, arn)
@@ -78,7 +78,7 @@ def _add(client: Any, arn: str, values: Mapping[str, str]) -> Mapping[str, str]:
             return held
         text = json.dumps(new, sort_keys=True, indent=1)
         put = client.put_secret_value(SecretId=arn, SecretString=text, VersionStages=[STAGE])
-        if "AWSCURRENT" in put["VersionStages"]:  # a secret's first version is that at once
+        if "AWSCURRENT" in put["VersionStages"]:  # a secret's first version gets it at once
             return held
         try:
             _make_current(client, arn, version, put["VersionId"])
@@ -88,7 +88,7 @@ def _add(client: Any, arn: str, values: Mapping[str, str]) -> Mapping[str, str]:
             read.add(version)
         else:
             return held
-    raise CommandError(f"others keep changing the secret '{arn}': push again")
+    raise CommandError(f"the secret '{arn}' keeps being changed by others: push again")
 
 
 def _current(client: Any, arn: str) -> tuple[str | None, dict[str, str]]:
@@ -103,12 +103,12 @@ def _current(client: Any, arn: str) -> tuple[str | None, dict[str, str]]:
     except ValueError:
         held = None
     if not isinstance(held, dict):
-        raise CommandError(f"the secret '{arn}' is no JSON object any more: make it one, or empty")
+        raise CommandError(f"the secret '{arn}' must hold a JSON object, or nothing: correct it")
     return answer["VersionId"], held
 
 
 def _make_current(client: Any, arn: str, former: str | None, new: str) -> None:
-    """Refused unless the former version is still the current one."""
+    """Fails unless the former version is still the current one."""
     taken_from = {"RemoveFromVersionId": former} if former else {}
     client.update_secret_version_stage(
         SecretId=arn, VersionStage="AWSCURRENT", MoveToVersionId=new, **taken_from

@@ -1,4 +1,4 @@
-"""What may stand on a screen: no credentials, and nothing that a terminal would act on."""
+"""Make text safe to print: no credentials, and nothing that a terminal would act on."""
 
 import re
 from collections.abc import Callable, Mapping
@@ -16,12 +16,12 @@ def shown(text: str) -> str:
 
 
 def printable(text: str) -> str:
-    """A terminal would act on other characters, or give them a width of its own."""
+    """Replace characters that a terminal would act on, or show with an unpredictable width."""
     return "".join(each if each.isprintable() else UNPRINTABLE for each in text)
 
 
 def each_text(value: Any, change: Callable[[str], str]) -> Any:
-    """A value like JSON's, with every text in it changed."""
+    """A JSON-like value with `change` applied to every string in it."""
     match value:
         case str():
             return change(value)
@@ -33,7 +33,7 @@ def each_text(value: Any, change: Callable[[str], str]) -> Any:
 
 
 def may_hold_secret(line: str) -> bool:
-    """Whether a line of a file is one to hide, though nobody knows of a secret in it."""
+    """Whether to hide a line of a file although no secret was detected in it."""
     if MAY_BE_SECRET.search(line) or PRIVATE_KEY.search(line) or masked(line) != line:
         return True
     return any(SECRET_NAME.search(word) for word in WORD.findall(line))

@@ -1,4 +1,4 @@
-"""The files a command is about: those with configuration, in order, and all that they may name."""
+"""The files that a command reads: the configuration files in order, and those they refer to."""
 
 import os
 import stat
@@ -15,15 +15,15 @@ from cts_cli.errors import CommandError
 LEFT_OUT = {"__pycache__"}
 MOST_FILES = 100_000
 MOST_NEAR = 5_000
-"""Looked at for advice."""
+"""Files looked at to suggest what was meant."""
 DEEPEST_NEAR = 2
 
 
 class Sources(Mapping[str, bytes]):
-    """The configuration files by their names below a folder, all that they name there, and for
-    advice some of what stands where they name what is missing.
+    """The configuration files by their names relative to a folder, the files they refer to, and,
+    where such a file is missing, some files near it, to suggest what was meant.
 
-    Nothing is looked for or read before it is asked for; what was read stays the same.
+    Files are found and read only when asked for, and each is read once.
     """
 
     def __init__(self, base: Path, listed: Sequence[str] | None = None) -> None:
@@ -52,7 +52,7 @@ class Sources(Mapping[str, bytes]):
 
     @property
     def is_folder(self) -> bool:
-        """Whether a folder was named, and not its files one by one."""
+        """Whether a folder was given, rather than individual files."""
         return self._listed is None
 
     @property
@@ -73,8 +73,8 @@ class Sources(Mapping[str, bytes]):
             found[name] = path
             if len(found) > MOST_FILES:
                 raise CommandError(
-                    f"the configuration names folders with more than {MOST_FILES:,} files, the "
-                    f"last of them '{path}'"
+                    f"the configuration refers to more than {MOST_FILES:,} files; the last one "
+                    f"found is '{path}'"
                 )
         return found
 
@@ -101,15 +101,15 @@ class Sources(Mapping[str, bytes]):
             self._size += path.stat().st_size
             if self._size > LARGEST_BUNDLE:
                 raise CommandError(
-                    f"the configuration and what it names have more than "
-                    f"{LARGEST_BUNDLE // 1024**2} MiB, the last of it '{path}'"
+                    f"the configuration and the files it refers to have more than "
+                    f"{LARGEST_BUNDLE // 1024**2} MiB; the last file read is '{path}'"
                 )
             return path.read_bytes()
 
 
 def find(paths: Sequence[Path]) -> Sources:
-    """One folder is a bundle. Several paths, or a file, are read in their order, as CTS reads
-    those it is given; their names, and those they name, then begin at the working directory.
+    """The files to read. One folder is read as a bundle. A file, or several paths, are read in
+    order, as in CTS; all paths are then relative to the working directory.
 
     Raises CommandError if there is no configuration.
     """
@@ -119,8 +119,8 @@ def find(paths: Sequence[Path]) -> Sources:
         with explaining_errors():
             if not any(_in_folder(paths[0])):
                 raise CommandError(
-                    f"no configuration files found: no .hcl or .json file is at the top of "
-                    f"'{paths[0]}'"
+                    f"no configuration files found: '{paths[0]}' has no .hcl or .json files at "
+                    "its top level"
                 )
         return Sources(paths[0])
     with explaining_errors():
@@ -128,8 +128,8 @@ def find(paths: Sequence[Path]) -> Sources:
     if not chosen:
         given = ", ".join(f"'{path}'" for path in paths)
         raise CommandError(
-            f"no configuration files found in {given}: a file without content, or not called "
-            "*.hcl or *.json, does not count"
+            f"no configuration files found in {given}: files that are empty, or not named "
+            "*.hcl or *.json, are skipped"
         )
     base = Path.cwd()
     return Sources(base, [_name(path, base) for path in chosen])
@@ -143,32 +143,35 @@ def _must_exist(path: Path) -> None:
 
 
 def _chosen(path: Path) -> Iterable[Path]:
-    """The configuration files that a path means: CTS skips a file of another name, or an empty
-    one, if it is named itself."""
+    """The configuration files at a path. Like CTS, skip a file that is empty or has another
+    extension, even if it is given by name."""
     if path.is_dir():
         return _in_folder(path)
     return [path] if path.name.endswith(CONFIGURATION) and path.stat().st_size else []
 
 
 def _in_folder(folder: Path) -> list[Path]:
-    """In byte order, as CTS reads a folder."""
+    """In byte order of their names, like CTS."""
     children = (each for each in folder.iterdir() if each.name.endswith(CONFIGURATION))
     visible = (each for each in children if not each.name.startswith(".") and each.is_file())
     return sorted(visible, key=lambda each: os.fsencode(each.name))
 
 
 def _name(path: Path, base: Path) -> str:
-    """As it is written if it then lies below the base, else by what its links lead to."""
+    """The path relative to the base: as written if that is inside, else with links resolved."""
     written = Path(os.path.abspath(path))  # noqa: PTH100 (Path has nothing that follows no link)
     inside = next((each for each in (written, path.resolve()) if each.is_relative_to(base)), None)
     if inside is None:
         raise CommandError(
-            f"'{path}' is outside of the working directory '{base}': run the command in a folder "
-            "that holds all of the configuration, or give that folder alone"
+            f"'{path}' is outside the working directory '{base}': run the command in a folder "
+            "that contains the whole configuration, or pass only that folder"
         )
     name = inside.relative_to(base).as_posix()
     if "\n" in name or not _is_text(name):
-        raise CommandError(f"{name!r} is no name for a file of a bundle: rename it")
+        raise CommandError(
+            f"{name!r} can't be used as a name in a bundle: rename the file, without line breaks "
+            "and in UTF-8"
+        )
     return name
 
 
@@ -184,13 +187,11 @@ def _above(folder: Path) -> frozenset[Path]:
 def _below(
     folder: Path, prefix: str, above: frozenset[Path], *, is_module: bool
 ) -> Iterator[tuple[str, Path]]:
-    """All files, but hidden ones and caches. `above`: the folders it is in, without links."""
+    """All files except hidden ones and caches. `above`: the resolved parent folders."""
     real = folder.resolve()
     if real in above:
         if is_module:
-            raise CommandError(
-                f"'{folder}' is a link that leads back to a folder above it: remove it"
-            )
+            raise CommandError(f"'{folder}' is a link to a folder above it: remove it")
         return
     for entry in sorted(folder.iterdir()):
         if entry.name.startswith(".") or entry.name in LEFT_OUT or not _is_text(entry.name):
@@ -203,8 +204,8 @@ def _below(
 
 
 def _near(base: Path, name: str) -> Iterator[tuple[str, Path]]:
-    """Files where one was looked for, and two folders deeper: what may have been meant. What
-    can't be read is nobody's concern."""
+    """Files in the place where one was expected, down to two folders deeper: one of them may have
+    been meant. Ignore what can't be read."""
     at = base / name
     while at != base and not _is_folder(at):
         at = at.parent
@@ -223,27 +224,27 @@ def _near(base: Path, name: str) -> Iterator[tuple[str, Path]]:
 
 
 def _is_file(path: Path) -> bool:
-    """Raises OSError where nobody may look."""
+    """Raises OSError if access is denied."""
     return stat.S_ISREG(_mode(path))
 
 
 def _is_folder(path: Path) -> bool:
-    """Raises OSError where nobody may look."""
+    """Raises OSError if access is denied."""
     return stat.S_ISDIR(_mode(path))
 
 
 def _mode(path: Path) -> int:
-    """0: there is no such file."""
+    """0 if there is no such file."""
     try:
         return path.stat().st_mode
     except PermissionError:
         raise
-    except (OSError, ValueError):  # not there, or a name that no file can have
+    except (OSError, ValueError):  # missing, or not a possible file name
         return 0
 
 
 def _is_text(name: str) -> bool:
-    """Whether a bundle can hold a file of this name: it knows UTF-8 only."""
+    """Whether a bundle can hold a file of this name: names must be UTF-8."""
     try:
         name.encode()
     except UnicodeEncodeError:
@@ -253,7 +254,7 @@ def _is_text(name: str) -> bool:
 
 @contextmanager
 def explaining_errors() -> Iterator[None]:
-    """What the operating system raises becomes a CommandError: a sentence."""
+    """Turn errors of the operating system into a CommandError."""
     try:
         yield
     except OSError as error:

@@ -1,4 +1,4 @@
-"""The tasks: how each fares, as a table."""
+"""The status of all tasks, as a table."""
 
 from collections.abc import Collection, Mapping
 from datetime import datetime
@@ -13,14 +13,14 @@ from cts_cli.watched import Watched, print_blindness, sign_of_life, up_to_date
 
 REASON = ": {reason}"
 LONG_REASON = 30
-"""Characters from which a reason is told below the table, to leave it room."""
+"""Longer reasons (in characters) are printed below the table."""
 DOING = {
     "due": ("about to run: {reason}", "cyan"),
     "gave_up": ("gave up: {reason}", "red"),
     "held": ("held: {reason}", "yellow"),
     "not_read": ("waiting for Consul: {reason}", "yellow"),
     "queued": ("waiting for a build slot for {since}", "cyan"),
-    "retrying": ("tries again in {until}", "yellow"),
+    "retrying": ("retrying in {until}", "yellow"),
     "running": ("running for {since}", "cyan"),
     "stale": ("stale for {age}: {reason}", "yellow"),
     "waiting": ("buffer period: runs in {until}", "cyan"),
@@ -34,13 +34,13 @@ STATUS_LOOKS = {
 
 
 def print_status(found: Mapping[str, Any], at: datetime) -> None:
-    """`found`: summary, tasks, configuration, poller and stale views, as the reader gives them."""
+    """`found`: summary, tasks, configuration, poller and stale views, as the reader has them."""
     console, watched = out(), Watched.of(found)
     print_blindness(console, watched, at)
     tasks, configuration = found["tasks"].values(), found["configuration"]
-    waiting = (configuration["live"] or {}).get("waiting", {})  # an older stack answers none
+    waiting = (configuration["live"] or {}).get("waiting", {})  # older stacks don't return it
     if not tasks and not waiting:
-        console.print("no tasks: push a configuration with `cts push`")
+        console.print("no tasks yet: push a configuration with `cts push`")
     else:
         rows = [*(_task(task, watched, at) for task in tasks), *map(_waiting, waiting)]
         grid.print_rows(console, rows, ("changes", "last run"))
@@ -65,7 +65,7 @@ def print_status(found: Mapping[str, Any], at: datetime) -> None:
 
 
 def summary(tasks: Collection[Mapping[str, Any]], waiting: int) -> dict[str, Any]:
-    """As `/v1/status` answers. Counted from the tasks that are shown, so that the two agree."""
+    """In the form of `/v1/status`, but counted from the tasks shown, so that the two agree."""
     statuses = [task["status"] for task in tasks]
     enabled = [task["enabled"] for task in tasks]
     return {
@@ -107,7 +107,7 @@ def _status(task: Mapping[str, Any]) -> Text:
 
 
 def _doing(task: Mapping[str, Any], watched: Watched, at: datetime) -> Text:
-    """What the task is about, in words."""
+    """What the task is doing, in words."""
     if task["state"] == "idle":
         return _idle(task, watched)
     text, style = _looks(task, watched)
@@ -118,7 +118,7 @@ def _doing(task: Mapping[str, Any], watched: Watched, at: datetime) -> Text:
 
 def _looks(task: Mapping[str, Any], watched: Watched) -> tuple[str, str]:
     text, style = DOING.get(task["state"], ("", ""))
-    all_are = task["state"] == "stale" and watched.sees_nothing  # which ones then says nothing
+    all_are = task["state"] == "stale" and watched.sees_nothing  # then the list adds nothing
     return text.removesuffix(REASON) if all_are else text, style
 
 
@@ -154,14 +154,14 @@ def _failure(console: Console, task: Mapping[str, Any]) -> None:
 
 
 def _reason(console: Console, task: Mapping[str, Any], watched: Watched, at: datetime) -> None:
-    """In full, if the table has no room for it."""
+    """The full reason, if it is too long for the table."""
     text, style = _looks(task, watched)
     if text.endswith(REASON) and len(task["reason"]) > LONG_REASON:
         _print_of(console, task, _filled(text, task, at), style)
 
 
 def _stale(console: Console, task: Mapping[str, Any], watched: Watched, at: datetime) -> None:
-    """The views that are stale, if the table says something else of the task."""
+    """The stale views, if the table shows something else for the task."""
     stale, told = task.get("stale"), task["state"] in {"not_read", "stale"}
     if stale and task["enabled"] and not told and not watched.sees_nothing:
         views = [each["view"] for each in stale]
@@ -178,8 +178,8 @@ def _print_of(console: Console, task: Mapping[str, Any], said: str, style: str) 
 
 def _summary(summary: Mapping[str, Any], tasks: Any) -> Text:
     counted = summary["task_summary"]
-    fares = ", ".join(f"{number} {name}" for name, number in counted["status"].items() if number)
-    parts = [fares] if fares else []
+    statuses = ", ".join(f"{number} {name}" for name, number in counted["status"].items() if number)
+    parts = [statuses] if statuses else []
     if running := sum(task["state"] == "running" for task in tasks):
         parts.append(f"{running} running")
     if disabled := counted["enabled"]["false"]:
@@ -194,7 +194,7 @@ def _summary(summary: Mapping[str, Any], tasks: Any) -> Text:
 
 def _footer(configuration: Mapping[str, Any], watched: Watched, at: datetime) -> Text:
     live = configuration["live"]
-    text = Text("no configuration is published", "dim")
+    text = Text("no configuration published yet", "dim")
     if live:
         published = words.ago(live["published_at"], at)
         text = Text(f"generation {live['generation']}, published {published}", "dim")

@@ -1,4 +1,4 @@
-"""A configuration, checked on this machine with the code that publishes it."""
+"""Check a configuration locally, with the same code that the publisher uses."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -18,17 +18,17 @@ from cts_cli import problems, sources, words
 from cts_cli.output import print_line, print_paragraph
 
 IN_THE_BUNDLE = {Code.FILE_MISSING, Code.MODULE_MISSING, Code.OUTSIDE_BUNDLE}
-"""What is wrong with a path."""
+"""Problems with paths."""
 
 
 @dataclass(frozen=True, slots=True)
 class Checked:
-    """`result` is that of the files as they are: with their secrets in them."""
+    """`result` is that of the unmodified files, including their secrets."""
 
     files: Mapping[str, bytes]
     result: Result
     hint: str = ""
-    """What may be behind it if files are not found."""
+    """A possible reason, if files are not found."""
 
     @property
     def problems(self) -> list[dict[str, Any]]:
@@ -40,7 +40,7 @@ class Checked:
 
     @property
     def warnings_beside_tasks(self) -> list[dict[str, Any]]:
-        """Without that a task does not run yet: lists of tasks tell it."""
+        """Without the warnings about tasks that do not run yet: the list of tasks shows these."""
         waiting = {f"task.{name}" for name in self.waiting}
         return [
             each
@@ -50,8 +50,8 @@ class Checked:
 
     @property
     def waiting(self) -> list[str]:
-        """The tasks that would be accepted and not run yet. Beside problems nothing is compiled,
-        and only the warnings tell."""
+        """Tasks that would be accepted but do not run yet. With problems nothing is compiled, so
+        only the warnings tell."""
         if self.result.compiled:
             return [*self.result.compiled.waiting]
         told = {each.path for each in self.result.warnings if each.code is Code.NOT_SUPPORTED_YET}
@@ -69,7 +69,7 @@ class Checked:
 
     @property
     def to_move(self) -> list[WrittenSecret]:
-        """The secrets that a push moves: none that it is refused for."""
+        """The secrets that a push moves: not those it is rejected for."""
         problems = self.result.problems
         refused = {each.place for each in problems if each.code is Code.LITERAL_SECRET}
         return [each for each in self.result.secrets if each.where.place not in refused]
@@ -84,14 +84,14 @@ def check(paths: Sequence[Path]) -> Checked:
 
 def _hint(folder: Path) -> str:
     return (
-        f"paths in these files begin at '{folder}'; for CTS they begin where it is started: "
-        f"then name the files themselves, such as {folder}/*.hcl"
+        f"paths in these files are relative to '{folder}'; CTS reads them relative to the folder "
+        f"it is started in: to do the same, pass the files themselves, such as {folder}/*.hcl"
     )
 
 
 def as_pushed(checked: Checked, environment: Mapping[str, str]) -> Checked:
-    """What is pushed of it: what the configuration names, with references in the place of secrets
-    and nothing in comments. And what the publisher makes of just that."""
+    """The files as they are pushed, compiled as the publisher will compile them: only the files
+    that the configuration refers to, with references instead of secrets, and without comments."""
     configuration, secrets = checked.result.configuration, checked.result.secrets
     files = moved(bundle.packed(checked.files, configuration), secrets)
     files = without_comments(files, configuration)
@@ -99,7 +99,7 @@ def as_pushed(checked: Checked, environment: Mapping[str, str]) -> Checked:
 
 
 def print_checked(console: Console, checked: Checked) -> None:
-    """Warnings, secrets, problems; and in the end how many there are."""
+    """Print warnings, secrets and problems, then a summary."""
     result = checked.result
     hidden = problems.secret_lines(result.secrets, checked.files)
     lines = problems.Lines(checked.files, [*checked.warnings, *checked.problems], hidden)
@@ -120,7 +120,7 @@ def _secret(console: Console, secret: WrittenSecret) -> None:
     heading = problems.heading(str(where.place), where.path)
     console.print(Text.assemble((f"{mark} ", style), heading), soft_wrap=True)
     what = "a private key" if secret.is_file else "a secret"
-    told = f"{what}: `cts push` moves it to the stack's {secret.group} secret, as {secret.name}"
+    told = f"{what}: `cts push` moves it to the stack's {secret.group} secret as {secret.name}"
     print_paragraph(console, Text(told, style))
     console.print()
 

@@ -1,4 +1,4 @@
-"""The waits: before a push, for the answer to it, and along a run."""
+"""Waiting: before a push, for its result, and for a run to end."""
 
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping
@@ -10,7 +10,7 @@ from cts_cli.aws import Newest
 from cts_cli.errors import CommandError
 
 LONGEST_ANSWER = 6 * 60.0
-"""Seconds. The publisher looks by itself every five minutes, should its event be lost."""
+"""Seconds. If its event is lost, the publisher still checks every five minutes."""
 LONG = 20.0
 
 
@@ -29,7 +29,7 @@ class Outcome(StrEnum):
 class Answer:
     outcome: Outcome
     configuration: dict[str, Any]
-    """What the reader says of the live generation and of the last rejected push."""
+    """The live generation and the last rejected push, as the reader returns them."""
 
     @property
     def facts(self) -> dict[str, Any]:
@@ -43,7 +43,7 @@ class Answer:
 
 
 def every(seconds: float, at_most: float = float("inf")) -> Iterator[float]:
-    """How much time has passed, at once and then every so many seconds."""
+    """Yield the time passed: at once, then every `seconds` until `at_most`."""
     began = time.monotonic()
     while (passed := time.monotonic() - began) < at_most:
         yield passed
@@ -56,9 +56,9 @@ def until_answered(
     ticks: Iterable[float],
     tell: Callable[[str], None],
 ) -> Newest | None:
-    """Wait until the last push was answered: so long what is live doesn't show what it changes.
+    """Wait for the result of the last push: until then, the live generation lacks its changes.
 
-    Returns that push. One that is never answered hinders no other.
+    Returns that push, also if it has no result in the end: it must not block others.
     """
     last, told = None, False
     for _ in ticks:
@@ -66,9 +66,9 @@ def until_answered(
         if last is None or not last.version or _answered(reader.get("configuration"), last.version):
             return last
         if not told:
-            tell("another push is not answered yet, waiting for the publisher")
+            tell("waiting for the publisher to process an earlier push")
             told = True
-    tell("it was not answered: what it changes is not in this comparison")
+    tell("the earlier push was not processed: this comparison does not include its changes")
     return last
 
 
@@ -87,7 +87,7 @@ def for_answer(
     ticks: Iterable[float],
     tell: Callable[[str], None],
 ) -> Answer:
-    """Wait until exactly this push was answered, or a newer one took its place."""
+    """Wait until this push has a result, or a newer one has superseded it."""
     for passed in ticks:
         last = newest()
         configuration = reader.get("configuration")
@@ -96,9 +96,9 @@ def for_answer(
         if last is not None and last.version != version:
             return Answer(Outcome.REPLACED, configuration)
         if passed > LONG:
-            tell("still waiting: the publisher looks by itself every 5 minutes")
+            tell("still waiting: the publisher checks for new pushes at least every 5 minutes")
     raise CommandError(
-        "the push was not answered within 6 minutes: see the publisher's log, "
+        "the push was not processed within 6 minutes: check the publisher's log, "
         "and `cts status` for what is live"
     )
 
@@ -110,15 +110,15 @@ def along(
     show: Callable[[str], None],
     tell: Callable[[str], None],
 ) -> dict[str, Any]:
-    """Show a run's log as it grows. Returns the run when it has ended."""
+    """Show a run's log as it grows. Returns the run once it has ended."""
     so_far = ""
     for _ in ticks:
-        run: dict[str, Any] = reader.get("runs", run_id)  # before the log, which then is whole
+        run: dict[str, Any] = reader.get("runs", run_id)  # first, so that its log is complete
         text = reader.text("runs", run_id, "log") or ""
         if text != so_far:
             show(text.removeprefix(so_far))
             so_far = text
         if run["status"] != "pending":
             return run
-        tell(f"{run_id} goes on" if so_far else f"waiting for the first lines of {run_id}")
+        tell(f"{run_id} is still running" if so_far else f"waiting for output from {run_id}")
     raise CommandError(f"run '{run_id}' has not ended")

@@ -1,4 +1,4 @@
-"""Times, counts and changes as a person reads them. Plain text: no colours here."""
+"""Human-readable times, counts and changes, as plain text without colours."""
 
 from collections.abc import Mapping
 from datetime import UTC, datetime
@@ -23,7 +23,7 @@ def span(seconds: float) -> str:
 
 
 def _units(seconds: int) -> list[str]:
-    """From the largest unit down, those that count nothing left out."""
+    """From the largest unit down, leaving out those that are zero."""
     parts = []
     for size, unit in UNITS:
         number, seconds = divmod(seconds, size)
@@ -33,7 +33,7 @@ def _units(seconds: int) -> list[str]:
 
 
 def between(began: str, ended: str | None, at: datetime) -> str:
-    """From one ISO time to the next, or to now."""
+    """The time between two ISO times, or until `at` if it has not ended."""
     end = datetime.fromisoformat(ended) if ended else at
     return span((end - datetime.fromisoformat(began)).total_seconds())
 
@@ -54,7 +54,7 @@ def about(seconds: float) -> str:
 
 
 def since(when: str, at: datetime) -> str:
-    """How long ago that was, in one unit."""
+    """The time since then, in one unit."""
     return about(_passed(when, at))
 
 
@@ -67,7 +67,7 @@ def until(when: str, at: datetime) -> str:
 
 
 def changes(counts: Mapping[str, int] | None) -> str:
-    """What was done to how many resources; empty if that is not known."""
+    """How many resources were added, changed and so on; empty if unknown."""
     if counts is None:
         return ""
     if not any(counts.values()):
@@ -80,6 +80,6 @@ def changes(counts: Mapping[str, int] | None) -> str:
 
 
 def first_line(text: str | None) -> str:
-    """The first line that says something."""
+    """The first line with any text in it."""
     lines = (line.strip(" \t│╷╵") for line in (text or "").splitlines())
     return next((line for line in lines if line), "")

@@ -58,7 +58,7 @@ def test_a_push_that_a_newer_one_replaced_says_so(account: Account, conf: Path) 
     account.publisher, account.newer = False, "another"
     result = cts("push", conf)
     assert result.exit_code == 1
-    assert "a newer push took the place of this one" in result.stdout
+    assert "superseded by a newer push" in result.stdout
 
 
 def test_an_interrupted_push_says_that_it_was_made(account: Account, conf: Path) -> None:
@@ -66,7 +66,7 @@ def test_an_interrupted_push_says_that_it_was_made(account: Account, conf: Path)
     result = cts("push", conf)
     assert (result.exit_code, len(account.pushed)) == (130, 1)
     assert result.stderr.splitlines()[-1] == (
-        "Interrupted. The push was made and will be answered: see `cts status`."
+        "Interrupted. The push was made and will be processed: see `cts status`."
     )
 
 
@@ -74,7 +74,7 @@ def test_a_push_need_not_wait(account: Account, conf: Path) -> None:
     account.publisher = False
     result = cts("push", conf, "--no-wait")
     assert result.exit_code == 0
-    assert lines(result.stdout)[-1] == "pushed 2 files; `cts status` shows what comes of it"
+    assert lines(result.stdout)[-1] == "pushed 2 files; see `cts status` for the result"
 
 
 @pytest.mark.parametrize("wait", ["--wait", "--no-wait"])
@@ -90,6 +90,6 @@ def test_warnings_are_told_once_and_in_short(account: Account, conf: Path) -> No
     shown = lines(cts("push", conf).stdout)
     assert shown[:2] == [
         "! tasks.hcl:5:12 task.web.source: source is deprecated",
-        "1 option not needed here: `cts validate` says why",
+        "1 option not needed here: see `cts validate` for details",
     ]
     assert len([each for each in shown if "deprecated" in each]) == 1

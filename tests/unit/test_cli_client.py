@@ -33,7 +33,7 @@ def test_the_stack_is_found_by_its_outputs(account: Account) -> None:
 
 
 def test_a_missing_stack_is_told_with_its_region(account: Account) -> None:
-    with pytest.raises(CommandError, match=r"no stack 'x' in eu-west-1: deploy it"):
+    with pytest.raises(CommandError, match=r"stack 'x' not found in eu-west-1: deploy it"):
         aws.find_stack("x")
 
 
@@ -173,9 +173,14 @@ def test_a_reader_that_stays_out_of_reach_is_named(
     [
         (404, {"error": {"message": "no such run"}}, NotFound, "^no such run$"),
         (400, {"error": {"message": "bad limit"}}, CommandError, "^bad limit$"),
-        (403, {"Message": "Forbidden"}, CommandError, r"refused the call \(Forbidden\).*needs the"),
-        (500, {"error": {"message": "x"}}, CommandError, "answered with HTTP 500: x"),
-        (502, "gateway", CommandError, 'answered with HTTP 502: "gateway"'),
+        (
+            403,
+            {"Message": "Forbidden"},
+            CommandError,
+            r"refused the request \(Forbidden\).*need the",
+        ),
+        (500, {"error": {"message": "x"}}, CommandError, "returned HTTP 500: x"),
+        (502, "gateway", CommandError, 'returned HTTP 502: "gateway"'),
     ],
 )
 def test_an_error_answer_is_a_sentence(

@@ -52,7 +52,7 @@ def test_status_shows_a_row_for_each_task_and_a_summary(account: Account) -> Non
     assert result.exit_code == 0
     assert lines(result.stdout)[2:] == [
         "cache ● successful buffer period: runs in 4.0 s ✓ 1 min ago ~3",
-        "db ● errored tries again in 38 s ✗ 30 s ago",
+        "db ● errored retrying in 38 s ✗ 30 s ago",
         "dns ○ unknown running for 12 s never",
         "lb ● critical gave up: failed 4 times ✗ 30 s ago",
         "new ○ unknown waiting for Consul: service new never",
@@ -68,8 +68,8 @@ def test_status_shows_a_row_for_each_task_and_a_summary(account: Account) -> Non
 
 def test_status_before_the_first_push_says_what_to_do(account: Account) -> None:
     assert lines(cts("status").stdout) == [
-        "no tasks: push a configuration with `cts push`",
-        "no configuration is published · no poller has run yet",
+        "no tasks yet: push a configuration with `cts push`",
+        "no configuration published yet · no poller has run yet",
     ]
 
 
@@ -180,7 +180,7 @@ def test_a_task_that_does_not_run_yet_says_so(
     account.world.waiting["kv"] = Waiting("digest", reasons)
     account.world.publish(published())
     result = cts(command, "kv")
-    assert (result.exit_code, result.stderr) == (2, f"cts: kv waits: {told}\n")
+    assert (result.exit_code, result.stderr) == (2, f"cts: task 'kv' is waiting: {told}\n")
 
 
 # ---- logs ---------------------------------------------------------------------------------
@@ -215,7 +215,7 @@ def test_interrupted_logs_say_that_the_run_goes_on(account: Account) -> None:
     account.interrupted = True
     result = cts("logs", run_id("web"))
     assert result.exit_code == 130
-    assert result.stderr.splitlines()[-1] == "Interrupted. The run goes on."
+    assert result.stderr.splitlines()[-1] == "Interrupted. The run continues."
 
 
 def test_logs_of_an_unknown_task_say_where_tasks_are_listed(account: Account) -> None:

@@ -10,8 +10,8 @@ from cts.generation import Waiting
 from tests.unit.cli_fakes import Account, cts, deployed, folder, lines, task
 
 OTHER_COMPILER = (
-    "which of the other tasks change is known when it is published: the stack compiles in "
-    "another way than this command"
+    "the stack's version differs from this command's, so which of the other tasks change is "
+    "only known once published"
 )
 
 
@@ -101,11 +101,11 @@ OTHER_SERVICE = ('["web"]', '["api"]')
 @pytest.mark.parametrize(
     ("before", "after", "told"),
     [
-        ([DISABLED], [], "~ web enabled: runs what it missed"),
-        ([], [DISABLED], "~ web disabled: no longer follows"),
+        ([DISABLED], [], "~ web enabled: catches up on changes"),
+        ([], [DISABLED], "~ web disabled: no longer runs"),
         ([], [BUFFER], "~ web buffer period 1 s to 4 s"),
         ([], [NO_BUFFER], "~ web no buffer period"),
-        ([DISABLED], [BUFFER], "~ web enabled: runs what it missed, buffer period 1 s to 4 s"),
+        ([DISABLED], [BUFFER], "~ web enabled: catches up on changes, buffer period 1 s to 4 s"),
     ],
 )
 def test_settings_that_change_are_told(
@@ -129,7 +129,7 @@ def test_settings_that_change_are_told(
     ("after", "told"),
     [
         ([OTHER_SERVICE, BUFFER], "~ web runs again, buffer period 1 s to 4 s"),
-        ([OTHER_SERVICE, DISABLED], "~ web disabled: no longer follows"),
+        ([OTHER_SERVICE, DISABLED], "~ web disabled: no longer runs"),
     ],
 )
 def test_settings_may_change_with_the_rest(

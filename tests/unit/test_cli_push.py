@@ -24,7 +24,7 @@ def conf(tmp_path: Path) -> Path:
 
 @pytest.fixture
 def terminal(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(push, "somebody_is_there", lambda: True)
+    monkeypatch.setattr(push, "is_interactive", lambda: True)
 
 
 def names(body: bytes) -> list[str]:
@@ -83,7 +83,7 @@ def test_what_is_too_large_is_refused(
     monkeypatch.setattr(push, "LARGEST_BUNDLE", 10)
     result = cts("push", conf)
     assert (result.exit_code, account.pushed) == (2, [])
-    assert "0 MiB are allowed" in result.stderr
+    assert "the limit is 0 MiB" in result.stderr
 
 
 # ---- the check before it --------------------------------------------------------------------
@@ -117,7 +117,7 @@ def test_a_stack_of_an_older_version_is_told(
     monkeypatch.setattr(Reader, "get", lambda *_: answer)
     result = cts(*([command, conf] if command == "push" else [command]))
     assert (result.exit_code, account.pushed) == (2, [])
-    assert "the stack is older than this command: deploy this version" in result.stderr
+    assert "the deployed stack is older than this command: deploy this version" in result.stderr
 
 
 @pytest.mark.parametrize("first", [True, False])
@@ -130,9 +130,9 @@ def test_a_push_in_between_is_compared_with_before_it_is_replaced(
     account.before_put.append(lambda: cts("push", other))
     result = cts("push", conf)
     assert (result.exit_code, len(account.pushed)) == (2, 2 - first)
-    assert "Another push came in between" in result.stderr
+    assert "Another push was made in the meantime" in result.stderr
     assert "- other" in lines(result.stdout)
-    assert "this removes 1 task (other)" in result.stderr
+    assert "this would remove 1 task (other)" in result.stderr
     more = folder(other, task("web"), task("other"), task("more"))
     account.before_put.append(lambda: cts("push", more))
     result = cts("push", conf, "--yes")
@@ -147,7 +147,10 @@ def test_what_would_be_removed_needs_somebody_or_yes(account: Account, conf: Pat
     cts("push", folder(conf, task("web"), task("old")))
     result = cts("push", folder(conf, task("web")))
     assert (result.exit_code, len(account.pushed)) == (2, 1)
-    assert "this removes 1 task (old), and nobody is here to agree: say --yes" in result.stderr
+    assert (
+        "this would remove 1 task (old); there is no terminal to ask on, so pass --yes to confirm"
+        in result.stderr
+    )
     assert cts("push", conf, "--yes").exit_code == 0
 
 
@@ -159,7 +162,7 @@ def test_in_a_terminal_it_is_asked(
     cts("push", folder(conf, task("web"), task("old")))
     result = cts("push", folder(conf, task("web")), typed=typed)
     assert (result.exit_code, len(account.pushed)) == (code, pushes)
-    asked = "This removes 1 task (old). What was made stays, and follows nothing any more. Push it?"
+    asked = "This would remove 1 task (old). What they built stays, but is no longer updated. Push?"
     assert f"{asked} [y/N]" in result.stderr
     assert ("Nothing was pushed." in result.stderr) == (code == 1)
 
@@ -174,7 +177,10 @@ def test_what_would_stop_running_needs_somebody_or_yes(account: Account, conf: P
         "- old",
         '! fw stops running: needs backend "consul"',
     ]
-    told = "this removes 1 task (old), stops 1 task (fw), and nobody is here to agree: say --yes"
+    told = (
+        "this would remove 1 task (old), stop 1 task (fw); there is no terminal to ask on, "
+        "so pass --yes to confirm"
+    )
     assert told in result.stderr
     assert cts("push", conf, "--yes").exit_code == 0
     assert cts("push", conf).exit_code == 0
@@ -198,4 +204,4 @@ def test_a_question_that_is_interrupted_ends_it(account: Account, conf: Path) ->
 
 def test_nobody_is_behind_a_closed_input(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("sys.stdin", None)
-    assert not push.somebody_is_there()
+    assert not push.is_interactive()

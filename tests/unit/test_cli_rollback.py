@@ -37,13 +37,13 @@ def test_the_former_push_is_made_once_more(account: Account, conf: Path) -> None
     at = datetime.fromtimestamp(NOW, UTC).astimezone()
     assert result.exit_code == 0
     assert lines(result.stdout) == [
-        f"back to generation 1, published {at:%Y-%m-%d %H:%M} (just now)",
+        f"rolling back to generation 1, published {at:%Y-%m-%d %H:%M} (just now)",
         "compared with generation 2:",
         "~ web",
         "- new",
         "✓ published as generation 3 in 0.0 s",
     ]
-    assert "pushed generation 1 once more" in result.stderr
+    assert "pushed generation 1 again" in result.stderr
     assert account.pushed[2] == account.pushed[0]
 
 
@@ -72,7 +72,7 @@ def test_secrets_that_stay_are_told(account: Account, conf: Path) -> None:
     pushed(conf, task("web"), token % "former")
     pushed(conf, task("web", "api"), token % "now")
     result = cts("rollback")
-    assert lines(result.stdout)[1] == "secrets stay as they are now: CONSUL_HTTP_TOKEN"
+    assert lines(result.stdout)[1] == "secrets keep their current values: CONSUL_HTTP_TOKEN"
     assert account.held(SECRETS[Group.CONNECTION]) == {"CONSUL_HTTP_TOKEN": "now"}
 
 
@@ -104,7 +104,7 @@ def test_a_rollback_that_removes_a_task_asks(
     pushed(conf, task("web"))
     pushed(conf, task("web"), task("new"))
     assert cts("rollback").exit_code == 2
-    monkeypatch.setattr(push, "somebody_is_there", lambda: True)
+    monkeypatch.setattr(push, "is_interactive", lambda: True)
     assert cts("rollback", typed="n\n").exit_code == 1
     assert len(account.pushed) == 2
     assert cts("rollback", typed="y\n").exit_code == 0
@@ -120,9 +120,9 @@ def test_a_rollback_as_json(account: Account, conf: Path) -> None:
 @pytest.mark.parametrize(
     ("arguments", "said"),
     [
-        (["2"], "generation 2 is the live one: name one from 1 to 1"),
-        (["7"], "generation 7 does not exist: name one from 1 to 1"),
-        (["0"], "generation 0 does not exist: name one from 1 to 1"),
+        (["2"], "generation 2 is the live one: choose one from 1 to 1"),
+        (["7"], "generation 7 does not exist: choose one from 1 to 1"),
+        (["0"], "generation 0 does not exist: choose one from 1 to 1"),
     ],
 )
 def test_a_number_that_is_no_former_generation_is_told(
@@ -139,16 +139,16 @@ def test_before_the_first_push_there_is_nothing_to_go_back_to(account: Account) 
     result = cts("rollback")
     assert (result.exit_code, result.stderr) == (
         2,
-        "cts: nothing is live yet, so there is nothing to go back to\n",
+        "cts: nothing is live yet, so there is nothing to roll back to\n",
     )
 
 
 @pytest.mark.parametrize(
     ("arguments", "said"),
     [
-        ([], "a configuration before the live one is not recorded"),
-        (["1"], "generation 1 is the live one: there is no former one yet"),
-        (["2"], "generation 2 does not exist: there is no former one yet"),
+        ([], "there is no record of an earlier configuration"),
+        (["1"], "generation 1 is the live one: there is no earlier one yet"),
+        (["2"], "generation 2 does not exist: there is no earlier one yet"),
     ],
 )
 def test_the_first_generation_has_no_former_one(
@@ -166,7 +166,7 @@ def test_a_bundle_that_is_gone_is_told(account: Account, conf: Path) -> None:
     account.expired.add("1")
     result = cts("rollback")
     assert (result.exit_code, len(account.pushed)) == (2, 2)
-    assert "what generation 1 was made from is gone, for it is kept 90 days" in result.stderr
+    assert "the bundle of generation 1 is gone, as bundles are kept for 90 days" in result.stderr
 
 
 def test_a_bundle_that_is_no_zip_is_told(account: Account, conf: Path) -> None:
@@ -175,7 +175,7 @@ def test_a_bundle_that_is_no_zip_is_told(account: Account, conf: Path) -> None:
     account.world.bucket.objects[keys.BUNDLE][0] = b"PK"
     result = cts("rollback")
     assert (result.exit_code, len(account.pushed)) == (2, 2)
-    assert "what generation 1 was made from is no bundle any more: it is not" in result.stderr
+    assert "the bundle of generation 1 can't be read: it is not" in result.stderr
 
 
 def test_a_generation_that_was_not_recorded_is_told(account: Account, conf: Path) -> None:
@@ -185,9 +185,7 @@ def test_a_generation_that_was_not_recorded_is_told(account: Account, conf: Path
         account.world.bucket.expire(key)
     result = cts("rollback")
     assert (result.exit_code, len(account.pushed)) == (2, 2)
-    assert (
-        "the record of generation 1 is gone, and with it the way to those before" in result.stderr
-    )
+    assert "the record of generation 1 is gone, so earlier ones can't be found" in result.stderr
 
 
 def test_what_is_not_accepted_any_more_is_shown_and_not_pushed(

@@ -115,21 +115,21 @@ def test_a_refusal_for_another_reason_is_told(account: Account) -> None:
         raise refused("InvalidParameterException", "something else")
 
     account.update_secret_version_stage = refuse  # type: ignore[assignment, method-assign]
-    with pytest.raises(CommandError, match=r"keeping TOKEN in the stack's secret: .*something"):
+    with pytest.raises(CommandError, match=r"storing TOKEN in the stack's secret: .*something"):
         move(secret("TOKEN", "abc"))
 
 
 def test_a_secret_that_changes_all_the_time_is_given_up(account: Account) -> None:
     account.write(CONNECTION, "{}")
     account.before_move += [lambda: account.write(CONNECTION, "{}")] * secrets.TRIES
-    with pytest.raises(CommandError, match="others keep changing the secret"):
+    with pytest.raises(CommandError, match="keeps being changed by others"):
         move(secret("TOKEN", "abc"))
 
 
 @pytest.mark.parametrize("text", ["abc", "[]"])
 def test_a_secret_that_was_edited_is_not_overwritten(account: Account, text: str) -> None:
     account.write(CONNECTION, text)
-    with pytest.raises(CommandError, match="is no JSON object any more"):
+    with pytest.raises(CommandError, match="must hold a JSON object, or nothing"):
         move(secret("TOKEN", "xyz"))
     assert len(account.versions[CONNECTION]) == 1
 
@@ -151,7 +151,7 @@ def test_secrets_move_to_the_stack_and_references_are_pushed(account: Account, c
     result = cts("push", conf)
     assert result.exit_code == 0
     assert account.held(CONNECTION) == {"CONSUL_HTTP_TOKEN": TOKEN}
-    assert "✓ kept in the stack's connection secret: CONSUL_HTTP_TOKEN" in lines(result.stdout)
+    assert "✓ stored in the stack's connection secret: CONSUL_HTTP_TOKEN" in lines(result.stdout)
     assert TOKEN not in result.stdout + result.stderr
     (body,) = account.pushed
     pushed = zipfile.ZipFile(io.BytesIO(body)).read("tasks.hcl").decode()
@@ -164,7 +164,7 @@ def test_a_value_that_is_replaced_is_told(account: Account, conf: Path) -> None:
     account.write(CONNECTION, '{"CONSUL_HTTP_TOKEN": "old"}')
     folder(conf, task("web"), f'consul {{\n  token = "{TOKEN}"\n}}\n')
     result = cts("push", conf)
-    told = "✓ kept in the stack's connection secret: CONSUL_HTTP_TOKEN (replaced)"
+    told = "✓ stored in the stack's connection secret: CONSUL_HTTP_TOKEN (replaced)"
     assert told in lines(result.stdout)
     account.write(CONNECTION, '{"CONSUL_HTTP_TOKEN": "old"}')
     account.before_put.append(lambda: cts("push", folder(conf / "other", task("web"))))
@@ -214,12 +214,14 @@ READS_TOKEN = 'consul {\n  token = "{{ env \\"CONSUL_HTTP_TOKEN\\" }}"\n}\n'
     [
         pytest.param(
             None,
-            "BIGIP_PASSWORD, BIGIP_USER are not in the stack's task secret: add with `aws "
-            "secretsmanager put-secret-value --secret-id arn:task --secret-string file://FILE`",
+            "BIGIP_PASSWORD, BIGIP_USER are missing from the stack's task secret: add them with "
+            "`aws secretsmanager put-secret-value --secret-id arn:task --secret-string file://FILE`",
             id="no-value-yet",
         ),
         pytest.param(
-            ["BIGIP_USER"], "BIGIP_PASSWORD is not in the stack's task secret", id="one-of-two"
+            ["BIGIP_USER"],
+            "BIGIP_PASSWORD is missing from the stack's task secret",
+            id="one-of-two",
         ),
         pytest.param(["BIGIP_USER", "BIGIP_PASSWORD"], "", id="both"),
     ],
@@ -231,7 +233,7 @@ def test_a_name_that_is_not_in_its_secret_is_warned_of(
         account.write(TASK, json.dumps(dict.fromkeys(held, "x")))
     result = cts("push", folder(conf, PROVIDER, task("web")))
     assert result.exit_code == 0
-    assert ("not in the stack's" in result.stdout) == bool(told)
+    assert ("missing from the stack's" in result.stdout) == bool(told)
     assert told in result.stdout
 
 
@@ -239,7 +241,7 @@ def test_a_name_whose_secret_moves_with_the_push_is_not_warned_of(
     account: Account, conf: Path
 ) -> None:
     result = cts("push", folder(conf, 'consul {\n  token = "abc"\n}\n', task("web")))
-    assert (result.exit_code, "not in the stack's" in result.stdout) == (0, False)
+    assert (result.exit_code, "missing from the stack's" in result.stdout) == (0, False)
 
 
 @pytest.mark.parametrize(
@@ -253,5 +255,5 @@ def test_consuls_token_may_be_elsewhere_or_out_of_sight(
     account.may_read_secrets = may_read
     result = cts("push", folder(conf, READS_TOKEN, task("web")))
     assert result.exit_code == 0
-    warning = "CONSUL_HTTP_TOKEN is not in the stack's connection secret"
+    warning = "CONSUL_HTTP_TOKEN is missing from the stack's connection secret"
     assert (warning in result.stdout) == told

@@ -145,7 +145,7 @@ def test_a_secret_is_told_by_the_name_it_will_have(here: Path) -> None:
     write("a.hcl", f'consul {{\n  token = "{SECRET}"\n}}\n' + GOOD)
     result = cts("validate")
     assert SECRET not in result.stdout
-    told = "a secret: `cts push` moves it to the stack's connection secret, as CONSUL_HTTP_TOKEN"
+    told = "a secret: `cts push` moves it to the stack's connection secret as CONSUL_HTTP_TOKEN"
     assert told in lines(result.stdout)
     assert lines(result.stdout)[-1].endswith("1 secret to move")
 
@@ -264,7 +264,7 @@ def test_paths_that_begin_elsewhere_in_cts_are_hinted_at(here: Path) -> None:
     write("modules/web/main.tf", 'variable "services" {}\n')
     code, said = validated("conf.d")
     assert code == 1
-    hint = "! paths in these files begin at 'conf.d'; for CTS they begin where it is started:"
+    hint = "! paths in these files are relative to 'conf.d'; CTS reads them relative to the folder"
     assert any(line.startswith(hint) for line in said)
     assert validated("conf.d/a.hcl") == (0, ["✓ valid: 1 task in 1 file"])
 

@@ -60,11 +60,11 @@ def test_a_push_that_was_answered_counts_though_a_newer_one_came() -> None:
 def test_a_long_wait_says_what_it_waits_for() -> None:
     answers = [configuration(), configuration(), configuration(live="mine")]
     _, told = pushed(answers, ticks=iter([0.0, LONG + 1, LONG + 2]))
-    assert told == ["still waiting: the publisher looks by itself every 5 minutes"]
+    assert told == ["still waiting: the publisher checks for new pushes at least every 5 minutes"]
 
 
 def test_a_push_without_answer_is_told_in_the_end() -> None:
-    with pytest.raises(CommandError, match="was not answered within 6 minutes"):
+    with pytest.raises(CommandError, match="was not processed within 6 minutes"):
         pushed([configuration()])
 
 
@@ -105,7 +105,11 @@ def test_a_log_is_shown_as_it_grows_until_the_run_ends() -> None:
     run = along(script, "web-1", iter(range(9)), shown.append, told.append)
     assert run == {"status": "applied"}
     assert shown == ["init\n", "apply\n"]
-    assert told == ["waiting for the first lines of web-1", "web-1 goes on", "web-1 goes on"]
+    assert told == [
+        "waiting for output from web-1",
+        "web-1 is still running",
+        "web-1 is still running",
+    ]
 
 
 def test_a_log_that_was_cut_at_its_start_is_shown_again() -> None:

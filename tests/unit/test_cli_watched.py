@@ -48,7 +48,7 @@ def test_consul_out_of_reach_is_the_first_thing_told(account: Account) -> None:
         account.world.went_stale(view, why=WHY.format(view.name))
     said = status()
     assert said[:2] == [
-        "✗ Consul can't be read: 2 of 2 views are stale for 3 min",
+        "✗ Consul can't be read: 2 of 2 views have been stale for 3 min",
         WHY.format("dns"),
     ]
     assert row(said, "web") == "web ● successful stale for 3 min ✓ 1 min ago +1"
@@ -61,7 +61,7 @@ def test_where_some_views_are_stale_each_reason_and_each_view_is_told(account: A
     account.world.went_stale(WEB, why=WHY.format("web"))
     said = status()
     assert said[:2] == [
-        "! 1 of 2 views is stale for 3 min: changes there go unseen",
+        "! 1 of 2 views has been stale for 3 min: changes there go unnoticed",
         WHY.format("web"),
     ]
     assert row(said, "web") == "web ● successful stale for 3 min: service web ✓ 1 min ago +1"
@@ -107,8 +107,8 @@ def test_where_not_all_stale_views_are_listed_no_task_counts_as_up_to_date(
     stale = account.world.table.stored_stale
     account.world.table.stored_stale = replace(stale, count=2)
     said = status()
-    assert "1 of them are in no list: more tasks may be concerned" in said
-    assert row(said, "dns") == "dns ● successful perhaps stale ✓ 1 min ago +1"
+    assert "1 of them are not listed: more tasks may be affected" in said
+    assert row(said, "dns") == "dns ● successful possibly stale ✓ 1 min ago +1"
     account.world.table.stored_stale = replace(stale, count=3)
     assert row(status(), "dns") == "dns ● successful stale ✓ 1 min ago +1"
 
@@ -116,7 +116,7 @@ def test_where_not_all_stale_views_are_listed_no_task_counts_as_up_to_date(
 def test_a_dead_poller_is_the_first_thing_told(account: Account) -> None:
     beat(account, 310)
     said = status()
-    assert said[0] == "✗ no poller has given a sign of life for 5 min: changes in Consul go unseen"
+    assert said[0] == "✗ no heartbeat from a poller for 5 min: changes in Consul go unnoticed"
     assert row(said, "web") == "web ● successful not watched for 5 min ✓ 1 min ago +1"
     assert said[-1].endswith("poller: last heartbeat 5 min ago")
 
@@ -126,14 +126,14 @@ def test_in_mode_poll_nobody_waits_for_a_sign_of_life(account: Account) -> None:
     beat(account, 7_300)
     said = status()
     assert row(said, "web") == "web ● successful up to date ✓ 1 min ago +1"
-    assert said[-1].endswith("poller: asks every minute, last wrote 2 h ago")
+    assert said[-1].endswith("poller: runs every minute, last wrote 2 h ago")
 
 
 def test_views_without_a_held_query_are_told(account: Account) -> None:
     leased = account.world.table.leased
     assert leased
     account.world.table.leased = replace(leased, views=2000, passed=1936)
-    told = "poller: last heartbeat 8 s ago · asks 1936 of 2000 views only once a second"
+    told = "poller: last heartbeat 8 s ago · polls 1936 of 2000 views only once a second"
     assert status()[-1].endswith(told)
 
 
