@@ -1,6 +1,6 @@
-"""Runs the whole system on one machine: no AWS account, no Docker.
+"""Runs the whole system on one machine, without an AWS account or Docker.
 
-`stack.Stack` starts Consul and *the front*, an AWS emulator behind a layer of ours that executes
+`stack.Stack` starts Consul and *the front*: an AWS emulator behind our own layer, which executes
 CodeBuild builds, records every request and injects faults. `deploy` brings the repository's
-template there with the real SAM command line.
+template to it with the real SAM CLI.
 """

@@ -1,4 +1,4 @@
-"""`python -m local up` keeps a stack running until Ctrl-C; `python -m local down` ends it."""
+"""`python -m local up` runs a stack until Ctrl-C; `python -m local down` stops it."""
 
 from __future__ import annotations
 
@@ -23,29 +23,29 @@ if TYPE_CHECKING:
 FOLDER = PROJECT / ".local" / "stack"
 PID = PROJECT / ".local" / "stack.pid"
 ENV = PROJECT / ".local" / "env"
-"""What another shell reads to work with the stack; only there while one is up."""
+"""A file for other shells to source. It exists only while a stack is up."""
 STOP_SECONDS = 30
 
 UP = """
 The stack is up. In another terminal, in this folder:
 
-1. Let cts, aws and consul find it:
+1. Set up the environment for cts, aws and consul:
 
    source {file}
 
-2. Give Consul a service; the same with another port changes it:
+2. Register a service in Consul, or change it by using another port:
 
    curl -sS -X PUT {consul}/v1/catalog/register -d '{{"Node": "n1", "Address": "10.0.0.1",
      "Service": {{"ID": "web-1", "Service": "web", "Port": 80}}}}'; echo
 
-3. Push a configuration and look:
+3. Push a configuration and see what happens:
 
    cts push local/demo/config
    cts status
    cts logs firewall
 
-Consul's pages: {consul}/ui   Logs of the functions: {logs}
-Ctrl-C here, or `make down`, ends it.
+Consul UI: {consul}/ui   Function logs: {logs}
+Press Ctrl-C here, or run `make down`, to stop the stack.
 """
 SHOWN = (
     "AWS_ENDPOINT_URL", "AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_REGION",
@@ -55,7 +55,7 @@ SHOWN = (
 
 def up() -> int:
     if running := _running():
-        sys.stderr.write(f"A stack is up already (process {running}); `make down` ends it.\n")
+        sys.stderr.write(f"A stack is already up (process {running}); stop it with `make down`.\n")
         return 1
     shutil.rmtree(FOLDER, ignore_errors=True)
     stop = threading.Event()
@@ -91,7 +91,7 @@ def down() -> int:
 
 @contextmanager
 def env_file(stack: Stack) -> Iterator[None]:
-    """While it is there, another shell can work with the stack."""
+    """Write the file with which other shells can use the stack, and remove it at the end."""
     ENV.write_text(exports(stack))
     try:
         yield
@@ -100,11 +100,11 @@ def env_file(stack: Stack) -> Iterator[None]:
 
 
 def exports(stack: Stack) -> str:
-    """Lines for a shell. The programs of the project come first on its PATH."""
+    """Lines for a shell. The project's programs come first on the PATH."""
     found = {name: stack.env[name] for name in SHOWN} | {"CONSUL_HTTP_ADDR": stack.consul}
     lines = [f"export {name}={shlex.quote(value)}" for name, value in found.items()]
     folders = ":".join(shlex.quote(str(each)) for each in (Path(sys.executable).parent, BIN))
-    # A profile would win over the keys.
+    # A profile would take precedence over the keys.
     lines += ["unset AWS_PROFILE AWS_SESSION_TOKEN", f"export PATH={folders}:$PATH"]
     return "".join(f"{line}\n" for line in lines)
 
@@ -115,7 +115,7 @@ def _explanation(stack: Stack) -> str:
 
 
 def _running() -> int:
-    """The process of `up`, or 0."""
+    """The process ID of `up`, or 0."""
     try:
         pid = int(PID.read_text())
         if b"local" in Path(f"/proc/{pid}/cmdline").read_bytes():
@@ -131,7 +131,7 @@ def main(arguments: list[str]) -> int:
             return up()
         case ["down"]:
             return down()
-    sys.stderr.write("Say `python -m local up` or `python -m local down`.\n")
+    sys.stderr.write("usage: python -m local up|down\n")
     return 2
 
 

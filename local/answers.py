@@ -1,4 +1,4 @@
-"""Answers as AWS words them. Pure."""
+"""Responses in the format of AWS. Pure."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ if TYPE_CHECKING:
 
 
 def error(service: str, code: str, message: str) -> Response:
-    """An error as the service words it: XML for S3 and the query protocol, else JSON."""
+    """An error in the service's format: XML for S3 and the query protocol, otherwise JSON."""
     status = {"s3": 503}.get(service, 400)
     if service == "s3":
         body = f"<Error><Code>{escape(code)}</Code><Message>{escape(message)}</Message></Error>"

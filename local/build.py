@@ -1,4 +1,4 @@
-"""One CodeBuild build: its record as the API shows it, and the events it sends. No I/O."""
+"""One CodeBuild build: its record in the API's form, and the events it sends. No I/O."""
 
 from __future__ import annotations
 
@@ -36,9 +36,9 @@ class Build:
     phases: list[PhaseRecord] = field(default_factory=list)
     exported: dict[str, str] = field(default_factory=dict)
     role_session: str = ""
-    shell: int = 0  # its process, once there is one
+    shell: int = 0  # its process, once started
     stop: threading.Event = field(default_factory=threading.Event)
-    killed_as: str = ""  # the status a fault gave it
+    killed_as: str = ""  # the status forced by a fault
 
     @property
     def project(self) -> str:
@@ -65,12 +65,12 @@ class Build:
         return self.phases[-1].kind if self.phases else "SUBMITTED"
 
     def begin(self, kind: str) -> None:
-        """Starts a phase; the one before it, if still open, succeeded."""
+        """Starts a phase. The previous one, if still open, has succeeded."""
         self.end("SUCCEEDED")
         self.phases.append(PhaseRecord(kind, time.time()))
 
     def end(self, status: str, message: str = "", code: str = "") -> None:
-        """Ends the open phase, if one is open."""
+        """Ends the open phase, if any."""
         if self.phases and not self.phases[-1].status:
             phase = self.phases[-1]
             phase.status, phase.end = status, time.time()
@@ -78,7 +78,7 @@ class Build:
                 phase.context = [{"statusCode": code or "CLIENT_ERROR", "message": message}]
 
     def record(self) -> dict[str, Any]:
-        """The Build structure of the API; a member that AWS leaves out is left out."""
+        """The API's Build structure, without the members that AWS omits."""
         record = {
             "id": self.id,
             "arn": self.arn,

@@ -1,6 +1,6 @@
-"""A build that runs nothing: it leaves at once what a run leaves that finds nothing to change.
+"""A build that runs nothing: it immediately leaves the results of a run without changes.
 
-With all rights and one client for all builds: what a build's role may do, other builds show.
+All such builds share one client with full access: other builds test the role's permissions.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ class Instant:
         return session.client("s3", endpoint_url=self._place.endpoint)
 
     def run(self, build: Build) -> str:
-        """Leaves `started` and `result.json` beside the build's archive. Returns its status."""
+        """Puts `started` and `result.json` next to the build's archive. Returns its status."""
         build.begin("BUILD")
         bucket, _, archive = build.settings["source"]["location"].partition("/")
         folder = archive.rpartition("/")[0]
@@ -36,7 +36,7 @@ class Instant:
             self._s3.put_object(
                 Bucket=bucket, Key=f"{folder}/started", Body=started, IfNoneMatch="*"
             )
-        except ClientError:  # another build has this run, or it was given up
+        except ClientError:  # another build has claimed this run, or it was given up
             return "SUCCEEDED"
         result = json.dumps({"status": "unchanged"}).encode()
         self._s3.put_object(Bucket=bucket, Key=f"{folder}/result.json", Body=result)

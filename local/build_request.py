@@ -1,10 +1,10 @@
-"""What a StartBuild request makes of its project. Pure."""
+"""Applies a StartBuild request to its project. Pure."""
 
 from __future__ import annotations
 
 from typing import Any
 
-# The parameters of StartBuild that are honoured, and where each goes in the project's settings.
+# The supported parameters of StartBuild, and where each goes in the project's settings.
 OVERRIDES = {
     "sourceTypeOverride": ("source", "type"),
     "sourceLocationOverride": ("source", "location"),
@@ -25,7 +25,7 @@ LIMITS = {"timeoutInMinutesOverride": (5, 2160), "queuedTimeoutInMinutesOverride
 
 
 class Refused(Exception):
-    """The answer is an error of this code."""
+    """The response is an error with this code."""
 
     def __init__(self, code: str, message: str) -> None:
         super().__init__(message)
@@ -33,9 +33,9 @@ class Refused(Exception):
 
 
 def settings(project: dict[str, Any], request: dict[str, Any]) -> dict[str, Any]:
-    """The project with a request's overrides. Raises Refused."""
+    """The project with the request's overrides. Raises Refused."""
     if unknown := sorted(set(request) - set(OVERRIDES) - OTHER_PARAMETERS):
-        raise Refused("InvalidInputException", f"Not offered here: {', '.join(unknown)}")
+        raise Refused("InvalidInputException", f"Not supported here: {', '.join(unknown)}")
     for name, (least, most) in LIMITS.items():
         if name in request and not least <= request[name] <= most:
             raise Refused("InvalidInputException", f"{name} must be from {least} to {most}")

@@ -1,4 +1,4 @@
-"""Runs one build: role, source, phases, log. Everything it touches, it touches as the role."""
+"""Runs one build: role, source, phases, log. All its AWS calls are made with the role."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ FLUSH_SECONDS = 1.0
 
 @dataclass(frozen=True, slots=True)
 class Place:
-    """Where builds run: `folder` holds one work folder for each, `environment` is every build's."""
+    """Where builds run: `folder` has a work folder for each, `environment` applies to all."""
 
     folder: Path
     endpoint: str
@@ -35,7 +35,7 @@ class Place:
 
 
 class Failed(Exception):
-    """The build cannot go on; becomes its phase's context."""
+    """The build cannot continue. The error becomes its phase's context."""
 
     def __init__(self, code: str, message: str) -> None:
         super().__init__(message)
@@ -93,7 +93,7 @@ def _download(build: Build, session: boto3.Session, source: Path) -> None:
     if kind == "NO_SOURCE":
         return
     if kind != "S3" or location.endswith("/"):
-        raise Failed("CLIENT_ERROR", f"Only a zip in S3 is a source here, not {kind} {location}.")
+        raise Failed("CLIENT_ERROR", f"The source must be a zip in S3, not {kind} {location}.")
     bucket, _, key = location.partition("/")
     version = {"VersionId": build.source_version} if build.source_version else {}
     s3: Any = session.client("s3")
@@ -122,7 +122,7 @@ def _environment(
     temporary.mkdir(parents=True)
     credentials = session.get_credentials()
     if credentials is None or credentials.token is None:
-        raise Failed("CLIENT_ERROR", "The service role gave no credentials.")
+        raise Failed("CLIENT_ERROR", "The service role returned no credentials.")
     resolve = _Values(session)
     values = {v["name"]: resolve(v["type"], v["value"]) for v in build.variables}
     values |= {n: resolve("SECRETS_MANAGER", v) for n, v in spec.secrets.items()}
@@ -152,7 +152,7 @@ def _environment(
 
 @dataclass(frozen=True, slots=True)
 class _Values:
-    """Environment values by their type, read as the build's role."""
+    """Environment values, resolved by type with the build's role."""
 
     session: boto3.Session
 
@@ -169,7 +169,7 @@ class _Values:
         return value
 
     def _secret(self, reference: str) -> str:
-        """`secret-id[:json-key[:stage[:version]]]`; an ARN holds six colons of its own."""
+        """`secret-id[:json-key[:stage[:version]]]`; an ARN itself contains six colons."""
         name = ":".join(reference.split(":")[:7]) if reference.startswith("arn:") else (
             reference.partition(":")[0])  # fmt: skip
         key = reference[len(name) :].strip(":").partition(":")[0]
@@ -181,7 +181,7 @@ class _Values:
 
 
 class Log:
-    """A build's output on its way to CloudWatch Logs."""
+    """Sends a build's output to CloudWatch Logs."""
 
     def __init__(self, build: Build, client: Any) -> None:
         self._stream = {"logGroupName": build.log_group, "logStreamName": build.log_stream}
@@ -208,6 +208,6 @@ class Log:
         lines, self._lines = self._lines, []
         self._flushed = time.monotonic()
         while lines:
-            with contextlib.suppress(ClientError):  # CodeBuild loses such lines, too
+            with contextlib.suppress(ClientError):  # CodeBuild also loses such lines
                 self._client.put_log_events(**self._stream, logEvents=lines[:1000])
             lines = lines[1000:]

@@ -1,4 +1,4 @@
-"""The shell of one build: runs the buildspec's phases, follows them, and ends them in time."""
+"""The shell of one build: runs and follows the buildspec's phases, with a time limit."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ def run_phases(
 ) -> str:
     """Runs all phases in `source` and returns the build's status.
 
-    `say` gets each line of output; `deadline` is a time of the monotonic clock.
+    `say` is called with each line of output; `deadline` is in terms of the monotonic clock.
     """
     reports, channel = os.pipe()
     process = _start(buildspec.script(spec, channel), environment, source, channel)
@@ -82,7 +82,7 @@ def _start(
 def _outcome(build: Build, code: int) -> str:
     if code == 0:
         return "SUCCEEDED"
-    # Only a shell that went away itself has left its phase open.
+    # Only a shell that died has left its phase open.
     build.end("FAILED", f"The shell exited with status {code}.", "COMMAND_EXECUTION_ERROR")
     return "FAILED"
 
@@ -96,7 +96,7 @@ def _interruption(build: Build, deadline: float) -> str:
 
 
 def _follow(outputs: dict[int, Callable[[str], None]], interrupted: Callable[[], str]) -> str:
-    """Hands on lines until all outputs end, or a reason to stop turns up, which it returns."""
+    """Passes on lines until all outputs end, or there is a reason to stop, which it returns."""
     rests = dict.fromkeys(outputs, b"")
     with selectors.DefaultSelector() as selector:
         for fd in outputs:
@@ -131,9 +131,10 @@ def _report(build: Build, line: str) -> None:
 
 
 def kill_session(leader: int) -> bool:
-    """Kills all processes of a build at once, as the end of a container does; whether any lived.
+    """Kills all processes of a build at once, like the end of a container. Returns whether there
+    were any.
 
-    A build's program may give what it starts a process group of its own, so its session counts.
+    Programs may start others in a new process group, so the session decides.
     """
     members = _session(leader)
     for pid in members:
@@ -143,7 +144,7 @@ def kill_session(leader: int) -> bool:
 
 
 def _end_session(process: subprocess.Popen[bytes]) -> None:
-    """Asks a build's commands to end, and kills what is still there after a while."""
+    """Terminates a build's commands, and kills those still running after a while."""
     with contextlib.suppress(ProcessLookupError):
         os.killpg(process.pid, signal.SIGTERM)
     deadline = time.monotonic() + GRACE_SECONDS
@@ -157,7 +158,7 @@ def _end_session(process: subprocess.Popen[bytes]) -> None:
 
 
 def _session(leader: int) -> list[int]:
-    """The living processes of a session."""
+    """The running processes of a session."""
     found = []
     for stat in Path("/proc").glob("[0-9]*/stat"):
         try:

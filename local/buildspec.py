@@ -1,6 +1,6 @@
 """A CodeBuild buildspec, version 0.2, and the shell script that runs its phases. Pure.
 
-The script reports on a file descriptor of its own, a line each: `start PHASE`,
+The script reports on a separate file descriptor, one line each: `start PHASE`,
 `failed PHASE CODE COMMAND`, `end PHASE STATUS`, `exported NAME BASE64`. As in CodeBuild, all
 commands share one shell, `finally` always runs, and POST_BUILD runs even when BUILD failed.
 """
@@ -21,7 +21,7 @@ EVEN_AFTER_FAILURE = "POST_BUILD"
 
 
 class BadBuildspec(ValueError):
-    """What CodeBuild reports as YAML_FILE_ERROR."""
+    """An error that CodeBuild reports as YAML_FILE_ERROR."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,11 +41,11 @@ class Buildspec:
 
 
 def parse(text: str) -> Buildspec:
-    """Reads a buildspec. Raises BadBuildspec with a sentence."""
+    """Reads a buildspec. Raises BadBuildspec."""
     try:
         document = yaml.safe_load(text)
     except yaml.YAMLError as problem:
-        raise BadBuildspec(f"The buildspec is no YAML: {problem}") from None
+        raise BadBuildspec(f"The buildspec is not valid YAML: {problem}") from None
     if not isinstance(document, dict) or not isinstance(document.get("phases"), dict):
         raise BadBuildspec("The buildspec has no `phases`.")
     if str(document.get("version")) != "0.2":
@@ -82,10 +82,10 @@ def _texts(value: Any) -> dict[str, str]:
 
 
 def script(spec: Buildspec, channel: int) -> str:
-    """The bash script, which reports on file descriptor `channel`; exits 1 if a phase failed."""
+    """The bash script. It reports on file descriptor `channel`, and exits 1 if a phase failed."""
     lines = [
         f"say() {{ printf '%s\\n' \"$*\" >&{channel}; }}",
-        # A command must not inherit the channel: what it leaves running would hold it open.
+        # Commands must not inherit the channel: processes they leave running would keep it open.
         f'run() {{ eval "$1" {channel}>&-; }}',
         "export CODEBUILD_BUILD_SUCCEEDING=1",
         "stopped=0",

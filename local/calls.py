@@ -1,4 +1,4 @@
-"""What a request to AWS is about: the items and objects it names. Pure."""
+"""The items and objects that a request to AWS refers to. Pure."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ def json_body(body: bytes) -> dict[str, Any]:
 
 
 def keys(service: str, action: str, path: str, body: bytes) -> tuple[str, ...]:
-    """Everything named: DynamoDB items as "pk/sk", S3 objects as "bucket/key", else nothing."""
+    """All references: DynamoDB items as "pk/sk", S3 objects as "bucket/key", nothing else."""
     if service == "s3":
         return (unquote(path.lstrip("/")),)
     if service == "dynamodb":
@@ -34,8 +34,8 @@ def writes(service: str, action: str, body: bytes) -> tuple[str, ...]:
 
 
 def leading_keys(body: bytes) -> dict[str, list[str]]:
-    """The partition keys a DynamoDB request names, by what it does there: Get, Put, Update,
-    Delete, ConditionCheck, Query. IAM checks each item of a transaction by itself."""
+    """The partition keys in a DynamoDB request, by action: Get, Put, Update, Delete,
+    ConditionCheck, Query. IAM checks each item of a transaction separately."""
     request = json_body(body)
     shapes = {
         "TransactItems": "TransactWriteItems",

@@ -1,6 +1,6 @@
-"""CodeBuild's builds: StartBuild, BatchGetBuilds, StopBuild, ListBuilds, ListBuildsForProject.
+"""CodeBuild builds: StartBuild, BatchGetBuilds, StopBuild, ListBuilds, ListBuildsForProject.
 
-Projects stay with the emulator; builds really run, on this machine (`build_run`).
+The emulator keeps the projects; builds really run, on this machine (`build_run`).
 """
 
 from __future__ import annotations
@@ -26,9 +26,9 @@ TOKEN_SECONDS = 300
 class Builds:
     """All builds of this stack.
 
-    `concurrent`: how many run at once, others are QUEUED (an account's quota); `minute`: the
-    seconds of a minute in time limits, so that a test need not wait five real ones; `instant`:
-    builds end at once (`build_instant`), so that a test may have hundreds.
+    `concurrent`: how many run at once, as with an account's quota; others are QUEUED. `minute`:
+    the length of a minute in time limits, in seconds, so that tests don't wait five real minutes.
+    `instant`: builds end at once (`build_instant`), so that tests can have hundreds.
     """
 
     def __init__(self, place: Place) -> None:
@@ -42,7 +42,7 @@ class Builds:
         self._changed = threading.Condition()
 
     def answer(self, action: str, request: dict[str, Any], caller: str) -> Response | None:
-        """Answers a call about builds; None for any other. `caller`: the principal's ARN."""
+        """Handles a call about builds; None for other calls. `caller`: the principal's ARN."""
         try:
             value = self._answer(action, request, caller)
         except Refused as refusal:
@@ -53,7 +53,7 @@ class Builds:
         return [build.record() for build in list(self._builds.values())]
 
     def settings(self, values: dict[str, Any]) -> dict[str, Any]:
-        """Changes those given; returns all."""
+        """Changes the given settings; returns all."""
         with self._changed:
             self.concurrent = int(values.get("concurrent", self.concurrent))
             self.minute = float(values.get("minute", self.minute))
@@ -62,7 +62,7 @@ class Builds:
         return {"concurrent": self.concurrent, "minute": self.minute, "instant": self.instant}
 
     def kill(self, role_session: str, status: str, seconds: float = 0.0) -> None:
-        """Kills all processes of the build with this session name, at once or later."""
+        """Kills all processes of the build with this session name, now or later."""
         for build in self._builds.values():
             if build.role_session == role_session:
                 timer = threading.Timer(seconds, _lose, (build, status))
@@ -192,7 +192,7 @@ class Builds:
         self._announce(build)
 
     def _wait_for_place(self, build: Build) -> str:
-        """Waits until the build may run; a status if it never will."""
+        """Waits until the build may run. Returns a status if it never will."""
         limit = build.settings.get("queuedTimeoutInMinutes", 480) * self.minute
         with self._changed:
             free = self._changed.wait_for(

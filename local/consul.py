@@ -1,4 +1,4 @@
-"""One real Consul server on the loopback interface, with a data folder of its own."""
+"""A real Consul server on the loopback interface, with its own data folder."""
 
 from __future__ import annotations
 
@@ -23,25 +23,25 @@ START_SECONDS = 60
 PORTS = range(20_000, 32_000)
 UNUSED = {"dns": -1, "grpc": -1, "serf_wan": -1}
 SERVES_GRPC_TLS = (1, 14)
-"""The first version that does so, on port 8503 if nobody says otherwise: two can't."""
+"""The first version with this port, 8503 by default, which two servers can't share."""
 MANAGER = "00000000-0000-4000-8000-000000000001"
 WATCHER = "00000000-0000-4000-8000-000000000002"
 RULES = 'service_prefix "" { policy = "read" } node_prefix "" { policy = "read" }'
-"""What the poller's token needs, and all that WATCHER may."""
+"""The permissions that the poller's token needs, and all that WATCHER has."""
 
 
 class ConsulEnded(Exception):
-    """Consul didn't stay; another program may have taken a port just before it."""
+    """Consul exited; another program may have taken one of its ports."""
 
 
 class Consul:
-    """`address`: of its HTTP API; the same after every start."""
+    """`address`: that of its HTTP API, which stays the same across restarts."""
 
     def __init__(
         self, folder: Path, settings: Mapping[str, object] | None = None, *, secure: bool = False
     ) -> None:
-        """`settings` are added to Consul's configuration. `secure`: it speaks HTTPS only, with a
-        certificate of its own authority, and denies what the token WATCHER may not."""
+        """`settings` are added to Consul's configuration. `secure`: it only serves HTTPS, with a
+        certificate from a private CA, and denies everything but WATCHER's permissions."""
         self._folder = folder
         self._settings = settings or {}
         self._secure = secure
@@ -63,7 +63,7 @@ class Consul:
             self._make_certificates(binary)
         configuration = self._folder / "consul.json"
         settings = self._configuration()
-        if _version(binary) >= SERVES_GRPC_TLS:  # an older one refuses to be told of the port
+        if _version(binary) >= SERVES_GRPC_TLS:  # older versions reject this option
             settings["ports"] = {**self._ports, **UNUSED, "grpc_tls": -1}
         configuration.write_text(json.dumps({**settings, **self._settings}))
         self._process = leash.start(
@@ -81,7 +81,7 @@ class Consul:
                 _allow_watcher(client)
 
     def client(self) -> httpx.Client:
-        """With all rights."""
+        """A client with full access."""
         return httpx.Client(
             base_url=self.address,
             headers={"X-Consul-Token": MANAGER} if self._secure else {},
@@ -108,7 +108,7 @@ class Consul:
             "leave_on_terminate": False,
             # Elections take seconds otherwise.
             "performance": {"raft_multiplier": 1},
-            # A server that was away restarts without waiting for others.
+            # A restarted server does not wait for others.
             "ports": {**self._ports, **UNUSED},
             **(self._security() if self._secure else {}),
         }
@@ -126,7 +126,7 @@ class Consul:
         }
 
     def _make_certificates(self, binary: Path) -> None:
-        """An authority, and a certificate for this machine that it has signed."""
+        """Creates a CA, and a certificate for this machine signed by it."""
         for what in (["ca", "create"], ["cert", "create", "-server"]):
             subprocess.run(
                 [binary, "tls", *what],
@@ -138,7 +138,7 @@ class Consul:
 
     def _leads(self, client: httpx.Client) -> bool:
         if self._process is not None and self._process.poll() is not None:
-            raise ConsulEnded(f"Consul ended at once; see {self._folder}/consul.log")
+            raise ConsulEnded(f"Consul exited at once; see {self._folder}/consul.log")
         try:
             leads = bool(client.get("/v1/status/leader").json())
             return leads and (not self._secure or client.get("/v1/acl/token/self").is_success)
@@ -153,7 +153,7 @@ def _version(binary: Path) -> tuple[int, ...]:
 
 
 def _allow_watcher(client: httpx.Client) -> None:
-    """Again after every start: a server with an empty data folder knows no token."""
+    """Repeated at each start, because a server with an empty data folder has no tokens."""
     if client.get("/v1/acl/token/self", headers={"X-Consul-Token": WATCHER}).is_success:
         return
     policy = {"Name": "watcher", "Rules": RULES}
@@ -163,8 +163,10 @@ def _allow_watcher(client: httpx.Client) -> None:
 
 
 def free_ports(count: int) -> list[int]:
-    """Ports that nothing listens on now, none of those that outgoing connections get."""
-    candidates = random.SystemRandom().sample(PORTS, 100)  # tests seed the other one alike
+    """Free ports outside the range for outgoing connections."""
+    candidates = random.SystemRandom().sample(
+        PORTS, 100
+    )  # tests seed the global generator identically
     return [port for port in candidates if _is_free(port)][:count]
 
 

@@ -1,4 +1,4 @@
-"""The front's control interface, `/_front/...`: JSON, for tests and for people."""
+"""The front's control interface, `/_front/...`: JSON, for tests and for manual use."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ Application = Callable[[Scope, Receive, Send], Awaitable[None]]
 
 
 def application(front: Front) -> Application:
-    """The emulator's application with the control interface in front."""
+    """The emulator's application, with the control interface in front of it."""
     from local import emulator
 
     async def app(scope: Scope, receive: Receive, send: Send) -> None:
@@ -56,7 +56,7 @@ def _handle(
     }
     method, path = scope["method"], scope["path"]
     handler = handlers.get((method, path.removeprefix(PREFIX)))
-    return handler() if handler else (404, {"error": f"There is no {method} {path}."})
+    return handler() if handler else (404, {"error": f"{method} {path} is not supported."})
 
 
 def _add_fault(front: Front, body: dict[str, Any]) -> tuple[int, Any]:
@@ -74,7 +74,7 @@ def _clear_faults(front: Front) -> tuple[int, Any]:
 def _fire(front: Front, function: str) -> tuple[int, Any]:
     fired = front.fire(function)
     if not fired:
-        return 404, {"error": f"No schedule has the function {function!r} as its target."}
+        return 404, {"error": f"No schedule targets the function {function!r}."}
     return 200, {"fired": fired}
 
 

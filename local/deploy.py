@@ -1,4 +1,4 @@
-"""Builds the repository's template for this machine, once, and deploys it with the real SAM."""
+"""Builds the repository's template once for this machine, and deploys it with the real SAM."""
 
 from __future__ import annotations
 
@@ -28,11 +28,11 @@ DIGITS = 16
 
 
 class DeploymentFailed(Exception):
-    """SAM refused; the text is its output."""
+    """SAM failed. The message is its output."""
 
 
 def build(template: Path = PROJECT / "template.yaml") -> Path:
-    """Returns the built template, built before if nothing changed. Raises DeploymentFailed."""
+    """Returns the built template, from an earlier build if possible. Raises DeploymentFailed."""
     name = digest(template)
     target = CACHE / name
     with _lock(name):
@@ -59,7 +59,7 @@ def deploy(
 
 def _build(template: Path, target: Path) -> None:
     major, minor = sys.version_info[:2]
-    # Packages are fetched as the user fetches them, so the user's own settings stay in force.
+    # Packages are fetched with the user's own settings.
     env = {
         **os.environ,
         "PATH": os.pathsep.join([str(Path(sys.executable).parent), os.environ["PATH"]]),
@@ -80,7 +80,7 @@ def _build(template: Path, target: Path) -> None:
 
 
 def _forget_old() -> None:
-    """Keeps the newest builds; one takes about 60 MB."""
+    """Keeps only the newest builds, which take about 60 MB each."""
     builds = [path for path in CACHE.iterdir() if len(path.name) == DIGITS]
     for old in sorted(builds, key=lambda path: path.stat().st_mtime)[:-KEPT]:
         shutil.rmtree(old, ignore_errors=True)
@@ -88,7 +88,7 @@ def _forget_old() -> None:
 
 def _sam(command: list[str], env: dict[str, str], cwd: Path, settings: Path) -> None:
     settings.mkdir(parents=True, exist_ok=True)
-    # It asks the package index for a newer version of itself, unless it has just done so.
+    # SAM checks the package index for updates, unless it has just done so.
     (settings / "metadata.json").write_text(json.dumps({"lastVersionCheck": time.time()}))
     done = subprocess.run(
         [Path(sys.executable).parent / "sam", *command],
@@ -109,7 +109,7 @@ def _quoted(value: str) -> str:
 
 
 def digest(template: Path) -> str:
-    """Names what a build is made of: template, functions, layers, and this machine."""
+    """A name derived from a build's inputs: template, functions, layers, and this machine."""
     found = hashlib.sha256(f"{sys.version_info[:2]} {platform.machine()}".encode())
     folders = [template.parent / name for name in ("functions", "layers")]
     files = [f for folder in folders for f in folder.rglob("*") if not IGNORED & set(f.parts)]

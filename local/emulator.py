@@ -1,7 +1,7 @@
-"""The AWS emulator: its application, what it knows, and what it can be told to do.
+"""The AWS emulator: its application, its state, and what it can be told to do.
 
-ministack is pinned: all that this module and `emulator_hooks` use of it beyond its HTTP interface
-was read in the source of the pinned version. No other module touches it.
+ministack is pinned, because this module and `emulator_hooks` rely on internals of that version.
+No other module uses it other than through its HTTP interface.
 """
 
 # ruff: noqa: SLF001
@@ -33,11 +33,11 @@ if TYPE_CHECKING:
 
 app = _app.app
 peer: contextvars.ContextVar[tuple[str, int] | None] = contextvars.ContextVar("peer", default=None)
-"""The other end of the connection that the request being answered came on."""
+"""The peer of the connection that the current request came in on."""
 
 
 def put_event(source: str, detail_type: str, detail: dict[str, Any], resources: list[str]) -> None:
-    """Publishes an event of an AWS service on the default bus, in the caller's account."""
+    """Publishes an AWS service's event on the default bus of the caller's account."""
     entry = {
         "Source": source,
         "DetailType": detail_type,
@@ -48,7 +48,7 @@ def put_event(source: str, detail_type: str, detail: dict[str, Any], resources: 
 
 
 def caller() -> str:
-    """The ARN of who makes the request being answered."""
+    """The ARN of the current request's caller."""
     return str(_evaluator.caller_arn())
 
 
@@ -57,7 +57,7 @@ def account() -> str:
 
 
 def in_background(work: Callable[[], None], name: str) -> None:
-    """Runs work in a thread that belongs to the same account and Region as the caller."""
+    """Runs work in a thread with the caller's account and Region."""
     context = contextvars.copy_context()
     threading.Thread(target=context.run, args=(work,), name=name, daemon=True).start()
 
@@ -70,9 +70,9 @@ def project(name: str) -> dict[str, Any] | None:
 def assume_role(
     service: str, role_arn: str, session: str, source: str
 ) -> tuple[str, str, str] | None:
-    """Credentials of a role for an AWS service, or None if the role does not trust it.
+    """Credentials of a role for an AWS service; None if the role does not trust the service.
 
-    The API would not do: it knows no service as a caller, and so no aws:SourceAccount.
+    The API can't be used: it has no services as callers, and so no aws:SourceAccount.
     """
     owner = f"arn:aws:iam::{account()}:root"
     context = _evaluator.EvalContext(
@@ -106,7 +106,7 @@ def assume_role(
 
 
 def logical_ids(resource_type: str) -> dict[str, str]:
-    """Deployed name -> logical id, of all stacks' resources of a type."""
+    """Logical IDs by deployed name, for resources of a type in all stacks."""
     return {
         resource["PhysicalResourceId"]: logical_id
         for stack in _cloudformation._stacks._data.values()
@@ -120,7 +120,7 @@ def schedules() -> list[dict[str, Any]]:
 
 
 def fire(schedule: dict[str, Any]) -> None:
-    """Does what the scheduler does when a schedule is due."""
+    """Fires a schedule, as the scheduler does when it is due."""
     _, _, _, region, account_id, *_ = schedule["Arn"].split(":")
     _responses.set_request_account_id(account_id)
     _responses.set_request_region(region)
@@ -138,7 +138,7 @@ def fire(schedule: dict[str, Any]) -> None:
 
 
 def kill_caller() -> None:
-    """Kills the function's process at the other end of this request, as a lost sandbox."""
+    """Kills the function process that made this request, as if its sandbox were lost."""
     address = peer.get()
     for worker in _all_workers():
         process = worker._proc
@@ -147,7 +147,7 @@ def kill_caller() -> None:
 
 
 def kill_workers(function: str = "") -> int:
-    """Kills the processes of a function, or of all; how many there were."""
+    """Kills the processes of one function or of all. Returns how many there were."""
     processes = [worker._proc for worker in _all_workers() if function in ("", worker.func_name)]
     running = [process for process in processes if process is not None and process.poll() is None]
     for process in running:

@@ -1,4 +1,4 @@
-"""Puts our hooks into the emulator, and mends what it does differently from AWS. See `emulator`."""
+"""Installs our hooks in the emulator, and corrects differences from AWS. See `emulator`."""
 
 # ruff: noqa: SLF001
 
@@ -34,12 +34,12 @@ if TYPE_CHECKING:
 SANDBOXES = 8
 """Of one function, at most."""
 
-# The version that an S3 event is about; the emulator leaves it out of the event.
+# The object version of an S3 event, which the emulator omits.
 _version: contextvars.ContextVar[str] = contextvars.ContextVar("version", default="")
 
 
 def install(hooks: Hooks) -> None:
-    """Puts the hooks in place. Once, before the first request."""
+    """Installs the hooks. Call once, before the first request."""
     _hook_requests(hooks)
     _hook_conditions()
     _hook_codebuild(hooks)
@@ -95,7 +95,7 @@ def _request(
 
 
 def _finer_resources(extract: Callable[..., str]) -> Callable[..., str]:
-    """Resources as AWS checks them, where the emulator checks "*" or the whole log group."""
+    """The resources that AWS checks, where the emulator checks "*" or the whole log group."""
 
     def extracted(
         service: str, method: str, path: str, headers: Any, body: bytes, *rest: Any
@@ -113,7 +113,7 @@ def _finer_resources(extract: Callable[..., str]) -> Callable[..., str]:
 
 
 def _hook_conditions() -> None:
-    """The condition key that names the parts of a table; the emulator leaves it out."""
+    """The condition key for parts of a table, which the emulator omits."""
     context, enforce = _actions.dynamodb_service_context, _evaluator.enforce
 
     def extended(body: bytes) -> dict[str, Any]:
@@ -143,7 +143,7 @@ def _hook_codebuild(hooks: Hooks) -> None:
         return answer
 
     _codebuild.handle_request = handled
-    # Members of a project that the emulator's own record leaves out.
+    # Members of a project that the emulator does not record.
     handlers = _provisioners._RESOURCE_HANDLERS["AWS::CodeBuild::Project"]
     create, update = handlers["create"], handlers["update"]
 
@@ -184,7 +184,7 @@ def _hook_events(hooks: Hooks) -> None:
         dispatch(event, view)
 
     def invoked(target: dict[str, Any], event: dict[str, Any], rule: Any, view: Any = None) -> None:
-        # A delivery that is put off runs later, in another thread.
+        # Delayed deliveries run later, in another thread.
         context = contextvars.copy_context()
         hooks.around_delivery(
             target.get("Arn", ""),
@@ -205,7 +205,7 @@ def _hook_events(hooks: Hooks) -> None:
 
 
 def _invoke_with_retries(arn: str, payload: str) -> None:
-    """As AWS: an event's function is invoked asynchronously, with its retries and failure queue."""
+    """As in AWS: events invoke functions asynchronously, with retries and a failure queue."""
     function, config, _ = _lambda._get_func_record_for_ref(arn)
     if function and config:
         record = _lambda._execution_record_for_config(function, config)
@@ -230,7 +230,7 @@ def _hook_workers(hooks: Hooks) -> None:
     detect = _runtime._detect_runtime_binary
 
     def detected(runtime: str) -> tuple[str, str]:
-        # Without the virtual environment a function finds its layers' packages only, as in AWS.
+        # Without the virtual environment, functions only find their layers' packages, as in AWS.
         binary, script = detect(runtime)
         return (_plain_python() if binary == sys.executable else binary), script
 
@@ -245,8 +245,8 @@ def _hook_workers(hooks: Hooks) -> None:
 
 
 def _hook_sandboxes() -> None:
-    """A burst waits for sandboxes in use, as in AWS's queue: one for each event of it would make
-    hundreds of processes, and start them all at the same time."""
+    """Makes a burst of events wait for sandboxes in use, like AWS's queue. One sandbox for each
+    event would start hundreds of processes at the same time."""
     dispatch = _lambda._execute_function_dispatch
     places: dict[str, threading.Semaphore] = defaultdict(lambda: threading.Semaphore(SANDBOXES))
 

@@ -1,6 +1,6 @@
-"""Faults: which calls and which event deliveries go wrong, and how. Pure matching and counting.
+"""Faults: which calls and event deliveries go wrong, and how. Pure matching and counting.
 
-A rule matches, skips `nth - 1` matches, then acts `times` times (0: always).
+A rule skips its first `nth - 1` matches, then acts `times` times (0: always).
 """
 
 from __future__ import annotations
@@ -16,13 +16,13 @@ if TYPE_CHECKING:
 
 
 class On(StrEnum):
-    CALL = "call"  # a request of a function, a build or a person to an AWS service
-    DELIVERY = "delivery"  # an event on its way from a bus to a target
+    CALL = "call"  # a request to an AWS service by a function, a build or a user
+    DELIVERY = "delivery"  # an event delivered from a bus to a target
 
 
 class Phase(StrEnum):
     BEFORE = "before"  # the call has no effect
-    AFTER = "after"  # the call has its effect; the answer is what goes wrong
+    AFTER = "after"  # the call takes effect, but its response goes wrong
 
 
 class Do(StrEnum):
@@ -35,14 +35,14 @@ class Do(StrEnum):
 
 
 class BadRule(ValueError):
-    """A rule that no call or delivery could ever follow; the text says why."""
+    """A rule that can't apply to any call or delivery. The message says why."""
 
 
 @dataclass(frozen=True, slots=True)
 class Rule:
     """Empty fields match everything.
 
-    Calls: `caller` is a function's logical id or name, "build" or "user"; `resource` is a part of
+    Calls: `caller` is a function's logical ID or name, "build" or "user"; `resource` is part of
     the resource's ARN or of one of its keys ("bucket/key", "pk/sk").
     Deliveries: `detail_type` exactly, `target` as `caller`, `detail` top-level members by value.
     """
@@ -62,31 +62,35 @@ class Rule:
     seconds: float = 0.0
     code: str = "ThrottlingException"
     message: str = "Rate exceeded"
-    status: str = "FAILED"  # what a killed build ends as: FAILED or FAULT
+    status: str = "FAILED"  # the final status of a killed build: FAILED or FAULT
 
 
 def rule(values: Mapping[str, Any]) -> Rule:
-    """Reads a rule from JSON. Raises BadRule with a sentence."""
+    """Reads a rule from JSON. Raises BadRule."""
     known = {f.name for f in dataclasses.fields(Rule)}
     if unknown := sorted(set(values) - known):
-        raise BadRule(f"A rule has no {', '.join(unknown)}; it knows {', '.join(sorted(known))}.")
+        raise BadRule(
+            f"Unknown in a rule: {', '.join(unknown)}; known: {', '.join(sorted(known))}."
+        )
     try:
         enums = {"do": Do(values["do"]), "on": On(values.get("on", On.CALL))}
         read = Rule(**{**values, **enums, "phase": Phase(values.get("phase", Phase.BEFORE))})
     except KeyError:
-        raise BadRule("A rule needs `do`: what shall go wrong.") from None
+        raise BadRule("A rule needs `do`: what should go wrong.") from None
     except ValueError as problem:
         raise BadRule(f"{problem} in a rule.") from None
     if read.on is On.CALL and read.do in (Do.DOUBLE, Do.TRIPLE):
-        raise BadRule(f"A call cannot be answered {read.do}; only a delivery can.")
+        raise BadRule(f"{read.do} is for deliveries only, not for calls.")
     if read.on is On.DELIVERY and read.do in (Do.KILL, Do.REFUSE):
-        raise BadRule(f"A delivery cannot {read.do}; drop, delay, double or triple it.")
+        raise BadRule(
+            f"{read.do} is for calls only; a delivery can be dropped, delayed, doubled or tripled."
+        )
     return read
 
 
 @dataclass(frozen=True, slots=True)
 class Call:
-    """One request as rules and records see it. `keys`: "pk/sk" or "bucket/key"."""
+    """One request, as seen by rules and records. `keys`: "pk/sk" or "bucket/key"."""
 
     caller: str
     function: str  # the function's deployed name, or ""
@@ -129,7 +133,7 @@ def _is(wanted: str, *names: str) -> bool:
 
 
 class Faults:
-    """The rules in force, with how often each matched and acted. Safe to use from threads."""
+    """The active rules, with how often each matched and acted. Thread-safe."""
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
@@ -146,7 +150,7 @@ class Faults:
             return self._last
 
     def clear(self) -> None:
-        """Takes all rules out of force."""
+        """Removes all rules."""
         with self._lock:
             self._rules.clear()
 
@@ -163,7 +167,7 @@ class Faults:
             ]
 
     def for_call(self, call: Call) -> list[Rule]:
-        """The rules that act on this call now; counts the match."""
+        """The rules that act on this call now. Counts the match."""
         return self._acting(r for r in self._snapshot() if follows(r[1], call))
 
     def for_delivery(self, delivery: Delivery) -> list[Rule]:

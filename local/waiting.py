@@ -14,10 +14,10 @@ Found = TypeVar("Found")
 def wait_until(
     condition: Callable[[], Found | None], seconds: float, what: str, *, every: float = 0.05
 ) -> Found:
-    """Returns the first true value of the condition. Raises TimeoutError naming `what`."""
+    """Returns the condition's first true value. Raises TimeoutError, which names `what`."""
     deadline = time.monotonic() + seconds
     while not (found := condition()):
         if time.monotonic() > deadline:
-            raise TimeoutError(f"Waited {seconds:g} s in vain for {what}.")
+            raise TimeoutError(f"Timed out after {seconds:g} s waiting for {what}.")
         time.sleep(every)
     return found

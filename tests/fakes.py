@@ -203,7 +203,7 @@ class FakeBucket:
         try:
             return Definition.from_json(self._must_get(key))
         except ValueError as error:
-            raise Unreadable(f"reading {key}: it is no Definition: {error}") from error
+            raise Unreadable(f"reading {key}: not a valid Definition: {error}") from error
 
     def module(self, digest: str) -> bytes:
         return self._must_get(keys.module(digest))

@@ -1,4 +1,4 @@
-"""Keep the views current. Invoked every minute, and when a configuration was published."""
+"""Keep the views current. Invoked every minute, and when a configuration is published."""
 
 import asyncio
 import os
@@ -21,7 +21,7 @@ metrics.set_default_dimensions(stack=os.environ.get("CTS_STACK", "cts"))
 def count(beat: Beat) -> None:
     for name, value in beat.metrics.items():
         metrics.add_metric(name, "Count", value)
-    metrics.flush_metrics()  # a poller in mode live stays for most of its fifteen minutes
+    metrics.flush_metrics()  # a poller in mode live runs for most of its fifteen minutes
 
 
 def log(changed: CatalogChanged) -> None:

@@ -1,4 +1,4 @@
-"""Publish what was pushed. Invoked when an object is created under config/, and every 5 minutes."""
+"""Publish pushes. Invoked when an object is created under config/, and every 5 minutes."""
 
 import os
 from dataclasses import asdict
@@ -26,5 +26,5 @@ def ports() -> PublishPorts:
 @logger.inject_lambda_context(clear_state=True)
 def lambda_handler(_event: dict[str, Any], _context: LambdaContext) -> dict[str, str]:
     report = publish(ports())
-    logger.info("looked at what was pushed", **asdict(report))
+    logger.info("checked for a push", **asdict(report))
     return {"outcome": report.outcome.value}

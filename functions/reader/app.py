@@ -1,4 +1,4 @@
-"""Answer what reads: status, runs, logs. Invoked through its function URL, with IAM."""
+"""Serve the read-only API: status, runs, logs. Invoked through its function URL, with IAM."""
 
 import json
 import os

@@ -1,7 +1,7 @@
-"""The main job from nothing: a change in Consul becomes an applied Terraform run.
+"""The whole thing from scratch: a change in Consul becomes an applied Terraform run.
 
-`python -m local.demo` brings the local stack up, pushes the example configuration beside this
-file, changes services in Consul, tells what happens as it happens, and takes everything down.
+`python -m local.demo` starts the local stack, pushes the example configuration next to this file,
+changes services in Consul, shows what happens as it happens, and shuts everything down.
 """
 
 import sys
@@ -24,12 +24,12 @@ def main() -> int:
     console.print()
     console.rule("[bold]cts-serverless: services in Consul, Terraform on AWS", align="left")
     console.print(
-        "Real Consul, real Terraform, the real template, on an AWS emulator. No account is used.\n"
+        "Real Consul, real Terraform and the real template on an AWS emulator: no account needed.\n"
     )
     FOLDERS.mkdir(exist_ok=True)
     try:
         with tempfile.TemporaryDirectory(prefix="demo-", dir=FOLDERS) as folder:
-            with console.status("Bringing up Consul, the emulator and the deployed stack"):
+            with console.status("Starting Consul and the emulator, and deploying the stack"):
                 stack = Stack.start(Path(folder))
             with stack:
                 Story(stack, console).tell()
@@ -37,7 +37,7 @@ def main() -> int:
         console.print(f"[red]{error}")
         return 1
     except KeyboardInterrupt:
-        console.print("Interrupted; everything was taken down.")
+        console.print("Interrupted; everything was shut down.")
         return 130
     return 0
 

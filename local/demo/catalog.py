@@ -1,4 +1,4 @@
-"""Services to register, change and take away in Consul's catalog."""
+"""Registers, changes and removes services in Consul's catalog."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -7,7 +7,7 @@ import httpx
 
 
 class Catalog:
-    """The catalog of the Consul that `client` asks, for which no agent needs to run."""
+    """The catalog of the Consul that `client` talks to. No agents are needed."""
 
     def __init__(self, client: httpx.Client) -> None:
         self._http = client

@@ -1,4 +1,4 @@
-"""What the demo does in Consul, and what it tells of what follows."""
+"""The demo's steps in Consul, and its output about what follows."""
 
 import json
 import os
@@ -18,7 +18,7 @@ from local.stack import Stack
 
 CONFIGURATION = Path(__file__).parent / "config"
 PATIENCE = 90.0
-"""Seconds to wait for a run's end."""
+"""Seconds to wait for a run to end."""
 HOPS = (
     ("buffer", "seen", "triggered"),
     ("start", "triggered", "started"),
@@ -30,7 +30,7 @@ HOPS = (
 
 
 class StoryEnded(Exception):
-    """Something the demo waited for did not come."""
+    """Something that the demo waited for did not happen."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,7 +38,7 @@ class Step:
     title: str
     act: Callable[[], None]
     tasks: frozenset[str]
-    """Tasks of which this step brings one run each."""
+    """The tasks that this step runs, once each."""
 
 
 class Story:
@@ -54,11 +54,11 @@ class Story:
             Step("cts push: two tasks, firewall and dns", self._push, both),
             Step("Register web-1, web-2 and api-1", self._register, both),
             Step("The check of web-2 goes critical", self._critical, both),
-            Step("Deregister api-1: nothing that dns looks at", self._deregister, firewall),
+            Step("Deregister api-1, which dns does not watch", self._deregister, firewall),
         ]
         for number, step in enumerate(steps, 1):
             self._tell_step(number, step)
-        self._console.print("[bold]What is known of it afterwards[/]: cts status, cts runs\n")
+        self._console.print("[bold]Afterwards[/]: cts status, cts runs\n")
         self._cts("status")
         self._cts("runs")
 
@@ -88,7 +88,7 @@ class Story:
         self._console.file.flush()
         command = [str(Path(sys.executable).parent / "cts"), *arguments]
         if subprocess.run(command, env=environment, check=False).returncode:
-            raise StoryEnded(f"`cts {' '.join(arguments)}` did not succeed")
+            raise StoryEnded(f"`cts {' '.join(arguments)}` failed")
 
     # ---- what is told -----------------------------------------------------------------------
 
@@ -108,7 +108,7 @@ class Story:
         self._console.print()
 
     def _news(self, deadline: float, waiting: Collection[str]) -> list[dict[str, Any]]:
-        """Our events since the last look, waiting until there are some."""
+        """New events on our bus. Waits until there are some."""
         while True:
             found = self._stack.events(since=self._seen)
             if found:

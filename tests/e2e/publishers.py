@@ -21,7 +21,7 @@ def current(world: World) -> Current:
 
 def ended(world: World) -> int:
     """How many invocations of the publisher came to their end."""
-    return world.stack.function_log("Publisher").count("looked at what was pushed")
+    return world.stack.function_log("Publisher").count("checked for a push")
 
 
 def rest(world: World) -> None:

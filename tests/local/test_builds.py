@@ -75,7 +75,7 @@ def test_overrides_reach_the_settings_and_leave_the_project_alone() -> None:
     [
         ({"timeoutInMinutesOverride": 4}, "from 5 to 2160"),
         ({"queuedTimeoutInMinutesOverride": 481}, "from 5 to 480"),
-        ({"cacheOverride": {"type": "S3"}}, "Not offered here: cacheOverride"),
+        ({"cacheOverride": {"type": "S3"}}, "Not supported here: cacheOverride"),
     ],
 )
 def test_what_codebuild_or_this_stack_does_not_take_is_refused(

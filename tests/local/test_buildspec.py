@@ -126,7 +126,7 @@ phases: {build: {commands: echo}}
 @pytest.mark.parametrize(
     ("text", "complaint"),
     [
-        ("version: 0.2\nphases: [", "no YAML"),
+        ("version: 0.2\nphases: [", "not valid YAML"),
         ("version: 0.2", "no `phases`"),
         ("version: 0.1\nphases: {build: {commands: [a]}}", "version is 0.1, not 0.2"),
         ("version: 0.2\nphases: {bild: {commands: [a]}}", "unknown phases: bild"),

@@ -112,9 +112,9 @@ def test_a_delivery_is_known_by_its_type_its_target_and_its_detail(
     [
         ({}, "needs `do`"),
         ({"do": "explode"}, "explode"),
-        ({"do": "kill", "callr": "Runner"}, "no callr"),
-        ({"do": "double"}, "call cannot be answered double"),
-        ({"do": "kill", "on": "delivery"}, "delivery cannot kill"),
+        ({"do": "kill", "callr": "Runner"}, "Unknown in a rule: callr"),
+        ({"do": "double"}, "double is for deliveries only"),
+        ({"do": "kill", "on": "delivery"}, "kill is for calls only; a delivery can be dropped"),
     ],
 )
 def test_a_rule_that_could_never_act_is_refused_with_a_reason(

@@ -219,7 +219,7 @@ def test_a_start_can_be_refused_as_codebuild_refuses_it(stack: Stack) -> None:
 
 
 def test_an_impossible_rule_is_refused(stack: Stack) -> None:
-    with pytest.raises(ValueError, match="no callr"):
+    with pytest.raises(ValueError, match="Unknown in a rule: callr"):
         stack.fault(do="kill", callr="Runner")
 
 

@@ -550,7 +550,7 @@ def test_more_views_than_queries_are_all_seen_within_a_second_or_two() -> None:
     lease = world.table.leased
     assert lease is not None
     assert (lease.views, lease.passed) == (MOST_HELD + 40, 41)
-    assert world.troubles == [f"41 of {MOST_HELD + 40} views are asked only once a second"]
+    assert world.troubles == [f"41 of {MOST_HELD + 40} views are polled only once a second"]
 
 
 def test_a_pass_asks_no_view_while_nothing_moves() -> None:

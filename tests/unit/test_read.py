@@ -335,7 +335,7 @@ def test_a_task_without_runs_has_none_and_an_unknown_task_is_told(world: World) 
 
 @pytest.mark.parametrize("limit", ["0", "201", "-1", "ten", ""])
 def test_a_limit_is_a_whole_number_within_bounds(world: World, limit: str) -> None:
-    message = f"limit is a whole number from 1 to 200, got '{limit}'"
+    message = f"limit must be a whole number from 1 to 200, not '{limit}'"
     assert refusal(f"/v1/runs?limit={limit}") == (400, message)
 
 
@@ -388,7 +388,7 @@ def test_a_log_too_long_for_an_answer_keeps_its_end(world: World) -> None:
     world.ran(applied())
     world.write_log(applied(), "x" * read.LONGEST_LOG + "the end")
     _, _, body = call(f"/v1/runs/{run_id('web')}/log")
-    assert body.startswith("[the first 7 bytes are left out]\nxxx")
+    assert body.startswith("[first 7 bytes omitted]\nxxx")
     assert body.endswith("the end")
 
 

@@ -148,11 +148,19 @@ def test_it_is_kept_for_a_while_and_read_again_when_it_was_refused() -> None:
             Secrets(given=refused("Throttling")), GIVEN, Unavailable, "Throttling", id="throttled"
         ),
         pytest.param(
-            Secrets(given='{"tokn": "abc"}'), GIVEN, Refused, "no field `token`", id="other-field"
+            Secrets(given='{"tokn": "abc"}'),
+            GIVEN,
+            Refused,
+            "no string field `token`",
+            id="other-field",
         ),
         pytest.param(Secrets(given='{"token": 7}'), GIVEN, Refused, "`token`", id="a-number"),
-        pytest.param(Secrets(given='{"token": "abc'), GIVEN, Refused, "not the JSON", id="broken"),
-        pytest.param(Secrets(given='{"a":' * 9999), GIVEN, Refused, "not the JSON", id="nested"),
+        pytest.param(
+            Secrets(given='{"token": "abc'), GIVEN, Refused, "must be a valid JSON", id="broken"
+        ),
+        pytest.param(
+            Secrets(given='{"a":' * 9999), GIVEN, Refused, "must be a valid JSON", id="nested"
+        ),
         pytest.param(Secrets(given=" \n"), GIVEN, Refused, "holds no token", id="empty"),
         pytest.param(Secrets(given='{"token": ""}'), GIVEN, Refused, "no token", id="json-empty"),
         pytest.param(Secrets(given=b"abc"), GIVEN, Refused, "is binary", id="binary"),
@@ -160,11 +168,19 @@ def test_it_is_kept_for_a_while_and_read_again_when_it_was_refused() -> None:
         pytest.param(Secrets(given="abc abd"), GIVEN, Refused, "header", id="two-words"),
         pytest.param(Secrets(given="abcü"), GIVEN, Refused, "header", id="an-umlaut"),
         pytest.param(Secrets(given="abc\0"), GIVEN, Refused, "header", id="a-nul"),
-        pytest.param(Secrets(own="abc-123"), "", Refused, "not the JSON object", id="own-edited"),
-        pytest.param(Secrets(own='["abc"]'), "", Refused, "not the JSON object", id="own-a-list"),
+        pytest.param(
+            Secrets(own="abc-123"), "", Refused, "must be a valid JSON object", id="own-edited"
+        ),
+        pytest.param(
+            Secrets(own='["abc"]'), "", Refused, "must be a valid JSON object", id="own-a-list"
+        ),
         pytest.param(Secrets(own=b"abc"), "", Refused, "is binary", id="own-binary"),
         pytest.param(
-            Secrets(own='{"CONSUL_HTTP_TOKEN": ["abc"]}'), "", Refused, "no text", id="own-odd"
+            Secrets(own='{"CONSUL_HTTP_TOKEN": ["abc"]}'),
+            "",
+            Refused,
+            "must be a string",
+            id="own-odd",
         ),
         pytest.param(
             Secrets(own='{"CONSUL_HTTP_TOKEN": "abc\\nd"}'), "", Refused, "header", id="own-lines"
@@ -241,5 +257,5 @@ def test_without_one_the_systems_authorities_are_trusted() -> None:
     ],
 )
 def test_what_is_no_pem_is_refused_by_its_name(text: str | bytes) -> None:
-    with pytest.raises(Refused, match=f"certificate from {GIVEN}: "):
+    with pytest.raises(Refused, match=f"CA certificates from {GIVEN}: "):
         trusted(Secrets(given=text), GIVEN)

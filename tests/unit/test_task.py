@@ -414,9 +414,9 @@ def test_a_build_that_nobody_saw_end_is_not_named() -> None:
 
 
 def test_a_state_that_cannot_be_read_is_held_and_stays_as_it_is() -> None:
-    state = unreadable_state("web", '{"task": 1}', 7, "TaskState.task is no str")
+    state = unreadable_state("web", '{"task": 1}', 7, "TaskState.task must be of type str")
     assert (state.version, next_due(ask(state, 1.0, ""), enabled=True)) == (7, None)
-    assert "TaskState.task is no str" in (state.hold or "")
+    assert "TaskState.task must be of type str" in (state.hold or "")
     assert seen(state, "A") == state
     assert state.unreadable == '{"task": 1}'
 

@@ -565,13 +565,13 @@ def test_a_state_that_cannot_be_read_fails_only_its_task() -> None:
     world.task("other")
     run = world.started("web")
     text = '{"task": "web", "running": 7}'
-    world.table.stored_states["web"] = unreadable_state("web", text, 4, "running is no object")
+    world.table.stored_states["web"] = unreadable_state("web", text, 4, "running must be an object")
     world.observe("other")
     report = world.sweep()
     assert report.triggered == ["other"]
     [error] = report.errors
     assert "web" in str(error)
-    assert "running is no object" in str(error)
+    assert "running must be an object" in str(error)
     assert run.id in world.table.slots(), "what it runs is not known"
 
 

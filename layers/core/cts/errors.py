@@ -1,31 +1,31 @@
-"""Every exception this package raises on purpose.
+"""All exceptions that this package raises on purpose.
 
 * CtsError
-  x MissingSetting       a function's environment lacks a value that template.yaml sets
-  x BadRequest           the reader was asked for what its API doesn't know
-  x NotAllowed           a method the path doesn't have
-  x NoSuchPath           a path the reader doesn't have
-  x TaskNotFound         no task of that name
-  x RunNotFound          no run of that id
-  x NoLog                the run has written none yet
-  x NotLookedAfter       the sweep could not look after everything
-  x Upstream             something outside answered badly
-    + Unavailable          try again later: time-outs, 5xx, throttling
+  x MissingSetting       a setting from template.yaml is missing from a function's environment
+  x BadRequest           a request that the reader's API does not support
+  x NotAllowed           a method that the path does not support
+  x NoSuchPath           a path that the reader's API does not have
+  x TaskNotFound         no task with that name
+  x RunNotFound          no run with that ID
+  x NoLog                the run has not written a log yet
+  x NotLookedAfter       the sweep could not process everything
+  x Upstream             an external service failed
+    + Unavailable          try again later: timeouts, 5xx, throttling
     + Missing              an object that should exist does not
-    + Unreadable           what is stored is not what this program understands
-    + Refused              something has to change first: 4xx, access denied
+    + Unreadable           stored data is not in a form that this program understands
+    + Refused              retrying does not help until something changes: 4xx, access denied
       - Invalid              our own request is wrong
-      - NoBuildsAllowed      the account may not run CodeBuild builds at all
+      - NoBuildsAllowed      the account is not allowed to run CodeBuild builds
 """
 
 from collections.abc import Sequence
 
 MOST_TOLD = 10
-"""Errors that one error tells of, if it is about many."""
+"""Maximum number of individual errors in a message that reports several."""
 
 
 class CtsError(Exception):
-    """The root: a sentence for the user."""
+    """The base class. The message is a sentence for the user."""
 
 
 class MissingSetting(CtsError):
@@ -46,7 +46,7 @@ class RunNotFound(CtsError):
 
 
 class BadRequest(CtsError):
-    """The request is not one that the API knows."""
+    """The API does not support the request."""
 
 
 class NotAllowed(CtsError):
@@ -70,11 +70,11 @@ class NoLog(CtsError):
 class NotLookedAfter(CtsError):
     def __init__(self, errors: Sequence[CtsError]) -> None:
         told = "; ".join(str(error) for error in errors[:MOST_TOLD])
-        super().__init__(f"{len(errors)} could not be looked after: {told}")
+        super().__init__(f"{len(errors)} could not be processed: {told}")
 
 
 class Upstream(CtsError):
-    """Something outside answered badly."""
+    """An external service failed."""
 
 
 class Unavailable(Upstream):
@@ -87,16 +87,16 @@ class Missing(Upstream):
 
 
 class Unreadable(Upstream):
-    """What is stored is not what this program understands."""
+    """Stored data is not in a form that this program understands."""
 
 
 class Refused(Upstream):
-    """Trying the same again will not help before something else changes: a role's rights, say."""
+    """Retrying does not help until something else changes, such as a role's permissions."""
 
 
 class Invalid(Refused):
-    """Our own request is wrong: a mistake of this program, which no repeat mends."""
+    """Our own request is wrong: a bug in this program, so retrying does not help."""
 
 
 class NoBuildsAllowed(Refused):
-    """AWS holds CodeBuild back for this account, whatever Service Quotas shows."""
+    """AWS does not let this account run builds, whatever Service Quotas shows."""

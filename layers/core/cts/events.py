@@ -1,4 +1,4 @@
-"""The events on our bus, as docs/events.md describes them, and those that we read.
+"""The events on our bus, as described in docs/events.md, and the AWS events that we read.
 
 EventBridge delivers at least once and in any order. Events that people rely on carry an `id`,
 so that a consumer can drop repeats.
@@ -12,12 +12,12 @@ from typing import Any, ClassVar
 
 SOURCE = "cts"
 MOST_LISTED = 50
-"""Items a list in a detail holds at most; the count beside it is of all."""
+"""Maximum number of items in a detail's list; its count field counts all of them."""
 
 
 @dataclass(frozen=True, slots=True)
 class CatalogChanged:
-    """Views changed in Consul, and the tasks that look at them."""
+    """Views that changed in Consul, and the tasks that use them."""
 
     detail_type: ClassVar[str] = "CatalogChanged"
 
@@ -31,7 +31,7 @@ class CatalogChanged:
 
 @dataclass(frozen=True, slots=True)
 class TaskTriggered:
-    """A task is due. What is due is in its state: the event only wakes the runner."""
+    """A task is due. Its state says for what: the event only wakes the runner."""
 
     detail_type: ClassVar[str] = "TaskTriggered"
 
@@ -98,7 +98,7 @@ class ConfigRejected:
 
 @dataclass(frozen=True, slots=True)
 class ViewStale:
-    """Views could not be read: they keep their last value, and trigger nothing."""
+    """Some views could not be read. They keep their last value and trigger nothing."""
 
     detail_type: ClassVar[str] = "ViewStale"
 
@@ -108,14 +108,14 @@ class ViewStale:
     tasks: list[str]
     task_count: int
     why: list[str]
-    """What came instead of an answer: a few different ones."""
+    """A few of the different errors that occurred."""
     since: str
     at: str
 
 
 @dataclass(frozen=True, slots=True)
 class ViewFresh:
-    """Views that were stale were read again, or nothing needs them any more."""
+    """Stale views were read again, or are no longer needed."""
 
     detail_type: ClassVar[str] = "ViewFresh"
 
@@ -140,7 +140,7 @@ Event = (
 
 
 def entry(event: Event, bus: str) -> dict[str, str]:
-    """The event as an entry of PutEvents."""
+    """The event as an entry for PutEvents."""
     return {
         "Source": SOURCE,
         "DetailType": event.detail_type,
@@ -156,17 +156,17 @@ def triggered(event: Mapping[str, Any]) -> TaskTriggered:
 
 @dataclass(frozen=True, slots=True)
 class BuildEnded:
-    """The part of `CodeBuild Build State Change` that we read."""
+    """The part of a `CodeBuild Build State Change` event that we read."""
 
     task: str
     run_id: str
     build: str
-    """`project:uuid`, as StartBuild names it."""
+    """`project:uuid`, as returned by StartBuild."""
     status: str
 
 
 def build_ended(event: Mapping[str, Any]) -> BuildEnded | None:
-    """None for what is not such an event, or for a build that was not started by our runner."""
+    """None if this is not such an event, or our runner did not start the build."""
     if event.get("detail-type") != "CodeBuild Build State Change":
         return None
     detail = event["detail"]

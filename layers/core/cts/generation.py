@@ -1,4 +1,4 @@
-"""What a configuration compiles to, and what became of the last pushes."""
+"""A compiled configuration, and the results of the last pushes."""
 
 import json
 from collections.abc import Mapping
@@ -10,12 +10,12 @@ from cts.stored import LATER, known_fields, load
 from cts.watch.query import ServicesCondition, View
 
 FORMER = "former generation"
-"""Where a generation's JSON names the one before it: the first release takes no new field, but any
-source."""
+"""The key among a generation's sources that names the previous generation: the first release does
+not accept new fields, but it accepts any source."""
 
 
 class BufferPeriod(NamedTuple):
-    """Seconds to wait for a burst to end: `min` after each change, `max` after the first."""
+    """Seconds to wait for a burst of changes to end: `min` after each one, `max` in all."""
 
     min: float
     max: float
@@ -23,7 +23,7 @@ class BufferPeriod(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class TaskEntry:
-    """A task in a generation: its definition, and what may change without running it."""
+    """A task in a generation: its definition, and settings that can change without a run."""
 
     definition: str
     """The definition's digest."""
@@ -35,7 +35,7 @@ class TaskEntry:
 
 @dataclass(frozen=True, slots=True)
 class Waiting:
-    """A task that was accepted and compiled, and needs what this version does not do yet."""
+    """A task that is accepted and compiled but needs something that is not supported yet."""
 
     definition: str
     reasons: tuple[str, ...]
@@ -47,14 +47,14 @@ class Generation:
 
     number: int
     contract: int
-    """The compiler's contract number; a newer compiler publishes the same sources again."""
+    """The compiler's contract number. A newer compiler publishes the same sources again."""
     sources: Mapping[str, str]
-    """Object key -> version id of everything it was compiled from."""
+    """Everything it was compiled from: version IDs by object key."""
     tasks: Mapping[str, TaskEntry]
     waiting: Mapping[str, Waiting] = field(default_factory=dict)
-    """Nothing watches or runs these."""
+    """Tasks that are not watched or run."""
     former: str = ""
-    """The digest of the generation that this one took the place of."""
+    """The digest of the generation that this one replaced."""
 
     @property
     def fixed_views(self) -> frozenset[View]:
@@ -74,7 +74,7 @@ class Generation:
 
     @classmethod
     def from_json(cls, text: str | bytes) -> "Generation":
-        """Tasks whose conditions this version doesn't know are left out."""
+        """Leaves out tasks whose conditions this version does not know."""
         raw = known_fields(cls, json.loads(text))
         sources = dict(raw["sources"])
         former = sources.pop(FORMER, raw.get("former", ""))
@@ -103,7 +103,7 @@ class Current:
 
     number: int
     digest: str
-    """Of the generation's object: two publishers may make one number."""
+    """The generation's digest: two publishers may use the same number."""
     contract: int
     sources: Mapping[str, str]
     published_at: float
@@ -112,23 +112,23 @@ class Current:
     removed: list[str]
     warnings: list[dict[str, Any]] = field(default_factory=list)
     unannounced: list[str] = field(default_factory=list)
-    """Ids of events that are true of it and not yet sent."""
+    """IDs of events about it that have not been sent yet."""
     owed: list[dict[str, Any]] = field(default_factory=list, metadata=LATER)
-    """Events of former generations that were not sent before this one took their place."""
+    """Events about earlier generations that were not sent before this one replaced them."""
     extra: Mapping[str, Any] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
 class Rejected:
-    """The last push that was refused, and why."""
+    """The last rejected push, and why it was rejected."""
 
     sources: Mapping[str, str]
     contract: int
     rejected_at: float
     problem_count: int
-    """Of all; the first of them are in `problems`."""
+    """The total; `problems` holds the first of them."""
     problems: list[dict[str, Any]]
     unannounced: list[str] = field(default_factory=list)
     owed: list[dict[str, Any]] = field(default_factory=list, metadata=LATER)
-    """As in `Current`, without their problems."""
+    """As in `Current`, but without problems."""
     extra: Mapping[str, Any] = field(default_factory=dict)

@@ -1,4 +1,4 @@
-"""Every key of the table and of the work bucket, and run ids: built and read in one place."""
+"""Keys of the table and the work bucket, and run IDs, all built and parsed here."""
 
 import re
 from datetime import datetime
@@ -10,7 +10,7 @@ RUN_ID = re.compile(r".+-\d{8}T\d{6}-[0-9a-f]{6}")
 
 
 def run_id(task: str, at: datetime, chance: str) -> str:
-    """`chance`: six hex digits, so that two runs of one second differ."""
+    """`chance`: six random hex digits, because two runs may begin in the same second."""
     return f"{task}-{at:%Y%m%dT%H%M%S}-{chance}"
 
 
@@ -48,7 +48,7 @@ BUNDLE = "config/bundle.zip"
 
 
 def generation(number: int, digest: str) -> str:
-    """By content: two publishers may make one number of different sources."""
+    """Includes the digest: two publishers may use the same number for different sources."""
     return f"generations/{number}-{digest}.json"
 
 

@@ -1,4 +1,4 @@
-"""Ports of three workflows and more. Any other stands at the top of the workflow that uses it."""
+"""Ports shared by three or more workflows. Others are declared in the workflow that uses them."""
 
 from collections.abc import Collection
 from typing import Protocol
@@ -13,11 +13,11 @@ class Bus(Protocol):
 
 
 class Published(Protocol):
-    """What became of the last pushes."""
+    """The results of the last pushes."""
 
     def current(self) -> Current | None: ...
     def put_current(self, read: Current | None, new: Current) -> bool:
-        """False if another generation became the live one since `read`."""
+        """False if another generation has gone live since `read`."""
 
     def rejected(self) -> Rejected | None: ...
     def put_rejected(self, read: Rejected | None, new: Rejected) -> bool: ...

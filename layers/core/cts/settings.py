@@ -1,4 +1,4 @@
-"""Environment -> settings. Only this module knows the variables' names."""
+"""Settings from environment variables. Only this module knows the names of the variables."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -15,7 +15,7 @@ def required(env: Mapping[str, str], name: str) -> str:
 
 @dataclass(frozen=True, slots=True)
 class Store:
-    """Where state and events live. The reader sends nothing, so it has no bus."""
+    """Where state and events are stored. The reader sends no events, so it has no bus."""
 
     table: str
     work_bucket: str
@@ -48,11 +48,11 @@ class PollerSettings:
     live: bool
     consul_address: str
     consul_secret: str
-    """ARN of the user's secret with the token; empty: it is the stack's own."""
+    """ARN of the user's secret with the token. If empty, the stack's own secret is used."""
     connection_secret: str
-    """ARN of the stack's own."""
+    """ARN of the stack's own secret."""
     consul_ca: str
-    """ARN of a secret or a parameter with PEM text; empty: the system's authorities."""
+    """ARN of a secret or parameter with PEM text. If empty, the system's CAs are trusted."""
 
     @classmethod
     def read(cls, env: Mapping[str, str]) -> "PollerSettings":
@@ -70,7 +70,7 @@ class PollerSettings:
 class ReaderSettings:
     store: Store
     live: bool
-    """Whether a poller stays, and gives signs of life."""
+    """Whether a poller keeps running and sends heartbeats."""
 
     @classmethod
     def read(cls, env: Mapping[str, str]) -> "ReaderSettings":
@@ -100,7 +100,7 @@ class Builds:
 
 @dataclass(frozen=True, slots=True)
 class Tracked:
-    """Which builds are tracked, and how many may run at a time."""
+    """Which builds are tracked, and how many may run at once."""
 
     project: str
     concurrency: int

@@ -1,10 +1,10 @@
-"""Dataclasses as stored JSON values, that older and newer versions of this program read too.
+"""Dataclasses as stored JSON values that older and newer versions of this program can also read.
 
-`load` ignores what it doesn't know. A dataclass with a field `extra` keeps that there, and `dump`
-puts it back, so that an old program which rewrites an item takes nothing away from it.
+`load` ignores unknown fields. A dataclass with a field `extra` keeps them there, and `dump` puts
+them back, so that an older program does not drop them when it rewrites an item.
 
-The first release refuses what it doesn't know. So what it reads has only the fields it had, and
-all others, whose metadata are `LATER`, are stored beside it: `parted`.
+The first release rejects unknown fields. So `parted` stores the fields that it knows separately
+from later ones, which have the metadata `LATER`.
 """
 
 from collections.abc import Callable, Mapping
@@ -16,7 +16,7 @@ from typing import Any, TypeVar, Union, cast, get_args, get_origin, get_type_hin
 
 T = TypeVar("T")
 Reader = Callable[[Any, str], Any]
-"""Of a JSON value, and of the path by which an error names it."""
+"""Takes a JSON value, and its path for error messages."""
 
 EXTRA = "extra"
 LATER: Mapping[str, Any] = {"later": True}
@@ -29,23 +29,23 @@ PLAIN: Mapping[type, tuple[type, ...]] = {
 
 
 def load(kind: type[T], raw: object) -> T:
-    """Read a JSON value. Raises ValueError for what is no `kind`, and says where."""
+    """Read a JSON value. Raises ValueError, with the path, if it is not a valid `kind`."""
     named: Any = kind
     return cast("T", _reader(named)(raw, kind.__name__))
 
 
 def known_fields(kind: type[Any], raw: Mapping[str, Any]) -> dict[str, Any]:
-    """Of a JSON object what this version of a dataclass has a field for, as it stands there."""
+    """The entries of a JSON object that this version of the dataclass has fields for."""
     return {f.name: raw[f.name] for f in fields(kind) if f.name in raw}
 
 
 def dump(value: Any) -> Any:
-    """The JSON value of what `load` reads."""
+    """The JSON value, to be read by `load`."""
     if is_dataclass(value) and not isinstance(value, type):
         kept = getattr(value, EXTRA, {})
         shown = [f for f in fields(value) if f.name != EXTRA and not _is_left_out(value, f)]
         known = {f.name: dump(getattr(value, f.name)) for f in shown}
-        # Of a map whose keys this program knows only in part, the others are in `extra`.
+        # If a map has keys that this program does not know, they are in `extra`.
         both = {name: known[name] | kept[name] for name in kept.keys() & known.keys()}
         return known | kept | both
     if isinstance(value, Mapping):
@@ -56,13 +56,13 @@ def dump(value: Any) -> Any:
 
 
 def _is_left_out(value: Any, of: Field[Any]) -> bool:
-    """A later field that says nothing: then most items say no more than the first release's."""
+    """Whether a later field is unset. It is then left out, so most items look as before."""
     return of.metadata == LATER and getattr(value, of.name) == of.default
 
 
 def parted(value: Any) -> tuple[dict[str, Any], dict[str, Any]]:
-    """What the first release reads of a dataclass, and the top fields that say more than that.
-    Both together, the latter over the former, are what `load` reads."""
+    """A dataclass in two parts: what the first release can read, and the top-level fields that go
+    beyond it. `load` reads both combined, with the second part taking precedence."""
     first, whole = _first(value), dump(value)
     return first, {
         name: each for name, each in whole.items() if name not in first or first[name] != each
@@ -105,7 +105,7 @@ def _class(kind: type) -> Reader:
 def _plain(kind: type) -> Reader:
     def read(raw: Any, at: str) -> Any:
         if not isinstance(raw, PLAIN[kind]) or (isinstance(raw, bool) and kind is not bool):
-            raise ValueError(f"{at} is no {kind.__name__}")
+            raise ValueError(f"{at} must be of type {kind.__name__}")
         return raw
 
     return read
@@ -114,7 +114,7 @@ def _plain(kind: type) -> Reader:
 def _word(kind: type[Enum]) -> Reader:
     def read(raw: Any, at: str) -> Any:
         if not isinstance(raw, str):
-            raise ValueError(f"{at} is no {kind.__name__}")
+            raise ValueError(f"{at} must be of type {kind.__name__}")
         return kind(raw)
 
     return read
@@ -123,7 +123,7 @@ def _word(kind: type[Enum]) -> Reader:
 def _list(kind: type, element: Reader) -> Reader:
     def read(raw: Any, at: str) -> Any:
         if not isinstance(raw, list | tuple):
-            raise ValueError(f"{at} is no list")
+            raise ValueError(f"{at} must be a list")
         return kind(element(each, at) for each in raw)
 
     return read
@@ -147,7 +147,7 @@ def _object(kind: type) -> Reader:
     def read(raw: Any, at: str) -> Any:
         given = dict(_pairs(raw, at))
         if missing := needed - given.keys():
-            raise ValueError(f"{at} has no {', '.join(sorted(missing))}")
+            raise ValueError(f"{at} lacks {', '.join(sorted(missing))}")
         extra = {name: value for name, value in given.items() if name not in readers}
         for name, word in words.items():
             if isinstance(given.get(name), Mapping):
@@ -170,7 +170,7 @@ def _key_word(hint: Any) -> type[Enum] | None:
 
 
 def _parted(raw: Mapping[str, Any], word: type[Enum]) -> tuple[dict[str, Any], dict[str, Any]]:
-    """What this program has a word for, and the rest."""
+    """The entries whose key is a known word, and the rest."""
     words = {each.value for each in word}
     known = {name: value for name, value in raw.items() if name in words}
     return known, {name: value for name, value in raw.items() if name not in words}
@@ -178,5 +178,5 @@ def _parted(raw: Mapping[str, Any], word: type[Enum]) -> tuple[dict[str, Any], d
 
 def _pairs(raw: Any, at: str) -> Any:
     if not isinstance(raw, Mapping):
-        raise ValueError(f"{at} is no object")
+        raise ValueError(f"{at} must be an object")
     return raw.items()

@@ -1,4 +1,4 @@
-"""Settings -> adapters -> ports. The only place where adapters are built."""
+"""Connect settings, adapters and ports. The only place where adapters are built."""
 
 from __future__ import annotations
 
@@ -55,7 +55,7 @@ def client(service: str) -> Any:
 
 
 MARGIN = 20.0
-"""Seconds before Lambda's time limit at which a poller has left."""
+"""How many seconds before Lambda's time limit a poller must have left."""
 
 
 class Later:
@@ -90,7 +90,7 @@ def new_run_id(task: str) -> str:
 
 
 class StoredGeneration:
-    """The live generation, as the table names it and the bucket holds it."""
+    """The live generation: named in the table, stored in the bucket."""
 
     def __init__(self, table: Table, bucket: Bucket) -> None:
         self._table = table
@@ -167,7 +167,7 @@ def ca(settings: PollerSettings) -> ConsulCa:
 
 
 def token(settings: PollerSettings) -> ConsulToken:
-    """Each poller reads it anew: one that was pushed meanwhile counts at once."""
+    """Read by each new poller, so that a token pushed in the meantime takes effect at once."""
     from cts.adapters.secrets import ConsulToken
 
     return ConsulToken(Later("secretsmanager"), settings.consul_secret, settings.connection_secret)

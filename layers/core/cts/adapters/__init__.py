@@ -1,1 +1,1 @@
-"""The only code that talks to anything. Each adapter satisfies the ports by shape."""
+"""The only code that talks to external services. Adapters match the ports structurally."""

@@ -1,4 +1,4 @@
-"""What botocore raises, as Unavailable (try again) or Refused (don't)."""
+"""Translates botocore's errors to Unavailable (retry) or Refused (don't retry)."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -31,7 +31,7 @@ def code_of(error: ClientError) -> str:
 
 @contextmanager
 def translated(doing: str) -> Iterator[None]:
-    """Raise Unavailable or Refused for what fails inside; `doing` says what was going on."""
+    """Translate errors raised inside to Unavailable or Refused; `doing` begins the message."""
     try:
         yield
     except ClientError as error:
@@ -41,5 +41,5 @@ def translated(doing: str) -> Iterator[None]:
         raise kind(f"{doing}: {code_of(error)}: {message}") from error
     except ParamValidationError as error:
         raise Invalid(f"{doing}: {error}") from error
-    except BotoCoreError as error:  # no answer at all: connection, time-out, credentials
+    except BotoCoreError as error:  # no response at all: connection, timeout, credentials
         raise Unavailable(f"{doing}: {error}") from error

@@ -16,11 +16,11 @@ from cts.terraform.definition import Definition
 from cts.watch.snapshot import Snapshot, digest_of
 
 ABSENT = frozenset({"NoSuchKey", "404", "MethodNotAllowed"})
-"""S3 says the last of an object whose newest version is a delete marker."""
+"""S3 returns the last of these if the newest version is a delete marker."""
 LARGEST_RECORD = 1_000_000
-"""Bytes of an object that a build left: a module may have written anything there."""
+"""Maximum bytes to read of a build's object: a module may have written anything there."""
 AT_ONCE = 10
-"""Objects put at a time: as many as botocore keeps connections."""
+"""Number of objects to put at once: the size of botocore's connection pool."""
 
 
 Made = TypeVar("Made", Definition, Generation)
@@ -44,11 +44,11 @@ class Bucket:
     # ---- configuration ----------------------------------------------------------------------
 
     def bundle(self) -> StoredObject | None:
-        """The newest bundle that was pushed."""
+        """The last pushed bundle."""
         return self._get(keys.BUNDLE)
 
     def generation(self, current: Current) -> Generation:
-        """The live generation, kept for the next call."""
+        """The live generation, cached for the next call."""
         if self._generation is None or self._generation[0] != current.digest:
             made = self._made(Generation, keys.generation(current.number, current.digest))
             self._generation = current.digest, made
@@ -77,7 +77,7 @@ class Bucket:
     # ---- snapshots --------------------------------------------------------------------------
 
     def put_all(self, snapshots: Mapping[str, Snapshot]) -> None:
-        """Always writes, even if an object exists: it may be on its way out."""
+        """Always writes, because an existing object may be about to expire."""
         self._put_all(
             {keys.snapshot(view, each.digest): each.body for view, each in snapshots.items()}
         )
@@ -101,7 +101,7 @@ class Bucket:
     # ---- runs -------------------------------------------------------------------------------
 
     def put_archive(self, task: str, run: str, archive: bytes) -> str:
-        """Returns the object's version: the build gets exactly these bytes."""
+        """Returns the object's version, so that the build gets exactly these bytes."""
         return self._put(keys.run_object(task, run, "archive.zip"), archive)
 
     def archive_version(self, task: str, run: str) -> str | None:
@@ -113,7 +113,7 @@ class Bucket:
         return version
 
     def run_object(self, task: str, run: str, name: str) -> bytes | None:
-        """What a build left; empty if that is more than `LARGEST_RECORD`, which says nothing."""
+        """A build's record; empty if larger than `LARGEST_RECORD`, as it is not usable then."""
         key = keys.run_object(task, run, name)
         found = self._open(key)
         if found is None:
@@ -123,7 +123,7 @@ class Bucket:
             return whole
 
     def log_end(self, task: str, run: str, size: int) -> tuple[bytes, int] | None:
-        """At most the last `size` bytes of a run's log, and how many are left out before them."""
+        """Up to `size` bytes from the end of a run's log, and the number of bytes left out."""
         key = keys.run_object(task, run, "log")
         with translated(f"reading {key}"):
             try:
@@ -131,7 +131,7 @@ class Bucket:
             except ClientError as error:
                 if code_of(error) in ABSENT:
                     return None
-                if code_of(error) == "InvalidRange":  # S3 says so of what is empty
+                if code_of(error) == "InvalidRange":  # S3's response for an empty object
                     return b"", 0
                 raise
             end: bytes = found["Body"].read()
@@ -139,7 +139,7 @@ class Bucket:
             return end, int(whole) - len(end)
 
     def put_if_absent(self, task: str, run: str, name: str, body: bytes) -> bool:
-        """False if the object exists already."""
+        """False if the object already exists."""
         key = keys.run_object(task, run, name)
         with translated(f"writing {key}"):
             try:
@@ -160,7 +160,7 @@ class Bucket:
             return StoredObject(key, found["Body"].read(), found.get("VersionId", ""))
 
     def _open(self, key: str) -> Any:
-        """S3's answer, whose body is not read yet; None if there is no such object."""
+        """S3's response, with its body still to be read; None if the object does not exist."""
         with translated(f"reading {key}"):
             try:
                 return self._client.get_object(Bucket=self.name, Key=key)
@@ -173,7 +173,7 @@ class Bucket:
         try:
             return kind.from_json(self._must_get(key))
         except (AttributeError, KeyError, TypeError, ValueError) as error:
-            raise Unreadable(f"reading {key}: it is no {kind.__name__}: {error}") from error
+            raise Unreadable(f"reading {key}: not a valid {kind.__name__}: {error}") from error
 
     def _must_get(self, key: str) -> bytes:
         stored = self._get(key)
@@ -182,17 +182,19 @@ class Bucket:
         return stored.body
 
     def _put_all(self, bodies: Mapping[str, bytes]) -> None:
-        """Put several objects at a time. All are there when it returns."""
+        """Put objects in parallel. All of them are stored when this returns."""
         if not bodies:
             return
-        put = self._client.put_object  # a client that is built late must not be built in a thread
+        put = (
+            self._client.put_object
+        )  # a client that is built on first use must not be built in a thread
 
         def put_one(key: str) -> None:
             with translated(f"writing {key}"):
                 put(Bucket=self.name, Key=key, Body=bodies[key])
 
         with ThreadPoolExecutor(AT_ONCE) as pool:
-            list(pool.map(put_one, bodies))  # raises what one raises; no other is begun then
+            list(pool.map(put_one, bodies))  # if one fails, raises its error and starts no more
 
     def _put(self, key: str, body: bytes) -> str:
         with translated(f"writing {key}"):

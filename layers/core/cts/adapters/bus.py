@@ -10,10 +10,10 @@ from cts.errors import Unavailable
 from cts.events import Event, entry
 
 ENTRIES = 10
-"""Entries of one PutEvents call."""
+"""Maximum number of entries in a PutEvents call."""
 TRIES = 4
 FIRST_WAIT = 0.2
-"""Seconds to wait at most before the second try."""
+"""Maximum wait in seconds before the second try."""
 
 
 class Bus:
@@ -22,7 +22,7 @@ class Bus:
         self._name = name
 
     def send(self, events: Collection[Event]) -> None:
-        """Send all, or raise Unavailable: then some may have been sent, and all may be again."""
+        """Send all events, or raise Unavailable: some may have been sent, and retrying is safe."""
         entries = [entry(event, self._name) for event in events]
         for start in range(0, len(entries), ENTRIES):
             self._send(entries[start : start + ENTRIES])
@@ -31,11 +31,11 @@ class Bus:
         doing = f"sending {entries[0]['DetailType']} to {self._name}"
         refused: list[str] = []
         for attempt in range(TRIES):
-            if attempt:  # full jitter: those who were refused together come back apart
+            if attempt:  # full jitter: clients refused together retry apart
                 time.sleep(random.random() * FIRST_WAIT * 2 ** (attempt - 1))
             with translated(doing):
                 answer = self._client.put_events(Entries=entries)
-            # PutEvents answers 200 with refused entries inside: no exception says so.
+            # PutEvents returns 200 even if it refused some entries.
             results = list(zip(entries, answer["Entries"], strict=True))
             refused = [r.get("ErrorCode", "") for _, r in results if "ErrorCode" in r]
             entries = [each for each, result in results if "ErrorCode" in result]

@@ -1,4 +1,4 @@
-"""DynamoDB, one table: calls that are tried again where another write got in their way."""
+"""DynamoDB calls for one table, retried on conflicts with other writes."""
 
 import random
 import time
@@ -13,14 +13,14 @@ from cts.errors import Unavailable
 
 TRIES = 8
 FIRST_WAIT, LONGEST_WAIT = 0.05, 1.0
-"""Seconds to wait at most before the second try, and before any."""
+"""Maximum wait in seconds before the second try, and before any try."""
 
 Item = dict[str, Any]
 T = TypeVar("T")
 
 
 class DynamoDb:
-    """`client` is a low-level DynamoDB client. Reads are consistent, but for those by index."""
+    """`client` is a low-level DynamoDB client. All reads but those by index are consistent."""
 
     def __init__(self, client: Any, name: str) -> None:
         self._client = client
@@ -106,7 +106,7 @@ class DynamoDb:
         _retried(doing, lambda: self._client.update_item(**arguments))
 
     def write(self, *writes: Item) -> set[int]:
-        """Write all or none. Returns the positions whose condition did not hold."""
+        """Write all or nothing. Returns the positions of writes whose condition failed."""
         doing = f"writing {len(writes)} items"
         for attempt in range(TRIES):
             codes = self._refused(doing, list(writes))
@@ -116,10 +116,10 @@ class DynamoDb:
             if not set(codes) <= {"None", None, "ConditionalCheckFailed"}:
                 raise Unavailable(f"{doing}: {codes}")
             return {n for n, code in enumerate(codes) if code == "ConditionalCheckFailed"}
-        raise Unavailable(f"{doing}: other writes kept getting in the way")
+        raise Unavailable(f"{doing}: too many conflicts with other writes")
 
     def _refused(self, doing: str, writes: list[Item]) -> list[str | None]:
-        """Why each of the writes was refused; empty if all were written."""
+        """Why each write was refused; empty if all were written."""
         with translated(doing):
             try:
                 self._client.transact_write_items(TransactItems=writes)
@@ -129,7 +129,7 @@ class DynamoDb:
 
 
 def _retried(doing: str, call: Callable[[], T]) -> T:
-    """A transaction on the same item refuses a single write: then it is tried again."""
+    """Retry a single write that conflicts with a transaction on the same item."""
     for attempt in range(TRIES - 1):
         with translated(doing):
             try:
@@ -143,7 +143,7 @@ def _retried(doing: str, call: Callable[[], T]) -> T:
 
 
 def _pause(attempt: int) -> None:
-    """Full jitter: those who got in each other's way come back at different times."""
+    """Full jitter, so that conflicting writers retry at different times."""
     time.sleep(random.random() * min(LONGEST_WAIT, FIRST_WAIT * 2**attempt))
 
 

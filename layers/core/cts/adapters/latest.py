@@ -1,4 +1,4 @@
-"""A value from elsewhere that is read now and then, beside all else that goes on."""
+"""A value that is refreshed now and then in the background."""
 
 import asyncio
 import math
@@ -10,13 +10,13 @@ from typing import Generic, TypeVar
 T = TypeVar("T")
 
 RETRY = 10.0
-"""Least seconds from the start of one read to the next."""
+"""Minimum number of seconds between the starts of two reads."""
 
 
 class Latest(Generic[T]):
-    """Read in a thread of its own, by one read at a time that all share.
+    """Read in its own thread, with one shared read at a time.
 
-    Once there is a value, nobody waits: the former one serves until the next one is there.
+    Once there is a value, callers never wait: they get the old one until the new one has arrived.
     """
 
     def __init__(
@@ -26,7 +26,7 @@ class Latest(Generic[T]):
         kept: float = math.inf,
         now: Callable[[], float] = time.monotonic,
     ) -> None:
-        """`kept`: seconds after which it is read again."""
+        """`kept`: seconds after which the value is read again."""
         self._read = read
         self._kept = kept
         self._now = now
@@ -37,7 +37,7 @@ class Latest(Generic[T]):
         self.last: T | None = None
 
     async def get(self) -> T:
-        """Raises what the read raised, as long as none has succeeded."""
+        """Raises the read's error if none has succeeded yet."""
         self._read_if_due()
         while self.last is None:
             assert self._reading is not None
@@ -45,7 +45,7 @@ class Latest(Generic[T]):
         return self.last
 
     def renew(self) -> None:
-        """Read again, as soon as that may be."""
+        """Read again as soon as possible."""
         self._due_at = self._began + RETRY
         self._read_if_due()
 
@@ -64,6 +64,6 @@ class Latest(Generic[T]):
 
 
 def _seen(task: asyncio.Task[None]) -> None:
-    """asyncio writes to the log what nobody asked for, whatever it holds."""
+    """Mark the error as retrieved, or else asyncio logs it, secrets included."""
     if not task.cancelled():
         task.exception()

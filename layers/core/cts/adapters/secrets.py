@@ -1,4 +1,4 @@
-"""What reaches Consul: its token, and the authorities that sign its certificate."""
+"""Consul's token, and the CAs that sign its certificate."""
 
 import json
 import re
@@ -17,9 +17,9 @@ from cts.errors import Refused
 KEPT = 300.0
 """Seconds after which a token is read again."""
 PUSHED = "CONSUL_HTTP_TOKEN"
-"""The name under which `cts push` keeps a token that stands in a configuration."""
+"""The name under which `cts push` stores a token found in a configuration."""
 AROUND = re.compile(r"^[\s\ufeff]+|[\s\ufeff]+$")
-"""White space and byte order marks that editors and shells leave around a text."""
+"""White space and byte order marks that editors and shells may add around a text."""
 BEGIN, END = "-----BEGIN CERTIFICATE-----", "-----END CERTIFICATE-----"
 CERTIFICATE = re.compile(f"{BEGIN}[^-]*{END}")
 SENDABLE = re.compile(r"[!-~]*")
@@ -34,8 +34,8 @@ class Secret:
 class ConsulToken:
     """The Consul token, from one of two secrets; empty if there is none.
 
-    `given` is a secret of the user's, which holds the bare token, or JSON with a field `token`.
-    Without it, `own` is the stack's, which may hold one that `cts push` has moved there.
+    `given` is the user's secret, with the bare token, or JSON with a field `token`. Without it,
+    `own` is used: the stack's secret, which may have a token that `cts push` moved there.
     """
 
     def __init__(
@@ -51,11 +51,11 @@ class ConsulToken:
         return (await self._latest.get()).text
 
     async def version(self) -> str:
-        """Of the secret that the token came from; empty if it has none. Raises as a call does."""
+        """The version of the secret in use; empty if it has no value. Raises as a call does."""
         return (await self._latest.get()).version
 
     def forget(self, token: str) -> None:
-        """Consul refused this one: read it again, if it is still the token."""
+        """Called if Consul refused this token: read it again, unless it has changed already."""
         if self._latest.last is not None and self._latest.last.text == token:
             self._latest.renew()
 
@@ -67,14 +67,14 @@ class ConsulToken:
                 answer = self._client.get_secret_value(SecretId=arn)
         except Refused as error:
             if arn == self._own and _is_missing(error):
-                return Secret("", "")  # a secret to which nothing was ever moved
+                return Secret("", "")  # nothing has been moved to the secret yet
             raise
         text = AROUND.sub("", _text(doing, answer))
         found = _given(doing, text) if self._given else _moved(doing, text)
         token = AROUND.sub("", found)
         if not SENDABLE.fullmatch(token):
             raise Refused(
-                f"{doing}: a header can't hold it: it must be of letters, digits and signs, "
+                f"{doing}: it can't be sent in a header: it must be letters, digits and symbols, "
                 "without white space inside"
             )
         return Secret(token, answer.get("VersionId", ""))
@@ -87,10 +87,10 @@ class Trusted:
 
 
 class ConsulCa:
-    """The authorities that may have signed Consul's certificate.
+    """The CAs trusted to sign Consul's certificate.
 
-    `arn` names a secret or an SSM parameter with certificates in PEM. Only these are trusted then;
-    without it, the system's are.
+    `arn` names a secret or an SSM parameter with PEM certificates. If set, only these are trusted;
+    otherwise the system's CAs are.
     """
 
     def __init__(self, secrets: Any, parameters: Any, arn: str) -> None:
@@ -104,22 +104,22 @@ class ConsulCa:
         return (await self._latest.get()).context
 
     async def version(self) -> str:
-        """Of the secret or parameter; empty without one. Raises as a call does."""
+        """The version of the secret or parameter; empty without one. Raises as a call does."""
         return (await self._latest.get()).version if self._arn else ""
 
     def _read(self) -> Trusted:
         if not self._arn:
             return Trusted(ssl.create_default_context(), "")
-        doing = f"reading the authorities of Consul's certificate from {self._arn}"
+        doing = f"reading Consul's CA certificates from {self._arn}"
         found = self._pem(doing)
         context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
-        # As in CTS, an authority below another one is enough, on every Python.
+        # As in CTS, trusting an intermediate CA is enough, on every Python version.
         context.verify_flags |= ssl.VERIFY_X509_PARTIAL_CHAIN
         try:
             context.load_verify_locations(cadata=_certificates(found.text))
         except (ssl.SSLError, TypeError, ValueError):
             raise Refused(
-                f"{doing}: it holds no certificates in PEM, the text that begins with "
+                f"{doing}: it must hold PEM certificates, each beginning with "
                 "-----BEGIN CERTIFICATE-----"
             ) from None
         return Trusted(context, found.version)
@@ -135,7 +135,7 @@ class ConsulCa:
 
 
 def _certificates(text: str) -> str:
-    """Without what stands between them, such as names in any script. Raises ValueError."""
+    """The certificates without any text between them. Raises ValueError."""
     found = CERTIFICATE.findall(text)
     if not found or len(found) != text.count(BEGIN):
         raise ValueError
@@ -158,19 +158,19 @@ def _given(doing: str, text: str) -> str:
         token = _fields(doing, text).get("token")
         if not isinstance(token, str):
             raise Refused(
-                f"{doing}: the secret has no field `token` with a text: it must be the bare token, "
+                f"{doing}: the secret has no string field `token`: it must be the bare token, "
                 'or {"token": "..."}'
             )
         text = token
     if not AROUND.sub("", text):
-        raise Refused(f"{doing}: it holds no token")
+        raise Refused(f"{doing}: the secret holds no token: put one there")
     return text
 
 
 def _moved(doing: str, text: str) -> str:
     token = _fields(doing, text).get(PUSHED, "")
     if not isinstance(token, str):
-        raise Refused(f"{doing}: {PUSHED} holds no text")
+        raise Refused(f"{doing}: {PUSHED} must be a string")
     return token
 
 
@@ -180,5 +180,5 @@ def _fields(doing: str, text: str) -> dict[str, Any]:
     except (ValueError, RecursionError):
         found = None
     if not isinstance(found, dict):
-        raise Refused(f"{doing}: the secret is not the JSON object that it should be")
+        raise Refused(f"{doing}: the secret must be a valid JSON object")
     return found

@@ -1,6 +1,6 @@
-"""The table: lease, view rows, task states, claims, runs, what is published.
+"""The table: lease, view rows, task states, claims, runs, published generations.
 
-Every write is conditional on what was read, so that any function may be killed at any line and
+Every write is conditional on what was read, so any function may be killed at any line and
 any of them may run twice.
 """
 
@@ -18,12 +18,12 @@ from cts.watch.lease import Commit, Lease
 from cts.watch.stale import StaleViews
 from cts.watch.view import Chunk, chunk_of
 
-UNCHANGED = "version = :version"  # nobody decided in between
-NOT_THERE = "attribute_not_exists(pk)"  # nobody was first
+UNCHANGED = "version = :version"  # no other writer decided in between
+NOT_THERE = "attribute_not_exists(pk)"  # no other writer was first
 STILL_OUR_WATCH = "epoch = :epoch"  # a deposed poller writes nothing
 A_SLOT_IS_FREE = "attribute_not_exists(runs) OR size(runs) < :cap"
 BATCH = 100
-"""Keys of one BatchGetItem call."""
+"""Maximum number of keys in a BatchGetItem call."""
 
 
 class Table:
@@ -58,8 +58,8 @@ class Table:
         return {chunk.name: chunk for chunk in map(items.chunk, found)}
 
     def drop_row(self, view: str, digest: str) -> None:
-        """Take a view's row out of its chunk, if it still has this digest: its snapshot is gone,
-        so it was not read."""
+        """Remove a view's row from its chunk, if it still has this digest: its snapshot is gone,
+        so the view counts as never read."""
         item = self._dynamodb.get(keys.chunk(chunk_of(view)))
         if item is None:
             return
@@ -84,7 +84,7 @@ class Table:
         return items.stale_views(item) if item else StaleViews()
 
     def put_stale_views(self, epoch: int, stale: StaleViews) -> Commit:
-        """Write the record, if the epoch stands and it has the version given here."""
+        """Write the record if the epoch is still current and the version is still this one."""
         return self._fenced(epoch, self._put(items.of_stale_views(stale), stale.version))
 
     def _fenced(self, epoch: int, *writes: Item) -> Commit:
@@ -108,7 +108,7 @@ class Table:
         return items.state(item) if item else TaskState(task)
 
     def states(self, tasks: Collection[str]) -> Mapping[str, TaskState]:
-        """The states of these tasks, consistently read. A task without an item is new."""
+        """The states of these tasks, read consistently. A task without an item is new."""
         if len(tasks) > BATCH:
             everything = self.all_states()
             return {task: everything.get(task, TaskState(task)) for task in tasks}
@@ -121,7 +121,7 @@ class Table:
         return {state.task: state for state in map(items.state, found)}
 
     def put_state(self, state: TaskState) -> bool:
-        """False if somebody wrote it in between."""
+        """False if another writer changed it in between."""
         return self._dynamodb.put(items.of_state(state), *_if_version(state.version))
 
     # ---- runs -----------------------------------------------------------------------------
@@ -151,7 +151,7 @@ class Table:
         return next((reasons[position] for position in sorted(refused)), None)
 
     def settle(self, state: TaskState, run: Run) -> bool:
-        """Write the state after a run's end, its row, and free its slot: all or nothing."""
+        """Write the state after a run, write the run's row and free its slot: all or nothing."""
         freed = {"Update": self._free_slot(run.id)}
         return not self._dynamodb.write(self._put_state(state), freed, self._put_run(run))
 
@@ -163,7 +163,7 @@ class Table:
         return frozenset(item["runs"]["SS"]) if item and "runs" in item else frozenset()
 
     def record_build(self, run: Run, build: str) -> None:
-        """Note the driver's id. The run may have ended meanwhile: only that one field is set."""
+        """Record the driver's ID. Sets only that field: the run may have ended meanwhile."""
         update = {
             **self._at(keys.run(run.task, run.id)),
             "UpdateExpression": "SET build = :build",
@@ -176,12 +176,12 @@ class Table:
         return items.run(item) if item else None
 
     def runs(self, task: str | None, limit: int) -> list[Run]:
-        """The newest runs, of one task or of all, newest first; none that can't be read."""
+        """The newest runs of one task or of all, newest first, without unreadable ones."""
         if task is not None:
             found = self._dynamodb.query(f"TASK#{task}", "RUN#", newest=limit)
         else:
             found = self._dynamodb.newest_runs(limit)
-        # An id tells the second; of two runs in one, only the claim tells which came first.
+        # IDs have a resolution of one second: only the claim orders runs within it.
         return sorted(items.readable_runs(found), key=lambda run: run.claimed_at, reverse=True)
 
     # ---- what is published ------------------------------------------------------------------
@@ -234,7 +234,7 @@ class Table:
 
 
 def _if_version(version: int) -> tuple[str, Item]:
-    """The condition that an item still has the version that was read; 0: that there is none."""
+    """The condition that an item still has the version that was read; 0 means no item."""
     if version == 0:
         return NOT_THERE, {}
     return UNCHANGED, {":version": {"N": str(version)}}

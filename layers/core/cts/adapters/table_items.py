@@ -1,4 +1,4 @@
-"""What is stored, as items of the table and back. Old and new releases read each other's
+"""Conversion to and from items of the table. Old and new releases can read each other's items
 (`cts/stored.py`)."""
 
 import json
@@ -27,7 +27,7 @@ T = TypeVar("T")
 
 
 def record(kind: type[T], item: Item) -> T:
-    """A dataclass that `_texts` has written. Raises Unreadable."""
+    """Read a dataclass written by `_texts`. Raises Unreadable."""
     try:
         return load(kind, _raw(item))
     except (KeyError, ValueError) as error:
@@ -35,7 +35,7 @@ def record(kind: type[T], item: Item) -> T:
 
 
 def _raw(item: Item) -> Any:
-    """What `_texts` parted. Raises KeyError or ValueError."""
+    """Combine the parts written by `_texts`. Raises KeyError or ValueError."""
     body, newer = json.loads(item["body"]["S"]), _newer(item)
     return body | newer if newer and isinstance(body, dict) else body
 
@@ -45,7 +45,7 @@ def _newer(item: Item) -> Any:
 
 
 def _texts(body: Mapping[str, Any], newer: Mapping[str, Any]) -> Item:
-    """An item's `body`, which the first release reads too, and what goes beyond that."""
+    """An item's `body`, which the first release can read too, and the newer fields."""
     texts = {"body": body, "newer": newer} if newer else {"body": body}
     return {name: _json(text) for name, text in texts.items()}
 
@@ -55,7 +55,7 @@ def _json(value: Any) -> Item:
 
 
 def _numbered(key: tuple[str, str], version: int) -> Item:
-    """The head of an item whose next version this is."""
+    """The head of an item, with its next version."""
     return {**key_of(key), "version": {"N": str(version + 1)}}
 
 
@@ -106,7 +106,7 @@ def stale_views(item: Item) -> StaleViews:
         unannounced=tuple(
             load(VIEW_EVENTS[raw["type"]], raw)
             for raw in body["unannounced"]
-            if raw["type"] in VIEW_EVENTS  # a newer release may tell of more
+            if raw["type"] in VIEW_EVENTS  # a newer release may have more
         ),
     )
 
@@ -124,7 +124,7 @@ def of_state(state: TaskState) -> Item:
 
 
 def state(item: Item) -> TaskState:
-    """One that can't be read holds its task, and fails no other."""
+    """A state that can't be read holds its own task and does not affect others."""
     version, text = int(item["version"]["N"]), item.get("body", {}).get("S", "{}")
     try:
         raw = _raw(item)

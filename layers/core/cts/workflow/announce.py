@@ -1,4 +1,4 @@
-"""Send what is unannounced of the live generation and of the last rejected push."""
+"""Send unannounced events of the live generation and of the last rejected push."""
 
 import json
 from collections.abc import Iterable, Mapping
@@ -13,16 +13,16 @@ from cts.stored import load
 from cts.workflow.counting import Metrics, count
 
 LARGEST_LIST = 150_000
-"""Bytes of the problems in an event: EventBridge takes 256 KB."""
+"""Maximum bytes of problems in an event: EventBridge's limit for an event is 256 KB."""
 LARGEST_OWED = 30_000
-"""Bytes of the former announcements that the next answer takes over with their lists."""
+"""Maximum bytes of earlier announcements that keep their lists."""
 MOST_OWED = 100
 
 T = TypeVar("T")
 
 
 def announce_pending(published: Published, bus: Bus, metrics: Metrics) -> None:
-    """Send what is unannounced; it is counted, and cleared, once it was sent."""
+    """Send unannounced events. Once sent, they are counted and cleared."""
     current, rejected = published.current(), published.rejected()
     if current and (facts := owed_of(current)):
         bus.send([load(ConfigPublished, each) for each in facts])
@@ -35,15 +35,15 @@ def announce_pending(published: Published, bus: Bus, metrics: Metrics) -> None:
 
 
 def owed_of(answer: Current | Rejected | None) -> list[dict[str, Any]]:
-    """The events that are unannounced, oldest first: former ones that it took over, and its own."""
+    """The unannounced events, oldest first: inherited ones, then its own."""
     if answer is None:
         return []
     return [*answer.owed, *(asdict(_event(event_id, answer)) for event_id in answer.unannounced)]
 
 
 def taken_over(answer: Current | Rejected | None) -> list[dict[str, Any]]:
-    """What the next answer to a push owes of this one. Of a rejection without its problems; if
-    not all fit, the older ones without their lists."""
+    """The announcements of this push that the next one inherits. Rejections lose their problems;
+    if not everything fits, the oldest ones lose their lists."""
     facts = [each | ({"problems": []} if "problems" in each else {}) for each in owed_of(answer)]
     facts = facts[-MOST_OWED:]
     older = len(facts) - len(fitting(reversed(facts), LARGEST_OWED))
@@ -70,12 +70,12 @@ def _event(event_id: str, answer: Current | Rejected) -> ConfigPublished | Confi
 
 
 def fitting(values: Iterable[T], size: int) -> list[T]:
-    """The first of the values, as many as take no more bytes than that as JSON."""
+    """As many of the first values as fit into that many bytes of JSON."""
     listed = list(values)
     sizes = accumulate(len(json.dumps(value)) + 2 for value in listed)
     return [value for value, end in zip(listed, sizes, strict=True) if end <= size]
 
 
 def version_of(sources: Mapping[str, str]) -> str:
-    """The pushed bundle's version id."""
+    """The pushed bundle's version ID."""
     return next(iter(sources.values()))

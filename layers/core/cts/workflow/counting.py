@@ -1,5 +1,5 @@
-"""How what was announced is counted: after it was sent and before that is noted, so that nothing is
-left out. What dies in between is sent, and counted, twice."""
+"""Count announcements after sending them and before recording that, so that none is missed. If a
+function dies in between, they are sent and counted twice."""
 
 from collections.abc import Iterable
 from typing import Protocol

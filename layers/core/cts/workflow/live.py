@@ -1,4 +1,4 @@
-"""The life of a poller: take the watch over, feed `poll.py` with answers, beat, leave."""
+"""The life of a poller: take over the watch, pass answers to `poll.py`, send heartbeats, leave."""
 
 import asyncio
 from collections.abc import Awaitable, Callable, Mapping
@@ -20,7 +20,7 @@ from cts.workflow.queries import Consul, Queries
 
 CONNECTION_WITHIN = 5.0
 AWS_WAIT = 1.0
-"""Seconds before AWS is asked again."""
+"""Seconds to wait before calling AWS again after an error."""
 
 T = TypeVar("T")
 
@@ -31,7 +31,7 @@ class LiveGeneration(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Beat:
-    """What the entry point logs and counts at every heartbeat."""
+    """What the entry point logs and counts at each heartbeat."""
 
     views: int
     stale: int
@@ -53,43 +53,43 @@ class Beat:
 
 
 NOTHING_TO_WATCH = Beat(views=0, stale=0, tally=Tally())
-"""The heartbeat of a poller without a configuration: alive, so no reason for an alarm."""
+"""The heartbeat of a poller without a configuration: it is alive, so no alarm is raised."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LivePorts:
-    """What a poller is started with."""
+    """A poller's dependencies and settings."""
 
     ports: PollPorts
     generations: LiveGeneration
     consul: Callable[[], Consul]
     connection: Callable[[], Awaitable[str]]
-    """What tells one Consul, authority and token from others; empty: not known. May raise
-    Unavailable or Refused."""
+    """Identifies the Consul address, CA and token in use; empty if unknown. May raise Unavailable
+    or Refused."""
     thread: Callable[[], Executor]
-    """Makes a thread of its own for calls that block."""
+    """Creates a dedicated thread for blocking calls."""
     chance: Callable[[], float]
-    """Uniform in [0, 1)."""
+    """Random, uniform in [0, 1)."""
     owner: str
     until: float
-    """When this poller must have left."""
+    """The time by which this poller must have left."""
     on_beat: Callable[[Beat], None]
     on_change: Callable[[CatalogChanged], None]
     on_trouble: Callable[[str], None]
-    """Told which views become stale, and when AWS could not be reached."""
+    """Called with a message when views become stale, or when AWS can't be reached."""
 
 
 class PollOutcome(StrEnum):
-    NO_CONFIGURATION = "no configuration was published yet"
-    NOT_NEEDED = "a living poller holds the watch"
-    OVERTAKEN = "another poller took the watch over"
+    NO_CONFIGURATION = "no configuration has been published yet"
+    NOT_NEEDED = "another poller is alive and holds the watch"
+    OVERTAKEN = "another poller took over the watch"
     LEFT = "the poller's time was up"
     NOTHING_NEW = "nothing changed"
     WRITTEN = "changes were written"
 
 
 class _Thread:
-    """One thread for calls that block, so that nothing else that is slow holds them up."""
+    """A dedicated thread for blocking calls, so that other slow calls don't delay them."""
 
     def __init__(self, executor: Executor) -> None:
         self._executor = executor
@@ -101,7 +101,7 @@ class _Thread:
 
 @dataclass(frozen=True, slots=True)
 class _Opened:
-    """What a poller finds when it starts, and the lease that it would write."""
+    """What a poller finds when it starts, and the lease it would write."""
 
     generation: Generation
     read: Lease | None
@@ -109,7 +109,7 @@ class _Opened:
 
 
 async def _opened(run: LivePorts, aws: _Thread) -> _Opened | None:
-    """None while no configuration was published."""
+    """None if no configuration has been published."""
     generation = await aws(run.generations.current)
     if generation is None:
         run.on_beat(NOTHING_TO_WATCH)
@@ -122,7 +122,7 @@ async def _opened(run: LivePorts, aws: _Thread) -> _Opened | None:
 
 
 async def _connection(run: LivePorts) -> str:
-    """A tick does not wait long for a secret that can't be read just now."""
+    """Limits how long a tick waits for a secret that can't be read at the moment."""
     try:
         async with asyncio.timeout(CONNECTION_WITHIN):
             return await run.connection()
@@ -131,7 +131,7 @@ async def _connection(run: LivePorts) -> str:
 
 
 async def live(run: LivePorts) -> PollOutcome:
-    """Hold the watch until relieved or until the time is up (mode `live`)."""
+    """Hold the watch until another poller takes over or time is up (mode `live`)."""
     with run.thread() as first, run.thread() as second:
         aws, beats = _Thread(first), _Thread(second)
         opened = await _opened(run, aws)
@@ -151,7 +151,7 @@ async def live(run: LivePorts) -> PollOutcome:
 
 
 async def once(run: LivePorts) -> PollOutcome:
-    """Ask every view once (mode `poll`). Nothing changed: nothing is written."""
+    """Query every view once (mode `poll`). Writes nothing if nothing has changed."""
     with run.thread() as thread:
         aws = _Thread(thread)
         opened = await _opened(run, aws)
@@ -196,8 +196,8 @@ class _Watch:
         return await self.queries.trusts(indices) and verdict is TakeOver.RELIEVE and fresh
 
     async def _settle_in(self, *, trusted: bool) -> dict[View, Answer]:
-        """What the former poller stored until the epoch was raised is loaded, and every task is
-        derived again. Returns the answers that came meanwhile."""
+        """Load what the former poller stored before the epoch was raised, and derive every task
+        again. Returns the answers that arrived in the meantime."""
         await self.aws(self.poller.load)
         self._tell(await self.aws(self.poller.look, {}, derive_all=True))
         answers = self.queries.fence()
@@ -224,12 +224,12 @@ class _Watch:
         try:
             await self._record_stale(0)
             await self.aws(poller.announce)
-        except Unavailable as error:  # what is due is announced by the sweep
+        except Unavailable as error:  # the sweep announces what is due
             self.run.on_trouble(str(error))
         return PollOutcome.WRITTEN
 
     async def _ask_all(self) -> dict[View, Answer]:
-        """Ask every view once; those that the catalog's listing adds in a second round."""
+        """Query every view once, then the views that the catalog listing adds."""
         answers = await self.queries.ask_each(self.poller.views())
         names = next((a.snapshot.names for v, a in answers.items() if v.kind is Kind.LISTING), None)
         if names is not None:
@@ -239,7 +239,7 @@ class _Watch:
     # ---- the loops ------------------------------------------------------------------------
 
     async def _until_relieved(self, lease: Lease, trusted: bool, beats: _Thread) -> PollOutcome:
-        """Heartbeats don't wait for what is being written, nor the other way round."""
+        """Run both loops. Heartbeats don't wait for writes, nor writes for heartbeats."""
         watching = asyncio.create_task(self._look_until_the_end(trusted=trusted))
         others = [
             asyncio.create_task(self._beat_for_ever(lease, beats)),
@@ -248,7 +248,7 @@ class _Watch:
         try:
             await asyncio.wait({watching, *others}, return_when=asyncio.FIRST_COMPLETED)
             for ended in (task for task in others if task.done()):
-                ended.result()  # they end only by raising
+                ended.result()  # they only end by raising
             return await watching
         finally:
             for task in (watching, *others):
@@ -268,7 +268,7 @@ class _Watch:
                 self.queries.stored(answers.keys())
                 answers = {}
                 await self.aws(poller.announce)
-            except Unavailable as error:  # AWS, not Consul: what was answered is kept
+            except Unavailable as error:  # AWS, not Consul: keep the answers
                 await self._aws_failed(error)
             self.queries.watch(poller.views())
         await self.aws(poller.leave)
@@ -295,7 +295,7 @@ class _Watch:
                 await self._aws_failed(error)
                 continue
             if passed and not passes:
-                self.run.on_trouble(f"{passed} of {views} views are asked only once a second")
+                self.run.on_trouble(f"{passed} of {views} views are polled only once a second")
             passes = passed > 0
             self._beat(self.queries.stale(STALE_AFTER))
             self.queries.raise_what_broke()

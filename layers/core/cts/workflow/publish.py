@@ -1,4 +1,4 @@
-"""Turn the pushed bundle into the live generation, or say why not."""
+"""Turn the pushed bundle into the live generation, or report why not."""
 
 from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
@@ -17,12 +17,12 @@ from cts.workflow.announce import announce_pending, fitting, taken_over, version
 from cts.workflow.counting import Metrics
 
 MOST_KEPT = 200
-"""Problems, or warnings, kept of a push."""
+"""Maximum number of problems, and of warnings, to keep for a push."""
 LARGEST_PROBLEMS, LARGEST_NAMES = 220_000, 40_000
-"""Bytes of them together, and of each list of task names: an item of the table holds 400 KB."""
+"""Maximum bytes in all, and for each list of task names: a table item holds 400 KB."""
 LONGEST_TEXT = 300
 MOST_CODES = 5
-"""Codes of problems in a report."""
+"""Maximum number of problem codes in a report."""
 
 
 class StoredBundle(Protocol):
@@ -40,12 +40,12 @@ class Sources(Protocol):
 
 class PublishedObjects(Generations, Protocol):
     def put_generation(self, generation: Generation) -> str:
-        """Returns the digest that names the object."""
+        """Returns the digest, which is part of the object's key."""
 
     def put_compiled(
         self, definitions: Collection[Definition], modules: Mapping[str, bytes]
     ) -> None:
-        """Put definitions, and module archives by digest. All are there when it returns."""
+        """Put definitions, and module archives by digest. All are stored when this returns."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -56,13 +56,13 @@ class PublishPorts:
     bus: Bus
     now: Callable[[], float]
     environment: Mapping[str, str]
-    """What CTS would find in its environment."""
+    """The environment variables that CTS would have."""
     metrics: Metrics
 
 
 class PublishOutcome(StrEnum):
-    NOTHING_PUSHED = "nothing was pushed yet"
-    KNOWN = "this push was answered already"
+    NOTHING_PUSHED = "nothing has been pushed yet"
+    KNOWN = "this push has already been processed"
     PUBLISHED = "published"
     REJECTED = "rejected"
 
@@ -72,19 +72,19 @@ class PublishReport:
     outcome: PublishOutcome
     problem_count: int = 0
     codes: tuple[str, ...] = ()
-    """Of the first problems."""
+    """The codes of the first problems."""
 
 
 def publish(ports: PublishPorts) -> PublishReport:
-    """Publish the newest bundle, unless it was answered already, and announce what is unannounced:
-    last, so that a bus which is down keeps no push from going live. Safe to call at any time."""
+    """Publish the newest bundle, unless that has been done, then send unannounced events. They
+    come last, so that a bus that is down does not delay a push. Safe to call at any time."""
     report = _answered(ports)
     announce_pending(ports.published, ports.bus, ports.metrics)
     return report
 
 
 def _answered(ports: PublishPorts) -> PublishReport:
-    """Refused because another generation came first: everything is read and compiled again."""
+    """Another generation was published first: read and compile everything again."""
     while True:
         current, rejected = ports.published.current(), ports.published.rejected()
         stored = ports.sources.bundle()
@@ -118,7 +118,7 @@ def _checked(body: bytes, environment: Mapping[str, str]) -> _Checked:
     try:
         files = bundle.unpacked(body)
     except bundle.UnreadableBundle as error:
-        what, fix = f"what was pushed is no bundle: {error}", "push it with `cts push`"
+        what, fix = f"the pushed object is not a bundle: {error}", "use `cts push`"
         return _Checked((Problem(Place("the bundle"), "", Code.SYNTAX, what, fix),))
     result = compile_bundle(files, environment)
     problems = (*result.problems, *refused(result.secrets))
@@ -156,8 +156,8 @@ def _accept(
 def _new(
     compiled: Compiled, former: Generation | None
 ) -> tuple[list[Definition], dict[str, bytes]]:
-    """The definitions that the former generation does not name, and their modules. All that it
-    names was there before it went live, and nobody changes it."""
+    """The definitions that the former generation does not have, and their modules. Everything it
+    refers to was stored before it went live, and is never changed."""
     known = set()
     if former is not None:
         known = {task.definition for task in former.tasks.values()}
@@ -191,7 +191,7 @@ def _kept(problems: Collection[Problem]) -> list[dict[str, Any]]:
 
 
 def _plain(problem: Problem) -> dict[str, Any]:
-    """The problem as JSON, with its texts cut."""
+    """The problem as JSON, with long texts cut."""
     facts = problem.as_json()
     return {
         name: value[:LONGEST_TEXT] if isinstance(value, str) else value

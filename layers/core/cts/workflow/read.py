@@ -1,6 +1,6 @@
-"""Answer the reader's requests: CTS's status API, and beside it runs, configuration and poller.
+"""Answer the reader's requests: CTS's status API, plus runs, configuration and poller.
 
-Query rules and texts of `/v1/status` are those of CTS 0.9.0.
+The query rules and messages of `/v1/status` are those of CTS 0.9.0.
 """
 
 import re
@@ -36,7 +36,7 @@ from cts.workflow import shown
 USUAL_RUNS = 20
 MOST_RUNS = 200
 LONGEST_LOG = 2_000_000
-"""Bytes: Lambda refuses an answer over 6 MB, and its JSON may double the text."""
+"""In bytes. Lambda rejects responses over 6 MB, and JSON may double the size of the text."""
 
 
 class ReadConfig(Protocol):
@@ -54,18 +54,18 @@ class ReadTasks(Protocol):
 class ReadRuns(Protocol):
     def run(self, task: str, run_id: str) -> Run | None: ...
     def runs(self, task: str | None, limit: int) -> list[Run]:
-        """The newest runs, of one task or of all."""
+        """The newest runs of one task, or of all tasks."""
 
 
 class Rows(ReadConfig, ReadTasks, ReadRuns, Protocol):
-    """All that is read of the table."""
+    """Everything that is read from the table."""
 
 
 class ReadObjects(Generations, Protocol):
     def definition(self, digest: str) -> Definition: ...
     def get(self, view: str, digest: str) -> Snapshot | None: ...
     def log_end(self, task: str, run: str, size: int) -> tuple[bytes, int] | None:
-        """At most the last `size` bytes of a run's log, and how many are left out before them."""
+        """Up to `size` bytes from the end of a run's log, and the number of bytes left out."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -74,12 +74,12 @@ class ReadPorts:
     objects: ReadObjects
     now: Callable[[], float]
     live: bool
-    """Whether a poller stays, and gives signs of life (mode `live`)."""
+    """Whether a poller keeps running and sends heartbeats (mode `live`)."""
 
 
 @dataclass(frozen=True, slots=True)
 class ApiRequest:
-    """A GET. A query key that was given without a value has the value ""."""
+    """A GET request. A query key without a value has the value ""."""
 
     path: str
     query: Mapping[str, Sequence[str]] = field(default_factory=dict)
@@ -104,7 +104,7 @@ def tasks(ports: ReadPorts, request: ApiRequest) -> dict[str, Any]:
 
 
 def task(ports: ReadPorts, request: ApiRequest, name: str) -> dict[str, Any]:
-    """One task. As in CTS, one that never ran is shown whatever the filter."""
+    """One task. As in CTS, a task that never ran is shown regardless of the filter."""
     name = unquote(name)
     if "/" in name:
         return too_deep(ports, request)
@@ -120,7 +120,7 @@ def task(ports: ReadPorts, request: ApiRequest, name: str) -> dict[str, Any]:
 
 
 def too_deep(_ports: ReadPorts, request: ApiRequest) -> dict[str, Any]:
-    """CTS's answer to a path below a task."""
+    """CTS's response to a path below a task."""
     raise BadRequest(
         f"unsupported path '{unquote(request.path)}'. request must be format 'path/{{task-name}}'. "
         "task name cannot have '/ ' and api does not support further resources"
@@ -149,7 +149,7 @@ def _look(ports: ReadPorts, tasks: Mapping[str, TaskEntry]) -> shown.Known:
 
 
 def _with_events(ports: ReadPorts, look: shown.Known, found: Mapping[str, Any]) -> dict[str, Any]:
-    """CTS leaves the key out where there are no events."""
+    """CTS omits the key if there are no events."""
     full = dict(found)
     for name in found:
         if recent := look.state(name).recent:
@@ -159,7 +159,7 @@ def _with_events(ports: ReadPorts, look: shown.Known, found: Mapping[str, Any]) 
 
 
 def _filters(request: ApiRequest) -> tuple[TaskStatus | None, bool]:
-    """The status asked for, and whether events are to be included."""
+    """The requested status, and whether to include events."""
     status = _once(request, "status", "status query")
     if status is not None and status.lower() not in {each.value for each in TaskStatus}:
         raise BadRequest(
@@ -189,7 +189,7 @@ def _once(request: ApiRequest, key: str, called: str) -> str | None:
 
 
 def runs(ports: ReadPorts, request: ApiRequest) -> dict[str, Any]:
-    """The newest runs, of one task (`task=`) or of all, at most `limit=`."""
+    """The newest runs, up to `limit=`, of one task (`task=`) or of all."""
     name = _once(request, "task", "task")
     found = ports.rows.runs(name, _limit(_once(request, "limit", "limit")))
     if name is not None and not found and name not in _live_tasks(ports):
@@ -201,7 +201,7 @@ def _limit(text: str | None) -> int:
     if text is None:
         return USUAL_RUNS
     if not re.fullmatch("[0-9]{1,9}", text) or not 1 <= int(text) <= MOST_RUNS:
-        raise BadRequest(f"limit is a whole number from 1 to {MOST_RUNS}, got '{text}'")
+        raise BadRequest(f"limit must be a whole number from 1 to {MOST_RUNS}, not '{text}'")
     return int(text)
 
 
@@ -210,13 +210,13 @@ def run(ports: ReadPorts, _request: ApiRequest, run: str) -> dict[str, Any]:
 
 
 def log(ports: ReadPorts, _request: ApiRequest, run: str) -> str:
-    """The build's log; of a very long one the end."""
+    """The build's log, or the end of it if it is very long."""
     found = _found(ports, run)
     read = ports.objects.log_end(found.task, found.id, LONGEST_LOG)
     if read is None:
         raise NoLog(found.id)
     text, left_out = read
-    note = f"[the first {left_out} bytes are left out]\n" if left_out else ""
+    note = f"[first {left_out} bytes omitted]\n" if left_out else ""
     return note + text.decode(errors="replace")
 
 
@@ -259,11 +259,11 @@ ROUTES: Mapping[str, Route] = {
     "/v1/configuration": configuration,
     "/v1/poller": poller,
 }
-"""Path (a pattern of the resolver's) -> what answers a GET. The `<...>` are named arguments."""
+"""Handlers for GET by path, as patterns for the resolver. `<...>` are named arguments."""
 
 
 def unknown(method: str, path: str) -> NotAllowed | NoSuchPath:
-    """What to answer where no route matches."""
+    """The response if no route matches."""
     if re.fullmatch("/v1/status/tasks(/.*)?", path):
         return NotAllowed(method, "task status")
     if path == "/v1/status":
@@ -272,7 +272,7 @@ def unknown(method: str, path: str) -> NotAllowed | NoSuchPath:
 
 
 def code_of(error: CtsError) -> int:
-    """The HTTP status that goes with an error."""
+    """The HTTP status for an error."""
     match error:
         case BadRequest():
             return 400

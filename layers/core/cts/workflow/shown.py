@@ -1,6 +1,6 @@
-"""What is read, as the JSON values that the API answers with. No I/O.
+"""Converts what was read to the JSON values that the API returns. No I/O.
 
-CTS's keys come first; keys of our own stand behind them. All times are ISO 8601, UTC.
+CTS's keys come first, then our own. All times are ISO 8601 in UTC.
 """
 
 import uuid
@@ -24,7 +24,7 @@ from cts.watch.view import Row
 from cts.workflow.announce import version_of
 
 MOST_VIEWS = 5
-"""Views told of a task: with all of 500 tasks an answer would pass Lambda's 6 MB."""
+"""Maximum number of views listed for a task, so that 500 tasks stay within Lambda's 6 MB."""
 
 
 def maybe(at: float | None) -> str | None:
@@ -36,13 +36,13 @@ def maybe(at: float | None) -> str | None:
 
 @dataclass(frozen=True, slots=True)
 class Known:
-    """Some tasks, and what is known of them and of the views they need."""
+    """Some tasks, with what is known about them and the views they need."""
 
     tasks: Mapping[str, TaskEntry]
     states: Mapping[str, TaskState]
     rows: Mapping[str, Row]
     names: list[str] | None
-    """The catalog's listing; None: not read, or not needed."""
+    """The catalog listing; None if not read or not needed."""
     stale: StaleViews
     now: float
 
@@ -50,12 +50,12 @@ class Known:
         return self.states.get(task, TaskState(task))
 
     def views(self, entry: TaskEntry) -> set[View]:
-        """All that the task looks at, a listing included."""
+        """All views that the task uses, including a listing."""
         condition = entry.condition
         return {*condition.fixed_views, *condition.needed_views(self.names or ())}
 
     def stale_views(self, entry: TaskEntry) -> list[Stale]:
-        """Those of the task that are recorded as stale, the oldest first."""
+        """The task's views that are recorded as stale, oldest first."""
         known = self.stale.views
         if not known:
             return []
@@ -64,8 +64,8 @@ class Known:
 
 
 def summary(look: Known, waiting: int) -> dict[str, Any]:
-    """How many tasks there are by status, and by whether they are enabled; how many of them look
-    at a stale view. Beside them there are those that wait for what this version does not do yet."""
+    """The number of tasks by status and by whether they are enabled, and how many of them use a
+    stale view. Tasks that wait for unsupported features are counted separately."""
     statuses = [task_status(look.state(name).recent) for name in look.tasks]
     enabled = [entry.enabled for entry in look.tasks.values()]
     return {
@@ -109,7 +109,7 @@ def task(look: Known, name: str) -> dict[str, Any]:
 def _doing(
     look: Known, entry: TaskEntry, state: TaskState, stale: list[Stale]
 ) -> tuple[str, str, float | None]:
-    """One word for what the task is about, why, and since or until when."""
+    """One word for what the task is doing, the reason, and since or until when."""
     if state.running:
         return "running", ", ".join(state.running.serves), state.running.claimed_at
     if state.hold:
@@ -135,7 +135,7 @@ def _wanting(state: TaskState, enabled: bool, now: float) -> tuple[str, str, flo
 
 
 def _not_read(look: Known, entry: TaskEntry) -> str:
-    """The views that Consul has not told yet, of all that the task needs."""
+    """The views that the task needs but that have not been read from Consul yet."""
     if digests(entry.condition, look.rows, look.names) is not None:
         return ""
     if entry.condition.regexp is not None and look.names is None:
@@ -165,7 +165,7 @@ def _last_run(outcome: Outcome) -> dict[str, Any]:
 
 
 def event(task: str, outcome: Outcome, source: str) -> dict[str, Any]:
-    """A run as CTS shows it. `source` is the module that is configured now."""
+    """A run as CTS shows it. `source` is the currently configured module."""
     return {
         "id": str(uuid.uuid5(uuid.NAMESPACE_URL, outcome.run)),
         "success": outcome.success,
@@ -211,8 +211,8 @@ def run(run: Run) -> dict[str, Any]:
 
 
 def seconds(run: Run) -> dict[str, float]:
-    """How long each hop took: `waited` for the claim, `queued` for the build's first line, then
-    the build's steps, and `total` from claim to end. Hops that were not reached are left out."""
+    """How long each step took: `waited` for the claim, `queued` for the build's first line, then
+    the build's steps, and `total` from claim to end. Steps that were not reached are omitted."""
     build = run.end.times if run.end else {}
     marks = [("waited", run.since), ("queued", run.claimed_at)]
     marks += [(step, datetime.fromisoformat(at).timestamp()) for step, at in build.items()]
@@ -223,7 +223,7 @@ def seconds(run: Run) -> dict[str, float]:
 
 
 _HOPS = {"started": "start"}
-"""The build notes when it `started`; the step that began then is `start`."""
+"""The build records when it `started`; the step that began then is `start`."""
 
 
 # ---- configuration and poller -------------------------------------------------------------
@@ -277,9 +277,9 @@ def _rejected(rejected: Rejected) -> dict[str, Any]:
 
 
 def poller(lease: Lease | None, now: float, *, live: bool) -> dict[str, Any] | None:
-    """Which poller holds the watch; None while none ever did. In mode `poll` none stays, and the
-    heartbeat is that of the last write: nobody can tell from it whether one lives. `passed`: how
-    many of its views have no held query, and are asked once a second."""
+    """Which poller holds the watch; None if there has never been one. In mode `poll` no poller
+    stays, and the heartbeat is the time of the last write, so it does not show whether a poller is
+    alive. `passed`: how many views have no blocking query and are polled once a second."""
     if lease is None:
         return None
     age = max(0.0, now - lease.heartbeat_at)
@@ -297,10 +297,10 @@ def poller(lease: Lease | None, now: float, *, live: bool) -> dict[str, Any] | N
 
 
 def stale_views(look: Known) -> dict[str, Any]:
-    """The views that Consul does not tell, and the tasks that look at them.
+    """The views that can't be read from Consul, and the tasks that use them.
 
-    `of`: how many views there are. `why`: the commonest reasons. `unlisted`: how many of `count`
-    are in no list, so that more tasks may be concerned.
+    `of`: the total number of views. `why`: the most frequent reasons. `unlisted`: how many of
+    `count` are not listed, so that more tasks may be affected.
     """
     stale = look.stale
     whys = Counter(each.why for each in stale.views.values())
