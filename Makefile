@@ -1,4 +1,4 @@
-# Everything a target needs or leaves behind is in folders of the project: .venv, .tools, .local, build.
+# Everything that the targets need or create is in the project: .venv, .tools, .local, build.
 # `make setup` runs by itself before the first target that needs it.
 
 PYTHON ?= python3
@@ -11,16 +11,16 @@ export UV_CACHE_DIR := $(CURDIR)/.tools/cache/uv
 export PIP_CACHE_DIR := $(CURDIR)/.tools/cache/pip
 export __SAM_CLI_APP_DIR := $(CURDIR)/.local/sam
 export SAM_CLI_TELEMETRY := 0
-# Without bytecode every process compiles its imports anew.
+# Without bytecode every process would compile its imports again.
 unexport PYTHONDONTWRITEBYTECODE
 export TMPDIR := $(CURDIR)/.local/tmp
 
 .PHONY: help setup demo local down test check unit soak mutate bench format lock clean
 
-help: ## this list
+help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "%-8s %s\n", $$1, $$2}' Makefile
 
-setup: .local/tmp .venv/.ready ## make the project's own environment in .venv
+setup: .local/tmp .venv/.ready ## set up the project environment in .venv
 
 .local/tmp:
 	@mkdir -p $@
@@ -33,48 +33,48 @@ setup: .local/tmp .venv/.ready ## make the project's own environment in .venv
 	$(BIN)/uv pip install --quiet --python $(BIN)/python --no-deps --editable .
 	@touch $@
 
-demo: setup ## see a change in Consul become an applied Terraform run
+demo: setup ## show a change in Consul becoming an applied Terraform run
 	$(BIN)/python -m local.demo
 
-local: setup ## start the local stack and keep it
+local: setup ## run a local stack
 	$(BIN)/python -m local up
 
-down: setup ## end the local stack from another terminal
+down: setup ## stop the local stack from another terminal
 	$(BIN)/python -m local down
 
-test: setup ## every test but the soak
+test: setup ## run all tests except the soak tests
 	$(BIN)/pytest -n $(WORKERS) --dist loadscope --no-loadscope-reorder -m "not soak"
 
-check: setup ## format, lint, types, template and arrows, in seconds
+check: setup ## check format, lint, types, template and imports, in seconds
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
 	$(BIN)/mypy
 	$(BIN)/sam validate --lint --region us-east-1
 	$(BIN)/pytest -q -n 0 tests/unit/test_architecture.py
 
-unit: setup ## the pure parts and the workflows on fakes
+unit: setup ## test the pure parts, and the workflows with fakes
 	$(BIN)/pytest -n auto -m "not soak" tests/unit
 
-soak: setup ## ten of each fault, 500 tasks, 10,000 broken configurations; writes docs/reports/
+soak: setup ## test ten of each fault, 500 tasks, 10,000 broken configurations; writes docs/reports/
 	$(BIN)/python -m pytest -n $(WORKERS) --dist loadscope --no-loadscope-reorder -m soak -p tests.e2e.soak $(SEED:%=--randomly-seed=%)
 
-mutate: setup ## break the product in a hundred ways; its tests have to notice each (an hour)
+mutate: setup ## break the product in a hundred ways; the tests must notice each one (an hour)
 	$(BIN)/python -m tests.mutations
 
-bench: setup ## latency from change to apply; writes build/bench.json
+bench: setup ## measure the latency from change to apply; writes build/bench.json
 	$(BIN)/python -m tests.bench
 
-format: setup ## format, and mend what ruff can
+format: setup ## format, and fix what ruff can
 	$(BIN)/ruff format .
 	$(BIN)/ruff check --fix .
 
 # The layers hold what the environment of the tests holds: same versions, chosen once.
-lock: setup ## choose the newest versions of all dependencies
+lock: setup ## update all dependencies to their newest versions
 	$(BIN)/uv pip compile --quiet --upgrade --universal --python-version 3.11 --no-header --group dev \
 	  pyproject.toml layers/deps/requirements.in -o requirements-dev.txt
 	$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --no-header \
 	  --constraints requirements-dev.txt layers/deps/requirements.in -o layers/deps/requirements.txt
 
-clean: ## remove all that the targets made, the environment included
+clean: ## remove everything that the targets created, including .venv
 	rm -rf .venv .tools .local .aws-sam build .mypy_cache .ruff_cache .pytest_cache .hypothesis
 	find . -name __pycache__ -prune -exec rm -rf {} +
