@@ -32,7 +32,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
 SANDBOXES = 8
-"""Of one function, at most."""
+"""Maximum number for one function."""
 
 # The object version of an S3 event, which the emulator omits.
 _version: contextvars.ContextVar[str] = contextvars.ContextVar("version", default="")

@@ -139,4 +139,5 @@ def ends(found: Difference) -> str:
 
 def question(found: Difference) -> str:
     """The question to ask before a push that removes or stops tasks."""
-    return f"This would {ends(found)}. What they built stays, but is no longer updated. Push?"
+    whose = "Its" if len(found.tasks.removed) + len(found.stopped) == 1 else "Their"
+    return f"This would {ends(found)}. {whose} resources stay, but are no longer updated. Push?"

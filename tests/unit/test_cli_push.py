@@ -162,9 +162,21 @@ def test_in_a_terminal_it_is_asked(
     cts("push", folder(conf, task("web"), task("old")))
     result = cts("push", folder(conf, task("web")), typed=typed)
     assert (result.exit_code, len(account.pushed)) == (code, pushes)
-    asked = "This would remove 1 task (old). What they built stays, but is no longer updated. Push?"
+    asked = "This would remove 1 task (old). Its resources stay, but are no longer updated. Push?"
     assert f"{asked} [y/N]" in result.stderr
     assert ("Nothing was pushed." in result.stderr) == (code == 1)
+
+
+@pytest.mark.usefixtures("terminal")
+def test_the_question_is_about_all_tasks_that_would_be_removed(
+    account: Account, conf: Path
+) -> None:
+    cts("push", folder(conf, task("web"), task("old"), task("older")))
+    result = cts("push", folder(conf, task("web")), typed="n\n")
+    asked = (
+        "This would remove 2 tasks (old, older). Their resources stay, but are no longer updated"
+    )
+    assert f"{asked}. Push? [y/N]" in result.stderr
 
 
 def test_what_would_stop_running_needs_somebody_or_yes(account: Account, conf: Path) -> None:
