@@ -48,7 +48,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     },
     "run": {"cts.run", "cts.stored", *WORDS},
     "build": {"cts.build"},
-    "ports": {"cts.generation", *WORDS},
+    "ports": {"cts.generation", "cts.run", *WORDS},
     "workflow": {"cts.workflow", "cts.ports", *PURE},
     "adapters": {"cts.adapters", *PURE, "boto3", "botocore", "httpx"},
     "settings": WORDS,

@@ -12,6 +12,8 @@ from cts.watch.query import ServicesCondition, View
 FORMER = "former generation"
 """Where a generation's JSON names the one before it: the first release takes no new field, but any
 source."""
+DRIVER = "terraform"
+"""The driver of an entry that names none."""
 
 
 class BufferPeriod(NamedTuple):
@@ -31,6 +33,8 @@ class TaskEntry:
     description: str = ""
     enabled: bool = True
     buffer: BufferPeriod | None = None
+    driver: str = DRIVER
+    """Who executes its runs."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,10 +67,7 @@ class Generation:
         )
 
     def to_json(self) -> str:
-        tasks = {
-            name: asdict(entry) | {"condition": written(entry.condition)}
-            for name, entry in self.tasks.items()
-        }
+        tasks = {name: _written(entry) for name, entry in self.tasks.items()}
         facts = asdict(self) | {"tasks": tasks}
         if former := facts.pop("former"):
             facts["sources"] = {**self.sources, FORMER: former}
@@ -84,6 +85,13 @@ class Generation:
         }
         read = {"sources": sources, "tasks": tasks, "waiting": waiting, "former": former}
         return cls(**raw | read)
+
+
+def _written(entry: TaskEntry) -> dict[str, Any]:
+    facts = asdict(entry) | {"condition": written(entry.condition)}
+    if entry.driver == DRIVER:
+        del facts["driver"]  # the first release takes no new field
+    return facts
 
 
 def _entry(raw: Mapping[str, Any]) -> TaskEntry:

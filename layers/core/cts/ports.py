@@ -1,10 +1,12 @@
 """Ports of three workflows and more. Any other stands at the top of the workflow that uses it."""
 
-from collections.abc import Collection
-from typing import Protocol
+from collections.abc import Collection, Mapping
+from typing import Any, Protocol
 
 from cts.events import Event
 from cts.generation import Current, Generation, Rejected
+from cts.run.model import End, Run
+from cts.run.news import Heard, News
 
 
 class Bus(Protocol):
@@ -25,3 +27,21 @@ class Published(Protocol):
 
 class Generations(Protocol):
     def generation(self, current: Current) -> Generation: ...
+
+
+class Driver(Protocol):
+    """What executes runs. Each method raises Unavailable or Refused."""
+
+    def start(self, run: Run, archive_version: str) -> str:
+        """Returns the driver's id of what executes the run. To start a run that was started and
+        that its news call `NotStarted` changes nothing."""
+
+    def heard(self, event: Mapping[str, Any]) -> Heard | None:
+        """None if it is no event of this driver, or tells of no run of ours."""
+
+    def news(self, run: Run, heard: Heard | None = None) -> News:
+        """What became of a run, by what was heard of it; without that, the driver is asked."""
+
+    def stop(self, run: Run, end: End | None) -> bool:
+        """Keep a run from beginning for good, and record with which end it was given up (see
+        `NeverBegan`). False if it has begun after all, or somebody stopped it before."""

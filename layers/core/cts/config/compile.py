@@ -220,4 +220,5 @@ def _entry(task: Task, definition: Definition) -> TaskEntry:
         buffer=BufferPeriod(buffer.min or 0.0, buffer.max or 0.0)
         if buffer and buffer.enabled
         else None,
+        driver=definition.driver,
     )

@@ -58,6 +58,11 @@ class Definition:
     """Where the secrets of its providers are, if they are Vault's: address and namespace."""
 
     @property
+    def driver(self) -> str:
+        """Who executes the task's runs, by the word of CTS's `driver` block."""
+        return "terraform-cloud" if self.cloud else "terraform"
+
+    @property
     def digest(self) -> str:
         return hashlib.sha256(self.to_json().encode()).hexdigest()[:32]
 

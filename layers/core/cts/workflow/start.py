@@ -9,7 +9,7 @@ from zipfile import BadZipFile
 from cts.errors import Missing, Refused, Unavailable, Unreadable, Upstream
 from cts.events import RunStarted, iso
 from cts.generation import Current, Generation, TaskEntry
-from cts.ports import Bus, Generations
+from cts.ports import Bus, Driver, Generations
 from cts.run.model import MOST_INPUTS, End, Run, RunStatus
 from cts.run.task import Claimed, TaskState, claim, due, queue
 from cts.terraform.archive import RunPlace, run_archive
@@ -50,11 +50,6 @@ class Slots(Protocol):
     def slots(self) -> frozenset[str]: ...
 
 
-class Driver(Protocol):
-    def start(self, run: Run, archive_version: str) -> str:
-        """Returns the build's id. A second start with the same run id is the same build."""
-
-
 @dataclass(frozen=True, slots=True, kw_only=True)
 class StartPorts:
     settling: settle.SettlePorts
@@ -63,7 +58,7 @@ class StartPorts:
     generations: Generations
     objects: RunObjects
     slots: Slots
-    driver: Driver
+    drivers: Mapping[str, Driver]
     place: RunPlace
     program: str
     """The text of `build/execute.py`."""
@@ -110,6 +105,7 @@ def start(ports: StartPorts, task: str) -> StartOutcome:
 
 def _run(ports: StartPorts, state: TaskState, generation: Generation) -> StartOutcome:
     task, entry = state.task, generation.tasks[state.task]
+    driver = settle.driver_of(ports.drivers, entry.driver, f"starting task {task}")
     snapshots = load(ports, entry)
     if snapshots is None:
         _leave_queue(ports, state)
@@ -117,7 +113,7 @@ def _run(ports: StartPorts, state: TaskState, generation: Generation) -> StartOu
     inputs = {view: each.digest for view, each in snapshots.items()}
     trigger = trigger_fingerprint(entry.definition, inputs)
     run_id, now = ports.new_run_id(task), ports.now()
-    claimed = claim(state, run_id, trigger, trigger, now)
+    claimed = claim(state, run_id, trigger, trigger, now, entry.driver)
     if not isinstance(claimed, Claimed):
         left = replace(claimed, queued_since=None)
         if left != state:
@@ -137,6 +133,7 @@ def _run(ports: StartPorts, state: TaskState, generation: Generation) -> StartOu
         correlation=claimed.correlation,
         attempt=state.failures + 1 if trigger == state.failed else 1,
         more_inputs=max(0, len(inputs) - MOST_INPUTS),
+        driver=entry.driver,
     )
     # Before the claim: what can't be rendered or stored must not hold the task and a slot.
     try:
@@ -144,15 +141,20 @@ def _run(ports: StartPorts, state: TaskState, generation: Generation) -> StartOu
     except (Missing, ValueError, BadZipFile) as error:
         return _not_rendered(ports, claimed.state, run, error)
     version = ports.objects.put_archive(task, run_id, archive)
-    return _claim(ports, state, claimed.state, run, version)
+    return _claim(ports, driver, state, claimed.state, run, version)
 
 
 def _claim(
-    ports: StartPorts, state: TaskState, claimed: TaskState, run: Run, archive_version: str
+    ports: StartPorts,
+    driver: Driver,
+    state: TaskState,
+    claimed: TaskState,
+    run: Run,
+    version: str,
 ) -> StartOutcome:
     match ports.tasks.claim(claimed, run, ports.cap):
         case None:
-            return _build(ports, run, archive_version)
+            return _build(ports, driver, run, version)
         case "slot":
             return _queued(ports, state)
         case _:
@@ -207,11 +209,11 @@ def load(ports: StartPorts, entry: TaskEntry) -> Mapping[str, Snapshot] | None:
     return read if len(read) == len(snapshots) else None
 
 
-def _build(ports: StartPorts, run: Run, version: str) -> StartOutcome:
+def _build(ports: StartPorts, driver: Driver, run: Run, version: str) -> StartOutcome:
     try:
-        build = ports.driver.start(run, version)
+        build = driver.start(run, version)
     except Refused as error:  # Unavailable is the sweep's to try again: the build may have begun
-        settle.give_up(ports.settling, run, settle.refused(error))
+        settle.give_up(ports.settling, driver, run, settle.refused(error))
         return StartOutcome.REFUSED
     ports.tasks.record_build(run, build)
     at = iso(ports.now())
