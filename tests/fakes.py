@@ -16,7 +16,7 @@ from cts.adapters.codebuild import LIMITS, CodeBuild, status_of
 from cts.errors import Missing, Unreadable
 from cts.events import Event
 from cts.generation import Current, Generation, Rejected
-from cts.run.model import Run
+from cts.run.model import Run, RunStatus
 from cts.run.task import TaskState
 from cts.terraform.definition import Definition
 from cts.watch.lease import Commit, Lease
@@ -25,6 +25,20 @@ from cts.watch.stale import StaleViews
 from cts.watch.view import Chunk, chunk_of
 
 E = TypeVar("E")
+RUN = Run(
+    id="web-20260101T000000-abc123",
+    task="web",
+    status=RunStatus.PENDING,
+    why=("change",),
+    since=1_000.0,
+    claimed_at=1_000.0,
+    generation=1,
+    definition="d",
+    trigger="t",
+    inputs={},
+    correlation="c-1",
+    attempt=1,
+)
 
 
 class FakeTable:

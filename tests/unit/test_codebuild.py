@@ -14,25 +14,10 @@ from cts.adapters.bucket import Bucket
 from cts.adapters.build_records import BuildStatus
 from cts.adapters.codebuild import CodeBuild
 from cts.errors import Invalid, NoBuildsAllowed, Refused, Unavailable
-from cts.run.model import Run, RunStatus
 from cts.run.news import Heard
+from tests.fakes import RUN
 
 EVENTS = Path(__file__).parents[2] / "events"
-
-RUN = Run(
-    id="web-20260101T000000-abc123",
-    task="web",
-    status=RunStatus.PENDING,
-    why=("change",),
-    since=0.0,
-    claimed_at=0.0,
-    generation=1,
-    definition="d",
-    trigger="t",
-    inputs={},
-    correlation="c-1",
-    attempt=1,
-)
 
 
 class Stubbed:

@@ -22,6 +22,11 @@ def test_a_digest_stays_as_it_is() -> None:
     )
 
 
+def test_a_definition_names_its_driver() -> None:
+    assert WEB.driver == "terraform"
+    assert replace(WEB, cloud={"organization": "example"}).driver == "terraform-cloud"
+
+
 @pytest.mark.parametrize(
     "other",
     [

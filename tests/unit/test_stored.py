@@ -146,6 +146,7 @@ FIRST = {
     " unannounced",
     "rejected": "sources contract rejected_at problem_count problems unannounced",
     "generation": "number contract sources tasks waiting",
+    "entry": "definition condition description enabled buffer",
 }
 """All fields that the first release knows: it fails on any other, and needs most of these."""
 
@@ -169,7 +170,9 @@ def test_the_release_before_reads_a_state() -> None:
     state = TaskState(
         "new",
         wanted={Reason.PERSON: WISH},
-        running=Running("r", {Reason.CHANGE: WISH}, "t", "t", 1.0, DONE, retry=True, extra=NEWER),
+        running=Running(
+            "r", {Reason.CHANGE: WISH}, "t", "t", 1.0, DONE, retry=True, driver="d", extra=NEWER
+        ),
         done=DONE,
         recent=(Outcome("r", False, 1.0, extra=NEWER),),
         former=(Former("r", 1.0),),
@@ -193,7 +196,7 @@ DONE = Done("r", "t", "t", NEWER)
 def test_the_release_before_reads_a_run() -> None:
     items, table = released()
     end = End(RunStatus.ERRORED, apply_began=False, known=False, extra=NEWER)
-    run = replace(RUN, end=end, more_inputs=7)
+    run = replace(RUN, end=end, more_inputs=7, driver="another")
     assert table.settle(TaskState("web"), run)
     body = first(items, "TASK#web", "RUN#web-a-1")
     has(body, "run")
@@ -236,6 +239,11 @@ def test_the_release_before_reads_a_generation() -> None:
     made = Generation(2, 1, {"config/bundle.zip": "v"}, {}, former="digest")
     has(json.loads(made.to_json()), "generation")
     assert Generation.from_json(made.to_json()) == made
+    entry = Generation.from_json(RELEASED["objects"]["generation"]).tasks["web"]
+    made = replace(made, tasks={"web": entry})
+    has(json.loads(made.to_json())["tasks"]["web"], "entry")
+    other = replace(made, tasks={"web": replace(entry, driver="another")})
+    assert Generation.from_json(other.to_json()) == other
 
 
 def test_a_run_of_ten_thousand_views_fits_an_item() -> None:
