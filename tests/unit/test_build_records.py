@@ -15,7 +15,7 @@ from cts.adapters.build_records import (
     news_of,
     started_from,
 )
-from cts.run.model import End, RunStatus
+from cts.run.model import End, Run, RunStatus
 from cts.run.news import GivenUp, GoesOn, HasEnded, NeverBegan, News, NotStarted
 from tests.fakes import RUN
 
@@ -92,7 +92,9 @@ def failed(error: str, *, applying: bool = False, known: bool = True) -> End:
     return End(RunStatus.ERRORED, apply_began=applying, error=error, known=known)
 
 
-def in_words(what: object, status: BuildStatus, result: End | None, *, applying: bool) -> News:
+def in_words(
+    what: object, run: Run, status: BuildStatus, result: End | None, *, applying: bool
+) -> News:
     build, where = status.build, "while it applied" if applying else "before its apply began"
     ended = f"the build ended as {status.ended_as} {where}, without a result"
     silent = f"no word came from the build {where}, without a result"
@@ -106,9 +108,9 @@ def in_words(what: object, status: BuildStatus, result: End | None, *, applying:
         "unclaimed": NeverBegan(),
         "ended before its first command": NeverBegan(end=failed(early), build=build),
         "silent before its first command": NeverBegan(end=failed(never), build=build),
-        "as it says": HasEnded(end=result or BUSY, build=build),
+        "as it says": HasEnded(end=result or BUSY, build=build if status.ended_as else run.build),
         "cut off": HasEnded(end=failed(ended, applying=applying), build=build),
-        "silent": HasEnded(end=failed(silent, applying=applying, known=False), build=build),
+        "silent": HasEnded(end=failed(silent, applying=applying, known=False), build=run.build),
     }
     return news[what]
 
@@ -125,8 +127,9 @@ def test_what_follows(status: str, started: str, result: str, age: str) -> None:
             started=record, applying=applying, result=RESULTS[result], archive_version=archive
         )
         *_, what = TABLE[line_of(status, started, result, archive is not None, age)]
-        news = news_of(replace(RUN, build=build), told, records, seconds, LIMITS)
-        assert news == in_words(what, told, RESULTS[result], applying=applying)
+        run = replace(RUN, build=build)
+        news = news_of(run, told, records, seconds, LIMITS)
+        assert news == in_words(what, run, told, RESULTS[result], applying=applying)
 
 
 def test_every_line_of_the_table_is_met() -> None:

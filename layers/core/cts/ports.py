@@ -33,14 +33,14 @@ class Driver(Protocol):
     """What executes runs. Each method raises Unavailable or Refused."""
 
     def start(self, run: Run, archive_version: str) -> str:
-        """Returns the driver's id of what executes the run. To start a run that was started and
-        that its news call `NotStarted` changes nothing."""
+        """Returns the driver's id of what executes the run. A second start of a run whose news
+        are `NotStarted` starts nothing twice."""
 
     def heard(self, event: Mapping[str, Any]) -> Heard | None:
         """None if it is no event of this driver, or tells of no run of ours."""
 
     def news(self, run: Run, heard: Heard | None = None) -> News:
-        """What became of a run, by what was heard of it; without that, the driver is asked."""
+        """What became of a run: by what was heard of it, else by asking."""
 
     def stop(self, run: Run, end: End | None) -> bool:
         """Keep a run from beginning for good, and record with which end it was given up (see

@@ -82,16 +82,18 @@ def news_of(run: Run, status: BuildStatus, records: Records, age: float, limits:
         return _not_begun(status, records, age, limits)
     if build != build_of(run, started):
         return GoesOn()  # another build is this run's, and nothing is known of that one
-    end = records.result or _end_without_result(status, records, overdue=age >= limits.longest)
-    return HasEnded(end=end, build=build) if end else GoesOn()
+    if status.ended_as is None:
+        return _silent(run, records, overdue=age >= limits.longest)
+    end = records.result or _cut_off(f"the build ended as {status.ended_as}", records)
+    return HasEnded(end=end, build=build)
 
 
-def _end_without_result(status: BuildStatus, records: Records, *, overdue: bool) -> End | None:
-    if status.ended_as is not None:
-        return _cut_off(f"the build ended as {status.ended_as}", records)
-    if overdue:
-        return replace(_cut_off("no word came from the build", records), known=False)
-    return None
+def _silent(run: Run, records: Records, *, overdue: bool) -> News:
+    """Its own result counts, or that its time is long up."""
+    end = records.result
+    if end is None and overdue:
+        end = replace(_cut_off("no word came from the build", records), known=False)
+    return HasEnded(end=end, build=run.build) if end else GoesOn()
 
 
 def _not_begun(status: BuildStatus, records: Records, age: float, limits: Limits) -> News:
