@@ -7,6 +7,7 @@ import pytest
 
 from cts import wiring
 from cts.adapters.codebuild import CodeBuild
+from cts.config import compile as compiler
 from cts.errors import Unavailable
 from cts.events import RunFinished
 from cts.run.model import End, Run, RunStatus
@@ -182,3 +183,16 @@ def test_a_run_whose_driver_is_not_known_is_left_alone_and_told(toy: Toy, *, exp
     toy.runs[run.id] = "applied"
     assert [each.id for each in world.sweep().settled] == [run.id]
     assert world.start("other") is StartOutcome.STARTED
+
+
+def test_a_configuration_names_the_driver_of_its_tasks(monkeypatch: pytest.MonkeyPatch) -> None:
+    """As it will once `terraform-cloud` is no longer waited for."""
+    monkeypatch.setattr(compiler, "waits_for", lambda _: iter(()))
+    task = 'task { name = "web" module = "org/m/aws" condition "services" { names = ["web"] } }'
+    for block, name in (("", "terraform"), (CLOUD, "terraform-cloud")):
+        compiled = compiler.compile_bundle({"cts.hcl": f"{block}\n{task}".encode()}).compiled
+        assert compiled is not None
+        assert compiled.tasks["web"].driver == name
+
+
+CLOUD = 'driver "terraform-cloud" { organization = "example" }'

@@ -259,6 +259,22 @@ def test_a_run_without_news_is_asked_for() -> None:
     assert world.table.state("web").done is not None
 
 
+def test_what_a_build_leaves_is_read_once_it_has_ended() -> None:
+    """It begins and ends while it is asked for."""
+    world = system()
+    run = world.started()
+
+    def begins_and_ends() -> None:
+        world.begins(run)
+        world.result(run, "applied")
+        world.driver.builds["cts:1"].status = "SUCCEEDED"
+
+    before_next(world.driver, "status", begins_and_ends)
+    world.clock.now += NEWS_AFTER
+    [settled] = world.sweep().settled
+    assert settled.status is RunStatus.APPLIED
+
+
 def test_a_build_that_goes_on_is_left_alone() -> None:
     world = system()
     run = world.started()
