@@ -33,7 +33,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     "events": {"cts.errors"},
     "stored": set(),
     "keys": set(),
-    "watch": {"cts.watch", "cts.generation", "cts.run", "cts.stored", "re2", *WORDS},
+    "watch": {"cts.watch", "cts.conditions", "cts.generation", "cts.run", "cts.stored", *WORDS},
     "conditions": {"cts.conditions", "cts.watch", "cts.stored"},
     "generation": {"cts.conditions", "cts.watch", "cts.stored"},
     "terraform": {"cts.terraform", "cts.conditions", "cts.watch", "cts.stored", *WORDS},
