@@ -6,12 +6,12 @@ from random import Random
 from typing import TYPE_CHECKING, Any
 
 from cts.adapters.build_records import BuildStatus
+from cts.conditions.services import ServicesCondition
 from cts.errors import Unavailable
 from cts.generation import BufferPeriod, Current, Generation, TaskEntry
 from cts.terraform.archive import RunPlace
 from cts.terraform.definition import Definition, Module
 from cts.watch.lease import Commit
-from cts.watch.query import ServicesCondition
 from cts.workflow import poll, settle, start, track
 from tests.fakes import Clock, Counter, FakeBucket, FakeBus, FakeDriver, FakeMetrics, FakeTable
 from tests.model.outside import Asked, Build, Catalog

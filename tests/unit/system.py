@@ -7,15 +7,18 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from cts import keys
+from cts.conditions import services
+from cts.conditions.services import ServicesCondition, service_row
 from cts.events import TaskTriggered
 from cts.generation import Current, Generation, TaskEntry
 from cts.run.model import Run
 from cts.run.task import Done, Outcome, TaskState, ask, observe
 from cts.terraform.archive import RunPlace
 from cts.terraform.definition import Definition, Module
-from cts.watch.fingerprint import digests, trigger_fingerprint
-from cts.watch.query import Kind, ServicesCondition, View
-from cts.watch.snapshot import of, service_row
+from cts.watch.fingerprint import trigger_fingerprint
+from cts.watch.needs import digests
+from cts.watch.query import View
+from cts.watch.snapshot import of
 from cts.watch.view import Chunk, Row, chunk_of
 from cts.workflow import settle, start, track
 from tests.fake_consul import instance
@@ -33,8 +36,8 @@ from tests.fakes import (
 if TYPE_CHECKING:
     from cts.ports import Driver
 
-WEB = View(Kind.SERVICE, "web")
-LISTING = View(Kind.LISTING)
+WEB = View(services.SERVICE, "web")
+LISTING = View(services.LISTING)
 PLACE = RunPlace("work", "state", "eu-west-1", "1.13.0")
 
 
@@ -115,11 +118,11 @@ class System:
 
     def trigger(self, task: str) -> str:
         rows = {v: r for chunk in self.table.stored_chunks.values() for v, r in chunk.rows.items()}
-        names = None
+        listing = None
         if LISTING.id in rows:
             listing = self.bucket.get(LISTING.id, rows[LISTING.id].digest)
-            names = listing.names if listing else None
-        seen = digests(self.tasks[task].condition, rows, names)
+        firsts = {LISTING.id: listing} if listing else {}
+        seen = digests(self.tasks[task].condition, rows, firsts)
         assert seen is not None
         return trigger_fingerprint(self.tasks[task].definition, seen)
 

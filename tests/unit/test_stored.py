@@ -11,6 +11,8 @@ from typing import Any
 import pytest
 
 from cts.adapters.table import Table
+from cts.conditions import services
+from cts.conditions.services import ServicesCondition
 from cts.errors import Unreadable
 from cts.generation import Current, Generation, Rejected
 from cts.run.model import End, Run, RunStatus, ended
@@ -31,7 +33,7 @@ from cts.run.task import (
 from cts.stored import dump, load
 from cts.terraform.definition import Definition
 from cts.watch.lease import Lease
-from cts.watch.query import Kind, View
+from cts.watch.query import View
 from cts.watch.view import Chunk, Row
 from cts.workflow import shown
 from tests.unit.system import LISTING, system
@@ -252,7 +254,7 @@ def test_a_run_of_ten_thousand_views_fits_an_item() -> None:
     names = [f"service-{n}" for n in range(10_000)]
     world.store(LISTING, names)
     for name in names:
-        world.store(View(Kind.SERVICE, name), [])
+        world.store(View(services.SERVICE, name), [])
     run = world.started("all")
     assert (len(run.inputs), run.more_inputs) == (1_000, 9_000)
     assert len(json.dumps(Table(None, "cts")._run_item(run))) < AN_ITEM / 2
@@ -373,7 +375,7 @@ def test_a_generation_of_a_newer_version_is_read_and_unknown_tasks_are_left_out(
     raw["tasks"]["also"] = {**raw["tasks"]["web"], "condition": both}
     generation = Generation.from_json(json.dumps(raw))
     assert generation.tasks.keys() == {"web", "all"}
-    assert generation.tasks["web"].condition.names == ("web",)
+    assert generation.tasks["web"].condition == ServicesCondition(("web",))
 
 
 def test_a_definition_of_a_newer_version_is_read_and_its_digest_tells() -> None:

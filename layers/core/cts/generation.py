@@ -5,9 +5,9 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from typing import Any, NamedTuple
 
-from cts.conditions.stored import is_known, read_services, written
+from cts.conditions.condition import Condition
+from cts.conditions.stored import is_watched, read_condition, written
 from cts.stored import LATER, known_fields, load
-from cts.watch.query import ServicesCondition, View
 
 FORMER = "former generation"
 """Where a generation's JSON names the one before it: the first release takes no new field, but any
@@ -29,7 +29,7 @@ class TaskEntry:
 
     definition: str
     """The definition's digest."""
-    condition: ServicesCondition
+    condition: Condition
     description: str = ""
     enabled: bool = True
     buffer: BufferPeriod | None = None
@@ -60,12 +60,6 @@ class Generation:
     former: str = ""
     """The digest of the generation that this one took the place of."""
 
-    @property
-    def fixed_views(self) -> frozenset[View]:
-        return frozenset(
-            view for task in self.tasks.values() for view in task.condition.fixed_views
-        )
-
     def to_json(self) -> str:
         tasks = {name: _written(entry) for name, entry in self.tasks.items()}
         facts = asdict(self) | {"tasks": tasks}
@@ -75,13 +69,15 @@ class Generation:
 
     @classmethod
     def from_json(cls, text: str | bytes) -> "Generation":
-        """Tasks whose conditions this version doesn't know are left out."""
+        """Tasks whose conditions this version doesn't watch are left out."""
         raw = known_fields(cls, json.loads(text))
         sources = dict(raw["sources"])
         former = sources.pop(FORMER, raw.get("former", ""))
         waiting = {name: load(Waiting, each) for name, each in raw.get("waiting", {}).items()}
         tasks = {
-            name: _entry(task) for name, task in raw["tasks"].items() if is_known(task["condition"])
+            name: _entry(task)
+            for name, task in raw["tasks"].items()
+            if is_watched(task["condition"])
         }
         read = {"sources": sources, "tasks": tasks, "waiting": waiting, "former": former}
         return cls(**raw | read)
@@ -99,7 +95,7 @@ def _entry(raw: Mapping[str, Any]) -> TaskEntry:
     return TaskEntry(
         **known_fields(TaskEntry, raw)
         | {
-            "condition": read_services(raw["condition"]),
+            "condition": read_condition(raw["condition"]),
             "buffer": BufferPeriod(*buffer) if buffer else None,
         }
     )
