@@ -3,6 +3,7 @@
 import ast
 import re
 import sys
+from collections import defaultdict
 from collections.abc import Iterator
 from graphlib import CycleError, TopologicalSorter
 from pathlib import Path
@@ -261,3 +262,12 @@ def test_a_port_has_at_most_four_methods() -> None:
     for where, node in classes():
         methods = [each for each in node.body if isinstance(each, ast.FunctionDef)]
         assert not is_port(node) or len(methods) <= 4, f"{where}: {node.name}"
+
+
+def test_no_two_classes_have_one_name() -> None:
+    """But a port and the adapter that satisfies it."""
+    named = defaultdict(list)
+    for where, node in classes():
+        named[node.name].append((where.startswith("adapters/"), is_port(node)))
+    for name, found in named.items():
+        assert len(found) == 1 or sorted(found) == [(False, True), (True, False)], name

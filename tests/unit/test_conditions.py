@@ -5,7 +5,7 @@ import io
 import zipfile
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, ClassVar
 
 import pytest
@@ -27,6 +27,7 @@ from cts.workflow.start import StartOutcome
 from tests.fake_consul import FakeConsul
 from tests.fakes import Counter
 from tests.unit.system import System
+from tests.unit.test_drivers import Toy
 
 TIDE = Kind(
     "tide",
@@ -178,6 +179,22 @@ def test_a_change_of_what_it_looks_at_is_noticed_and_reaches_the_module() -> Non
     assert "services = {}\n" in files["terraform.tfvars"]
     assert 'variable "tides" {\n  type = list(string)\n}\n' in files["variables.tf"]
     assert "  tides    = var.tides\n" in files["main.tf"]
+
+
+def test_its_task_runs_on_another_driver_too() -> None:
+    world, toy = compiled_world(), Toy()
+    world.tasks = {"gates": replace(world.live.tasks["gates"], driver="toy")}
+    world.live = replace(world.live, tasks=world.tasks)
+    world.publish()
+    world.drivers["toy"] = toy
+    assert world.says(3) is PollOutcome.WRITTEN
+    assert world.start("gates") is StartOutcome.STARTED
+    run = world.running("gates")
+    assert toy.runs == {run.id: "queued"}
+    world.hears({"toy": run.id, "task": "gates", "word": "applied"})
+    done = world.table.state("gates").done
+    assert done is not None
+    assert done.run == run.id
 
 
 def test_its_own_request_and_words_are_used() -> None:
