@@ -81,7 +81,7 @@ def test_the_files_of_a_task_are_applied_with_its_local_module(place: Place) -> 
     module.mkdir(parents=True)
     (module / "main.tf").write_text(MODULE)
     assert place.build(archive) == 0
-    state = json.loads(place.s3.objects[f"state/{state_key(TASK)}"])
+    state = json.loads(place.s3.objects[f"state/{state_key(definition)}"])
     (seen,) = [each["instances"][0]["attributes"]["input"] for each in state["resources"]]
     expected = {"web-1.node-a": {**row, "cts_user_defined_meta": {}}}
     assert seen["value"] == {"services": expected, "zone": ["a"]}

@@ -155,4 +155,4 @@ def test_a_description_stays_in_its_comment(description: str) -> None:
 def test_the_state_of_a_task_named_default_has_the_same_place_as_any_other() -> None:
     definition = Definition("default", Module("acme/web/aws"), WEB)
     made = files(definition, read(), description="", state_bucket="s", region="r")
-    assert f'key                  = "{root.state_key("default")}"' in made["main.tf"]
+    assert f'key                  = "{root.state_key(definition)}"' in made["main.tf"]

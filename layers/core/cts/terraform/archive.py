@@ -52,7 +52,7 @@ def run_archive(
         contents |= {f"{folder}/{name}": body for name, body in unzipped(module).items()}
     contents["execute.py"] = program
     contents["run.json"] = json.dumps(
-        {**asdict(place), "state_key": state_key(definition.task), **run}, indent=1
+        {**asdict(place), "state_key": state_key(definition), **run}, indent=1
     )
     return zipped(contents)
 

@@ -12,10 +12,10 @@ STATE_PREFIX = "tasks"
 STATE_KEY = "terraform.tfstate"
 
 
-def state_key(task: str) -> str:
+def state_key(definition: Definition) -> str:
     """Where the task's state lies in the state bucket. The workspace has the task's name, as in
     CTS, so that a module may read `terraform.workspace`."""
-    return f"{STATE_PREFIX}/{task}/{STATE_KEY}"
+    return f"{STATE_PREFIX}/{definition.task}/{STATE_KEY}"
 
 
 def module_folder(task: str) -> str:
@@ -26,7 +26,7 @@ def module_folder(task: str) -> str:
 def main(definition: Definition, *, description: str, state_bucket: str, region: str) -> str:
     backend = {
         "bucket": quoted(state_bucket),
-        "key": quoted(_backend_key(definition.task)),
+        "key": quoted(_backend_key(definition)),
         "region": quoted(region),
         "workspace_key_prefix": quoted(STATE_PREFIX),
     }
@@ -39,9 +39,9 @@ def main(definition: Definition, *, description: str, state_bucket: str, region:
     )
 
 
-def _backend_key(task: str) -> str:
+def _backend_key(definition: Definition) -> str:
     """Terraform keeps the workspace `default` at the key itself, not below the prefix."""
-    return state_key(task) if task == "default" else STATE_KEY
+    return state_key(definition) if definition.task == "default" else STATE_KEY
 
 
 def _module_lines(definition: Definition) -> Iterable[str]:
