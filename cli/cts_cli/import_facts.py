@@ -5,7 +5,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import fields, is_dataclass
 from typing import Any
 
-from cts.conditions.services import some_services
+from cts.conditions.services_block import some_services
 from cts.config import model
 from cts.config.finalize import state_path
 from cts.config.model import Configuration, Task

@@ -77,6 +77,8 @@ class TideBlock(ConditionBlock):
         return Told(f"the tide at {self.harbour}")
 
 
+ROOM = Room(TideBlock, compiled=TideCondition)
+
 MODULE = b"""
 variable "services" {}
 variable "tides" {}
@@ -97,7 +99,7 @@ def bundle(harbour: str = "brest", module: bytes = MODULE) -> dict[str, bytes]:
 @pytest.fixture(autouse=True)
 def tide(monkeypatch: pytest.MonkeyPatch) -> None:
     """All that a new condition adds to what is there."""
-    monkeypatch.setitem(registry.ROOMS, "tide", Room("tide", TideBlock, compiled=TideCondition))
+    monkeypatch.setitem(registry.ROOMS, "tide", __name__)
 
 
 class World(System):

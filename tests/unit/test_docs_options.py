@@ -7,7 +7,7 @@ from typing import Any, get_args, get_origin
 
 import pytest
 
-from cts.conditions import catalog_services, consul_kv, schedule, services
+from cts.conditions import catalog_services, consul_kv, schedule, services_block
 from cts.conditions.catalog_services import CatalogServicesCondition
 from cts.conditions.consul_kv import KvCondition
 from cts.conditions.no_condition import NoConditionBlock
@@ -35,9 +35,9 @@ SECTIONS: dict[Any, str] = {
     model.TerraformCloud: 'driver "terraform-cloud"',
     model.Workspaces: "workspaces",
     model.CloudTls: 'driver "terraform-cloud" tls',
-    services.Service: "service",
+    services_block.Service: "service",
     model.Task: "task",
-    services.ServicesBlock: 'condition "services"',
+    services_block.ServicesBlock: 'condition "services"',
     catalog_services.CatalogServicesBlock: 'condition "catalog-services"',
     consul_kv.KvBlock: 'condition "consul-kv"',
     schedule.ScheduleBlock: 'condition "schedule"',
@@ -46,13 +46,13 @@ SECTIONS: dict[Any, str] = {
 }
 WITHOUT_SECTION = {
     model.DriverBlock,  # its options are the two drivers
-    services.ServicesInput, consul_kv.KvInput,  # described by the conditions of these names
+    services_block.ServicesInput, consul_kv.KvInput,  # described by the conditions of these names
 }  # fmt: skip
 AS_ANOTHER = {"vault.transport"}
 """Described by `consul.transport`."""
 WITHOUT_EFFECT = section(DOCUMENT, "Options without effect")
 REQUIRED = {
-    (model.TerraformCloud, "organization"), (services.Service, "name"), (model.Task, "name"),
+    (model.TerraformCloud, "organization"), (services_block.Service, "name"), (model.Task, "name"),
     (model.Task, "module"), (catalog_services.CatalogServicesBlock, "regexp"),
     (consul_kv.KvBlock, "path"), (schedule.ScheduleBlock, "cron"), (consul_kv.KvInput, "path"),
 }  # fmt: skip
@@ -60,7 +60,7 @@ COMPUTED = {
     (model.Syslog, "enabled"), (model.Auth, "enabled"), (model.ConsulTls, "enabled"),
     (model.Vault, "enabled"), (model.Vault, "renew_token"), (model.ApiTls, "enabled"),
     (model.BufferBlock, "enabled"), (model.BufferBlock, "min"), (model.BufferBlock, "max"),
-    (services.Service, "id"), (model.Task, "working_dir"),
+    (services_block.Service, "id"), (model.Task, "working_dir"),
 }  # fmt: skip
 """Where the default comes of other options: the code has no constant to compare with."""
 LATER = {
@@ -259,9 +259,9 @@ def test_a_backend_that_waits_is_said_to(backend: str) -> None:
 
 
 def test_the_options_that_wait_are_said_to() -> None:
-    said = {name for name, cell in here(services.ServicesBlock).items() if "not yet" in cell}
+    said = {name for name, cell in here(services_block.ServicesBlock).items() if "not yet" in cell}
     waiting = {what.partition(" ")[0] for what in UNWATCHED.values()}
-    assert said == waiting & known(services.ServicesBlock).keys()
+    assert said == waiting & known(services_block.ServicesBlock).keys()
 
 
 @pytest.mark.parametrize("what", UNWATCHED.values())

@@ -1,12 +1,16 @@
 """Ports of three workflows and more. Any other stands at the top of the workflow that uses it."""
 
-from collections.abc import Collection, Mapping
-from typing import Any, Protocol
+from __future__ import annotations
 
-from cts.events import Event
-from cts.generation import Current, Generation, Rejected
-from cts.run.model import End, Run
-from cts.run.news import Heard, News
+from typing import TYPE_CHECKING, Any, Protocol
+
+if TYPE_CHECKING:  # a port's words are for type checkers: a cold start pays per import
+    from collections.abc import Collection, Mapping
+
+    from cts.events import Event
+    from cts.generation import Current, Generation, Rejected
+    from cts.run.model import End, Run
+    from cts.run.news import Heard, News
 
 
 class Bus(Protocol):

@@ -66,7 +66,6 @@ class PassingBlock(ConditionBlock):
 class Room:
     """One kind of condition: its blocks, and what they compile to."""
 
-    label: str
     block: type[ConditionBlock]
     """`condition "label" {}`"""
     input: type[ConditionBlock] | None = None

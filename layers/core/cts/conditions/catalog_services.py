@@ -14,14 +14,12 @@ from cts.config.schema import option
 from cts.watch.query import Pairs, View
 from cts.watch.snapshot import Snapshot
 
-LABEL = "catalog-services"
-
 
 @dataclass(frozen=True, slots=True)
 class CatalogServicesCondition(Condition):
     """CTS's `condition "catalog-services"`."""
 
-    kind: ClassVar[str] = LABEL
+    kind: ClassVar[str] = "catalog-services"
     watched: ClassVar[bool] = False
 
     regexp: str
@@ -74,4 +72,4 @@ class CatalogServicesBlock(PassingBlock, CatalogServicesQuery):
         return replace(query, trigger_only=not self.use_as_module_input)
 
 
-ROOM = Room(LABEL, CatalogServicesBlock, compiled=CatalogServicesCondition)
+ROOM = Room(CatalogServicesBlock, compiled=CatalogServicesCondition)

@@ -14,8 +14,6 @@ from cts.watch.answer import as_type, needed_text, text_of
 from cts.watch.query import Kind, View
 from cts.watch.snapshot import Snapshot
 
-LABEL = "consul-kv"
-
 
 def _entries(answer: Any) -> list[dict[str, str]]:
     found = [as_type(dict, each, "an entry") for each in as_type(list, answer, "it")]
@@ -53,7 +51,7 @@ class KvCondition(Condition):
     """CTS's `consul-kv`, as condition or as module input: a key, or all that begin with `path`.
     It need not end at a slash: `app` takes `app2/x` too."""
 
-    kind: ClassVar[str] = LABEL
+    kind: ClassVar[str] = "consul-kv"
     watched: ClassVar[bool] = False
 
     path: str
@@ -106,4 +104,4 @@ class KvBlock(PassingBlock, KvInput):
         return replace(KvInput.compiled(self), trigger_only=not self.use_as_module_input)
 
 
-ROOM = Room(LABEL, KvBlock, KvInput, KvCondition)
+ROOM = Room(KvBlock, KvInput, KvCondition)

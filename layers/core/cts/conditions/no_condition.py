@@ -14,4 +14,4 @@ class NoConditionBlock(ConditionBlock):
         return ServicesCondition()
 
 
-ROOM = Room("no-condition", NoConditionBlock)
+ROOM = Room(NoConditionBlock)

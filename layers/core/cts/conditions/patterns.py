@@ -4,13 +4,7 @@ from collections.abc import Iterator
 
 from cts.config.escapes import undoubled
 from cts.config.problem import Code, Problem, Where
-from cts.config.regexp import compiled, fault
-
-
-def matching(expression: str, names: tuple[str, ...]) -> tuple[str, ...]:
-    """It matches anywhere in a name."""
-    search = compiled(expression)
-    return tuple(name for name in names if search(name.encode()))
+from cts.config.regexp import fault
 
 
 def problems_of(expression: str, where: Where) -> Iterator[Problem]:

@@ -11,14 +11,12 @@ from cts.config.schema import option
 from cts.watch.query import View
 from cts.watch.snapshot import Snapshot
 
-LABEL = "schedule"
-
 
 @dataclass(frozen=True, slots=True)
 class ScheduleCondition(Condition):
     """CTS's `condition "schedule"`. It looks at no view."""
 
-    kind: ClassVar[str] = LABEL
+    kind: ClassVar[str] = "schedule"
     watched: ClassVar[bool] = False
 
     cron: str
@@ -59,4 +57,4 @@ class ScheduleBlock(ConditionBlock):
         return Told(f"schedule {self.cron}")
 
 
-ROOM = Room(LABEL, ScheduleBlock, compiled=ScheduleCondition)
+ROOM = Room(ScheduleBlock, compiled=ScheduleCondition)

@@ -5,7 +5,7 @@ from dataclasses import fields
 from typing import Any
 
 from cts.conditions.condition import Condition
-from cts.conditions.registry import NOTHING, conditions, input_blocks
+from cts.conditions.registry import NOTHING, condition, room
 from cts.stored import known_fields
 
 UNNAMED = NOTHING.kind
@@ -33,7 +33,7 @@ def _written(value: Any) -> Any:
 def read_condition(raw: Mapping[str, Any]) -> Condition:
     """Raises ValueError for a kind that this version doesn't know."""
     name = _kind(raw)
-    kind = conditions().get(name)
+    kind = condition(name)
     if kind is None:
         raise ValueError(f"this version of the program knows no condition of the kind '{name}'")
     return kind(**{name: _read(value) for name, value in known_fields(kind, raw).items()})
@@ -47,14 +47,14 @@ def _read(value: Any) -> Any:
 
 def read_input(raw: Mapping[str, Any]) -> Condition:
     made = read_condition(raw)
-    if made.kind not in input_blocks():
+    if room(made.kind).input is None:
         raise ValueError(f"a module input is of the kind '{made.kind}', which feeds no module")
     return made
 
 
 def is_watched(raw: Mapping[str, Any]) -> bool:
     """Whether this version knows the condition, and watches what it looks at."""
-    kind = conditions().get(_kind(raw))
+    kind = condition(_kind(raw))
     inner = [each for value in raw.values() if isinstance(value, list | tuple) for each in value]
     return (
         kind is not None

@@ -6,7 +6,7 @@ from typing import Any
 from cts.conditions.condition import Condition
 from cts.conditions.no_condition import NoConditionBlock
 from cts.conditions.registry import NOTHING
-from cts.conditions.services import Service, listed
+from cts.conditions.services_block import Service, listed
 from cts.config import model
 from cts.config.model import Configuration, Task
 from cts.config.secrets import from_vault

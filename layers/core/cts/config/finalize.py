@@ -10,7 +10,7 @@ from typing import Any, TypeVar
 
 from cts.conditions.block import ConditionBlock, PassingBlock
 from cts.conditions.no_condition import NoConditionBlock
-from cts.conditions.services import Service
+from cts.conditions.services_block import Service
 from cts.config.model import (
     ApiTls,
     Auth,

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from cts.conditions.block import ConditionBlock
-from cts.conditions.services import Service
+from cts.conditions.services_block import Service
 from cts.config.problem import Where
 from cts.config.schema import Group, Seconds, Values, block, option
 

@@ -4,7 +4,7 @@ import re
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from cts.conditions.services import Service
+from cts.conditions.services_block import Service
 from cts.config import secrets
 from cts.config.model import (
     Backend,
