@@ -29,7 +29,7 @@ class Do(StrEnum):
     KILL = "kill"  # the caller: a function's sandbox, or a build's process group
     REFUSE = "refuse"  # answer with `code`
     DROP = "drop"  # calls: answer success, do nothing; deliveries: lose the event
-    DELAY = "delay"  # by `seconds`
+    DELAY = "delay"  # by `seconds`; a call goes on sooner if the rule is taken out of force
     DOUBLE = "double"  # deliveries only
     TRIPLE = "triple"  # deliveries only
 
@@ -153,6 +153,10 @@ class Faults:
         """Removes all rules."""
         with self._lock:
             self._rules.clear()
+
+    def in_force(self, rule: Rule) -> bool:
+        with self._lock:
+            return any(each is rule for each in self._rules.values())
 
     def listing(self) -> list[dict[str, Any]]:
         with self._lock:

@@ -157,7 +157,9 @@ class Front:
         """Applies a rule. Returns a response if the rule provides one."""
         match rule.do:
             case Do.DELAY:
-                await asyncio.sleep(rule.seconds)
+                deadline = asyncio.get_running_loop().time() + rule.seconds
+                while self.faults.in_force(rule) and asyncio.get_running_loop().time() < deadline:
+                    await asyncio.sleep(0.05)
             case Do.REFUSE:
                 return answers.error(call.service, rule.code, rule.message)
             case Do.DROP:

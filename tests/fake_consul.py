@@ -9,7 +9,8 @@ from contextlib import suppress
 from dataclasses import dataclass, replace
 from typing import Any
 
-from cts.watch.query import Kind, View
+from cts.conditions import services
+from cts.watch.query import View
 from cts.watch.snapshot import snapshot
 from cts.watch.view import Answer
 from cts.workflow.queries import GUARD
@@ -108,7 +109,9 @@ class FakeConsul:
         restores = self._restores
 
         def restored() -> bool:
-            return restores != self._restores and not (self.streams and view.kind is Kind.SERVICE)
+            return restores != self._restores and not (
+                self.streams and view.kind == services.SERVICE
+            )
 
         async with self._moved:
             with suppress(TimeoutError):
@@ -117,7 +120,7 @@ class FakeConsul:
         return restored() and self._index(view) <= index
 
     def answer(self, view: View) -> Answer:
-        if view.kind is Kind.LISTING:
+        if view.kind == services.LISTING:
             listed = () if view.node_meta else self.services.items()
             names = [name for name, (_, found) in listed if found is not None]
             made, index = snapshot(view, dict.fromkeys(names)), self._listing
@@ -136,7 +139,7 @@ class FakeConsul:
         self.closed = True
 
     def _index(self, view: View) -> int:
-        if view.kind is Kind.LISTING:
+        if view.kind == services.LISTING:
             return self._listing
         return self.services.get(view.name, (1, None))[0]
 

@@ -5,15 +5,18 @@ import itertools
 from collections import defaultdict
 from collections.abc import Callable, Collection, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from typing import Any, TypeVar
 
 from cts import keys
 from cts.adapters.bucket import LARGEST_RECORD, StoredObject
+from cts.adapters.build_records import BuildStatus
+from cts.adapters.builds import RecordedBuilds, RunFolder
+from cts.adapters.codebuild import LIMITS, CodeBuild, status_of
 from cts.errors import Missing, Unreadable
 from cts.events import Event
 from cts.generation import Current, Generation, Rejected
-from cts.run.model import Run
+from cts.run.model import Run, RunStatus
 from cts.run.task import TaskState
 from cts.terraform.definition import Definition
 from cts.watch.lease import Commit, Lease
@@ -22,6 +25,20 @@ from cts.watch.stale import StaleViews
 from cts.watch.view import Chunk, chunk_of
 
 E = TypeVar("E")
+RUN = Run(
+    id="web-20260101T000000-abc123",
+    task="web",
+    status=RunStatus.PENDING,
+    why=("change",),
+    since=1_000.0,
+    claimed_at=1_000.0,
+    generation=1,
+    definition="d",
+    trigger="t",
+    inputs={},
+    correlation="c-1",
+    attempt=1,
+)
 
 
 class FakeTable:
@@ -328,30 +345,45 @@ class FakeBuild:
     status: str = "IN_PROGRESS"
 
 
-@dataclass
-class FakeDriver:
+class FakeDriver(RecordedBuilds):
     """CodeBuild: while the token lives a repeated start with the same run id is the same build."""
 
-    now: Callable[[], float]
-    builds: dict[str, FakeBuild] = field(default_factory=dict)
-    error: Exception | None = None
-    """What the next starts raise."""
-    token_lives: float = 300.0
-    longest: float = 61_200.0
+    limits = LIMITS
+    heard = staticmethod(CodeBuild.heard)
+
+    def __init__(self, now: Callable[[], float], folder: RunFolder) -> None:
+        super().__init__(folder, now)
+        self.builds: dict[str, FakeBuild] = {}
+        self.error: Exception | None = None
+        """What the next starts raise."""
+        self.token_lives = 300.0
 
     def start(self, run: Run, archive_version: str) -> str:
         if self.error is not None:
             raise self.error
         for build in self.builds.values():
-            if build.run.id == run.id and self.now() - build.started_at < self.token_lives:
+            if build.run.id == run.id and self._now() - build.started_at < self.token_lives:
                 return build.id
-        made = FakeBuild(f"cts:{len(self.builds) + 1}", run, archive_version, self.now())
+        made = FakeBuild(f"cts:{len(self.builds) + 1}", run, archive_version, self._now())
         self.builds[made.id] = made
         return made.id
 
-    def status(self, build: str) -> str | None:
+    def status(self, build: str) -> BuildStatus:
         found = self.builds.get(build)
-        return found.status if found else None
+        return status_of(build, found.status if found else None)
+
+
+def build_event(task: str, run: str, build: str, status: str) -> dict[str, Any]:
+    """What EventBridge brings of a build, as far as it is read."""
+    variables = [{"name": "CTS_TASK", "value": task}, {"name": "CTS_RUN_ID", "value": run}]
+    return {
+        "detail-type": "CodeBuild Build State Change",
+        "detail": {
+            "build-status": status,
+            "build-id": f"arn:aws:codebuild:eu-west-1:111122223333:build/{build}",
+            "additional-information": {"environment": {"environment-variables": variables}},
+        },
+    }
 
 
 class Counter:

@@ -5,6 +5,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import fields, is_dataclass
 from typing import Any
 
+from cts.conditions.services_block import some_services
 from cts.config import model
 from cts.config.finalize import state_path
 from cts.config.model import Configuration, Task
@@ -17,7 +18,6 @@ ENV = re.compile(r'\{\{[ \t\r\n]*env[ \t\r\n]+"([^"\n]+)"')
 """In what is a template: the name of a variable."""
 PUT_SECRET = "aws secretsmanager put-secret-value --secret-id {secret} --secret-string file://FILE"
 FILE = "FILE is a JSON object of all names and values of that secret"
-NAMES_SHOWN = 3
 OLDEST_FOR_LOCK_FILES = 10
 """The minor release of Terraform 1 from which a state in S3 is locked by a file beside it, as the
 stack has it."""
@@ -62,32 +62,14 @@ def _task(task: Task, checked: Checked) -> dict[str, Any]:
 
 def runs_when(task: Task) -> str:
     """A task's condition in words."""
-    match task.condition:
-        case model.ServicesBlock():
-            return _services(task.condition)
-        case model.CatalogServicesBlock(regexp=regexp):
-            return f'the names that match "{regexp}"'
-        case model.KvBlock(path=path, recurse=recurse):
-            return f"KV {path}" + (" and all below" if recurse else "")
-        case model.ScheduleBlock(cron=cron):
-            return f"schedule {cron}"
+    told = task.condition.told().runs_when if task.condition else ""
+    if told:
+        return told
     if task.services:
-        return f"services {_some(task.services)}"
-    inputs = (each for each in task.module_input if isinstance(each, model.ServicesInput))
+        return some_services(task.services)
+    inputs = (each for each in task.module_input if each.compiled().stands_in)
     found = next(inputs, None)
-    return _services(found) if found else "nothing: it has no condition"
-
-
-def _services(condition: model.ServicesInput) -> str:
-    if condition.regexp is not None:
-        return f'services that match "{condition.regexp}"'
-    return f"services {_some(condition.names or ())}"
-
-
-def _some(names: tuple[str, ...]) -> str:
-    shown = ", ".join(names[:NAMES_SHOWN])
-    more = len(names) - NAMES_SHOWN
-    return f"{shown} and {more} more" if more > 0 else shown
+    return found.told().runs_when if found else "nothing: it has no condition"
 
 
 # ---- what moves -----------------------------------------------------------------------------

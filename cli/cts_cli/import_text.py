@@ -6,7 +6,7 @@ from typing import Any
 from rich.console import Console
 from rich.text import Text
 
-from cts.config.model import Configuration, ServicesInput
+from cts.config.model import Configuration
 from cts.config.problem import Code
 from cts.config.schema import Group
 from cts.config.warnings import NOT_NEEDED_BECAUSE
@@ -168,8 +168,8 @@ def _behaviour(console: Console, configuration: Configuration) -> None:
 def behaviour(configuration: Configuration) -> Iterator[str]:
     yield "A push runs only the tasks that changed, several at once; a start of CTS runs all."
     yield "A failed run is tried again for about 15 minutes; CTS gives up within seconds."
-    if any(_by_regexp(task.condition) for task in configuration.tasks):
-        yield "A regexp follows health too: CTS misses a check that goes critical."
+    blocks = (task.condition for task in configuration.tasks if task.condition)
+    yield from dict.fromkeys(each for block in blocks if (each := block.told().difference))
     consul = configuration.consul
     registration = consul.service_registration if consul else None
     if not registration or registration.enabled:
@@ -178,10 +178,6 @@ def behaviour(configuration: Configuration) -> Iterator[str]:
             "alarms say what is wrong."
         )
     yield "The API is a function URL behind IAM, and not a port."
-
-
-def _by_regexp(condition: object) -> bool:
-    return isinstance(condition, ServicesInput) and condition.regexp is not None
 
 
 def _flags(console: Console) -> None:

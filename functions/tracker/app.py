@@ -1,4 +1,4 @@
-"""Record how builds end. Invoked by CodeBuild's state changes, and every minute to sweep."""
+"""Record how runs end. Invoked by what their drivers tell, and every minute to sweep."""
 
 import os
 from functools import cache
@@ -8,7 +8,7 @@ from aws_lambda_powertools import Logger, Metrics
 from aws_lambda_powertools.metrics import EphemeralMetrics
 from aws_lambda_powertools.utilities.typing import LambdaContext
 
-from cts import events, wiring
+from cts import wiring
 from cts.errors import NotLookedAfter
 from cts.settings import Store, Tracked
 from cts.workflow.track import TrackPorts, sweep, track
@@ -27,8 +27,7 @@ def ports() -> TrackPorts:
 @logger.inject_lambda_context(clear_state=True)
 @metrics.log_metrics
 def lambda_handler(event: dict[str, Any], _context: LambdaContext) -> dict[str, int]:
-    news = events.build_ended(event)
-    report = track(ports(), news) if news else sweep(ports())
+    report = track(ports(), event) or sweep(ports())
     metrics.add_metric("NotLookedAfter", "Count", len(report.errors))
     for run in report.settled:
         logger.info("run ended", run=run.id, status=run.status, correlation_id=run.correlation)

@@ -11,6 +11,7 @@ from cts.config.compile import Compiled, compile_bundle
 from cts.terraform.archive import unzipped
 from cts.terraform.files import files
 from cts.terraform.root import module_folder
+from cts.watch.snapshot import EMPTY
 
 FOURTEEN = {
     "id": "string", "name": "string", "address": "string", "port": "number",
@@ -91,8 +92,9 @@ def test_terraform_validates_the_root_module(
     dialect: str, compiled: Compiled, tmp_path: Path
 ) -> None:
     definition = compiled.definitions[compiled.tasks[dialect].definition]
+    read = {view.id: EMPTY for view in definition.condition.views(None)}
     root: dict[str, str | bytes] = dict(
-        files(definition, [], description="", state_bucket="s", region="eu-west-1")
+        files(definition, read, description="", state_bucket="s", region="eu-west-1")
     )
     folder = module_folder(definition.task)
     for name, content in unzipped(compiled.modules[definition.module.digest]).items():

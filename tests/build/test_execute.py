@@ -6,11 +6,11 @@ import signal
 
 import pytest
 
+from cts.conditions.services import ServicesCondition, service_row
 from cts.terraform.definition import Definition, Module
 from cts.terraform.files import files
 from cts.terraform.root import module_folder, state_key
-from cts.watch.query import ServicesCondition
-from cts.watch.snapshot import service_row
+from cts.watch.snapshot import of
 from tests.build.conftest import STATE, TASK, Place, kill, until
 
 ONE = 'resource "terraform_data" "one" { input = terraform.workspace }\n'
@@ -70,15 +70,18 @@ def test_a_change_is_applied(place: Place) -> None:
 def test_the_files_of_a_task_are_applied_with_its_local_module(place: Place) -> None:
     archive = place.archive("run-1", "")
     row = service_row({"Service": {"ID": "web-1", "Service": "web"}, "Node": NODE})
-    definition = Definition(TASK, Module("./m", digest="d"), ServicesCondition(), {"zone": ["a"]})
-    made = files(definition, [row], description="", state_bucket="state", region="eu-west-1")
+    definition = Definition(
+        TASK, Module("./m", digest="d"), ServicesCondition(("web",)), {"zone": ["a"]}
+    )
+    read = {view.id: of([row]) for view in definition.condition.views(None)}
+    made = files(definition, read, description="", state_bucket="state", region="eu-west-1")
     for name, text in made.items():
         (archive / name).write_text(text)
     module = archive / module_folder(TASK)
     module.mkdir(parents=True)
     (module / "main.tf").write_text(MODULE)
     assert place.build(archive) == 0
-    state = json.loads(place.s3.objects[f"state/{state_key(TASK)}"])
+    state = json.loads(place.s3.objects[f"state/{state_key(definition)}"])
     (seen,) = [each["instances"][0]["attributes"]["input"] for each in state["resources"]]
     expected = {"web-1.node-a": {**row, "cts_user_defined_meta": {}}}
     assert seen["value"] == {"services": expected, "zone": ["a"]}

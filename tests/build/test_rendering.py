@@ -14,11 +14,10 @@ import pytest
 from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
+from cts.conditions.services import ServiceRow, ServicesCondition, service_key
 from cts.terraform.definition import Definition, Module
 from cts.terraform.files import files
-from cts.terraform.tfvars import service_key
-from cts.watch.query import ServicesCondition
-from cts.watch.snapshot import ServiceRow
+from cts.watch.snapshot import Snapshot
 
 GOLDEN = Path(__file__).parents[1] / "unit" / "golden" / "terraform"
 RENDERED_ONLY = ("terraform.tfvars", "variables.tf", "variables.auto.tfvars", "variables.module.tf")
@@ -103,8 +102,10 @@ def read(name: str, folder: Path, env: dict[str, str]) -> Any:
 
 
 def write(folder: Path, rows: list[ServiceRow], variables: dict[str, Any]) -> None:
-    definition = Definition("web", Module("./m"), ServicesCondition(), variables)
-    made = files(definition, rows, description="\n}", state_bucket="s", region="r")
+    definition = Definition("web", Module("./m"), ServicesCondition(("web",)), variables)
+    stored = Snapshot(json.dumps(rows).encode(), "digest")
+    read = {view.id: stored for view in definition.condition.views(None)}
+    made = files(definition, read, description="\n}", state_bucket="s", region="r")
     for name in RENDERED_ONLY:
         (folder / name).unlink(missing_ok=True)
         if name in made:

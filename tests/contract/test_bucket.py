@@ -6,10 +6,11 @@ from typing import ClassVar
 import pytest
 
 from cts.adapters.bucket import LARGEST_RECORD, Bucket
+from cts.conditions.schedule import ScheduleCondition
+from cts.conditions.services import ServicesCondition
 from cts.errors import Missing, Refused, Unreadable
 from cts.generation import Current, Generation, TaskEntry
 from cts.terraform.definition import Definition, Module
-from cts.watch.query import ScheduleCondition, ServicesCondition
 from cts.watch.snapshot import of
 from tests.contract.conftest import Client
 from tests.fakes import FakeBucket

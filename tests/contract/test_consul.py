@@ -14,14 +14,15 @@ import httpx
 import pytest
 
 from cts.adapters.consul import CATALOG_INDEX, Consul
+from cts.conditions import services
 from cts.errors import Refused, Unavailable
-from cts.watch.query import ConsulRequest, Kind, View
+from cts.watch.query import ConsulRequest, View
 from cts.watch.snapshot import EMPTY, snapshot
 from local import consul as local
 from tests.fake_consul import FakeConsul, Token, instance, system
 from tests.unit.virtual_time import VirtualTime, run
 
-WEB, LISTING = View(Kind.SERVICE, "web"), View(Kind.LISTING)
+WEB, LISTING = View(services.SERVICE, "web"), View(services.LISTING)
 SOON = 10.0
 """Seconds in which a change must be seen on a busy machine. One that waits for another query to end
 comes much later."""
@@ -65,14 +66,14 @@ async def answer(catalog: FakeConsul, request: httpx.Request) -> httpx.Response:
         newest = (await catalog.newest_indices())[CATALOG_INDEX.index(ConsulRequest(path, params))]
         return httpx.Response(200, headers={"X-Consul-Index": str(newest)}, json={})
     listing = path == "/v1/catalog/services"
-    view = LISTING if listing else View(Kind.SERVICE, unquote(path.rpartition("/")[2]))
+    view = LISTING if listing else View(services.SERVICE, unquote(path.rpartition("/")[2]))
     wait = int(params.get("wait", "0s").removesuffix("s"))
     try:
         answer = await catalog.ask(view, index=int(params.get("index", "0")), wait=wait)
     except Refused as error:
         return httpx.Response(403, text=str(error))
     _, instances = catalog.services.get(view.name, (0, None))
-    body = {name: [] for name in answer.snapshot.names} if listing else instances or []
+    body = {name: [] for name in answer.snapshot.value} if listing else instances or []
     return httpx.Response(200, headers={"X-Consul-Index": str(answer.index)}, json=body)
 
 
@@ -161,7 +162,7 @@ def asking(request: pytest.FixtureRequest) -> Asking | Real:
 def test_a_service_that_nobody_registered_is_empty(asking: Asking | Real) -> None:
     async def scenario() -> None:
         assert (await asking.port.ask(WEB)).snapshot == EMPTY
-        assert "web" not in (await asking.port.ask(LISTING)).snapshot.names
+        assert "web" not in (await asking.port.ask(LISTING)).snapshot.value
 
     asking.run(scenario)
 
@@ -172,7 +173,7 @@ def test_instances_and_names_are_answered_with_their_index(asking: Asking | Real
         answer = await asking.port.ask(WEB, consistent=True)
         assert answer.snapshot == snapshot(WEB, [instance("web", 1, Tags=["a", "b"])])
         assert answer.index == max(await asking.port.newest_indices())
-        assert "web" in (await asking.port.ask(LISTING)).snapshot.names
+        assert "web" in (await asking.port.ask(LISTING)).snapshot.value
 
     asking.run(scenario)
 
@@ -242,7 +243,7 @@ def test_what_is_refused_is_refused(asking: Asking | Real) -> None:
 
 def test_over_https_each_of_many_held_queries_sees_its_change(real: Real) -> None:
     """With all of them on one connection most changes came many seconds late."""
-    views = [View(Kind.SERVICE, f"s{number}") for number in range(40)]
+    views = [View(services.SERVICE, f"s{number}") for number in range(40)]
 
     async def scenario() -> None:
         for view in views:
@@ -256,7 +257,7 @@ def test_over_https_each_of_many_held_queries_sees_its_change(real: Real) -> Non
             name = views[number].name
             await real.set(name, [instance(name, Port=81)])
             answer = await asyncio.wait_for(held[number], SOON)
-            assert [row["port"] for row in answer.snapshot.rows] == [81]
+            assert [row["port"] for row in answer.snapshot.value] == [81]
         for task in held:
             task.cancel()
         await asyncio.gather(*held, return_exceptions=True)
@@ -268,7 +269,7 @@ def test_over_https_each_of_many_held_queries_sees_its_change(real: Real) -> Non
 @pytest.mark.parametrize("index", [0, 1])
 def test_a_bad_filter_is_refused_with_consuls_sentence(real: Real, bad: str, index: int) -> None:
     async def scenario() -> None:
-        view = View(Kind.SERVICE, "web", filter=bad)
+        view = View(services.SERVICE, "web", filter=bad)
         with pytest.raises(Refused, match="HTTP 500: Failed to create boolean expression"):
             await real.port.ask(view, index=index, wait=1)
 

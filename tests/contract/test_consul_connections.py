@@ -8,7 +8,8 @@ from urllib.parse import parse_qs, unquote, urlsplit
 import pytest
 
 from cts.adapters.consul import SHORT, Consul
-from cts.watch.query import Kind, View
+from cts.conditions import services
+from cts.watch.query import View
 from tests.fake_consul import Token, system
 
 BUDGET = 64
@@ -82,7 +83,7 @@ def _name(path: str) -> str:
 
 
 def view(number: int) -> View:
-    return View(Kind.SERVICE, f"s{number}")
+    return View(services.SERVICE, f"s{number}")
 
 
 def held(consul: Consul, numbers: Iterable[int]) -> list["asyncio.Task[object]"]:

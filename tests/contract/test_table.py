@@ -5,12 +5,13 @@ from dataclasses import replace
 import pytest
 
 from cts.adapters.table import Table
+from cts.conditions import services
 from cts.events import ViewFresh, ViewStale
 from cts.generation import Current, Rejected
 from cts.run.model import End, Run, RunStatus
 from cts.run.task import Done, Outcome, Reason, Running, TaskState, Wish
 from cts.watch.lease import Commit, Lease
-from cts.watch.query import Kind, View
+from cts.watch.query import View
 from cts.watch.stale import Stale, StaleViews
 from cts.watch.view import Chunk, Row, chunk_of
 from tests.fakes import FakeTable
@@ -19,7 +20,7 @@ AnyTable = FakeTable | Table
 
 LEASE = Lease(1, "me", 3, 1000.5, 1000.5, 1000.5)
 CURRENT = Current(3, "v3", 1, {"config/bundle.zip": "v"}, 1000.25, ["a"], [], [])
-WEB = View(Kind.SERVICE, "web").id
+WEB = View(services.SERVICE, "web").id
 RUN = Run(
     id="web-20260101T000000-000001",
     task="web",

@@ -187,7 +187,7 @@ class Size:
         """Each task's trigger fingerprint, made of Consul's own answers."""
         bucket = Bucket(self.world.client("s3"), self.world.work_bucket)
         tasks = bucket.generation(self.current).tasks
-        views = {view for entry in tasks.values() for view in entry.condition.fixed_views}
+        views = {view for entry in tasks.values() for view in entry.condition.views(None)}
         digests = {view: self._digest(view) for view in views}
         return {name: _fingerprint(entry, digests) for name, entry in tasks.items()}
 
@@ -211,7 +211,7 @@ class Size:
 
 
 def _fingerprint(entry: TaskEntry, digests: Mapping[View, str]) -> str:
-    needed = {view.id: digests[view] for view in entry.condition.fixed_views}
+    needed = {view.id: digests[view] for view in entry.condition.views(None)}
     return trigger_fingerprint(entry.definition, needed)
 
 

@@ -9,9 +9,11 @@ import pytest
 
 from cts import keys
 from cts.adapters.bucket import Bucket
+from cts.conditions import services
 from cts.run.task import Reason
-from cts.watch.fingerprint import digests, trigger_fingerprint
-from cts.watch.query import Kind, View
+from cts.watch.fingerprint import trigger_fingerprint
+from cts.watch.needs import digests
+from cts.watch.query import View
 from tests.e2e.faults import (
     REPLACED,
     ROUNDS,
@@ -50,7 +52,7 @@ def tasks(world: World) -> None:
 
 def all_want_what_is_there(world: World) -> bool:
     """Whether every one of the tasks wants the change to what Consul says now."""
-    view = View(Kind.SERVICE, "many")
+    view = View(services.SERVICE, "many")
     rows = {
         each: row for chunk in world.table.chunks().values() for each, row in chunk.rows.items()
     }
@@ -59,7 +61,7 @@ def all_want_what_is_there(world: World) -> bool:
     tasks = _live_tasks(world)
     for name, state in world.table.states(MANY).items():
         entry = tasks[name]
-        seen = digests(entry.condition, rows, None)
+        seen = digests(entry.condition, rows, {})
         assert seen is not None
         wish = state.wanted.get(Reason.CHANGE)
         if wish is None or wish.fingerprint != trigger_fingerprint(entry.definition, seen):
@@ -74,7 +76,7 @@ def _live_tasks(world: World) -> Mapping[str, TaskEntry]:
 
 
 def _is_in_consul(world: World, digest: str) -> bool:
-    body = world.object(keys.snapshot(View(Kind.SERVICE, "many").id, digest))
+    body = world.object(keys.snapshot(View(services.SERVICE, "many").id, digest))
     assert body is not None
     return [row["port"] for row in json.loads(body)] == [
         row["port"] for row in world.expected("many").values()

@@ -53,12 +53,13 @@ def test_a_relieved_poller_that_writes_a_change_late_is_refused(
     world: World, chance: Chance
 ) -> None:
     written, gone, former = watch(world, "written"), left(world), living_poller(world)
-    late = chance.seconds("late by", 6.0, 4.0, 9.0)
+    late = chance.seconds("late by", 9.0, 8.0, 9.5)
     mark = world.mark()
     delay = inject(world, caller="Poller", action="TransactWriteItems", do="delay", seconds=late)
     change(world, "written")
     struck(world, delay)
     assert relieve(world) == former.epoch + 1
+    world.stack.clear_faults()
     world.until(lambda: left(world) > gone, "the former poller to leave")
     refused = world.calls(
         mark, caller="Poller", action="TransactWriteItems", error="TransactionCanceledException"
@@ -69,13 +70,14 @@ def test_a_relieved_poller_that_writes_a_change_late_is_refused(
 
 def test_a_relieved_poller_that_beats_late_is_refused(world: World, chance: Chance) -> None:
     beating, gone, former = watch(world, "beating"), left(world), living_poller(world)
-    late = chance.seconds("late by", 6.0, 4.0, 9.0)
+    late = chance.seconds("late by", 9.0, 8.0, 9.5)
     delay = inject(
         world, caller="Poller", action="PutItem", resource="WATCH/LEASE", do="delay", seconds=late
     )
     struck(world, delay)
     change(world, "beating")
     assert relieve(world) == former.epoch + 1
+    world.stack.clear_faults()
     world.until(lambda: left(world) > gone, "the former poller to leave")
     beating.ends_well("applied")
 

@@ -8,14 +8,16 @@ from enum import Enum, auto
 from functools import cache
 from typing import Any
 
+from cts.conditions import services
+from cts.conditions.condition import Condition
 from cts.terraform.definition import Definition
-from cts.watch.query import Kind, ServicesCondition, View
+from cts.watch.query import View
 from cts.watch.snapshot import EMPTY, Snapshot, of
 from cts.watch.view import Answer
 from cts.workflow.queries import GUARD
 from tests.fakes import FakeBucket, FakeBuild
 
-LISTING = View(Kind.LISTING)
+LISTING = View(services.LISTING)
 NOT_PASSING = 0
 """A service that the catalog lists and that has no passing instance."""
 VALUES = (None, NOT_PASSING, 1, 2)
@@ -43,7 +45,7 @@ class Catalog:
     def set(self, name: str, value: int | None) -> None:
         self.values[name] = value
         self.newest += 1
-        self.indices[View(Kind.SERVICE, name)] = self.indices[LISTING] = self.newest
+        self.indices[View(services.SERVICE, name)] = self.indices[LISTING] = self.newest
         self.remember()
 
     def lose_everything(self) -> None:
@@ -68,7 +70,7 @@ class Catalog:
         return True
 
     def remember(self) -> None:
-        for view in (LISTING, *(View(Kind.SERVICE, name) for name in self.values)):
+        for view in (LISTING, *(View(services.SERVICE, name) for name in self.values)):
             digests = self.seen.setdefault(view.id, [])
             if (digest := self.answer(view).snapshot.digest) not in digests[-1:]:
                 digests.append(digest)
@@ -86,18 +88,18 @@ class Catalog:
     def answer(self, view: View) -> Answer:
         if view == GUARD:
             return Answer(self.newest, of([]))
-        if view.kind is Kind.LISTING:
+        if view.kind == services.LISTING:
             return Answer(self.index(view), of(list(self.names)))
         return Answer(self.index(view), value_of(view.name, self.values.get(view.name)))
 
-    def digests(self, condition: ServicesCondition) -> dict[str, str]:
-        needed = condition.needed_views(self.names)
+    def digests(self, condition: Condition) -> dict[str, str]:
+        needed = condition.views(of(list(self.names)))
         return {view.id: self.answer(view).snapshot.digest for view in needed}
 
     def data(self, definition: Definition) -> str:
         """What a task should have applied now."""
-        needed = definition.condition.needed_views(self.names)
-        return data_of(definition, [row for v in needed for row in self.answer(v).snapshot.rows])
+        needed = definition.condition.views(of(list(self.names)))
+        return data_of(definition, [row for v in needed for row in self.answer(v).snapshot.value])
 
 
 def data_of(definition: Definition, rows: list[dict[str, object]]) -> str:
@@ -188,7 +190,7 @@ class Asked:
     def woken(self, catalog: Catalog) -> bool:
         """By a restore, which moves no index."""
         assert self.view is not None
-        sleeps = catalog.streams and self.view.kind is Kind.SERVICE
+        sleeps = catalog.streams and self.view.kind == services.SERVICE
         return self.restores != catalog.restores and not sleeps
 
     def value(self, catalog: Catalog) -> Any:

@@ -9,6 +9,7 @@ from itertools import groupby
 from typing import Any
 from unittest.mock import patch
 
+from cts.conditions.condition import Read
 from cts.events import RunFinished
 from cts.run.model import Run, RunStatus
 from cts.run.retry import MAX_RETRIES
@@ -180,6 +181,8 @@ class Simulation(Storm):
             raise Broken(f"{later.id} did not wait until {run.retry_at}")
 
 
-def fake_archive(definition: Definition, rows: Any, **_: Any) -> bytes:
+def fake_archive(definition: Definition, read: Read, **_: Any) -> bytes:
     """The archive of the model: what is to be applied."""
-    return data_of(definition, list(rows)).encode()
+    first = definition.condition.first_view
+    views = definition.condition.views(read[first.id] if first else None)
+    return data_of(definition, [row for view in views for row in read[view.id].value]).encode()

@@ -5,19 +5,20 @@ from dataclasses import dataclass, replace
 from random import Random
 from typing import TYPE_CHECKING, Any
 
+from cts.adapters.build_records import BuildStatus
+from cts.conditions.services import ServicesCondition
 from cts.errors import Unavailable
 from cts.generation import BufferPeriod, Current, Generation, TaskEntry
 from cts.terraform.archive import RunPlace
 from cts.terraform.definition import Definition, Module
 from cts.watch.lease import Commit
-from cts.watch.query import ServicesCondition
 from cts.workflow import poll, settle, start, track
 from tests.fakes import Clock, Counter, FakeBucket, FakeBus, FakeDriver, FakeMetrics, FakeTable
 from tests.model.outside import Asked, Build, Catalog
 from tests.model.process import Killed, Process
 
 if TYPE_CHECKING:
-    from cts.events import BuildEnded, TaskTriggered
+    from cts.events import TaskTriggered
 
 CONDITIONS = {
     "both": ServicesCondition(names=("a", "b")),
@@ -33,7 +34,7 @@ DANGEROUS = frozenset(
         "runner.start",
         "runner.record_build",
         "tracker.start",
-        "tracker.put_if_absent",
+        "driver.put_if_absent",
     }
 )
 DANGER = 8
@@ -92,13 +93,13 @@ class Driver(FakeDriver):
     """CodeBuild, which at times leaves a living build out of its answer."""
 
     def __init__(self, state: "State") -> None:
-        super().__init__(state.clock)
+        super().__init__(state.clock, Door(state, "driver", state.bucket))
         self._state = state
 
-    def status(self, build: str) -> str | None:
+    def status(self, build: str) -> BuildStatus:
         if self._state.faults is not CALM and self._state.random.random() < 0.1:
             self._state.log("   CodeBuild leaves out", build)
-            return None
+            return BuildStatus(build=build)
         return super().status(build)
 
 
@@ -116,7 +117,8 @@ class State:
         self.former = dict(self.catalog.values)
         self.world: dict[str, str] = {}
         self.builds: dict[str, Build] = {}
-        self.flying: list[TaskTriggered | BuildEnded] = []
+        self.flying: list[TaskTriggered | dict[str, Any]] = []
+        """What is sent to runner and tracker."""
         self.watchers: list[Watcher] = []
         self.asks: list[Asked] = []
         self.broken: set[str] = set()
@@ -170,7 +172,6 @@ class State:
         def settling(who: str) -> settle.SettlePorts:
             return settle.SettlePorts(
                 tasks=door(who, self.table),
-                records=door(who, self.bucket),
                 bus=door(who, self.bus),
                 now=self.clock,
                 chance=self.random.random,
@@ -183,7 +184,7 @@ class State:
             views=door("runner", self.table),
             objects=door("runner", self.bucket),
             slots=door("runner", self.table),
-            driver=door("runner", self.driver),
+            drivers={"terraform": door("runner", self.driver)},
             place=RunPlace("work", "state", "eu-west-1", "1.13.0"),
             program="",
             bus=door("runner", self.bus),
@@ -196,8 +197,7 @@ class State:
             settling=settling("tracker"),
             runs=door("tracker", self.table),
             published=door("tracker", self.table),
-            objects=door("tracker", self.bucket),
-            driver=door("tracker", self.driver),
+            drivers={"terraform": door("tracker", self.driver)},
             now=self.clock,
             cap=self.cap,
             generations=door("tracker", self.bucket),

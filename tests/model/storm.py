@@ -2,12 +2,14 @@
 
 from collections.abc import Callable
 
+from cts.adapters.codebuild import LIMITS
 from cts.errors import Refused, Unavailable
-from cts.events import BuildEnded, TaskTriggered
+from cts.events import TaskTriggered
 from cts.generation import Generation
 from cts.run.model import Run
 from cts.run.task import Reason, ask
 from cts.workflow import live, start, track
+from tests.fakes import build_event
 from tests.model.outside import VALUES, AskedConsul, Build, Stage
 from tests.model.process import Killed
 from tests.model.state import CALM, CONDITIONS, Broken, Door, State, Watcher
@@ -71,7 +73,7 @@ class Storm(State):
 
         for build in self.builds.values():
             age = self.clock.now - build.fake.started_at
-            if build.stage is not Stage.ENDED and age > self.driver.longest - 60:
+            if build.stage is not Stage.ENDED and age > LIMITS.longest - 60:
                 self._end(build, "TIMED_OUT")
 
     def toggle_broken(self) -> None:
@@ -183,7 +185,7 @@ class Storm(State):
         try:
             if isinstance(event, TaskTriggered):
                 self.log("runner:", start.start(self.start_ports, event.task))
-            elif isinstance(event, BuildEnded):
+            else:
                 track.track(self.track_ports, event)
         except (Killed, Unavailable, Refused) as error:
             self.log("died:", type(error).__name__)
@@ -236,7 +238,7 @@ class Storm(State):
         self.log("build", build.fake.id, build.fake.run.id, "ends:", status, build.result)
         build.end(status)
         run = build.fake.run
-        self.flying.append(BuildEnded(run.task, run.id, build.fake.id, status))
+        self.flying.append(build_event(run.task, run.id, build.fake.id, status))
 
     def _begin(self, build: Build) -> None:
         run = build.fake.run

@@ -7,11 +7,13 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from cts import keys
+from cts.conditions import services
+from cts.conditions.services import ServicesCondition
 from cts.generation import BufferPeriod, Current, Generation, Rejected, TaskEntry, Waiting
 from cts.run.model import End, Run, RunStatus
 from cts.run.task import Outcome, Reason, Running, TaskState, Wish
 from cts.terraform.definition import Definition, Module
-from cts.watch.query import Kind, ServicesCondition, View
+from cts.watch.query import View
 from cts.watch.snapshot import Snapshot, of
 from cts.watch.stale import Stale, StaleViews
 from cts.watch.view import Chunk, Row, chunk_of
@@ -61,7 +63,7 @@ class World:
 
     def read_services(self, *names: str) -> None:
         for name in names:
-            self.read_view(View(Kind.SERVICE, name))
+            self.read_view(View(services.SERVICE, name))
 
     def went_stale(self, *views: View, since: float = NOW - 185, why: str = "no route") -> None:
         """Beside those that are stale already."""

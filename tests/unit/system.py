@@ -4,25 +4,40 @@ import io
 import json
 import zipfile
 from dataclasses import replace
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from cts import keys
-from cts.events import BuildEnded, TaskTriggered
+from cts.conditions import services
+from cts.conditions.services import ServicesCondition, service_row
+from cts.events import TaskTriggered
 from cts.generation import Current, Generation, TaskEntry
 from cts.run.model import Run
 from cts.run.task import Done, Outcome, TaskState, ask, observe
 from cts.terraform.archive import RunPlace
 from cts.terraform.definition import Definition, Module
-from cts.watch.fingerprint import digests, trigger_fingerprint
-from cts.watch.query import Kind, ServicesCondition, View
-from cts.watch.snapshot import of, service_row
+from cts.watch.fingerprint import trigger_fingerprint
+from cts.watch.needs import digests
+from cts.watch.query import View
+from cts.watch.snapshot import of
 from cts.watch.view import Chunk, Row, chunk_of
 from cts.workflow import settle, start, track
 from tests.fake_consul import instance
-from tests.fakes import Clock, Counter, FakeBucket, FakeBus, FakeDriver, FakeMetrics, FakeTable
+from tests.fakes import (
+    Clock,
+    Counter,
+    FakeBucket,
+    FakeBus,
+    FakeDriver,
+    FakeMetrics,
+    FakeTable,
+    build_event,
+)
 
-WEB = View(Kind.SERVICE, "web")
-LISTING = View(Kind.LISTING)
+if TYPE_CHECKING:
+    from cts.ports import Driver
+
+WEB = View(services.SERVICE, "web")
+LISTING = View(services.LISTING)
 PLACE = RunPlace("work", "state", "eu-west-1", "1.13.0")
 
 
@@ -30,11 +45,11 @@ class System:
     def __init__(self, cap: int = 5) -> None:
         self.clock = Clock()
         self.table, self.bucket, self.bus = FakeTable(), FakeBucket(), FakeBus()
-        self.driver = FakeDriver(self.clock)
+        self.driver = FakeDriver(self.clock, self.bucket)
+        self.drivers: dict[str, Driver] = {"terraform": self.driver}
         self.metrics = FakeMetrics()
         settling = settle.SettlePorts(
             tasks=self.table,
-            records=self.bucket,
             bus=self.bus,
             now=self.clock,
             chance=lambda: 0.0,
@@ -46,7 +61,7 @@ class System:
             views=self.table,
             objects=self.bucket,
             slots=self.table,
-            driver=self.driver,
+            drivers=self.drivers,
             place=PLACE,
             program="print('the program')",
             bus=self.bus,
@@ -59,8 +74,7 @@ class System:
             settling=settling,
             runs=self.table,
             published=self.table,
-            objects=self.bucket,
-            driver=self.driver,
+            drivers=self.drivers,
             now=self.clock,
             cap=cap,
             generations=self.bucket,
@@ -69,12 +83,19 @@ class System:
 
     # ---- what was configured and seen -----------------------------------------------------
 
-    def task(self, name: str, *, enabled: bool = True, regexp: str | None = None) -> None:
+    def task(
+        self,
+        name: str,
+        *,
+        enabled: bool = True,
+        regexp: str | None = None,
+        driver: str = "terraform",
+    ) -> None:
         """A task that watches the service `web`, or those that match."""
         condition = ServicesCondition(() if regexp is not None else ("web",), regexp)
         definition = Definition(name, Module("./m"), condition)
         self.bucket.put_definition(definition)
-        self.tasks[name] = TaskEntry(definition.digest, condition, enabled=enabled)
+        self.tasks[name] = TaskEntry(definition.digest, condition, enabled=enabled, driver=driver)
         self.publish()
 
     def publish(self) -> None:
@@ -97,11 +118,11 @@ class System:
 
     def trigger(self, task: str) -> str:
         rows = {v: r for chunk in self.table.stored_chunks.values() for v, r in chunk.rows.items()}
-        names = None
+        listing = None
         if LISTING.id in rows:
             listing = self.bucket.get(LISTING.id, rows[LISTING.id].digest)
-            names = listing.names if listing else None
-        seen = digests(self.tasks[task].condition, rows, names)
+        firsts = {LISTING.id: listing} if listing else {}
+        seen = digests(self.tasks[task].condition, rows, firsts)
         assert seen is not None
         return trigger_fingerprint(self.tasks[task].definition, seen)
 
@@ -155,7 +176,12 @@ class System:
         build = build or self.table.stored_runs[run.id].build or ""
         if build in self.driver.builds:
             self.driver.builds[build].status = status
-        return track.track(self.track_ports, BuildEnded(run.task, run.id, build, status))
+        return self.hears(build_event(run.task, run.id, build, status))
+
+    def hears(self, event: dict[str, Any]) -> track.TrackReport:
+        report = track.track(self.track_ports, event)
+        assert report is not None
+        return report
 
     def sweep(self) -> track.TrackReport:
         return track.sweep(self.track_ports)

@@ -6,16 +6,17 @@ from typing import Any
 
 import pytest
 
+from cts.conditions import services
 from cts.run.task import TaskState
 from cts.watch.lease import Lease
-from cts.watch.query import Kind, View
+from cts.watch.query import View
 from cts.watch.snapshot import of
 from cts_cli import client, output
 from tests.unit.cli_fakes import Account, cts, deployed, in_terminal, lines, plain
 from tests.unit.reader_fakes import NOW, running, success, wish
 
 WHY = "asking Consul at https://consul.example.com:8501 for /v1/health/service/{}: no route to host"
-WEB, DNS = View(Kind.SERVICE, "web"), View(Kind.SERVICE, "dns")
+WEB, DNS = View(services.SERVICE, "web"), View(services.SERVICE, "dns")
 
 
 @pytest.fixture
@@ -89,9 +90,9 @@ def test_a_task_that_is_about_something_else_tells_its_stale_views_below(
 def test_many_stale_views_of_a_task_are_told_below_the_table(account: Account) -> None:
     names = [f"app-{number}" for number in range(7)]
     account.world.add(TaskState("all", recent=(success("all"),)), regexp="^app")
-    account.world.read_view(View(Kind.LISTING), of(names))
+    account.world.read_view(View(services.LISTING), of(names))
     account.world.read_services(*names)
-    account.world.went_stale(*(View(Kind.SERVICE, name) for name in names))
+    account.world.went_stale(*(View(services.SERVICE, name) for name in names))
     said = status()
     first = ", ".join(f"service {name}" for name in names[:5])
     assert row(said, "all") == "all ● successful stale for 3 min ✓ 1 min ago +1"

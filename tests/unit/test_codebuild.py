@@ -1,31 +1,23 @@
 """The driver `terraform`: the parameters it sends are checked against the service's own model."""
 
 import hashlib
+import json
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import boto3
 import pytest
 from botocore.stub import ANY, Stubber
 
+from cts.adapters.bucket import Bucket
+from cts.adapters.build_records import BuildStatus
 from cts.adapters.codebuild import CodeBuild
 from cts.errors import Invalid, NoBuildsAllowed, Refused, Unavailable
-from cts.run.model import Run, RunStatus
+from cts.run.news import Heard
+from tests.fakes import RUN
 
-RUN = Run(
-    id="web-20260101T000000-abc123",
-    task="web",
-    status=RunStatus.PENDING,
-    why=("change",),
-    since=0.0,
-    claimed_at=0.0,
-    generation=1,
-    definition="d",
-    trigger="t",
-    inputs={},
-    correlation="c-1",
-    attempt=1,
-)
+EVENTS = Path(__file__).parents[2] / "events"
 
 
 class Stubbed:
@@ -37,7 +29,7 @@ class Stubbed:
             aws_secret_access_key="test",
         )
         self.stub = Stubber(client)
-        self.driver = CodeBuild(client, "cts-terraform", "work")
+        self.driver = CodeBuild(client, "cts-terraform", Bucket(None, "work"), lambda: 0.0)
 
     def refuses(self, code: str, message: str = "", status: int = 400) -> None:
         self.stub.add_client_error("start_build", code, message, http_status_code=status)
@@ -123,11 +115,33 @@ def test_an_account_that_may_build_nothing_is_told_what_to_do(stubbed: Stubbed) 
 
 
 @pytest.mark.parametrize(
-    ("builds", "status"),
-    [([{"id": "b", "buildStatus": "FAILED"}], "FAILED"), ([], None)],
+    ("word", "status"),
+    [
+        ("QUEUED", BuildStatus(build="b", goes_on=True)),
+        ("IN_PROGRESS", BuildStatus(build="b", goes_on=True)),
+        ("SUCCEEDED", BuildStatus(build="b", ended_as="SUCCEEDED")),
+        ("FAILED", BuildStatus(build="b", ended_as="FAILED")),
+        ("FAULT", BuildStatus(build="b", ended_as="FAULT")),
+        ("TIMED_OUT", BuildStatus(build="b", ended_as="TIMED_OUT")),
+        ("STOPPED", BuildStatus(build="b", ended_as="STOPPED")),
+        (None, BuildStatus(build="b")),
+    ],
 )
-def test_a_builds_status(
-    stubbed: Stubbed, builds: list[dict[str, str]], status: str | None
-) -> None:
+def test_a_builds_status(stubbed: Stubbed, word: str | None, status: BuildStatus) -> None:
+    builds = [{"id": "b", "buildStatus": word}] if word else []
     stubbed.stub.add_response("batch_get_builds", {"builds": builds}, {"ids": ["b"]})
     assert stubbed.driver.status("b") == status
+
+
+def test_the_sample_event_is_read() -> None:
+    event = json.loads((EVENTS / "tracker-build-state-change.json").read_text())
+    assert CodeBuild.heard(event) == Heard(
+        task="firewall",
+        run="firewall-20261124T090100-4f1a2b",
+        told=BuildStatus(
+            build="cts-terraform:8745a7a9-c340-456a-9166-edf953571bec", ended_as="SUCCEEDED"
+        ),
+    )
+    event["detail"]["additional-information"]["environment"]["environment-variables"] = []
+    assert CodeBuild.heard(event) is None
+    assert CodeBuild.heard({"detail-type": "Scheduled Event"}) is None

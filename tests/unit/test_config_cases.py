@@ -20,8 +20,10 @@ from cts.config.compile import Result, compile_bundle
 from cts.config.problem import Code, Problem
 from cts.terraform.definition import Definition
 from cts.terraform.root import main
+from cts.watch.needs import watched
 from cts.watch.query import request
 from cts.watch.schedule import parse
+from cts.watch.snapshot import of
 from cts_cli.errors import CommandError
 from cts_cli.sources import find
 from tests.unit.cases.effective import as_json, effective, look_up
@@ -108,9 +110,9 @@ def hold(expected: Row, result: Result) -> None:
 def hold_compiled(expected: Row, definition: Definition) -> None:
     agree(json.loads(definition.to_json()), expected.get("definition", {}))
     if "watched" in expected:
-        assert [str(view) for view in definition.condition.fixed_views] == expected["watched"]
+        assert [str(view) for view in watched(definition.condition, {})] == expected["watched"]
     if "fed" in expected:
-        fed = [str(view) for each in definition.inputs for view in each.fixed_views]
+        fed = [str(view) for each in definition.inputs for view in watched(each, {})]
         assert fed == expected["fed"]
 
 
@@ -179,14 +181,14 @@ def test_a_task_of_row_c161_is_compiled_and_does_not_run() -> None:
 
 def test_the_expression_of_row_c162_matches_digits() -> None:
     condition = definitions(compiled(ROWS["C-162"]))["t1"].condition
-    assert [view.name for view in condition.needed_views(["web", "web1", "web22"])] == ["web1"]
+    assert [view.name for view in condition.views(of(["web", "web1", "web22"]))] == ["web1"]
 
 
 @pytest.mark.parametrize("query", ['names = ["a"]', 'regexp = "^a$"'])
 def test_the_filter_of_row_c163_decides_on_health(query: str) -> None:
     row = {"hcl": ROWS["C-163"]["hcl"].replace('names = ["a"]', query)}
     condition = definitions(compiled(row))["t1"].condition
-    (view,) = condition.needed_views(["a", "b"])
+    (view,) = condition.views(of(["a", "b"]))
     assert request(view).params == {"filter": 'Checks.Status == "critical"'}
 
 

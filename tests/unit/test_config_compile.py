@@ -5,10 +5,10 @@ import zipfile
 
 import pytest
 
+from cts.conditions.services import ServicesCondition
 from cts.config.compile import CONTRACT, Compiled, compile_bundle, differences, generation, runs
 from cts.generation import BufferPeriod, Generation
 from cts.terraform.definition import Definition, Module
-from cts.watch.query import ServicesCondition
 
 DECLARED = "".join(
     f'variable "{name}" {{\n  default = null\n}}\n' for name in ("services", "zone", "ports")
@@ -220,4 +220,4 @@ def test_a_backslash_may_be_doubled_as_for_cts(written: str) -> None:
     """
     compiled = compile_bundle({"tasks.hcl": text.encode()}).compiled
     assert compiled is not None
-    assert compiled.tasks["web"].condition.regexp == r"^web\d+$"
+    assert compiled.tasks["web"].condition == ServicesCondition(regexp=r"^web\d+$")

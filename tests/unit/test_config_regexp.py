@@ -2,8 +2,7 @@
 
 import pytest
 
-from cts.config.regexp import fault
-from cts.watch.query import compiled
+from cts.config.regexp import compiled, fault
 
 
 @pytest.mark.parametrize(

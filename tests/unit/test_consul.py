@@ -15,14 +15,15 @@ import httpx
 import pytest
 
 from cts.adapters.consul import MOST_BYTES, TURN_WITHIN, Consul, with_scheme
+from cts.conditions import services
 from cts.errors import Refused, Unavailable, Upstream
-from cts.watch.query import Kind, View
+from cts.watch.query import View
 from cts.watch.snapshot import snapshot
 from cts.watch.view import Answer
 from tests.fake_consul import Token, instance, system
 from tests.unit.virtual_time import VirtualTime, run
 
-WEB, LISTING = View(Kind.SERVICE, "web"), View(Kind.LISTING)
+WEB, LISTING = View(services.SERVICE, "web"), View(services.LISTING)
 Handler = Callable[[httpx.Request], httpx.Response]
 
 
@@ -86,7 +87,7 @@ def test_a_consistent_query_says_so() -> None:
 
 def test_odd_names_reach_consul_as_they_are() -> None:
     server = Server()
-    asked(server, View(Kind.SERVICE, "a/b c%"))
+    asked(server, View(services.SERVICE, "a/b c%"))
     assert server.requests[0].url.raw_path.startswith(b"/v1/health/service/a%2Fb%20c%25?")
 
 
@@ -128,7 +129,7 @@ def test_a_token_that_was_refused_is_read_again(status: int, forgotten: list[str
 def test_a_filter_that_consul_cannot_read_is_refused_at_once() -> None:
     server = Server(500, body=b'Failed to create boolean expression evaluator: Selector "X"')
     with pytest.raises(Refused, match=r'HTTP 500: Failed to create .* evaluator: Selector "X"'):
-        asked(server, View(Kind.SERVICE, "web", filter="X == 1"))
+        asked(server, View(services.SERVICE, "web", filter="X == 1"))
 
 
 @pytest.mark.parametrize(("policy", "denies"), [("deny", True), ("allow", False), ("", False)])
@@ -151,7 +152,7 @@ def test_a_filtered_listing_is_believed() -> None:
     server = Server(body={"web": []})
     server.headers = {"X-Consul-Results-Filtered-By-ACLs": "true"}
     answer = asked(server, LISTING)
-    assert answer.snapshot.names == ["web"]
+    assert answer.snapshot.value == ["web"]
     assert answer.filtered
 
 

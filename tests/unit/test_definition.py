@@ -6,9 +6,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from cts.conditions import services
+from cts.conditions.services import ServicesCondition
 from cts.generation import BufferPeriod, Generation, TaskEntry
 from cts.terraform.definition import Definition, Module
-from cts.watch.query import Kind, ServicesCondition, View
+from cts.watch import diff
+from cts.watch.query import View
 
 WEB = Definition("web", Module("./m", digest="abc"), ServicesCondition(("web",)))
 
@@ -20,6 +23,11 @@ def test_a_digest_stays_as_it_is() -> None:
         '{"condition":{"names":["web"]},'
         '"module":{"digest":"abc","source":"./m","version":""},"task":"web"}'
     )
+
+
+def test_a_definition_names_its_driver() -> None:
+    assert WEB.driver == "terraform"
+    assert replace(WEB, cloud={"organization": "example"}).driver == "terraform-cloud"
 
 
 @pytest.mark.parametrize(
@@ -87,8 +95,8 @@ def test_tasks_that_need_the_same_query_share_the_view() -> None:
         "b": TaskEntry("d2", ServicesCondition(("web",))),
         "c": TaskEntry("d3", ServicesCondition(regexp="x")),
     }
-    assert Generation(1, 1, {}, tasks).fixed_views == {
-        View(Kind.SERVICE, "web"),
-        View(Kind.SERVICE, "api"),
-        View(Kind.LISTING),
+    assert diff.views(Generation(1, 1, {}, tasks), {}) == {
+        View(services.SERVICE, "web"),
+        View(services.SERVICE, "api"),
+        View(services.LISTING),
     }

@@ -7,18 +7,19 @@ from typing import Any, get_args, get_origin
 
 import pytest
 
-from cts.config import decode, finalize, model, terraform_blocks, validate
+from cts.conditions import catalog_services, consul_kv, schedule, services_block
+from cts.conditions.catalog_services import CatalogServicesCondition
+from cts.conditions.consul_kv import KvCondition
+from cts.conditions.no_condition import NoConditionBlock
+from cts.conditions.registry import condition_blocks, input_blocks
+from cts.conditions.schedule import ScheduleCondition
+from cts.conditions.services import UNWATCHED, ServicesCondition
+from cts.config import finalize, model, terraform_blocks, validate
 from cts.config.compile import compile_bundle
-from cts.config.define import UNWATCHED, waits_for
+from cts.config.define import waits_for
 from cts.config.problem import Code
 from cts.config.schema import Option, Seconds, about, key_of, options_of, types_of
 from cts.terraform.definition import Definition, Module, Provider
-from cts.watch.query import (
-    CatalogServicesCondition,
-    KvCondition,
-    ScheduleCondition,
-    ServicesCondition,
-)
 from tests.unit.documents import plain, row, rows, section, text
 
 DOCUMENT = "docs/configuration.md"
@@ -34,32 +35,32 @@ SECTIONS: dict[Any, str] = {
     model.TerraformCloud: 'driver "terraform-cloud"',
     model.Workspaces: "workspaces",
     model.CloudTls: 'driver "terraform-cloud" tls',
-    model.Service: "service",
+    services_block.Service: "service",
     model.Task: "task",
-    model.ServicesBlock: 'condition "services"',
-    model.CatalogServicesBlock: 'condition "catalog-services"',
-    model.KvBlock: 'condition "consul-kv"',
-    model.ScheduleBlock: 'condition "schedule"',
+    services_block.ServicesBlock: 'condition "services"',
+    catalog_services.CatalogServicesBlock: 'condition "catalog-services"',
+    consul_kv.KvBlock: 'condition "consul-kv"',
+    schedule.ScheduleBlock: 'condition "schedule"',
     model.CloudWorkspace: "terraform_cloud_workspace",
     model.Serverless: "serverless",
 }
 WITHOUT_SECTION = {
     model.DriverBlock,  # its options are the two drivers
-    model.ServicesInput, model.KvInput,  # described by the conditions of these names
+    services_block.ServicesInput, consul_kv.KvInput,  # described by the conditions of these names
 }  # fmt: skip
 AS_ANOTHER = {"vault.transport"}
 """Described by `consul.transport`."""
 WITHOUT_EFFECT = section(DOCUMENT, "Options without effect")
 REQUIRED = {
-    (model.TerraformCloud, "organization"), (model.Service, "name"), (model.Task, "name"),
-    (model.Task, "module"), (model.CatalogServicesBlock, "regexp"),
-    (model.KvBlock, "path"), (model.ScheduleBlock, "cron"), (model.KvInput, "path"),
+    (model.TerraformCloud, "organization"), (services_block.Service, "name"), (model.Task, "name"),
+    (model.Task, "module"), (catalog_services.CatalogServicesBlock, "regexp"),
+    (consul_kv.KvBlock, "path"), (schedule.ScheduleBlock, "cron"), (consul_kv.KvInput, "path"),
 }  # fmt: skip
 COMPUTED = {
     (model.Syslog, "enabled"), (model.Auth, "enabled"), (model.ConsulTls, "enabled"),
     (model.Vault, "enabled"), (model.Vault, "renew_token"), (model.ApiTls, "enabled"),
     (model.BufferBlock, "enabled"), (model.BufferBlock, "min"), (model.BufferBlock, "max"),
-    (model.Service, "id"), (model.Task, "working_dir"),
+    (services_block.Service, "id"), (model.Task, "working_dir"),
 }  # fmt: skip
 """Where the default comes of other options: the code has no constant to compare with."""
 LATER = {
@@ -146,6 +147,7 @@ def default(block: Any, each: "Field[Any]") -> str | None:
 
 def test_each_block_is_described() -> None:
     blocks = {each for each in vars(model).values() if is_dataclass(each) and options_of(each)}
+    blocks |= {*condition_blocks().values(), *input_blocks().values()} - {NoConditionBlock}
     unneeded_blocks = {block for block, _ in UNNEEDED.values()} - SECTIONS.keys()
     outer = {model.HighAvailability, model.Cluster, model.Storage, model.Tls}
     assert blocks - WITHOUT_SECTION - unneeded_blocks - outer == SECTIONS.keys()
@@ -209,7 +211,7 @@ def test_each_backend_has_a_row() -> None:
 
 
 def test_each_condition_has_a_row() -> None:
-    assert {*rows(section(DOCUMENT, "Conditions"))} == decode.CONDITIONS.keys()
+    assert {*rows(section(DOCUMENT, "Conditions"))} == condition_blocks().keys()
 
 
 def test_each_variable_that_cts_falls_back_to_is_named() -> None:
@@ -257,9 +259,9 @@ def test_a_backend_that_waits_is_said_to(backend: str) -> None:
 
 
 def test_the_options_that_wait_are_said_to() -> None:
-    said = {name for name, cell in here(model.ServicesBlock).items() if "not yet" in cell}
+    said = {name for name, cell in here(services_block.ServicesBlock).items() if "not yet" in cell}
     waiting = {what.partition(" ")[0] for what in UNWATCHED.values()}
-    assert said == waiting & known(model.ServicesBlock).keys()
+    assert said == waiting & known(services_block.ServicesBlock).keys()
 
 
 @pytest.mark.parametrize("what", UNWATCHED.values())

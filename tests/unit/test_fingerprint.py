@@ -4,12 +4,15 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from cts.watch.fingerprint import digests, trigger_fingerprint
-from cts.watch.query import Kind, ServicesCondition, View
-from cts.watch.snapshot import EMPTY
+from cts.conditions import services
+from cts.conditions.services import ServicesCondition
+from cts.watch.fingerprint import trigger_fingerprint
+from cts.watch.needs import digests
+from cts.watch.query import View
+from cts.watch.snapshot import EMPTY, of
 from cts.watch.view import Row
 
-A, B = View(Kind.SERVICE, "a").id, View(Kind.SERVICE, "b").id
+A, B = View(services.SERVICE, "a").id, View(services.SERVICE, "b").id
 ROWS = {A: Row(7, "digest-a"), B: Row(8, "digest-b")}
 NAMES = ServicesCondition(("a", "b"))
 REGEXP = ServicesCondition(regexp="^[ab]$")
@@ -54,4 +57,5 @@ def test_digests(
     names: list[str] | None,
     expected: dict[str, str] | None,
 ) -> None:
-    assert digests(condition, rows, names) == expected
+    firsts = {} if names is None else {View(services.LISTING).id: of(names)}
+    assert digests(condition, rows, firsts) == expected

@@ -10,12 +10,14 @@ from typing import Any
 
 import pytest
 
+from cts.conditions import services
+from cts.conditions.services import ServicesCondition
 from cts.errors import Refused, Unavailable
 from cts.events import CatalogChanged, TaskTriggered, ViewFresh, ViewStale
 from cts.generation import BufferPeriod, Generation, TaskEntry
 from cts.run.task import Outcome as Ran
 from cts.watch.lease import DEAD_AFTER, HEARTBEAT_EVERY, NOT_READ, RELIEVED_AFTER, Lease
-from cts.watch.query import Kind, ServicesCondition, View
+from cts.watch.query import View
 from cts.watch.snapshot import EMPTY
 from cts.watch.stale import Stale, StaleViews
 from cts.watch.view import Chunk, Row, chunk_of
@@ -26,7 +28,11 @@ from tests.fake_consul import Asked, FakeConsul, instance
 from tests.fakes import Counter, FakeBucket, FakeBus, FakeTable, before_next, failing
 from tests.unit.virtual_time import Thread, VirtualTime, run
 
-WEB, API, LISTING = View(Kind.SERVICE, "web"), View(Kind.SERVICE, "api"), View(Kind.LISTING)
+WEB, API, LISTING = (
+    View(services.SERVICE, "web"),
+    View(services.SERVICE, "api"),
+    View(services.LISTING),
+)
 ONE = TaskEntry("d-one", ServicesCondition(("web",)))
 BOTH = TaskEntry("d-both", ServicesCondition(("web", "api")))
 SOME = TaskEntry("d-some", ServicesCondition(regexp="^w"))
@@ -127,7 +133,7 @@ class World:
         assert row is not None
         stored = self.bucket.get(view.id, row.digest)
         assert stored is not None
-        return [each["id"] for each in stored.rows]
+        return [each["id"] for each in stored.value]
 
     @property
     def triggered(self) -> list[str]:
@@ -220,8 +226,8 @@ def test_a_service_that_appears_in_the_listing_is_watched_too() -> None:
         await world.consul.set("w2", [instance("w2", 7)])
 
     world.during(appears)
-    assert world.names(View(Kind.SERVICE, "w2")) == ["w2-7"]
-    assert {asked.view for asked in world.consul.asked} == {LISTING, View(Kind.SERVICE, "w2")}
+    assert world.names(View(services.SERVICE, "w2")) == ["w2-7"]
+    assert {asked.view for asked in world.consul.asked} == {LISTING, View(services.SERVICE, "w2")}
 
 
 def test_a_buffered_task_is_announced_when_its_wait_is_over() -> None:
@@ -329,7 +335,7 @@ def test_a_listing_of_which_a_part_is_hidden(*, before: bool, after: bool, belie
         await world.consul.set("w1", None)
 
     world.during(hidden)
-    assert (world.row(View(Kind.SERVICE, "w1")) is None) is believed
+    assert (world.row(View(services.SERVICE, "w1")) is None) is believed
     assert world.beats[-1].stale == (0 if believed else 1)
 
 
@@ -343,7 +349,7 @@ def test_a_listing_of_which_a_part_is_hidden(*, before: bool, after: bool, belie
 def test_a_filtered_listing_that_loses_a_watched_name(*, hidden: bool, believed: bool) -> None:
     """A least-privilege token sees a filtered list all along."""
     world = World(some=SOME)
-    w1 = View(Kind.SERVICE, "w1")
+    w1 = View(services.SERVICE, "w1")
 
     async def loses_one() -> None:
         world.consul.token, world.consul.filtered = True, {LISTING}
@@ -408,7 +414,7 @@ def test_what_the_table_did_not_take_is_kept_and_tried_again() -> None:
 def test_a_row_that_a_runner_took_out_is_read_afresh() -> None:
     """The poller learns of it when a write of the view's chunk is refused."""
     names = (f"service-{n}" for n in range(9_999))
-    beside = next(n for n in names if chunk_of(View(Kind.SERVICE, n).id) == chunk_of(WEB.id))
+    beside = next(n for n in names if chunk_of(View(services.SERVICE, n).id) == chunk_of(WEB.id))
     world = World(both=replace(BOTH, condition=ServicesCondition(("web", beside))))
 
     async def dropped() -> None:
@@ -530,7 +536,8 @@ def test_each_of_consuls_indices_tells_of_a_reset() -> None:
 
 # ---- more views than connections ----------------------------------------------------------
 
-MANY = TaskEntry("d-many", ServicesCondition(tuple(f"s{n:03}" for n in range(MOST_HELD + 40))))
+MANY_NAMES = tuple(f"s{n:03}" for n in range(MOST_HELD + 40))
+MANY = TaskEntry("d-many", ServicesCondition(MANY_NAMES))
 
 
 def test_more_views_than_queries_are_all_seen_within_a_second_or_two() -> None:
@@ -565,14 +572,14 @@ def test_a_pass_asks_no_view_while_nothing_moves() -> None:
     world.during(nothing)
 
 
-FIRST = View(Kind.SERVICE, "s000")
-LAST = View(Kind.SERVICE, f"s{MOST_HELD + 39:03}")
+FIRST = View(services.SERVICE, "s000")
+LAST = View(services.SERVICE, f"s{MOST_HELD + 39:03}")
 """A view without a query of its own."""
 
 
 def many_registered(world: World) -> dict[str, Any]:
     """All of them have one instance from the start."""
-    return {name: (world.consul.index, [instance(name)]) for name in MANY.condition.names}
+    return {name: (world.consul.index, [instance(name)]) for name in MANY_NAMES}
 
 
 def test_a_slow_answer_of_a_pass_is_followed_by_what_changed_meanwhile() -> None:
@@ -602,7 +609,7 @@ def test_what_a_pass_asked_says_nothing_any_more_once_its_view_is_held() -> None
         world.consul.services = {name: (world.consul.index, [instance(name)]) for name in names}
         await asyncio.sleep(5)
         held = {asked.view.name for asked in world.consul.asked if asked.index} - {LISTING.name}
-        view = View(Kind.SERVICE, min(name for name in names if name not in held))
+        view = View(services.SERVICE, min(name for name in names if name not in held))
         world.consul.delays[view] = 5
         await world.consul.set(view.name, [instance(view.name, 1), instance(view.name, 2)])
         await asyncio.sleep(PASS_EVERY + 0.5)
@@ -695,7 +702,7 @@ def test_a_view_that_fails_while_its_last_answer_is_stored_is_asked_again() -> N
 
 def test_a_view_that_hangs_makes_no_other_late() -> None:
     world = World(many=MANY)
-    other = View(Kind.SERVICE, f"s{MOST_HELD + 38:03}")
+    other = View(services.SERVICE, f"s{MOST_HELD + 38:03}")
 
     async def hangs() -> None:
         world.consul.services = many_registered(world)

@@ -7,21 +7,23 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from cts.conditions import services
+from cts.conditions.services import ServicesCondition
 from cts.errors import Unavailable
 from cts.events import CatalogChanged, TaskTriggered, ViewFresh, ViewStale
 from cts.generation import BufferPeriod, Generation, TaskEntry
 from cts.run.task import Claimed, Done, Outcome, Reason, TaskState, claim
 from cts.watch.diff import batches
 from cts.watch.lease import Commit, Lease
-from cts.watch.query import Kind, ServicesCondition, View
+from cts.watch.query import View
 from cts.watch.snapshot import Snapshot, of
 from cts.watch.stale import Stale, StaleViews
 from cts.watch.view import Answer, Chunk, Row, chunk_of
 from cts.workflow.poll import Deposed, Poller, PollPorts
 from tests.fakes import Clock, Counter, FakeBucket, FakeBus, FakeTable, before_next, failing
 
-WEB, API = View(Kind.SERVICE, "web"), View(Kind.SERVICE, "api")
-LISTING = View(Kind.LISTING)
+WEB, API = View(services.SERVICE, "web"), View(services.SERVICE, "api")
+LISTING = View(services.LISTING)
 LEASE = Lease(1, "me", 1, 0, 0, 0)
 
 BOTH = TaskEntry("d-both", ServicesCondition(("web", "api")))
@@ -196,7 +198,7 @@ def test_a_matched_service_without_instances_changes_nothing() -> None:
     world = World(some=SOME)
     world.look({LISTING: answer(5, "web"), WEB: answer(5, "a")})
     world.finish_all()
-    world.look({LISTING: answer(6, "w2", "web"), View(Kind.SERVICE, "w2"): answer(6)})
+    world.look({LISTING: answer(6, "w2", "web"), View(services.SERVICE, "w2"): answer(6)})
     assert world.wanted("some") is None
 
 
@@ -204,7 +206,7 @@ def test_a_listing_whose_snapshot_is_gone_counts_as_not_read() -> None:
     world = World(some=SOME)
     world.look({LISTING: answer(5, "web"), WEB: answer(5, "a")})
     world.bucket.expire(f"views/{LISTING.id}/{of(['web']).digest}")
-    assert world.new_poller().stored.names is None
+    assert world.new_poller().stored.firsts == {}
 
 
 # ---- due ----------------------------------------------------------------------------------

@@ -5,21 +5,18 @@ from dataclasses import fields
 import httpx
 import pytest
 
-from cts.watch.query import (
-    CatalogServicesCondition,
-    Condition,
-    ConsulRequest,
-    Kind,
-    KvCondition,
-    ScheduleCondition,
-    ServicesCondition,
-    View,
-    request,
-    services,
-)
+from cts.conditions import consul_kv, services
+from cts.conditions.catalog_services import CatalogServicesCondition
+from cts.conditions.condition import Condition
+from cts.conditions.consul_kv import KvCondition
+from cts.conditions.schedule import ScheduleCondition
+from cts.conditions.services import ServicesCondition, service_views
+from cts.watch.needs import watched
+from cts.watch.query import ConsulRequest, View, request
+from cts.watch.snapshot import of
 
-WEB = View(Kind.SERVICE, "web")
-LISTING = View(Kind.LISTING)
+WEB = View(services.SERVICE, "web")
+LISTING = View(services.LISTING)
 
 
 @pytest.mark.parametrize(
@@ -47,7 +44,7 @@ LISTING = View(Kind.LISTING)
             id="consistent",
         ),
         pytest.param(
-            request(View(Kind.SERVICE, "a/b ü")),
+            request(View(services.SERVICE, "a/b ü")),
             ConsulRequest("/v1/health/service/a%2Fb%20%C3%BC", {"passing": "1"}),
             id="a-name-with-odd-characters",
         ),
@@ -57,7 +54,7 @@ LISTING = View(Kind.LISTING)
             id="listing",
         ),
         pytest.param(
-            request(View(Kind.SERVICE, "web", "dc2", "ns1", 'Service.Tags contains "x"')),
+            request(View(services.SERVICE, "web", "dc2", "ns1", 'Service.Tags contains "x"')),
             ConsulRequest(
                 "/v1/health/service/web",
                 {
@@ -70,12 +67,12 @@ LISTING = View(Kind.LISTING)
             id="options",
         ),
         pytest.param(
-            request(View(Kind.SERVICE, "web", filter='Checks.Status != "passing"')),
+            request(View(services.SERVICE, "web", filter='Checks.Status != "passing"')),
             ConsulRequest("/v1/health/service/web", {"filter": 'Checks.Status != "passing"'}),
             id="a-filter-that-decides-on-health",
         ),
         pytest.param(
-            request(View(Kind.LISTING, "", "dc2", "ns1", "", (("rack", "r1"), ("row", "2")))),
+            request(View(services.LISTING, "", "dc2", "ns1", "", (("rack", "r1"), ("row", "2")))),
             ConsulRequest(
                 "/v1/catalog/services",
                 {"dc": "dc2", "ns": "ns1", "node-meta": ["rack:r1", "row:2"]},
@@ -83,14 +80,14 @@ LISTING = View(Kind.LISTING)
             id="listing-of-some-nodes",
         ),
         pytest.param(
-            request(View(Kind.KEY, "a b/ü?", "dc2", "ns1"), index=5, wait=60),
+            request(View(consul_kv.KEY, "a b/ü?", "dc2", "ns1"), index=5, wait=60),
             ConsulRequest(
                 "/v1/kv/a%20b/%C3%BC%3F", {"dc": "dc2", "ns": "ns1", "index": "5", "wait": "60s"}
             ),
             id="key",
         ),
         pytest.param(
-            request(View(Kind.KEYS, "app")),
+            request(View(consul_kv.KEYS, "app")),
             ConsulRequest("/v1/kv/app", {"recurse": ""}),
             id="keys",
         ),
@@ -101,7 +98,9 @@ def test_request(made: ConsulRequest, expected: ConsulRequest) -> None:
 
 
 def test_a_repeated_parameter_reaches_the_query_string() -> None:
-    asked = request(View(Kind.LISTING, node_meta=(("rack", "r 1"), ("row", "2"))), index=1, wait=2)
+    asked = request(
+        View(services.LISTING, node_meta=(("rack", "r 1"), ("row", "2"))), index=1, wait=2
+    )
     url = httpx.URL("http://consul" + asked.path, params=asked.params)
     assert url.query == b"node-meta=rack%3Ar+1&node-meta=row%3A2&index=1&wait=2s"
 
@@ -110,24 +109,30 @@ def test_ids_stay_as_they_are() -> None:
     """A changed id has every view of every deployment read anew and stored a second time."""
     assert WEB.id == "d7fd971afbbb1b239e25d67b56db61ee"
     assert LISTING.id == "1de5371a477cd70b80b0092ff52ae33f"
+    whole = View(services.SERVICE, "web", "dc2", "ns1", "a == b")
+    assert whole.id == "8c6b94d7e0cbe59545a5034952722ac8"
+    some = View(services.LISTING, "", "dc2", "ns1", "", (("rack", "1"), ("row", "2")))
+    assert some.id == "973ea4ec58d603a8e34ad1fb3167b975"
+    assert View(consul_kv.KEY, "a/b").id == "0837db138fbc2cb68e297512bfb538d1"
+    assert View(consul_kv.KEYS, "a/b", "dc2").id == "584f01827f3b225a0a400494133c8683"
 
 
 VIEWS = {
     WEB: "service web",
-    View(Kind.SERVICE, "api"): "service api",
-    View(Kind.SERVICE, "web", "dc2"): "service web (datacenter dc2)",
-    View(Kind.SERVICE, "web", namespace="dc2"): "service web (namespace dc2)",
-    View(Kind.SERVICE, "web", "dc2", "ns1", "a == b"): (
+    View(services.SERVICE, "api"): "service api",
+    View(services.SERVICE, "web", "dc2"): "service web (datacenter dc2)",
+    View(services.SERVICE, "web", namespace="dc2"): "service web (namespace dc2)",
+    View(services.SERVICE, "web", "dc2", "ns1", "a == b"): (
         "service web (datacenter dc2, namespace ns1, filter a == b)"
     ),
     LISTING: "the list of services",
-    View(Kind.LISTING, node_meta=(("rack", "1"), ("row", "2"))): (
+    View(services.LISTING, node_meta=(("rack", "1"), ("row", "2"))): (
         "the list of services (node-meta rack:1, node-meta row:2)"
     ),
-    View(Kind.LISTING, node_meta=(("rack", "1"),)): "the list of services (node-meta rack:1)",
-    View(Kind.KEY, "web"): "key web",
-    View(Kind.KEYS, "web"): "the keys that begin with web",
-    View(Kind.KEYS, "web", namespace="ns1"): "the keys that begin with web (namespace ns1)",
+    View(services.LISTING, node_meta=(("rack", "1"),)): "the list of services (node-meta rack:1)",
+    View(consul_kv.KEY, "web"): "key web",
+    View(consul_kv.KEYS, "web"): "the keys that begin with web",
+    View(consul_kv.KEYS, "web", namespace="ns1"): "the keys that begin with web (namespace ns1)",
 }
 
 
@@ -157,8 +162,8 @@ def test_each_query_has_its_own_id() -> None:
 def test_views_of_a_condition(
     condition: ServicesCondition, fixed: tuple[str, ...] | None, needed: tuple[str, ...]
 ) -> None:
-    assert condition.fixed_views == ((LISTING,) if fixed is None else services(fixed))
-    assert condition.needed_views(["web-2", "web", "api", "my-eb"]) == services(needed)
+    assert watched(condition, {}) == ((LISTING,) if fixed is None else service_views(fixed))
+    assert condition.views(of(["web-2", "web", "api", "my-eb"])) == service_views(needed)
 
 
 NAMES = ["web-2", "web", "api"]
@@ -170,14 +175,14 @@ NAMES = ["web-2", "web", "api"]
     [
         pytest.param(
             ServicesCondition(("web",), None, "dc2", "ns1", "a == b"),
-            [View(Kind.SERVICE, "web", "dc2", "ns1", "a == b")],
-            [View(Kind.SERVICE, "web", "dc2", "ns1", "a == b")],
+            [View(services.SERVICE, "web", "dc2", "ns1", "a == b")],
+            [View(services.SERVICE, "web", "dc2", "ns1", "a == b")],
             id="names-with-options",
         ),
         pytest.param(
             ServicesCondition((), "web", "dc2", "ns1", "a == b"),
-            [View(Kind.LISTING, "", "dc2", "ns1")],
-            services(["web", "web-2"], "dc2", "ns1", "a == b"),
+            [View(services.LISTING, "", "dc2", "ns1")],
+            service_views(["web", "web-2"], "dc2", "ns1", "a == b"),
             id="regexp-with-options",
         ),
         pytest.param(
@@ -191,27 +196,27 @@ NAMES = ["web-2", "web", "api"]
                 ("web",),
                 others=(ServicesCondition(("db",), None, "dc2"), ServicesCondition(("api",))),
             ),
-            [WEB, View(Kind.SERVICE, "api"), View(Kind.SERVICE, "db", "dc2")],
-            [WEB, View(Kind.SERVICE, "api"), View(Kind.SERVICE, "db", "dc2")],
+            [WEB, View(services.SERVICE, "api"), View(services.SERVICE, "db", "dc2")],
+            [WEB, View(services.SERVICE, "api"), View(services.SERVICE, "db", "dc2")],
             id="services-asked-for-in-different-ways",
         ),
         pytest.param(ServicesCondition(), [], [], id="nothing"),
         pytest.param(
             CatalogServicesCondition("web", "dc2", "ns1", (("rack", "1"),)),
-            [View(Kind.LISTING, "", "dc2", "ns1", "", (("rack", "1"),))],
-            [View(Kind.LISTING, "", "dc2", "ns1", "", (("rack", "1"),))],
+            [View(services.LISTING, "", "dc2", "ns1", "", (("rack", "1"),))],
+            [View(services.LISTING, "", "dc2", "ns1", "", (("rack", "1"),))],
             id="catalog-services",
         ),
         pytest.param(
             KvCondition("/a/b", False, "dc2", "ns1"),
-            [View(Kind.KEY, "a/b", "dc2", "ns1")],
-            [View(Kind.KEY, "a/b", "dc2", "ns1")],
+            [View(consul_kv.KEY, "a/b", "dc2", "ns1")],
+            [View(consul_kv.KEY, "a/b", "dc2", "ns1")],
             id="key",
         ),
         pytest.param(
             KvCondition("a/", recurse=True),
-            [View(Kind.KEYS, "a/")],
-            [View(Kind.KEYS, "a/")],
+            [View(consul_kv.KEYS, "a/")],
+            [View(consul_kv.KEYS, "a/")],
             id="keys",
         ),
         pytest.param(ScheduleCondition("@daily"), [], [], id="schedule"),
@@ -220,8 +225,8 @@ NAMES = ["web-2", "web", "api"]
 def test_views_of_every_kind_of_condition(
     condition: Condition, fixed: list[View], needed: list[View]
 ) -> None:
-    assert set(condition.fixed_views) == set(fixed)
-    assert set(condition.needed_views(NAMES)) == set(needed)
+    assert set(watched(condition, {})) == set(fixed)
+    assert set(condition.views(of(NAMES))) == set(needed)
 
 
 DB, API = ServicesCondition(("db",), None, "dc2"), ServicesCondition(("api",))

@@ -4,13 +4,14 @@ from dataclasses import replace
 
 import pytest
 
+from cts.conditions import services
 from cts.errors import Refused, Unavailable
 from cts.events import iso
 from cts.generation import BufferPeriod, Waiting
 from cts.run.model import RunStatus
 from cts.run.task import TaskState
 from cts.watch.lease import Lease
-from cts.watch.query import Kind, View
+from cts.watch.query import View
 from cts.watch.snapshot import of
 from cts.workflow import read
 from functions.reader import app
@@ -68,7 +69,7 @@ def test_the_overall_status_counts_what_waits_and_what_looks_at_a_stale_view(wor
     world.waiting["cron"] = Waiting("definition of cron", ("a schedule",))
     world.add(TaskState("web"))
     world.add(TaskState("db"))
-    world.went_stale(View(Kind.SERVICE, "web"))
+    world.went_stale(View(services.SERVICE, "web"))
     counted = get("/v1/status")["task_summary"]
     assert list(counted) == ["status", "enabled", "stale", "waiting"]
     assert (counted["stale"], counted["waiting"]) == (1, 1)
@@ -294,7 +295,7 @@ def test_a_task_whose_view_was_never_read_says_which(world: World) -> None:
 def test_a_regular_expression_needs_the_catalogs_names_and_then_each_service(world: World) -> None:
     world.add(TaskState("all"), regexp="^web")
     assert get("/v1/status/tasks/all")["all"]["reason"] == "the list of services"
-    world.read_view(View(Kind.LISTING), of(["db", "web-1", "web-2"]))
+    world.read_view(View(services.LISTING), of(["db", "web-1", "web-2"]))
     world.read_services("web-1")
     assert get("/v1/status/tasks/all")["all"]["reason"] == "service web-2"
     world.read_services("web-2")

@@ -5,17 +5,18 @@ from typing import Any
 
 import pytest
 
+from cts.conditions import services
 from cts.run.task import TaskState
 from cts.watch.lease import Lease
-from cts.watch.query import Kind, View
+from cts.watch.query import View
 from cts.watch.snapshot import of
 from cts.watch.stale import MOST_WHYS
 from cts.workflow.shown import MOST_VIEWS
 from functions.reader import app
 from tests.unit.reader_fakes import NOW, World, get, running, success, wish
 
-WEB, DB = View(Kind.SERVICE, "web"), View(Kind.SERVICE, "db")
-LISTING = View(Kind.LISTING)
+WEB, DB = View(services.SERVICE, "web"), View(services.SERVICE, "db")
+LISTING = View(services.LISTING)
 
 
 @pytest.fixture
@@ -58,7 +59,7 @@ def test_stale_views_are_told_with_their_number_since_when_why_and_for_whom(worl
     for name in ("web", "db", "lb"):
         world.add(TaskState(name))
     world.went_stale(WEB, since=NOW - 40, why="refused")
-    world.went_stale(DB, View(Kind.SERVICE, "lb"), since=NOW - 30, why="no route")
+    world.went_stale(DB, View(services.SERVICE, "lb"), since=NOW - 30, why="no route")
     assert get("/v1/poller")["stale_views"] == {
         "count": 3,
         "of": 3,
@@ -71,7 +72,7 @@ def test_stale_views_are_told_with_their_number_since_when_why_and_for_whom(worl
 
 def test_of_very_many_reasons_the_first_are_told(world: World) -> None:
     for number in range(MOST_WHYS + 3):
-        world.went_stale(View(Kind.SERVICE, f"s{number}"), why=f"no route to {number}")
+        world.went_stale(View(services.SERVICE, f"s{number}"), why=f"no route to {number}")
     assert len(get("/v1/poller")["stale_views"]["why"]) == MOST_WHYS
 
 
@@ -120,12 +121,12 @@ def test_views_of_other_tasks_do_not_make_a_task_stale(world: World) -> None:
     assert (task("web")["state"], task("web")["stale"]) == ("idle", [])
 
 
-@pytest.mark.parametrize("view", [LISTING, View(Kind.SERVICE, "app-1")])
+@pytest.mark.parametrize("view", [LISTING, View(services.SERVICE, "app-1")])
 def test_a_regular_expression_looks_at_the_listing_and_at_what_it_matches(
     world: World, view: View
 ) -> None:
     regexp_task(world, "app-1", "app-2")
-    world.went_stale(view, View(Kind.SERVICE, "other"))
+    world.went_stale(view, View(services.SERVICE, "other"))
     assert [each["view"] for each in task("all")["stale"]] == [str(view)]
     assert get("/v1/poller")["stale_views"]["of"] == 3
 
@@ -141,7 +142,7 @@ def test_of_very_many_views_a_task_tells_the_oldest(world: World) -> None:
     names = [f"app-{number:02}" for number in range(MOST_VIEWS + 7)]
     regexp_task(world, *names)
     for age, name in enumerate(names):
-        world.went_stale(View(Kind.SERVICE, name), since=NOW - age)
+        world.went_stale(View(services.SERVICE, name), since=NOW - age)
     told = task("all")
     oldest = [f"service {name}" for name in names[: -MOST_VIEWS - 1 : -1]]
     assert [each["view"] for each in told["stale"]] == oldest

@@ -7,7 +7,6 @@ import pytest
 from cts.errors import Unavailable
 from cts.events import RunFinished
 from cts.run.model import End, Run, RunStatus
-from cts.run.records import GivenUp
 from cts.run.task import TaskState
 from cts.workflow import settle
 from tests.fakes import before_next, failing
@@ -80,8 +79,8 @@ def test_only_the_first_of_two_who_give_up_decides() -> None:
     world = system()
     run = world.started()
     ports = world.start_ports.settling
-    assert settle.give_up(ports, run, None)
-    assert not settle.give_up(ports, run, FAILED)
+    assert settle.give_up(ports, world.driver, run, None)
+    assert not settle.give_up(ports, world.driver, run, FAILED)
     assert world.table.stored_runs[run.id].status is RunStatus.CANCELED
 
 
@@ -89,9 +88,9 @@ def test_undoing_twice_is_undoing_once() -> None:
     world = system()
     run = world.started()
     ports = world.start_ports.settling
-    settle.give_up(ports, run, None)
+    settle.give_up(ports, world.driver, run, None)
     before = world.table.state("web")
-    settle.given_up(ports, run, GivenUp())
+    settle.given_up(ports, run, None)
     assert world.table.state("web") == before
 
 

@@ -9,12 +9,14 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from cts.watch.query import Kind, View
-from cts.watch.snapshot import EMPTY, digest_of, service_row, snapshot, status
+from cts.conditions import services
+from cts.conditions.services import service_row, status
+from cts.watch.query import View
+from cts.watch.snapshot import EMPTY, digest_of, snapshot
 from tests.fake_consul import instance
 
-WEB = View(Kind.SERVICE, "web")
-LISTING = View(Kind.LISTING)
+WEB = View(services.SERVICE, "web")
+LISTING = View(services.LISTING)
 
 
 def test_a_row_has_what_a_module_may_use() -> None:
@@ -110,7 +112,7 @@ def test_what_no_consul_answers_is_not_taken_for_an_answer(view: View, answer: A
 
 def test_a_check_that_is_null_says_nothing() -> None:
     nothing = {**instance("web"), "Checks": [None, {"CheckID": None, "Status": None}]}
-    assert snapshot(WEB, [nothing]).rows[0]["status"] == "passing"
+    assert snapshot(WEB, [nothing]).value[0]["status"] == "passing"
 
 
 JSON = st.recursive(
@@ -137,7 +139,7 @@ def test_no_instances_is_the_empty_snapshot() -> None:
 
 def test_a_listing_is_the_sorted_names_whatever_their_tags() -> None:
     made = snapshot(LISTING, {"web": ["x"], "api": [], "consul": ["y", "z"]})
-    assert made.names == ["api", "consul", "web"]
+    assert made.value == ["api", "consul", "web"]
     assert made == snapshot(LISTING, {"api": ["new"], "consul": [], "web": []})
 
 
@@ -201,4 +203,4 @@ def test_the_digest_is_that_of_the_bytes() -> None:
     made = snapshot(WEB, [instance("web", Meta={"name": "zażółć"})])
     assert digest_of(made.body) == made.digest
     assert "zażółć".encode() in made.body
-    assert made.rows[0]["meta"] == {"name": "zażółć"}
+    assert made.value[0]["meta"] == {"name": "zażółć"}

@@ -9,12 +9,13 @@ from typing import Any
 
 import pytest
 
+from cts.conditions import services
 from cts.errors import Invalid, NoBuildsAllowed, Refused, Unavailable
 from cts.events import RunFinished, RunStarted
 from cts.run.model import RunStatus
 from cts.run.task import Reason, Wish
 from cts.terraform.definition import Module
-from cts.watch.query import Kind, View
+from cts.watch.query import View
 from cts.watch.snapshot import of
 from cts.workflow.start import StartOutcome
 from tests.fakes import before_next, failing
@@ -126,10 +127,10 @@ def test_a_regexp_is_fed_with_what_it_matches() -> None:
     world.task("all", regexp="^w")
     world.web(80)
     world.store(LISTING, ["consul", "w2", "web"])
-    world.store(View(Kind.SERVICE, "w2"), [])
+    world.store(View(services.SERVICE, "w2"), [])
     world.observe("all")
     assert world.start("all") is StartOutcome.STARTED
-    assert set(world.running("all").inputs) == {WEB.id, View(Kind.SERVICE, "w2").id}
+    assert set(world.running("all").inputs) == {WEB.id, View(services.SERVICE, "w2").id}
 
 
 def test_a_listing_whose_snapshot_is_gone_blocks_a_regexp() -> None:

@@ -12,6 +12,8 @@ import pytest
 
 from cts.adapters import table_items
 from cts.adapters.table import Table
+from cts.conditions import services
+from cts.conditions.services import ServicesCondition
 from cts.errors import Unreadable
 from cts.generation import Current, Generation, Rejected
 from cts.run.model import End, Run, RunStatus, ended
@@ -32,7 +34,7 @@ from cts.run.task import (
 from cts.stored import dump, load
 from cts.terraform.definition import Definition
 from cts.watch.lease import Lease
-from cts.watch.query import Kind, View
+from cts.watch.query import View
 from cts.watch.view import Chunk, Row
 from cts.workflow import shown
 from tests.unit.system import LISTING, system
@@ -147,6 +149,7 @@ FIRST = {
     " unannounced",
     "rejected": "sources contract rejected_at problem_count problems unannounced",
     "generation": "number contract sources tasks waiting",
+    "entry": "definition condition description enabled buffer",
 }
 """All fields that the first release knows: it fails on any other, and needs most of these."""
 
@@ -170,7 +173,9 @@ def test_the_release_before_reads_a_state() -> None:
     state = TaskState(
         "new",
         wanted={Reason.PERSON: WISH},
-        running=Running("r", {Reason.CHANGE: WISH}, "t", "t", 1.0, DONE, retry=True, extra=NEWER),
+        running=Running(
+            "r", {Reason.CHANGE: WISH}, "t", "t", 1.0, DONE, retry=True, driver="d", extra=NEWER
+        ),
         done=DONE,
         recent=(Outcome("r", False, 1.0, extra=NEWER),),
         former=(Former("r", 1.0),),
@@ -194,7 +199,7 @@ DONE = Done("r", "t", "t", NEWER)
 def test_the_release_before_reads_a_run() -> None:
     items, table = released()
     end = End(RunStatus.ERRORED, apply_began=False, known=False, extra=NEWER)
-    run = replace(RUN, end=end, more_inputs=7)
+    run = replace(RUN, end=end, more_inputs=7, driver="another")
     assert table.settle(TaskState("web"), run)
     body = first(items, "TASK#web", "RUN#web-a-1")
     has(body, "run")
@@ -237,6 +242,11 @@ def test_the_release_before_reads_a_generation() -> None:
     made = Generation(2, 1, {"config/bundle.zip": "v"}, {}, former="digest")
     has(json.loads(made.to_json()), "generation")
     assert Generation.from_json(made.to_json()) == made
+    entry = Generation.from_json(RELEASED["objects"]["generation"]).tasks["web"]
+    made = replace(made, tasks={"web": entry})
+    has(json.loads(made.to_json())["tasks"]["web"], "entry")
+    other = replace(made, tasks={"web": replace(entry, driver="another")})
+    assert Generation.from_json(other.to_json()) == other
 
 
 def test_a_run_of_ten_thousand_views_fits_an_item() -> None:
@@ -245,7 +255,7 @@ def test_a_run_of_ten_thousand_views_fits_an_item() -> None:
     names = [f"service-{n}" for n in range(10_000)]
     world.store(LISTING, names)
     for name in names:
-        world.store(View(Kind.SERVICE, name), [])
+        world.store(View(services.SERVICE, name), [])
     run = world.started("all")
     assert (len(run.inputs), run.more_inputs) == (1_000, 9_000)
     assert len(json.dumps(table_items.of_run(run, kept_days=90))) < AN_ITEM / 2
@@ -366,7 +376,7 @@ def test_a_generation_of_a_newer_version_is_read_and_unknown_tasks_are_left_out(
     raw["tasks"]["also"] = {**raw["tasks"]["web"], "condition": both}
     generation = Generation.from_json(json.dumps(raw))
     assert generation.tasks.keys() == {"web", "all"}
-    assert generation.tasks["web"].condition.names == ("web",)
+    assert generation.tasks["web"].condition == ServicesCondition(("web",))
 
 
 def test_a_definition_of_a_newer_version_is_read_and_its_digest_tells() -> None:

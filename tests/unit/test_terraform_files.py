@@ -5,14 +5,21 @@ from typing import Any
 
 import pytest
 
+from cts.conditions.condition import Read
+from cts.conditions.services import SERVICE, ServiceRow, ServicesCondition
 from cts.terraform import root
 from cts.terraform.definition import Definition, Module
 from cts.terraform.files import files
-from cts.watch.query import ServicesCondition
-from cts.watch.snapshot import ServiceRow
+from cts.watch.query import View
+from cts.watch.snapshot import of
 
 GOLDEN = Path(__file__).parent / "golden" / "terraform"
 WEB = ServicesCondition(names=("web",))
+
+
+def read(*rows: ServiceRow) -> Read:
+    """What was read of the service `web`."""
+    return {View(SERVICE, "web").id: of([*rows])}
 
 
 def row(**changes: Any) -> ServiceRow:
@@ -55,21 +62,21 @@ VARIABLES: dict[str, Any] = {
 CASES: dict[str, dict[str, str]] = {
     "nothing": files(
         Definition("web", Module("acme/web/aws"), WEB),
-        [],
+        read(),
         description="",
         state_bucket="state-bucket",
         region="eu-west-1",
     ),
     "whole": files(
         Definition("edge-fw", Module("acme/edge-fw/acmefw", "1.4.0"), WEB, VARIABLES),
-        [ODD, row()],
+        read(ODD, row()),
         description="edge rules\n} of two lines",
         state_bucket="state-bucket",
         region="eu-west-1",
     ),
     "local_module": files(
         Definition("web", Module("../modules/web", digest="0123abcd"), WEB, {"zone": "dmz"}),
-        [row()],
+        read(row()),
         description="a module from the bundle",
         state_bucket="state-bucket",
         region="eu-west-1",
@@ -82,7 +89,7 @@ CASES: dict[str, dict[str, str]] = {
             {"zone": "dmz", "rack": "a"},
             constants=("absent", "services", "zone"),
         ),
-        [row()],
+        read(row()),
         description="Terraform 1.15",
         state_bucket="state-bucket",
         region="eu-west-1",
@@ -104,7 +111,7 @@ def test_golden(case: str, pytestconfig: pytest.Config) -> None:
 
 def rendered(rows: list[ServiceRow]) -> dict[str, str]:
     definition = Definition("web", Module("acme/web/aws"), WEB)
-    return files(definition, rows, description="", state_bucket="s", region="r")
+    return files(definition, read(*rows), description="", state_bucket="s", region="r")
 
 
 def test_the_order_of_rows_and_of_their_maps_changes_nothing() -> None:
@@ -138,7 +145,7 @@ def test_of_two_rows_with_one_key_the_later_wins() -> None:
 )
 def test_a_description_stays_in_its_comment(description: str) -> None:
     definition = Definition("web", Module("acme/web/aws"), WEB)
-    made = files(definition, [], description=description, state_bucket="s", region="r")
+    made = files(definition, read(), description=description, state_bucket="s", region="r")
     for text in made.values():
         header = text.split("\n\n")[0]
         assert all(line.startswith("#") for line in header.splitlines())
@@ -147,5 +154,5 @@ def test_a_description_stays_in_its_comment(description: str) -> None:
 
 def test_the_state_of_a_task_named_default_has_the_same_place_as_any_other() -> None:
     definition = Definition("default", Module("acme/web/aws"), WEB)
-    made = files(definition, [], description="", state_bucket="s", region="r")
-    assert f'key                  = "{root.state_key("default")}"' in made["main.tf"]
+    made = files(definition, read(), description="", state_bucket="s", region="r")
+    assert f'key                  = "{root.state_key(definition)}"' in made["main.tf"]

@@ -2,24 +2,23 @@
 
 import json
 from dataclasses import asdict, replace
-from pathlib import Path
 
 import pytest
 
+from cts.adapters.codebuild import LIMITS
 from cts.errors import Refused, Unavailable, Unreadable
-from cts.events import BuildEnded, ConfigPublished, ConfigRejected, RunFinished, build_ended
+from cts.events import ConfigPublished, ConfigRejected, RunFinished
 from cts.generation import Rejected
 from cts.run.model import RunStatus
 from cts.run.task import unreadable_state
 from cts.stored import dump
-from cts.workflow import shown, track
+from cts.workflow import shown
 from cts.workflow.start import StartOutcome
-from cts.workflow.track import NEWS_AFTER, RESTART_WITHIN
-from tests.fakes import before_next, failing
+from cts.workflow.track import NEWS_AFTER
+from tests.fakes import before_next, build_event, failing
 from tests.unit.system import System, system
 
 AT = "2026-01-01T00:00:00.5Z"
-EVENTS = Path(__file__).parents[2] / "events"
 
 # ---- a build's end ------------------------------------------------------------------------
 
@@ -134,8 +133,8 @@ def test_a_build_that_goes_on_is_no_news(status: str) -> None:
 
 
 def test_news_of_an_unknown_run_is_no_news() -> None:
-    news = BuildEnded("web", "web-x", "cts:1", "SUCCEEDED")
-    assert track.track(system().track_ports, news).settled == []
+    news = build_event("web", "web-x", "cts:1", "SUCCEEDED")
+    assert system().hears(news).settled == []
 
 
 def test_whoever_frees_a_slot_announces_who_waited_longest() -> None:
@@ -226,18 +225,6 @@ def test_what_was_wanted_meanwhile_is_announced_at_once() -> None:
     assert world.triggered == ["web"]
 
 
-def test_the_sample_event_is_read() -> None:
-    event = json.loads((EVENTS / "tracker-build-state-change.json").read_text())
-    assert build_ended(event) == BuildEnded(
-        "firewall",
-        "firewall-20261124T090100-4f1a2b",
-        "cts-terraform:8745a7a9-c340-456a-9166-edf953571bec",
-        "SUCCEEDED",
-    )
-    event["detail"]["additional-information"]["environment"]["environment-variables"] = []
-    assert build_ended(event) is None
-
-
 # ---- the sweep ----------------------------------------------------------------------------
 
 
@@ -272,6 +259,22 @@ def test_a_run_without_news_is_asked_for() -> None:
     assert world.table.state("web").done is not None
 
 
+def test_what_a_build_leaves_is_read_once_it_has_ended() -> None:
+    """It begins and ends while it is asked for."""
+    world = system()
+    run = world.started()
+
+    def begins_and_ends() -> None:
+        world.begins(run)
+        world.result(run, "applied")
+        world.driver.builds["cts:1"].status = "SUCCEEDED"
+
+    before_next(world.driver, "status", begins_and_ends)
+    world.clock.now += NEWS_AFTER
+    [settled] = world.sweep().settled
+    assert settled.status is RunStatus.APPLIED
+
+
 def test_a_build_that_goes_on_is_left_alone() -> None:
     world = system()
     run = world.started()
@@ -301,7 +304,7 @@ def test_a_build_that_nobody_knows_has_ended_when_its_time_is_long_up() -> None:
     run = world.started()
     world.begins(run)
     world.driver.builds.clear()
-    world.clock.now += world.driver.longest
+    world.clock.now += LIMITS.longest
     [settled] = world.sweep().settled
     assert settled.end is not None
     assert "no word came from the build" in (settled.end.error or "")
@@ -327,7 +330,7 @@ def test_a_build_that_never_began_is_waited_for_as_long() -> None:
     world.driver.builds.clear()
     world.clock.now += NEWS_AFTER
     assert world.sweep().settled == []
-    world.clock.now += world.driver.longest
+    world.clock.now += LIMITS.longest
     [settled] = world.sweep().settled
     assert settled.status is RunStatus.ERRORED
 
@@ -380,7 +383,7 @@ def test_a_run_without_an_archive_is_unclaimed() -> None:
 def test_an_old_run_is_not_started_again() -> None:
     world = system()
     claimed_only(world)
-    world.clock.now += RESTART_WITHIN
+    world.clock.now += LIMITS.restart
     assert world.sweep().restarted == []
     assert world.table.state("web").running is None
 
@@ -389,7 +392,7 @@ def test_a_run_that_began_after_all_is_not_given_up() -> None:
     world = system()
     claimed_only(world)
     run = world.running("web")
-    world.clock.now += RESTART_WITHIN
+    world.clock.now += LIMITS.restart
     before_next(world.bucket, "put_if_absent", lambda: world.begins(run, build="cts:1"))
     assert world.sweep().settled == []
     assert world.table.state("web").running is not None

@@ -4,7 +4,8 @@ from typing import Any
 
 import pytest
 
-from cts.watch.query import Kind, View
+from cts.conditions import services
+from cts.watch.query import View
 from cts.watch.snapshot import EMPTY, Snapshot, members, of
 from cts.watch.view import (
     Answer,
@@ -51,11 +52,11 @@ def test_wait_index(asked: int, answered: int, index: int) -> None:
 
 
 def test_chunks_spread_the_views() -> None:
-    names = {chunk_of(View(Kind.SERVICE, f"service-{n}").id) for n in range(2_000)}
+    names = {chunk_of(View(services.SERVICE, f"service-{n}").id) for n in range(2_000)}
     assert len(names) == 256
 
 
-WEB, LISTING = View(Kind.SERVICE, "web"), View(Kind.LISTING)
+WEB, LISTING = View(services.SERVICE, "web"), View(services.LISTING)
 
 
 def instances(*ids: str, **more: Any) -> Snapshot:

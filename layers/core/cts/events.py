@@ -1,4 +1,4 @@
-"""The events on our bus, as described in docs/events.md, and the AWS events that we read.
+"""The events on our bus, as described in docs/events.md.
 
 EventBridge delivers at least once and in any order. Events that people rely on carry an `id`,
 so that a consumer can drop repeats.
@@ -152,36 +152,6 @@ def entry(event: Event, bus: str) -> dict[str, str]:
 def triggered(event: Mapping[str, Any]) -> TaskTriggered:
     detail = event["detail"]
     return TaskTriggered(detail["task"], detail.get("correlation_id", ""))
-
-
-@dataclass(frozen=True, slots=True)
-class BuildEnded:
-    """The part of a `CodeBuild Build State Change` event that we read."""
-
-    task: str
-    run_id: str
-    build: str
-    """`project:uuid`, as returned by StartBuild."""
-    status: str
-
-
-def build_ended(event: Mapping[str, Any]) -> BuildEnded | None:
-    """None if this is not such an event, or our runner did not start the build."""
-    if event.get("detail-type") != "CodeBuild Build State Change":
-        return None
-    detail = event["detail"]
-    variables = {
-        each["name"]: each["value"]
-        for each in detail["additional-information"]["environment"]["environment-variables"]
-    }
-    if "CTS_RUN_ID" not in variables:
-        return None
-    return BuildEnded(
-        task=variables["CTS_TASK"],
-        run_id=variables["CTS_RUN_ID"],
-        build=detail["build-id"].split(":build/", 1)[-1],
-        status=detail["build-status"],
-    )
 
 
 def iso(at: float) -> str:

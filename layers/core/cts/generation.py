@@ -5,13 +5,15 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from typing import Any, NamedTuple
 
-from cts.conditions.stored import is_known, read_services, written
+from cts.conditions.condition import Condition
+from cts.conditions.stored import is_watched, read_condition, written
 from cts.stored import LATER, known_fields, load
-from cts.watch.query import ServicesCondition, View
 
 FORMER = "former generation"
 """The key among a generation's sources that names the previous generation: the first release does
 not accept new fields, but it accepts any source."""
+DRIVER = "terraform"
+"""The driver of an entry that names none."""
 
 
 class BufferPeriod(NamedTuple):
@@ -27,10 +29,12 @@ class TaskEntry:
 
     definition: str
     """The definition's digest."""
-    condition: ServicesCondition
+    condition: Condition
     description: str = ""
     enabled: bool = True
     buffer: BufferPeriod | None = None
+    driver: str = DRIVER
+    """Who executes its runs."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,17 +60,8 @@ class Generation:
     former: str = ""
     """The digest of the generation that this one replaced."""
 
-    @property
-    def fixed_views(self) -> frozenset[View]:
-        return frozenset(
-            view for task in self.tasks.values() for view in task.condition.fixed_views
-        )
-
     def to_json(self) -> str:
-        tasks = {
-            name: asdict(entry) | {"condition": written(entry.condition)}
-            for name, entry in self.tasks.items()
-        }
+        tasks = {name: _written(entry) for name, entry in self.tasks.items()}
         facts = asdict(self) | {"tasks": tasks}
         if former := facts.pop("former"):
             facts["sources"] = {**self.sources, FORMER: former}
@@ -74,16 +69,25 @@ class Generation:
 
     @classmethod
     def from_json(cls, text: str | bytes) -> "Generation":
-        """Leaves out tasks whose conditions this version does not know."""
+        """Leaves out tasks whose conditions this version does not watch."""
         raw = known_fields(cls, json.loads(text))
         sources = dict(raw["sources"])
         former = sources.pop(FORMER, raw.get("former", ""))
         waiting = {name: load(Waiting, each) for name, each in raw.get("waiting", {}).items()}
         tasks = {
-            name: _entry(task) for name, task in raw["tasks"].items() if is_known(task["condition"])
+            name: _entry(task)
+            for name, task in raw["tasks"].items()
+            if is_watched(task["condition"])
         }
         read = {"sources": sources, "tasks": tasks, "waiting": waiting, "former": former}
         return cls(**raw | read)
+
+
+def _written(entry: TaskEntry) -> dict[str, Any]:
+    facts = asdict(entry) | {"condition": written(entry.condition)}
+    if entry.driver == DRIVER:
+        del facts["driver"]  # the first release takes no new field
+    return facts
 
 
 def _entry(raw: Mapping[str, Any]) -> TaskEntry:
@@ -91,7 +95,7 @@ def _entry(raw: Mapping[str, Any]) -> TaskEntry:
     return TaskEntry(
         **known_fields(TaskEntry, raw)
         | {
-            "condition": read_services(raw["condition"]),
+            "condition": read_condition(raw["condition"]),
             "buffer": BufferPeriod(*buffer) if buffer else None,
         }
     )

@@ -1,10 +1,16 @@
 """Ports shared by three or more workflows. Others are declared in the workflow that uses them."""
 
-from collections.abc import Collection
-from typing import Protocol
+from __future__ import annotations
 
-from cts.events import Event
-from cts.generation import Current, Generation, Rejected
+from typing import TYPE_CHECKING, Any, Protocol
+
+if TYPE_CHECKING:  # a port's words are for type checkers: a cold start pays per import
+    from collections.abc import Collection, Mapping
+
+    from cts.events import Event
+    from cts.generation import Current, Generation, Rejected
+    from cts.run.model import End, Run
+    from cts.run.news import Heard, News
 
 
 class Bus(Protocol):
@@ -25,3 +31,21 @@ class Published(Protocol):
 
 class Generations(Protocol):
     def generation(self, current: Current) -> Generation: ...
+
+
+class Driver(Protocol):
+    """What executes runs. Each method raises Unavailable or Refused."""
+
+    def start(self, run: Run, archive_version: str) -> str:
+        """Returns the driver's id of what executes the run. A second start of a run whose news
+        are `NotStarted` starts nothing twice."""
+
+    def heard(self, event: Mapping[str, Any]) -> Heard | None:
+        """None if it is no event of this driver, or tells of no run of ours."""
+
+    def news(self, run: Run, heard: Heard | None = None) -> News:
+        """What became of a run: by what was heard of it, else by asking."""
+
+    def stop(self, run: Run, end: End | None) -> bool:
+        """Keep a run from beginning for good, and record with which end it was given up (see
+        `NeverBegan`). False if it has begun after all, or somebody stopped it before."""

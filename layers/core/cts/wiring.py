@@ -27,6 +27,7 @@ if TYPE_CHECKING:  # each function imports its own workflow only: a cold start p
     from cts.adapters.secrets import ConsulCa, ConsulToken
     from cts.events import CatalogChanged
     from cts.generation import Generation
+    from cts.ports import Driver
     from cts.settings import (
         Builds,
         PollerSettings,
@@ -178,7 +179,6 @@ def settling(store: Store, metrics: Metrics) -> settle.SettlePorts:
 
     return settle.SettlePorts(
         tasks=table(store),
-        records=bucket(store),
         bus=bus(store),
         now=time.time,
         chance=random.random,
@@ -186,8 +186,21 @@ def settling(store: Store, metrics: Metrics) -> settle.SettlePorts:
     )
 
 
-def runner(store: Store, builds: Builds, metrics: Metrics) -> start.StartPorts:
+def codebuild(store: Store, builds: Builds | Tracked) -> Driver:
     from cts.adapters.codebuild import CodeBuild
+
+    return CodeBuild(Later("codebuild"), builds.project, bucket(store), time.time)
+
+
+DRIVERS: dict[str, Callable[[Store, Builds | Tracked], Driver]] = {"terraform": codebuild}
+"""What makes each driver that a run may name."""
+
+
+def drivers(store: Store, builds: Builds | Tracked) -> dict[str, Driver]:
+    return {name: make(store, builds) for name, make in DRIVERS.items()}
+
+
+def runner(store: Store, builds: Builds, metrics: Metrics) -> start.StartPorts:
     from cts.terraform.archive import RunPlace
     from cts.workflow import start
 
@@ -199,7 +212,7 @@ def runner(store: Store, builds: Builds, metrics: Metrics) -> start.StartPorts:
         generations=objects,
         objects=objects,
         slots=rows,
-        driver=CodeBuild(client("codebuild"), builds.project, store.work_bucket),
+        drivers=drivers(store, builds),
         place=RunPlace(
             work_bucket=store.work_bucket,
             state_bucket=builds.state_bucket,
@@ -215,7 +228,6 @@ def runner(store: Store, builds: Builds, metrics: Metrics) -> start.StartPorts:
 
 
 def tracker(store: Store, builds: Tracked, metrics: Metrics) -> track.TrackPorts:
-    from cts.adapters.codebuild import CodeBuild
     from cts.workflow import track
 
     rows, objects = table(store), bucket(store)
@@ -224,8 +236,7 @@ def tracker(store: Store, builds: Tracked, metrics: Metrics) -> track.TrackPorts
         runs=rows,
         published=rows,
         generations=objects,
-        objects=objects,
-        driver=CodeBuild(Later("codebuild"), builds.project, store.work_bucket),
+        drivers=drivers(store, builds),
         now=time.time,
         cap=builds.concurrency,
     )

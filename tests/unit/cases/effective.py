@@ -6,11 +6,12 @@ from collections.abc import Mapping
 from dataclasses import is_dataclass
 from typing import Any
 
-from cts.config.decode import CONDITIONS, INPUTS
-from cts.config.model import Backend, BufferBlock, NoCondition, ProviderBlock
+from cts.conditions.no_condition import NoConditionBlock
+from cts.conditions.registry import condition_blocks, input_blocks
+from cts.config.model import Backend, BufferBlock, ProviderBlock
 from cts.config.schema import Seconds, key_of, options_of, types_of
 
-LABELS = {block: label for label, block in [*CONDITIONS.items(), *INPUTS.items()]}
+LABELS = {block: label for label, block in [*condition_blocks().items(), *input_blocks().items()]}
 FED = "use_as_module_input"
 STEP = re.compile(r"\[(\d+)\]|([^.\[\]]+)")
 
@@ -51,7 +52,7 @@ def written(value: Any, kind: Any) -> Any:
 
 def condition(block: Any) -> dict[str, Any]:
     """`use_as_module_input` stands beside the type."""
-    inside = {} if isinstance(block, NoCondition) else options(block)
+    inside = {} if isinstance(block, NoConditionBlock) else options(block)
     inside.pop("source_includes_var", None)
     fed = {FED: inside.pop(FED)} if FED in inside else {}
     return {LABELS[type(block)]: inside} | fed

@@ -1,30 +1,41 @@
 """Driver `terraform`: a run is a CodeBuild build."""
 
 import hashlib
+from collections.abc import Callable, Mapping
 from typing import Any
 
 from botocore.exceptions import ClientError
 
 from cts import keys
 from cts.adapters.aws_errors import code_of, translated
+from cts.adapters.bucket import Bucket
+from cts.adapters.build_records import BuildStatus, Limits
+from cts.adapters.builds import RecordedBuilds
 from cts.errors import NoBuildsAllowed, Unavailable
 from cts.run.model import Run
+from cts.run.news import Heard
 
 NO_BUILDS = "Cannot have more than 0 builds in queue"
 """A hold on many new accounts, whatever Service Quotas shows."""
-LONGEST = (480 + 480 + 60) * 60.0
-"""Seconds: a build may wait for eight hours and then run for eight. One more for our clocks."""
+ENDED = frozenset({"SUCCEEDED", "FAILED", "FAULT", "TIMED_OUT", "STOPPED"})
+LIMITS = Limits(
+    # CodeBuild knows an idempotency token for five minutes.
+    restart=4 * 60.0,
+    # A build may wait for eight hours and then run for eight. One more for our clocks.
+    longest=(480 + 480 + 60) * 60.0,
+)
 
 
-class CodeBuild:
-    """`client` is a CodeBuild client."""
+class CodeBuild(RecordedBuilds):
+    """`client` is a CodeBuild client; `bucket` has the archives and takes the records."""
 
-    longest = LONGEST
+    limits = LIMITS
 
-    def __init__(self, client: Any, project: str, bucket: str) -> None:
+    def __init__(self, client: Any, project: str, bucket: Bucket, now: Callable[[], float]) -> None:
+        super().__init__(bucket, now)
         self._client = client
         self._project = project
-        self._bucket = bucket
+        self._bucket = bucket.name
 
     def start(self, run: Run, archive_version: str) -> str:
         """Start the run's build; within five minutes a repeated start is the same build.
@@ -59,12 +70,39 @@ class CodeBuild:
         build: str = answer["build"]["id"]
         return build
 
-    def status(self, build: str) -> str | None:
-        """CodeBuild's word for the build (IN_PROGRESS, SUCCEEDED, ...); None if it is unknown just
-        now. CodeBuild keeps builds for a year: an answer that leaves one out says nothing of it."""
+    def status(self, build: str) -> BuildStatus:
+        """CodeBuild keeps builds for a year: an answer that leaves one out says nothing of it."""
         with translated(f"asking for build {build}"):
             answer = self._client.batch_get_builds(ids=[build])
-        return answer["builds"][0]["buildStatus"] if answer["builds"] else None
+        word = answer["builds"][0]["buildStatus"] if answer["builds"] else None
+        return status_of(build, word)
+
+    @staticmethod
+    def heard(event: Mapping[str, Any]) -> Heard | None:
+        """The part of `CodeBuild Build State Change` that we read; None for any other event, or
+        for a build that our runner did not start."""
+        if event.get("detail-type") != "CodeBuild Build State Change":
+            return None
+        detail = event["detail"]
+        variables = {
+            each["name"]: each["value"]
+            for each in detail["additional-information"]["environment"]["environment-variables"]
+        }
+        if "CTS_RUN_ID" not in variables:
+            return None
+        build = detail["build-id"].split(":build/", 1)[-1]  # as StartBuild names it: project:uuid
+        return Heard(
+            task=variables["CTS_TASK"],
+            run=variables["CTS_RUN_ID"],
+            told=status_of(build, detail["build-status"]),
+        )
+
+
+def status_of(build: str, word: str | None) -> BuildStatus:
+    """`word`: CodeBuild's status of the build; None if it knows none just now."""
+    if word in ENDED:
+        return BuildStatus(build=build, ended_as=word)
+    return BuildStatus(build=build, goes_on=word is not None)
 
 
 def _limit(error: ClientError, run: Run) -> Exception | None:

@@ -13,7 +13,7 @@ from typing import Protocol
 import httpx
 
 from cts.errors import Refused, Unavailable
-from cts.watch.query import ConsulRequest, Kind, View, request
+from cts.watch.query import ConsulRequest, View, request
 from cts.watch.snapshot import snapshot
 from cts.watch.view import Answer
 
@@ -101,10 +101,10 @@ class Consul:
         async with self._connection() if index else self._turn() as client:
             reply = await self._get(client, asked, deadline)
         filtered = reply.headers.get(FILTERED) == "true"
-        if filtered and view.kind is Kind.SERVICE:
+        if filtered and view.kind.whole:
             raise Refused(
                 f"asking Consul for {view}: its answer was filtered by ACLs; "
-                "the token needs service:read and node:read for it"
+                f"the token needs {view.kind.whole} for it"
             )
         try:
             made = snapshot(view, json.loads(reply.body))

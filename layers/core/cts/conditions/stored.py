@@ -4,67 +4,64 @@ from collections.abc import Mapping
 from dataclasses import fields
 from typing import Any
 
+from cts.conditions.condition import Condition
+from cts.conditions.registry import NOTHING, condition, room
 from cts.stored import known_fields
-from cts.watch.query import (
-    CatalogServicesCondition,
-    Condition,
-    Input,
-    KvCondition,
-    ScheduleCondition,
-    ServicesCondition,
-)
 
-CONDITIONS: Mapping[str, type[Condition]] = {
-    each.kind: each
-    for each in (CatalogServicesCondition, KvCondition, ScheduleCondition, ServicesCondition)
-}
+UNNAMED = NOTHING.kind
+"""The kind that is not written: it was the only one."""
 
 
 def written(condition: Condition) -> dict[str, Any]:
     """Options left at their default carry no meaning: one added later leaves the digests of
-    today as they are. A condition on services needs no kind for the same reason."""
-    kind = {} if isinstance(condition, ServicesCondition) else {"kind": condition.kind}
+    today as they are."""
+    kind = {} if condition.kind == UNNAMED else {"kind": condition.kind}
     options = {
-        f.name: value
+        f.name: _written(value)
         for f in fields(condition)
         if (value := getattr(condition, f.name)) != f.default
     }
-    if "others" in options:
-        options["others"] = [written(each) for each in options["others"]]
     return kind | options
+
+
+def _written(value: Any) -> Any:
+    if isinstance(value, tuple):
+        return [_written(each) for each in value]
+    return written(value) if isinstance(value, Condition) else value
 
 
 def read_condition(raw: Mapping[str, Any]) -> Condition:
     """Raises ValueError for a kind that this version doesn't know."""
-    name = raw.get("kind", ServicesCondition.kind)
-    if name not in CONDITIONS:
+    name = _kind(raw)
+    kind = condition(name)
+    if kind is None:
         raise ValueError(f"this version of the program knows no condition of the kind '{name}'")
-    kind = CONDITIONS[name]
-    options = {name: _hashable(value) for name, value in known_fields(kind, raw).items()}
-    if "others" in raw:
-        options["others"] = tuple(read_condition(each) for each in raw["others"])
-    return kind(**options)
+    return kind(**{name: _read(value) for name, value in known_fields(kind, raw).items()})
 
 
-def _hashable(value: Any) -> Any:
-    return tuple(_hashable(each) for each in value) if isinstance(value, list) else value
+def _read(value: Any) -> Any:
+    if isinstance(value, list):
+        return tuple(_read(each) for each in value)
+    return read_condition(value) if isinstance(value, Mapping) else value
 
 
-def read_input(raw: Mapping[str, Any]) -> Input:
+def read_input(raw: Mapping[str, Any]) -> Condition:
     made = read_condition(raw)
-    if not isinstance(made, ServicesCondition | KvCondition):
+    if room(made.kind).input is None:
         raise ValueError(f"a module input is of the kind '{made.kind}', which feeds no module")
     return made
 
 
-def read_services(raw: Mapping[str, Any]) -> ServicesCondition:
-    made = read_condition(raw)
-    if not isinstance(made, ServicesCondition):
-        raise ValueError(f"a task's condition is of the kind '{made.kind}', which watches nothing")
-    return made
+def is_watched(raw: Mapping[str, Any]) -> bool:
+    """Whether this version knows the condition, and watches what it looks at."""
+    kind = condition(_kind(raw))
+    inner = [each for value in raw.values() if isinstance(value, list | tuple) for each in value]
+    return (
+        kind is not None
+        and kind.watched
+        and all(is_watched(each) for each in inner if isinstance(each, Mapping))
+    )
 
 
-def is_known(condition: Mapping[str, Any]) -> bool:
-    kinds = [each.get("kind", ServicesCondition.kind) for each in condition.get("others", ())]
-    kind = condition.get("kind", ServicesCondition.kind)
-    return kind == ServicesCondition.kind and CONDITIONS.keys() >= set(kinds)
+def _kind(raw: Mapping[str, Any]) -> str:
+    return str(raw.get("kind", UNNAMED))

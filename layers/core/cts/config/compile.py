@@ -21,7 +21,6 @@ from cts.config.validate import validate
 from cts.config.warnings import warn
 from cts.generation import BufferPeriod, Generation, TaskEntry, Waiting
 from cts.terraform.definition import Definition, Module
-from cts.watch.query import ServicesCondition
 
 CONTRACT = 3
 """Raised when the same sources compile to something else: they are then published again."""
@@ -210,14 +209,14 @@ def _modules(local: LocalModules) -> tuple[dict[str, Module], dict[str, bytes]]:
 
 
 def _entry(task: Task, definition: Definition) -> TaskEntry:
-    buffer, condition = task.buffer_period, definition.condition
-    assert isinstance(condition, ServicesCondition)  # any other has to wait
+    buffer = task.buffer_period
     return TaskEntry(
         definition=definition.digest,
-        condition=condition,
+        condition=definition.condition,
         description=task.description,
         enabled=task.enabled,
         buffer=BufferPeriod(buffer.min or 0.0, buffer.max or 0.0)
         if buffer and buffer.enabled
         else None,
+        driver=definition.driver,
     )

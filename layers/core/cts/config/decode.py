@@ -7,19 +7,12 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any, get_args, get_origin
 
+from cts.conditions.block import ConditionBlock
+from cts.conditions.registry import condition_blocks, input_blocks
 from cts.config.model import (
     Backend,
-    CatalogServicesBlock,
-    Condition,
     Configuration,
-    Input,
-    KvBlock,
-    KvInput,
-    NoCondition,
     ProviderBlock,
-    ScheduleBlock,
-    ServicesBlock,
-    ServicesInput,
     WrittenSecret,
 )
 from cts.config.options import Findings, Options
@@ -32,15 +25,7 @@ from cts.config.tree import Body, Entry, Value
 if TYPE_CHECKING:
     from dataclasses import Field
 
-CONDITIONS: Mapping[str, type[Condition]] = {
-    "no-condition": NoCondition,
-    "catalog-services": CatalogServicesBlock,
-    "services": ServicesBlock,
-    "consul-kv": KvBlock,
-    "schedule": ScheduleBlock,
-}
 REPEATED = ("task", "service", "terraform_provider", "module_input")
-INPUTS: Mapping[str, type[Input]] = {"services": ServicesInput, "consul-kv": KvInput}
 
 
 def decode(file: Value, found: Findings, *, is_hcl: bool) -> Configuration:
@@ -155,21 +140,23 @@ def _secrets(known: Option, group: Group, options: Options, key: str) -> None:
             )  # fmt: skip
 
 
-def _condition(options: Options, key: str) -> Condition | None:
+def _condition(options: Options, key: str) -> ConditionBlock | None:
     inside = options.block(key)
-    condition: Condition | None = _typed(inside, key, CONDITIONS) if inside else None
-    return condition
+    return _typed(inside, key, condition_blocks()) if inside else None
 
 
-def _inputs(options: Options, key: str) -> tuple[Input, ...]:
+def _inputs(options: Options, key: str) -> tuple[ConditionBlock, ...]:
+    known = input_blocks()
     made = [
-        _typed(options.inside(f"{key}[{n}]", value), key, INPUTS)
+        _typed(options.inside(f"{key}[{n}]", value), key, known)
         for n, value in enumerate(options.blocks(key))
     ]
     return tuple(each for each in made if each is not None)
 
 
-def _typed(options: Options, key: str, known: Mapping[str, type[Any]]) -> Any:
+def _typed(
+    options: Options, key: str, known: Mapping[str, type[ConditionBlock]]
+) -> ConditionBlock | None:
     """The block inside, of the type that the label names. Types match exactly, unlike options.
 
     JSON may give several types in one object: CTS takes the first of its own list.
@@ -196,7 +183,8 @@ def _typed(options: Options, key: str, known: Mapping[str, type[Any]]) -> Any:
         what = f"only one {key} block is allowed here"
         options.add(found[-1].place, Code.REPEATED_BLOCK, types[0], what)
     inside = options.inside(types[0], found[0], lone_element=True) if found else None
-    return read(known[types[0]], inside) if inside else None
+    made: ConditionBlock | None = read(known[types[0]], inside) if inside else None
+    return made
 
 
 READERS: Mapping[Any, Callable[[Options, str], Any]] = {
@@ -207,8 +195,8 @@ READERS: Mapping[Any, Callable[[Options, str], Any]] = {
     tuple[str, ...]: Options.texts,
     Mapping[str, str]: Options.texts_by_name,
     Values: _values,
-    get_args(Condition): _condition,
-    tuple[Input, ...]: _inputs,
+    ConditionBlock: _condition,
+    tuple[ConditionBlock, ...]: _inputs,
     tuple[ProviderBlock, ...]: providers,
     tuple[Backend, ...]: backends,
 }

@@ -1,22 +1,16 @@
 """A checked configuration to definitions: what each task applies, in one canonical form."""
 
 from collections.abc import Iterator, Mapping
-from dataclasses import replace
 from typing import Any
 
+from cts.conditions.condition import Condition
+from cts.conditions.no_condition import NoConditionBlock
+from cts.conditions.registry import NOTHING
+from cts.conditions.services_block import Service, listed
 from cts.config import model
-from cts.config.escapes import undoubled
 from cts.config.model import Configuration, Task
 from cts.config.secrets import from_vault
 from cts.terraform.definition import Definition, Module, Provider
-from cts.watch.query import (
-    CatalogServicesCondition,
-    Condition,
-    Input,
-    KvCondition,
-    ScheduleCondition,
-    ServicesCondition,
-)
 
 
 def define(
@@ -88,84 +82,20 @@ def _cloud(task: Task, cloud: model.TerraformCloud) -> Mapping[str, Any]:
 # ---- conditions and module inputs -------------------------------------------------------------
 
 
-def _watched(task: Task, blocks: tuple[model.Service, ...]) -> tuple[Condition, tuple[Input, ...]]:
+def _watched(task: Task, blocks: tuple[Service, ...]) -> tuple[Condition, tuple[Condition, ...]]:
     """What triggers the task, and what its module gets beside that.
 
     Without a condition CTS takes the services of the list, or of the module input, for one.
     """
-    inputs = [_input(each) for each in task.module_input]
+    inputs = [each.compiled() for each in task.module_input]
     if task.services:
-        inputs.append(_listed(task.services, blocks))
-    if isinstance(task.condition, model.NoCondition) or task.condition is None:
-        services = [each for each in inputs if isinstance(each, ServicesCondition)]
-        condition: Condition = services[0] if services else ServicesCondition()
+        inputs.append(listed(task.services, blocks))
+    if isinstance(task.condition, NoConditionBlock) or task.condition is None:
+        condition = next((each for each in inputs if each.stands_in), NOTHING)
         inputs = [each for each in inputs if each is not condition]
     else:
-        condition = _condition(task.condition)
+        condition = task.condition.compiled()
     return condition, tuple(sorted(inputs, key=lambda each: each.kind))
-
-
-def _condition(block: model.Condition) -> Condition:
-    match block:
-        case model.ScheduleBlock():
-            return ScheduleCondition(block.cron)
-        case model.CatalogServicesBlock():
-            return CatalogServicesCondition(
-                undoubled(block.regexp or ""),
-                datacenter=block.datacenter,
-                namespace=block.namespace,
-                node_meta=_pairs(block.node_meta),
-                trigger_only=not block.use_as_module_input,
-            )
-        case model.ServicesBlock() | model.KvBlock():
-            return replace(_input(block), trigger_only=not block.use_as_module_input)
-    return ServicesCondition()
-
-
-def _input(block: model.Input) -> Input:
-    if isinstance(block, model.KvInput):
-        return KvCondition(
-            block.path,
-            recurse=block.recurse,
-            datacenter=block.datacenter,
-            namespace=block.namespace,
-        )
-    return ServicesCondition(
-        names=block.names,
-        regexp=None if block.regexp is None else undoubled(block.regexp),
-        datacenter=block.datacenter,
-        namespace=block.namespace,
-        filter=undoubled(block.filter),
-        meta=_pairs(block.cts_user_defined_meta),
-    )
-
-
-def _pairs(names: Mapping[str, str]) -> tuple[tuple[str, str], ...]:
-    return tuple(names.items())
-
-
-def _listed(entries: tuple[str, ...], blocks: tuple[model.Service, ...]) -> ServicesCondition:
-    """The deprecated list: an entry is the id of a service block, or else a service's name.
-
-    Of two entries for one service the last one counts, as in CTS.
-    """
-    by_id = {block.id: block for block in blocks}
-    by_name: dict[str, ServicesCondition] = {}
-    for entry in filter(None, entries):
-        block = by_id.get(entry)
-        name = block.name if block else entry
-        by_name[name] = ServicesCondition(
-            datacenter=block.datacenter if block else "",
-            namespace=block.namespace if block else "",
-            filter=undoubled(block.filter if block else ""),
-            meta=_pairs(block.cts_user_defined_meta if block else {}),
-        )
-    groups: dict[ServicesCondition, list[str]] = {}
-    for name, query in sorted(by_name.items()):
-        groups.setdefault(query, []).append(name)
-    made = [replace(query, names=tuple(names)) for query, names in groups.items()]
-    first, *others = made or [ServicesCondition()]
-    return replace(first, others=tuple(others))
 
 
 # ---- what has to wait -------------------------------------------------------------------------
@@ -173,24 +103,10 @@ def _listed(entries: tuple[str, ...], blocks: tuple[model.Service, ...]) -> Serv
 
 def waits_for(definition: Definition) -> Iterator[str]:
     """What a task needs that this version accepts and does not do yet."""
-    condition = definition.condition
-    if isinstance(condition, ServicesCondition):
-        yield from (why for name, why in UNWATCHED.items() if getattr(condition, name))
-    else:
-        yield f'condition "{condition.kind}"'
+    yield from definition.condition.waits_for()
     yield from (f'module_input "{each.kind}"' for each in definition.inputs)
     if definition.providers:
         yield "providers"
     yield from (f'backend "{name}"' for name in definition.backend)
     if definition.cloud:
         yield 'driver "terraform-cloud"'
-
-
-UNWATCHED = {
-    "datacenter": "datacenter",
-    "namespace": "namespace",
-    "filter": "filter",
-    "meta": "cts_user_defined_meta",
-    "trigger_only": "use_as_module_input = false",
-    "others": "service blocks of its services",
-}

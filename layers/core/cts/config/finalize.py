@@ -8,19 +8,18 @@ from dataclasses import is_dataclass, replace
 from posixpath import join, normpath
 from typing import Any, TypeVar
 
+from cts.conditions.block import ConditionBlock, PassingBlock
+from cts.conditions.no_condition import NoConditionBlock
+from cts.conditions.services_block import Service
 from cts.config.model import (
     ApiTls,
     Auth,
     Backend,
     BufferBlock,
-    Condition,
     Configuration,
     ConsulBlock,
     ConsulTls,
     DriverBlock,
-    NoCondition,
-    ScheduleBlock,
-    Service,
     Syslog,
     Task,
     TerraformBlock,
@@ -189,7 +188,6 @@ def _service(service: Service) -> Service:
 def _task(task: Task, parent: BufferBlock, base: str) -> Task:
     name = _first(task.name, "")
     condition = _condition(task.condition)
-    scheduled = isinstance(condition, ScheduleBlock)
     buffer = task.buffer_period or _absent(BufferBlock)
     folder = normpath(join(base, name)) if task.working_dir is None else task.working_dir
     return replace(
@@ -198,15 +196,15 @@ def _task(task: Task, parent: BufferBlock, base: str) -> Task:
         condition=condition,
         module_input=task.module_input + task.source_input,
         source_input=(),
-        buffer_period=_off(buffer) if scheduled else _task_buffer(buffer, parent),
+        buffer_period=_off(buffer) if condition.unbuffered else _task_buffer(buffer, parent),
         working_dir=folder,
     )
 
 
-def _condition(condition: Condition | None) -> Condition:
+def _condition(condition: ConditionBlock | None) -> ConditionBlock:
     if condition is None:
-        return _absent(NoCondition)
-    if isinstance(condition, ScheduleBlock | NoCondition):
+        return _absent(NoConditionBlock)
+    if not isinstance(condition, PassingBlock):
         return condition
     fed = _first(condition.use_as_module_input, condition.source_includes_var)
     return replace(condition, use_as_module_input=fed)

@@ -1,4 +1,4 @@
-"""Every block of CTS 0.9.0's configuration.
+"""Every block of CTS 0.9.0's configuration; those of conditions are in `conditions/`.
 
 The classes are the schema: `decode`, `merge` and `finalize` go by the fields' types and by what
 `option` says of them. Until `finalize` has set the defaults, None is what is not there: unset and
@@ -7,8 +7,10 @@ empty stay apart until all files are merged.
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, TypeAlias
+from typing import Any
 
+from cts.conditions.block import ConditionBlock
+from cts.conditions.services_block import Service
 from cts.config.problem import Where
 from cts.config.schema import Group, Seconds, Values, block, option
 
@@ -255,88 +257,6 @@ class ProviderBlock:
 
 
 @dataclass(frozen=True, slots=True)
-class Service:
-    where: Where
-    name: str = option("", required='write name = "..."')
-    id: str | None = option(verbatim=True)
-    description: str = option("")
-    datacenter: str = option("")
-    namespace: str = option("")
-    filter: str = option("")
-    cts_user_defined_meta: Mapping[str, str] = option({})
-
-
-@dataclass(frozen=True, slots=True)
-class ServicesInput:
-    """`module_input "services"`."""
-
-    where: Where
-    names: tuple[str, ...] = option(())
-    regexp: str | None = option()
-    datacenter: str = option("")
-    namespace: str = option("")
-    filter: str = option("")
-    cts_user_defined_meta: Mapping[str, str] = option({})
-
-
-@dataclass(frozen=True, slots=True)
-class KvInput:
-    """`module_input "consul-kv"`."""
-
-    where: Where
-    path: str = option("", required='write path = "..."')
-    recurse: bool = option(False)
-    datacenter: str = option("")
-    namespace: str = option("")
-
-
-@dataclass(frozen=True, slots=True)
-class ServicesBlock(ServicesInput):
-    use_as_module_input: bool = option(True)
-    source_includes_var: bool | None = option(
-        instead="use_as_module_input", successor="use_as_module_input"
-    )
-
-
-@dataclass(frozen=True, slots=True)
-class KvBlock(KvInput):
-    use_as_module_input: bool = option(True)
-    source_includes_var: bool | None = option(
-        instead="use_as_module_input", successor="use_as_module_input"
-    )
-
-
-@dataclass(frozen=True, slots=True)
-class CatalogServicesBlock:
-    where: Where
-    regexp: str | None = option(required='write regexp = "" for all services')
-    datacenter: str = option("")
-    namespace: str = option("")
-    node_meta: Mapping[str, str] = option({})
-    use_as_module_input: bool = option(True)
-    source_includes_var: bool | None = option(
-        instead="use_as_module_input", successor="use_as_module_input"
-    )
-
-
-@dataclass(frozen=True, slots=True)
-class ScheduleBlock:
-    where: Where
-    cron: str = option("", required='write cron = "0 6 * * *" for every day at six, UTC')
-
-
-@dataclass(frozen=True, slots=True)
-class NoCondition:
-    """What CTS takes a task for that has no condition."""
-
-    where: Where
-
-
-Condition: TypeAlias = ServicesBlock | CatalogServicesBlock | KvBlock | ScheduleBlock | NoCondition
-Input: TypeAlias = ServicesInput | KvInput
-
-
-@dataclass(frozen=True, slots=True)
 class CloudWorkspace:
     """`terraform_cloud_workspace`."""
 
@@ -367,9 +287,9 @@ class Task:
     version: str = option("")
     variable_files: tuple[str, ...] = option((), is_file=True)
     variables: Mapping[str, str] = option({}, verbatim=True)
-    condition: Condition | None = option()
-    module_input: tuple[Input, ...] = block()
-    source_input: tuple[Input, ...] = block(instead="module_input")
+    condition: ConditionBlock | None = option()
+    module_input: tuple[ConditionBlock, ...] = block()
+    source_input: tuple[ConditionBlock, ...] = block(instead="module_input")
     services: tuple[str, ...] = option(
         (), instead='condition "services" or module_input "services"'
     )

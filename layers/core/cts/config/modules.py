@@ -5,15 +5,10 @@ from dataclasses import dataclass, replace
 from posixpath import join, normpath
 from typing import Any
 
+from cts.conditions.registry import NOTHING, filled_by
 from cts.config import bundle
 from cts.config.bundle import Files
-from cts.config.model import (
-    CatalogServicesBlock,
-    Configuration,
-    KvBlock,
-    KvInput,
-    Task,
-)
+from cts.config.model import Configuration, Task
 from cts.config.module_sources import broken_files, sources_outside
 from cts.config.module_variables import Declared, declared
 from cts.config.problem import Code, Problem, Where, did_you_mean
@@ -23,11 +18,6 @@ from cts.config.tree import ParseError
 
 FOLDERS_SHOWN = 5
 OR_SET = "set it in a file that variable_files names, or in serverless { variables }"
-CONDITION_OF = {"catalog_services": CatalogServicesBlock, "consul_kv": KvBlock}
-FILLED_BY = {
-    "catalog_services": 'a condition "catalog-services" gives it',
-    "consul_kv": 'a condition or a module_input "consul-kv" gives it',
-}
 MOST_ALIKE = 1000
 
 
@@ -171,16 +161,14 @@ def _variables(
     for name in sorted(inputs - variables.keys()):
         what = f'module "{task.module}" of task "{task.name}" has no variable "{name}"'
         fix = f'declare variable "{name}" in the module: the task passes it'
-        if name == "catalog_services" or (
-            name == "consul_kv" and isinstance(task.condition, KvBlock)
-        ):
+        if name != NOTHING.variable and task.condition and task.condition.variable == name:
             fix += ", unless the condition has use_as_module_input = false"
         yield task.where.problem(Code.MODULE_WITHOUT_INPUT, what, fix, option="module")
     for name, variable in sorted(variables.items()):
         if variable.required and name not in inputs and name not in given:
             place = join(bundle.inside(task.module) or "", str(variable.place))
             what = f'the module needs the variable "{name}", declared at {place}'
-            fix = FILLED_BY.get(name, OR_SET)
+            fix = filled_by(name) or OR_SET
             yield task.where.problem(Code.MISSING_VARIABLE, what, fix, option="module")
     for name in sorted(set(given) - variables.keys()):
         what = f'the module has no variable "{name}"'
@@ -200,15 +188,9 @@ def _given_at(task: Task, name: str) -> Where:
 
 def passed(task: Task) -> set[str]:
     """The variables of the module that Consul's data comes in. `services` is always one."""
-    names = {"services"}
-    match task.condition:
-        case CatalogServicesBlock(use_as_module_input=True):
-            names.add("catalog_services")
-        case KvBlock(use_as_module_input=True):
-            names.add("consul_kv")
-    if any(isinstance(each, KvInput) for each in task.module_input):
-        names.add("consul_kv")
-    return names
+    blocks = (task.condition, *task.module_input)
+    passing = {each.variable for each in blocks if each and each.is_passed}
+    return {NOTHING.variable} | passing
 
 
 def _variable_files(task: Task, files: Files) -> Iterator[Problem]:

@@ -2,7 +2,6 @@
 
 from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass, field
-from difflib import get_close_matches
 from enum import StrEnum
 
 
@@ -115,6 +114,8 @@ class Where:
 
 def nearest(word: str, known: Iterable[str]) -> str:
     """The known word that is close to this one, if any is."""
+    from difflib import get_close_matches  # only who checks a configuration needs it
+
     return next(iter(get_close_matches(word, list(known), n=1)), "")
 
 

@@ -1,8 +1,7 @@
 """Regular expressions as CTS reads them: RE2's, tried out on the engine that matches."""
 
-import re2
-
-from cts.watch.query import compiled
+from collections.abc import Callable
+from functools import cache
 
 MOST_REPEATS = 1000
 MOST_CHARACTERS = 10_000
@@ -32,8 +31,22 @@ INSTEAD = {
 """What would be right, by how the engine's message begins."""
 
 
+@cache
+def compiled(expression: str) -> Callable[[bytes], object]:
+    """An expression's search, anywhere in UTF-8 text. RE2 as in CTS, so it takes linear time.
+    Raises re2.error."""
+    import re2  # most that asks for views matches nothing, and loading it takes 15 ms
+
+    options = re2.Options()
+    options.log_errors = False  # to standard error, beside raising
+    search: Callable[[bytes], object] = re2.compile(expression, options).search
+    return search
+
+
 def fault(expression: str) -> tuple[str, str]:
     """What is wrong with an expression and what would be right; two empty strings if nothing."""
+    import re2
+
     if expression and not expression.strip("* "):
         return "RE2 refuses this: a * repeats what stands before it", FOR_ALL
     if len(expression) > MOST_CHARACTERS:

@@ -1,21 +1,11 @@
-"""The rules of a task, its condition and its module inputs."""
+"""The rules of a task. What its condition and its module inputs must keep, they know."""
 
 from collections.abc import Iterator
 
-from cts.config import regexp
-from cts.config.escapes import undoubled
-from cts.config.model import (
-    BufferBlock,
-    CatalogServicesBlock,
-    CloudWorkspace,
-    KvInput,
-    ScheduleBlock,
-    ServicesInput,
-    Task,
-)
-from cts.config.problem import Code, Problem, Where
+from cts.conditions.registry import NOTHING
+from cts.config.model import BufferBlock, CloudWorkspace, Task
+from cts.config.problem import Code, Problem
 from cts.config.terraform_version import check_version
-from cts.watch.schedule import EPOCH, CronError, parse
 
 EXECUTION_MODES = ("", "remote", "agent")
 
@@ -32,7 +22,8 @@ def check_tasks(tasks: tuple[Task, ...]) -> Iterator[Problem]:
         yield from _inputs(task)
         yield from check_buffer(task.buffer_period)
         for block in (task.condition, *task.module_input):
-            yield from _query(block)
+            if block:
+                yield from block.problems()
 
 
 def check_buffer(buffer: BufferBlock | None) -> Iterator[Problem]:
@@ -88,70 +79,17 @@ def _inputs(task: Task) -> Iterator[Problem]:
     """Each of the module's variables is filled by one block."""
     filled: dict[str, str] = {}
     if task.services:
-        filled["services"] = "services"
-    condition = _variable(task.condition)
+        filled[NOTHING.variable] = "services"
+    condition = task.condition.variable if task.condition else ""
     if condition and condition in filled:
         what = "both the list services and the condition fill the module's services"
         yield task.where.problem(Code.DUPLICATE_INPUT, what, "remove one", option="services")
     elif condition:
         filled[condition] = "the condition"
     for block in task.module_input:
-        variable = _variable(block)
+        variable = block.variable
         if variable in filled:
             what = f"{filled[variable]} and this module_input both fill the module's {variable}"
             yield block.where.problem(Code.DUPLICATE_INPUT, what, "remove one")
         elif variable:
             filled[variable] = "another module_input"
-
-
-def _variable(block: object) -> str:
-    """The module's variable that a condition or input fills, if two could fill it."""
-    match block:
-        case ServicesInput():
-            return "services"
-        case KvInput():
-            return "consul_kv"
-    return ""
-
-
-def _query(block: object) -> Iterator[Problem]:
-    match block:
-        case ServicesInput():
-            yield from _services_query(block)
-        case CatalogServicesBlock(regexp=str() as expression):
-            yield from _regexp(expression, block.where)
-        case KvInput(path=path) if path and not path.strip("/"):
-            what, fix = "the path names no key", 'write path = "..."'
-            yield block.where.problem(Code.INVALID_VALUE, what, fix, option="path")
-        case ScheduleBlock() if block.cron:
-            yield from _cron(block)
-
-
-def _services_query(services: ServicesInput) -> Iterator[Problem]:
-    problem = services.where.problem
-    if services.names and services.regexp is not None:
-        yield problem(Code.NAMES_OR_REGEXP, "both names and regexp are set", "set only one")
-    if not services.names and services.regexp is None:
-        yield problem(Code.NAMES_OR_REGEXP, "neither names nor regexp is set", "set one")
-    for n, name in enumerate(services.names):
-        if not name:
-            option = f"names[{n}]"
-            yield problem(Code.EMPTY_NAME, "a service name is empty", "remove it", option=option)
-    if services.regexp is not None:
-        yield from _regexp(services.regexp, services.where)
-
-
-def _regexp(expression: str, where: Where) -> Iterator[Problem]:
-    if any(found := regexp.fault(undoubled(expression))):
-        yield where.problem(Code.INVALID_REGEXP, *found, option="regexp")
-
-
-def _cron(schedule: ScheduleBlock) -> Iterator[Problem]:
-    problem = schedule.where.problem
-    fix = 'write five fields, such as "0 6 * * Mon-Fri", or @daily'
-    try:
-        if parse(schedule.cron).next(EPOCH) is None:
-            what = f'"{schedule.cron}" never comes'
-            yield problem(Code.INVALID_CRON, what, fix, option="cron")
-    except CronError as error:
-        yield problem(Code.INVALID_CRON, str(error), fix, option="cron")

@@ -4,6 +4,7 @@ import re
 from collections.abc import Iterator, Mapping
 from typing import Any
 
+from cts.conditions.services_block import Service
 from cts.config import secrets
 from cts.config.model import (
     Backend,
@@ -11,7 +12,6 @@ from cts.config.model import (
     ConsulBlock,
     DriverBlock,
     ProviderBlock,
-    Service,
     Task,
     Vault,
 )

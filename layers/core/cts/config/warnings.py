@@ -2,15 +2,13 @@
 
 from collections.abc import Iterator, Mapping
 
+from cts.conditions.no_condition import NoConditionBlock
 from cts.config.masking import masked
 from cts.config.model import (
     BufferBlock,
     Configuration,
     ConsulBlock,
     DriverBlock,
-    NoCondition,
-    ScheduleBlock,
-    ServicesInput,
     Task,
 )
 from cts.config.problem import Code, Problem, Where, did_you_mean
@@ -37,9 +35,11 @@ def warn(merged: Configuration, final: Configuration) -> Iterator[Problem]:
     yield from _buffer(merged.buffer_period)
     for task, whole in zip(merged.tasks, final.tasks, strict=True):
         yield from _buffer(task.buffer_period)
-        yield from _schedule(task)
+        yield from _unbuffered(task)
         yield from _no_condition(whole)
-        yield from _names(whole)
+        for block in (whole.condition, *whole.module_input):
+            if block:
+                yield from block.warnings()
         yield from _providers(whole, final)
         yield from _workspace(task, final.driver)
 
@@ -120,29 +120,18 @@ def _buffer(buffer: BufferBlock | None) -> Iterator[Problem]:
         yield buffer.where.problem(Code.INVALID_BUFFER, what, "raise max", option="max")
 
 
-def _schedule(task: Task) -> Iterator[Problem]:
-    if isinstance(task.condition, ScheduleBlock) and task.buffer_period:
-        what = "a scheduled task has no buffer period: it runs when its time comes"
+def _unbuffered(task: Task) -> Iterator[Problem]:
+    if task.buffer_period and task.condition and (why := task.condition.unbuffered):
         where = task.buffer_period.where
-        yield where.problem(Code.INVALID_BUFFER, what, "remove the block")
+        yield where.problem(Code.INVALID_BUFFER, why, "remove the block")
 
 
 def _no_condition(task: Task) -> Iterator[Problem]:
-    triggers = task.services or any(isinstance(each, ServicesInput) for each in task.module_input)
-    if isinstance(task.condition, NoCondition) and not triggers:
+    triggers = task.services or any(each.compiled().stands_in for each in task.module_input)
+    if isinstance(task.condition, NoConditionBlock) and not triggers:
         what = "without a condition the task runs once, and never again"
         fix = 'write condition "services" { names = [...] }'
         yield task.where.problem(Code.CONDITION_TYPE, what, fix)
-
-
-def _names(task: Task) -> Iterator[Problem]:
-    blocks = (task.condition, *task.module_input)
-    for block in (each for each in blocks if isinstance(each, ServicesInput)):
-        for n, name in enumerate(block.names):
-            if "*" in name:
-                what = "a name is matched as it is written, and no service has a * in its name"
-                fix = 'write regexp = "" for all services' if name == "*" else "write a regexp"
-                yield block.where.problem(Code.INVALID_VALUE, what, fix, option=f"names[{n}]")
 
 
 def _providers(task: Task, configuration: Configuration) -> Iterator[Problem]:

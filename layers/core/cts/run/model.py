@@ -7,6 +7,8 @@ from typing import Any
 
 from cts.stored import LATER
 
+TERRAFORM = "terraform"
+"""The driver of whatever names no other."""
 MOST_INPUTS = 1_000
 """DynamoDB takes 400 KB an item."""
 
@@ -82,6 +84,8 @@ class Run:
     gave_up: str | None = None
     more_inputs: int = field(default=0, metadata=LATER)
     """How many snapshots it was fed with beside those in `inputs`."""
+    driver: str = field(default=TERRAFORM, metadata=LATER)
+    """Who executes it."""
     extra: Mapping[str, Any] = field(default_factory=dict)
 
 

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field, replace
 from enum import StrEnum
 from typing import Any
 
-from cts.run.model import End
+from cts.run.model import TERRAFORM, End
 from cts.run.retry import MAX_RETRIES, GiveUp, RetryAt, after_failure
 from cts.stored import LATER, load
 
@@ -57,6 +57,8 @@ class Running:
     before: Done | None
     retry: bool = field(default=False, metadata=LATER)
     """It tries again what failed before it: both are one outcome."""
+    driver: str = field(default=TERRAFORM, metadata=LATER)
+    """Who executes it."""
     extra: Mapping[str, Any] = field(default_factory=dict)
 
 
@@ -198,7 +200,9 @@ class Claimed:
     correlation: str
 
 
-def claim(state: TaskState, run: str, trigger: str, inputs: str, now: float) -> Claimed | TaskState:
+def claim(
+    state: TaskState, run: str, trigger: str, inputs: str, now: float, driver: str = TERRAFORM
+) -> Claimed | TaskState:
     """Claim a due task for a run that is fed with what was just loaded.
 
     States are written a moment before views, so the loaded trigger fingerprint may be older than
@@ -228,7 +232,7 @@ def claim(state: TaskState, run: str, trigger: str, inputs: str, now: float) -> 
         state=replace(
             counted,
             wanted={r: wish for r, wish in state.wanted.items() if serves.get(r) != wish},
-            running=Running(run, serves, trigger, inputs, now, state.done, retry),
+            running=Running(run, serves, trigger, inputs, now, state.done, retry, driver),
             done=None,
             queued_since=None,
         ),

@@ -3,14 +3,14 @@
 import io
 import json
 import zipfile
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from typing import Any
 
+from cts.conditions.condition import Read
 from cts.terraform.definition import Definition
 from cts.terraform.files import files
 from cts.terraform.root import module_folder, state_key
-from cts.watch.snapshot import ServiceRow
 
 EPOCH = (1980, 1, 1, 0, 0, 0)
 """The oldest time a zip can hold: equal files make equal archives."""
@@ -28,7 +28,7 @@ class RunPlace:
 
 def run_archive(
     definition: Definition,
-    rows: Iterable[ServiceRow],
+    read: Read,
     *,
     description: str,
     module: bytes | None,
@@ -36,12 +36,12 @@ def run_archive(
     run: Mapping[str, Any],
     program: str,
 ) -> bytes:
-    """`module` is the archive of a local module, `program` the text of `execute.py`, and `run`
-    what that needs to know of this run."""
+    """`read` is what was read of the condition's views, `module` the archive of a local module,
+    `program` the text of `execute.py`, and `run` what that needs to know of this run."""
     contents: dict[str, str | bytes] = dict(
         files(
             definition,
-            rows,
+            read,
             description=description,
             state_bucket=place.state_bucket,
             region=place.region,
@@ -52,7 +52,7 @@ def run_archive(
         contents |= {f"{folder}/{name}": body for name, body in unzipped(module).items()}
     contents["execute.py"] = program
     contents["run.json"] = json.dumps(
-        {**asdict(place), "state_key": state_key(definition.task), **run}, indent=1
+        {**asdict(place), "state_key": state_key(definition), **run}, indent=1
     )
     return zipped(contents)
 

@@ -6,9 +6,9 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field, fields
 from typing import Any
 
+from cts.conditions.condition import Condition
 from cts.conditions.stored import read_condition, read_input, written
 from cts.stored import known_fields, load
-from cts.watch.query import Condition, Input
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,7 +45,7 @@ class Definition:
     """The module's variables by name, as JSON values."""
     constants: tuple[str, ...] = ()
     """Variables whose values the module wants to know at `init`."""
-    inputs: tuple[Input, ...] = ()
+    inputs: tuple[Condition, ...] = ()
     """Module inputs: what the module gets beside the condition's data."""
     providers: tuple[Provider, ...] = ()
     required_providers: Mapping[str, Any] = field(default_factory=dict)
@@ -56,6 +56,11 @@ class Definition:
     """HCP Terraform's workspace; empty: a build of the stack."""
     vault: Mapping[str, str] = field(default_factory=dict)
     """Where the secrets of its providers are, if they are Vault's: address and namespace."""
+
+    @property
+    def driver(self) -> str:
+        """Who executes the task's runs, by the word of CTS's `driver` block."""
+        return "terraform-cloud" if self.cloud else "terraform"
 
     @property
     def digest(self) -> str:

@@ -1,21 +1,20 @@
 """A task and what Consul said, as the files Terraform runs on."""
 
-from collections.abc import Iterable
-
-from cts.terraform import root, tfvars
+from cts.conditions.condition import Read
+from cts.terraform import root
 from cts.terraform.definition import Definition
-from cts.watch.snapshot import ServiceRow
 
 
 def files(
     definition: Definition,
-    rows: Iterable[ServiceRow],
+    read: Read,
     *,
     description: str,
     state_bucket: str,
     region: str,
 ) -> dict[str, str]:
-    """File name -> text, as CTS names them and `terraform fmt` formats them.
+    """File name -> text, as CTS names them and `terraform fmt` formats them. `read` is what was
+    read of the condition's views.
 
     A local module's own files go into `root.module_folder(task)` beside these.
     """
@@ -23,8 +22,8 @@ def files(
         "main.tf": root.main(
             definition, description=description, state_bucket=state_bucket, region=region
         ),
-        "variables.tf": root.variables(definition.constants),
-        "terraform.tfvars": tfvars.services(rows),
+        "variables.tf": root.variables(definition),
+        "terraform.tfvars": root.values(definition, read),
     }
     if definition.variables:
         made["variables.module.tf"] = root.module_variables(

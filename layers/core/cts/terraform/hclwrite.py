@@ -72,6 +72,17 @@ def attribute_lines(attributes: Mapping[str, str]) -> Iterator[str]:
             yield f"{name:<{width}} = {attributes[name]}"
 
 
+def statement(opening: str, *lines: str) -> str:
+    """A block of Terraform's language: `opening {`, the lines, `}`."""
+    return f"{opening} {{\n{indented(chr(10).join(lines))}\n}}\n"
+
+
+def const_attribute(*, const: bool) -> dict[str, str]:
+    """What a module's constant gets has to be one in the root module too. Terraform before 1.15
+    knows no such thing, so nothing else says it."""
+    return {"const": "true"} if const else {}
+
+
 def indented(text: str) -> str:
     return "\n".join(f"  {line}" if line else line for line in text.split("\n"))
 

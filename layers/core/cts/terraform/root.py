@@ -3,18 +3,19 @@
 from collections.abc import Collection, Iterable, Mapping
 from typing import Any
 
+from cts.conditions.condition import Condition, Read
+from cts.conditions.registry import NOTHING
 from cts.terraform.definition import Definition
-from cts.terraform.hclwrite import attribute_lines, indented, quoted, value
-from cts.terraform.tfvars import ATTRIBUTES
+from cts.terraform.hclwrite import attribute_lines, const_attribute, quoted, statement, value
 
 STATE_PREFIX = "tasks"
 STATE_KEY = "terraform.tfstate"
 
 
-def state_key(task: str) -> str:
+def state_key(definition: Definition) -> str:
     """Where the task's state lies in the state bucket. The workspace has the task's name, as in
     CTS, so that a module may read `terraform.workspace`."""
-    return f"{STATE_PREFIX}/{task}/{STATE_KEY}"
+    return f"{STATE_PREFIX}/{definition.task}/{STATE_KEY}"
 
 
 def module_folder(task: str) -> str:
@@ -25,22 +26,22 @@ def module_folder(task: str) -> str:
 def main(definition: Definition, *, description: str, state_bucket: str, region: str) -> str:
     backend = {
         "bucket": quoted(state_bucket),
-        "key": quoted(_backend_key(definition.task)),
+        "key": quoted(_backend_key(definition)),
         "region": quoted(region),
         "workspace_key_prefix": quoted(STATE_PREFIX),
     }
     module = f"module {quoted(definition.task)}"
     comment = f"# {one_line(description)}\n" if one_line(description) else ""
     return (
-        _block("terraform", _block('backend "s3"', *attribute_lines(backend)).rstrip())
+        statement("terraform", statement('backend "s3"', *attribute_lines(backend)).rstrip())
         + f"\n{comment}"
-        + _block(module, *_module_lines(definition))
+        + statement(module, *_module_lines(definition))
     )
 
 
-def _backend_key(task: str) -> str:
+def _backend_key(definition: Definition) -> str:
     """Terraform keeps the workspace `default` at the key itself, not below the prefix."""
-    return state_key(task) if task == "default" else STATE_KEY
+    return state_key(definition) if definition.task == "default" else STATE_KEY
 
 
 def _module_lines(definition: Definition) -> Iterable[str]:
@@ -49,43 +50,41 @@ def _module_lines(definition: Definition) -> Iterable[str]:
     fixed = {"source": quoted(source)}
     if module.version:
         fixed["version"] = quoted(module.version)
-    yield from attribute_lines(fixed | {"services": "var.services"})
+    yield from attribute_lines(fixed | {name: f"var.{name}" for name in filled(definition)})
     if definition.variables:
         yield ""
         yield from attribute_lines({name: f"var.{name}" for name in sorted(definition.variables)})
 
 
-def variables(constants: Collection[str]) -> str:
+def filled(definition: Definition) -> dict[str, Condition]:
+    """The module's variables that Consul's data comes in, and what fills each."""
+    fills = (NOTHING, definition.condition, *definition.inputs)
+    return {each.variable: each for each in fills if each.variable}
+
+
+def variables(definition: Definition) -> str:
     """The variables Consul's data comes in."""
-    names = list(ATTRIBUTES)
-    groups = (names[:9], names[9:15], names[15:])
-    attributes = "\n\n".join(
-        "\n".join(attribute_lines({name: ATTRIBUTES[name] for name in group})) for group in groups
+    constants = definition.constants
+    return "\n".join(
+        each.declaration(const=name in constants) for name, each in filled(definition).items()
     )
-    return "# Service definition protocol v0\n" + _block(
-        'variable "services"',
-        'description = "Consul services of the task"',
-        "type = map(",
-        indented("object({\n" + indented(attributes) + "\n})"),
-        ")",
-        *attribute_lines(_const("services", constants)),
-    )
+
+
+def values(definition: Definition, read: Read) -> str:
+    """Their values."""
+    written = {name: each.value(read) for name, each in filled(definition).items()}
+    return "\n".join(attribute_lines(written)) + "\n"
 
 
 def module_variables(names: Iterable[str], constants: Collection[str]) -> str:
     """Of any type: Terraform converts a value to what the module declares."""
     return "\n".join(
-        _block(
-            f"variable {quoted(name)}", *attribute_lines({"type": "any"} | _const(name, constants))
+        statement(
+            f"variable {quoted(name)}",
+            *attribute_lines({"type": "any"} | const_attribute(const=name in constants)),
         )
         for name in sorted(names)
     )
-
-
-def _const(name: str, constants: Collection[str]) -> dict[str, str]:
-    """What a module's constant gets has to be one here too. Terraform before 1.15 knows no such
-    thing, so nothing else says it."""
-    return {"const": "true"} if name in constants else {}
 
 
 def module_values(variables: Mapping[str, Any]) -> str:
@@ -96,7 +95,3 @@ def module_values(variables: Mapping[str, Any]) -> str:
 def one_line(text: str) -> str:
     """Text that is safe in a comment."""
     return " ".join("".join(c if c.isprintable() else " " for c in text).split())
-
-
-def _block(opening: str, *lines: str) -> str:
-    return f"{opening} {{\n{indented(chr(10).join(lines))}\n}}\n"

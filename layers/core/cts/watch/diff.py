@@ -5,11 +5,12 @@ from dataclasses import dataclass, field, replace
 
 from cts.generation import Generation, TaskEntry
 from cts.run.task import TaskState, observe
-from cts.watch.fingerprint import digests, trigger_fingerprint
-from cts.watch.query import Kind, View
+from cts.watch import needs
+from cts.watch.fingerprint import trigger_fingerprint
+from cts.watch.needs import Firsts, digests, rendered, watched
+from cts.watch.query import View
+from cts.watch.snapshot import Snapshot
 from cts.watch.view import Answer, Chunk, Row, Verdict, chunk_of, judge, rows_of
-
-LISTING = View(Kind.LISTING)
 
 
 @dataclass(frozen=True, slots=True)
@@ -19,18 +20,15 @@ class StoredViews:
     chunks: Mapping[str, Chunk] = field(default_factory=dict)
     rows: Mapping[str, Row] = field(default_factory=dict)
     """As in the chunks, but for indices that moved alone: those are written later."""
-    names: list[str] | None = None
-    """The catalog's listing; None: not read."""
+    firsts: Firsts = field(default_factory=dict)
 
 
-def stored(
-    generation: Generation, chunks: Mapping[str, Chunk], names: list[str] | None
-) -> StoredViews:
-    """What was loaded. A listing whose snapshot is gone, so that it has no names, is not read."""
-    needed = {view.id for view in views(generation, names)}
-    if names is None:
-        needed.discard(LISTING.id)
-    return StoredViews(chunks, {v: row for v, row in rows_of(chunks).items() if v in needed}, names)
+def stored(generation: Generation, chunks: Mapping[str, Chunk], firsts: Firsts) -> StoredViews:
+    """What was loaded. A first view whose snapshot is gone is not read."""
+    needed = {view.id for view in views(generation, firsts)}
+    needed -= {view.id for view in first_views(generation)} - firsts.keys()
+    rows = {view: row for view, row in rows_of(chunks).items() if view in needed}
+    return StoredViews(chunks, rows, firsts)
 
 
 def without_dropped(stored: StoredViews, chunks: Mapping[str, Chunk]) -> StoredViews:
@@ -41,19 +39,29 @@ def without_dropped(stored: StoredViews, chunks: Mapping[str, Chunk]) -> StoredV
     return replace(stored, chunks=dict(chunks), rows=rows)
 
 
-def views(generation: Generation, names: list[str] | None) -> set[View]:
-    """All views a generation needs, given the catalog's listing."""
-    found = set(generation.fixed_views)
+def first_views(generation: Generation) -> set[View]:
+    """The views that say which others are needed."""
+    return needs.first_views(task.condition for task in generation.tasks.values())
+
+
+def views(generation: Generation, firsts: Firsts) -> set[View]:
+    """All views a generation needs, as far as they are known."""
+    found: set[View] = set()
     for task in generation.tasks.values():
-        found.update(task.condition.needed_views(names or ()))
+        found.update(watched(task.condition, firsts))
     return found
 
 
-def tasks_by_view(generation: Generation, names: list[str] | None) -> dict[str, list[str]]:
+def firsts_of(generation: Generation, answers: Mapping[View, Answer]) -> dict[str, Snapshot]:
+    """What was answered of first views."""
+    return {view.id: answers[view].snapshot for view in first_views(generation) if view in answers}
+
+
+def tasks_by_view(generation: Generation, firsts: Firsts) -> dict[str, list[str]]:
     """View id -> the tasks that look at it."""
     found: dict[str, list[str]] = {}
     for name, task in generation.tasks.items():
-        for view in {*task.condition.fixed_views, *task.condition.needed_views(names or ())}:
+        for view in {*watched(task.condition, firsts)}:
             found.setdefault(view.id, []).append(name)
     return found
 
@@ -67,7 +75,7 @@ class Look:
     """Rows of which only the index is another."""
     superseded: Mapping[str, Row]
     """Stored rows whose snapshot nothing needs after this."""
-    names: list[str] | None
+    firsts: Firsts
     needed: frozenset[str]
     tasks: list[str]
 
@@ -86,18 +94,18 @@ def look_at(
         for view, verdict in verdicts.items()
         if verdict in (Verdict.FIRST, Verdict.CHANGED)
     }
-    names = changed[LISTING].snapshot.names if LISTING in changed else stored.names
-    needed = frozenset(view.id for view in views(generation, names))
+    firsts = {**stored.firsts, **firsts_of(generation, changed)}
+    needed = frozenset(view.id for view in views(generation, firsts))
     return Look(
         changed=changed,
         moved={v.id: answers[v].row for v, each in verdicts.items() if each is Verdict.MOVED},
         superseded=_superseded(stored, {v.id: each.row for v, each in changed.items()}, needed),
-        names=names,
+        firsts=firsts,
         needed=needed,
         tasks=[
             name
             for name, task in generation.tasks.items()
-            if derive_all or _looks_at(task, changed, names, stored.names)
+            if derive_all or _looks_at(task, changed, firsts, stored.firsts)
         ],
     )
 
@@ -113,16 +121,14 @@ def _superseded(
 
 
 def _looks_at(
-    task: TaskEntry,
-    changed: Mapping[View, Answer],
-    names: list[str] | None,
-    former_names: list[str] | None,
+    task: TaskEntry, changed: Mapping[View, Answer], firsts: Firsts, former: Firsts
 ) -> bool:
-    needed = set(task.condition.needed_views(names or ()))
+    needed = set(rendered(task.condition, firsts))
     if needed & changed.keys():
         return True
-    return task.condition.regexp is not None and (
-        former_names is None or needed != set(task.condition.needed_views(former_names))
+    first = task.condition.first_view
+    return first is not None and (
+        first.id not in former or needed != set(rendered(task.condition, former))
     )
 
 
@@ -137,7 +143,7 @@ def states_after(
     """The states that follow, without those that stay as they are."""
     rows = {view: row for view, row in {**stored.rows, **look.rows}.items() if view in look.needed}
     after = (
-        _observed(generation.tasks[task], states[task], rows, look.names, now, correlation)
+        _observed(generation.tasks[task], states[task], rows, look.firsts, now, correlation)
         for task in look.tasks
     )
     return [state for state in after if state != states[state.task]]
@@ -147,12 +153,12 @@ def _observed(
     task: TaskEntry,
     state: TaskState,
     rows: Mapping[str, Row],
-    names: list[str] | None,
+    firsts: Firsts,
     now: float,
     correlation: str,
 ) -> TaskState:
     """A task some of whose views were never read is left as it is: partial knowledge never acts."""
-    seen = digests(task.condition, rows, names)
+    seen = digests(task.condition, rows, firsts)
     if seen is None:
         return state
     fingerprint = trigger_fingerprint(task.definition, seen)
@@ -187,7 +193,7 @@ def stored_after(stored: StoredViews, look: Look, written: Collection[Chunk]) ->
     return StoredViews(
         chunks={**stored.chunks, **{c.name: replace(c, version=c.version + 1) for c in written}},
         rows={view: row for view, row in rows.items() if view in look.needed},
-        names=look.names,
+        firsts=look.firsts,
     )
 
 

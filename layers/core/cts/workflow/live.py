@@ -12,7 +12,7 @@ from cts.errors import Refused, Unavailable, Upstream
 from cts.events import CatalogChanged
 from cts.generation import Generation
 from cts.watch.lease import FRESH_EVERY, HEARTBEAT_EVERY, NOT_READ, Lease, TakeOver, take_over
-from cts.watch.query import Kind, View
+from cts.watch.query import View
 from cts.watch.stale import STALE_AFTER, Stale
 from cts.watch.view import Answer
 from cts.workflow.poll import Deposed, Poller, PollPorts, Tally
@@ -229,12 +229,9 @@ class _Watch:
         return PollOutcome.WRITTEN
 
     async def _ask_all(self) -> dict[View, Answer]:
-        """Query every view once, then the views that the catalog listing adds."""
+        """Query every view once, then the views that the answers add."""
         answers = await self.queries.ask_each(self.poller.views())
-        names = next((a.snapshot.names for v, a in answers.items() if v.kind is Kind.LISTING), None)
-        if names is not None:
-            answers |= await self.queries.ask_each(self.poller.views(names) - answers.keys())
-        return answers
+        return answers | await self.queries.ask_each(self.poller.added_by(answers))
 
     # ---- the loops ------------------------------------------------------------------------
 

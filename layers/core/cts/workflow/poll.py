@@ -112,9 +112,16 @@ class Poller:
     def row(self, view: View) -> Row | None:
         return self.stored.rows.get(view.id)
 
-    def views(self, names: list[str] | None = None) -> set[View]:
-        """All views this generation needs, given the catalog's listing (the last one read)."""
-        return diff.views(self.generation, self.stored.names if names is None else names)
+    def views(self) -> set[View]:
+        """All views this generation needs, as far as they are known."""
+        return diff.views(self.generation, self.stored.firsts)
+
+    def added_by(self, answers: Mapping[View, Answer]) -> set[View]:
+        """The views that these answers say are needed too."""
+        firsts = diff.firsts_of(self.generation, answers)
+        if not firsts:
+            return set()
+        return diff.views(self.generation, {**self.stored.firsts, **firsts}) - answers.keys()
 
     @property
     def stale_before(self) -> Mapping[str, Stale]:
@@ -132,9 +139,14 @@ class Poller:
         """Read what is stored."""
         self.stale = self.ports.stale.stale_views()
         chunks = self.ports.watch.chunks()
-        row = rows_of(chunks).get(diff.LISTING.id)
-        listing = self.ports.snapshots.get(diff.LISTING.id, row.digest) if row else None
-        self.stored = diff.stored(self.generation, chunks, listing.names if listing else None)
+        rows = rows_of(chunks)
+        firsts = {
+            view.id: found
+            for view in diff.first_views(self.generation)
+            if view.id in rows
+            and (found := self.ports.snapshots.get(view.id, rows[view.id].digest))
+        }
+        self.stored = diff.stored(self.generation, chunks, firsts)
 
     def raise_epoch(self, read: Lease | None, lease: Lease) -> bool:
         """From here on no former poller can write. Load again after it. A write whose answer was
@@ -238,7 +250,7 @@ class Poller:
 
     def _recorded(self, stale: Mapping[str, Stale]) -> StaleViews:
         assert self.stale is not None
-        tasks = diff.tasks_by_view(self.generation, self.stored.names)
+        tasks = diff.tasks_by_view(self.generation, self.stored.firsts)
         return recorded(self.stale, stale, tasks, self.ports.now())
 
     def _put_stale(self, record: StaleViews) -> StaleViews:

@@ -9,8 +9,9 @@ from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Protocol
 
+from cts.conditions.services import EMPTY_LISTING
 from cts.errors import Refused, Unavailable, Upstream
-from cts.watch.query import Kind, View
+from cts.watch.query import View
 from cts.watch.snapshot import EMPTY, members
 from cts.watch.stale import Stale
 from cts.watch.view import Answer, Row, doubt, loses, wait_index, woken_by_restore
@@ -37,9 +38,10 @@ ENDS_BEFORE = 20.0
 """Seconds before the poller's end at which no query is held any more."""
 AFRESH_EVERY = 20.0
 """Seconds in which all views are read afresh once at most."""
-GUARD = View(Kind.LISTING, node_meta=(("cts", "none"),))
-"""Always empty, and held: Consul wakes it when it is restored, and then its index has not moved.
-A health query may sleep on."""
+
+GUARD = EMPTY_LISTING
+"""Held all the time: Consul wakes it when it is restored, and then its index has not moved. A
+health query may sleep on."""
 
 
 class Consul(Protocol):
@@ -362,14 +364,14 @@ class Queries:
     ) -> None:
         """A listing of which ACLs hide a part may lose names because rights shrank: a name that is
         watched is gone only if all its instances are. Raises Refused if some are not."""
-        if listing.kind is not Kind.LISTING or not answer.filtered:
+        if not listing.kind.lists or not answer.filtered:
             return
         listed = members(listing, answer.snapshot)
         place = listing.datacenter, listing.namespace
         for view in sorted(self.views):
             lost = view.name not in listed and (known is None or view.name in known)
             here = (view.datacenter, view.namespace) == place
-            if view.kind is Kind.SERVICE and here and lost:
+            if view.kind == listing.kind.lists and here and lost:
                 found = await self.consul.ask(view, consistent=True)
                 if found.snapshot != EMPTY:
                     raise Refused(f"asking Consul for {listing}: it hides {view}, which is there")

@@ -27,7 +27,7 @@ from cts.run.status import TaskStatus
 from cts.run.task import TaskState
 from cts.terraform.definition import Definition
 from cts.watch.lease import Lease
-from cts.watch.query import Kind, View
+from cts.watch.needs import first_views
 from cts.watch.snapshot import Snapshot
 from cts.watch.stale import StaleViews
 from cts.watch.view import Chunk, rows_of
@@ -140,12 +140,13 @@ def _generation(ports: ReadPorts) -> Generation | None:
 def _look(ports: ReadPorts, tasks: Mapping[str, TaskEntry]) -> shown.Known:
     states = ports.rows.all_states()
     rows = rows_of(ports.rows.chunks())
-    listing = View(Kind.LISTING).id
-    found = None
-    if listing in rows and any(entry.condition.regexp is not None for entry in tasks.values()):
-        found = ports.objects.get(listing, rows[listing].digest)
-    names = found.names if found else None
-    return shown.Known(tasks, states, rows, names, ports.rows.stale_views(), ports.now())
+    read = {
+        view.id: ports.objects.get(view.id, rows[view.id].digest)
+        for view in first_views(entry.condition for entry in tasks.values())
+        if view.id in rows
+    }
+    firsts = {view: found for view, found in read.items() if found}
+    return shown.Known(tasks, states, rows, firsts, ports.rows.stale_views(), ports.now())
 
 
 def _with_events(ports: ReadPorts, look: shown.Known, found: Mapping[str, Any]) -> dict[str, Any]:

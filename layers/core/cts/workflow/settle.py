@@ -1,14 +1,13 @@
 """How a run's end is recorded and announced: record, then announce, then clear."""
 
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, replace
 from typing import Protocol
 
-from cts.errors import Invalid, NoBuildsAllowed, Refused
+from cts.errors import Invalid, NoBuildsAllowed, Refused, Unavailable
 from cts.events import RunFinished, TaskTriggered, iso
-from cts.ports import Bus
+from cts.ports import Bus, Driver
 from cts.run.model import End, Run, RunStatus, ended
-from cts.run.records import GivenUp
 from cts.run.task import TaskState, correlation, finish, sent, unclaim
 from cts.workflow.counting import Counted, Metrics, count
 
@@ -25,14 +24,9 @@ class Tasks(Protocol):
     def run(self, task: str, run_id: str) -> Run | None: ...
 
 
-class Records(Protocol):
-    def put_if_absent(self, task: str, run: str, name: str, body: bytes) -> bool: ...
-
-
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SettlePorts:
     tasks: Tasks
-    records: Records
     bus: Bus
     now: Callable[[], float]
     chance: Callable[[], float]
@@ -68,32 +62,32 @@ def _ended(run: Run, end: End, now: float, after: TaskState) -> Run:
     return ended(run, end, now, retry_at, gave_up)
 
 
-def give_up(ports: SettlePorts, run: Run, end: End | None) -> bool:
-    """Give up a run whose build has not begun. False if it has begun after all.
-
-    The build's first act is to put the same object: one conditional put decides. Without an
-    `end` the claim is undone, and that is no failure.
-    """
-    record = GivenUp(end.error, end.retryable) if end else GivenUp()
-    if not ports.records.put_if_absent(run.task, run.id, "started", record.to_json()):
+def give_up(ports: SettlePorts, driver: Driver, run: Run, end: End | None) -> bool:
+    """Give up a run that has not begun. False if it has begun after all."""
+    if not driver.stop(run, end):
         return False
-    given_up(ports, run, record)
+    given_up(ports, run, end)
     return True
 
 
-def given_up(ports: SettlePorts, run: Run, record: GivenUp) -> None:
-    """Settle a run as the record says that was put in place of its build's."""
-    if record.error is None:
+def given_up(ports: SettlePorts, run: Run, end: End | None) -> None:
+    """Settle a run that was stopped before it began. Without an `end` the claim is undone, and
+    that is no failure."""
+    if end is None:
         _undo(ports, run)
-        return
-    end = End(
-        RunStatus.ERRORED,
-        apply_began=False,
-        error=record.error,
-        retryable=record.retryable,
-        step=START,
-    )
-    settle(ports, run, end)
+    else:
+        settle(ports, run, replace(end, step=START))
+
+
+def driver_of(drivers: Mapping[str, Driver], name: str, doing: str) -> Driver:
+    """Raises Unavailable for a driver that only a newer version of this program has."""
+    if name not in drivers:
+        known = ", ".join(sorted(drivers))
+        raise Unavailable(
+            f'{doing}: this version of the program has no driver "{name}" (it has: {known}); '
+            "it is left to a newer one"
+        )
+    return drivers[name]
 
 
 def refused(error: Refused) -> End:

@@ -16,9 +16,9 @@ from cts.generation import Current, Generation, Rejected, TaskEntry
 from cts.run.model import Run
 from cts.run.status import TaskStatus, task_status
 from cts.run.task import Outcome, TaskState, Wish, next_due
-from cts.watch.fingerprint import digests
 from cts.watch.lease import Lease, lives
-from cts.watch.query import Kind, View
+from cts.watch.needs import Firsts, unread, watched
+from cts.watch.query import View
 from cts.watch.stale import MOST_WHYS, Stale, StaleViews
 from cts.watch.view import Row
 from cts.workflow.announce import version_of
@@ -41,8 +41,7 @@ class Known:
     tasks: Mapping[str, TaskEntry]
     states: Mapping[str, TaskState]
     rows: Mapping[str, Row]
-    names: list[str] | None
-    """The catalog listing; None if not read or not needed."""
+    firsts: Firsts
     stale: StaleViews
     now: float
 
@@ -51,8 +50,7 @@ class Known:
 
     def views(self, entry: TaskEntry) -> set[View]:
         """All views that the task uses, including a listing."""
-        condition = entry.condition
-        return {*condition.fixed_views, *condition.needed_views(self.names or ())}
+        return {*watched(entry.condition, self.firsts)}
 
     def stale_views(self, entry: TaskEntry) -> list[Stale]:
         """The task's views that are recorded as stale, oldest first."""
@@ -136,12 +134,7 @@ def _wanting(state: TaskState, enabled: bool, now: float) -> tuple[str, str, flo
 
 def _not_read(look: Known, entry: TaskEntry) -> str:
     """The views that the task needs but that have not been read from Consul yet."""
-    if digests(entry.condition, look.rows, look.names) is not None:
-        return ""
-    if entry.condition.regexp is not None and look.names is None:
-        return str(View(Kind.LISTING))
-    needed = entry.condition.needed_views(look.names or ())
-    return _first([str(view) for view in needed if view.id not in look.rows])
+    return _first([str(view) for view in unread(entry.condition, look.rows, look.firsts)])
 
 
 def _first(views: list[str]) -> str:

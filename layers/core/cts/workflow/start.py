@@ -3,19 +3,20 @@
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from enum import StrEnum
-from typing import Protocol
+from typing import NamedTuple, Protocol
 from zipfile import BadZipFile
 
+from cts.conditions.condition import Read
 from cts.errors import Missing, Refused, Unavailable, Unreadable, Upstream
 from cts.events import RunStarted, iso
 from cts.generation import Current, Generation, TaskEntry
-from cts.ports import Bus, Generations
+from cts.ports import Bus, Driver, Generations
 from cts.run.model import MOST_INPUTS, End, Run, RunStatus
 from cts.run.task import Claimed, TaskState, claim, due, queue
 from cts.terraform.archive import RunPlace, run_archive
 from cts.terraform.definition import Definition
-from cts.watch.fingerprint import digests, trigger_fingerprint
-from cts.watch.query import Kind, View
+from cts.watch.fingerprint import trigger_fingerprint
+from cts.watch.needs import digests
 from cts.watch.snapshot import Snapshot
 from cts.watch.view import Chunk, rows_of
 from cts.workflow import settle
@@ -50,11 +51,6 @@ class Slots(Protocol):
     def slots(self) -> frozenset[str]: ...
 
 
-class Driver(Protocol):
-    def start(self, run: Run, archive_version: str) -> str:
-        """Returns the build's id. A second start with the same run id is the same build."""
-
-
 @dataclass(frozen=True, slots=True, kw_only=True)
 class StartPorts:
     settling: settle.SettlePorts
@@ -63,7 +59,7 @@ class StartPorts:
     generations: Generations
     objects: RunObjects
     slots: Slots
-    driver: Driver
+    drivers: Mapping[str, Driver]
     place: RunPlace
     program: str
     """The text of `build/execute.py`."""
@@ -110,14 +106,15 @@ def start(ports: StartPorts, task: str) -> StartOutcome:
 
 def _run(ports: StartPorts, state: TaskState, generation: Generation) -> StartOutcome:
     task, entry = state.task, generation.tasks[state.task]
-    snapshots = load(ports, entry)
-    if snapshots is None:
+    driver = settle.driver_of(ports.drivers, entry.driver, f"starting task {task}")
+    loaded = load(ports, entry)
+    if loaded is None:
         _leave_queue(ports, state)
         return StartOutcome.NOT_READ
-    inputs = {view: each.digest for view, each in snapshots.items()}
+    inputs = loaded.inputs
     trigger = trigger_fingerprint(entry.definition, inputs)
     run_id, now = ports.new_run_id(task), ports.now()
-    claimed = claim(state, run_id, trigger, trigger, now)
+    claimed = claim(state, run_id, trigger, trigger, now, entry.driver)
     if not isinstance(claimed, Claimed):
         left = replace(claimed, queued_since=None)
         if left != state:
@@ -137,22 +134,28 @@ def _run(ports: StartPorts, state: TaskState, generation: Generation) -> StartOu
         correlation=claimed.correlation,
         attempt=state.failures + 1 if trigger == state.failed else 1,
         more_inputs=max(0, len(inputs) - MOST_INPUTS),
+        driver=entry.driver,
     )
     # Before the claim: what can't be rendered or stored must not hold the task and a slot.
     try:
-        archive = _archive(ports, run, state, entry, snapshots)
+        archive = _archive(ports, run, state, entry, loaded.read)
     except (Missing, ValueError, BadZipFile) as error:
         return _not_rendered(ports, claimed.state, run, error)
     version = ports.objects.put_archive(task, run_id, archive)
-    return _claim(ports, state, claimed.state, run, version)
+    return _claim(ports, driver, state, claimed.state, run, version)
 
 
 def _claim(
-    ports: StartPorts, state: TaskState, claimed: TaskState, run: Run, archive_version: str
+    ports: StartPorts,
+    driver: Driver,
+    state: TaskState,
+    claimed: TaskState,
+    run: Run,
+    version: str,
 ) -> StartOutcome:
     match ports.tasks.claim(claimed, run, ports.cap):
         case None:
-            return _build(ports, run, archive_version)
+            return _build(ports, driver, run, version)
         case "slot":
             return _queued(ports, state)
         case _:
@@ -187,31 +190,38 @@ def _leave_queue(ports: StartPorts, state: TaskState) -> None:
         ports.tasks.put_state(replace(state, queued_since=None))
 
 
-def load(ports: StartPorts, entry: TaskEntry) -> Mapping[str, Snapshot] | None:
-    """View id -> snapshot of what the condition renders; None if something was not read."""
+class Loaded(NamedTuple):
+    inputs: Mapping[str, str]
+    """View id -> digest of what the module gets."""
+    read: Read
+
+
+def load(ports: StartPorts, entry: TaskEntry) -> Loaded | None:
+    """What the condition renders; None if something was not read."""
     rows = rows_of(ports.views.chunks())
-    names = None
-    if entry.condition.regexp is not None:
-        listing = View(Kind.LISTING).id
-        found = ports.objects.get(listing, rows[listing].digest) if listing in rows else None
-        if found is None and listing in rows:
-            ports.views.drop_row(listing, rows[listing].digest)
-        names = found.names if found else None
-    wanted = digests(entry.condition, rows, names)
-    if wanted is None:
+    first = entry.condition.first_view
+    known = {first.id: rows[first.id].digest} if first and first.id in rows else {}
+    firsts = _read(ports, known)
+    inputs = digests(entry.condition, rows, firsts)
+    if inputs is None:
         return None
-    snapshots = {view: ports.objects.get(view, digest) for view, digest in wanted.items()}
+    read = _read(ports, inputs)
+    return Loaded(inputs, {**firsts, **read}) if len(read) == len(inputs) else None
+
+
+def _read(ports: StartPorts, digests: Mapping[str, str]) -> dict[str, Snapshot]:
+    """The snapshots that are there. A view whose snapshot is gone is read anew by the poller."""
+    snapshots = {view: ports.objects.get(view, digest) for view, digest in digests.items()}
     for view in (view for view, found in snapshots.items() if found is None):
-        ports.views.drop_row(view, wanted[view])
-    read = {view: found for view, found in snapshots.items() if found is not None}
-    return read if len(read) == len(snapshots) else None
+        ports.views.drop_row(view, digests[view])
+    return {view: found for view, found in snapshots.items() if found is not None}
 
 
-def _build(ports: StartPorts, run: Run, version: str) -> StartOutcome:
+def _build(ports: StartPorts, driver: Driver, run: Run, version: str) -> StartOutcome:
     try:
-        build = ports.driver.start(run, version)
+        build = driver.start(run, version)
     except Refused as error:  # Unavailable is the sweep's to try again: the build may have begun
-        settle.give_up(ports.settling, run, settle.refused(error))
+        settle.give_up(ports.settling, driver, run, settle.refused(error))
         return StartOutcome.REFUSED
     ports.tasks.record_build(run, build)
     at = iso(ports.now())
@@ -225,13 +235,13 @@ def _archive(
     run: Run,
     state: TaskState,
     entry: TaskEntry,
-    snapshots: Mapping[str, Snapshot],
+    read: Read,
 ) -> bytes:
     definition = _definition(ports, run)
     digest = definition.module.digest
     return run_archive(
         definition,
-        [row for snapshot in snapshots.values() for row in snapshot.rows],
+        read,
         description=entry.description,
         module=ports.objects.module(digest) if digest else None,
         place=ports.place,

@@ -1,25 +1,20 @@
-"""Record how builds end, and sweep: whatever an event was lost for is found here every minute."""
+"""Record how runs end, and sweep: whatever an event was lost for is found here every minute."""
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
-from typing import Protocol
+from typing import Any, Protocol
 
 from cts.errors import Refused, Unavailable, Unreadable, Upstream
-from cts.events import BuildEnded
 from cts.keys import task_of
-from cts.ports import Generations, Published
-from cts.run.model import End, Run, RunStatus
-from cts.run.records import GivenUp, Started, end_from, started_from
+from cts.ports import Driver, Generations, Published
+from cts.run.model import Run, RunStatus
+from cts.run.news import GivenUp, HasEnded, Heard, NeverBegan, News, NotStarted
 from cts.run.task import Running, TaskState, due
 from cts.workflow import settle
 from cts.workflow.announce import announce_pending
 
-RESTART_WITHIN = 4 * 60.0
-"""Seconds after the claim in which a build may be started again: CodeBuild knows its idempotency
-token for five minutes."""
 NEWS_AFTER = 50.0
 """Seconds after the claim from which a run without news is asked for."""
-ENDED = frozenset({"SUCCEEDED", "FAILED", "FAULT", "TIMED_OUT", "STOPPED"})
 
 
 class Runs(Protocol):
@@ -29,29 +24,13 @@ class Runs(Protocol):
     def record_build(self, run: Run, build: str) -> None: ...
 
 
-class BuildObjects(Protocol):
-    def run_object(self, task: str, run: str, name: str) -> bytes | None: ...
-    def archive_version(self, task: str, run: str) -> str | None: ...
-
-
-class Driver(Protocol):
-    @property
-    def longest(self) -> float:
-        """Seconds after its claim by which the build of a run has ended, whatever happened."""
-
-    def start(self, run: Run, archive_version: str) -> str: ...
-    def status(self, build: str) -> str | None:
-        """None if the driver does not know it just now: a living build may be left out."""
-
-
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TrackPorts:
     settling: settle.SettlePorts
     runs: Runs
     published: Published
     generations: Generations
-    objects: BuildObjects
-    driver: Driver
+    drivers: Mapping[str, Driver]
     now: Callable[[], float]
     cap: int
     """Most builds at a time."""
@@ -74,15 +53,14 @@ class TrackReport:
             self.errors.append(error)
 
 
-def track(ports: TrackPorts, news: BuildEnded) -> TrackReport:
-    """Take in a build's end. Late or repeated news changes nothing."""
-    report = TrackReport()
-    run = ports.settling.tasks.run(news.task, news.run_id)
-    if run is not None and news.status in ENDED:
-        _settle(ports, run, news.build, news.status, report)
-    if report.settled:
-        _trigger(ports, report, freed_by=news.task)
-    return report
+def track(ports: TrackPorts, event: Mapping[str, Any]) -> TrackReport | None:
+    """Take in what a driver tells of a run; None if the event is no driver's. Late or repeated
+    news changes nothing."""
+    for name, driver in ports.drivers.items():
+        heard = driver.heard(event)
+        if heard is not None:
+            return _take_in(ports, name, heard)
+    return None
 
 
 def sweep(ports: TrackPorts) -> TrackReport:
@@ -147,26 +125,43 @@ def _trigger(ports: TrackPorts, report: TrackReport, freed_by: str | None = None
 # ---- one run ------------------------------------------------------------------------------
 
 
+def _take_in(ports: TrackPorts, name: str, heard: Heard) -> TrackReport:
+    report, driver = TrackReport(), ports.drivers[name]
+    run = ports.settling.tasks.run(heard.task, heard.run)
+    if run is not None and run.driver == name:
+        news = driver.news(run, heard)
+        if isinstance(news, HasEnded | NeverBegan):  # whoever gave it up settles it
+            _follow(ports, driver, run, news, report)
+    if report.settled:
+        _trigger(ports, report, freed_by=heard.task)
+    return report
+
+
 def _ask(ports: TrackPorts, state: TaskState, running: Running, report: TrackReport) -> None:
     """Ask the driver for a run that no news came from."""
-    age = ports.now() - running.claimed_at
-    if age < NEWS_AFTER:
+    if ports.now() - running.claimed_at < NEWS_AFTER:
         return
     run = ports.settling.tasks.run(state.task, running.run) or _expired(state, running)
-    started = _started(ports, run)
-    if isinstance(started, GivenUp):
-        settle.given_up(ports.settling, run, started)
-        _ended(ports, run, report)
-        return
-    build = (started.build if started else None) or run.build
-    if started is None and build is None:
-        _start_again(ports, run, report)
-        return
-    status = ports.driver.status(build) if build else None
-    if build and status in ENDED:
-        _settle(ports, run, build, str(status), report)
-    elif status is None:
-        _without_word(ports, run, started, age >= ports.driver.longest, report)
+    driver = settle.driver_of(ports.drivers, run.driver, f"looking after run {run.id}")
+    _follow(ports, driver, run, driver.news(run), report)
+
+
+def _follow(ports: TrackPorts, driver: Driver, run: Run, news: News, report: TrackReport) -> None:
+    """Do what follows from the news of a run."""
+    match news:
+        case NotStarted():
+            _start_again(ports, driver, run, news.archive_version, report)
+        case NeverBegan():
+            its = replace(run, build=news.build)
+            if settle.give_up(ports.settling, driver, its, news.end):
+                _ended(ports, its, report)
+        case HasEnded():
+            its = replace(run, build=news.build)
+            if settle.settle(ports.settling, its, news.end) is not None:
+                _ended(ports, its, report)
+        case GivenUp():
+            settle.given_up(ports.settling, run, news.end)
+            _ended(ports, run, report)
 
 
 def _expired(state: TaskState, running: Running) -> Run:
@@ -185,83 +180,23 @@ def _expired(state: TaskState, running: Running) -> Run:
         inputs={},
         correlation=first.correlation if first else "",
         attempt=state.failures + 1,
+        driver=running.driver,
     )
 
 
-def _start_again(ports: TrackPorts, run: Run, report: TrackReport) -> None:
-    """The runner died around StartBuild. A build that was started twice runs once."""
-    young = ports.now() - run.claimed_at < RESTART_WITHIN
-    version = ports.objects.archive_version(run.task, run.id) if young else None
-    if version is None:
-        if settle.give_up(ports.settling, run, None):
-            _ended(ports, run, report)
-        return
+def _start_again(
+    ports: TrackPorts, driver: Driver, run: Run, archive_version: str, report: TrackReport
+) -> None:
+    """The runner died around its start. What was started twice runs once."""
     try:
-        ports.runs.record_build(run, ports.driver.start(run, version))
+        ports.runs.record_build(run, driver.start(run, archive_version))
         report.restarted.append(run.id)
     except Unavailable:
         return  # the next sweep tries again
     except Refused as error:
-        if settle.give_up(ports.settling, run, settle.refused(error)):
+        if settle.give_up(ports.settling, driver, run, settle.refused(error)):
             _ended(ports, run, report)
-
-
-def _settle(ports: TrackPorts, run: Run, build: str, status: str, report: TrackReport) -> None:
-    """Take in the driver's word for how a build ended."""
-    started, its = _started(ports, run), replace(run, build=build)
-    if started is None:
-        error = f"build {build} ended as {status} before its first command"
-        _never_began(ports, its, error, report)
-    elif isinstance(started, Started) and build == (started.build or run.build):
-        told, applying = _told(ports, run)
-        _finished(ports, its, told or _cut_off(f"the build ended as {status}", applying), report)
-    # else another build is this run's, or none is
-
-
-def _without_word(
-    ports: TrackPorts, run: Run, started: Started | None, overdue: bool, report: TrackReport
-) -> None:
-    """The driver doesn't know the build: its own result counts, or that its time is long up."""
-    if started is not None:
-        told, applying = _told(ports, run)
-        if told is None and overdue:
-            told = replace(_cut_off("no word came from the build", applying), known=False)
-        if told is not None:
-            _finished(ports, run, told, report)
-    elif overdue:
-        _never_began(ports, run, f"no word came from build {run.build}, which never began", report)
-
-
-def _never_began(ports: TrackPorts, run: Run, error: str, report: TrackReport) -> None:
-    end = End(RunStatus.ERRORED, apply_began=False, error=error)
-    if settle.give_up(ports.settling, run, end):
-        _ended(ports, run, report)
-
-
-def _finished(ports: TrackPorts, run: Run, end: End, report: TrackReport) -> None:
-    if settle.settle(ports.settling, run, end) is not None:
-        _ended(ports, run, report)
 
 
 def _ended(ports: TrackPorts, run: Run, report: TrackReport) -> None:
     report.settled.append(ports.settling.tasks.run(run.task, run.id) or run)
-
-
-# ---- what a build left --------------------------------------------------------------------
-
-
-def _started(ports: TrackPorts, run: Run) -> Started | GivenUp | None:
-    return started_from(ports.objects.run_object(run.task, run.id, "started"))
-
-
-def _told(ports: TrackPorts, run: Run) -> tuple[End | None, bool]:
-    """What the build itself says of its end, and whether its apply began."""
-    applying = ports.objects.run_object(run.task, run.id, "applying") is not None
-    body = ports.objects.run_object(run.task, run.id, "result.json")
-    return end_from(body, apply_began=applying), applying
-
-
-def _cut_off(how: str, applying: bool) -> End:
-    where = "while it applied" if applying else "before its apply began"
-    error = f"{how} {where}, without a result"
-    return End(RunStatus.ERRORED, apply_began=applying, error=error)

@@ -1,0 +1,200 @@
+"""What a build of `build/execute.py` leaves in the work bucket, and what follows from it. Pure.
+
+Records are read strictly: a module may have written anything there. What cannot be understood is
+no news. Texts are cut, so that a run's row holds them.
+"""
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from datetime import datetime
+from typing import Any
+
+from cts.run.model import End, Run, RunStatus
+from cts.run.news import GivenUp, GoesOn, HasEnded, NeverBegan, News, NotStarted
+
+STARTED, APPLYING, RESULT = "started", "applying", "result.json"
+LONGEST_TEXT = 4_200
+"""Characters; a build cuts what Terraform said to a little less."""
+MOST_ENTRIES = 20
+STATUSES = {
+    "applied": RunStatus.APPLIED,
+    "unchanged": RunStatus.UNCHANGED,
+    "errored": RunStatus.ERRORED,
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Started:
+    """Whose run it is."""
+
+    build: str | None
+    """None if the record doesn't say so."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Records:
+    """What stands in a run's folder."""
+
+    started: Started | GivenUp | None = None
+    applying: bool = False
+    result: End | None = None
+    archive_version: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class BuildStatus:
+    """What is known of a build where it executes: that it goes on, how it ended, or neither, which
+    says nothing, for a living build may be left out of an answer."""
+
+    build: str | None
+    goes_on: bool = False
+    ended_as: str | None = None
+    """In the words of where it executes."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Limits:
+    """Seconds after a run's claim."""
+
+    restart: float
+    """Until which a second start of a run is the same build."""
+    longest: float
+    """By which a run's build has ended, whatever happened."""
+
+
+def build_of(run: Run, started: Started | GivenUp | None) -> str | None:
+    """The build that executes the run: the one that began, else the one that was started."""
+    if isinstance(started, GivenUp):
+        return None
+    return (started.build if started else None) or run.build
+
+
+def news_of(run: Run, status: BuildStatus, records: Records, age: float, limits: Limits) -> News:
+    """What became of a run, `age` seconds after its claim. The status was asked for before the
+    records were read: what has ended has written all of them."""
+    started, build = records.started, status.build
+    if status.goes_on:
+        return GoesOn()
+    if isinstance(started, GivenUp):
+        return started
+    if started is None:
+        return _not_begun(status, records, age, limits)
+    if build != build_of(run, started):
+        return GoesOn()  # another build is this run's, and nothing is known of that one
+    if status.ended_as is None:
+        return _silent(run, records, overdue=age >= limits.longest)
+    end = records.result or _cut_off(f"the build ended as {status.ended_as}", records)
+    return HasEnded(end=end, build=build)
+
+
+def _silent(run: Run, records: Records, *, overdue: bool) -> News:
+    """Its own result counts, or that its time is long up."""
+    end = records.result
+    if end is None and overdue:
+        end = replace(_cut_off("no word came from the build", records), known=False)
+    return HasEnded(end=end, build=run.build) if end else GoesOn()
+
+
+def _not_begun(status: BuildStatus, records: Records, age: float, limits: Limits) -> News:
+    build = status.build
+    if build is None:
+        if age < limits.restart and records.archive_version is not None:
+            return NotStarted(archive_version=records.archive_version)
+        return NeverBegan()
+    if status.ended_as is not None:
+        error = f"build {build} ended as {status.ended_as} before its first command"
+    elif age >= limits.longest:
+        error = f"no word came from build {build}, which never began"
+    else:
+        return GoesOn()
+    end = End(RunStatus.ERRORED, apply_began=False, error=error)
+    return NeverBegan(end=end, build=build)
+
+
+def _cut_off(how: str, records: Records) -> End:
+    where = "while it applied" if records.applying else "before its apply began"
+    error = f"{how} {where}, without a result"
+    return End(RunStatus.ERRORED, apply_began=records.applying, error=error)
+
+
+# ---- the records --------------------------------------------------------------------------
+
+
+def given_up_record(end: End | None) -> bytes:
+    """The record `started` of a run that no build may begin any more."""
+    error, retryable = (end.error, end.retryable) if end else (None, True)
+    return json.dumps({"build": None, "error": error, "retryable": retryable}).encode()
+
+
+def started_from(body: bytes | None) -> Started | GivenUp | None:
+    """The record `started`; None if there is none."""
+    if body is None:
+        return None
+    record = _object(body)
+    if record is None or record.get("build", "") is not None:
+        return Started(_text((record or {}).get("build")) or None)
+    error = record.get("error")
+    if error is None:
+        return GivenUp()
+    if not isinstance(error, str):
+        error = "it was given up before its build began, and the record does not say why"
+    retryable = record.get("retryable") is not False
+    end = End(RunStatus.ERRORED, apply_began=False, error=_text(error), retryable=retryable)
+    return GivenUp(end=end)
+
+
+def end_from(body: bytes | None, *, apply_began: bool) -> End | None:
+    """The record `result.json`; None if there is none that says how the build ended."""
+    record = _object(body or b"null") or {}
+    word = _text(record.get("status"))
+    if word not in STATUSES:
+        return None
+    return End(
+        status=STATUSES[word],
+        apply_began=apply_began,
+        error=_text(record.get("error")),
+        retryable=record.get("retryable") is not False,
+        step=_text(record.get("step")),
+        counts=_counts(record.get("counts")),
+        terraform=_text(record.get("terraform")),
+        times=_times(record.get("at")),
+    )
+
+
+def _object(body: bytes) -> Mapping[str, Any] | None:
+    try:
+        record = json.loads(body)
+    except (ValueError, RecursionError):  # no JSON, or a million brackets
+        return None
+    return record if isinstance(record, dict) else None
+
+
+def _text(value: object) -> str | None:
+    """The end of a text, in characters that can be stored: JSON may hold halves of some."""
+    if not isinstance(value, str):
+        return None
+    return value[-LONGEST_TEXT:].encode("utf-8", "replace").decode()
+
+
+def _counts(value: object) -> dict[str, int] | None:
+    if not isinstance(value, dict):
+        return None
+    found = {name: each for name, each in value.items() if type(each) is int}
+    return _few(found)
+
+
+def _times(value: object) -> dict[str, str]:
+    entries = value.items() if isinstance(value, dict) else ()
+    return _few({step: str(at) for step, at in entries if _is_time(at)})
+
+
+def _few(entries: Mapping[str, Any]) -> dict[str, Any]:
+    return {_text(name) or "": value for name, value in list(entries.items())[:MOST_ENTRIES]}
+
+
+def _is_time(value: object) -> bool:
+    try:
+        return datetime.fromisoformat(str(value)).tzinfo is not None
+    except ValueError:
+        return False

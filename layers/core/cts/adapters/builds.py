@@ -1,0 +1,70 @@
+"""What becomes of runs that a build of `build/execute.py` executes, wherever that runs."""
+
+from collections.abc import Callable
+from typing import Protocol
+
+from cts.adapters.build_records import (
+    APPLYING,
+    RESULT,
+    STARTED,
+    BuildStatus,
+    Limits,
+    Records,
+    Started,
+    build_of,
+    end_from,
+    given_up_record,
+    news_of,
+    started_from,
+)
+from cts.run.model import End, Run
+from cts.run.news import GivenUp, Heard, News
+
+
+class RunFolder(Protocol):
+    def run_object(self, task: str, run: str, name: str) -> bytes | None: ...
+    def archive_version(self, task: str, run: str) -> str | None: ...
+    def put_if_absent(self, task: str, run: str, name: str, body: bytes) -> bool: ...
+
+
+class RecordedBuilds:
+    """The half of a driver that reads what builds record. What knows where they execute inherits
+    it, and says when they have ended."""
+
+    limits: Limits
+
+    def __init__(self, folder: RunFolder, now: Callable[[], float]) -> None:
+        self._folder = folder
+        self._now = now
+
+    def status(self, build: str) -> BuildStatus:
+        raise NotImplementedError
+
+    def news(self, run: Run, heard: Heard | None = None) -> News:
+        """What became of the run. A record is believed only of the build that it names."""
+        status: BuildStatus = heard.told if heard else self._ask(run)
+        records = Records() if status.goes_on else self._records(run)
+        age = self._now() - run.claimed_at
+        return news_of(run, status, records, age, self.limits)
+
+    def stop(self, run: Run, end: End | None) -> bool:
+        """A build's first act is to put the same object: one conditional put decides."""
+        return self._folder.put_if_absent(run.task, run.id, STARTED, given_up_record(end))
+
+    def _ask(self, run: Run) -> BuildStatus:
+        build = build_of(run, self._started(run))
+        return self.status(build) if build else BuildStatus(build=None)
+
+    def _records(self, run: Run) -> Records:
+        started = self._started(run)
+        if started is None:
+            return Records(archive_version=self._folder.archive_version(run.task, run.id))
+        if isinstance(started, GivenUp):
+            return Records(started=started)
+        applying = self._folder.run_object(run.task, run.id, APPLYING) is not None
+        body = self._folder.run_object(run.task, run.id, RESULT)
+        result = end_from(body, apply_began=applying)
+        return Records(started=started, applying=applying, result=result)
+
+    def _started(self, run: Run) -> Started | GivenUp | None:
+        return started_from(self._folder.run_object(run.task, run.id, STARTED))

@@ -1,0 +1,107 @@
+"""`consul-kv`: a key of Consul's KV store, or all keys that begin with a path."""
+
+from base64 import b64decode
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from typing import Any, ClassVar
+from urllib.parse import quote
+
+from cts.conditions.block import ConditionBlock, PassingBlock, Room, Told
+from cts.conditions.condition import Condition, set_fields
+from cts.config.problem import Code, Problem
+from cts.config.schema import option
+from cts.watch.answer import as_type, needed_text, text_of
+from cts.watch.query import Kind, View
+from cts.watch.snapshot import Snapshot
+
+
+def _entries(answer: Any) -> list[dict[str, str]]:
+    found = [as_type(dict, each, "an entry") for each in as_type(list, answer, "it")]
+    entries = [
+        {"key": needed_text(each, "Key"), "value": b64decode(text_of(each, "Value")).decode()}
+        for each in found
+    ]
+    return sorted(entries, key=lambda entry: entry["key"])
+
+
+def _keys(entries: list[dict[str, str]]) -> frozenset[str]:
+    return frozenset(entry["key"] for entry in entries)
+
+
+def _path(name: str) -> str:
+    return f"/v1/kv/{quote(name)}"
+
+
+KEY = Kind("key", words=lambda name: f"key {name}", path=_path, decode=_entries, members=_keys)
+"""One key of the KV store."""
+
+KEYS = Kind(
+    "keys",
+    words=lambda name: f"the keys that begin with {name}",
+    path=_path,
+    decode=_entries,
+    members=_keys,
+    params=lambda _: {"recurse": ""},
+)
+"""All keys that begin with a prefix."""
+
+
+@dataclass(frozen=True, slots=True)
+class KvCondition(Condition):
+    """CTS's `consul-kv`, as condition or as module input: a key, or all that begin with `path`.
+    It need not end at a slash: `app` takes `app2/x` too."""
+
+    kind: ClassVar[str] = "consul-kv"
+    watched: ClassVar[bool] = False
+
+    path: str
+    recurse: bool = False
+    datacenter: str = ""
+    namespace: str = ""
+    trigger_only: bool = False
+
+    def __post_init__(self) -> None:
+        set_fields(self, path=self.path.lstrip("/"))
+
+    def views(self, first: Snapshot | None) -> tuple[View, ...]:  # noqa: ARG002
+        kind = KEYS if self.recurse else KEY
+        return (View(kind, self.path, self.datacenter, self.namespace),)
+
+
+@dataclass(frozen=True)
+class KvInput(ConditionBlock):
+    """`module_input "consul-kv"`."""
+
+    variable: ClassVar[str] = "consul_kv"
+
+    path: str = option("", required='write path = "..."')
+    recurse: bool = option(False)
+    datacenter: str = option("")
+    namespace: str = option("")
+
+    def problems(self) -> Iterator[Problem]:
+        if self.path and not self.path.strip("/"):
+            what, fix = "the path names no key", 'write path = "..."'
+            yield self.where.problem(Code.INVALID_VALUE, what, fix, option="path")
+
+    def compiled(self) -> KvCondition:
+        return KvCondition(
+            self.path,
+            recurse=self.recurse,
+            datacenter=self.datacenter,
+            namespace=self.namespace,
+        )
+
+    def told(self) -> Told:
+        return Told(f"KV {self.path}" + (" and all below" if self.recurse else ""))
+
+
+@dataclass(frozen=True)
+class KvBlock(PassingBlock, KvInput):
+    """`condition "consul-kv"`."""
+
+    def compiled(self) -> KvCondition:
+        return replace(KvInput.compiled(self), trigger_only=not self.use_as_module_input)
+
+
+ROOM = Room(KvBlock, KvInput, KvCondition)

@@ -1,0 +1,17 @@
+"""A task without a condition: it looks at nothing, unless a module input stands in for one."""
+
+from dataclasses import dataclass
+
+from cts.conditions.block import ConditionBlock, Room
+from cts.conditions.services import ServicesCondition
+
+
+@dataclass(frozen=True)
+class NoConditionBlock(ConditionBlock):
+    """What CTS takes a task for that has no condition."""
+
+    def compiled(self) -> ServicesCondition:
+        return ServicesCondition()
+
+
+ROOM = Room(NoConditionBlock)

@@ -1,0 +1,60 @@
+"""`schedule`: only time triggers the task."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import ClassVar
+
+from cts.conditions.block import ConditionBlock, Room, Told
+from cts.conditions.condition import Condition, set_fields
+from cts.config.problem import Code, Problem
+from cts.config.schema import option
+from cts.watch.query import View
+from cts.watch.snapshot import Snapshot
+
+
+@dataclass(frozen=True, slots=True)
+class ScheduleCondition(Condition):
+    """CTS's `condition "schedule"`. It looks at no view."""
+
+    kind: ClassVar[str] = "schedule"
+    watched: ClassVar[bool] = False
+
+    cron: str
+
+    def __post_init__(self) -> None:
+        set_fields(self, cron=" ".join(self.cron.split()))
+
+    def views(self, first: Snapshot | None) -> tuple[View, ...]:  # noqa: ARG002
+        return ()
+
+
+@dataclass(frozen=True)
+class ScheduleBlock(ConditionBlock):
+    """`condition "schedule"`."""
+
+    unbuffered: ClassVar[str] = "a scheduled task has no buffer period: it runs when its time comes"
+
+    cron: str = option("", required='write cron = "0 6 * * *" for every day at six, UTC')
+
+    def problems(self) -> Iterator[Problem]:
+        from cts.watch.schedule import EPOCH, CronError, parse  # only who checks reads cron
+
+        if not self.cron:
+            return
+        problem = self.where.problem
+        fix = 'write five fields, such as "0 6 * * Mon-Fri", or @daily'
+        try:
+            if parse(self.cron).next(EPOCH) is None:
+                what = f'"{self.cron}" never comes'
+                yield problem(Code.INVALID_CRON, what, fix, option="cron")
+        except CronError as error:
+            yield problem(Code.INVALID_CRON, str(error), fix, option="cron")
+
+    def compiled(self) -> ScheduleCondition:
+        return ScheduleCondition(self.cron)
+
+    def told(self) -> Told:
+        return Told(f"schedule {self.cron}")
+
+
+ROOM = Room(ScheduleBlock, compiled=ScheduleCondition)

@@ -1,0 +1,256 @@
+"""`services`: the instances of services, by names or by a regular expression over all names.
+
+Its blocks are in `services_block.py`: pollers, runners and trackers do without them.
+"""
+
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from functools import lru_cache
+from typing import Any, ClassVar
+from urllib.parse import quote
+
+from cts.conditions.condition import Condition, Read, canonical_pairs, set_fields
+from cts.config.regexp import compiled
+from cts.terraform.hclwrite import (
+    attribute_lines,
+    block,
+    const_attribute,
+    indented,
+    key,
+    statement,
+    value,
+)
+from cts.watch.answer import as_type, needed_text, text_of, texts_of
+from cts.watch.query import Kind, Pairs, Params, View
+from cts.watch.snapshot import Snapshot
+
+LABEL = "services"
+HEALTH_IN_FILTER = "Checks.Status"
+
+# ---- views ------------------------------------------------------------------------------------
+
+ServiceRow = dict[str, Any]
+"""The attributes of CTS's `services` variable but `cts_user_defined_meta`, which is the task's."""
+
+
+def service_row(entry: Mapping[str, Any]) -> ServiceRow:
+    """One instance of `/v1/health/service/<name>` as the module sees it. Consul returns tags in
+    random order, so they are sorted (by bytes, duplicates kept), as CTS does.
+
+    Only what CTS documents as a trigger is kept: a check's output, its indexes, weights and
+    tagged addresses of a service never reach a module and so change nothing.
+    """
+    service, node = (as_type(dict, entry.get(name), name) for name in ("Service", "Node"))
+    checks = as_type(list, entry.get("Checks"), "Checks")
+    return {
+        "id": needed_text(service, "ID"),
+        "name": needed_text(service, "Service"),
+        "kind": text_of(service, "Kind"),
+        "address": text_of(service, "Address") or needed_text(node, "Address"),
+        "port": as_type(int, service.get("Port"), "Port"),
+        "meta": texts_of(service, "Meta"),
+        "tags": sorted(_tags(service), key=str.encode),
+        "namespace": text_of(service, "Namespace"),
+        "status": status([as_type(dict, check, "a check") for check in checks]),
+        "node": needed_text(node, "Node"),
+        "node_id": text_of(node, "ID"),
+        "node_address": needed_text(node, "Address"),
+        "node_datacenter": text_of(node, "Datacenter"),
+        "node_tagged_addresses": texts_of(node, "TaggedAddresses"),
+        "node_meta": texts_of(node, "Meta"),
+    }
+
+
+def status(checks: list[Mapping[str, Any]]) -> str:
+    """The worst of all checks, maintenance first; no checks is passing (as CTS aggregates)."""
+    for check in checks:
+        check_id = text_of(check, "CheckID")
+        if check_id == "_node_maintenance" or check_id.startswith("_service_maintenance:"):
+            return "maintenance"
+    found = {text_of(check, "Status") for check in checks}
+    return next((worst for worst in ("critical", "warning") if worst in found), "passing")
+
+
+def _tags(service: Mapping[str, Any]) -> list[str]:
+    found: list[Any] = as_type(list, service.get("Tags"), "Tags")
+    return [as_type(str, tag, "a tag") for tag in found]
+
+
+def _rows(answer: Any) -> list[ServiceRow]:
+    rows = [service_row(as_type(dict, each, "an instance")) for each in as_type(list, answer, "it")]
+    return sorted(rows, key=lambda row: (row["node"], row["id"]))
+
+
+def _health(view: View) -> Params:
+    """Only healthy instances reach a module, unless the filter decides on health: that is CTS's
+    `passing`."""
+    return {} if HEALTH_IN_FILTER in view.filter else {"passing": "1"}
+
+
+SERVICE = Kind(
+    "service",
+    words=lambda name: f"service {name}",
+    path=lambda name: f"/v1/health/service/{quote(name, safe='')}",
+    decode=_rows,
+    members=lambda rows: frozenset(f"{row['node']}/{row['id']}" for row in rows),
+    params=_health,
+    # Newer servers answer it from a stream otherwise, and don't say what ACLs have hidden.
+    held={"near": "_agent"},
+    whole="service:read and node:read",
+)
+"""The instances of one service."""
+
+LISTING = Kind(
+    "listing",
+    words=lambda _: "the list of services",
+    path=lambda _: "/v1/catalog/services",
+    decode=lambda answer: sorted(as_type(dict, answer, "the list of services")),
+    members=frozenset,
+    lists=SERVICE,
+)
+"""The names of all services in the catalog."""
+
+EMPTY_LISTING = View(LISTING, node_meta=(("cts", "none"),))
+"""A listing that no service is in."""
+
+
+def service_views(
+    names: Iterable[str],
+    datacenter: str = "",
+    namespace: str = "",
+    filter: str = "",  # noqa: A002
+) -> tuple[View, ...]:
+    return tuple(View(SERVICE, name, datacenter, namespace, filter) for name in sorted(set(names)))
+
+
+@lru_cache(maxsize=256)  # each task asks at each look, and the listing rarely changes
+def _matching(expression: str, listing: Snapshot) -> tuple[str, ...]:
+    """It matches anywhere in a name."""
+    search = compiled(expression)
+    return tuple(name for name in _names(listing) if search(name.encode()))
+
+
+@lru_cache(maxsize=4)
+def _names(listing: Snapshot) -> tuple[str, ...]:
+    return tuple(listing.value)
+
+
+# ---- the module's variable --------------------------------------------------------------------
+
+ATTRIBUTES = {
+    "id": "string",
+    "name": "string",
+    "kind": "string",
+    "address": "string",
+    "port": "number",
+    "meta": "map(string)",
+    "tags": "list(string)",
+    "namespace": "string",
+    "status": "string",
+    "node": "string",
+    "node_id": "string",
+    "node_address": "string",
+    "node_datacenter": "string",
+    "node_tagged_addresses": "map(string)",
+    "node_meta": "map(string)",
+    "cts_user_defined_meta": "map(string)",
+}
+"""A service's attributes and their types, in CTS's order: version 0 of its protocol."""
+
+
+def service_key(row: ServiceRow) -> str:
+    """`<id>.<node>.<namespace>.<datacenter>`; an empty part goes together with its dot."""
+    parts = (row["id"], row["node"], row["namespace"], row["node_datacenter"])
+    return ".".join(part for part in parts if part)
+
+
+def _service(row: ServiceRow) -> str:
+    filled = {**row, "cts_user_defined_meta": row.get("cts_user_defined_meta", {})}
+    return block({name: value(filled[name]) for name in ATTRIBUTES})
+
+
+def _type_lines() -> str:
+    names = list(ATTRIBUTES)
+    groups = (names[:9], names[9:15], names[15:])
+    return "\n\n".join(
+        "\n".join(attribute_lines({name: ATTRIBUTES[name] for name in group})) for group in groups
+    )
+
+
+# ---- compiled ---------------------------------------------------------------------------------
+
+UNWATCHED = {
+    "datacenter": "datacenter",
+    "namespace": "namespace",
+    "filter": "filter",
+    "meta": "cts_user_defined_meta",
+    "trigger_only": "use_as_module_input = false",
+    "others": "service blocks of its services",
+}
+"""Fields that this version does nothing with yet, as they are written."""
+
+
+@dataclass(frozen=True, slots=True)
+class ServicesCondition(Condition):
+    """CTS's services, as condition or as module input: by names, or by a regular expression over
+    all names. It matches anywhere in a name, as in CTS: `web` matches `my-web-2`.
+
+    Equal meaning makes equal conditions, whatever order the options were written in.
+    """
+
+    kind: ClassVar[str] = LABEL
+    stands_in: ClassVar[bool] = True
+
+    names: tuple[str, ...] = ()
+    regexp: str | None = None
+    datacenter: str = ""
+    namespace: str = ""
+    filter: str = ""
+    meta: Pairs = ()
+    """CTS's `cts_user_defined_meta`: what the module gets with each instance."""
+    trigger_only: bool = False
+    """The module gets none of it: `use_as_module_input = false`."""
+    others: "tuple[ServicesCondition, ...]" = ()
+    """Other services by name, asked for or fed in another way, as CTS's `service` blocks say."""
+
+    def __post_init__(self) -> None:
+        set_fields(self, names=tuple(sorted(set(self.names))), filter=self.filter.strip("\n"))
+        others = tuple(sorted(set(self.others), key=repr))
+        set_fields(self, meta=canonical_pairs(self.meta), others=others)
+
+    @property
+    def first_view(self) -> View | None:
+        if self.regexp is None:
+            return None
+        return View(LISTING, "", self.datacenter, self.namespace)
+
+    def views(self, first: Snapshot | None) -> tuple[View, ...]:
+        names = self.names
+        if self.regexp is not None:
+            names = _matching(self.regexp, first) if first else ()
+        own = service_views(names, self.datacenter, self.namespace, self.filter)
+        return own + tuple(view for group in self.others for view in group.views(None))
+
+    @property
+    def variable(self) -> str:
+        return "" if self.trigger_only else LABEL
+
+    def declaration(self, *, const: bool) -> str:
+        return "# Service definition protocol v0\n" + statement(
+            f'variable "{LABEL}"',
+            'description = "Consul services of the task"',
+            "type = map(",
+            indented("object({\n" + indented(_type_lines()) + "\n})"),
+            ")",
+            *attribute_lines(const_attribute(const=const)),
+        )
+
+    def value(self, read: Read) -> str:
+        """Of two rows with one key the later wins, as in Terraform."""
+        first = self.first_view
+        views = self.views(read[first.id] if first else None)
+        by_key = {service_key(row): row for view in views for row in read[view.id].value}
+        return block({key(name): _service(by_key[name]) for name in sorted(by_key)})
+
+    def waits_for(self) -> Iterator[str]:
+        yield from (why for name, why in UNWATCHED.items() if getattr(self, name))

@@ -1,0 +1,54 @@
+"""What a driver tells of a run. One of `News`, whatever executes it."""
+
+from dataclasses import dataclass
+from typing import Any
+
+from cts.run.model import End
+
+
+@dataclass(frozen=True, slots=True)
+class GoesOn:
+    """It goes on, or what became of it is not known just now."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class NotStarted:
+    """Nothing executes it yet, and to start it is still safe."""
+
+    archive_version: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class NeverBegan:
+    """As far as its driver knows it never began. `stop` decides: it may begin this moment."""
+
+    end: End | None = None
+    """How it ends then; None: its claim is undone, and that is no failure."""
+    build: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class HasEnded:
+    end: End
+    build: str | None
+    """The driver's id of what executed it; None if nobody knows."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class GivenUp:
+    """It was stopped before it began, with this end (see `NeverBegan`)."""
+
+    end: End | None = None
+
+
+News = GoesOn | NotStarted | NeverBegan | HasEnded | GivenUp
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Heard:
+    """An event in which a driver tells of a run."""
+
+    task: str
+    run: str
+    told: Any
+    """The driver's own words, for its `news`."""

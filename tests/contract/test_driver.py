@@ -1,0 +1,157 @@
+"""Drivers whose runs are builds: the fake, and CodeBuild's adapter on the emulator's bucket."""
+
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from typing import Any
+
+import pytest
+
+from cts.adapters.bucket import Bucket
+from cts.adapters.codebuild import LIMITS, CodeBuild
+from cts.ports import Driver
+from cts.run.model import End, Run, RunStatus
+from cts.run.news import GivenUp, GoesOn, HasEnded, NeverBegan, NotStarted
+from tests.fakes import RUN, Clock, FakeBucket, FakeBuild, FakeDriver, build_event
+
+REFUSED = End(RunStatus.ERRORED, apply_began=False, error="no such project", retryable=False)
+
+
+class Builds:
+    """A client of CodeBuild, whose builds a test ends."""
+
+    def __init__(self) -> None:
+        self.statuses: dict[str, str] = {}
+        self._tokens: dict[str, str] = {}
+
+    def start_build(self, *, idempotencyToken: str, **_: Any) -> dict[str, Any]:  # noqa: N803
+        build = self._tokens.setdefault(idempotencyToken, f"cts:{len(self._tokens) + 1}")
+        self.statuses.setdefault(build, "IN_PROGRESS")
+        return {"build": {"id": build}}
+
+    def batch_get_builds(self, *, ids: list[str]) -> dict[str, Any]:
+        known = [each for each in ids if each in self.statuses]
+        return {"builds": [{"id": each, "buildStatus": self.statuses[each]} for each in known]}
+
+
+@dataclass
+class World:
+    driver: Driver
+    bucket: FakeBucket | Bucket
+    clock: Clock
+    tell: Callable[[str, str | None], None]
+    """Build, and its status from now on; None: it is left out of answers."""
+
+    def started(self) -> Run:
+        version = self.bucket.put_archive(RUN.task, RUN.id, b"archive")
+        return replace(RUN, build=self.driver.start(RUN, version))
+
+    def begins(self, build: str | None) -> None:
+        self.write("started", f'{{"build": "{build}"}}')
+
+    def write(self, name: str, text: str) -> None:
+        assert self.bucket.put_if_absent(RUN.task, RUN.id, name, text.encode())
+
+
+@pytest.fixture
+def world(bucket: FakeBucket | Bucket) -> World:
+    clock = Clock()
+    if isinstance(bucket, FakeBucket):
+        fake = FakeDriver(clock, bucket)
+        return World(fake, bucket, clock, lambda build, status: tell_fake(fake, build, status))
+    builds = Builds()
+
+    def tell(build: str, status: str | None) -> None:
+        builds.statuses.pop(build)
+        if status:
+            builds.statuses[build] = status
+
+    return World(CodeBuild(builds, "cts", bucket, clock), bucket, clock, tell)
+
+
+def tell_fake(driver: FakeDriver, build: str, status: str | None) -> None:
+    known = driver.builds.pop(build)
+    if status:
+        driver.builds[build] = FakeBuild(
+            build, known.run, known.archive, known.started_at, status=status
+        )
+
+
+def test_a_second_start_is_the_same_build(world: World) -> None:
+    assert world.started().build == world.started().build
+
+
+def test_what_was_not_started_may_be_for_a_while_if_its_archive_is_there(world: World) -> None:
+    assert world.driver.news(RUN) == NeverBegan()
+    version = world.bucket.put_archive(RUN.task, RUN.id, b"archive")
+    assert world.driver.news(RUN) == NotStarted(archive_version=version)
+    world.clock.now += LIMITS.restart
+    assert world.driver.news(RUN) == NeverBegan()
+
+
+@pytest.mark.parametrize("begins", [False, True])
+def test_what_builds_goes_on_and_what_is_left_out_too(world: World, *, begins: bool) -> None:
+    run = world.started()
+    if begins:
+        world.begins(run.build)
+    assert world.driver.news(run) == GoesOn()
+    world.tell(run.build or "", None)
+    assert world.driver.news(run) == GoesOn()
+    world.clock.now += LIMITS.longest
+    news = world.driver.news(run)
+    assert isinstance(news, HasEnded if begins else NeverBegan)
+    assert news.end is not None
+    assert "no word came" in (news.end.error or "")
+    assert news.end.known is not begins
+
+
+@pytest.mark.parametrize("hears", [False, True])
+def test_a_build_ends_as_it_recorded(world: World, *, hears: bool) -> None:
+    run = world.started()
+    world.begins(run.build)
+    world.write("applying", "")
+    world.write("result.json", '{"status": "applied"}')
+    world.tell(run.build or "", "SUCCEEDED")
+    event = build_event(run.task, run.id, run.build or "", "SUCCEEDED")
+    heard = world.driver.heard(event)
+    assert heard is not None
+    assert (heard.task, heard.run) == (run.task, run.id)
+    end = End(RunStatus.APPLIED, apply_began=True)
+    news = world.driver.news(run, heard if hears else None)
+    assert news == HasEnded(end=end, build=run.build)
+
+
+def test_what_is_heard_of_another_build_is_no_news(world: World) -> None:
+    run = world.started()
+    world.begins("cts:9")
+    heard = world.driver.heard(build_event(run.task, run.id, run.build or "", "FAILED"))
+    assert world.driver.news(run, heard) == GoesOn()
+
+
+@pytest.mark.parametrize("event", [{}, {"detail-type": "TaskTriggered", "detail": {"task": "web"}}])
+def test_an_event_of_others_is_not_heard(world: World, event: dict[str, Any]) -> None:
+    assert world.driver.heard(event) is None
+
+
+@pytest.mark.parametrize("end", [None, REFUSED])
+def test_one_put_decides_whether_a_run_begins(world: World, end: End | None) -> None:
+    run = world.started()
+    assert world.driver.stop(run, end)
+    assert not world.driver.stop(run, None)
+    assert not world.bucket.put_if_absent(run.task, run.id, "started", b"{}"), "it can't begin"
+    assert world.driver.news(run) == GivenUp(end=end)
+
+
+def test_what_began_is_not_stopped(world: World) -> None:
+    run = world.started()
+    world.begins(run.build)
+    assert not world.driver.stop(run, REFUSED)
+    assert world.driver.news(run) == GoesOn()
+
+
+def test_a_build_that_ended_before_its_first_command_never_began(world: World) -> None:
+    run = world.started()
+    world.tell(run.build or "", "FAULT")
+    news = world.driver.news(run)
+    assert isinstance(news, NeverBegan)
+    assert news.end is not None
+    assert "before its first command" in (news.end.error or "")
