@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from cts.build.execute import masked as masked_in_builds
+from cts.build.masking import masked as masked_in_builds
 from cts.config.masking import masked
 from tests.build.conftest import STATE, TASK, Place, until
 from tests.build.test_execute import LOCK, ONE, started

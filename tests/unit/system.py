@@ -48,7 +48,7 @@ class System:
             slots=self.table,
             driver=self.driver,
             place=PLACE,
-            program="print('the program')",
+            program={"execute.py": "print('the program')"},
             bus=self.bus,
             now=self.clock,
             new_run_id=Counter().new_run_id,
