@@ -3,9 +3,6 @@
 import re
 
 MASK = "***"
-PLAIN_USERS = ("", "git", "oauth2", "token", "x-access-token", "x-token-auth")
-USER = re.compile(r"""([^\s"'/?#@:\[]*)(:(?!\d{1,5}/)(?:[^\s"'/]*|[^\s"'@]*))?@""")
-ARGUMENT = re.compile(r"""([?&])([^=&?\s"']+)=([^&\s"']+)""")
 SECRET = re.compile(
     r"""token | secret | credential | passw | passphrase | passcode | private | signature | conn_str
       | connection[_-]?string
@@ -15,7 +12,13 @@ SECRET = re.compile(
         (?![a-z])""",
     re.IGNORECASE | re.VERBOSE,
 )
+"""In the name of a URL's argument, a word of its own for what other words may hold."""
 NEW_WORD = re.compile(r"(?<=[a-z])(?=[A-Z])")
+PLAIN_USERS = ("", "git", "oauth2", "token", "x-access-token", "x-token-auth")
+USER = re.compile(r"""([^\s"'/?#@:\[]*)(:(?!\d{1,5}/)(?:[^\s"'/]*|[^\s"'@]*))?@""")
+"""Of a URL, behind its scheme: the name, and a password."""
+ARGUMENT = re.compile(r"""([?&])([^=&?\s"']+)=([^&\s"']+)""")
+"""Of a URL."""
 
 
 def masked(text: str) -> str:

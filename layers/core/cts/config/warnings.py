@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator, Mapping
 
-from cts.config.masking import masked
+from cts.build.masking import masked
 from cts.config.model import (
     BufferBlock,
     Configuration,
