@@ -24,6 +24,7 @@ class Facts:
 
 
 def read_facts(file: Path) -> Facts:
+    """Raises RunError if they can't be read."""
     try:
         return Facts(**json.loads(file.read_text()))
     except (OSError, ValueError, TypeError) as error:

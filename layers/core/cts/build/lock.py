@@ -14,6 +14,8 @@ CLOCK_SKEW = timedelta(seconds=5)
 
 
 class StateLock:
+    """The object that Terraform puts beside the state while it works on it."""
+
     def __init__(self, s3: S3, facts: Facts, records: Records, log: Log) -> None:
         self.s3, self.records, self.log = s3, records, log
         self.bucket, self.key = facts.state_bucket, f"{facts.state_key}.tflock"

@@ -12,7 +12,7 @@ LOG_SECONDS = 2.0
 
 
 class LogSender:
-    """`s3_once` tries once only: what it could not put, the next put holds too."""
+    """`s3_once` makes one attempt only: the next put holds what that one could not put."""
 
     def __init__(self, log: Log, bucket: str, key: str, s3: S3, s3_once: S3) -> None:
         self.log, self.bucket, self.key = log, bucket, key

@@ -20,6 +20,8 @@ from cts.build.s3 import S3
 
 
 class Records:
+    """Those of this run, and who began others of its task."""
+
     def __init__(self, s3: S3, facts: Facts) -> None:
         self.s3, self.bucket = s3, facts.work_bucket
         self.task, self.run = facts.task, facts.run

@@ -25,6 +25,8 @@ from cts.build.times import now
 
 
 class Execution:
+    """How far this build has come with its run."""
+
     def __init__(self, folder: Path, build: str, stop: Stop) -> None:
         self.folder, self.build, self.stop = folder, build, stop
         self.facts = facts = read_facts(folder / "run.json")
