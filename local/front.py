@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import json
 import threading
 from datetime import UTC, datetime
@@ -157,9 +158,7 @@ class Front:
         """Applies a rule. Returns a response if the rule provides one."""
         match rule.do:
             case Do.DELAY:
-                deadline = asyncio.get_running_loop().time() + rule.seconds
-                while self.faults.in_force(rule) and asyncio.get_running_loop().time() < deadline:
-                    await asyncio.sleep(0.05)
+                await self._delay(rule)
             case Do.REFUSE:
                 return answers.error(call.service, rule.code, rule.message)
             case Do.DROP:
@@ -172,6 +171,12 @@ class Front:
                 self.emulator.kill_caller()
                 return answers.error(call.service, "InternalFailure", "The caller is gone.")
         return None
+
+    async def _delay(self, rule: Rule) -> None:
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(rule.seconds):
+                while self.faults.in_force(rule):  # noqa: ASYNC110  threads clear rules, too
+                    await asyncio.sleep(0.05)
 
     def _success(self, call: Call, request: Request) -> Response:
         if call.action == "PutEvents":

@@ -10,7 +10,7 @@ from rich.console import Console
 from rich.status import Status
 from rich.text import Text
 
-from cts.config.masking import masked
+from cts.build.masking import masked
 from cts_cli import words
 from cts_cli.shown import each_text
 

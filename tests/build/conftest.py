@@ -1,4 +1,4 @@
-"""A work folder as a build finds it, and the build: `execute.py` with real Terraform."""
+"""A work folder as a build finds it, and the build: the program of archives with real Terraform."""
 
 import json
 import os
@@ -13,10 +13,10 @@ from typing import IO, Any
 
 import pytest
 
+from cts.adapters.program import program
 from local.waiting import wait_until
 from tests.build.s3 import S3, serving
 
-EXECUTE = Path(__file__).parents[2] / "layers/core/cts/build/execute.py"
 TASK = "web"
 STATE = f"state/tasks/{TASK}/terraform.tfstate"
 OTHER_STATE = (
@@ -47,6 +47,9 @@ class Place:
     def archive(self, run: str, main: str, *, former: list[dict[str, str]] | None = None) -> Path:
         folder = self.folder / run
         folder.mkdir()
+        for name, text in program().items():
+            (folder / name).parent.mkdir(parents=True, exist_ok=True)
+            (folder / name).write_text(text)
         (folder / "main.tf").write_text(BACKEND + main)
         facts = {
             "task": TASK,
@@ -69,7 +72,7 @@ class Place:
         minutes: float = 60,
         stdout: IO[str] | int = subprocess.PIPE,
     ) -> subprocess.Popen[str]:
-        command = [sys.executable, str(EXECUTE), "--build", build, "--minutes", str(minutes)]
+        command = [sys.executable, "execute.py", "--build", build, "--minutes", str(minutes)]
         process = subprocess.Popen(
             command,
             cwd=archive,

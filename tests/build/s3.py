@@ -1,4 +1,4 @@
-"""A tiny S3 in memory: enough for `execute.py` and for Terraform's S3 backend."""
+"""A tiny S3 in memory: enough for the build and for Terraform's S3 backend."""
 
 import base64
 import hashlib

@@ -6,7 +6,9 @@ from pathlib import Path
 
 import pytest
 
-from cts.build import execute
+from cts.build.errors import RunError
+from cts.build.run import Execution
+from cts.build.stop import Stop
 from tests.build.conftest import OTHER_STATE, STATE, TASK, Place
 
 UNPUSHED = f"work/unpushed/{TASK}"
@@ -229,13 +231,14 @@ def test_whatever_happens_while_the_state_is_kept_there_is_a_result(
 ) -> None:
     for name, value in place.environment.items():
         monkeypatch.setenv(name, value)
-    run = execute.Execution(place.archive("run-1", ""), "project:1", execute.Stop(60))
+    run = Execution(place.archive("run-1", ""), "project:1", Stop(60))
+    run.reach("apply")
 
-    def breaks(error: str) -> None:
+    def breaks(error: str, printed: str) -> None:
         raise MemoryError
 
-    monkeypatch.setattr(run, "keep_state", breaks)
-    result = run.failure(execute.RunError("terraform apply: no"))
+    monkeypatch.setattr(run.lost_state, "keep", breaks)
+    result = run.failure(RunError("terraform apply: no"))
     assert result["error"].startswith("terraform apply: no\n\nWhether its state is stored")
     assert (result["retryable"], result["errored_state"]) == (False, False)
 

@@ -15,7 +15,14 @@ from botocore.auth import S3SigV4Auth
 from botocore.awsrequest import AWSRequest
 from botocore.credentials import Credentials
 
-from cts.build import execute
+from cts.build import log, output, release
+from cts.build import s3 as build_s3
+from cts.build.errors import RunError
+from cts.build.log import Log, Tail
+from cts.build.output import TerraformErrors
+from cts.build.plan import counts
+from cts.build.release import find_terraform
+from cts.build.terraform import backend_options
 from tests.build.s3 import S3
 
 VERSION = "1.99.0"
@@ -25,19 +32,19 @@ CACHED = f"work/tools/terraform/{VERSION}/linux_{MACHINE}.zip"
 
 
 @pytest.fixture
-def client(s3: S3, monkeypatch: pytest.MonkeyPatch) -> execute.S3:
+def client(s3: S3, monkeypatch: pytest.MonkeyPatch) -> build_s3.S3:
     monkeypatch.setenv("AWS_ENDPOINT_URL", s3.url)
     monkeypatch.setenv("AWS_ACCESS_KEY_ID", "AKID")
     monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "secret")
     monkeypatch.setenv("AWS_SESSION_TOKEN", "token")
-    return execute.S3("eu-west-1")
+    return build_s3.S3("eu-west-1")
 
 
 @pytest.fixture
 def published(s3: S3, monkeypatch: pytest.MonkeyPatch) -> bytes:
     """A release of Terraform: a script in a zip, with its checksum."""
     monkeypatch.setenv("PATH", "")
-    monkeypatch.setattr(execute, "RELEASES", f"{s3.url}/releases")
+    monkeypatch.setattr(release, "RELEASES", f"{s3.url}/releases")
     packed = io.BytesIO()
     with zipfile.ZipFile(packed, "w") as archive:
         archive.writestr("terraform", "#!/bin/sh\necho '{}'")
@@ -48,13 +55,13 @@ def published(s3: S3, monkeypatch: pytest.MonkeyPatch) -> bytes:
     return body
 
 
-def find(client: execute.S3, folder: Path, version: str = VERSION) -> str:
-    return execute.find_terraform(version, client, "work", folder, execute.Log())
+def find(client: build_s3.S3, folder: Path, version: str = VERSION) -> str:
+    return find_terraform(version, client, "work", folder, Log())
 
 
 @pytest.mark.parametrize("endpoint", [None, "http://127.0.0.1:4566"])
 def test_requests_are_signed_as_the_aws_sdk_signs_them(
-    client: execute.S3, endpoint: str | None
+    client: build_s3.S3, endpoint: str | None
 ) -> None:
     client.endpoint = endpoint
     request = client._request("PUT", "work", "runs/a b/ü+1.json", b"body", {"if-none-match": "*"})
@@ -68,14 +75,14 @@ def test_requests_are_signed_as_the_aws_sdk_signs_them(
     assert headers["Authorization"].endswith(f"Signature={signer.signature(text, theirs)}")
 
 
-def test_without_an_endpoint_the_bucket_is_in_the_host_name(client: execute.S3) -> None:
+def test_without_an_endpoint_the_bucket_is_in_the_host_name(client: build_s3.S3) -> None:
     client.endpoint = None
     url = client._request("GET", "work", "a/b", b"", {}).full_url
     assert url == "https://work.s3.eu-west-1.amazonaws.com/a/b"
 
 
 def test_credentials_of_a_container_are_fetched_anew_before_they_expire(
-    s3: S3, client: execute.S3, monkeypatch: pytest.MonkeyPatch
+    s3: S3, client: build_s3.S3, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.delenv("AWS_ACCESS_KEY_ID")
     monkeypatch.setenv("AWS_CONTAINER_CREDENTIALS_FULL_URI", f"{s3.url}/credentials/role")
@@ -97,7 +104,7 @@ def test_credentials_of_a_container_are_fetched_anew_before_they_expire(
     "code", ["RequestTimeout", "SlowDown", "RequestTimeTooSkewed", "InternalError", "ExpiredToken"]
 )
 def test_what_passes_is_tried_again_whatever_its_status(
-    s3: S3, client: execute.S3, code: str
+    s3: S3, client: build_s3.S3, code: str
 ) -> None:
     faults = iter([(400, code)])
     s3.fault = lambda *_: next(faults, None)
@@ -106,7 +113,7 @@ def test_what_passes_is_tried_again_whatever_its_status(
 
 
 def test_an_expired_token_is_fetched_anew(
-    s3: S3, client: execute.S3, monkeypatch: pytest.MonkeyPatch
+    s3: S3, client: build_s3.S3, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     client.put("work", "x", b"")
     monkeypatch.setenv("AWS_ACCESS_KEY_ID", "second")
@@ -117,7 +124,7 @@ def test_an_expired_token_is_fetched_anew(
 
 
 def test_no_request_takes_more_than_half_of_the_time_that_is_left(
-    s3: S3, client: execute.S3, monkeypatch: pytest.MonkeyPatch
+    s3: S3, client: build_s3.S3, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     now = [100.0]
     waits: list[float] = []
@@ -131,7 +138,7 @@ def test_no_request_takes_more_than_half_of_the_time_that_is_left(
     monkeypatch.setattr(time, "sleep", lambda seconds: now.__setitem__(0, now[0] + seconds))
     monkeypatch.setattr(urllib.request, "urlopen", hangs)
     client.ends_at = 200.0
-    with pytest.raises(execute.RunError, match="timed out"):
+    with pytest.raises(RunError, match="timed out"):
         client.put("work", "x", b"")
     assert waits[0] == 25
     assert len(waits) > 1
@@ -139,7 +146,7 @@ def test_no_request_takes_more_than_half_of_the_time_that_is_left(
 
 
 def test_credentials_of_a_container_are_never_asked_for_through_a_proxy(
-    s3: S3, client: execute.S3, monkeypatch: pytest.MonkeyPatch
+    s3: S3, client: build_s3.S3, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.delenv("AWS_ACCESS_KEY_ID")
     monkeypatch.delenv("no_proxy", raising=False)
@@ -156,24 +163,26 @@ def test_credentials_of_a_container_are_never_asked_for_through_a_proxy(
 
 @pytest.mark.parametrize("body", [b"", b"<html>", b"[]", b"{}", b'{"Expiration": "soon"}'])
 def test_credentials_that_cannot_be_read_are_a_sentence(
-    s3: S3, client: execute.S3, monkeypatch: pytest.MonkeyPatch, body: bytes
+    s3: S3, client: build_s3.S3, monkeypatch: pytest.MonkeyPatch, body: bytes
 ) -> None:
     monkeypatch.delenv("AWS_ACCESS_KEY_ID")
     monkeypatch.setenv("AWS_CONTAINER_CREDENTIALS_FULL_URI", f"{s3.url}/credentials/role")
     s3.objects["credentials/role"] = body
     client.attempts = 1
-    with pytest.raises(execute.RunError, match=r"AWS credentials from http://.*/credentials/role"):
+    with pytest.raises(RunError, match=r"AWS credentials from http://.*/credentials/role"):
         client.get("work", "x")
 
 
-def test_no_credentials_at_all_is_said(client: execute.S3, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_no_credentials_at_all_is_said(
+    client: build_s3.S3, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.delenv("AWS_ACCESS_KEY_ID")
-    with pytest.raises(execute.RunError, match="finding AWS credentials: neither"):
+    with pytest.raises(RunError, match="finding AWS credentials: neither"):
         client.get("work", "x")
 
 
 def test_terraform_is_fetched_once_then_comes_from_the_cache(
-    s3: S3, client: execute.S3, published: bytes, tmp_path: Path
+    s3: S3, client: build_s3.S3, published: bytes, tmp_path: Path
 ) -> None:
     assert Path(find(client, tmp_path)).read_text().startswith("#!/bin/sh")
     assert s3.objects[CACHED] == published
@@ -186,60 +195,59 @@ def test_terraform_is_fetched_once_then_comes_from_the_cache(
 
 @pytest.mark.parametrize("body", [b"", b"no zip", b"PK\x05\x06" + bytes(18)])
 def test_a_cached_archive_that_is_none_is_named(
-    s3: S3, client: execute.S3, published: bytes, tmp_path: Path, body: bytes
+    s3: S3, client: build_s3.S3, published: bytes, tmp_path: Path, body: bytes
 ) -> None:
     s3.objects[CACHED] = body
-    with pytest.raises(
-        execute.RunError, match=f"s3://{CACHED} is no archive of Terraform"
-    ) as error:
+    with pytest.raises(RunError, match=f"s3://{CACHED} is no archive of Terraform") as error:
         find(client, tmp_path)
     assert not error.value.retryable
 
 
 def test_a_log_and_a_streams_text_keep_the_end_of_what_is_very_long() -> None:
-    tail = execute.Tail(10)
+    tail = Tail(10)
     for line in ("12345\n", "6789\n", "abc\n"):
         tail.add(line)
     assert (str(tail), tail.left_out) == ("6789\nabc\n", 6)
-    log = execute.Log()
-    log._text = tail
-    assert log.body() == b"[the first 6 characters are left out]\n6789\nabc\n"
+    written = Log()
+    written._text = tail
+    assert written.body() == b"[the first 6 characters are left out]\n6789\nabc\n"
 
 
 def test_what_is_printed_in_braces_and_is_no_state_is_shown() -> None:
-    log = execute.Log()
+    written = Log()
     text = 'before\n{\n  "a": 1\n}\nafter\n{\nopen\n'
-    errors = execute.TerraformErrors(io.StringIO(text), log)
+    errors = TerraformErrors(io.StringIO(text), written)
     assert (errors.text(), errors.state) == (text, "")
-    assert log.body().decode() == text
+    assert written.body().decode() == text
 
 
 @pytest.mark.parametrize("first", ["{\n", '{\n  "lineage": "x"\n'])
 def test_a_block_that_never_ends_is_kept_no_longer_than_any_text(
     monkeypatch: pytest.MonkeyPatch, first: str
 ) -> None:
-    for name in ("LOG_CHARACTERS", "OUTPUT_CHARACTERS", "STATE_BYTES"):
-        monkeypatch.setattr(execute, name, 1000)
-    log = execute.Log()
-    errors = execute.TerraformErrors(io.StringIO(first + "line of a block\n" * 1000), log)
+    monkeypatch.setattr(log, "LOG_CHARACTERS", 1000)
+    for name in ("OUTPUT_CHARACTERS", "STATE_BYTES"):
+        monkeypatch.setattr(output, name, 1000)
+    written = Log()
+    errors = TerraformErrors(io.StringIO(first + "line of a block\n" * 1000), written)
     assert len(errors.text()) <= 1000
     assert len(errors.state) <= 1000
-    assert len(log.body()) <= 1100
+    assert len(written.body()) <= 1100
 
 
 def test_a_release_with_another_checksum_is_refused(
-    s3: S3, client: execute.S3, published: bytes, tmp_path: Path
+    s3: S3, client: build_s3.S3, published: bytes, tmp_path: Path
 ) -> None:
     s3.objects[f"releases/{VERSION}/{ZIP}"] = published + b"x"
-    with pytest.raises(execute.RunError, match="does not have the checksum"):
+    with pytest.raises(RunError, match="does not have the checksum"):
         find(client, tmp_path)
     assert CACHED not in s3.objects
 
 
 def test_a_version_that_was_never_released_is_not_tried_again(
-    client: execute.S3, published: bytes, tmp_path: Path
+    client: build_s3.S3, published: bytes, tmp_path: Path
 ) -> None:
-    with pytest.raises(execute.RunError, match=r"SHA256SUMS: HTTP 404") as error:
+    with pytest.raises(RunError, match=r"SHA256SUMS: HTTP 404") as error:
         find(client, tmp_path, version="9.9.9")
     assert not error.value.retryable
 
@@ -254,7 +262,7 @@ def test_a_version_that_was_never_released_is_not_tried_again(
     ],
 )
 def test_counts_are_those_of_the_plan(line: str, expected: tuple[int, ...]) -> None:
-    counted = execute.counts(f"before\n{line}\nafter\n")
+    counted = counts(f"before\n{line}\nafter\n")
     assert tuple(counted.values()) == expected
     assert list(counted) == ["add", "change", "destroy", "import"][: len(expected)]
 
@@ -263,15 +271,15 @@ def test_counts_are_those_of_the_plan(line: str, expected: tuple[int, ...]) -> N
     ("version", "locks"), [("1.9.8", False), ("1.10.0", True), ("1.15.0-rc1", True)]
 )
 def test_lock_files_are_asked_for_where_terraform_knows_them(version: str, locks: bool) -> None:
-    options = execute.backend_options(version, other_endpoint=False)
+    options = backend_options(version, other_endpoint=False)
     assert options == (["-backend-config=use_lockfile=true"] if locks else [])
 
 
 def test_an_endpoint_without_credentials_is_not_taken_for_an_object_that_is_missing(
-    s3: S3, client: execute.S3, monkeypatch: pytest.MonkeyPatch
+    s3: S3, client: build_s3.S3, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.delenv("AWS_ACCESS_KEY_ID")
     monkeypatch.setenv("AWS_CONTAINER_CREDENTIALS_FULL_URI", f"{s3.url}/credentials/absent")
     client.attempts = 1
-    with pytest.raises(execute.RunError, match=r"fetching AWS credentials from .* HTTP Error 404"):
+    with pytest.raises(RunError, match=r"fetching AWS credentials from .* HTTP Error 404"):
         client.get("work", "x")

@@ -186,7 +186,7 @@ class State:
             slots=door("runner", self.table),
             drivers={"terraform": door("runner", self.driver)},
             place=RunPlace("work", "state", "eu-west-1", "1.13.0"),
-            program="",
+            program={},
             bus=door("runner", self.bus),
             now=self.clock,
             new_run_id=self.ids.new_run_id,

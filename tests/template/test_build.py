@@ -68,7 +68,10 @@ def test_botocore_knows_every_service_that_is_called(built: Path) -> None:
 
 
 def test_the_build_finds_its_program_in_the_layer(built: Path) -> None:
-    assert (built / "CoreLayer/python/cts/build/execute.py").exists()
+    found = built / "CoreLayer/python/cts/build"
+    assert (found / "execute.py").exists()
+    ours = (ROOT / "layers/core/cts/build").glob("*.py")
+    assert {path.name for path in found.glob("*.py")} == {path.name for path in ours}
 
 
 def test_a_function_with_its_layers_is_far_below_the_limit(built: Path) -> None:

@@ -63,7 +63,7 @@ class System:
             slots=self.table,
             drivers=self.drivers,
             place=PLACE,
-            program="print('the program')",
+            program={"execute.py": "print('the program')"},
             bus=self.bus,
             now=self.clock,
             new_run_id=Counter().new_run_id,

@@ -57,6 +57,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     "generation": {"cts.conditions", "cts.watch", "cts.stored"},
     "terraform": {"cts.terraform", "cts.conditions", "cts.watch", "cts.stored", *WORDS},
     "config": {
+        "cts.build.masking",
         "cts.config",
         "cts.conditions",
         "cts.generation",
@@ -96,6 +97,7 @@ FUNCTION_MAY_IMPORT = {
 COMMAND_MAY_IMPORT = {
     *WORDS,
     "cts",
+    "cts.build.masking",
     "cts.conditions",
     "cts.config",
     "cts.generation",

@@ -8,7 +8,7 @@ import pytest
 from cts.adapters.build_records import (
     BuildStatus,
     Limits,
-    Records,
+    RunRecords,
     Started,
     build_of,
     given_up_record,
@@ -123,7 +123,7 @@ def test_what_follows(status: str, started: str, result: str, age: str) -> None:
     for told, (record, build), seconds, applying, archive in product(
         STATUSES[status], STARTED[started], AGES[age], (False, True), (None, "7")
     ):
-        records = Records(
+        records = RunRecords(
             started=record, applying=applying, result=RESULTS[result], archive_version=archive
         )
         *_, what = TABLE[line_of(status, started, result, archive is not None, age)]

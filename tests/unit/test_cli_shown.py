@@ -2,7 +2,7 @@
 
 import pytest
 
-from cts.config.masking import masked
+from cts.build.masking import masked
 from cts_cli.shown import may_hold_secret, printable
 
 

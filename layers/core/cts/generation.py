@@ -34,7 +34,7 @@ class TaskEntry:
     enabled: bool = True
     buffer: BufferPeriod | None = None
     driver: str = DRIVER
-    """Who executes its runs."""
+    """The name of the driver that executes its runs."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -41,11 +41,11 @@ class Driver(Protocol):
         are `NotStarted` starts nothing twice."""
 
     def heard(self, event: Mapping[str, Any]) -> Heard | None:
-        """None if it is no event of this driver, or tells of no run of ours."""
+        """None if the event is not from this driver, or not about one of our runs."""
 
     def news(self, run: Run, heard: Heard | None = None) -> News:
         """What became of a run: by what was heard of it, else by asking."""
 
     def stop(self, run: Run, end: End | None) -> bool:
-        """Keep a run from beginning for good, and record with which end it was given up (see
-        `NeverBegan`). False if it has begun after all, or somebody stopped it before."""
+        """Make sure that a run never begins, and record with which end it was given up (see
+        `NeverBegan`). False if it has begun after all, or was stopped before."""

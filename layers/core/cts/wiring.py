@@ -10,7 +10,6 @@ import uuid
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime
 from functools import cache, partial
-from importlib import resources
 from typing import TYPE_CHECKING, Any
 
 from botocore.config import Config
@@ -201,6 +200,7 @@ def drivers(store: Store, builds: Builds | Tracked) -> dict[str, Driver]:
 
 
 def runner(store: Store, builds: Builds, metrics: Metrics) -> start.StartPorts:
+    from cts.adapters.program import program
     from cts.terraform.archive import RunPlace
     from cts.workflow import start
 
@@ -219,7 +219,7 @@ def runner(store: Store, builds: Builds, metrics: Metrics) -> start.StartPorts:
             region=builds.region,
             terraform_version=builds.terraform_version,
         ),
-        program=resources.files("cts.build").joinpath("execute.py").read_text(),
+        program=program(),
         bus=bus(store),
         now=time.time,
         new_run_id=new_run_id,

@@ -1,6 +1,6 @@
 """What a build of `build/execute.py` leaves in the work bucket, and what follows from it. Pure.
 
-Records are read strictly: a module may have written anything there. What cannot be understood is
+RunRecords are read strictly: a module may have written anything there. What cannot be understood is
 no news. Texts are cut, so that a run's row holds them.
 """
 
@@ -33,8 +33,8 @@ class Started:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Records:
-    """What stands in a run's folder."""
+class RunRecords:
+    """What a run's folder contains."""
 
     started: Started | GivenUp | None = None
     applying: bool = False
@@ -70,7 +70,7 @@ def build_of(run: Run, started: Started | GivenUp | None) -> str | None:
     return (started.build if started else None) or run.build
 
 
-def news_of(run: Run, status: BuildStatus, records: Records, age: float, limits: Limits) -> News:
+def news_of(run: Run, status: BuildStatus, records: RunRecords, age: float, limits: Limits) -> News:
     """What became of a run, `age` seconds after its claim. The status was asked for before the
     records were read: what has ended has written all of them."""
     started, build = records.started, status.build
@@ -88,7 +88,7 @@ def news_of(run: Run, status: BuildStatus, records: Records, age: float, limits:
     return HasEnded(end=end, build=build)
 
 
-def _silent(run: Run, records: Records, *, overdue: bool) -> News:
+def _silent(run: Run, records: RunRecords, *, overdue: bool) -> News:
     """Its own result counts, or that its time is long up."""
     end = records.result
     if end is None and overdue:
@@ -96,7 +96,7 @@ def _silent(run: Run, records: Records, *, overdue: bool) -> News:
     return HasEnded(end=end, build=run.build) if end else GoesOn()
 
 
-def _not_begun(status: BuildStatus, records: Records, age: float, limits: Limits) -> News:
+def _not_begun(status: BuildStatus, records: RunRecords, age: float, limits: Limits) -> News:
     build = status.build
     if build is None:
         if age < limits.restart and records.archive_version is not None:
@@ -112,7 +112,7 @@ def _not_begun(status: BuildStatus, records: Records, age: float, limits: Limits
     return NeverBegan(end=end, build=build)
 
 
-def _cut_off(how: str, records: Records) -> End:
+def _cut_off(how: str, records: RunRecords) -> End:
     where = "while it applied" if records.applying else "before its apply began"
     error = f"{how} {where}, without a result"
     return End(RunStatus.ERRORED, apply_began=records.applying, error=error)
@@ -122,7 +122,7 @@ def _cut_off(how: str, records: Records) -> End:
 
 
 def given_up_record(end: End | None) -> bytes:
-    """The record `started` of a run that no build may begin any more."""
+    """The record `started` of a run that builds must no longer begin."""
     error, retryable = (end.error, end.retryable) if end else (None, True)
     return json.dumps({"build": None, "error": error, "retryable": retryable}).encode()
 

@@ -9,7 +9,7 @@ from cts.adapters.build_records import (
     STARTED,
     BuildStatus,
     Limits,
-    Records,
+    RunRecords,
     Started,
     build_of,
     end_from,
@@ -43,7 +43,7 @@ class RecordedBuilds:
     def news(self, run: Run, heard: Heard | None = None) -> News:
         """What became of the run. A record is believed only of the build that it names."""
         status: BuildStatus = heard.told if heard else self._ask(run)
-        records = Records() if status.goes_on else self._records(run)
+        records = RunRecords() if status.goes_on else self._records(run)
         age = self._now() - run.claimed_at
         return news_of(run, status, records, age, self.limits)
 
@@ -55,16 +55,16 @@ class RecordedBuilds:
         build = build_of(run, self._started(run))
         return self.status(build) if build else BuildStatus(build=None)
 
-    def _records(self, run: Run) -> Records:
+    def _records(self, run: Run) -> RunRecords:
         started = self._started(run)
         if started is None:
-            return Records(archive_version=self._folder.archive_version(run.task, run.id))
+            return RunRecords(archive_version=self._folder.archive_version(run.task, run.id))
         if isinstance(started, GivenUp):
-            return Records(started=started)
+            return RunRecords(started=started)
         applying = self._folder.run_object(run.task, run.id, APPLYING) is not None
         body = self._folder.run_object(run.task, run.id, RESULT)
         result = end_from(body, apply_began=applying)
-        return Records(started=started, applying=applying, result=result)
+        return RunRecords(started=started, applying=applying, result=result)
 
     def _started(self, run: Run) -> Started | GivenUp | None:
         return started_from(self._folder.run_object(run.task, run.id, STARTED))

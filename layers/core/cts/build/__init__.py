@@ -1,1 +1,3 @@
-"""Runs inside a build. `execute.py` is copied into each archive: imports nothing of ours."""
+"""What runs inside a build, with Python 3.11 and its standard library only: this package travels
+in each archive, and imports nothing else of ours. `execute.py` starts it, `run.py` is the way
+through it."""

@@ -71,4 +71,4 @@ class Room:
     input: type[ConditionBlock] | None = None
     """`module_input "label" {}`, where CTS has it."""
     compiled: type[Condition] | None = None
-    """None: nothing of its own."""
+    """None if it does not compile to its own kind of condition."""

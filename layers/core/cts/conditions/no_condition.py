@@ -1,4 +1,4 @@
-"""A task without a condition: it looks at nothing, unless a module input stands in for one."""
+"""A task without a condition: it has no trigger, unless a module input is used as one."""
 
 from dataclasses import dataclass
 

@@ -2,8 +2,8 @@
 
 from collections.abc import Iterator, Mapping
 
+from cts.build.masking import masked
 from cts.conditions.no_condition import NoConditionBlock
-from cts.config.masking import masked
 from cts.config.model import (
     BufferBlock,
     Configuration,

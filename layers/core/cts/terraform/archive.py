@@ -34,10 +34,10 @@ def run_archive(
     module: bytes | None,
     place: RunPlace,
     run: Mapping[str, Any],
-    program: str,
+    program: Mapping[str, str],
 ) -> bytes:
     """`read` is what was read of the condition's views, `module` the archive of a local module,
-    `program` the text of `execute.py`, and `run` what that needs to know of this run."""
+    `program` the files that the build runs, and `run` what these need to know of this run."""
     contents: dict[str, str | bytes] = dict(
         files(
             definition,
@@ -50,7 +50,7 @@ def run_archive(
     if module is not None:
         folder = module_folder(definition.task)
         contents |= {f"{folder}/{name}": body for name, body in unzipped(module).items()}
-    contents["execute.py"] = program
+    contents |= program
     contents["run.json"] = json.dumps(
         {**asdict(place), "state_key": state_key(definition), **run}, indent=1
     )

@@ -61,8 +61,8 @@ class StartPorts:
     slots: Slots
     drivers: Mapping[str, Driver]
     place: RunPlace
-    program: str
-    """The text of `build/execute.py`."""
+    program: Mapping[str, str]
+    """The files of `build/`: name in an archive -> text."""
     bus: Bus
     now: Callable[[], float]
     new_run_id: Callable[[str], str]

@@ -54,8 +54,8 @@ class TrackReport:
 
 
 def track(ports: TrackPorts, event: Mapping[str, Any]) -> TrackReport | None:
-    """Take in what a driver tells of a run; None if the event is no driver's. Late or repeated
-    news changes nothing."""
+    """Process an event from a driver; None if it is not from any driver. Late or repeated news
+    changes nothing."""
     for name, driver in ports.drivers.items():
         heard = driver.heard(event)
         if heard is not None:

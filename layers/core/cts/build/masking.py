@@ -3,10 +3,6 @@
 import re
 
 MASK = "***"
-MAY_BE_SECRET = re.compile(
-    r"token|pass|pwd|secret|credential|private|signature|key\b|\bsig\b", re.IGNORECASE
-)
-"""In a line. Wider than the names that count as secrets: it costs only the sight of a line."""
 SECRET = re.compile(
     r"""token | secret | credential | passw | passphrase | passcode | private | signature | conn_str
       | connection[_-]?string

@@ -1,0 +1,25 @@
+"""Why a run fails, in words."""
+
+import sys
+import traceback
+from contextlib import suppress
+
+from cts.build.masking import masked
+
+
+class RunError(Exception):
+    """A sentence: what was being done, then what came back."""
+
+    def __init__(self, text: str, *, retryable: bool = True, logged: bool = False) -> None:
+        """`logged`: the log says it already."""
+        super().__init__(text)
+        self.retryable, self.logged = retryable, logged
+
+
+def described(failed: Exception) -> str:
+    """Why a run failed, for people; what nobody expected is for the build's own log, too."""
+    if isinstance(failed, RunError):
+        return str(failed)
+    with suppress(OSError):
+        print(masked(traceback.format_exc()), file=sys.stderr)
+    return f"the build failed unexpectedly: {type(failed).__name__}: {failed}"
