@@ -15,7 +15,7 @@ export SAM_CLI_TELEMETRY := 0
 unexport PYTHONDONTWRITEBYTECODE
 export TMPDIR := $(CURDIR)/.local/tmp
 
-.PHONY: help setup demo local down test check unit soak mutate bench format lock clean
+.PHONY: help setup demo local down test check unit soak mutate findings bench format lock clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "%-8s %s\n", $$1, $$2}' Makefile
@@ -60,6 +60,9 @@ soak: setup ## test ten of each fault, 500 tasks, 10,000 broken configurations; 
 
 mutate: setup ## break the product in a hundred ways; the tests must notice each one (an hour)
 	$(BIN)/python -m tests.mutations
+
+findings: ## run what real tools do unexpectedly once more; installs them in temporary folders
+	@for script in findings/*.sh; do echo "== $$script"; bash $$script || exit 1; done
 
 bench: setup ## measure the latency from change to apply; writes build/bench.json
 	$(BIN)/python -m tests.bench
