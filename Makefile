@@ -74,9 +74,11 @@ format: setup ## format, and fix what ruff can
 # The layers hold what the environment of the tests holds: same versions, chosen once.
 lock: setup ## update all dependencies to their newest versions
 	$(BIN)/uv pip compile --quiet --upgrade --universal --python-version 3.11 --no-header --group dev \
-	  pyproject.toml layers/deps/requirements.in -o requirements-dev.txt
-	$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --no-header \
-	  --constraints requirements-dev.txt layers/deps/requirements.in -o layers/deps/requirements.txt
+	  pyproject.toml layers/*/requirements.in -o requirements-dev.txt
+	for layer in deps hcl; do \
+	  $(BIN)/uv pip compile --quiet --universal --python-version 3.11 --no-header \
+	    --constraints requirements-dev.txt layers/$$layer/requirements.in -o layers/$$layer/requirements.txt; \
+	done
 
 clean: ## remove everything that the targets created, including .venv
 	rm -rf .venv .tools .local .aws-sam build .mypy_cache .ruff_cache .pytest_cache .hypothesis

@@ -13,6 +13,7 @@ from local.tools import PROJECT
 SAMPLES = 9
 FUNCTIONS = ("Publisher", "Poller", "Runner", "Tracker", "Reader")
 LAYERS = ("CoreLayer", "DepsLayer")
+OWN_LAYERS = {"Publisher": ("HclLayer",)}
 ENVIRONMENT = {
     "AWS_REGION": "us-east-1",
     "AWS_DEFAULT_REGION": "us-east-1",
@@ -51,7 +52,7 @@ def import_costs() -> Iterator[tuple[str, tuple[float, str]]]:
     """CPU of import and wiring, and unzipped size, of each function."""
     built = deploy.build().parent
     for function in FUNCTIONS:
-        folders = [built / layer / "python" for layer in LAYERS]
+        folders = [built / layer / "python" for layer in (*LAYERS, *OWN_LAYERS.get(function, ()))]
         code = PROJECT / "functions" / function.lower()
         cpu = [_cpu(function, [code, *folders]) for _ in range(SAMPLES)]
         name = function.lower()

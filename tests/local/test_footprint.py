@@ -27,7 +27,7 @@ def test_temporary_files_of_the_targets_are_in_the_project() -> None:
     assert exported("help")["TMPDIR"].replace("$(CURDIR)", str(PROJECT)).startswith(str(PROJECT))
 
 
-@pytest.mark.parametrize("layer", ["core", "deps"])
+@pytest.mark.parametrize("layer", ["core", "deps", "hcl"])
 def test_a_layer_that_sam_builds_caches_in_the_project(layer: str) -> None:
     made = exported("-f", f"layers/{layer}/Makefile", "ARTIFACTS_DIR=x")
     assert made["UV_CACHE_DIR"].replace("$(ROOT)", str(PROJECT)).startswith(str(PROJECT))

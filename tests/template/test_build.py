@@ -74,6 +74,10 @@ def test_the_build_finds_its_program_in_the_layer(built: Path) -> None:
     assert {path.name for path in found.glob("*.py")} == {path.name for path in ours}
 
 
+def test_the_grammar_of_hcl_is_built_already(built: Path) -> None:
+    assert (built / "HclLayer/python/hcl2/grammar.bin").stat().st_size > 0
+
+
 def test_a_function_with_its_layers_is_far_below_the_limit(built: Path) -> None:
     size = sum(path.stat().st_size for path in built.rglob("*") if path.is_file())
     assert size < LIMIT / 4

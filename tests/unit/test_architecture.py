@@ -29,6 +29,9 @@ PURE = {
 IMPURE = {"http", "os", "random", "secrets", "shutil", "socket", "subprocess", "time", "uuid"}
 CLOCK = {"now", "today", "utcnow"}
 
+HCL2 = {"hcl2", "lark"}
+READER = PACKAGE / "config/hcl2/read.py"
+
 # part of the package -> what its modules may import beside the standard library: whole parts, or
 # single modules of one
 MAY_IMPORT: dict[str, set[str]] = {
@@ -64,6 +67,7 @@ MAY_IMPORT: dict[str, set[str]] = {
         "cts.terraform",
         "cts.watch",
         "re2",
+        *HCL2,
         *WORDS,
     },
     "run": {"cts.run", "cts.stored", *WORDS},
@@ -196,6 +200,14 @@ def test_a_pure_part_asks_neither_the_machine_nor_the_clock(part: str) -> None:
             if isinstance(node, ast.Attribute) and node.attr in CLOCK
         }
         assert not any(name.startswith(("date.", "datetime.")) for name in asked), where
+
+
+def test_python_hcl2_is_imported_in_one_place_and_when_there_is_something_to_read() -> None:
+    folders = (PACKAGE, ROOT / "cli/cts_cli", ROOT / "functions")
+    paths = [path for folder in folders for path in folder.rglob("*.py")]
+    assert [path for path in paths if HCL2 & set(map(part_of, imported(path)))] == [READER]
+    at_once = map(part_of, imported(READER, inside_functions=False))
+    assert not HCL2 & set(at_once)
 
 
 def test_only_settings_reads_the_environment() -> None:

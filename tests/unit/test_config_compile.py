@@ -8,7 +8,7 @@ import pytest
 from cts.conditions.services import ServicesCondition
 from cts.config.compile import CONTRACT, Compiled, compile_bundle, differences, generation, runs
 from cts.generation import BufferPeriod, Generation
-from cts.terraform.definition import Definition, Module
+from cts.terraform.definition import Definition, Module, VariableFile
 
 DECLARED = "".join(
     f'variable "{name}" {{\n  default = null\n}}\n' for name in ("services", "zone", "ports")
@@ -148,6 +148,48 @@ def test_a_later_variable_file_wins() -> None:
     text = WEB.replace('["web.tfvars"]', '["web.tfvars", "./more/b.auto.tfvars"]')
     variables = web(text, **{"more/b.auto.tfvars": b'zone = "lan"'}).variables
     assert variables == {"zone": "lan", "ports": [80]}
+
+
+ONLY_TERRAFORM = 'zone = [{ a = "lan" }][*].a\nports = [443]\n'
+
+
+def test_a_variable_file_that_only_terraform_reads_travels_as_it_is() -> None:
+    text = WEB.replace('["web.tfvars"]', '["web.tfvars", "b.tfvars"]')
+    files = {**FILES, "tasks.hcl": text.encode(), "b.tfvars": ONLY_TERRAFORM.encode()}
+    result = compile_bundle(files)
+    assert result.compiled
+    (definition,) = result.compiled.definitions.values()
+    assert definition.variables == {"zone": "dmz", "ports": [80]}
+    assert definition.variable_files == (VariableFile(("ports", "zone"), ONLY_TERRAFORM),)
+    (warning,) = result.warnings
+    assert (str(warning.place), warning.code) == ("b.tfvars:1:24", "not-checked")
+    assert "nothing in this file was checked" in warning.what
+
+
+def test_what_counts_more_than_such_a_file_comes_after_it() -> None:
+    text = WEB.replace('["web.tfvars"]', '["b.tfvars", "web.tfvars"]').replace(
+        "condition", "serverless {\n variables = { zone = 1 }\n }\n condition", 1
+    )
+    definition = web(text, **{"b.tfvars": ONLY_TERRAFORM.encode()})
+    assert definition.variables == {}
+    assert definition.variable_files == (
+        VariableFile(("ports", "zone"), ONLY_TERRAFORM),
+        VariableFile(("ports", "zone"), 'ports = [80]\nzone  = "dmz"\n'),
+        VariableFile(("zone",), "zone = 1\n"),
+    )
+
+
+def test_a_mistake_in_such_a_file_is_one() -> None:
+    text = WEB.replace("web.tfvars", "b.tfvars")
+    files = {**FILES, "tasks.hcl": text.encode(), "b.tfvars": b"zone = [1][*]\nports = nothing\n"}
+    result = compile_bundle(files)
+    assert [str(each.place) for each in result.problems] == ["b.tfvars:2:9"]
+
+
+def test_the_names_in_such_a_file_are_held_against_the_module() -> None:
+    text = WEB.replace("web.tfvars", "b.tfvars")
+    files = {**FILES, "tasks.hcl": text.encode(), "b.tfvars": b"zonee = [1][*]\n"}
+    assert [each.code for each in compile_bundle(files).problems] == ["unknown-variable"]
 
 
 def test_the_address_of_consul_is_the_deployments_and_a_warning_says_so() -> None:

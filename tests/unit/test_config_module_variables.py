@@ -184,6 +184,13 @@ def test_a_module_that_is_not_understood_is_not_judged(module: dict[str, str]) -
         names({"a.tf": 'variable "b" {}', **module})
 
 
+def test_too_many_brackets_are_a_mistake_with_its_place() -> None:
+    text = 'variable "a" {\n  default = ' + "[" * 50_000 + "]" * 50_000 + "\n}\n"
+    with pytest.raises(ParseError, match="more than 50 levels") as raised:
+        declared({"main.tf": text.encode()})
+    assert raised.value.place == Place("main.tf", 2, 62)
+
+
 def test_a_module_of_another_encoding_is_not_judged() -> None:
     with pytest.raises(ParseError, match="not UTF-8"):
         declared({"main.tf": b'variable "a" {}\n# \xff'})

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from cts.conditions import services
 from cts.conditions.services import ServicesCondition
 from cts.generation import BufferPeriod, Generation, TaskEntry
-from cts.terraform.definition import Definition, Module
+from cts.terraform.definition import Definition, Module, VariableFile
 from cts.watch import diff
 from cts.watch.query import View
 
@@ -42,6 +42,7 @@ def test_a_definition_names_its_driver() -> None:
         replace(WEB, variables={"n": "1"}),
         replace(WEB, variables={"n": None}),
         replace(WEB, constants=("n",)),
+        replace(WEB, variable_files=(VariableFile(("n",), "n = 1"),)),
     ],
 )
 def test_whatever_is_applied_counts(other: Definition) -> None:
@@ -56,6 +57,12 @@ def test_the_order_of_variables_does_not_count() -> None:
 def test_constants_are_kept() -> None:
     module = replace(WEB, constants=("a", "b"))
     assert Definition.from_json(module.to_json()) == module
+
+
+def test_variable_files_are_kept() -> None:
+    task = replace(WEB, variable_files=(VariableFile(("a", "b"), "a = 1\nb = 2\n"),))
+    assert Definition.from_json(task.to_json()) == task
+    assert task.variable_names == ["a", "b"]
 
 
 def test_the_empty_regexp_is_kept() -> None:

@@ -51,7 +51,6 @@ TURNS = (
 NOT_YET = {
     "cli/cts_cli/import_facts.py",
     "cli/cts_cli/import_text.py",
-    "docs/adr/0009-own-parsers-for-hcl.md",
     "layers/core/cts/adapters/consul.py",
     "layers/core/cts/build",
     "layers/core/cts/config",

@@ -15,7 +15,7 @@ from cts.config.problem import Code, Place, Problem, beside_no_problem, without_
 from cts.config.read import read
 from cts.config.schema import Group, walk
 from cts.config.secrets import named
-from cts.config.task_variables import given
+from cts.config.task_variables import Given, given
 from cts.config.terraform_blocks import stays_behind
 from cts.config.validate import validate
 from cts.config.warnings import warn
@@ -76,7 +76,7 @@ def compile_bundle(files: Files, environment: Environment | None = None) -> Resu
         *(problem for _, found in texts for problem in found.problems),
         *in_variables.problems,
         *validate(final),
-        *check_modules(final, files, modules, variables),
+        *check_modules(final, files, modules, [each.names for each in variables]),
     ])  # fmt: skip
     compiled = None if problems else _compile(final, modules, variables)
     warnings = [
@@ -169,14 +169,15 @@ def _not_there(name: str) -> Problem:
 
 
 def _compile(
-    configuration: Configuration, local: LocalModules, variables: Sequence[dict[str, Any]]
+    configuration: Configuration, local: LocalModules, variables: Sequence[Given]
 ) -> Compiled:
     modules, archives = _modules(local)
     compiled = Compiled(modules=archives)
-    for task, values in zip(configuration.tasks, variables, strict=True):
+    for task, given_to in zip(configuration.tasks, variables, strict=True):
         name = task.name
         module = modules.get(task.module) or Module(task.module, task.version)
-        definition = define(task, configuration, module, values)
+        definition = define(task, configuration, module, given_to.values)
+        definition = replace(definition, variable_files=given_to.files)
         if found := local.get(task.module):
             definition = replace(definition, constants=found.constants)
         compiled.definitions[definition.digest] = definition

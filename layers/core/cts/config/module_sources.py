@@ -1,13 +1,18 @@
 """The modules that a local module uses itself."""
 
+import re
 from collections.abc import Iterator
+from contextlib import suppress
 from posixpath import basename, dirname, join
 
 from cts.config import json_text
 from cts.config.bundle import TERRAFORM, Files, inside
 from cts.config.hcl2 import shape
-from cts.config.hcl2.tokens import Token, statements, tokens
+from cts.config.hcl2.read import Block, block
+from cts.config.hcl2.tokens import statements, tokens
 from cts.config.tree import BOM, Lines, ParseError, Value
+
+STRING = re.compile(r'"([^"\\$%]+)"')
 
 
 def sources_outside(module: Files) -> Iterator[str]:
@@ -45,7 +50,8 @@ def _fault(content: bytes, file: str) -> ParseError | None:
 
 def _local_sources(module: Files, file: str) -> list[str]:
     try:
-        found = [*_sources(module[file].decode().removeprefix(BOM), file)]
+        text = module[file].decode().removeprefix(BOM)
+        found = [*_sources(text, file)]
     except (ParseError, UnicodeDecodeError):
         return []
     return [source for source in found if source.startswith(("./", "../"))]
@@ -53,25 +59,25 @@ def _local_sources(module: Files, file: str) -> list[str]:
 
 def _sources(text: str, file: str) -> Iterator[str]:
     """Raises ParseError."""
+    lines = Lines(text, file)
     if file.endswith(".json"):
-        yield from _in_json(Value(Lines(text, file).place(0), json_text.read_json(text, file)[0]))
+        yield from _in_json(Value(lines.place(0), json_text.read_json(text, file)[0]))
         return
-    for block in statements(tokens(text, Lines(text, file))):
-        if block[0].kind == "name" and block[0].text == "module":
-            brace = next((n for n, token in enumerate(block) if token.kind == "{"), len(block))
-            yield from _in_block([*block[brace + 1 : -2], Token("end", "", 0)])
+    for statement in statements(tokens(text, lines)):
+        if statement[0].kind == "name" and statement[0].text == "module":
+            with suppress(ParseError):
+                yield from _in_block(block(text, statement, lines))
 
 
-def _in_block(body: list[Token]) -> Iterator[str]:
-    for statement in statements(body):
-        kinds = [token.kind for token in statement[:5]]
-        if kinds == ["name", "=", "quote", "text", "unquote"] and statement[0].text == "source":
-            yield statement[3].text
+def _in_block(module: Block | None) -> Iterator[str]:
+    written = module.attributes.get("source", "") if module else ""
+    if found := STRING.fullmatch(written):
+        yield found[1]
 
 
 def _in_json(top: Value) -> Iterator[str]:
-    for block in top.entries:
-        for item in block.value.items if block.key == "module" else ():
+    for kind in top.entries:
+        for item in kind.value.items if kind.key == "module" else ():
             for module in item.entries:
                 for body in module.value.items:
                     found = (each.value.data for each in body.entries if each.key == "source")

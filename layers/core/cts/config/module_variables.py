@@ -8,6 +8,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 
 from cts.config.bundle import root_files
+from cts.config.hcl2.read import block
 from cts.config.hcl2.tokens import Token, statements, tokens
 from cts.config.json_text import read_json
 from cts.config.problem import Place
@@ -64,34 +65,23 @@ def _declarations(content: bytes, file: str) -> Iterator[tuple[str, Declared]]:
     lines = Lines(text, file)
     for statement in statements(tokens(text, lines)):
         if statement[0].kind == "name" and statement[0].text == "variable":
-            yield _variable(statement, lines)
+            yield _variable(text, statement, lines)
 
 
-def _variable(statement: list[Token], lines: Lines) -> tuple[str, Declared]:
+def _variable(text: str, statement: list[Token], lines: Lines) -> tuple[str, Declared]:
     """`variable "name" { ... }`; the quotes may be missing."""
     place = lines.place(statement[0].at)
-    brace = next((n for n, token in enumerate(statement) if token.kind == "{"), 0)
-    labels = [token.text for token in statement[1:brace] if token.kind in ("name", "text")]
-    if len(labels) != 1 or statement[-2].kind != "}":
+    found = block(text, statement, lines)
+    if not found or len(found.labels) != 1:
         raise ParseError(place, "this is not the declaration of a variable")
-    found = _attributes(statement[brace + 1 : -2])
-    return labels[0], Declared("default" not in found, place, found.get("const") == "true")
-
-
-def _attributes(body: list[Token]) -> dict[str, str]:
-    """The attributes that stand directly in a body, with the first word of their values."""
-    heads = [statement[:3] for statement in statements([*body, Token("end", "", 0)])]
-    return {
-        head[0].text: head[2].text
-        for head in heads
-        if len(head) == 3 and (head[0].kind, head[1].kind) == ("name", "=")
-    }
+    (name,), attributes = found.labels, found.attributes
+    return name, Declared("default" not in attributes, place, attributes.get("const") == "true")
 
 
 def _in_json(body: Body) -> Iterator[tuple[str, Declared]]:
-    for block in _entries(Value(Place(""), body)):
-        if block.key == "variable":
-            for variable in _entries(block.value):
+    for kind in _entries(Value(Place(""), body)):
+        if kind.key == "variable":
+            for variable in _entries(kind.value):
                 found = {entry.key: entry.value.data for entry in _entries(variable.value)}
                 const = found.get("const") is True
                 yield variable.key, Declared("default" not in found, variable.place, const)

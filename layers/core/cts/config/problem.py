@@ -32,6 +32,7 @@ class Code(StrEnum):
     MODULE_WITHOUT_INPUT = "module-without-input"
     NAMES_OR_REGEXP = "names-or-regexp"
     NOTHING_TO_READ = "nothing-to-read"
+    NOT_CHECKED = "not-checked"
     NOT_NEEDED = "not-needed"
     NOT_SUPPORTED_YET = "not-supported-yet"
     OUTSIDE_BUNDLE = "outside-bundle"

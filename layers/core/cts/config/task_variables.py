@@ -1,46 +1,94 @@
 """The variables that a task's module is given, from the four places that may set them."""
 
 from collections.abc import Iterator
-from typing import Any
+from dataclasses import dataclass, replace
+from typing import Any, TypeAlias
 
 from cts.config import bundle
 from cts.config.bundle import Files
 from cts.config.model import Configuration, Serverless, Task
 from cts.config.modules import LocalModules
 from cts.config.options import Findings
-from cts.config.problem import Place, Where
-from cts.config.tfvars import read_expression, read_variables
+from cts.config.problem import Code, Place, Problem, Where
+from cts.config.tfvars import names, read_expression, read_variables
+from cts.config.tree import BOM
 from cts.config.warnings import secret_variables
+from cts.terraform.definition import VariableFile
+from cts.terraform.root import module_values
 
-Variables = dict[str, Any]
+Variables: TypeAlias = dict[str, Any]
+Part: TypeAlias = Variables | VariableFile
+"""What one of the places says."""
+
+
+@dataclass(frozen=True, slots=True)
+class Given:
+    """A task's variables: those whose values are known here, and what counts more than these."""
+
+    values: Variables
+    files: tuple[VariableFile, ...]
+
+    @property
+    def names(self) -> set[str]:
+        return {*self.values, *(name for file in self.files for name in file.names)}
 
 
 def given(
     configuration: Configuration, files: Files, known: LocalModules
-) -> tuple[list[Variables], Findings]:
+) -> tuple[list[Given], Findings]:
     """The variables of each task, and what is wrong with them.
 
     The later place wins: the top level's defaults, where the module has such a variable; the
     task's `variables`; its files in their order; what its `serverless` block says.
     """
     found = Findings()
-    names = {name for task in configuration.tasks for name in _files(task) if name in files}
-    read: dict[str, Variables] = {}
-    for name in sorted(names):
-        read[name], problems = read_variables(files[name], name)
-        found.problems.extend(problems)
-        found.warnings.extend(secret_variables(read[name], Where("", Place(name))))
+    named = {name for task in configuration.tasks for name in _files(task) if name in files}
+    read = {name: _read(files[name], name, found) for name in sorted(named)}
     defaults = _inline(configuration.serverless, found)
-    made: list[Variables] = []
+    made: list[Given] = []
     for task in configuration.tasks:
         module = known.get(task.module)
         declared = module.variables if module else None
         values = {k: v for k, v in defaults.items() if declared is None or k in declared}
         values |= _expressions(task, found)
-        for name in _files(task):
-            values |= read.get(name, {})
-        made.append(values | _inline(task.serverless, found))
+        in_files = [read[name] for name in _files(task) if name in read]
+        made.append(_together([values, *in_files, _inline(task.serverless, found)]))
     return made, found
+
+
+def _read(content: bytes, name: str, found: Findings) -> Part:
+    """The file's variables, or the file as it is where Terraform alone can tell a value."""
+    values, problems = read_variables(content, name)
+    wrong = [each for each in problems if each.code is not Code.NOT_CHECKED]
+    found.problems.extend(wrong)
+    if wrong or not problems:
+        found.warnings.extend(secret_variables(values, Where("", Place(name))))
+        return values
+    found.warnings.append(_not_checked(problems[0]))
+    text = content.decode().removeprefix(BOM)
+    return VariableFile(names(text, name), text)
+
+
+def _not_checked(problem: Problem) -> Problem:
+    what = (
+        f"this could not be read here ({problem.what}), so nothing in this file was checked, for "
+        "secrets neither: Terraform gets it as it is"
+    )
+    return replace(problem, what=what)
+
+
+def _together(parts: list[Part]) -> Given:
+    """A later part counts more, and Terraform reads what stands in files last."""
+    values: Variables = {}
+    files: list[VariableFile] = []
+    for part in parts:
+        if isinstance(part, VariableFile):
+            files.append(part)
+        elif files and part:
+            files.append(VariableFile(tuple(sorted(part)), module_values(part)))
+        else:
+            values |= part
+    return Given(values, tuple(files))
 
 
 def _files(task: Task) -> Iterator[str]:

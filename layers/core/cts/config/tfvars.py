@@ -3,9 +3,9 @@
 from dataclasses import replace
 from typing import Any
 
-from cts.config.hcl2.nodes import Node, evaluated
-from cts.config.hcl2.parser import Parser
-from cts.config.hcl2.tokens import Token, statements, tokens
+from cts.config.hcl2.nodes import Node, Unread, evaluated
+from cts.config.hcl2.read import expression
+from cts.config.hcl2.tokens import Token, statements, tokens, unexpected
 from cts.config.hcl2.values import Budget
 from cts.config.problem import Code, Place, Problem
 from cts.config.read import decoded
@@ -18,7 +18,8 @@ QUOTES = 'write a text with quotes of its own, as "\\"text\\"", and a number or 
 
 
 def read_variables(content: bytes, file: str) -> tuple[dict[str, Any], list[Problem]]:
-    """The file's variables, and all that is wrong with it."""
+    """The file's variables, and all that is wrong with it. What only Terraform can tell the value
+    of is a problem `not-checked`."""
     text, problem = decoded(content, file)
     if problem:
         return {}, [replace(problem, code=Code.VARIABLE_FILE)]
@@ -37,13 +38,19 @@ def read_variables(content: bytes, file: str) -> tuple[dict[str, Any], list[Prob
             if name in variables:
                 place = lines.place(statement[0].at)
                 raise ParseError(place, "this variable is set twice", "remove one")
-            node = _attribute(statement, lines)
+            node = _attribute(text, statement, lines)
             variables[name] = evaluated(node, budget)
         except ParseError as error:
             problems.append(_problem(error, name))
         if len(problems) == MOST_PROBLEMS or budget.is_spent:
             break
     return variables, problems
+
+
+def names(text: str, file: str) -> tuple[str, ...]:
+    """Of all variables of a file that holds a variable in each statement."""
+    found = statements(tokens(text, Lines(text, file)))
+    return tuple(sorted({_name(statement) for statement in found}))
 
 
 def read_expression(text: str, place: Place, path: str) -> tuple[Any, list[Problem]]:
@@ -53,9 +60,7 @@ def read_expression(text: str, place: Place, path: str) -> tuple[Any, list[Probl
     """
     lines = Lines(text, place.file)
     try:
-        parser = Parser(tokens(text, lines), lines, skips_lines=True)
-        node = parser.expression()
-        parser.expect("end", "nothing more")
+        node = expression(text, tokens(text, lines), lines, skips_lines=True)
         return evaluated(node, Budget(text)), []
     except ParseError:
         return None, [Problem(place, path, Code.VARIABLE_FILE, NOT_CONSTANT, QUOTES)]
@@ -67,23 +72,23 @@ def _name(statement: list[Token]) -> str:
     return name.text if name.kind == "name" and mark.kind in ("=", "{") else ""
 
 
-def _attribute(statement: list[Token], lines: Lines) -> Node:
+def _attribute(text: str, statement: list[Token], lines: Lines) -> Node:
     """The value in `name = value`. Raises ParseError if the statement is something else."""
-    name = statement[0]
+    name, mark = statement[:2]
     place = lines.place(name.at)
     if name.kind in ("{", "["):
         raise ParseError(place, "this looks like JSON", "write name = value")
     if name.kind == "quote":
         raise ParseError(place, "the name of a variable has no quotes", "write name = value")
-    parser = Parser(statement, lines)
-    parser.expect("name", "the name of a variable")
-    if parser.token.kind in ("{", "quote", "name") and statement[-2].kind == "}":
+    if name.kind != "name":
+        raise unexpected(name, lines, "the name of a variable")
+    if mark.kind in ("{", "quote", "name") and statement[-2].kind == "}":
         raise ParseError(place, "a block is not allowed here", "write name = value")
-    parser.expect("=", '"=" and a value')
-    value = parser.expression()
-    parser.expect("end", "the end of the line: a text has quotes, a variable lines of its own")
-    return value
+    if mark.kind != "=":
+        raise unexpected(mark, lines, '"=" and a value')
+    return expression(text, statement[2:], lines)
 
 
 def _problem(error: ParseError, name: str = "") -> Problem:
-    return Problem(error.place, name, Code.VARIABLE_FILE, error.what, error.fix)
+    code = Code.NOT_CHECKED if isinstance(error, Unread) else Code.VARIABLE_FILE
+    return Problem(error.place, name, code, error.what, error.fix)

@@ -34,6 +34,14 @@ class Provider:
 
 
 @dataclass(frozen=True, slots=True)
+class VariableFile:
+    """Variables as Terraform's own syntax has them: nobody but Terraform looked at their values."""
+
+    names: tuple[str, ...]
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
 class Definition:
     """What a task applies. Immutable; named by the digest of its meaning, so that comments,
     formatting, a description, or a new version of this program run nothing."""
@@ -43,6 +51,8 @@ class Definition:
     condition: Condition
     variables: Mapping[str, Any] = field(default_factory=dict)
     """The module's variables by name, as JSON values."""
+    variable_files: tuple[VariableFile, ...] = ()
+    """Whose variables count more than these, each more than those of the files before."""
     constants: tuple[str, ...] = ()
     """Variables whose values the module wants to know at `init`."""
     inputs: tuple[Condition, ...] = ()
@@ -63,6 +73,12 @@ class Definition:
         return "terraform-cloud" if self.cloud else "terraform"
 
     @property
+    def variable_names(self) -> list[str]:
+        """Sorted."""
+        in_files = (name for file in self.variable_files for name in file.names)
+        return sorted({*self.variables, *in_files})
+
+    @property
     def digest(self) -> str:
         return hashlib.sha256(self.to_json().encode()).hexdigest()[:32]
 
@@ -72,6 +88,7 @@ class Definition:
             "condition": written(self.condition),
             "inputs": [written(each) for each in self.inputs],
             "providers": [_filled(asdict(each)) for each in self.providers],
+            "variable_files": [asdict(each) for each in self.variable_files],
         }
         return json.dumps(_filled(facts), sort_keys=True, separators=(",", ":"))
 
@@ -86,6 +103,10 @@ class Definition:
                 "condition": read_condition(raw.get("condition", {})),
                 "constants": tuple(raw.get("constants", ())),
                 "inputs": tuple(read_input(each) for each in raw.get("inputs", ())),
+                "variable_files": tuple(
+                    VariableFile(tuple(each["names"]), each["text"])
+                    for each in raw.get("variable_files", ())
+                ),
                 "providers": tuple(load(Provider, each) for each in raw.get("providers", ())),
             }
         )

@@ -25,13 +25,21 @@ def files(
         "variables.tf": root.variables(definition),
         "terraform.tfvars": root.values(definition, read),
     }
-    if definition.variables:
+    if definition.variable_names:
         made["variables.module.tf"] = root.module_variables(
-            definition.variables, definition.constants
+            definition.variable_names, definition.constants
         )
+    if definition.variables:
         made["variables.auto.tfvars"] = root.module_values(definition.variables)
     header = _header(definition.task, description)
-    return {name: header + made[name] for name in sorted(made)}
+    headed = {name: header + text for name, text in made.items()}
+    return dict(sorted((headed | _variable_files(definition)).items()))
+
+
+def _variable_files(definition: Definition) -> dict[str, str]:
+    """Terraform reads them in the order of their names, behind `variables.auto.tfvars`."""
+    files = enumerate(definition.variable_files, 1)
+    return {f"variables.file-{n:03}.auto.tfvars": file.text for n, file in files}
 
 
 def _header(task: str, description: str) -> str:

@@ -51,9 +51,9 @@ def _module_lines(definition: Definition) -> Iterable[str]:
     if module.version:
         fixed["version"] = quoted(module.version)
     yield from attribute_lines(fixed | {name: f"var.{name}" for name in filled(definition)})
-    if definition.variables:
+    if names := definition.variable_names:
         yield ""
-        yield from attribute_lines({name: f"var.{name}" for name in sorted(definition.variables)})
+        yield from attribute_lines({name: f"var.{name}" for name in names})
 
 
 def filled(definition: Definition) -> dict[str, Condition]:

@@ -20,7 +20,7 @@ from cts.config.hcl2.values import (
     same,
 )
 from cts.config.problem import Place
-from cts.config.tree import ParseError
+from cts.config.tree import ParseError, too_deep
 
 LETTERS_A_STEP = 64
 ARITHMETIC = {
@@ -38,6 +38,10 @@ COMPARISONS: dict[str, Callable[[Decimal, Decimal], bool]] = {
 }
 
 
+class Unread(ParseError):
+    """What has no value here, and may have one for Terraform all the same."""
+
+
 class Node(Protocol):
     @property
     def place(self) -> Place: ...
@@ -50,9 +54,10 @@ def evaluated(node: Node, budget: Budget) -> Any:
     """The value of an expression, as JSON has it. Raises ParseError."""
     try:
         return plain(Scope(budget).value(node), budget)
-    except (TooMuchWork, RecursionError):
+    except (TooMuchWork, RecursionError) as error:
+        kind = Unread if isinstance(error, RecursionError) else ParseError
         what = "this expression makes too much to be evaluated here"
-        raise ParseError(node.place, what, "write its value, or a shorter one") from None
+        raise kind(node.place, what, "write its value, or a shorter one") from None
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,8 +97,12 @@ class Scope:
         return text
 
 
-def out_of_range(place: Place) -> ParseError:
-    return ParseError(place, "this number is too large or too small")
+def out_of_range(place: Place) -> Unread:
+    return Unread(place, "this number is too large or too small", "write one below 1e300")
+
+
+def too_nested(place: Place) -> Unread:
+    return Unread(place, too_deep(place).what, "write it with fewer brackets")
 
 
 @dataclass(frozen=True, slots=True)
@@ -115,6 +124,15 @@ class Name:
             return scope.names[self.name]
         what = "an unquoted text is no value here: only constants are"
         raise ParseError(self.place, what, "write the value itself, a text in double quotes")
+
+
+@dataclass(frozen=True, slots=True)
+class Call:
+    place: Place
+
+    def evaluate(self, scope: Scope) -> Constant:  # noqa: ARG002
+        what = "a function can't be called here: only constants have a value"
+        raise ParseError(self.place, what, "write the value that it gives")
 
 
 @dataclass(frozen=True, slots=True)
@@ -151,7 +169,7 @@ class Binary:
             return ARITHMETIC[self.mark](*numbers)
         except ArithmeticError:
             if self.mark in "/%" and not numbers[1]:
-                raise ParseError(self.place, "this divides by zero") from None
+                raise Unread(self.place, "this divides by zero", "divide by another") from None
             raise out_of_range(self.place) from None
 
 

@@ -3,17 +3,12 @@
 Terraform decides about everything else. So only what it is sure to refuse counts.
 """
 
-from cts.config.hcl2.tokens import DEPTH, Token, statements, tokens
+from cts.config.hcl2.tokens import DEPTH, ENDS, MARKS, WORDS, Token, statements, tokens
 from cts.config.tree import BOM, MAX_DEPTH, Lines, ParseError
 
 CLOSES = {"{": "}", "[": "]", "(": ")"}
-MARKS = set("{}[]()=<>+-*/%!?:.,") | {
-    "==", "!=", "<=", ">=", "=>", "&&", "||", "::", "...",
-}  # fmt: skip
-WORDS = {"name", "number", "line", "end", "quote", "text", "unquote", "template", "close"}
 BEGINS = {"name", "number", "quote", "{"}
 """What an operand begins with; a call and an index begin with other brackets."""
-ENDS = {"name", "number", "unquote", ")", "]", "}"}
 EXPECTED = "expected a block, name { ... }, or an argument, name = value, such as HCL has"
 
 

@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import TypeAlias
 
-from cts.config.hcl2.nodes import Conditional, Literal, Loop, Node, Scope
+from cts.config.hcl2.nodes import Conditional, Literal, Loop, Node, Scope, too_nested
 from cts.config.hcl2.tokens import Token
 from cts.config.hcl2.values import Constant
 from cts.config.problem import Place
@@ -14,7 +14,6 @@ from cts.config.tree import (
     Lines,
     ParseError,
     is_character,
-    too_deep,
     unknown_escape,
 )
 
@@ -141,7 +140,7 @@ def _nested(
 ) -> tuple[Template, str]:
     """What stands up to one of the ends of the directive at the place, and that end."""
     if depth > MAX_DEPTH:
-        raise too_deep(place)
+        raise too_nested(place)
     nodes: list[Node] = []
     for part in parts:
         match part:

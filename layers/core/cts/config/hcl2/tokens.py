@@ -10,6 +10,15 @@ from typing import NamedTuple
 
 from cts.config.tree import Lines, ParseError
 
+KEYWORDS = ("true", "false", "null", "for", "in", "if", "else", "endif", "endfor")
+MARKS = set("{}[]()=<>+-*/%!?:.,") | {
+    "==", "!=", "<=", ">=", "=>", "&&", "||", "::", "...",
+}  # fmt: skip
+WORDS = {"name", "number", "line", "end", "quote", "text", "unquote", "template", "close"}
+BEGINS = {"name", "number", "quote", "(", "[", "{", "-", "!"}
+"""What an operand begins with."""
+ENDS = {"name", "number", "unquote", ")", "]", "}"}
+"""What an operand ends with."""
 CODE = re.compile(
     r"""(?P<blank>[ \t\r]+|(?:\#|//)[^\n]*|/\*.*?\*/)
       | (?P<line>\n)
@@ -161,3 +170,22 @@ def statements(tokens: list[Token]) -> Iterator[list[Token]]:
             statement, depth = [], 0
         else:
             statement.append(token)
+
+
+def unexpected(token: Token, lines: Lines, expected: str) -> ParseError:
+    what = f"{_shown(token)} is not expected here"
+    return ParseError(lines.place(token.at), what, f"expected {expected}")
+
+
+def _shown(token: Token) -> str:
+    """A token, for a message; never a text, quoted or not: it may be a secret."""
+    match token.kind:
+        case "line" | "end":
+            return "the end of the line"
+        case "quote" | "text" | "unquote":
+            return "a string"
+        case "number":
+            return "a number"
+        case "name" if token.text not in KEYWORDS:
+            return "an unquoted text"
+    return f"`{token.text}`"

@@ -1,0 +1,68 @@
+"""Where in a text the parts of python-hcl2's tree are, and what they are there."""
+
+from bisect import bisect_right
+from typing import TYPE_CHECKING
+
+from cts.config.hcl2.mask import masked
+from cts.config.hcl2.tokens import Token, unexpected
+from cts.config.problem import Place
+from cts.config.tree import Lines, ParseError
+
+if TYPE_CHECKING:
+    from lark import Token as Leaf
+    from lark import Tree
+
+    Branch = Tree[Leaf]
+
+
+class Source:
+    def __init__(
+        self,
+        text: str,
+        found: list[Token],
+        lines: Lines,
+        *,
+        before: str = "",
+        skips_lines: bool = False,
+    ) -> None:
+        """Of tokens whose last one is the `end`. Raises ParseError. `before`: what the mask
+        begins with, though the text doesn't."""
+        self.text, self.found, self.lines = text, found, lines
+        mask = masked(found, lines, skips_lines=skips_lines)
+        self.openings, self.signs = mask.openings, mask.signs
+        self.start = found[0].at - len(before)
+        self.masked = before + mask.text
+
+    def at(self, place: int | None) -> int:
+        """Where in the text that place of the mask is."""
+        assert place is not None  # every part of the tree begins and ends somewhere
+        return self.start + place
+
+    def start_of(self, branch: "Branch") -> int:
+        return self.at(branch.meta.start_pos)
+
+    def place(self, branch: "Branch") -> Place:
+        return self.lines.place(self.start_of(branch))
+
+    def written(self, branch: "Branch") -> str:
+        return self.text[self.start_of(branch) : self.at(branch.meta.end_pos)]
+
+    def number_of(self, at: int) -> int:
+        """Of the token there. python-hcl2 counts the blanks before a `=` to it."""
+        while self.text[at : at + 1] in (" ", "\t"):
+            at += 1
+        return bisect_right(self.found, at, key=lambda token: token.at) - 1
+
+    def first(self, branch: "Branch") -> int:
+        """The number of its first token."""
+        start = self.start_of(branch)
+        return self.number_of(self.signs[start][0].at if start in self.signs else start)
+
+    def unexpected(self, at: int, expected: str = "a value") -> ParseError:
+        return unexpected(self.found[self.number_of(at)], self.lines, expected)
+
+
+def trees(branch: "Branch") -> "list[Branch]":
+    """The parts that say something."""
+    found = [each for each in branch.children if not isinstance(each, str)]
+    return [each for each in found if each.data != "new_line_or_comment"]

@@ -1,0 +1,87 @@
+"""What became of each text in HCL 2 when python-hcl2 took the place of a parser of our own.
+
+`cases/hcl2.json` has all texts that the tests of that parser had: what it made of them, what is
+made of them now, and whether Terraform 1.11.4 reads the variable files.
+"""
+
+import json
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from cts.config.module_sources import broken_files
+from cts.config.module_variables import declared
+from cts.config.problem import Code, Place, Problem
+from cts.config.tfvars import read_expression, read_variables
+from cts.config.tree import ParseError
+
+ROWS: list[dict[str, Any]] = json.loads(
+    (Path(__file__).parent / "cases/hcl2.json").read_text(encoding="utf-8")
+)
+BECAME = {
+    "same": "the same value, or the same mistake at the same place",
+    "travels": "refused before; Terraform gets the file as it is",
+    "read": "refused before; has the value that Terraform gives it",
+    "words": "refused in other words",
+}
+
+
+def outcome(kind: str, text: Any) -> dict[str, Any]:
+    match kind:
+        case "variable file":
+            values, problems = read_variables(text.encode(), "v.tfvars")
+            return {"values": values, "problems": said(problems)}
+        case "expression":
+            value, problems = read_expression(text, Place("c.hcl", 3, 4), "a")
+            return {"value": value, "problems": said(problems)}
+    return of_module({name: each.encode(errors="surrogateescape") for name, each in text.items()})
+
+
+def said(problems: list[Problem]) -> list[str]:
+    return [f"{problem.place}: {problem.what}" for problem in problems]
+
+
+def of_module(module: Mapping[str, bytes]) -> dict[str, Any]:
+    made: dict[str, Any] = {
+        "broken": [f"{error.place}: {error.what}" for error in broken_files(module)]
+    }
+    try:
+        found = declared(module)
+    except ParseError as error:
+        return {**made, "unread": f"{error.place}: {error.what}"}
+    variables = {name: [each.required, str(each.place), each.const] for name, each in found.items()}
+    return {**made, "variables": variables}
+
+
+def became(row: dict[str, Any], now: dict[str, Any]) -> str:
+    before = row["before"]
+    if row["kind"] == "variable file":
+        _, problems = read_variables(row["text"].encode(), "v.tfvars")
+        if problems and all(each.code is Code.NOT_CHECKED for each in problems):
+            return "travels"
+    if now == before:
+        return "same"
+    return "read" if before.get("problems") and not now.get("problems") else "words"
+
+
+@pytest.mark.parametrize("row", ROWS, ids=[str(n) for n in range(len(ROWS))])
+def test_each_text_became_what_the_table_says(row: dict[str, Any]) -> None:
+    now = outcome(row["kind"], row["text"])
+    assert now == row.get("after", row["before"])
+    assert became(row, now) == row["became"]
+    assert row["became"] in BECAME
+
+
+def test_no_value_is_another_one() -> None:
+    for row in ROWS:
+        before, after = row["before"], row.get("after", row["before"])
+        if not (before.get("problems") or before.get("broken") or "unread" in before):
+            assert repr(after) == repr(before)
+
+
+def test_what_terraform_reads_is_read_or_travels() -> None:
+    for row in ROWS:
+        if row.get("terraform") == "reads" and row["before"]["problems"]:
+            assert row["became"] in ("travels", "read"), row["text"]
