@@ -18,7 +18,7 @@ from botocore.exceptions import (
 )
 
 from cts import keys
-from cts.config.schema import Group
+from cts.config.blocks.schema import Group
 from cts_cli.errors import CommandError, NoCredentials
 
 OVERTAKEN = frozenset({"PreconditionFailed", "ConditionalRequestConflict", "NoSuchKey"})

@@ -6,11 +6,11 @@ from dataclasses import fields, is_dataclass
 from typing import Any
 
 from cts.conditions.services_block import some_services
-from cts.config import model
-from cts.config.finalize import state_path
-from cts.config.model import Configuration, Task
-from cts.config.problem import Where
-from cts.config.schema import Group
+from cts.config.blocks import model
+from cts.config.blocks.finalize import state_path
+from cts.config.blocks.model import Configuration, Task
+from cts.config.blocks.schema import Group
+from cts.config.rules.problem import Where
 from cts.config.secrets import TEMPLATE, VAULT
 from cts_cli.validate import Checked
 

@@ -9,8 +9,8 @@ from rich.cells import cell_len
 from rich.console import Console
 from rich.text import Text
 
-from cts.config.model import WrittenSecret
-from cts.config.problem import Code, Place
+from cts.config.blocks.model import WrittenSecret
+from cts.config.rules.problem import Code, Place
 from cts_cli.output import INDENT, print_paragraph
 from cts_cli.shown import may_hold_secret, printable, shown
 

@@ -11,9 +11,9 @@ import typer
 from rich.console import Console
 from rich.text import Text
 
+from cts.config.blocks.model import WrittenSecret
 from cts.config.bundle import LARGEST_BUNDLE, archive
-from cts.config.model import WrittenSecret
-from cts.config.problem import Code
+from cts.config.rules.problem import Code
 from cts_cli import answer, difference, output, problems, secrets, validate, waits, words
 from cts_cli.aws import Newest, Stack
 from cts_cli.client import Reader

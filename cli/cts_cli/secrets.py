@@ -6,8 +6,8 @@ from typing import Any
 
 from botocore.exceptions import ClientError
 
-from cts.config.model import WrittenSecret
-from cts.config.schema import Group
+from cts.config.blocks.model import WrittenSecret
+from cts.config.blocks.schema import Group
 from cts_cli.aws import DENIED, Stack, code_of, explaining_errors
 from cts_cli.errors import CommandError
 

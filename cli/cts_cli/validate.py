@@ -9,11 +9,11 @@ from rich.console import Console
 from rich.text import Text
 
 from cts.config import bundle
-from cts.config.comments import without_comments
+from cts.config.blocks.model import WrittenSecret
 from cts.config.compile import Result, compile_bundle
-from cts.config.model import WrittenSecret
-from cts.config.problem import Code
+from cts.config.rules.problem import Code
 from cts.config.secrets import moved
+from cts.config.text.comments import without_comments
 from cts_cli import problems, sources, words
 from cts_cli.output import print_line, print_paragraph
 

@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from cts.conditions.services import ServicesCondition
-from cts.config.tfvars import read_variables
+from cts.config.modules.tfvars import read_variables
 from cts.terraform.definition import Definition, Module, VariableFile
 from cts.terraform.files import files
 

@@ -4,7 +4,7 @@ import re
 
 import pytest
 
-from cts.config.schema import Group
+from cts.config.blocks.schema import Group
 from tests.template.deployed import DEPLOYED, TEMPLATE, chosen, of_type, statements
 
 SECRETS = of_type("AWS::SecretsManager::Secret")

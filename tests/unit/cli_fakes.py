@@ -19,7 +19,7 @@ from rich.text import Text
 from typer.testing import CliRunner, Result
 
 from cts import keys
-from cts.config.schema import Group
+from cts.config.blocks.schema import Group
 from cts.workflow.publish import PublishPorts, publish
 from cts_cli import aws, client, main, waits, words
 from functions.reader import app

@@ -49,10 +49,10 @@ MAY_IMPORT: dict[str, set[str]] = {
     },
     "conditions": {
         "cts.conditions",
-        "cts.config.escapes",
-        "cts.config.problem",
-        "cts.config.regexp",
-        "cts.config.schema",
+        "cts.config.text.escapes",
+        "cts.config.rules.problem",
+        "cts.config.rules.regexp",
+        "cts.config.blocks.schema",
         "cts.terraform.hclwrite",
         "cts.watch",
         "cts.stored",
@@ -166,13 +166,13 @@ def test_a_part_imports_only_along_the_arrows(part: str) -> None:
 @pytest.mark.parametrize(
     ("part", "line"),
     [
-        ("conditions", "from cts.config.options import Options"),
+        ("conditions", "from cts.config.blocks.options import Options"),
         ("conditions", "from cts.terraform.root import main"),
         ("conditions", "from cts.workflow import poll"),
         ("conditions", "import re2"),
         ("watch", "from cts.conditions.services import SERVICE"),
-        ("watch", "from cts.config.regexp import compiled"),
-        ("terraform", "from cts.config.model import Task"),
+        ("watch", "from cts.config.rules.regexp import compiled"),
+        ("terraform", "from cts.config.blocks.model import Task"),
         ("config", "from cts.workflow.poll import Poller"),
     ],
 )

@@ -8,8 +8,8 @@ from pathlib import Path
 import pytest
 
 from cts import keys
+from cts.config.blocks.schema import Group
 from cts.config.bundle import archive
-from cts.config.schema import Group
 from cts_cli import push
 from tests.unit.cli_fakes import SECRETS, Account, cts, deployed, folder, lines, task
 from tests.unit.reader_fakes import NOW

@@ -7,10 +7,10 @@ from pathlib import Path
 
 import pytest
 
+from cts.config.blocks.model import WrittenSecret
+from cts.config.blocks.schema import Group
 from cts.config.bundle import unpacked
-from cts.config.model import WrittenSecret
-from cts.config.problem import Place, Where
-from cts.config.schema import Group
+from cts.config.rules.problem import Place, Where
 from cts_cli import aws, secrets
 from cts_cli.errors import CommandError
 from tests.unit.cli_fakes import (

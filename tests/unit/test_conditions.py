@@ -13,9 +13,9 @@ import pytest
 from cts.conditions import registry
 from cts.conditions.block import ConditionBlock, Room, Told
 from cts.conditions.condition import Condition, Read
+from cts.config.blocks.schema import option
 from cts.config.compile import compile_bundle, generation
-from cts.config.problem import Code, Problem
-from cts.config.schema import option
+from cts.config.rules.problem import Code, Problem
 from cts.generation import Generation
 from cts.run.task import Reason
 from cts.terraform.hclwrite import attribute_lines, const_attribute, statement, value

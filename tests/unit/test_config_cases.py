@@ -17,7 +17,7 @@ from typing import Any
 import pytest
 
 from cts.config.compile import Result, compile_bundle
-from cts.config.problem import Code, Problem
+from cts.config.rules.problem import Code, Problem
 from cts.terraform.definition import Definition
 from cts.terraform.root import main
 from cts.watch.needs import watched

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from cts.config.hcl1.errors import MOST_ERRORS
 from cts.config.hcl1.parser import read_hcl1
-from cts.config.tree import Body, ParseError, Value
+from cts.config.text.tree import Body, ParseError, Value
 from tests.unit.trees import every_value
 
 

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from cts.config.tfvars import read_variables
+from cts.config.modules.tfvars import read_variables
 
 TERRAFORM: dict[str, Any] = {
     # numbers

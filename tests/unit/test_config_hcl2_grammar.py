@@ -13,7 +13,7 @@ PACKAGES = ("hcl2", "lark", "regex")
 LOADED = """
 import hcl2.parser
 hcl2.parser.parser = None  # nobody builds it
-from cts.config.tfvars import read_variables
+from cts.config.modules.tfvars import read_variables
 assert read_variables(b'a = "x${1 + 1}"', "v.tfvars") == ({"a": "x2"}, [])
 print(hcl2.parser.__file__)
 """

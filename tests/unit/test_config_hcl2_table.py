@@ -11,11 +11,11 @@ from typing import Any
 
 import pytest
 
-from cts.config.module_sources import broken_files
-from cts.config.module_variables import declared
-from cts.config.problem import Code, Place, Problem
-from cts.config.tfvars import read_expression, read_variables
-from cts.config.tree import ParseError
+from cts.config.modules.declared import declared
+from cts.config.modules.sources import broken_files
+from cts.config.modules.tfvars import read_expression, read_variables
+from cts.config.rules.problem import Code, Place, Problem
+from cts.config.text.tree import ParseError
 
 ROWS: list[dict[str, Any]] = json.loads(
     (Path(__file__).parent / "cases/hcl2.json").read_text(encoding="utf-8")

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 import pytest
 
 from cts.config.compile import Result, compile_bundle
-from cts.config.problem import Code
+from cts.config.rules.problem import Code
 
 MODULE = b'variable "services" {}\nvariable "catalog_services" { default = {} }'
 

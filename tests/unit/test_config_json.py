@@ -7,8 +7,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from cts.config.json_text import read_json
-from cts.config.tree import Body, Value
+from cts.config.text.json_text import read_json
+from cts.config.text.tree import Body, Value
 from tests.unit.trees import every_value
 
 VALUES = st.recursive(

@@ -6,8 +6,8 @@ That Terraform 1.11.4 refuses the first table and takes the second was tried, fi
 import pytest
 
 from cts.config.compile import Result, compile_bundle
-from cts.config.module_sources import broken_files
-from cts.config.problem import Code
+from cts.config.modules.sources import broken_files
+from cts.config.rules.problem import Code
 
 TASK = b'task { name = "t" module = "./m" condition "services" { names = ["a"] } }'
 

@@ -6,10 +6,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from cts.config.module_sources import broken_files
-from cts.config.module_variables import Declared, declared
-from cts.config.problem import Place
-from cts.config.tree import ParseError
+from cts.config.modules.declared import Declared, declared
+from cts.config.modules.sources import broken_files
+from cts.config.rules.problem import Place
+from cts.config.text.tree import ParseError
 
 MAIN = r"""
 terraform {

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from cts.config.compile import compile_bundle
 from cts.config.hcl1.parser import read_hcl1
-from cts.config.tfvars import read_variables
+from cts.config.modules.tfvars import read_variables
 
 TASK = 'task { name = "t" module = "m" condition "services" { names = ["s"] } %s }'
 

@@ -6,7 +6,7 @@ What CTS refuses too is in the table: `test_config_cases.py`.
 import pytest
 
 from cts.config.compile import compile_bundle
-from cts.config.problem import Code, Place, Problem
+from cts.config.rules.problem import Code, Place, Problem
 
 FILES = {
     "modules/web/main.tf": b'variable "services" { type = any }\n',

@@ -2,7 +2,7 @@
 
 import pytest
 
-from cts.config.regexp import compiled, fault
+from cts.config.rules.regexp import compiled, fault
 
 
 @pytest.mark.parametrize(

@@ -4,7 +4,7 @@ import pytest
 
 from cts.config.bundle import packed
 from cts.config.compile import Result, compile_bundle
-from cts.config.problem import Code
+from cts.config.rules.problem import Code
 from cts.config.secrets import moved, refused
 
 PEM = "-----BEGIN PRIVATE KEY-----\nCANARY\n-----END PRIVATE KEY-----\n"

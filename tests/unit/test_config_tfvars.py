@@ -8,8 +8,8 @@ import pytest
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
-from cts.config.problem import Code, Place
-from cts.config.tfvars import read_expression, read_variables
+from cts.config.modules.tfvars import read_expression, read_variables
+from cts.config.rules.problem import Code, Place
 
 
 @pytest.mark.parametrize(

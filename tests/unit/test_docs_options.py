@@ -14,11 +14,12 @@ from cts.conditions.no_condition import NoConditionBlock
 from cts.conditions.registry import condition_blocks, input_blocks
 from cts.conditions.schedule import ScheduleCondition
 from cts.conditions.services import UNWATCHED, ServicesCondition
-from cts.config import finalize, model, terraform_blocks, validate
+from cts.config.blocks import finalize, model, terraform_blocks
+from cts.config.blocks.schema import Option, Seconds, about, key_of, options_of, types_of
 from cts.config.compile import compile_bundle
 from cts.config.define import waits_for
-from cts.config.problem import Code
-from cts.config.schema import Option, Seconds, about, key_of, options_of, types_of
+from cts.config.rules import validate
+from cts.config.rules.problem import Code
 from cts.terraform.definition import Definition, Module, Provider
 from tests.unit.documents import plain, row, rows, section, text
 

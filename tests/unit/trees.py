@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator
 
-from cts.config.tree import Body, Value
+from cts.config.text.tree import Body, Value
 
 
 def every_value(value: Value) -> Iterator[Value]:

@@ -8,8 +8,8 @@ from typing import Any
 
 from cts.conditions.no_condition import NoConditionBlock
 from cts.conditions.registry import condition_blocks, input_blocks
-from cts.config.model import Backend, BufferBlock, ProviderBlock
-from cts.config.schema import Seconds, key_of, options_of, types_of
+from cts.config.blocks.model import Backend, BufferBlock, ProviderBlock
+from cts.config.blocks.schema import Seconds, key_of, options_of, types_of
 
 LABELS = {block: label for label, block in [*condition_blocks().items(), *input_blocks().items()]}
 FED = "use_as_module_input"

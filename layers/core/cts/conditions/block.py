@@ -5,8 +5,8 @@ from dataclasses import dataclass
 from typing import ClassVar, NamedTuple
 
 from cts.conditions.condition import Condition
-from cts.config.problem import Problem, Where
-from cts.config.schema import option
+from cts.config.blocks.schema import option
+from cts.config.rules.problem import Problem, Where
 
 
 class Told(NamedTuple):

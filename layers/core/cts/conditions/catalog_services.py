@@ -8,9 +8,9 @@ from cts.conditions.block import ConditionBlock, PassingBlock, Room, Told
 from cts.conditions.condition import Condition, canonical_pairs, set_fields
 from cts.conditions.patterns import problems_of
 from cts.conditions.services import LISTING
-from cts.config.escapes import undoubled
-from cts.config.problem import Problem
-from cts.config.schema import option
+from cts.config.blocks.schema import option
+from cts.config.rules.problem import Problem
+from cts.config.text.escapes import undoubled
 from cts.watch.query import Pairs, View
 from cts.watch.snapshot import Snapshot
 

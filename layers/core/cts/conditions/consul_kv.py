@@ -8,8 +8,8 @@ from urllib.parse import quote
 
 from cts.conditions.block import ConditionBlock, PassingBlock, Room, Told
 from cts.conditions.condition import Condition, set_fields
-from cts.config.problem import Code, Problem
-from cts.config.schema import option
+from cts.config.blocks.schema import option
+from cts.config.rules.problem import Code, Problem
 from cts.watch.answer import as_type, needed_text, text_of
 from cts.watch.query import Kind, View
 from cts.watch.snapshot import Snapshot

@@ -2,9 +2,9 @@
 
 from collections.abc import Iterator
 
-from cts.config.escapes import undoubled
-from cts.config.problem import Code, Problem, Where
-from cts.config.regexp import fault
+from cts.config.rules.problem import Code, Problem, Where
+from cts.config.rules.regexp import fault
+from cts.config.text.escapes import undoubled
 
 
 def problems_of(expression: str, where: Where) -> Iterator[Problem]:

@@ -6,8 +6,8 @@ from typing import ClassVar
 
 from cts.conditions.block import ConditionBlock, Room, Told
 from cts.conditions.condition import Condition, set_fields
-from cts.config.problem import Code, Problem
-from cts.config.schema import option
+from cts.config.blocks.schema import option
+from cts.config.rules.problem import Code, Problem
 from cts.watch.query import View
 from cts.watch.snapshot import Snapshot
 

@@ -10,7 +10,7 @@ from typing import Any, ClassVar
 from urllib.parse import quote
 
 from cts.conditions.condition import Condition, Read, canonical_pairs, set_fields
-from cts.config.regexp import compiled
+from cts.config.rules.regexp import compiled
 from cts.terraform.hclwrite import (
     attribute_lines,
     block,

@@ -7,9 +7,9 @@ from typing import ClassVar
 from cts.conditions.block import ConditionBlock, PassingBlock, Room, Told
 from cts.conditions.patterns import problems_of
 from cts.conditions.services import LABEL, ServicesCondition
-from cts.config.escapes import undoubled
-from cts.config.problem import Code, Problem, Where
-from cts.config.schema import option
+from cts.config.blocks.schema import option
+from cts.config.rules.problem import Code, Problem, Where
+from cts.config.text.escapes import undoubled
 
 NAMES_SHOWN = 3
 

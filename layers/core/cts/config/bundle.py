@@ -11,8 +11,8 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from posixpath import dirname, isabs, normpath
 
-from cts.config.model import Configuration
-from cts.config.schema import walk
+from cts.config.blocks.model import Configuration
+from cts.config.blocks.schema import walk
 from cts.terraform.archive import zipped
 
 Files = Mapping[str, bytes]

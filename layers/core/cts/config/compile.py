@@ -5,20 +5,20 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 from cts.config import bundle
+from cts.config.blocks.finalize import Environment, finalize
+from cts.config.blocks.merge import merge
+from cts.config.blocks.model import Configuration, Task, WrittenSecret
+from cts.config.blocks.schema import Group, walk
+from cts.config.blocks.terraform_blocks import stays_behind
 from cts.config.bundle import Files
 from cts.config.define import define, waits_for
-from cts.config.finalize import Environment, finalize
-from cts.config.merge import merge
-from cts.config.model import Configuration, Task, WrittenSecret
-from cts.config.modules import LocalModules, check_modules, local_modules, unreadable_modules
-from cts.config.problem import Code, Place, Problem, beside_no_problem, without_followers
-from cts.config.read import read
-from cts.config.schema import Group, walk
+from cts.config.modules.local import LocalModules, check_modules, local_modules, unreadable_modules
+from cts.config.modules.task_variables import Given, given
+from cts.config.rules.problem import Code, Place, Problem, beside_no_problem, without_followers
+from cts.config.rules.validate import validate
+from cts.config.rules.warnings import warn
 from cts.config.secrets import named
-from cts.config.task_variables import Given, given
-from cts.config.terraform_blocks import stays_behind
-from cts.config.validate import validate
-from cts.config.warnings import warn
+from cts.config.text.read import read
 from cts.generation import BufferPeriod, Generation, TaskEntry, Waiting
 from cts.terraform.definition import Definition, Module
 

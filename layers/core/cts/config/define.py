@@ -7,8 +7,8 @@ from cts.conditions.condition import Condition
 from cts.conditions.no_condition import NoConditionBlock
 from cts.conditions.registry import NOTHING
 from cts.conditions.services_block import Service, listed
-from cts.config import model
-from cts.config.model import Configuration, Task
+from cts.config.blocks import model
+from cts.config.blocks.model import Configuration, Task
 from cts.config.secrets import from_vault
 from cts.terraform.definition import Definition, Module, Provider
 

@@ -7,9 +7,9 @@ from difflib import get_close_matches
 from itertools import count
 from typing import Any
 
+from cts.config.blocks.model import WrittenSecret
 from cts.config.bundle import KEY_HEADER, inside
-from cts.config.model import WrittenSecret
-from cts.config.problem import Code, Problem
+from cts.config.rules.problem import Code, Problem
 
 TEMPLATE = re.compile(
     r'\{\{[ \t\r\n]*(?:env|key|with[ \t\r\n]+secret)[ \t\r\n]+"[^\n]+"[ \t\r\n]*\}\}'

@@ -8,7 +8,7 @@ from typing import Any, Protocol
 
 from cts.config import bundle
 from cts.config.compile import CONTRACT, Compiled, compile_bundle, differences, generation, runs
-from cts.config.problem import Code, Place, Problem
+from cts.config.rules.problem import Code, Place, Problem
 from cts.config.secrets import refused
 from cts.generation import Current, Generation, Rejected
 from cts.ports import Bus, Generations, Published

@@ -1,8 +1,8 @@
 """Where a parser of HCL 1 stands among the tokens."""
 
 from cts.config.hcl1.tokens import Hcl1Token, tokens
-from cts.config.problem import Place
-from cts.config.tree import BOM, Lines
+from cts.config.rules.problem import Place
+from cts.config.text.tree import BOM, Lines
 
 CLOSES = {"{": "}", "[": "]", "(": ")"}
 

@@ -1,6 +1,6 @@
 """What is wrong with an HCL 1 file, as far as it was read."""
 
-from cts.config.tree import ParseError
+from cts.config.text.tree import ParseError
 
 MOST_ERRORS = 50
 """Reported of one file: what has more is hardly a configuration."""

@@ -7,8 +7,8 @@ reported, but nothing that only follows from one. Where the structure is in doub
 from cts.config.hcl1.cursor import CLOSES, Hcl1Cursor
 from cts.config.hcl1.errors import Hcl1Errors
 from cts.config.hcl1.tokens import Hcl1Token
-from cts.config.problem import Place
-from cts.config.tree import (
+from cts.config.rules.problem import Place
+from cts.config.text.tree import (
     BOM,
     MAX_DEPTH,
     Body,

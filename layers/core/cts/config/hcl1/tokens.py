@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from math import inf, isfinite
 from typing import NamedTuple
 
-from cts.config.tree import Lines, ParseError, is_character, unknown_escape
+from cts.config.text.tree import Lines, ParseError, is_character, unknown_escape
 
 SKIPPED = re.compile(r"(?:[ \t\r\n]+|#[^\n]*|//[^\n]*|/\*.*?\*/)*+", re.DOTALL)
 TOKEN = re.compile(

@@ -36,7 +36,7 @@ from cts.config.hcl2.templates import (
 )
 from cts.config.hcl2.tokens import Token
 from cts.config.hcl2.values import NUMBERS
-from cts.config.tree import MAX_DEPTH, ParseError
+from cts.config.text.tree import MAX_DEPTH, ParseError
 
 if TYPE_CHECKING:
     from cts.config.hcl2.source import Branch

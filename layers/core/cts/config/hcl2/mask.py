@@ -11,7 +11,7 @@ from itertools import islice
 
 from cts.config.hcl2.nodes import too_nested
 from cts.config.hcl2.tokens import BEGINS, ENDS, KEYWORDS, MARKS, WORDS, Token, unexpected
-from cts.config.tree import MAX_DEPTH, Lines, ParseError
+from cts.config.text.tree import MAX_DEPTH, Lines, ParseError
 
 BETWEEN = {"{", ",", "line"}
 """What stands before a pair of a map."""

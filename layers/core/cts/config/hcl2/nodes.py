@@ -19,8 +19,8 @@ from cts.config.hcl2.values import (
     rounded,
     same,
 )
-from cts.config.problem import Place
-from cts.config.tree import ParseError, too_deep
+from cts.config.rules.problem import Place
+from cts.config.text.tree import ParseError, too_deep
 
 LETTERS_A_STEP = 64
 ARITHMETIC = {

@@ -12,7 +12,7 @@ from cts.config.hcl2.expressions import Expressions
 from cts.config.hcl2.nodes import Node, Unread
 from cts.config.hcl2.source import Source, trees
 from cts.config.hcl2.tokens import BEGINS, ENDS, Token, unexpected
-from cts.config.tree import Lines, ParseError
+from cts.config.text.tree import Lines, ParseError
 
 if TYPE_CHECKING:
     from lark import Lark

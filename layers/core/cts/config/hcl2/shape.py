@@ -4,7 +4,7 @@ Terraform decides about everything else. So only what it is sure to refuse count
 """
 
 from cts.config.hcl2.tokens import DEPTH, ENDS, MARKS, WORDS, Token, statements, tokens
-from cts.config.tree import BOM, MAX_DEPTH, Lines, ParseError
+from cts.config.text.tree import BOM, MAX_DEPTH, Lines, ParseError
 
 CLOSES = {"{": "}", "[": "]", "(": ")"}
 BEGINS = {"name", "number", "quote", "{"}

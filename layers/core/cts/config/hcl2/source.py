@@ -5,8 +5,8 @@ from typing import TYPE_CHECKING
 
 from cts.config.hcl2.mask import masked
 from cts.config.hcl2.tokens import Token, unexpected
-from cts.config.problem import Place
-from cts.config.tree import Lines, ParseError
+from cts.config.rules.problem import Place
+from cts.config.text.tree import Lines, ParseError
 
 if TYPE_CHECKING:
     from lark import Token as Leaf

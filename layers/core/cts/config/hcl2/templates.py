@@ -8,8 +8,8 @@ from typing import TypeAlias
 from cts.config.hcl2.nodes import Conditional, Literal, Loop, Node, Scope, too_nested
 from cts.config.hcl2.tokens import Token
 from cts.config.hcl2.values import Constant
-from cts.config.problem import Place
-from cts.config.tree import (
+from cts.config.rules.problem import Place
+from cts.config.text.tree import (
     MAX_DEPTH,
     Lines,
     ParseError,

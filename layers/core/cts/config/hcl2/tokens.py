@@ -8,7 +8,7 @@ import re
 from collections.abc import Iterator
 from typing import NamedTuple
 
-from cts.config.tree import Lines, ParseError
+from cts.config.text.tree import Lines, ParseError
 
 KEYWORDS = ("true", "false", "null", "for", "in", "if", "else", "endif", "endfor")
 MARKS = set("{}[]()=<>+-*/%!?:.,") | {

@@ -6,9 +6,9 @@ from dataclasses import is_dataclass, replace
 from functools import reduce
 from typing import Any
 
-from cts.config.model import Backend, Configuration
-from cts.config.problem import Where
-from cts.config.schema import options_of
+from cts.config.blocks.model import Backend, Configuration
+from cts.config.blocks.schema import options_of
+from cts.config.rules.problem import Where
 
 
 def merge(files: Iterable[Configuration]) -> Configuration:

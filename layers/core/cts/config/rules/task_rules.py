@@ -3,9 +3,9 @@
 from collections.abc import Iterator
 
 from cts.conditions.registry import NOTHING
-from cts.config.model import BufferBlock, CloudWorkspace, Task
-from cts.config.problem import Code, Problem
-from cts.config.terraform_version import check_version
+from cts.config.blocks.model import BufferBlock, CloudWorkspace, Task
+from cts.config.rules.problem import Code, Problem
+from cts.config.rules.terraform_version import check_version
 
 EXECUTION_MODES = ("", "remote", "agent")
 

@@ -8,12 +8,12 @@ import re
 from dataclasses import dataclass, field
 from decimal import Decimal
 
-from cts.config.former import former
-from cts.config.model import WrittenSecret
-from cts.config.problem import Code, Place, Problem, Where, nearest
-from cts.config.schema import Seconds
+from cts.config.blocks.former import former
+from cts.config.blocks.model import WrittenSecret
+from cts.config.blocks.schema import Seconds
+from cts.config.rules.problem import Code, Place, Problem, Where, nearest
 from cts.config.secrets import SECRET_NAME
-from cts.config.tree import Body, Entry, Value
+from cts.config.text.tree import Body, Entry, Value
 
 NANOSECONDS = {
     "ns": 1, "us": 10**3, "µs": 10**3, "μs": 10**3, "ms": 10**6,

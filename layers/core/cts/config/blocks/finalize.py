@@ -11,7 +11,7 @@ from typing import Any, TypeVar
 from cts.conditions.block import ConditionBlock, PassingBlock
 from cts.conditions.no_condition import NoConditionBlock
 from cts.conditions.services_block import Service
-from cts.config.model import (
+from cts.config.blocks.model import (
     ApiTls,
     Auth,
     Backend,
@@ -26,9 +26,9 @@ from cts.config.model import (
     Vault,
     VaultTls,
 )
-from cts.config.options import FALSE, TRUE
-from cts.config.problem import Where
-from cts.config.schema import Seconds, about, options_of
+from cts.config.blocks.options import FALSE, TRUE
+from cts.config.blocks.schema import Seconds, about, options_of
+from cts.config.rules.problem import Where
 from cts.config.secrets import TEMPLATE
 
 T = TypeVar("T")

@@ -10,10 +10,10 @@ from dataclasses import dataclass, replace
 from cts.config.bundle import root_files
 from cts.config.hcl2.read import block
 from cts.config.hcl2.tokens import Token, statements, tokens
-from cts.config.json_text import read_json
-from cts.config.problem import Place
-from cts.config.read import decoded
-from cts.config.tree import BOM, Body, Entry, Lines, ParseError, Value
+from cts.config.rules.problem import Place
+from cts.config.text.json_text import read_json
+from cts.config.text.read import decoded
+from cts.config.text.tree import BOM, Body, Entry, Lines, ParseError, Value
 
 OVERRIDES = ("override.tf", "override.tf.json")
 

@@ -5,13 +5,13 @@ from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from typing import Any
 
+from cts.config.blocks.model import Backend, ProviderBlock, WrittenSecret
+from cts.config.blocks.options import Findings, Options
+from cts.config.blocks.schema import Group
 from cts.config.local_files import is_path_of_key, names_file
-from cts.config.model import Backend, ProviderBlock, WrittenSecret
-from cts.config.options import Findings, Options
-from cts.config.problem import Code, Place, Problem, Where
-from cts.config.schema import Group
+from cts.config.rules.problem import Code, Place, Problem, Where
 from cts.config.secrets import TEMPLATE, env_name, has_secret_name, looks_secret
-from cts.config.tree import Body, Entry, Value
+from cts.config.text.tree import Body, Entry, Value
 
 PLAIN_NAME = re.compile(r"id|name|namespace|path|region|ttl|type|url|version", re.IGNORECASE)
 """Names of what is no secret even in a block that a secret is named after."""

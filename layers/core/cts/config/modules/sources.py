@@ -5,12 +5,12 @@ from collections.abc import Iterator
 from contextlib import suppress
 from posixpath import basename, dirname, join
 
-from cts.config import json_text
 from cts.config.bundle import TERRAFORM, Files, inside
 from cts.config.hcl2 import shape
 from cts.config.hcl2.read import Block, block
 from cts.config.hcl2.tokens import statements, tokens
-from cts.config.tree import BOM, Lines, ParseError, Value
+from cts.config.text import json_text
+from cts.config.text.tree import BOM, Lines, ParseError, Value
 
 STRING = re.compile(r'"([^"\\$%]+)"')
 

@@ -4,15 +4,15 @@ from collections.abc import Iterator, Mapping
 
 from cts.build.masking import masked
 from cts.conditions.no_condition import NoConditionBlock
-from cts.config.model import (
+from cts.config.blocks.model import (
     BufferBlock,
     Configuration,
     ConsulBlock,
     DriverBlock,
     Task,
 )
-from cts.config.problem import Code, Problem, Where, did_you_mean
-from cts.config.schema import walk, where_of
+from cts.config.blocks.schema import walk, where_of
+from cts.config.rules.problem import Code, Problem, Where, did_you_mean
 from cts.config.secrets import TEMPLATE, looks_secret, texts
 
 NOT_NEEDED_BECAUSE = "not needed here, because "

@@ -6,7 +6,7 @@ from typing import Any
 
 from cts.conditions.services_block import Service
 from cts.config import secrets
-from cts.config.model import (
+from cts.config.blocks.model import (
     Backend,
     Configuration,
     ConsulBlock,
@@ -15,10 +15,10 @@ from cts.config.model import (
     Task,
     Vault,
 )
-from cts.config.problem import Code, Problem, Where
-from cts.config.schema import walk, where_of
-from cts.config.task_rules import check_buffer, check_tasks
-from cts.config.terraform_version import check_version
+from cts.config.blocks.schema import walk, where_of
+from cts.config.rules.problem import Code, Problem, Where
+from cts.config.rules.task_rules import check_buffer, check_tasks
+from cts.config.rules.terraform_version import check_version
 
 CHECK_ADDRESS = re.compile(r"http[a-z0-9+.-]*:(?:\[[^\[\]\s]*\]|[^\[\]\s])*", re.IGNORECASE)
 BACKENDS = ("azurerm", "consul", "cos", "gcs", "kubernetes", "local", "manta", "pg", "s3")

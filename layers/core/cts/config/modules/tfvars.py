@@ -7,9 +7,9 @@ from cts.config.hcl2.nodes import Node, Unread, evaluated
 from cts.config.hcl2.read import expression
 from cts.config.hcl2.tokens import Token, statements, tokens, unexpected
 from cts.config.hcl2.values import Budget
-from cts.config.problem import Code, Place, Problem
-from cts.config.read import decoded
-from cts.config.tree import BOM, Lines, ParseError
+from cts.config.rules.problem import Code, Place, Problem
+from cts.config.text.read import decoded
+from cts.config.text.tree import BOM, Lines, ParseError
 
 MOST_PROBLEMS = 50
 """Reported of one file: what has more is hardly a variable file."""

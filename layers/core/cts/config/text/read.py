@@ -1,12 +1,12 @@
 """Configuration files to models: text, then values, then options."""
 
-from cts.config.decode import decode
+from cts.config.blocks.decode import decode
+from cts.config.blocks.model import Configuration
+from cts.config.blocks.options import Findings
 from cts.config.hcl1.parser import read_hcl1
-from cts.config.json_text import read_json
-from cts.config.model import Configuration
-from cts.config.options import Findings
-from cts.config.problem import Code, Place, Problem
-from cts.config.tree import Body, Value
+from cts.config.rules.problem import Code, Place, Problem
+from cts.config.text.json_text import read_json
+from cts.config.text.tree import Body, Value
 
 
 def read(content: bytes, file: str) -> tuple[Configuration, Findings]:

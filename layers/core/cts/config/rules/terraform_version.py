@@ -3,7 +3,7 @@
 import re
 from collections.abc import Iterator
 
-from cts.config.problem import Code, Problem, Where
+from cts.config.rules.problem import Code, Problem, Where
 
 VERSION = re.compile(r"v?(\d+(?:\.\d+)*)(-[0-9A-Za-z.~-]+)?(\+[0-9A-Za-z.~-]+)?", re.ASCII)
 OLDEST_TERRAFORM = (0, 13, 0)

@@ -4,8 +4,8 @@ import re
 from json import JSONDecodeError, JSONDecoder
 from math import inf, isfinite
 
-from cts.config.problem import Place
-from cts.config.tree import (
+from cts.config.rules.problem import Place
+from cts.config.text.tree import (
     BOM,
     MAX_DEPTH,
     Body,

@@ -9,7 +9,7 @@ from bisect import bisect_right
 from dataclasses import dataclass, field
 from typing import TypeAlias
 
-from cts.config.problem import Place
+from cts.config.rules.problem import Place
 
 
 @dataclass(frozen=True, slots=True)

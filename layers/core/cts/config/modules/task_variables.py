@@ -5,14 +5,14 @@ from dataclasses import dataclass, replace
 from typing import Any, TypeAlias
 
 from cts.config import bundle
+from cts.config.blocks.model import Configuration, Serverless, Task
+from cts.config.blocks.options import Findings
 from cts.config.bundle import Files
-from cts.config.model import Configuration, Serverless, Task
-from cts.config.modules import LocalModules
-from cts.config.options import Findings
-from cts.config.problem import Code, Place, Problem, Where
-from cts.config.tfvars import names, read_expression, read_variables
-from cts.config.tree import BOM
-from cts.config.warnings import secret_variables
+from cts.config.modules.local import LocalModules
+from cts.config.modules.tfvars import names, read_expression, read_variables
+from cts.config.rules.problem import Code, Place, Problem, Where
+from cts.config.rules.warnings import secret_variables
+from cts.config.text.tree import BOM
 from cts.terraform.definition import VariableFile
 from cts.terraform.root import module_values
 

@@ -7,14 +7,14 @@ from typing import Any
 
 from cts.conditions.registry import NOTHING, filled_by
 from cts.config import bundle
+from cts.config.blocks.model import Configuration, Task
+from cts.config.blocks.schema import walk
 from cts.config.bundle import Files
-from cts.config.model import Configuration, Task
-from cts.config.module_sources import broken_files, sources_outside
-from cts.config.module_variables import Declared, declared
-from cts.config.problem import Code, Problem, Where, did_you_mean
-from cts.config.schema import walk
+from cts.config.modules.declared import Declared, declared
+from cts.config.modules.sources import broken_files, sources_outside
+from cts.config.rules.problem import Code, Problem, Where, did_you_mean
 from cts.config.secrets import TEMPLATE
-from cts.config.tree import ParseError
+from cts.config.text.tree import ParseError
 
 FOLDERS_SHOWN = 5
 OR_SET = "set it in a file that variable_files names, or in serverless { variables }"

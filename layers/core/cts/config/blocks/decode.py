@@ -9,18 +9,27 @@ from typing import TYPE_CHECKING, Any, get_args, get_origin
 
 from cts.conditions.block import ConditionBlock
 from cts.conditions.registry import condition_blocks, input_blocks
-from cts.config.model import (
+from cts.config.blocks.model import (
     Backend,
     Configuration,
     ProviderBlock,
     WrittenSecret,
 )
-from cts.config.options import Findings, Options
-from cts.config.problem import Code, Problem, did_you_mean
-from cts.config.schema import Group, Option, Seconds, Values, about, key_of, options_of, types_of
+from cts.config.blocks.options import Findings, Options
+from cts.config.blocks.schema import (
+    Group,
+    Option,
+    Seconds,
+    Values,
+    about,
+    key_of,
+    options_of,
+    types_of,
+)
+from cts.config.blocks.terraform_blocks import Free, backends, providers
+from cts.config.rules.problem import Code, Problem, did_you_mean
 from cts.config.secrets import TEMPLATE
-from cts.config.terraform_blocks import Free, backends, providers
-from cts.config.tree import Body, Entry, Value
+from cts.config.text.tree import Body, Entry, Value
 
 if TYPE_CHECKING:
     from dataclasses import Field

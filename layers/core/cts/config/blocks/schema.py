@@ -7,7 +7,7 @@ from functools import cache
 from types import NoneType
 from typing import Any, NewType, get_args, get_type_hints
 
-from cts.config.problem import Where
+from cts.config.rules.problem import Where
 
 Seconds = NewType("Seconds", float)
 """A duration, written as Go writes it."""

@@ -4,12 +4,12 @@ import re
 from collections.abc import Iterable, Iterator
 
 from cts.config import bundle
+from cts.config.blocks.model import Configuration
 from cts.config.bundle import Files
 from cts.config.hcl1 import tokens as hcl1
 from cts.config.hcl2 import tokens as hcl2
-from cts.config.model import Configuration
-from cts.config.read import is_json
-from cts.config.tree import BOM, Lines
+from cts.config.text.read import is_json
+from cts.config.text.tree import BOM, Lines
 
 COMMENT = re.compile(r"(#|//)([^\n]*)|(/\*)(.*?)(\*/)", re.DOTALL)
 Span = tuple[int, int]

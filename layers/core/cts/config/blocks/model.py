@@ -11,8 +11,8 @@ from typing import Any
 
 from cts.conditions.block import ConditionBlock
 from cts.conditions.services_block import Service
-from cts.config.problem import Where
-from cts.config.schema import Group, Seconds, Values, block, option
+from cts.config.blocks.schema import Group, Seconds, Values, block, option
+from cts.config.rules.problem import Where
 
 NO_PROCESS = "no process of its own runs here"
 FREE = "what CTS sells with its Enterprise edition is part of the stack"
