@@ -11,6 +11,7 @@ from typing import Any, TypeVar
 from cts.conditions.block import ConditionBlock, PassingBlock
 from cts.conditions.no_condition import NoConditionBlock
 from cts.conditions.services_block import Service
+from cts.config.blocks.go_values import FALSE, TRUE
 from cts.config.blocks.model import (
     ApiTls,
     Auth,
@@ -26,7 +27,6 @@ from cts.config.blocks.model import (
     Vault,
     VaultTls,
 )
-from cts.config.blocks.options import FALSE, TRUE
 from cts.config.blocks.schema import Seconds, about, options_of
 from cts.config.rules.problem import Where
 from cts.config.secrets import TEMPLATE

@@ -8,25 +8,15 @@ import re
 from dataclasses import dataclass, field
 from decimal import Decimal
 
+from cts.config.blocks import go_values
 from cts.config.blocks.former import former
+from cts.config.blocks.go_values import FALSE, MOST_NANOSECONDS, NANOSECONDS, TRUE
 from cts.config.blocks.model import WrittenSecret
 from cts.config.blocks.schema import Seconds
 from cts.config.rules.problem import Code, Place, Problem, Where, nearest
 from cts.config.secrets import SECRET_NAME
 from cts.config.text.tree import Body, Entry, Value
 
-NANOSECONDS = {
-    "ns": 1, "us": 10**3, "µs": 10**3, "μs": 10**3, "ms": 10**6,
-    "s": 10**9, "m": 60 * 10**9, "h": 3600 * 10**9,
-}  # fmt: skip
-DURATION = re.compile(r"([-+]?)((?:(?:\d+\.?\d*|\.\d+)(?:ns|us|µs|μs|ms|s|m|h))+)", re.ASCII)
-TERM = re.compile(r"([\d.]+)([a-zµμ]+)")
-MOST_NANOSECONDS = 2**63
-"""Go's duration holds less."""
-TRUE = {"1", "t", "T", "TRUE", "true", "True"}
-FALSE = {"0", "f", "F", "FALSE", "false", "False", ""}
-INTEGER = re.compile(r"[-+]?(0[xX]_?|0[bB]_?|0[oO]?_?|)([0-9a-fA-F]+(?:_[0-9a-fA-F]+)*)", re.ASCII)
-BASES = {"": 10, "0x": 16, "0b": 2, "0o": 8, "0": 8}
 LABELLED = ("driver",)
 LIST_IN_TEXT = re.compile(r"\s*\[.*\]\s*|[^,]*,.*", re.DOTALL)
 MOST_SHOWN = 80
@@ -84,7 +74,7 @@ class Options:
                 return int(value.data)
             case "":
                 return 0
-            case str() as text if (number := _integer(text)) is not None:
+            case str() as text if (number := go_values.integer(text)) is not None:
                 return number
         self.wrong(key, value, "expected a whole number", shows=True)
         return None
@@ -100,10 +90,8 @@ class Options:
                 if number and abs(number) < NANOSECONDS["ms"]:
                     what = f"a bare number is nanoseconds: this is {number} ns"
                     self.warn(value.place, Code.INVALID_VALUE, key, what, f'write "{number}s"')
-            case str() as text if text.lstrip("+-") == "0":
-                return Seconds(0.0)
-            case str() as text if found := DURATION.fullmatch(text):
-                nanoseconds = _nanoseconds(found)
+            case str() as text:
+                nanoseconds = go_values.nanoseconds(text)
         if nanoseconds is not None and abs(nanoseconds) < MOST_NANOSECONDS:
             return Seconds(float(nanoseconds) / NANOSECONDS["s"])
         expected = 'expected a duration such as "5s" or "1m30s", below 292 years'
@@ -284,23 +272,6 @@ class Options:
 
     def path_of(self, key: str) -> str:
         return ".".join(part for part in (self.path, key) if part)
-
-
-def _nanoseconds(duration: re.Match[str]) -> Decimal:
-    terms = TERM.findall(duration[2])
-    total = sum((Decimal(number) * NANOSECONDS[unit] for number, unit in terms), Decimal(0))
-    return -total if duration[1] == "-" else total
-
-
-def _integer(text: str) -> int | None:
-    if not (found := INTEGER.fullmatch(text)):
-        return None
-    base = BASES[found[1].lower().removesuffix("_")]
-    try:
-        number = int(found[2], base)
-    except ValueError:
-        return None
-    return -number if text.startswith("-") else number
 
 
 def _shown(value: Value, *, is_hidden: bool) -> str:

@@ -1,0 +1,40 @@
+"""Text as Go reads it: durations, whole numbers, true and false."""
+
+import re
+from decimal import Decimal
+
+NANOSECONDS = {
+    "ns": 1, "us": 10**3, "µs": 10**3, "μs": 10**3, "ms": 10**6,
+    "s": 10**9, "m": 60 * 10**9, "h": 3600 * 10**9,
+}  # fmt: skip
+DURATION = re.compile(r"([-+]?)((?:(?:\d+\.?\d*|\.\d+)(?:ns|us|µs|μs|ms|s|m|h))+)", re.ASCII)
+TERM = re.compile(r"([\d.]+)([a-zµμ]+)")
+MOST_NANOSECONDS = 2**63
+"""Go's duration holds less."""
+TRUE = {"1", "t", "T", "TRUE", "true", "True"}
+FALSE = {"0", "f", "F", "FALSE", "false", "False", ""}
+INTEGER = re.compile(r"[-+]?(0[xX]_?|0[bB]_?|0[oO]?_?|)([0-9a-fA-F]+(?:_[0-9a-fA-F]+)*)", re.ASCII)
+BASES = {"": 10, "0x": 16, "0b": 2, "0o": 8, "0": 8}
+
+
+def nanoseconds(text: str) -> Decimal | None:
+    """A duration such as "1m30s"; None if the text is not one."""
+    if text.lstrip("+-") == "0":
+        return Decimal(0)
+    if not (duration := DURATION.fullmatch(text)):
+        return None
+    terms = TERM.findall(duration[2])
+    total = sum((Decimal(number) * NANOSECONDS[unit] for number, unit in terms), Decimal(0))
+    return -total if duration[1] == "-" else total
+
+
+def integer(text: str) -> int | None:
+    """A whole number in any base; None if the text is not one."""
+    if not (found := INTEGER.fullmatch(text)):
+        return None
+    base = BASES[found[1].lower().removesuffix("_")]
+    try:
+        number = int(found[2], base)
+    except ValueError:
+        return None
+    return -number if text.startswith("-") else number
