@@ -36,7 +36,7 @@ from cts.terraform.definition import Definition
 from cts.watch.lease import Lease
 from cts.watch.query import View
 from cts.watch.view import Chunk, Row
-from cts.workflow import shown
+from cts.workflow import shown_runs
 from tests.unit.system import LISTING, system
 
 RELEASED = json.loads((Path(__file__).parent / "released/0.1.0.json").read_text())
@@ -259,7 +259,7 @@ def test_a_run_of_ten_thousand_views_fits_an_item() -> None:
     run = world.started("all")
     assert (len(run.inputs), run.more_inputs) == (1_000, 9_000)
     assert len(json.dumps(table_items.of_run(run, kept_days=90))) < AN_ITEM / 2
-    assert shown.run(run)["more_inputs"] == 9_000
+    assert shown_runs.run(run)["more_inputs"] == 9_000
 
 
 AN_ITEM = 400 * 1024
@@ -357,7 +357,7 @@ def test_a_status_of_a_newer_version_is_shown_as_unknown() -> None:
     [key] = [sk for pk, sk in items.items if pk == "TASK#web"]
     items.change("TASK#web", key, items.body("TASK#web", key) | {"status": "planned"})
     [run] = table.runs("web", 9)
-    assert shown.run(run)["status"] == "unknown"
+    assert shown_runs.run(run)["status"] == "unknown"
 
 
 def test_a_lease_of_a_newer_version_is_read() -> None:

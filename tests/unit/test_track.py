@@ -12,7 +12,7 @@ from cts.generation import Rejected
 from cts.run.model import RunStatus
 from cts.run.task import unreadable_state
 from cts.stored import dump
-from cts.workflow import shown
+from cts.workflow import shown_runs
 from cts.workflow.start import StartOutcome
 from cts.workflow.track import NEWS_AFTER
 from tests.fakes import before_next, build_event, failing
@@ -558,7 +558,7 @@ def test_whatever_stands_in_a_result_its_run_ends_and_is_shown(record: object) -
 def assert_shown(world: System) -> None:
     """What was stored fits an item, is text, and can be shown."""
     for run in world.table.stored_runs.values():
-        assert len(json.dumps(shown.run(run)).encode()) < 20_000
+        assert len(json.dumps(shown_runs.run(run)).encode()) < 20_000
         run.id.encode()
         json.dumps(dump(run), ensure_ascii=False).encode()
 

@@ -31,7 +31,7 @@ from cts.watch.needs import first_views
 from cts.watch.snapshot import Snapshot
 from cts.watch.stale import StaleViews
 from cts.watch.view import Chunk, rows_of
-from cts.workflow import shown
+from cts.workflow import shown, shown_runs
 
 USUAL_RUNS = 20
 MOST_RUNS = 200
@@ -155,7 +155,7 @@ def _with_events(ports: ReadPorts, look: shown.Known, found: Mapping[str, Any]) 
     for name in found:
         if recent := look.state(name).recent:
             source = ports.objects.definition(look.tasks[name].definition).module.source
-            full[name] |= {"events": [shown.event(name, each, source) for each in recent]}
+            full[name] |= {"events": [shown_runs.event(name, each, source) for each in recent]}
     return full
 
 
@@ -195,7 +195,7 @@ def runs(ports: ReadPorts, request: ApiRequest) -> dict[str, Any]:
     found = ports.rows.runs(name, _limit(_once(request, "limit", "limit")))
     if name is not None and not found and name not in _live_tasks(ports):
         raise TaskNotFound(name)
-    return {"runs": [shown.run(each) for each in found]}
+    return {"runs": [shown_runs.run(each) for each in found]}
 
 
 def _limit(text: str | None) -> int:
@@ -207,7 +207,7 @@ def _limit(text: str | None) -> int:
 
 
 def run(ports: ReadPorts, _request: ApiRequest, run: str) -> dict[str, Any]:
-    return shown.run(_found(ports, run))
+    return shown_runs.run(_found(ports, run))
 
 
 def log(ports: ReadPorts, _request: ApiRequest, run: str) -> str:

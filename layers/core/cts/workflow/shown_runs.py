@@ -1,0 +1,70 @@
+"""Runs, as the JSON values of the API's responses. No I/O. All times are ISO 8601, UTC."""
+
+import uuid
+from datetime import datetime
+from itertools import pairwise
+from typing import Any
+
+from cts.events import iso
+from cts.run.model import Run
+from cts.run.task import Outcome
+from cts.workflow.shown import maybe
+
+
+def event(task: str, outcome: Outcome, source: str) -> dict[str, Any]:
+    """A run as CTS shows it. `source` is the currently configured module."""
+    return {
+        "id": str(uuid.uuid5(uuid.NAMESPACE_URL, outcome.run)),
+        "success": outcome.success,
+        "start_time": iso(outcome.ended_at if outcome.started_at is None else outcome.started_at),
+        "end_time": iso(outcome.ended_at),
+        "task_name": task,
+        "error": None if outcome.success else {"message": outcome.error or ""},
+        "config": {"providers": [], "services": [], "source": source},
+        "run": outcome.run,
+    }
+
+
+def run(run: Run) -> dict[str, Any]:
+    end = run.end
+    return {
+        "id": run.id,
+        "task": run.task,
+        "status": run.status.value,
+        "why": list(run.why),
+        "attempt": run.attempt,
+        "changed_at": iso(run.since),
+        "claimed_at": iso(run.claimed_at),
+        "ended_at": maybe(run.ended_at),
+        "seconds": seconds(run),
+        "step": end.step if end else None,
+        "counts": end.counts if end else None,
+        "error": end.error if end else None,
+        "apply_began": end.apply_began if end else None,
+        "terraform": end.terraform if end else None,
+        "retry_at": maybe(run.retry_at),
+        "gave_up": run.gave_up,
+        "build": run.build,
+        "generation": run.generation,
+        "definition": run.definition,
+        "trigger": run.trigger,
+        "inputs": dict(run.inputs),
+        "more_inputs": run.more_inputs,
+        "correlation_id": run.correlation,
+    }
+
+
+def seconds(run: Run) -> dict[str, float]:
+    """How long each step took: `waited` for the claim, `queued` for the build's first line, then
+    the build's steps, and `total` from claim to end. Steps that were not reached are omitted."""
+    build = run.end.times if run.end else {}
+    marks = [("waited", run.since), ("queued", run.claimed_at)]
+    marks += [(step, datetime.fromisoformat(at).timestamp()) for step, at in build.items()]
+    took = {step: end - began for (step, began), (_, end) in pairwise(marks)}
+    if run.ended_at is not None:
+        took["total"] = run.ended_at - run.claimed_at
+    return {_HOPS.get(step, step): round(max(0.0, each), 3) for step, each in took.items()}
+
+
+_HOPS = {"started": "start"}
+"""The build records when it `started`; the step that began then is `start`."""
