@@ -31,7 +31,14 @@ class World:
         self.table, self.bucket = FakeTable(), FakeBucket()
         self.tasks: dict[str, TaskEntry] = {}
         self.waiting: dict[str, Waiting] = {}
-        self.ports = ReadPorts(rows=self.table, objects=self.bucket, now=lambda: NOW, live=True)
+        self.ports = ReadPorts(
+            configuration=self.table,
+            tasks=self.table,
+            runs=self.table,
+            objects=self.bucket,
+            now=lambda: NOW,
+            live=True,
+        )
 
     def add(
         self,

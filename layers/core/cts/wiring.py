@@ -246,6 +246,12 @@ def reader(settings: ReaderSettings) -> read.ReadPorts:
     from cts.workflow import read
 
     store = settings.store
+    rows = table(store)
     return read.ReadPorts(
-        rows=table(store), objects=bucket(store), now=time.time, live=settings.live
+        configuration=rows,
+        tasks=rows,
+        runs=rows,
+        objects=bucket(store),
+        now=time.time,
+        live=settings.live,
     )

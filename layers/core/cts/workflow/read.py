@@ -57,10 +57,6 @@ class ReadRuns(Protocol):
         """The newest runs of one task, or of all tasks."""
 
 
-class Rows(ReadConfig, ReadTasks, ReadRuns, Protocol):
-    """Everything that is read from the table."""
-
-
 class ReadObjects(Generations, Protocol):
     def definition(self, digest: str) -> Definition: ...
     def get(self, view: str, digest: str) -> Snapshot | None: ...
@@ -70,7 +66,9 @@ class ReadObjects(Generations, Protocol):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ReadPorts:
-    rows: Rows
+    configuration: ReadConfig
+    tasks: ReadTasks
+    runs: ReadRuns
     objects: ReadObjects
     now: Callable[[], float]
     live: bool
@@ -133,20 +131,20 @@ def _live_tasks(ports: ReadPorts) -> Mapping[str, TaskEntry]:
 
 
 def _generation(ports: ReadPorts) -> Generation | None:
-    current = ports.rows.current()
+    current = ports.configuration.current()
     return ports.objects.generation(current) if current else None
 
 
 def _look(ports: ReadPorts, tasks: Mapping[str, TaskEntry]) -> shown.Known:
-    states = ports.rows.all_states()
-    rows = rows_of(ports.rows.chunks())
+    states = ports.tasks.all_states()
+    rows = rows_of(ports.tasks.chunks())
     read = {
         view.id: ports.objects.get(view.id, rows[view.id].digest)
         for view in first_views(entry.condition for entry in tasks.values())
         if view.id in rows
     }
     firsts = {view: found for view, found in read.items() if found}
-    return shown.Known(tasks, states, rows, firsts, ports.rows.stale_views(), ports.now())
+    return shown.Known(tasks, states, rows, firsts, ports.tasks.stale_views(), ports.now())
 
 
 def _with_events(ports: ReadPorts, look: shown.Known, found: Mapping[str, Any]) -> dict[str, Any]:
@@ -192,7 +190,7 @@ def _once(request: ApiRequest, key: str, called: str) -> str | None:
 def runs(ports: ReadPorts, request: ApiRequest) -> dict[str, Any]:
     """The newest runs, up to `limit=`, of one task (`task=`) or of all."""
     name = _once(request, "task", "task")
-    found = ports.rows.runs(name, _limit(_once(request, "limit", "limit")))
+    found = ports.runs.runs(name, _limit(_once(request, "limit", "limit")))
     if name is not None and not found and name not in _live_tasks(ports):
         raise TaskNotFound(name)
     return {"runs": [shown_runs.run(each) for each in found]}
@@ -223,7 +221,7 @@ def log(ports: ReadPorts, _request: ApiRequest, run: str) -> str:
 
 def _found(ports: ReadPorts, run_id: str) -> Run:
     run_id = unquote(run_id)
-    found = ports.rows.run(task_of(run_id), run_id) if RUN_ID.fullmatch(run_id) else None
+    found = ports.runs.run(task_of(run_id), run_id) if RUN_ID.fullmatch(run_id) else None
     if found is None:
         raise RunNotFound(run_id)
     return found
@@ -233,15 +231,15 @@ def _found(ports: ReadPorts, run_id: str) -> Run:
 
 
 def configuration(ports: ReadPorts, _request: ApiRequest) -> dict[str, Any]:
-    current = ports.rows.current()
+    current = ports.configuration.current()
     generation = ports.objects.generation(current) if current else None
-    return shown.configuration(current, generation, ports.rows.rejected())
+    return shown.configuration(current, generation, ports.configuration.rejected())
 
 
 def poller(ports: ReadPorts, _request: ApiRequest) -> dict[str, Any]:
     look = _look(ports, _live_tasks(ports))
     return {
-        "poller": shown.poller(ports.rows.lease(), ports.now(), live=ports.live),
+        "poller": shown.poller(ports.configuration.lease(), ports.now(), live=ports.live),
         "stale_views": shown.stale_views(look),
     }
 
