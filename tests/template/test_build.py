@@ -67,6 +67,12 @@ def test_botocore_knows_every_service_that_is_called(built: Path) -> None:
     assert called <= models
 
 
+def test_descriptions_of_resources_are_left_out(built: Path) -> None:
+    boto3 = built / "DepsLayer/python/boto3"
+    assert (boto3 / "session.py").exists()
+    assert not (boto3 / "data").exists()
+
+
 def test_the_build_finds_its_program_in_the_layer(built: Path) -> None:
     found = built / "CoreLayer/python/cts/build"
     assert (found / "execute.py").exists()
