@@ -5,7 +5,7 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any
+from typing import TYPE_CHECKING, TypedDict
 from urllib.parse import urlsplit
 
 import boto3
@@ -21,10 +21,19 @@ from cts import keys
 from cts.config.blocks.schema import Group
 from cts_cli.errors import CommandError, NoCredentials
 
+if TYPE_CHECKING:
+    from mypy_boto3_cloudformation.type_defs import StackTypeDef
+    from mypy_boto3_s3.type_defs import GetObjectRequestTypeDef
+
 OVERTAKEN = frozenset({"PreconditionFailed", "ConditionalRequestConflict", "NoSuchKey"})
 """S3's errors for a conditional put when the object has been replaced or deleted meanwhile."""
 DENIED = frozenset({"AccessDenied", "AccessDeniedException", "403"})
 ABSENT = frozenset({"NoSuchKey", "NoSuchVersion", "404"})
+
+
+class Unchanged(TypedDict, total=False):
+    IfMatch: str
+    IfNoneMatch: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,7 +44,7 @@ class Newest:
     etag: str = ""
 
     @property
-    def unchanged(self) -> dict[str, str]:
+    def unchanged(self) -> Unchanged:
         """The condition for a put: the object is still this one."""
         return {"IfMatch": self.etag} if self.etag else {"IfNoneMatch": "*"}
 
@@ -56,11 +65,10 @@ class Stack:
     def put_bundle(self, body: bytes, after: Newest | None) -> str | None:
         """Push a bundle. Returns the object's version, which identifies the push; None if there
         has been another push since `after`. Without `after`, push unconditionally."""
-        condition = after.unchanged if after else {}
+        condition: Unchanged = after.unchanged if after else {}
         with explaining_errors(f"pushing to bucket '{self.work_bucket}'"):
-            client: Any = self.session.client("s3")
             try:
-                answer = client.put_object(
+                answer = self.session.client("s3").put_object(
                     Bucket=self.work_bucket, Key=keys.BUNDLE, Body=body, **condition
                 )
             except ClientError as error:
@@ -71,8 +79,7 @@ class Stack:
             raise CommandError(
                 f"versioning is off for bucket '{self.work_bucket}': turn it back on"
             )
-        version: str = answer["VersionId"]
-        return version
+        return answer["VersionId"]
 
     def newest_bundle(self) -> Newest | None:
         """None if the caller may push but not read."""
@@ -91,17 +98,18 @@ class Stack:
 
     def bundle(self, version: str) -> bytes | None:
         """The bundle with that version. None if it has expired."""
-        stored = self._object(keys.BUNDLE, VersionId=version)
+        stored = self._object(
+            {"Bucket": self.work_bucket, "Key": keys.BUNDLE, "VersionId": version}
+        )
         return stored.body if stored else None
 
     def generation(self, number: int, digest: str) -> "Stored | None":
-        return self._object(keys.generation(number, digest))
+        return self._object({"Bucket": self.work_bucket, "Key": keys.generation(number, digest)})
 
-    def _object(self, key: str, **version: str) -> "Stored | None":
-        with explaining_errors(f"reading {key} in bucket '{self.work_bucket}'"):
+    def _object(self, wanted: "GetObjectRequestTypeDef") -> "Stored | None":
+        with explaining_errors(f"reading {wanted['Key']} in bucket '{self.work_bucket}'"):
             try:
-                client: Any = self.session.client("s3")
-                answer = client.get_object(Bucket=self.work_bucket, Key=key, **version)
+                answer = self.session.client("s3").get_object(**wanted)
             except ClientError as error:
                 if code_of(error) in ABSENT:
                     return None
@@ -141,7 +149,7 @@ def find_stack(name: str) -> Stack:
     return _stack(name, found, stacks[0])
 
 
-def _stack(name: str, found: boto3.Session, described: Any) -> Stack:
+def _stack(name: str, found: boto3.Session, described: "StackTypeDef") -> Stack:
     outputs = {each["OutputKey"]: each["OutputValue"] for each in described.get("Outputs", [])}
     missing = [key for key in ("ReaderUrl", "WorkBucket") if key not in outputs]
     if missing:

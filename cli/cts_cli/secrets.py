@@ -2,7 +2,7 @@
 
 import json
 from collections.abc import Iterable, Mapping
-from typing import Any
+from typing import TYPE_CHECKING
 
 from botocore.exceptions import ClientError
 
@@ -10,6 +10,9 @@ from cts.config.blocks.model import WrittenSecret
 from cts.config.blocks.schema import Group
 from cts_cli.aws import DENIED, Stack, code_of, explaining_errors
 from cts_cli.errors import CommandError
+
+if TYPE_CHECKING:
+    from mypy_boto3_secretsmanager import SecretsManagerClient
 
 STAGE = "PUSHED"
 """Every put moves this label to its new version. Secrets Manager deletes versions without labels
@@ -68,7 +71,7 @@ def missing(
     return found
 
 
-def _add(client: Any, arn: str, values: Mapping[str, str]) -> Mapping[str, str]:
+def _add(client: "SecretsManagerClient", arn: str, values: Mapping[str, str]) -> Mapping[str, str]:
     """Compare and swap, so that concurrent pushes lose nothing. Returns the former content."""
     read: set[str | None] = set()
     for _ in range(TRIES):
@@ -91,7 +94,7 @@ def _add(client: Any, arn: str, values: Mapping[str, str]) -> Mapping[str, str]:
     raise CommandError(f"the secret '{arn}' keeps being changed by others: push again")
 
 
-def _current(client: Any, arn: str) -> tuple[str | None, dict[str, str]]:
+def _current(client: "SecretsManagerClient", arn: str) -> tuple[str | None, dict[str, str]]:
     try:
         answer = client.get_secret_value(SecretId=arn)
     except ClientError as error:
@@ -107,7 +110,7 @@ def _current(client: Any, arn: str) -> tuple[str | None, dict[str, str]]:
     return answer["VersionId"], held
 
 
-def _make_current(client: Any, arn: str, former: str | None, new: str) -> None:
+def _make_current(client: "SecretsManagerClient", arn: str, former: str | None, new: str) -> None:
     """Fails unless the former version is still the current one."""
     taken_from = {"RemoveFromVersionId": former} if former else {}
     client.update_secret_version_stage(

@@ -111,9 +111,7 @@ def marked(bucket: AnyBucket, digest: str) -> bool:
     key = f"views/view/{digest}"
     if isinstance(bucket, FakeBucket):
         return key in bucket.superseded
-    tags: list[dict[str, str]] = bucket._client.get_object_tagging(Bucket=bucket.name, Key=key)[
-        "TagSet"
-    ]
+    tags = bucket._client.get_object_tagging(Bucket=bucket.name, Key=key)["TagSet"]
     return tags == [{"Key": "superseded", "Value": "true"}]
 
 

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import TYPE_CHECKING, Any, cast
 
 import pytest
 
@@ -12,6 +12,9 @@ from cts.ports import Driver
 from cts.run.model import End, Run, RunStatus
 from cts.run.news import GivenUp, GoesOn, HasEnded, NeverBegan, NotStarted
 from tests.fakes import RUN, Clock, FakeBucket, FakeBuild, FakeDriver, build_event
+
+if TYPE_CHECKING:
+    from mypy_boto3_codebuild import CodeBuildClient
 
 REFUSED = End(RunStatus.ERRORED, apply_began=False, error="no such project", retryable=False)
 
@@ -65,7 +68,9 @@ def world(bucket: FakeBucket | Bucket) -> World:
         if status:
             builds.statuses[build] = status
 
-    return World(CodeBuild(builds, "cts", bucket, clock), bucket, clock, tell)
+    return World(
+        CodeBuild(cast("CodeBuildClient", builds), "cts", bucket, clock), bucket, clock, tell
+    )
 
 
 def tell_fake(driver: FakeDriver, build: str, status: str | None) -> None:

@@ -61,10 +61,16 @@ def test_bytecode_is_for_the_runtime_and_is_believed_without_a_look_at_the_sourc
 
 def test_botocore_knows_every_service_that_is_called(built: Path) -> None:
     wiring = (ROOT / "layers/core/cts/wiring.py").read_text()
-    called = set(re.findall(r'(?:client|Later)\("(\w+)"\)', wiring))
+    called = set(re.findall(r'\.client\("(\w+)"', wiring))
     models = {path.name for path in (built / "DepsLayer/python/botocore/data").iterdir()}
     assert called
     assert called <= models
+
+
+def test_descriptions_of_resources_are_left_out(built: Path) -> None:
+    boto3 = built / "DepsLayer/python/boto3"
+    assert (boto3 / "session.py").exists()
+    assert not (boto3 / "data").exists()
 
 
 def test_the_build_finds_its_program_in_the_layer(built: Path) -> None:

@@ -3,7 +3,7 @@
 import json
 import random
 import time
-from typing import Any
+from typing import TYPE_CHECKING, Any, cast
 
 import pytest
 
@@ -20,6 +20,9 @@ from cts.events import (
     iso,
     triggered,
 )
+
+if TYPE_CHECKING:
+    from mypy_boto3_events import EventBridgeClient
 
 
 class Events:
@@ -43,6 +46,10 @@ class Events:
         return {"Entries": results}
 
 
+def ours(client: Events) -> Bus:
+    return Bus(cast("EventBridgeClient", client), "ours")
+
+
 @pytest.fixture(autouse=True)
 def waits(monkeypatch: pytest.MonkeyPatch) -> list[float]:
     """How long it waited before each further try, the chances being one half."""
@@ -58,20 +65,20 @@ def tasks(entries: list[dict[str, str]]) -> list[str]:
 
 def test_many_events_go_ten_at_a_time() -> None:
     client = Events()
-    Bus(client, "ours").send([TaskTriggered(str(n)) for n in range(23)])
+    ours(client).send([TaskTriggered(str(n)) for n in range(23)])
     assert client.calls == [10, 10, 3]
     assert tasks(client.taken) == [str(n) for n in range(23)]
 
 
 def test_no_events_is_no_call() -> None:
     client = Events()
-    Bus(client, "ours").send([])
+    ours(client).send([])
     assert client.calls == []
 
 
 def test_what_was_refused_is_sent_again_and_nothing_else() -> None:
     client = Events(refused=2)
-    Bus(client, "ours").send([TaskTriggered(str(n)) for n in range(5)])
+    ours(client).send([TaskTriggered(str(n)) for n in range(5)])
     assert client.calls == [5, 2]
     assert sorted(tasks(client.taken)) == ["0", "1", "2", "3", "4"]
 
@@ -79,13 +86,13 @@ def test_what_was_refused_is_sent_again_and_nothing_else() -> None:
 def test_what_is_refused_again_and_again_is_an_error() -> None:
     client = Events(refused=99)
     with pytest.raises(Unavailable, match="TaskTriggered to ours: 1 entries refused: Throttling"):
-        Bus(client, "ours").send([TaskTriggered("web")])
+        ours(client).send([TaskTriggered("web")])
     assert len(client.calls) == TRIES
 
 
 def test_those_who_were_refused_together_come_back_apart(waits: list[float]) -> None:
     with pytest.raises(Unavailable):
-        Bus(Events(refused=99), "ours").send([TaskTriggered("web")])
+        ours(Events(refused=99)).send([TaskTriggered("web")])
     assert waits == [FIRST_WAIT / 2, FIRST_WAIT, FIRST_WAIT * 2]
 
 
@@ -105,7 +112,7 @@ EVENTS: list[Event] = [
 @pytest.mark.parametrize("event", EVENTS, ids=[event.detail_type for event in EVENTS])
 def test_an_event_is_an_entry_that_names_its_type(event: Event) -> None:
     client = Events()
-    Bus(client, "ours").send([event])
+    ours(client).send([event])
     [sent] = client.taken
     assert (sent["Source"], sent["EventBusName"]) == ("cts", "ours")
     assert sent["DetailType"] == type(event).__name__ == event.detail_type
@@ -114,7 +121,7 @@ def test_an_event_is_an_entry_that_names_its_type(event: Event) -> None:
 
 def test_a_trigger_is_read_back() -> None:
     client = Events()
-    Bus(client, "ours").send([TaskTriggered("web", "c")])
+    ours(client).send([TaskTriggered("web", "c")])
     assert triggered({"detail": json.loads(client.taken[0]["Detail"])}) == TaskTriggered("web", "c")
     assert triggered({"detail": {"task": "web"}}) == TaskTriggered("web", "")
 

@@ -4,7 +4,7 @@ import hashlib
 import json
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any, cast
 
 import boto3
 import pytest
@@ -16,6 +16,9 @@ from cts.adapters.codebuild import CodeBuild
 from cts.errors import Invalid, NoBuildsAllowed, Refused, Unavailable
 from cts.run.news import Heard
 from tests.fakes import RUN
+
+if TYPE_CHECKING:
+    from mypy_boto3_s3 import S3Client
 
 EVENTS = Path(__file__).parents[2] / "events"
 
@@ -29,7 +32,9 @@ class Stubbed:
             aws_secret_access_key="test",
         )
         self.stub = Stubber(client)
-        self.driver = CodeBuild(client, "cts-terraform", Bucket(None, "work"), lambda: 0.0)
+        self.driver = CodeBuild(
+            client, "cts-terraform", Bucket(cast("S3Client", None), "work"), lambda: 0.0
+        )
 
     def refuses(self, code: str, message: str = "", status: int = 400) -> None:
         self.stub.add_client_error("start_build", code, message, http_status_code=status)

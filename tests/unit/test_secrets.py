@@ -2,8 +2,10 @@
 
 import asyncio
 import ssl
+import time
 import traceback
-from typing import Any
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any, cast
 
 import certifi
 import pytest
@@ -12,6 +14,10 @@ from botocore.exceptions import ClientError
 from cts.adapters.latest import RETRY
 from cts.adapters.secrets import KEPT, ConsulCa, ConsulToken
 from cts.errors import Refused, Unavailable, Upstream
+
+if TYPE_CHECKING:
+    from mypy_boto3_secretsmanager import SecretsManagerClient
+    from mypy_boto3_ssm import SSMClient
 
 GIVEN, OWN = "arn:aws:secretsmanager:r:1:secret:given", "arn:aws:secretsmanager:r:1:secret:own"
 PARAMETER = "arn:aws:ssm:r:1:parameter/ca"
@@ -44,6 +50,16 @@ class Secrets:
         return {"Parameter": {"Value": self.texts[GIVEN], "Version": 7}}
 
 
+def token_from(
+    secrets: Secrets, given: str, now: Callable[[], float] = time.monotonic
+) -> ConsulToken:
+    return ConsulToken(cast("SecretsManagerClient", secrets), given, OWN, now)
+
+
+def ca_from(secrets: Secrets, arn: str) -> ConsulCa:
+    return ConsulCa(cast("SecretsManagerClient", secrets), cast("SSMClient", secrets), arn)
+
+
 def refused(code: str, status: int = 400) -> ClientError:
     answer: Any = {"Error": {"Code": code}, "ResponseMetadata": {"HTTPStatusCode": status}}
     return ClientError(answer, "GetSecretValue")
@@ -51,7 +67,7 @@ def refused(code: str, status: int = 400) -> ClientError:
 
 def token(secrets: Secrets, given: str = GIVEN) -> str:
     async def read() -> str:
-        return await ConsulToken(secrets, given, OWN)()
+        return await token_from(secrets, given)()
 
     return asyncio.run(read())
 
@@ -101,9 +117,9 @@ def test_without_one_it_is_what_a_push_has_moved_to_the_stacks_own(
 def test_the_version_is_that_of_the_secret_the_token_came_from() -> None:
     async def versions() -> list[str]:
         return [
-            await ConsulToken(Secrets(given="abc"), GIVEN, OWN).version(),
-            await ConsulToken(Secrets(own="{}"), "", OWN).version(),
-            await ConsulToken(Secrets(), "", OWN).version(),
+            await token_from(Secrets(given="abc"), GIVEN).version(),
+            await token_from(Secrets(own="{}"), "").version(),
+            await token_from(Secrets(), "").version(),
         ]
 
     assert asyncio.run(versions()) == ["version 1", "version 1", ""]
@@ -113,7 +129,7 @@ def test_it_is_kept_for_a_while_and_read_again_when_it_was_refused() -> None:
     secrets, now = Secrets(given="old"), [100.0]
 
     async def main() -> None:
-        ask = ConsulToken(secrets, GIVEN, OWN, now=lambda: now[0])
+        ask = token_from(secrets, GIVEN, lambda: now[0])
         assert [await ask(), await ask(), await ask.version()] == ["old", "old", "version 1"]
         secrets.texts[GIVEN] = "new"
         now[0] += RETRY
@@ -202,7 +218,7 @@ def test_a_secret_that_cannot_be_used_is_named_and_not_shown(
 
 def trusted(secrets: Secrets, arn: str) -> ssl.SSLContext:
     async def read() -> ssl.SSLContext:
-        ca = ConsulCa(secrets, secrets, arn)
+        ca = ca_from(secrets, arn)
         assert await ca() is await ca()
         return await ca()
 
@@ -231,7 +247,7 @@ def test_a_private_authority_replaces_the_public_ones(arn: str, text: str, count
 def test_the_version_of_an_authority_tells_that_it_was_replaced(arn: str, version: str) -> None:
     async def read() -> str:
         secrets = Secrets(given=FIRST)
-        return await ConsulCa(secrets, secrets, arn).version()
+        return await ca_from(secrets, arn).version()
 
     assert asyncio.run(read()) == version
 

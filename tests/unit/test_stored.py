@@ -6,7 +6,7 @@ from copy import deepcopy
 from dataclasses import dataclass, field, replace
 from enum import StrEnum
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any, cast
 
 import pytest
 
@@ -38,6 +38,9 @@ from cts.watch.query import View
 from cts.watch.view import Chunk, Row
 from cts.workflow import shown_runs
 from tests.unit.system import LISTING, system
+
+if TYPE_CHECKING:
+    from mypy_boto3_dynamodb import DynamoDBClient
 
 RELEASED = json.loads((Path(__file__).parent / "released/0.1.0.json").read_text())
 NEWER = {"newer": {"of": [1, "x"]}}
@@ -90,9 +93,13 @@ class Items:
         self.items[pk, sk] = {**self.items[pk, sk], "body": {"S": json.dumps(body)}}
 
 
+def table_of(items: Items) -> Table:
+    return Table(cast("DynamoDBClient", items), "cts")
+
+
 def released() -> tuple[Items, Table]:
     items = Items(deepcopy(RELEASED["items"]))
-    return items, Table(items, "cts")
+    return items, table_of(items)
 
 
 # ---- the release before -------------------------------------------------------------------
@@ -209,7 +216,7 @@ def test_the_release_before_reads_a_run() -> None:
 
 def test_the_release_before_reads_the_lease_and_what_is_published() -> None:
     items = Items([])
-    table = Table(items, "cts")
+    table = table_of(items)
     lease = Lease(1, "me", 1, 1.0, 1.0, 1.0, "connection", 7, 3)
     current = Current(1, "d", 1, {}, 1.0, [], [], [], owed=[{"number": 1}], extra=NEWER)
     rejected = Rejected({}, 1, 1.0, 1, [], owed=[{"problems": []}], extra=NEWER)
@@ -235,7 +242,7 @@ def test_the_release_before_reads_the_views_and_takes_none_that_has_a_token_for_
         view: row.filtered for view, row in rows.items()
     }
     assert max(map(len, body.values())) == 3
-    assert Table(items, "cts").chunks()["00"].rows == rows
+    assert table_of(items).chunks()["00"].rows == rows
 
 
 def test_the_release_before_reads_a_generation() -> None:

@@ -8,7 +8,10 @@ import json
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from datetime import UTC, datetime
-from typing import Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar
+
+if TYPE_CHECKING:
+    from mypy_boto3_events.type_defs import PutEventsRequestEntryTypeDef
 
 SOURCE = "cts"
 MOST_LISTED = 50
@@ -139,7 +142,7 @@ Event = (
 )
 
 
-def entry(event: Event, bus: str) -> dict[str, str]:
+def entry(event: Event, bus: str) -> "PutEventsRequestEntryTypeDef":
     """The event as an entry for PutEvents."""
     return {
         "Source": SOURCE,

@@ -10,10 +10,10 @@ import uuid
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime
 from functools import cache, partial
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, TypeVar, cast
 
+import boto3
 from botocore.config import Config
-from botocore.session import Session, get_session
 
 from cts.adapters.bucket import Bucket
 from cts.adapters.bus import Bus
@@ -22,6 +22,13 @@ from cts.keys import run_id
 
 if TYPE_CHECKING:  # each function imports its own workflow only: a cold start pays per import
     from collections.abc import Callable
+
+    from mypy_boto3_codebuild import CodeBuildClient
+    from mypy_boto3_dynamodb import DynamoDBClient
+    from mypy_boto3_events import EventBridgeClient
+    from mypy_boto3_s3 import S3Client
+    from mypy_boto3_secretsmanager import SecretsManagerClient
+    from mypy_boto3_ssm import SSMClient
 
     from cts.adapters.secrets import ConsulCa, ConsulToken
     from cts.events import CatalogChanged
@@ -41,44 +48,73 @@ if TYPE_CHECKING:  # each function imports its own workflow only: a cold start p
 PATIENCE = Config(
     connect_timeout=3, read_timeout=10, retries={"mode": "standard", "total_max_attempts": 4}
 )
-
-
-@cache
-def session() -> Session:
-    """botocore alone: boto3 would add a tenth of a second to a cold start."""
-    return get_session()
-
-
-@cache
-def client(service: str) -> Any:
-    return session().create_client(service, config=PATIENCE)
-
-
 MARGIN = 20.0
 """How many seconds before Lambda's time limit a poller must have left."""
+
+Client = TypeVar("Client")
 
 
 class Later:
     """A client that is built on first use: building one costs tens of milliseconds, and a poller
     with nothing to write needs only DynamoDB."""
 
-    def __init__(self, service: str) -> None:
-        self._service = service
+    def __init__(self, build: Callable[[], object]) -> None:
+        self._build = build
 
-    def __getattr__(self, name: str) -> Any:
-        return getattr(client(self._service), name)
+    def __getattr__(self, name: str) -> object:
+        return getattr(self._build(), name)
+
+
+def later(build: Callable[[], Client]) -> Client:
+    """What `build` returns, as far as its callers can see."""
+    return cast("Client", Later(build))
+
+
+@cache
+def session() -> boto3.Session:
+    return boto3.Session()
+
+
+@cache
+def codebuild_client() -> CodeBuildClient:
+    return session().client("codebuild", config=PATIENCE)
+
+
+@cache
+def dynamodb() -> DynamoDBClient:
+    return session().client("dynamodb", config=PATIENCE)
+
+
+@cache
+def eventbridge() -> EventBridgeClient:
+    return session().client("events", config=PATIENCE)
+
+
+@cache
+def s3() -> S3Client:
+    return session().client("s3", config=PATIENCE)
+
+
+@cache
+def secrets_manager() -> SecretsManagerClient:
+    return session().client("secretsmanager", config=PATIENCE)
+
+
+@cache
+def ssm() -> SSMClient:
+    return session().client("ssm", config=PATIENCE)
 
 
 def table(store: Store) -> Table:
-    return Table(client("dynamodb"), store.table, run_days=store.run_days)
+    return Table(dynamodb(), store.table, run_days=store.run_days)
 
 
 def bucket(store: Store) -> Bucket:
-    return Bucket(Later("s3"), store.work_bucket)
+    return Bucket(later(s3), store.work_bucket)
 
 
 def bus(store: Store) -> Bus:
-    return Bus(Later("events"), store.bus)
+    return Bus(later(eventbridge), store.bus)
 
 
 def new_id() -> str:
@@ -163,14 +199,14 @@ def poller(
 def ca(settings: PollerSettings) -> ConsulCa:
     from cts.adapters.secrets import ConsulCa
 
-    return ConsulCa(Later("secretsmanager"), Later("ssm"), settings.consul_ca)
+    return ConsulCa(later(secrets_manager), later(ssm), settings.consul_ca)
 
 
 def token(settings: PollerSettings) -> ConsulToken:
     """Read by each new poller, so that a token pushed in the meantime takes effect at once."""
     from cts.adapters.secrets import ConsulToken
 
-    return ConsulToken(Later("secretsmanager"), settings.consul_secret, settings.connection_secret)
+    return ConsulToken(later(secrets_manager), settings.consul_secret, settings.connection_secret)
 
 
 def settling(store: Store, metrics: Metrics) -> settle.SettlePorts:
@@ -188,7 +224,7 @@ def settling(store: Store, metrics: Metrics) -> settle.SettlePorts:
 def codebuild(store: Store, builds: Builds | Tracked) -> Driver:
     from cts.adapters.codebuild import CodeBuild
 
-    return CodeBuild(Later("codebuild"), builds.project, bucket(store), time.time)
+    return CodeBuild(later(codebuild_client), builds.project, bucket(store), time.time)
 
 
 DRIVERS: dict[str, Callable[[Store, Builds | Tracked], Driver]] = {"terraform": codebuild}

@@ -4,7 +4,7 @@ from collections.abc import Collection, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
 from dataclasses import dataclass
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, TypeVar
 
 from botocore.exceptions import ClientError
 
@@ -14,6 +14,10 @@ from cts.errors import Missing, Unreadable
 from cts.generation import Current, Generation
 from cts.terraform.definition import Definition
 from cts.watch.snapshot import Snapshot, digest_of
+
+if TYPE_CHECKING:
+    from mypy_boto3_s3 import S3Client
+    from mypy_boto3_s3.type_defs import GetObjectOutputTypeDef
 
 ABSENT = frozenset({"NoSuchKey", "404", "MethodNotAllowed"})
 """S3 returns the last of these if the newest version is a delete marker."""
@@ -34,9 +38,7 @@ class StoredObject:
 
 
 class Bucket:
-    """`client` is an S3 client."""
-
-    def __init__(self, client: Any, name: str) -> None:
+    def __init__(self, client: "S3Client", name: str) -> None:
         self._client = client
         self.name = name
         self._generation: tuple[str, Generation] | None = None
@@ -109,8 +111,7 @@ class Bucket:
         if found is None:
             return None
         found["Body"].close()
-        version: str = found.get("VersionId", "")
-        return version
+        return found.get("VersionId", "")
 
     def run_object(self, task: str, run: str, name: str) -> bytes | None:
         """A build's record; empty if larger than `LARGEST_RECORD`, as it is not usable then."""
@@ -119,8 +120,7 @@ class Bucket:
         if found is None:
             return None
         with translated(f"reading {key}"), closing(found["Body"]) as body:
-            whole: bytes = body.read() if found["ContentLength"] <= LARGEST_RECORD else b""
-            return whole
+            return body.read() if found["ContentLength"] <= LARGEST_RECORD else b""
 
     def log_end(self, task: str, run: str, size: int) -> tuple[bytes, int] | None:
         """Up to `size` bytes from the end of a run's log, and the number of bytes left out."""
@@ -134,7 +134,7 @@ class Bucket:
                 if code_of(error) == "InvalidRange":  # S3's response for an empty object
                     return b"", 0
                 raise
-            end: bytes = found["Body"].read()
+            end = found["Body"].read()
             whole = found.get("ContentRange", f"/{len(end)}").rpartition("/")[2]
             return end, int(whole) - len(end)
 
@@ -159,7 +159,7 @@ class Bucket:
         with translated(f"reading {key}"):
             return StoredObject(key, found["Body"].read(), found.get("VersionId", ""))
 
-    def _open(self, key: str) -> Any:
+    def _open(self, key: str) -> "GetObjectOutputTypeDef | None":
         """S3's response, with its body still to be read; None if the object does not exist."""
         with translated(f"reading {key}"):
             try:
@@ -185,9 +185,8 @@ class Bucket:
         """Put objects in parallel. All of them are stored when this returns."""
         if not bodies:
             return
-        put = (
-            self._client.put_object
-        )  # a client that is built on first use must not be built in a thread
+        # Read here: a client that is built on first use must not be built in a thread.
+        put = self._client.put_object
 
         def put_one(key: str) -> None:
             with translated(f"writing {key}"):
@@ -199,5 +198,4 @@ class Bucket:
     def _put(self, key: str, body: bytes) -> str:
         with translated(f"writing {key}"):
             answer = self._client.put_object(Bucket=self.name, Key=key, Body=body)
-        version: str = answer.get("VersionId", "")
-        return version
+        return answer.get("VersionId", "")

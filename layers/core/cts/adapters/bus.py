@@ -3,11 +3,15 @@
 import random
 import time
 from collections.abc import Collection
-from typing import Any
+from typing import TYPE_CHECKING
 
 from cts.adapters.aws_errors import translated
 from cts.errors import Unavailable
 from cts.events import Event, entry
+
+if TYPE_CHECKING:
+    from mypy_boto3_events import EventBridgeClient
+    from mypy_boto3_events.type_defs import PutEventsRequestEntryTypeDef
 
 ENTRIES = 10
 """Maximum number of entries in a PutEvents call."""
@@ -17,7 +21,7 @@ FIRST_WAIT = 0.2
 
 
 class Bus:
-    def __init__(self, client: Any, name: str) -> None:
+    def __init__(self, client: "EventBridgeClient", name: str) -> None:
         self._client = client
         self._name = name
 
@@ -27,7 +31,7 @@ class Bus:
         for start in range(0, len(entries), ENTRIES):
             self._send(entries[start : start + ENTRIES])
 
-    def _send(self, entries: list[dict[str, str]]) -> None:
+    def _send(self, entries: "list[PutEventsRequestEntryTypeDef]") -> None:
         doing = f"sending {entries[0]['DetailType']} to {self._name}"
         refused: list[str] = []
         for attempt in range(TRIES):

@@ -2,7 +2,7 @@
 
 import hashlib
 from collections.abc import Callable, Mapping
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from botocore.exceptions import ClientError
 
@@ -14,6 +14,9 @@ from cts.adapters.builds import RecordedBuilds
 from cts.errors import NoBuildsAllowed, Unavailable
 from cts.run.model import Run
 from cts.run.news import Heard
+
+if TYPE_CHECKING:
+    from mypy_boto3_codebuild import CodeBuildClient
 
 NO_BUILDS = "Cannot have more than 0 builds in queue"
 """A hold on many new accounts, whatever Service Quotas shows."""
@@ -27,11 +30,13 @@ LIMITS = Limits(
 
 
 class CodeBuild(RecordedBuilds):
-    """`client` is a CodeBuild client; `bucket` has the archives and takes the records."""
+    """`bucket` has the archives and takes the records."""
 
     limits = LIMITS
 
-    def __init__(self, client: Any, project: str, bucket: Bucket, now: Callable[[], float]) -> None:
+    def __init__(
+        self, client: "CodeBuildClient", project: str, bucket: Bucket, now: Callable[[], float]
+    ) -> None:
         super().__init__(bucket, now)
         self._client = client
         self._project = project
@@ -67,8 +72,7 @@ class CodeBuild(RecordedBuilds):
                 if limit := _limit(error, run):
                     raise limit from error
                 raise
-        build: str = answer["build"]["id"]
-        return build
+        return answer["build"]["id"]
 
     def status(self, build: str) -> BuildStatus:
         """CodeBuild keeps builds for a year: an answer that leaves one out says nothing of it."""

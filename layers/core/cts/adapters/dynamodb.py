@@ -3,13 +3,17 @@
 import random
 import time
 from collections.abc import Callable, Iterable, Mapping
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from botocore.exceptions import ClientError
 
 from cts import keys
 from cts.adapters.aws_errors import code_of, translated
 from cts.errors import Unavailable
+
+if TYPE_CHECKING:
+    from mypy_boto3_dynamodb import DynamoDBClient
+    from mypy_boto3_dynamodb.type_defs import TransactWriteItemTypeDef, UpdateTypeDef
 
 TRIES = 8
 FIRST_WAIT, LONGEST_WAIT = 0.05, 1.0
@@ -20,9 +24,9 @@ T = TypeVar("T")
 
 
 class DynamoDb:
-    """`client` is a low-level DynamoDB client. All reads but those by index are consistent."""
+    """All reads but those by index are consistent."""
 
-    def __init__(self, client: Any, name: str) -> None:
+    def __init__(self, client: "DynamoDBClient", name: str) -> None:
         self._client = client
         self.name = name
 
@@ -31,8 +35,7 @@ class DynamoDb:
             answer = self._client.get_item(
                 TableName=self.name, Key=key_of(key), ConsistentRead=True
             )
-        item: Item | None = answer.get("Item")
-        return item
+        return answer.get("Item")
 
     def query(self, pk: str, prefix: str, newest: int | None = None) -> list[Item]:
         arguments = {
@@ -63,16 +66,18 @@ class DynamoDb:
                 arguments = {**arguments, "ExclusiveStartKey": page["LastEvaluatedKey"]}
 
     def batch_get(self, wanted: Iterable[tuple[str, str]]) -> list[Item]:
-        asked: Item = {"Keys": [key_of(key) for key in wanted], "ConsistentRead": True}
+        left = [key_of(key) for key in wanted]
         found: list[Item] = []
         for attempt in range(TRIES):
-            if not asked["Keys"]:
+            if not left:
                 return found
             with translated("reading task states"):
-                answer = self._client.batch_get_item(RequestItems={self.name: asked})
+                answer = self._client.batch_get_item(
+                    RequestItems={self.name: {"Keys": left, "ConsistentRead": True}}
+                )
             found += answer["Responses"][self.name]
-            asked = answer.get("UnprocessedKeys", {}).get(self.name, {"Keys": []})
-            if asked["Keys"]:
+            left = answer.get("UnprocessedKeys", {}).get(self.name, {"Keys": []})["Keys"]
+            if left:
                 _pause(attempt)
         raise Unavailable("reading task states: DynamoDB left keys unprocessed")
 
@@ -102,10 +107,10 @@ class DynamoDb:
 
         return _retried(f"writing {named(item)}", once)
 
-    def update(self, doing: str, arguments: Item) -> None:
-        _retried(doing, lambda: self._client.update_item(**arguments))
+    def update(self, doing: str, update: "UpdateTypeDef") -> None:
+        _retried(doing, lambda: self._client.update_item(**update))
 
-    def write(self, *writes: Item) -> set[int]:
+    def write(self, *writes: "TransactWriteItemTypeDef") -> set[int]:
         """Write all or nothing. Returns the positions of writes whose condition failed."""
         doing = f"writing {len(writes)} items"
         for attempt in range(TRIES):
@@ -118,7 +123,7 @@ class DynamoDb:
             return {n for n, code in enumerate(codes) if code == "ConditionalCheckFailed"}
         raise Unavailable(f"{doing}: too many conflicts with other writes")
 
-    def _refused(self, doing: str, writes: list[Item]) -> list[str | None]:
+    def _refused(self, doing: str, writes: "list[TransactWriteItemTypeDef]") -> list[str | None]:
         """Why each write was refused; empty if all were written."""
         with translated(doing):
             try:

@@ -6,13 +6,18 @@ import ssl
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from botocore.exceptions import ClientError
 
 from cts.adapters.aws_errors import code_of, translated
 from cts.adapters.latest import Latest
 from cts.errors import Refused
+
+if TYPE_CHECKING:
+    from mypy_boto3_secretsmanager import SecretsManagerClient
+    from mypy_boto3_secretsmanager.type_defs import GetSecretValueResponseTypeDef
+    from mypy_boto3_ssm import SSMClient
 
 KEPT = 300.0
 """Seconds after which a token is read again."""
@@ -39,7 +44,11 @@ class ConsulToken:
     """
 
     def __init__(
-        self, client: Any, given: str, own: str, now: Callable[[], float] = time.monotonic
+        self,
+        client: "SecretsManagerClient",
+        given: str,
+        own: str,
+        now: Callable[[], float] = time.monotonic,
     ) -> None:
         self._client = client
         self._given = given
@@ -93,7 +102,7 @@ class ConsulCa:
     otherwise the system's CAs are.
     """
 
-    def __init__(self, secrets: Any, parameters: Any, arn: str) -> None:
+    def __init__(self, secrets: "SecretsManagerClient", parameters: "SSMClient", arn: str) -> None:
         self._secrets = secrets
         self._parameters = parameters
         self._arn = arn
@@ -127,9 +136,9 @@ class ConsulCa:
     def _pem(self, doing: str) -> Secret:
         with translated(doing):
             if self._arn.split(":")[2] == "ssm":
-                answer = self._parameters.get_parameter(Name=self._arn, WithDecryption=True)
-                found = answer["Parameter"]
-                return Secret(str(found["Value"]), str(found.get("Version", "")))
+                read = self._parameters.get_parameter(Name=self._arn, WithDecryption=True)
+                found = read["Parameter"]
+                return Secret(found["Value"], str(found.get("Version", "")))
             answer = self._secrets.get_secret_value(SecretId=self._arn)
             return Secret(_text(doing, answer), answer.get("VersionId", ""))
 
@@ -147,10 +156,10 @@ def _is_missing(error: Refused) -> bool:
     return isinstance(cause, ClientError) and code_of(cause) == "ResourceNotFoundException"
 
 
-def _text(doing: str, answer: dict[str, Any]) -> str:
+def _text(doing: str, answer: "GetSecretValueResponseTypeDef") -> str:
     if "SecretString" not in answer:
         raise Refused(f"{doing}: the secret is binary: it must be text")
-    return str(answer["SecretString"])
+    return answer["SecretString"]
 
 
 def _given(doing: str, text: str) -> str:

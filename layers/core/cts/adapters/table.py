@@ -6,7 +6,7 @@ any of them may run twice.
 
 from collections.abc import Collection, Mapping
 from dataclasses import replace
-from typing import Any
+from typing import TYPE_CHECKING
 
 from cts import keys
 from cts.adapters import table_items as items
@@ -18,6 +18,15 @@ from cts.watch.lease import Commit, Lease
 from cts.watch.stale import StaleViews
 from cts.watch.view import Chunk, chunk_of
 
+if TYPE_CHECKING:
+    from mypy_boto3_dynamodb import DynamoDBClient
+    from mypy_boto3_dynamodb.type_defs import (
+        ConditionCheckTypeDef,
+        PutTypeDef,
+        TransactWriteItemTypeDef,
+        UpdateTypeDef,
+    )
+
 UNCHANGED = "version = :version"  # no other writer decided in between
 NOT_THERE = "attribute_not_exists(pk)"  # no other writer was first
 STILL_OUR_WATCH = "epoch = :epoch"  # a deposed poller writes nothing
@@ -27,9 +36,7 @@ BATCH = 100
 
 
 class Table:
-    """`client` is a low-level DynamoDB client."""
-
-    def __init__(self, client: Any, name: str, *, run_days: int = 90) -> None:
+    def __init__(self, client: "DynamoDBClient", name: str, *, run_days: int = 90) -> None:
         self._dynamodb = DynamoDb(client, name)
         self._run_days = run_days
 
@@ -87,13 +94,13 @@ class Table:
         """Write the record if the epoch is still current and the version is still this one."""
         return self._fenced(epoch, self._put(items.of_stale_views(stale), stale.version))
 
-    def _fenced(self, epoch: int, *writes: Item) -> Commit:
-        values = {":epoch": {"N": str(epoch)}}
-        check = {
+    def _fenced(self, epoch: int, *writes: "TransactWriteItemTypeDef") -> Commit:
+        check: TransactWriteItemTypeDef = {
             "ConditionCheck": {
-                **self._at(keys.LEASE),
+                "TableName": self._dynamodb.name,
+                "Key": key_of(keys.LEASE),
                 "ConditionExpression": STILL_OUR_WATCH,
-                "ExpressionAttributeValues": values,
+                "ExpressionAttributeValues": {":epoch": {"N": str(epoch)}},
             }
         }
         refused = self._dynamodb.write(check, *writes)
@@ -129,14 +136,16 @@ class Table:
     def claim(self, state: TaskState, run: Run, cap: int) -> str | None:
         """Write the claimed state, the run's row and its slot, if the generation is still
         CURRENT. Returns None if written, else what was refused: state, slot or generation."""
-        take_slot = {
-            **self._at(keys.SLOTS),
+        take_slot: UpdateTypeDef = {
+            "TableName": self._dynamodb.name,
+            "Key": key_of(keys.SLOTS),
             "UpdateExpression": "ADD runs :run",
             "ConditionExpression": A_SLOT_IS_FREE,
             "ExpressionAttributeValues": {":run": {"SS": [run.id]}, ":cap": {"N": str(cap)}},
         }
-        still_current = {
-            **self._at(keys.CURRENT),
+        still_current: ConditionCheckTypeDef = {
+            "TableName": self._dynamodb.name,
+            "Key": key_of(keys.CURRENT),
             "ConditionExpression": "#number = :number",
             "ExpressionAttributeNames": {"#number": "number"},
             "ExpressionAttributeValues": {":number": {"N": str(run.generation)}},
@@ -152,8 +161,9 @@ class Table:
 
     def settle(self, state: TaskState, run: Run) -> bool:
         """Write the state after a run, write the run's row and free its slot: all or nothing."""
-        freed = {"Update": self._free_slot(run.id)}
-        return not self._dynamodb.write(self._put_state(state), freed, self._put_run(run))
+        return not self._dynamodb.write(
+            self._put_state(state), {"Update": self._free_slot(run.id)}, self._put_run(run)
+        )
 
     def free_slot(self, run_id: str) -> None:
         self._dynamodb.update("freeing a slot", self._free_slot(run_id))
@@ -164,8 +174,9 @@ class Table:
 
     def record_build(self, run: Run, build: str) -> None:
         """Record the driver's ID. Sets only that field: the run may have ended meanwhile."""
-        update = {
-            **self._at(keys.run(run.task, run.id)),
+        update: UpdateTypeDef = {
+            "TableName": self._dynamodb.name,
+            "Key": key_of(keys.run(run.task, run.id)),
             "UpdateExpression": "SET build = :build",
             "ExpressionAttributeValues": {":build": {"S": build}},
         }
@@ -210,24 +221,28 @@ class Table:
 
     # ---- parts of transactions ----------------------------------------------------------------
 
-    def _at(self, key: tuple[str, str]) -> Item:
-        return {"TableName": self._dynamodb.name, "Key": key_of(key)}
-
-    def _put(self, item: Item, version: int) -> Item:
+    def _put(self, item: Item, version: int) -> "TransactWriteItemTypeDef":
         condition, values = _if_version(version)
-        put = {"TableName": self._dynamodb.name, "Item": item, "ConditionExpression": condition}
-        return {"Put": put | ({"ExpressionAttributeValues": values} if values else {})}
+        put: PutTypeDef = {
+            "TableName": self._dynamodb.name,
+            "Item": item,
+            "ConditionExpression": condition,
+        }
+        if values:
+            put["ExpressionAttributeValues"] = values
+        return {"Put": put}
 
-    def _put_state(self, state: TaskState) -> Item:
+    def _put_state(self, state: TaskState) -> "TransactWriteItemTypeDef":
         return self._put(items.of_state(state), state.version)
 
-    def _put_run(self, run: Run) -> Item:
+    def _put_run(self, run: Run) -> "TransactWriteItemTypeDef":
         item = items.of_run(run, kept_days=self._run_days)
         return {"Put": {"TableName": self._dynamodb.name, "Item": item}}
 
-    def _free_slot(self, run_id: str) -> Item:
+    def _free_slot(self, run_id: str) -> "UpdateTypeDef":
         return {
-            **self._at(keys.SLOTS),
+            "TableName": self._dynamodb.name,
+            "Key": key_of(keys.SLOTS),
             "UpdateExpression": "DELETE runs :run",
             "ExpressionAttributeValues": {":run": {"SS": [run_id]}},
         }
