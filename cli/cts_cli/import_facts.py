@@ -19,8 +19,8 @@ ENV = re.compile(r'\{\{[ \t\r\n]*env[ \t\r\n]+"([^"\n]+)"')
 PUT_SECRET = "aws secretsmanager put-secret-value --secret-id {secret} --secret-string file://FILE"
 FILE = "FILE is a JSON object of all names and values of that secret"
 OLDEST_FOR_LOCK_FILES = 10
-"""The minor release of Terraform 1 from which a state in S3 is locked by a file beside it, as the
-stack has it."""
+"""The first minor release of Terraform 1 that can lock a state in S3 with a lock file,
+as this stack does."""
 
 
 def facts(checked: Checked) -> dict[str, Any]:
@@ -110,7 +110,7 @@ def _parameter(name: str, value: str, note: str, option: str = "") -> dict[str, 
 
 
 def _address(consul: model.ConsulBlock) -> str:
-    """As the parameter has it; empty for an agent beside CTS, which is no use here."""
+    """The address for the stack's parameter. Empty for a local agent: the stack can't use it."""
     scheme, _, rest = (consul.address or "").rpartition("://")
     host = rest.partition(":")[0]
     if not host or host in ("localhost", "127.0.0.1"):

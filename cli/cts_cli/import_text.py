@@ -191,7 +191,7 @@ def _next(console: Console, found: Mapping[str, Any], arguments: str, waiting: i
         count, do = words.count(len(found["tasks"]), "task"), "does" if waiting == 1 else "do"
         _say(console, f"keep CTS running: {waiting} of {count} {do} not run here yet", "yellow")
     if found["problems"]:
-        _say(console, "mend the problems above, and look again")
+        _say(console, "fix the problems above, then run this command again")
         return
     _say(console, "sam build && sam deploy --guided", "cyan")
     if found["state"]["backend"] in MOVED:
@@ -210,7 +210,7 @@ def _say(console: Console, text: str, style: str = "") -> None:
 
 
 def _entries(console: Console, rows: Sequence[tuple[str, Text]]) -> None:
-    """Names in a column of their own, where they are not too long for it."""
+    """Names in a separate column, unless they are too long for it."""
     column = max((len(name) for name, _ in rows if len(name) <= WIDEST), default=0)
     for name, told in rows:
         mark = name

@@ -82,8 +82,8 @@ def test_a_lock_that_is_none_is_named(place: Place, body: str) -> None:
     assert place.build(place.archive("run-1", ONE, former=former)) == 1
     result = place.result("run-1")
     assert (result["status"], result["step"], result["retryable"]) == ("errored", "init", False)
-    assert f"s3://{LOCK} is no lock of Terraform's" in result["error"]
-    assert "delete it" in result["error"]
+    assert f"s3://{LOCK} is not a Terraform lock" in result["error"]
+    assert "delete the lock" in result["error"]
     assert LOCK in place.s3.objects
 
 

@@ -251,7 +251,7 @@ def test_a_kept_state_that_is_none_is_named(place: Place, device: Path, body: by
     place.s3.objects[f"work/runs/{TASK}/run-1/errored.tfstate"] = body
     assert place.build(place.archive("run-2", rule(device))) == 1
     result = place.result("run-2")
-    assert f"runs/{TASK}/run-1/errored.tfstate is no state of Terraform's" in result["error"]
+    assert f"runs/{TASK}/run-1/errored.tfstate is not a Terraform state" in result["error"]
     assert result["retryable"] is False
     assert UNPUSHED in place.s3.objects
     assert len(list(device.iterdir())) == 1

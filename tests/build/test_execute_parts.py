@@ -198,7 +198,7 @@ def test_a_cached_archive_that_is_none_is_named(
     s3: S3, client: build_s3.S3, published: bytes, tmp_path: Path, body: bytes
 ) -> None:
     s3.objects[CACHED] = body
-    with pytest.raises(RunError, match=f"s3://{CACHED} is no archive of Terraform") as error:
+    with pytest.raises(RunError, match=f"s3://{CACHED} is not a Terraform archive") as error:
         find(client, tmp_path)
     assert not error.value.retryable
 

@@ -294,7 +294,7 @@ def test_problems_are_shown_like_those_of_validate(here: Path) -> None:
     said = lines(result.stdout)
     assert result.exit_code == 1
     assert said[0] == "✗ c.hcl:1:1 colour"
-    assert said[-1] == "mend the problems above, and look again"
+    assert said[-1] == "fix the problems above, then run this command again"
     assert "as below" not in result.stdout
     assert json.loads(cts("import", "c.hcl", "--json").stdout)["valid"] is False
 

@@ -84,7 +84,7 @@ def test_a_bundle_with_a_secret_is_shown_and_not_pushed(account: Account, conf: 
     )
     result = cts("rollback")
     assert (result.exit_code, len(account.pushed)) == (1, 2)
-    assert "a secret stands in the configuration" in result.stdout
+    assert "the configuration contains a secret in plain text" in result.stdout
     assert lines(result.stdout)[-1].startswith("✗ 1 problem")
     assert "4ecf0b1e" not in result.stdout
     assert json.loads(cts("rollback", "--json").stdout)["outcome"] == "invalid"

@@ -194,20 +194,20 @@ TWICE = [
     pytest.param(
         f'{{"task": {json.dumps(TASKS[0])},\n"task": {json.dumps(TASKS[1])}}}',
         "1:2 task",
-        'task "one" is left out: "task" stands again at c.json:2:1',
+        'task "one" is ignored: "task" is set again at c.json:2:1',
         id="task",
     ),
     pytest.param(
         '{"task": [{"name": "t", "module": "a/b/c", "condition": {"services": {"names": ["a"],'
         '\n"names": ["b"]}}}]}',
         "1:71 task.condition.services.names",
-        'this "names" is left out: "names" stands again at c.json:2:1',
+        'this "names" is ignored: "names" is set again at c.json:2:1',
         id="option",
     ),
     pytest.param(
         '{"terraform_provider": {"p": {"a": 1,\n"a": 2}}}',
         "1:31 terraform_provider.p.a",
-        'this "a" is left out: "a" stands again at c.json:2:1',
+        'this "a" is ignored: "a" is set again at c.json:2:1',
         id="argument",
     ),
 ]

@@ -75,7 +75,7 @@ def test_null_is_an_empty_configuration() -> None:
         pytest.param('{"a": 1', "c.json:1:8 this is not JSON: expecting", id="open"),
         pytest.param('{"a": "\t"}', "c.json:1:8 this is not JSON: invalid control", id="tab"),
         pytest.param("a = 1", "c.json:1:1 this is not JSON: expecting value", id="hcl"),
-        pytest.param('{"a": [NaN]}', "c.json:1:8 NaN is no number", id="nan"),
+        pytest.param('{"a": [NaN]}', "c.json:1:8 NaN is not a number", id="nan"),
         pytest.param('{"a": 1e999}', "c.json:1:7 this number is too large", id="float"),
         pytest.param('{"a": %s}' % ("9" * 5000), "c.json:1:7 this number is too large", id="int"),
         pytest.param('{"\\ud800": 1}', "c.json:1:2 half of a surrogate pair", id="half-in-a-key"),

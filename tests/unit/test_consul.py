@@ -248,7 +248,7 @@ def test_a_page_that_repeats_the_token_does_not_tell_it() -> None:
     ["http://consul:99999", "http://[::1", "http://u:0b1c@a:b", "http://xn--", "http://:80"],
 )
 def test_an_address_that_is_none_is_named_and_not_shown(address: str) -> None:
-    with pytest.raises(Refused, match="ConsulAddress is no address") as told:
+    with pytest.raises(Refused, match="ConsulAddress is not a valid address") as told:
         run(VirtualTime(), Server().consul(address).ask(WEB))
     assert "0b1c" not in str(told.value)
 

@@ -49,19 +49,12 @@ TURNS = (
     Turn(r"\bbad news\b", "the answer is bad news", "problems"),
 )
 NOT_YET = {
-    "cli/cts_cli/import_facts.py",
-    "cli/cts_cli/import_text.py",
-    "layers/core/cts/adapters/consul.py",
-    "layers/core/cts/build",
-    "layers/core/cts/config",
-    "layers/core/cts/run",
-    "layers/core/cts/terraform",
-    "layers/core/cts/watch",
-    "layers/core/cts/workflow/queries.py",
-    "layers/core/cts/workflow/settle.py",
-    "layers/core/cts/workflow/start.py",
+    "layers/core/cts/config/hcl2",
+    "layers/core/cts/config/modules/tfvars.py",
 }
 """Files and folders still to be rewritten. Entries may only be removed."""
+GENERATED = "# Written anew for each run"
+"""The start of a text in generated files, whose bytes don't change."""
 CODE = ("cli/cts_cli", "functions", "layers/core/cts", "local")
 WRITTEN_BY_TESTS = ROOT / "docs" / "reports"
 
@@ -88,6 +81,7 @@ def _found(path: Path) -> list[str]:
     return [
         f"{path.relative_to(ROOT)}:{line}: {turn[0]!r}: write {instead!r}"
         for line, text in _texts(path)
+        if not text.startswith(GENERATED)
         for pattern, _, instead in TURNS
         for turn in re.finditer(pattern, text, re.IGNORECASE | re.MULTILINE)
     ]

@@ -82,7 +82,7 @@ class Consul:
     def __init__(
         self, address: str, token: TokenSource, authorities: Authorities, transport: Transport = tcp
     ) -> None:
-        """`authorities`: who may have signed Consul's certificate; asked over HTTPS only."""
+        """`authorities`: CAs trusted to sign Consul's certificate; used with HTTPS only."""
         self._address = with_scheme(address)
         self._shown = re.sub(r"//.*@", "//", self._address)
         self._token = token
@@ -218,8 +218,8 @@ def _url(address: str) -> httpx.URL:
     except (httpx.InvalidURL, UnicodeError):
         pass
     raise Refused(
-        "asking Consul: the parameter ConsulAddress is no address: it must be http:// or "
-        "https://, a host, and a port where it is not the scheme's own"
+        "asking Consul: the parameter ConsulAddress is not a valid address: write http:// or "
+        "https://, a host, and the port unless it is the scheme's default"
     )
 
 

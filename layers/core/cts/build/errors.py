@@ -17,7 +17,7 @@ class RunError(Exception):
 
 
 def described(failed: Exception) -> str:
-    """Why a run failed, for people; what nobody expected is for the build's own log, too."""
+    """Why a run failed, for users; an unexpected error also goes to the build's log."""
     if isinstance(failed, RunError):
         return str(failed)
     with suppress(OSError):

@@ -1,4 +1,4 @@
-"""Starts the program that lies in the folder `execute` beside this file.
+"""Starts the program in the folder `execute` next to this file.
 
 Python looks there first for what is imported, and in this folder not at all: it is the root
 module's, where modules may write files of any name while Terraform runs.

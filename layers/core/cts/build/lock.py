@@ -14,7 +14,7 @@ CLOCK_SKEW = timedelta(seconds=5)
 
 
 class StateLock:
-    """The object that Terraform puts beside the state while it works on it."""
+    """The object that Terraform stores next to the state while it works on it."""
 
     def __init__(self, s3: S3, facts: Facts, records: Records, log: Log) -> None:
         self.s3, self.records, self.log = s3, records, log
@@ -31,13 +31,15 @@ class StateLock:
             info = json_object(lock.body) or {}
             created = moment(info.get("Created"))
             if created is None or not all(info.get(each) for each in ("ID", "Who", "Operation")):
-                what = f"s3://{self.bucket}/{self.key} is no lock of Terraform's"
-                fix = "If nobody works on that state, delete it."
+                what = f"s3://{self.bucket}/{self.key} is not a Terraform lock"
+                fix = "If nothing is using that state, delete the lock."
                 raise RunError(f"{what}. {fix}", retryable=False)  # Only a person can tell.
             holder = f"{info['Who']} since {info['Created']} ({info['Operation']}, {info['ID']})"
             former = self._former_holder(info["Who"], created)
             if not former:
-                raise RunError(f"the state is locked by {holder}, which is no build that has ended")
+                raise RunError(
+                    f"the state is locked by {holder}, and that is not a build that has ended"
+                )
             if self.s3.delete(self.bucket, self.key, lock.etag):
                 self.log.note(f"released the state lock that run {former} left: {holder}")
                 return
@@ -55,7 +57,7 @@ class StateLock:
 
     def delete_former_versions(self, s3: S3) -> None:
         """The state bucket keeps versions, and each run leaves some of its lock. The latest stays:
-        it may be a lock that somebody holds. Nothing depends on this."""
+        it may be a lock that is held. Nothing depends on this."""
         try:
             if versions := s3.former_versions(self.bucket, self.key):
                 s3.delete_versions(self.bucket, self.key, versions)

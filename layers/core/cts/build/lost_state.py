@@ -51,7 +51,7 @@ class LostState:
             raise RunError(f"{text}. {self._see_docs()}", retryable=False)
         state = as_state(kept.body)
         if state is None:
-            text = f"{name} is no state of Terraform's"
+            text = f"{name} is not a Terraform state"
             raise RunError(f"{text}. {self._see_docs()}", retryable=False)
         if not self._is_stored(state):
             file = own / FILE
@@ -150,7 +150,7 @@ class LostState:
 
     def _is_missing(self, ours: dict[str, Any], *, is_told: bool) -> bool:
         """Whether it is the task's state, and the state bucket lacks it. When in doubt it is; but
-        an older one that Terraform doesn't tell of is a module's copy."""
+        an older one that Terraform doesn't report is a module's copy."""
         try:
             theirs = self._stored()
         except RunError:
@@ -163,7 +163,7 @@ class LostState:
 
 
 def as_state(body: bytes) -> dict[str, Any] | None:
-    """A state of Terraform's; None if the text is none."""
+    """The Terraform state in a text; None if it is not a state."""
     found = json_object(body) or {}
     serial, lineage = found.get("serial"), found.get("lineage")
     return found if isinstance(serial, int) and isinstance(lineage, str) else None

@@ -12,7 +12,7 @@ SECRET = re.compile(
         (?![a-z])""",
     re.IGNORECASE | re.VERBOSE,
 )
-"""In the name of a URL's argument, a word of its own for what other words may hold."""
+"""In the name of a URL's argument, only as a whole word: other words may contain it."""
 NEW_WORD = re.compile(r"(?<=[a-z])(?=[A-Z])")
 PLAIN_USERS = ("", "git", "oauth2", "token", "x-access-token", "x-token-auth")
 USER = re.compile(r"""([^\s"'/?#@:\[]*)(:(?!\d{1,5}/)(?:[^\s"'/]*|[^\s"'@]*))?@""")

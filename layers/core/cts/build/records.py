@@ -68,7 +68,7 @@ def who() -> str:
 
 
 def json_object(body: bytes) -> dict[str, Any] | None:
-    """None if the text is none."""
+    """None if the text is not a JSON object."""
     try:
         found = json.loads(body)
     except (ValueError, RecursionError):

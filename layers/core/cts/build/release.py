@@ -37,8 +37,8 @@ def find_terraform(version: str, s3: S3, bucket: str, folder: Path, log: Log) ->
         with zipfile.ZipFile(io.BytesIO(packed)) as archive:
             binary.write_bytes(archive.read("terraform"))
     except (zipfile.BadZipFile, KeyError) as error:
-        text = f"s3://{bucket}/{key} is no archive of Terraform: {error}. Delete it; then the next"
-        raise RunError(f"{text} run fetches the release anew.", retryable=False) from error
+        text = f"s3://{bucket}/{key} is not a Terraform archive: {error}. Delete it; the next"
+        raise RunError(f"{text} run downloads the release again.", retryable=False) from error
     binary.chmod(binary.stat().st_mode | stat.S_IXUSR)
     return str(binary)
 

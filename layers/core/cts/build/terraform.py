@@ -85,8 +85,8 @@ class TerraformProcess:
             raise
 
     def is_mistake(self, error: str) -> bool:
-        """Whether `validate`, which asks nobody outside, finds in the configuration what the error
-        tells of. When in doubt it is none: an outage must not end the retrying."""
+        """Whether `validate`, which needs no network, finds the cause of the error in the
+        configuration. False when in doubt: an outage must not end the retries."""
         try:
             said = subprocess.run(
                 [self.binary, "validate", "-json"],

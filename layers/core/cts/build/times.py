@@ -8,7 +8,7 @@ def now() -> str:
 
 
 def moment(text: object) -> datetime | None:
-    """A time with its zone, as Terraform and S3 write it; None if the text is none."""
+    """A time with its zone, as Terraform and S3 write it; None if the text is not one."""
     try:
         found = datetime.fromisoformat(str(text))
     except ValueError:

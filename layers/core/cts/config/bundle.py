@@ -22,7 +22,7 @@ SOURCES = ".configuration"
 """A file that names the configuration files, one a line, where they are not those at the top."""
 TERRAFORM = (".tf", ".tf.json")
 LEFT_OUT = {".git", ".terraform"}
-"""Folders that are no part of a module."""
+"""Folders that do not belong to a module."""
 NO_PART = re.compile(r"\.tfstate(?:\..*)?$|\.tfvars(?:\.json)?$")
 """States, which hold secrets, and variable files, which count in a root module alone."""
 KEY_HEADER = "-----BEGIN [A-Z0-9 ]*PRIVATE KEY-----"
@@ -72,7 +72,7 @@ def module_folders(files: Files) -> list[str]:
 
 
 def root_files(module: Files) -> Iterator[str]:
-    """The Terraform files of the module itself, without those of its own modules."""
+    """The Terraform files of the module itself, without those of the modules it contains."""
     return (name for name in module if "/" not in name and _terraform(name))
 
 
@@ -150,7 +150,7 @@ archive = zipped
 
 
 class UnreadableBundle(Exception):
-    """What was pushed is no bundle. Says why."""
+    """What was pushed is not a bundle. Says why."""
 
 
 BROKEN = (
@@ -164,7 +164,7 @@ BROKEN = (
     RuntimeError,  # encrypted, or compressed as zipfile doesn't know
     ValueError,
 )
-"""What zipfile raises for bytes that are no zip."""
+"""What zipfile raises for bytes that are not a zip."""
 
 
 def unpacked(body: bytes) -> dict[str, bytes]:

@@ -131,7 +131,7 @@ def generation(
     compiled: Compiled, number: int, sources: Mapping[str, str], former: str = ""
 ) -> Generation:
     """The generation of this number. `sources`: object key -> version id; `former`: the digest of
-    the generation it takes the place of."""
+    the generation it replaces."""
     return Generation(number, CONTRACT, dict(sources), compiled.tasks, compiled.waiting, former)
 
 
@@ -189,7 +189,7 @@ def _compile(
 
 
 def _waiting(configuration: Configuration) -> Iterator[Problem]:
-    """What a task has to wait for, whether or not there is something to mend first."""
+    """What a task has to wait for, whether or not there are problems to fix first."""
     for task in configuration.tasks:
         definition = define(task, configuration, Module(task.module), {})
         if reasons := [*waits_for(definition)]:

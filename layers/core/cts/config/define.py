@@ -60,7 +60,7 @@ def _backend(terraform: model.TerraformBlock | None) -> Mapping[str, Any]:
 
 
 def _cloud(task: Task, cloud: model.TerraformCloud) -> Mapping[str, Any]:
-    """HCP Terraform's workspace of a task. `workspace_prefix` has a dash of its own."""
+    """HCP Terraform's workspace of a task. `workspace_prefix` includes its own dash."""
     spaces, own = cloud.workspaces, task.terraform_cloud_workspace
     prefix = spaces.prefix if spaces else ""
     old = f"{cloud.workspace_prefix}-" if cloud.workspace_prefix and not prefix else ""
@@ -83,7 +83,7 @@ def _cloud(task: Task, cloud: model.TerraformCloud) -> Mapping[str, Any]:
 
 
 def _watched(task: Task, blocks: tuple[Service, ...]) -> tuple[Condition, tuple[Condition, ...]]:
-    """What triggers the task, and what its module gets beside that.
+    """What triggers the task, and what else its module gets.
 
     Without a condition CTS takes the services of the list, or of the module input, for one.
     """

@@ -1,4 +1,4 @@
-"""Secrets that stand in a configuration: found, named, and replaced by references."""
+"""Secrets written out in a configuration: found, named, and replaced by references."""
 
 import re
 from collections.abc import Iterable, Iterator, Mapping
@@ -69,11 +69,11 @@ def env_name(path: str) -> str:
 def named(
     secrets: Iterable[WrittenSecret], files: Mapping[str, bytes], effective: Mapping[str, Any]
 ) -> tuple[WrittenSecret, ...]:
-    """The secrets with their values, each with a name of its own. A key file that is not there
+    """The secrets with their values, each under a unique name. A key file that is not there
     holds nothing to move.
 
-    `effective`: the value of each option in the end. A secret that another value took the place
-    of leaves the option's name to that one, but may not stay in its file either.
+    `effective`: the value of each option in the end. A secret that another value
+    overrides leaves the option's name to that one, but may not stay in its file either.
     """
     spans = {(each.file, each.start, each.end): each for each in secrets}
     taken = {(each.group, each.name) for each in spans.values()}
@@ -113,7 +113,7 @@ def moved(files: Mapping[str, bytes], secrets: Iterable[WrittenSecret]) -> dict[
 def refused(secrets: Iterable[WrittenSecret]) -> Iterable[Problem]:
     """A bundle is stored where many can read it: nothing in it may be secret."""
     for secret in secrets:
-        what = "a secret stands in the configuration"
+        what = "the configuration contains a secret in plain text"
         reference = f'{{{{ env "{secret.name}" }}}}'
         fix = f"`cts push` keeps it as a secret of the stack and writes {reference}"
         yield secret.where.problem(Code.LITERAL_SECRET, what, fix)

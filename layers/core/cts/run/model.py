@@ -40,7 +40,7 @@ class RunStatus(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class End:
-    """How a run ended, as its driver tells it."""
+    """How a run ended, as its driver reports it."""
 
     status: RunStatus
     apply_began: bool
@@ -83,9 +83,9 @@ class Run:
     retry_at: float | None = None
     gave_up: str | None = None
     more_inputs: int = field(default=0, metadata=LATER)
-    """How many snapshots it was fed with beside those in `inputs`."""
+    """How many snapshots it was given in addition to those in `inputs`."""
     driver: str = field(default=TERRAFORM, metadata=LATER)
-    """Who executes it."""
+    """The driver that executes it."""
     extra: Mapping[str, Any] = field(default_factory=dict)
 
 

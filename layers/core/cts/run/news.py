@@ -1,4 +1,4 @@
-"""What a driver tells of a run. One of `News`, whatever executes it."""
+"""What a driver reports about a run. One of `News`, whatever executes it."""
 
 from dataclasses import dataclass
 from typing import Any
@@ -23,7 +23,7 @@ class NeverBegan:
     """As far as its driver knows it never began. `stop` decides: it may begin this moment."""
 
     end: End | None = None
-    """How it ends then; None: its claim is undone, and that is no failure."""
+    """How it ends then; None: its claim is undone, which does not count as a failure."""
     build: str | None = None
 
 
@@ -31,7 +31,7 @@ class NeverBegan:
 class HasEnded:
     end: End
     build: str | None
-    """The driver's id of what executed it; None if nobody knows."""
+    """The driver's id of what executed it; None if it is not known."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -46,7 +46,7 @@ News = GoesOn | NotStarted | NeverBegan | HasEnded | GivenUp
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Heard:
-    """An event in which a driver tells of a run."""
+    """An event in which a driver reports on a run."""
 
     task: str
     run: str

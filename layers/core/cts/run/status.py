@@ -1,4 +1,4 @@
-"""CTS's word for how a task fares, from its last five outcomes."""
+"""CTS's word for a task's status, from its last five outcomes."""
 
 from collections.abc import Iterable
 from enum import StrEnum

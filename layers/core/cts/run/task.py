@@ -58,7 +58,7 @@ class Running:
     retry: bool = field(default=False, metadata=LATER)
     """It tries again what failed before it: both are one outcome."""
     driver: str = field(default=TERRAFORM, metadata=LATER)
-    """Who executes it."""
+    """The driver that executes it."""
     extra: Mapping[str, Any] = field(default_factory=dict)
 
 
@@ -170,7 +170,8 @@ def ask(state: TaskState, now: float, correlation: str) -> TaskState:
 
 
 def next_due(state: TaskState, enabled: bool) -> float | None:
-    """When the task may run next; None while nothing is wanted or something stands in the way."""
+    """When the task may run next; None while nothing is wanted, a run is in
+    progress, or the task is disabled or held."""
     return None if state.running else falls_due(state, enabled)
 
 
@@ -286,7 +287,7 @@ def finish(state: TaskState, run: str, end: End, now: float, jitter: float) -> T
     """Settle a run that ended. News of a run that is not the running one changes nothing.
 
     A run that ended before its apply began leaves the former success in force; a failed apply
-    does not, for it leaves neither the old state nor the new.
+    does not, because it leaves neither the old state nor the new.
     """
     running = state.running
     if running is None or running.run != run:
@@ -311,7 +312,7 @@ def _outcome(running: Running, end: End, now: float) -> Outcome:
 
 
 def _failed(state: TaskState, running: Running, end: End, now: float, jitter: float) -> TaskState:
-    failures = state.failures + 1  # a claim of other data has counted anew
+    failures = state.failures + 1  # a claim of other data has reset the count
     state = replace(state, failures=failures, failed=running.trigger)
     match after_failure(failures=failures, retryable=end.retryable, now=now, jitter=jitter):
         case GiveUp(why):

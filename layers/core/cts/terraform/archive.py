@@ -59,7 +59,7 @@ def run_archive(
 
 def zipped(contents: Mapping[str, str | bytes]) -> bytes:
     """A zip whose bytes depend on the contents alone. All files are executable: a bundle doesn't
-    say which were, and modules run scripts of their own."""
+    say which were, and modules may run scripts that they bring."""
     buffer = io.BytesIO()
     with zipfile.ZipFile(buffer, "w", zipfile.ZIP_DEFLATED) as archive:
         for name in sorted(contents):

@@ -35,7 +35,7 @@ class Provider:
 
 @dataclass(frozen=True, slots=True)
 class VariableFile:
-    """Variables as Terraform's own syntax has them: nobody but Terraform looked at their values."""
+    """Variables in Terraform's own syntax: only Terraform looks at their values."""
 
     names: tuple[str, ...]
     text: str
@@ -56,7 +56,7 @@ class Definition:
     constants: tuple[str, ...] = ()
     """Variables whose values the module wants to know at `init`."""
     inputs: tuple[Condition, ...] = ()
-    """Module inputs: what the module gets beside the condition's data."""
+    """Module inputs: what the module gets in addition to the condition's data."""
     providers: tuple[Provider, ...] = ()
     required_providers: Mapping[str, Any] = field(default_factory=dict)
     """Of the task's providers: source and version by name."""
@@ -69,7 +69,7 @@ class Definition:
 
     @property
     def driver(self) -> str:
-        """Who executes the task's runs, by the word of CTS's `driver` block."""
+        """The driver that executes the task's runs, named as in CTS's `driver` block."""
         return "terraform-cloud" if self.cloud else "terraform"
 
     @property

@@ -16,7 +16,7 @@ def files(
     """File name -> text, as CTS names them and `terraform fmt` formats them. `read` is what was
     read of the condition's views.
 
-    A local module's own files go into `root.module_folder(task)` beside these.
+    A local module's own files go into `root.module_folder(task)`, next to these.
     """
     made = {
         "main.tf": root.main(

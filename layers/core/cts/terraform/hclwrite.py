@@ -65,7 +65,7 @@ def block(attributes: Mapping[str, str]) -> str:
 
 def attribute_lines(attributes: Mapping[str, str]) -> Iterator[str]:
     """`name = expression` for each, both as they are. The `=` of neighbours are aligned; an
-    attribute of several lines stands alone."""
+    attribute of several lines is not aligned."""
     for group in _groups(attributes):
         width = max(len(name) for name in group)
         for name in group:

@@ -19,7 +19,7 @@ class StoredViews:
 
     chunks: Mapping[str, Chunk] = field(default_factory=dict)
     rows: Mapping[str, Row] = field(default_factory=dict)
-    """As in the chunks, but for indices that moved alone: those are written later."""
+    """As in the chunks, except where only an index moved: indices are written later."""
     firsts: Firsts = field(default_factory=dict)
 
 
@@ -32,7 +32,7 @@ def stored(generation: Generation, chunks: Mapping[str, Chunk], firsts: Firsts) 
 
 
 def without_dropped(stored: StoredViews, chunks: Mapping[str, Chunk]) -> StoredViews:
-    """Chunks loaded anew. A runner that misses a snapshot takes its row out: the view is not
+    """Chunks loaded again. A runner that misses a snapshot takes its row out: the view is not
     read."""
     kept = rows_of(chunks)
     rows = {view: row for view, row in stored.rows.items() if view in kept}
@@ -166,7 +166,7 @@ def _observed(
 
 
 def chunks_after(stored: StoredViews, look: Look) -> list[Chunk]:
-    """Chunks with a changed row, or with one that nothing needs any more."""
+    """Chunks with a changed row, or with one that is no longer needed."""
     dirty = {chunk_of(view) for view in look.rows if view in look.needed}
     dirty |= {
         name

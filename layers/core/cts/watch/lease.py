@@ -51,7 +51,7 @@ class Commit(Enum):
 
 
 def lives(lease: Lease, now: float) -> bool:
-    """A heartbeat from the future is no sign of life: the clock that wrote it was wrong."""
+    """A heartbeat from the future does not count: the clock that wrote it was wrong."""
     return abs(now - lease.heartbeat_at) <= DEAD_AFTER
 
 

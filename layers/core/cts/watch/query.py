@@ -16,7 +16,7 @@ Params = Mapping[str, str | list[str]]
 
 @dataclass(frozen=True, slots=True, order=True)
 class Kind:
-    """What is special to one kind of query. Its name alone tells it from others."""
+    """What is special to one kind of query. Kinds differ by name alone."""
 
     name: str
     """Part of each view's id: it never changes."""
@@ -30,11 +30,11 @@ class Kind:
     members: Callable[[list[Any]], frozenset[str]] = field(compare=False)
     """What an answer may lose, of a value."""
     params: Callable[["View"], Params] = field(compare=False, default=lambda _: {})
-    """Parameters of its own."""
+    """Parameters that only this kind has."""
     held: Params = field(compare=False, default_factory=dict)
     """Parameters of requests that Consul holds."""
     whole: str = field(compare=False, default="")
-    """The rights that a token needs, where an answer that ACLs filtered is none."""
+    """The rights that a token needs, where an answer that ACLs filtered is not usable."""
     lists: Optional["Kind"] = field(compare=False, default=None)
     """The kind of the views whose names are its members."""
 

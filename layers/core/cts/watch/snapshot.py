@@ -17,7 +17,7 @@ class Snapshot:
 
     @property
     def value(self) -> list[Any]:
-        """As the view's kind has decoded it. Read anew at each call."""
+        """As the view's kind has decoded it. Decoded again at each call."""
         value: list[Any] = json.loads(self.body)
         return value
 

@@ -30,7 +30,7 @@ class Stale:
 
 @dataclass(frozen=True, slots=True)
 class StaleViews:
-    """The record: stale views by id, and what was not told of them yet."""
+    """The record: stale views by id, and what has not been reported about them yet."""
 
     version: int = 0
     views: Mapping[str, Stale] = field(default_factory=dict)
@@ -45,7 +45,7 @@ class StaleViews:
 def recorded(
     former: StaleViews, stale: Mapping[str, Stale], tasks: Mapping[str, Collection[str]], now: float
 ) -> StaleViews:
-    """The record that follows `former`, with the events that tell of the difference; `former`
+    """The record that follows `former`, with the events that report the difference; `former`
     itself if nothing differs. `tasks`: view id -> those that look at it."""
     new = {view: each for view, each in stale.items() if view not in former.views}
     if former.count > len(former.views) and len(stale) <= former.count:

@@ -35,9 +35,9 @@ REFUSED_WAIT = 30.0
 RESET_WITHIN = 5.0
 """Seconds in which Consul must say its newest indices, or is asked again at the next look."""
 ENDS_BEFORE = 20.0
-"""Seconds before the poller's end at which no query is held any more."""
+"""Seconds before the poller's end from which on no query is held open."""
 AFRESH_EVERY = 20.0
-"""Seconds in which all views are read afresh once at most."""
+"""Seconds between two reads of all views, at least."""
 
 GUARD = EMPTY_LISTING
 """Held all the time: Consul wakes it when it is restored, and then its index has not moved. A
@@ -86,7 +86,7 @@ class Queries:
     _fenced_at: float = float("-inf")
     """When the epoch was raised."""
     _members: dict[View, tuple[str, frozenset[str]]] = field(default_factory=dict)
-    """What the last answer that was believed had, beside its digest."""
+    """What the last answer that was believed had, in addition to its digest."""
     _had_row: frozenset[View] = frozenset()
     _newest: tuple[int, ...] = ()
     _errors: int = 0
@@ -104,12 +104,12 @@ class Queries:
         return max(indices, default=0) <= max(self._newest)
 
     def watch(self, views: Iterable[View], *, trusted: bool = False) -> None:
-        """Start the queries that are missing, stop those that nothing needs any more. With
+        """Start the queries that are missing, stop those that are no longer needed. With
         `trusted`, new ones block on the stored indices."""
         self.raise_what_broke()
         self.views = frozenset(views)
         has_row = frozenset(view for view in self.views if self.row(view))
-        lost = self._had_row - has_row  # a runner took it out: read afresh
+        lost = self._had_row - has_row  # a runner took it out: read again
         for view in self.held.keys() & lost | self.held.keys() - self.views - {GUARD}:
             self.held.pop(view).cancel()
         for view in self._asking.keys() - self.views:
@@ -205,7 +205,7 @@ class Queries:
         return self.drop_older(answers)
 
     def drop_older(self, answers: Mapping[View, Answer]) -> dict[View, Answer]:
-        """The answers that are no older than what is stored. The other views are asked again."""
+        """The answers at least as new as what is stored. The other views are asked again."""
         kept = {view: each for view, each in answers.items() if not self._is_older(view, each)}
         for view in answers.keys() - kept.keys():
             self._ask_again(view)
@@ -299,7 +299,7 @@ class Queries:
             self.read_afresh()
 
     async def _pass_for_ever(self) -> None:
-        """Ask the views without a query of their own whenever something moved, and those that
+        """Ask the views that have no query whenever something moved, and those that
         could not be read."""
         seen: tuple[int, ...] = ()
         while self._wait() > 0:

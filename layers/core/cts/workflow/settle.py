@@ -71,8 +71,8 @@ def give_up(ports: SettlePorts, driver: Driver, run: Run, end: End | None) -> bo
 
 
 def given_up(ports: SettlePorts, run: Run, end: End | None) -> None:
-    """Settle a run that was stopped before it began. Without an `end` the claim is undone, and
-    that is no failure."""
+    """Settle a run that was stopped before it began. Without an `end` the claim is undone,
+    which does not count as a failure."""
     if end is None:
         _undo(ports, run)
     else:
@@ -92,7 +92,7 @@ def driver_of(drivers: Mapping[str, Driver], name: str, doing: str) -> Driver:
 
 def refused(error: Refused) -> End:
     """The end of a run whose build could not be started. A role that can't be assumed yet, or a
-    project that is being replaced, mends itself; what can't is not tried again."""
+    project that is being replaced, recovers by itself; other errors are not tried again."""
     final = isinstance(error, Invalid | NoBuildsAllowed)
     return End(RunStatus.ERRORED, apply_began=False, error=str(error), retryable=not final)
 

@@ -26,7 +26,7 @@ class ClaimedTasks(Protocol):
     def state(self, task: str) -> TaskState: ...
     def put_state(self, state: TaskState) -> bool: ...
     def claim(self, state: TaskState, run: Run, cap: int) -> str | None:
-        """None: claimed. Else what stood in the way: state, slot or generation."""
+        """None: claimed. Otherwise what prevented it: state, slot or generation."""
 
     def record_build(self, run: Run, build: str) -> None: ...
 
@@ -77,7 +77,7 @@ class StartOutcome(StrEnum):
     NOT_READ = "a view was not read yet"
     DONE_ALREADY = "what was wanted is done already"
     QUEUED = "no slot is free"
-    BUSY = "somebody else was quicker"
+    BUSY = "another claim came first"
     REFUSED = "the build could not be started"
     NOT_RENDERED = "its run could not be rendered"
 
@@ -210,7 +210,7 @@ def load(ports: StartPorts, entry: TaskEntry) -> Loaded | None:
 
 
 def _read(ports: StartPorts, digests: Mapping[str, str]) -> dict[str, Snapshot]:
-    """The snapshots that are there. A view whose snapshot is gone is read anew by the poller."""
+    """The snapshots that are there. The poller reads a view again whose snapshot is gone."""
     snapshots = {view: ports.objects.get(view, digest) for view, digest in digests.items()}
     for view in (view for view, found in snapshots.items() if found is None):
         ports.views.drop_row(view, digests[view])

@@ -48,7 +48,7 @@ def decode(file: Value, found: Findings, *, is_hcl: bool) -> Configuration:
 
 
 def _dropped(value: Value, path: str) -> Iterator[tuple[Entry, str]]:
-    """What a repeated key of JSON took the place of, and in which block."""
+    """The entries that a repeated JSON key overrides, each with its block."""
     if isinstance(value.data, tuple):
         for item in value.data:
             yield from _dropped(item, path)
@@ -59,16 +59,14 @@ def _dropped(value: Value, path: str) -> Iterator[tuple[Entry, str]]:
 
 
 def _left_out(value: Value, path: str) -> Iterator[Problem]:
-    """A warning for what a repeated key of JSON took the place of; what is in it is not told."""
+    """A warning for each entry that a repeated JSON key overrides, but none for what is in it."""
     for item in value.data if isinstance(value.data, tuple) else ():
         yield from _left_out(item, path)
     if not isinstance(value.data, Body):
         return
     last = {entry.key: entry for entry in value.data.entries}
     for entry in value.data.dropped:
-        what = (
-            f'{_called(entry)} is left out: "{entry.key}" stands again at {last[entry.key].place}'
-        )
+        what = f'{_called(entry)} is ignored: "{entry.key}" is set again at {last[entry.key].place}'
         fix = f'write a list: "{entry.key}": [...]' if entry.key in REPEATED else "write it once"
         yield Problem(entry.place, _joined(path, entry.key), Code.REPEATED_BLOCK, what, fix)
     for entry in value.data.entries:
@@ -136,8 +134,8 @@ def _values(options: Options, key: str) -> dict[str, Any] | None:
 
 
 def _secrets(known: Option, group: Group, options: Options, key: str) -> None:
-    """Note each secret that is written out, also one that a later value takes the place of. A
-    reference is none."""
+    """Note each secret that is written out, even one that a later value overrides. A reference
+    is not a secret."""
     for value in options.values.get(key, ()):
         text = options.as_text(key, value)
         if text and not TEMPLATE.search(text):
@@ -168,7 +166,7 @@ def _typed(
 ) -> ConditionBlock | None:
     """The block inside, of the type that the label names. Types match exactly, unlike options.
 
-    JSON may give several types in one object: CTS takes the first of its own list.
+    JSON may give several types in one object: CTS takes the first in its list of types.
     """
     entries = {entry.key: entry for entry in options.left}
     types = [name for name in known if name in entries]
@@ -181,13 +179,14 @@ def _typed(
     if not entries:
         options.add(options.place, Code.CONDITION_TYPE, "", f"the {key} has no type", wanted)
     for name in types[1:]:
-        what = f'"{name}" is left out: "{types[0]}" stands beside it'
-        options.warn(entries[name].place, Code.CONDITION_TYPE, name, what, "write one of them")
+        what = f'"{name}" is ignored: the {key} already has the type "{types[0]}"'
+        options.warn(entries[name].place, Code.CONDITION_TYPE, name, what, "keep only one of them")
     if not types:
         return None
     found = options.bodies(types[0], entries[types[0]])
     if not found:
-        options.wrong(types[0], entries[types[0]].value, f"expected a block: {key} {{ ... }}")
+        fix = f"write {key} {{ ... }}"
+        options.wrong(types[0], entries[types[0]].value, "must be a block", fix)
     if len(found) > 1:
         what = f"only one {key} block is allowed here"
         options.add(found[-1].place, Code.REPEATED_BLOCK, types[0], what)

@@ -7,7 +7,7 @@ from typing import NamedTuple
 class FormerOption(NamedTuple):
     fix: str
     meant: str = ""
-    """The option of the same block that took its place."""
+    """The option of the same block that replaced it."""
 
 
 BUFFER = FormerOption('write buffer_period { min = "5s" max = "20s" }', "buffer_period")
@@ -41,7 +41,7 @@ FORMER = {
     },
     "task.condition.catalog-services": {"enable_tf_var": MODULE_INPUT},
 }
-"""By the block they stood in, without the names of tasks and services."""
+"""By the block they were in, without the names of tasks and services."""
 NAME = re.compile(r"^(service|task)(?:\[[0-9]+\]|\.[^.]*)")
 
 

@@ -14,7 +14,7 @@ from cts.conditions.services_block import Service
 from cts.config.blocks.schema import Group, Seconds, Values, block, option
 from cts.config.rules.problem import Where
 
-NO_PROCESS = "no process of its own runs here"
+NO_PROCESS = "there is no long-running process"
 FREE = "what CTS sells with its Enterprise edition is part of the stack"
 
 
@@ -122,7 +122,7 @@ class Vault:
     namespace: str = option("")
     token: str = option("", secret=Group.TASK, name="VAULT_TOKEN")
     vault_agent_token_file: str | None = option(
-        verbatim=True, unused="no Vault agent runs beside a build: keep the token as a secret"
+        verbatim=True, unused="builds run without a Vault agent: keep the token as a secret"
     )
     renew_token: bool | None = option(unused="each build logs in for itself")
     unwrap_token: bool = option(False)
@@ -302,7 +302,7 @@ class Task:
 
 @dataclass(frozen=True, slots=True)
 class WrittenSecret:
-    """A secret that stands in a configuration file, or in a file that one names."""
+    """A secret written out in a configuration file, or in a file that one names."""
 
     where: Where
     group: Group

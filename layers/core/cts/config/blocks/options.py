@@ -20,11 +20,12 @@ from cts.config.text.tree import Body, Entry, Value
 LABELLED = ("driver",)
 LIST_IN_TEXT = re.compile(r"\s*\[.*\]\s*|[^,]*,.*", re.DOTALL)
 MOST_SHOWN = 80
+A_STRING = 'write a text in quotes: "..."'
 
 
 @dataclass(frozen=True, slots=True)
 class Findings:
-    """What reading a file brings beside its options."""
+    """What reading a file yields besides its options."""
 
     problems: list[Problem] = field(default_factory=list)
     warnings: list[Problem] = field(default_factory=list)
@@ -62,7 +63,7 @@ class Options:
                 return bool(value.data)
             case str() as text if text in TRUE | FALSE:
                 return text in TRUE
-        self.wrong(key, value, "expected true or false", shows=True)
+        self.wrong(key, value, "must be true or false", "write one of them", shows=True)
         return None
 
     def integer(self, key: str) -> int | None:
@@ -76,7 +77,7 @@ class Options:
                 return 0
             case str() as text if (number := go_values.integer(text)) is not None:
                 return number
-        self.wrong(key, value, "expected a whole number", shows=True)
+        self.wrong(key, value, "must be a whole number", "write digits only, as in 5", shows=True)
         return None
 
     def seconds(self, key: str) -> Seconds | None:
@@ -94,8 +95,8 @@ class Options:
                 nanoseconds = go_values.nanoseconds(text)
         if nanoseconds is not None and abs(nanoseconds) < MOST_NANOSECONDS:
             return Seconds(float(nanoseconds) / NANOSECONDS["s"])
-        expected = 'expected a duration such as "5s" or "1m30s", below 292 years'
-        self.wrong(key, value, expected, shows=True)
+        must = "must be a duration below 292 years"
+        self.wrong(key, value, must, 'write it as "5s" or "1m30s"', shows=True)
         return None
 
     def texts(self, key: str) -> tuple[str, ...] | None:
@@ -109,7 +110,7 @@ class Options:
         items = [item for entry in entries for item in self.items(entry.value)]
         self.places |= {f"{key}[{n}]": item.place for n, item in enumerate(items)}
         self.lists_in_text(key, items)
-        texts = [self.as_text(key, item) for item in items]
+        texts = [self.as_text(key, item, "must contain only strings") for item in items]
         return tuple(text for text in texts if text is not None)
 
     def lists_in_text(self, key: str, items: list[Value]) -> None:
@@ -176,7 +177,7 @@ class Options:
                 place = item.place if isinstance(entry.value.data, tuple) else entry.place
                 found.append(Value(place, item.data))
             else:
-                self.wrong(key, item, f"expected a block: {key} {{ ... }}")
+                self.wrong(key, item, "must be a block", f"write {key} {{ ... }}")
         return found
 
     def inside(self, key: str, value: Value, *, lone_element: bool = False) -> "Options":
@@ -190,7 +191,7 @@ class Options:
         return only if only and only.is_label else None
 
     def finish(self) -> None:
-        """Report what nobody asked for."""
+        """Report the options that no block has read."""
         for entry in self.left:
             block = self.path.rpartition(".")[2]
             if entry.is_label and block in LABELLED:
@@ -246,7 +247,7 @@ class Options:
                 return only
         return value
 
-    def as_text(self, key: str, value: Value) -> str | None:
+    def as_text(self, key: str, value: Value, must: str = "must be a string") -> str | None:
         match value.data:
             case str() as text:
                 return text
@@ -254,15 +255,16 @@ class Options:
                 return "1" if flag else "0"
             case int() | float() as number:
                 return format(Decimal(str(number)), "f")
-        self.wrong(key, value, "expected a string")
+        self.wrong(key, value, must, A_STRING)
         return None
 
-    def wrong(self, key: str, value: Value, expected: str, *, shows: bool = False) -> None:
-        """`shows` the value, unless the option has the name of a secret. What stands where a block
-        or a list belongs may be anything, a secret too."""
+    def wrong(self, key: str, value: Value, must: str, fix: str, *, shows: bool = False) -> None:
+        """`shows` the value, unless the option has the name of a secret. A value in the place of a
+        block or a list may be anything, even a secret."""
         is_hidden = not shows or bool(SECRET_NAME.search(self.path_of(key)))
-        what = f"{_shown(value, is_hidden=is_hidden)} is not right here"
-        self.add(value.place, Code.WRONG_TYPE, key, what, expected)
+        name = key.rpartition(".")[2]
+        what = f"{name} {must}, not {_shown(value, is_hidden=is_hidden)}"
+        self.add(value.place, Code.WRONG_TYPE, key, what, fix)
 
     def add(self, place: Place, code: Code, key: str, what: str, fix: str = "") -> None:
         self.found.problems.append(Problem(place, self.path_of(key), code, what, fix))

@@ -16,7 +16,7 @@ Values = NewType("Values", Mapping[str, Any])
 
 
 class Group(StrEnum):
-    """Who may read a secret: each group is one secret of the stack, with its own policy."""
+    """The readers of a secret: each group is one secret of the stack, with its own policy."""
 
     CONNECTION = "connection"
     """What reaches Consul: the poller and the builds."""
@@ -27,11 +27,11 @@ class Group(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Option:
-    """What is to be known of an option beside its type."""
+    """What describes an option besides its type."""
 
     default: Any = None
     key: str = ""
-    """As it is written, where that is no name in Python."""
+    """The option's name where it is not a valid name in Python."""
     required: str = ""
     """What to write if it is left out."""
     unused: str = ""

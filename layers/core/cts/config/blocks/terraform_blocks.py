@@ -6,7 +6,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from cts.config.blocks.model import Backend, ProviderBlock, WrittenSecret
-from cts.config.blocks.options import Findings, Options
+from cts.config.blocks.options import A_STRING, Findings, Options
 from cts.config.blocks.schema import Group
 from cts.config.local_files import is_path_of_key, names_file
 from cts.config.rules.problem import Code, Place, Problem, Where
@@ -14,7 +14,7 @@ from cts.config.secrets import TEMPLATE, env_name, has_secret_name, looks_secret
 from cts.config.text.tree import Body, Entry, Value
 
 PLAIN_NAME = re.compile(r"id|name|namespace|path|region|ttl|type|url|version", re.IGNORECASE)
-"""Names of what is no secret even in a block that a secret is named after."""
+"""Options that are not secret even in a block whose name suggests a secret."""
 RESERVED = ("alias", "auto_commit", "task_env")
 
 
@@ -123,7 +123,7 @@ def _mixed(options: Options, key: str, blocks: list[Value]) -> None:
     """HCL 1 reads blocks of one name either all with a label or all without."""
     labelled = [_is_labelled(value) for value in blocks]
     if any(labelled) and not all(labelled):
-        what = f"a {key} without a name stands beside one with a name"
+        what = f"this {key} has no name, but another one does"
         place = blocks[labelled.index(False)].place
         options.add(place, Code.MISSING_OPTION, key, what, f'write {key} "..." {{ }}')
 
@@ -164,7 +164,7 @@ def _alias(options: Options) -> str:
     options.places["alias"] = entry.value.place
     if isinstance(alias, str):
         return alias
-    options.wrong("alias", entry.value, "expected a string")
+    options.wrong("alias", entry.value, "must be a string", A_STRING)
     return ""
 
 
@@ -173,13 +173,14 @@ def _task_env(options: Options, free: Free, body: Body) -> dict[str, str]:
     if not entries:
         return {}
     if len(entries) > 1 or not isinstance(options.lone(entries[0].value).data, Body):
-        options.wrong("task_env", entries[-1].value, "expected one block of names and strings")
+        fix = 'write task_env { NAME = "..." }'
+        options.wrong("task_env", entries[-1].value, "must be one block of names and strings", fix)
         return {}
     env = free.option(entries, f"{options.path}.task_env")
     inner = {entry.key: entry for entry in options.inner("task_env", entries[0])}
     for name, value in env.items():
         if not isinstance(value, str):
-            options.wrong(f"task_env.{name}", inner[name].value, "expected a string")
+            options.wrong(f"task_env.{name}", inner[name].value, "must be a string", A_STRING)
     return {name: value for name, value in env.items() if isinstance(value, str)}
 
 
@@ -197,7 +198,8 @@ def _backend(options: Options, entry: Entry) -> Backend:
     inside = options.inside(f"backend.{entry.key}", Value(entry.place, entry.value.data))
     body = options.lone(entry.value).data
     if not isinstance(body, Body):
-        options.wrong(f"backend.{entry.key}", entry.value, "expected a block of options")
+        fix = f'write backend "{entry.key}" {{ ... }}'
+        options.wrong(f"backend.{entry.key}", entry.value, "must be a block of options", fix)
         body = Body()
     free = Free(options.found, options.is_hcl)
     return Backend(inside.where, entry.key, free.body(body, inside.path))

@@ -205,7 +205,7 @@ class _Parser(Hcl1Cursor):
         return Value(place, body, opening.start, self.tokens[self.at - 1].end)
 
     def bracketed(self) -> Value | None:
-        """A list may have commas too many, but needs one behind every value that is no list."""
+        """A list may have extra commas, but needs one after every value that is not a list."""
         opening = self.enter(1)
         self.lists += 1
         items: list[Value] = []
@@ -243,7 +243,7 @@ class _Parser(Hcl1Cursor):
         if not is_reported:
             self.errors.add(self.never_closed(opening))
         if self.token.kind == "}" and self.depth == self.lists:
-            self.at += 1  # no brace is open: it stands where the bracket should
+            self.at += 1  # no brace is open: it is where the bracket should be
         else:
             self.unclosed_lists += 1
         self.leave()

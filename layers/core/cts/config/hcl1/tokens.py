@@ -1,7 +1,7 @@
 """HCL 1 text to tokens: literals are decoded here, as their language defines them.
 
 A mistake inside a literal is kept in its token, so that only whoever reads it reports it.
-Where the rest of the text can't be followed any more, the tokens end.
+The tokens end where the rest of the text can no longer be followed.
 """
 
 import re
@@ -38,7 +38,7 @@ Literal = str | int | float | bool
 class Hcl1Token(NamedTuple):
     kind: str
     """`name`, `string`, `number`, `bool`; `bad` is a literal with a mistake, `unclosed` a string
-    without end; `end`, a mark, or `other`."""
+    that never ends; `end`, a mark, or `other`."""
     start: int
     end: int
     is_first: bool
@@ -134,7 +134,7 @@ class _Hcl1Scanner:
         return self.unclosed(start, at, is_first, is_label=is_label)
 
     def unclosed(self, start: int, end: int, is_first: bool, *, is_label: bool) -> Hcl1Token:
-        """A string up to the end of its line, but for brackets there that close what the line
+        """A string up to the end of its line, except brackets there that close what the line
         opened, and the brace of a block whose label it is."""
         fix = "close it with a quote on its line"
         error = self.error(start, "this string is never closed", fix)
@@ -152,7 +152,7 @@ class _Hcl1Scanner:
         return Hcl1Token("unclosed", start, end, is_first, error=error)
 
     def escape(self, at: int) -> tuple[bytes | None, int]:
-        """What an escape stands for, nothing if it is none; and where it ends."""
+        """The bytes that an escape means, None if it is not valid; and where it ends."""
         if not (found := ESCAPE.match(self.text, at)):
             return None, at + 1 if self.text[at + 1 : at + 2] in ("", "\n") else at + 2
         letter, octal, byte, *points = found.groups()
@@ -198,7 +198,7 @@ def _step(piece: str, braces: int) -> int:
 
 
 def _number(text: str) -> int | float | None:
-    """Nothing if it is none, infinity if it is too large. A whole float becomes an integer."""
+    """None if it is not a number, infinity if it is too large. A whole float becomes an integer."""
     if INTEGER.fullmatch(text):
         digits = text.removeprefix("-").lower()
         base = 16 if digits.startswith("0x") else 8 if digits.startswith("0") else 10

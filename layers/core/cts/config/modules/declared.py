@@ -88,7 +88,7 @@ def _in_json(body: Body) -> Iterator[tuple[str, Declared]]:
 
 
 def _entries(value: Value) -> Iterator[Entry]:
-    """What a JSON object holds, or each object of a list, but for comments."""
+    """The entries of a JSON object, or of each object in a list, without comments."""
     match value.data:
         case Body(entries):
             yield from (entry for entry in entries if entry.key != "//")

@@ -33,7 +33,7 @@ class LocalModule:
     unread: ParseError | None = None
     """Why its files can't be read here."""
     broken: tuple[ParseError, ...] = ()
-    """Where its files are no HCL at all, by any reader."""
+    """Where its files are not HCL for any reader."""
 
     @property
     def is_there(self) -> bool:
@@ -205,8 +205,8 @@ def _certificates(block: Any, files: Files) -> Iterator[Problem]:
             yield from _file(value, files, inner.where, key)
             content = files.get(bundle.inside(value) or "", b"")
             if not known.secret and bundle.PRIVATE_KEY.search(content):
-                what = "a private key stands beside the certificate"
-                fix = 'keep it in a file of its own, and name that: key = "..."'
+                what = "the certificate's file also contains a private key"
+                fix = 'move it to a separate file, and name that file: key = "..."'
                 yield inner.where.problem(Code.LITERAL_SECRET, what, fix, option=key)
 
 

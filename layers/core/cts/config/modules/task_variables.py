@@ -78,7 +78,7 @@ def _not_checked(problem: Problem) -> Problem:
 
 
 def _together(parts: list[Part]) -> Given:
-    """A later part counts more, and Terraform reads what stands in files last."""
+    """A later part overrides an earlier one, and Terraform reads files last."""
     values: Variables = {}
     files: list[VariableFile] = []
     for part in parts:

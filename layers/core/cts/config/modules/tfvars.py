@@ -12,7 +12,7 @@ from cts.config.text.read import decoded
 from cts.config.text.tree import BOM, Lines, ParseError
 
 MOST_PROBLEMS = 50
-"""Reported of one file: what has more is hardly a variable file."""
+"""Reported per file: a file with more is probably not a variable file."""
 NOT_CONSTANT = "this text is no expression that has a value by itself"
 QUOTES = 'write a text with quotes of its own, as "\\"text\\"", and a number or a list without'
 
@@ -67,7 +67,7 @@ def read_expression(text: str, place: Place, path: str) -> tuple[Any, list[Probl
 
 
 def _name(statement: list[Token]) -> str:
-    """The variable's name; a word alone may be a value that stands on a line of its own."""
+    """The variable's name. A single word may be a value on a separate line."""
     name, mark = statement[:2]
     return name.text if name.kind == "name" and mark.kind in ("=", "{") else ""
 

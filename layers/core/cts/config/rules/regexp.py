@@ -38,7 +38,7 @@ def compiled(expression: str) -> Callable[[bytes], object]:
     import re2  # most that asks for views matches nothing, and loading it takes 15 ms
 
     options = re2.Options()
-    options.log_errors = False  # to standard error, beside raising
+    options.log_errors = False  # to standard error, besides raising
     search: Callable[[bytes], object] = re2.compile(expression, options).search
     return search
 

@@ -65,7 +65,7 @@ def _execution(workspace: CloudWorkspace) -> Iterator[Problem]:
     mode, problem = workspace.execution_mode, workspace.where.problem
     pool = workspace.agent_pool_id or workspace.agent_pool_name
     if mode not in EXECUTION_MODES:
-        what, fix = f'"{mode}" is no execution mode', 'write "remote" or "agent"'
+        what, fix = f'"{mode}" is not an execution mode', 'write "remote" or "agent"'
         yield problem(Code.INVALID_VALUE, what, fix, option="execution_mode")
     elif mode == "agent" and not pool:
         what, fix = "the agent pool is missing", "set agent_pool_id or agent_pool_name"

@@ -40,7 +40,7 @@ def validate(configuration: Configuration) -> Iterator[Problem]:
 def _log_level(configuration: Configuration) -> Iterator[Problem]:
     level = configuration.log_level
     if level.upper() not in LOG_LEVELS:
-        what = f'"{level}" is no log level'
+        what = f'"{level}" is not a log level'
         fix = f"write one of {', '.join(LOG_LEVELS)}"
         yield configuration.where.problem(Code.INVALID_VALUE, what, fix, option="log_level")
 
@@ -90,7 +90,7 @@ def _providers(configuration: Configuration) -> Iterator[Problem]:
     for provider in configuration.terraform_provider:
         if first.setdefault(provider.id, provider) is not provider:
             what = f"{provider.id} is configured at {first[provider.id].where.place} already"
-            fix = 'give it an alias of its own: alias = "..."'
+            fix = 'give it a different alias: alias = "..."'
             yield provider.where.problem(Code.DUPLICATE_PROVIDER, what, fix)
         yield from _vault_needed(provider, configuration.vault)
     yield from _auto_commit(configuration)
@@ -125,7 +125,7 @@ def _consul(consul: ConsulBlock | None) -> Iterator[Problem]:
     check = registration.default_check if registration else None
     address = check.address if check else ""
     if check and address and not CHECK_ADDRESS.fullmatch(address):
-        what, fix = f'"{address}" is no address of a check', 'write it as "https://host:8558"'
+        what, fix = f'"{address}" is not the address of a check', 'write it as "https://host:8558"'
         yield check.where.problem(Code.INVALID_VALUE, what, fix, option="address")
 
 

@@ -58,7 +58,7 @@ def _deprecated(merged: Configuration) -> Iterator[Problem]:
         first = where_of(value[0]) if isinstance(value, tuple) else None
         what, fix = f"{key} is deprecated", f"write {known.instead}"
         if known.successor and getattr(block, known.successor) not in UNSET:
-            what, fix = f"{what}, and not used beside {known.successor}", "remove it"
+            what, fix = f"{what}, and ignored because {known.successor} is set", "remove it"
         yield (first or block.where.at(key)).problem(Code.DEPRECATED, what, fix)
 
 
@@ -79,7 +79,7 @@ def _consul(consul: ConsulBlock | None) -> Iterator[Problem]:
         what, fix = "the poller does not send a user and password yet", "use an ACL token"
         yield consul.auth.where.problem(Code.NOT_SUPPORTED_YET, what, fix)
     if consul.tls and (consul.tls.cert or consul.tls.key):
-        what = "the poller does not show a certificate of its own yet"
+        what = "the poller does not send a client certificate yet"
         yield consul.tls.where.problem(Code.NOT_SUPPORTED_YET, what, "use an ACL token")
 
 
@@ -96,7 +96,7 @@ def _nearly_templates(merged: Configuration) -> Iterator[Problem]:
     for provider in merged.terraform_provider:
         for path, text in texts([dict(provider.arguments), dict(provider.task_env)]):
             if "{{" in text and not TEMPLATE.search(text):
-                what = f"the braces of {path} are no template, and stay as text"
+                what = f"the braces in {path} are not a template, and are kept as text"
                 fix = 'write {{ env "NAME" }}, {{ key "path" }} or {{ with secret "path" }}'
                 yield provider.where.problem(Code.TEMPLATE, what, fix)
 
@@ -139,7 +139,7 @@ def _providers(task: Task, configuration: Configuration) -> Iterator[Problem]:
     for n, entry in enumerate(task.providers):
         found = configuration.provider(entry)
         if not found:
-            what = f'there is no terraform_provider "{entry}": it is taken for one without options'
+            what = f'there is no terraform_provider "{entry}": it is treated as one without options'
             yield task.where.problem(
                 Code.UNKNOWN_PROVIDER, what, did_you_mean(entry, names), option=f"providers[{n}]"
             )
@@ -152,7 +152,7 @@ def _providers(task: Task, configuration: Configuration) -> Iterator[Problem]:
 def _workspace(task: Task, driver: DriverBlock | None) -> Iterator[Problem]:
     workspace = task.terraform_cloud_workspace
     if not (driver and driver.terraform_cloud):
-        what = 'not needed: only driver "terraform-cloud" has workspaces of its own'
+        what = 'not needed: only the driver "terraform-cloud" has workspaces'
         if workspace and workspace.where.options:
             yield workspace.where.problem(Code.NOT_NEEDED, what)
         if task.terraform_version:

@@ -1,4 +1,4 @@
-"""Comments don't travel with a push: nobody looks for the secrets in them."""
+"""Comments are removed before a push, as they are not searched for secrets."""
 
 import re
 from collections.abc import Iterable, Iterator

@@ -44,7 +44,7 @@ def read_json(text: str, file: str, *, keeps_all: bool = False) -> tuple[Body, l
 
 
 def fault(text: str, file: str) -> ParseError | None:
-    """Why a text is no JSON at all, or neither an object nor a list; None where only this reader
+    """Why a text is not JSON, or neither an object nor a list; None where only this reader
     may refuse it."""
     reader = _Reader(text, file, keeps_all=False)
     try:
@@ -97,7 +97,9 @@ class _Reader:
         if isinstance(data, float):
             if not isfinite(data):
                 word = self.text[at:end]
-                what = "this number is too large" if word[-1].isdigit() else f"{word} is no number"
+                what = (
+                    "this number is too large" if word[-1].isdigit() else f"{word} is not a number"
+                )
                 raise ParseError(place, what)
             data = int(data) if data.is_integer() else data
         return Value(place, data, at, end), end

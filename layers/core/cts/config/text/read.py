@@ -10,7 +10,7 @@ from cts.config.text.tree import Body, Value
 
 
 def read(content: bytes, file: str) -> tuple[Configuration, Findings]:
-    """One file's configuration, and what was found beside it."""
+    """One file's configuration, and the findings made while reading it."""
     found = Findings()
     top = Value(Place(file, 1, 1), Body())
     text, problem = decoded(content, file)

@@ -42,7 +42,7 @@ class Entry:
 class Body:
     entries: tuple[Entry, ...] = ()
     dropped: tuple[Entry, ...] = field(default=(), compare=False)
-    """What counts for nothing, and still stands in the file."""
+    """What has no effect but is still in the file."""
 
 
 Data: TypeAlias = str | int | float | bool | tuple[Value, ...] | Body | None
