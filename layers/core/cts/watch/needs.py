@@ -42,6 +42,9 @@ def unread(condition: Condition, rows: Mapping[str, Row], firsts: Firsts) -> tup
 
 def digests(condition: Condition, rows: Mapping[str, Row], firsts: Firsts) -> dict[str, str] | None:
     """View id -> digest of all that the condition renders; None while some view was not read."""
-    if unread(condition, rows, firsts):
+    first = condition.first_view
+    if first and first.id not in firsts:
         return None
-    return {view.id: rows[view.id].digest for view in rendered(condition, firsts)}
+    found = {view.id: rows.get(view.id) for view in rendered(condition, firsts)}
+    read = {view: row.digest for view, row in found.items() if row}
+    return read if len(read) == len(found) else None
