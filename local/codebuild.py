@@ -65,6 +65,9 @@ class Builds:
         """Kills all processes of the build with this session name, now or later."""
         for build in self._builds.values():
             if build.role_session == role_session:
+                if not seconds:
+                    _lose(build, status)  # before the call that it made is answered
+                    continue
                 timer = threading.Timer(seconds, _lose, (build, status))
                 timer.daemon = True
                 timer.start()
