@@ -17,7 +17,7 @@ from cts.errors import Missing, Unreadable
 from cts.events import Event
 from cts.generation import Current, Generation, Rejected
 from cts.run.model import Run, RunStatus
-from cts.run.task import TaskState
+from cts.run.state import TaskState
 from cts.terraform.definition import Definition
 from cts.watch.lease import Commit, Lease
 from cts.watch.snapshot import Snapshot, digest_of

@@ -11,7 +11,8 @@ from aws_lambda_powertools.utilities.typing import LambdaContext
 from cts import wiring
 from cts.events import CatalogChanged
 from cts.settings import PollerSettings
-from cts.workflow.live import Beat, live, once
+from cts.workflow import live, once
+from cts.workflow.watcher import Beat
 
 logger = Logger()
 metrics = Metrics()
@@ -31,7 +32,7 @@ def log(changed: CatalogChanged) -> None:
 @logger.inject_lambda_context(clear_state=True)
 def lambda_handler(_event: dict[str, Any], context: LambdaContext) -> dict[str, str]:
     settings = PollerSettings.read(os.environ)
-    work = live if settings.live else once
+    work = live.live if settings.live else once.once
     left = context.get_remaining_time_in_millis() / 1000
     outcome = asyncio.run(work(wiring.poller(settings, left, count, log, logger.warning)))
     logger.info("left", outcome=outcome.value)

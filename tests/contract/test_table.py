@@ -9,7 +9,7 @@ from cts.conditions import services
 from cts.events import ViewFresh, ViewStale
 from cts.generation import Current, Rejected
 from cts.run.model import End, Run, RunStatus
-from cts.run.task import Done, Outcome, Reason, Running, TaskState, Wish
+from cts.run.state import Done, Outcome, Reason, Running, TaskState, Wish
 from cts.watch.lease import Commit, Lease
 from cts.watch.query import View
 from cts.watch.stale import Stale, StaleViews

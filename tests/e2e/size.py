@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
     from cts.generation import Current, TaskEntry
-    from cts.run.task import TaskState
+    from cts.run.state import TaskState
     from cts.watch.query import View
     from tests.e2e.world import World
 

@@ -10,7 +10,7 @@ import pytest
 from cts import keys
 from cts.adapters.bucket import Bucket
 from cts.conditions import services
-from cts.run.task import Reason
+from cts.run.state import Reason
 from cts.watch.fingerprint import trigger_fingerprint
 from cts.watch.needs import digests
 from cts.watch.query import View

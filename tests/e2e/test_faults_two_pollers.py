@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from cts.workflow.live import PollOutcome
+from cts.workflow.watcher import PollOutcome
 from tests.e2e.faults import (
     ROUNDS,
     change,

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from cts.run.model import Run
-    from cts.run.task import TaskState
+    from cts.run.state import TaskState
     from local.stack import Stack
 
 Found = TypeVar("Found")

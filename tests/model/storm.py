@@ -7,8 +7,10 @@ from cts.errors import Refused, Unavailable
 from cts.events import TaskTriggered
 from cts.generation import Generation
 from cts.run.model import Run
-from cts.run.task import Reason, ask
-from cts.workflow import live, start, track
+from cts.run.state import Reason
+from cts.run.task import ask
+from cts.workflow import live, once, start, track
+from cts.workflow.watcher import LivePorts
 from tests.fakes import build_event
 from tests.model.outside import VALUES, AskedConsul, Build, Stage
 from tests.model.process import Killed
@@ -95,16 +97,16 @@ class Storm(State):
             return
         skew = 0.0 if self.faults is CALM else self.random.choice(self.skews)
         watcher = Watcher(self.clock, lambda: self.clock() + skew)
-        work = live.live if self.live else live.once
+        work = live.live if self.live else once.once
         watcher.begin(work(self._run_of(watcher)))
         self.watchers.append(watcher)
         self.log("POLLER starts, its clock is off by", skew)
 
-    def _run_of(self, watcher: Watcher) -> live.LivePorts:
+    def _run_of(self, watcher: Watcher) -> LivePorts:
         async def connection() -> str:
             return ""
 
-        return live.LivePorts(
+        return LivePorts(
             ports=self.poll_ports(watcher),
             generations=Door(self, "poller", Generations(self), watcher),
             consul=lambda: AskedConsul(self.asks, self.catalog, self.clock),

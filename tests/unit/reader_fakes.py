@@ -11,7 +11,7 @@ from cts.conditions import services
 from cts.conditions.services import ServicesCondition
 from cts.generation import BufferPeriod, Current, Generation, Rejected, TaskEntry, Waiting
 from cts.run.model import End, Run, RunStatus
-from cts.run.task import Outcome, Reason, Running, TaskState, Wish
+from cts.run.state import Outcome, Reason, Running, TaskState, Wish
 from cts.terraform.definition import Definition, Module
 from cts.watch.query import View
 from cts.watch.snapshot import Snapshot, of

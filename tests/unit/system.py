@@ -12,7 +12,8 @@ from cts.conditions.services import ServicesCondition, service_row
 from cts.events import TaskTriggered
 from cts.generation import Current, Generation, TaskEntry
 from cts.run.model import Run
-from cts.run.task import Done, Outcome, TaskState, ask, observe
+from cts.run.state import Done, Outcome, TaskState
+from cts.run.task import ask, observe
 from cts.terraform.archive import RunPlace
 from cts.terraform.definition import Definition, Module
 from cts.watch.fingerprint import trigger_fingerprint

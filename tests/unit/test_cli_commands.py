@@ -9,7 +9,7 @@ import pytest
 
 import cts as package
 from cts.generation import Waiting
-from cts.run.task import TaskState
+from cts.run.state import TaskState
 from cts.watch.lease import Lease
 from cts_cli import client
 from tests.unit.cli_fakes import Account, cts, deployed, lines, refused

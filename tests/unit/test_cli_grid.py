@@ -4,7 +4,7 @@ from dataclasses import replace
 
 import pytest
 
-from cts.run.task import TaskState
+from cts.run.state import TaskState
 from cts_cli import output
 from tests.unit.cli_fakes import Account, cts, deployed, lines
 from tests.unit.reader_fakes import (

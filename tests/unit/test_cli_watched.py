@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from cts.conditions import services
-from cts.run.task import TaskState
+from cts.run.state import TaskState
 from cts.watch.lease import Lease
 from cts.watch.query import View
 from cts.watch.snapshot import of

@@ -17,13 +17,14 @@ from cts.config.blocks.schema import option
 from cts.config.compile import compile_bundle, generation
 from cts.config.rules.problem import Code, Problem
 from cts.generation import Generation
-from cts.run.task import Reason
+from cts.run.state import Reason
 from cts.terraform.hclwrite import attribute_lines, const_attribute, statement, value
 from cts.watch.query import Kind, View, request
 from cts.watch.snapshot import Snapshot
-from cts.workflow.live import LivePorts, PollOutcome, once
+from cts.workflow.once import once
 from cts.workflow.poll import PollPorts
 from cts.workflow.start import StartOutcome
+from cts.workflow.watcher import LivePorts, PollOutcome
 from tests.fake_consul import FakeConsul
 from tests.fakes import Counter
 from tests.unit.system import System

@@ -15,15 +15,18 @@ from cts.conditions.services import ServicesCondition
 from cts.errors import Refused, Unavailable
 from cts.events import CatalogChanged, TaskTriggered, ViewFresh, ViewStale
 from cts.generation import BufferPeriod, Generation, TaskEntry
-from cts.run.task import Outcome as Ran
+from cts.run.state import Outcome as Ran
 from cts.watch.lease import DEAD_AFTER, HEARTBEAT_EVERY, NOT_READ, RELIEVED_AFTER, Lease
 from cts.watch.query import View
 from cts.watch.snapshot import EMPTY
 from cts.watch.stale import Stale, StaleViews
 from cts.watch.view import Chunk, Row, chunk_of
 from cts.workflow import poll
-from cts.workflow.live import Beat, LivePorts, PollOutcome, live, once
-from cts.workflow.queries import MOST_HELD, PASS_EVERY, REFUSED_WAIT
+from cts.workflow.live import live
+from cts.workflow.once import once
+from cts.workflow.passes import PASS_EVERY, REFUSED_WAIT
+from cts.workflow.queries import MOST_HELD
+from cts.workflow.watcher import Beat, LivePorts, PollOutcome
 from tests.fake_consul import Asked, FakeConsul, instance
 from tests.fakes import Counter, FakeBucket, FakeBus, FakeTable, before_next, failing
 from tests.unit.virtual_time import Thread, VirtualTime, run

@@ -12,14 +12,15 @@ from cts.conditions.services import ServicesCondition
 from cts.errors import Unavailable
 from cts.events import CatalogChanged, TaskTriggered, ViewFresh, ViewStale
 from cts.generation import BufferPeriod, Generation, TaskEntry
-from cts.run.task import Claimed, Done, Outcome, Reason, TaskState, claim
+from cts.run.state import Done, Outcome, Reason, TaskState
+from cts.run.task import Claimed, claim
 from cts.watch.diff import batches
-from cts.watch.lease import Commit, Lease
+from cts.watch.lease import Commit, Deposed, Lease
 from cts.watch.query import View
 from cts.watch.snapshot import Snapshot, of
 from cts.watch.stale import Stale, StaleViews
 from cts.watch.view import Answer, Chunk, Row, chunk_of
-from cts.workflow.poll import Deposed, Poller, PollPorts
+from cts.workflow.poll import Poller, PollPorts
 from tests.fakes import Clock, Counter, FakeBucket, FakeBus, FakeTable, before_next, failing
 
 WEB, API = View(services.SERVICE, "web"), View(services.SERVICE, "api")

@@ -9,7 +9,7 @@ from cts.errors import Refused, Unavailable
 from cts.events import iso
 from cts.generation import BufferPeriod, Waiting
 from cts.run.model import RunStatus
-from cts.run.task import TaskState
+from cts.run.state import TaskState
 from cts.watch.lease import Lease
 from cts.watch.query import View
 from cts.watch.snapshot import of

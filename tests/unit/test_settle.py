@@ -7,7 +7,7 @@ import pytest
 from cts.errors import Unavailable
 from cts.events import RunFinished
 from cts.run.model import End, Run, RunStatus
-from cts.run.task import TaskState
+from cts.run.state import TaskState
 from cts.workflow import settle
 from tests.fakes import before_next, failing
 from tests.unit.system import System, system

@@ -13,7 +13,7 @@ from cts.conditions import services
 from cts.errors import Invalid, NoBuildsAllowed, Refused, Unavailable
 from cts.events import RunFinished, RunStarted
 from cts.run.model import RunStatus
-from cts.run.task import Reason, Wish
+from cts.run.state import Reason, Wish
 from cts.terraform.definition import Module
 from cts.watch.query import View
 from cts.watch.snapshot import of

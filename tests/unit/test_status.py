@@ -2,8 +2,8 @@
 
 import pytest
 
+from cts.run.state import Outcome
 from cts.run.status import TaskStatus, task_status
-from cts.run.task import Outcome
 
 
 @pytest.mark.parametrize(

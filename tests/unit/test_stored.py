@@ -17,20 +17,8 @@ from cts.conditions.services import ServicesCondition
 from cts.errors import Unreadable
 from cts.generation import Current, Generation, Rejected
 from cts.run.model import End, Run, RunStatus, ended
-from cts.run.task import (
-    Done,
-    Former,
-    Outcome,
-    Reason,
-    Running,
-    TaskState,
-    Wish,
-    claim,
-    finish,
-    observe,
-    state_from,
-    unclaim,
-)
+from cts.run.state import Done, Former, Outcome, Reason, Running, TaskState, Wish, state_from
+from cts.run.task import claim, finish, observe, unclaim
 from cts.stored import dump, load
 from cts.terraform.definition import Definition
 from cts.watch.lease import Lease

@@ -13,7 +13,7 @@ from cts.adapters import dynamodb as adapter
 from cts.adapters.table import Table
 from cts.errors import Unavailable
 from cts.run.model import Run, RunStatus
-from cts.run.task import TaskState
+from cts.run.state import TaskState
 
 RUN = Run("web-1-1", "web", RunStatus.PENDING, ("change",), 0, 0, 1, "d", "t", {}, "c", 1)
 

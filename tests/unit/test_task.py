@@ -9,16 +9,20 @@ from hypothesis import strategies as st
 
 from cts.run.model import End, RunStatus
 from cts.run.retry import FIRST_WAIT
-from cts.run.status import TaskStatus, task_status
-from cts.run.task import (
-    RECENT,
-    Claimed,
+from cts.run.state import (
     Done,
     Outcome,
     Reason,
     Running,
     TaskState,
     Wish,
+    state_from,
+    unreadable_state,
+)
+from cts.run.status import TaskStatus, task_status
+from cts.run.task import (
+    RECENT,
+    Claimed,
     ask,
     claim,
     due,
@@ -27,9 +31,7 @@ from cts.run.task import (
     observe,
     queue,
     sent,
-    state_from,
     unclaim,
-    unreadable_state,
 )
 from cts.stored import parted
 

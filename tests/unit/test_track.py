@@ -10,7 +10,7 @@ from cts.errors import Refused, Unavailable, Unreadable
 from cts.events import ConfigPublished, ConfigRejected, RunFinished
 from cts.generation import Rejected
 from cts.run.model import RunStatus
-from cts.run.task import unreadable_state
+from cts.run.state import unreadable_state
 from cts.stored import dump
 from cts.workflow import shown_runs
 from cts.workflow.start import StartOutcome

@@ -11,6 +11,8 @@ if TYPE_CHECKING:  # a port's words are for type checkers: a cold start pays per
     from cts.generation import Current, Generation, Rejected
     from cts.run.model import End, Run
     from cts.run.news import Heard, News
+    from cts.watch.query import View
+    from cts.watch.view import Answer
 
 
 class Bus(Protocol):
@@ -49,3 +51,15 @@ class Driver(Protocol):
     def stop(self, run: Run, end: End | None) -> bool:
         """Make sure that a run never begins, and record with which end it was given up (see
         `NeverBegan`). False if it has begun after all, or was stopped before."""
+
+
+class Consul(Protocol):
+    async def ask(
+        self, view: View, *, index: int = 0, wait: int = 0, consistent: bool = False
+    ) -> Answer:
+        """Raises Unavailable or Refused; a partial answer is Refused, never an answer."""
+
+    async def newest_indices(self) -> tuple[int, ...]:
+        """Of the catalog's parts. One only goes back when Consul lost its data."""
+
+    async def close(self) -> None: ...

@@ -42,7 +42,7 @@ if TYPE_CHECKING:  # each function imports its own workflow only: a cold start p
         Store,
         Tracked,
     )
-    from cts.workflow import live, publish, read, settle, start, track
+    from cts.workflow import publish, read, settle, start, track, watcher
     from cts.workflow.counting import Metrics
 
 PATIENCE = Config(
@@ -157,13 +157,13 @@ def publisher(settings: PublisherSettings, metrics: Metrics) -> publish.PublishP
 def poller(
     settings: PollerSettings,
     seconds: float,
-    on_beat: Callable[[live.Beat], None],
+    on_beat: Callable[[watcher.Beat], None],
     on_change: Callable[[CatalogChanged], None],
     on_trouble: Callable[[str], None],
-) -> live.LivePorts:
+) -> watcher.LivePorts:
     from cts.adapters.consul import Consul
     from cts.watch.snapshot import digest_of
-    from cts.workflow import live, poll
+    from cts.workflow import poll, watcher
 
     rows, objects = table(settings.store), bucket(settings.store)
     its_token, its_ca = token(settings), ca(settings)
@@ -173,7 +173,7 @@ def poller(
         named = [settings.consul_address, settings.consul_secret, settings.consul_ca]
         return digest_of(json.dumps(named + versions).encode())
 
-    return live.LivePorts(
+    return watcher.LivePorts(
         ports=poll.PollPorts(
             leases=rows,
             watch=rows,

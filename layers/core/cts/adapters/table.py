@@ -13,7 +13,7 @@ from cts.adapters import table_items as items
 from cts.adapters.dynamodb import DynamoDb, Item, key_of
 from cts.generation import Current, Rejected
 from cts.run.model import Run
-from cts.run.task import TaskState
+from cts.run.state import TaskState
 from cts.watch.lease import Commit, Lease
 from cts.watch.stale import StaleViews
 from cts.watch.view import Chunk, chunk_of

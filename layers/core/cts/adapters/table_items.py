@@ -13,7 +13,7 @@ from cts.errors import Unreadable
 from cts.events import ViewFresh, ViewStale
 from cts.generation import Current, Rejected
 from cts.run.model import Run
-from cts.run.task import TaskState, state_from, unreadable_state
+from cts.run.state import TaskState, state_from, unreadable_state
 from cts.stored import dump, load, parted
 from cts.watch.lease import Lease
 from cts.watch.stale import Stale, StaleViews

@@ -3,7 +3,7 @@
 from collections.abc import Iterable
 from enum import StrEnum
 
-from cts.run.task import Outcome
+from cts.run.state import Outcome
 
 
 class TaskStatus(StrEnum):

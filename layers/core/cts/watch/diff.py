@@ -4,7 +4,8 @@ from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 
 from cts.generation import Generation, TaskEntry
-from cts.run.task import TaskState, observe
+from cts.run.state import TaskState
+from cts.run.task import observe
 from cts.watch import needs
 from cts.watch.fingerprint import trigger_fingerprint
 from cts.watch.needs import Firsts, digests, rendered, watched

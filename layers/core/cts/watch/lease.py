@@ -42,6 +42,10 @@ class TakeOver(Enum):
     """Its indices are not trusted: views are first read without one."""
 
 
+class Deposed(Exception):
+    """Another poller holds the watch: leave."""
+
+
 class Commit(Enum):
     """What came of a poller's write."""
 

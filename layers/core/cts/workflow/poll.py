@@ -6,7 +6,7 @@ in between is healed by the next poller, which derives every task again.
 """
 
 from collections.abc import Callable, Collection, Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from typing import Protocol
 
 from cts.errors import Unavailable
@@ -14,27 +14,23 @@ from cts.events import (
     MOST_LISTED,
     CatalogChanged,
     TaskTriggered,
-    ViewFresh,
-    ViewStale,
     iso,
 )
 from cts.generation import Generation
 from cts.ports import Bus
-from cts.run.task import TaskState, correlation, falls_due
+from cts.run.state import TaskState
+from cts.run.task import correlation, falls_due
 from cts.watch import diff
 from cts.watch.diff import Look, StoredViews
-from cts.watch.lease import Commit, Lease
+from cts.watch.lease import Commit, Deposed, Lease
 from cts.watch.query import View
 from cts.watch.snapshot import Snapshot
-from cts.watch.stale import Stale, StaleViews, recorded
+from cts.watch.stale import Stale
 from cts.watch.view import Answer, Chunk, Row, rows_of
+from cts.workflow.stale_recorder import StaleRecord, StaleRecorder
 
 TRANSACTION_LIMIT = 100
 """Actions in one DynamoDB transaction; one of them is the check of the epoch."""
-
-
-class Deposed(Exception):
-    """Another poller holds the watch: leave."""
 
 
 class Leases(Protocol):
@@ -55,12 +51,6 @@ class Watch(Protocol):
         self, epoch: int, states: Collection[TaskState], chunks: Collection[Chunk]
     ) -> Commit:
         """Write all or nothing, if the epoch stands and each item has the version given here."""
-
-
-class StaleRecord(Protocol):
-    def stale_views(self) -> StaleViews: ...
-    def put_stale_views(self, epoch: int, stale: StaleViews) -> Commit:
-        """Write the record, if the epoch stands and it has the version given here."""
 
 
 class Snapshots(Protocol):
@@ -92,22 +82,20 @@ class Tally:
     triggered: int = 0
 
 
-@dataclass(slots=True)
 class Poller:
     """What one poller knows."""
 
-    ports: PollPorts
-    generation: Generation
-    epoch: int = 0
-    stored: StoredViews = field(default_factory=StoredViews)
-    due_at: dict[str, tuple[float, str]] = field(default_factory=dict)
-    """Task -> when it falls due, and the correlation id of why."""
-    untold: list[CatalogChanged] = field(default_factory=list)
-    unsure: bool = False
-    """A write was answered with an error: what is stored may be either."""
-    tally: Tally = field(default_factory=Tally)
-    stale: StaleViews | None = None
-    """The record as it is stored; None: not known."""
+    def __init__(self, ports: PollPorts, generation: Generation) -> None:
+        self.ports, self.generation = ports, generation
+        self.epoch = 0
+        self.stored = StoredViews()
+        self.stale = StaleRecorder(ports.stale, ports.bus, ports.now)
+        self.due_at: dict[str, tuple[float, str]] = {}
+        """Task -> when it falls due, and the correlation id of why."""
+        self.untold: list[CatalogChanged] = []
+        self.unsure = False
+        """A write was answered with an error: what is stored may be either."""
+        self.tally = Tally()
 
     def row(self, view: View) -> Row | None:
         return self.stored.rows.get(view.id)
@@ -123,11 +111,6 @@ class Poller:
             return set()
         return diff.views(self.generation, {**self.stored.firsts, **firsts}) - answers.keys()
 
-    @property
-    def stale_before(self) -> Mapping[str, Stale]:
-        """What the record says that was loaded."""
-        return self.stale.views if self.stale else {}
-
     def counted(self) -> Tally:
         """What happened since this was asked last."""
         tally, self.tally = self.tally, Tally()
@@ -137,7 +120,7 @@ class Poller:
 
     def load(self) -> None:
         """Read what is stored."""
-        self.stale = self.ports.stale.stale_views()
+        self.stale.load()
         chunks = self.ports.watch.chunks()
         rows = rows_of(chunks)
         firsts = {
@@ -166,7 +149,7 @@ class Poller:
 
     def differs(self, answers: Mapping[View, Answer], stale: Mapping[str, Stale]) -> bool:
         """Whether there is anything to write."""
-        if self.stale is None or self.stale.unannounced or self._recorded(stale) is not self.stale:
+        if self.stale.differs(stale, self._tasks_by_view()):
             return True
         look = diff.look_at(self.generation, self.stored, answers, derive_all=True)
         states = self.ports.watch.states(look.tasks)
@@ -232,38 +215,13 @@ class Poller:
         """Write the indices that moved alone, so that the next poller asks from there."""
         self._committed([], diff.moved_chunks(self.stored))
 
-    # ---- what could not be read ---------------------------------------------------------
-
     def record_stale(self, stale: Mapping[str, Stale]) -> list[str]:
-        """Record what became stale and what was read again, announce it, then clear it. Returns
-        what was announced, in words."""
-        if self.stale is None:
-            self.stale = self.ports.stale.stale_views()
-        record = self._recorded(stale)
-        if record is self.stale and not record.unannounced:
-            return []
-        if record is not self.stale:
-            record = self._put_stale(record)
-        self.ports.bus.send(record.unannounced)
-        self._put_stale(replace(record, unannounced=()))
-        return [_in_words(event) for event in record.unannounced]
+        """Record what became stale and what was read again, and announce it. Returns what was
+        announced, in words."""
+        return self.stale.record(self.epoch, stale, self._tasks_by_view())
 
-    def _recorded(self, stale: Mapping[str, Stale]) -> StaleViews:
-        assert self.stale is not None
-        tasks = diff.tasks_by_view(self.generation, self.stored.firsts)
-        return recorded(self.stale, stale, tasks, self.ports.now())
-
-    def _put_stale(self, record: StaleViews) -> StaleViews:
-        """Raises Deposed, and Unavailable if another poller's write came in between."""
-        self.stale = None  # not known while a write may be lost
-        match self.ports.stale.put_stale_views(self.epoch, record.to_store()):
-            case Commit.DEPOSED:
-                raise Deposed
-            case Commit.STALE:
-                raise Unavailable("recording stale views: the record was written in between")
-            case Commit.DONE:
-                self.stale = replace(record, version=record.version + 1)
-                return self.stale
+    def _tasks_by_view(self) -> Mapping[str, Collection[str]]:
+        return diff.tasks_by_view(self.generation, self.stored.firsts)
 
     # ---- announcing ---------------------------------------------------------------------
 
@@ -294,15 +252,6 @@ class Poller:
         if self.untold:
             return self.ports.now()
         return min((at for at, _ in self.due_at.values()), default=None)
-
-
-def _in_words(event: ViewStale | ViewFresh) -> str:
-    views = event.views[0] if event.view_count == 1 else f"{event.view_count} views"
-    if event.view_count > 1:
-        views += f", such as {', '.join(event.views[:3])},"
-    if isinstance(event, ViewFresh):
-        return f"{views} could be read again"
-    return f"{views} could not be read: {event.why[0]}"
 
 
 def _catalog_changed(

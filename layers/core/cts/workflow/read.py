@@ -23,8 +23,8 @@ from cts.generation import Current, Generation, Rejected, TaskEntry
 from cts.keys import RUN_ID, task_of
 from cts.ports import Generations
 from cts.run.model import Run
+from cts.run.state import TaskState
 from cts.run.status import TaskStatus
-from cts.run.task import TaskState
 from cts.terraform.definition import Definition
 from cts.watch.lease import Lease
 from cts.watch.needs import first_views

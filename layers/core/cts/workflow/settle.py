@@ -8,7 +8,8 @@ from cts.errors import Invalid, NoBuildsAllowed, Refused, Unavailable
 from cts.events import RunFinished, TaskTriggered, iso
 from cts.ports import Bus, Driver
 from cts.run.model import End, Run, RunStatus, ended
-from cts.run.task import TaskState, correlation, finish, sent, unclaim
+from cts.run.state import TaskState
+from cts.run.task import correlation, finish, sent, unclaim
 from cts.workflow.counting import Counted, Metrics, count
 
 START, RENDER = "start", "render"

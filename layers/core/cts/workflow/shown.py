@@ -10,8 +10,9 @@ from typing import Any
 
 from cts.events import iso
 from cts.generation import Current, Generation, Rejected, TaskEntry
+from cts.run.state import Outcome, TaskState, Wish
 from cts.run.status import TaskStatus, task_status
-from cts.run.task import Outcome, TaskState, Wish, next_due
+from cts.run.task import next_due
 from cts.watch.lease import Lease, lives
 from cts.watch.needs import Firsts, unread, watched
 from cts.watch.query import View

@@ -7,7 +7,7 @@ from typing import Any
 
 from cts.events import iso
 from cts.run.model import Run
-from cts.run.task import Outcome
+from cts.run.state import Outcome
 from cts.workflow.shown import maybe
 
 

@@ -12,7 +12,8 @@ from cts.events import RunStarted, iso
 from cts.generation import Current, Generation, TaskEntry
 from cts.ports import Bus, Driver, Generations
 from cts.run.model import MOST_INPUTS, End, Run, RunStatus
-from cts.run.task import Claimed, TaskState, claim, due, queue
+from cts.run.state import TaskState
+from cts.run.task import Claimed, claim, due, queue
 from cts.terraform.archive import RunPlace, run_archive
 from cts.terraform.definition import Definition
 from cts.watch.fingerprint import trigger_fingerprint

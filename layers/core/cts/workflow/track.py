@@ -9,7 +9,8 @@ from cts.keys import task_of
 from cts.ports import Driver, Generations, Published
 from cts.run.model import Run, RunStatus
 from cts.run.news import GivenUp, HasEnded, Heard, NeverBegan, News, NotStarted
-from cts.run.task import Running, TaskState, due
+from cts.run.state import Running, TaskState
+from cts.run.task import due
 from cts.workflow import settle
 from cts.workflow.announce import announce_pending
 

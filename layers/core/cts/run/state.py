@@ -1,0 +1,113 @@
+"""The state of a task, as it is stored."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from enum import StrEnum
+from typing import Any
+
+from cts.run.model import TERRAFORM
+from cts.stored import LATER, load
+
+
+class Reason(StrEnum):
+    CHANGE = "change"
+    SCHEDULE = "schedule"
+    PERSON = "person"
+
+
+@dataclass(frozen=True, slots=True)
+class Wish:
+    """One reason to run. A change names the trigger fingerprint it was seen with."""
+
+    since: float
+    due_at: float
+    correlation: str = ""
+    fingerprint: str | None = None
+    extra: Mapping[str, Any] = field(default_factory=dict)
+    """Here and below: what a newer version of this program wrote, to be written back."""
+
+
+@dataclass(frozen=True, slots=True)
+class Done:
+    """The last success, nothing applied after it."""
+
+    run: str
+    trigger: str
+    inputs: str
+    extra: Mapping[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Running:
+    run: str
+    serves: Mapping[Reason, Wish]
+    trigger: str
+    inputs: str
+    claimed_at: float
+    before: Done | None
+    retry: bool = field(default=False, metadata=LATER)
+    """It tries again what failed before it: both are one outcome."""
+    driver: str = field(default=TERRAFORM, metadata=LATER)
+    """The driver that executes it."""
+    extra: Mapping[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """What came of one reason to run, after its retries. While it is retried: of its last try."""
+
+    run: str
+    success: bool
+    ended_at: float
+    error: str | None = None
+    started_at: float | None = None
+    counts: Mapping[str, int] | None = None
+    extra: Mapping[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Former:
+    """A run whose build is known to have ended: a state lock that it left behind is an orphan."""
+
+    run: str
+    ended_at: float
+    extra: Mapping[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class TaskState:
+    task: str
+    version: int = 0
+    """What every write is conditional on; the table counts it up."""
+    wanted: Mapping[Reason, Wish] = field(default_factory=dict)
+    running: Running | None = None
+    done: Done | None = None
+    failures: int = 0
+    failed: str | None = None
+    """The trigger fingerprint of the failures counted."""
+    retry_at: float | None = None
+    gave_up: str | None = None
+    hold: str | None = None
+    queued_since: float | None = None
+    unannounced: tuple[str, ...] = ()
+    """Ids (`<run id>/<type>`) of events that are true and not yet sent."""
+    recent: tuple[Outcome, ...] = ()
+    former: tuple[Former, ...] = field(default_factory=tuple, metadata=LATER)
+    """Newest first."""
+    extra: Mapping[str, Any] = field(default_factory=dict)
+    unreadable: str = ""
+    """The item's text if this program can't read it. The task is held then, and the text stays."""
+
+
+def state_from(raw: Mapping[str, Any], version: int) -> TaskState:
+    """Read what was stored of a state. Raises ValueError."""
+    state = replace(load(TaskState, raw), version=version)
+    if "former" in raw:
+        return state
+    former = tuple(Former(each.run, each.ended_at) for each in state.recent)
+    return replace(state, former=former)  # the first release had them in `recent` alone
+
+
+def unreadable_state(task: str, text: str, version: int, why: str) -> TaskState:
+    hold = f"its stored state can't be read: {why}"
+    return TaskState(task, version, hold=hold, unreadable=text)
