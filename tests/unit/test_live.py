@@ -1093,6 +1093,15 @@ def test_one_pass_stores_and_announces_and_the_next_writes_nothing() -> None:
     assert len(world.beats) == 2
 
 
+def test_one_pass_also_asks_for_the_services_that_a_listing_adds() -> None:
+    world = World(some=SOME)
+    world.consul.index, world.consul.services = 12, {"web": (12, [instance("web")])}
+
+    assert run(world.loop, once(world.poller())) is PollOutcome.WRITTEN
+    assert world.names(WEB) == ["web-1"]
+    assert world.triggered == ["some"]
+
+
 def test_one_pass_goes_on_without_what_it_could_not_read() -> None:
     world = World(both=BOTH, one=ONE)
     world.consul.errors[API] = Unavailable("no route")

@@ -56,9 +56,8 @@ class Inbox:
     def failed(self, view: View, error: Upstream) -> None:
         """The view could not be read."""
         former = self._failing.get(view)
-        self.was_failing(
-            view, Stale(str(view), former.since if former else self._now(), str(error))
-        )
+        since = former.since if former else self._now()
+        self._failing[view] = Stale(str(view), since, str(error))
         self.unread.add(view)
         self._errors += 1
 
