@@ -4,12 +4,10 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from typing import Any
 
-from rich.console import Console
-from rich.text import Text
-
 from cts_cli import difference, problems, words
 from cts_cli.difference import Difference
 from cts_cli.output import out, print_line, what_is_live
+from cts_cli.screen import Console, Text
 from cts_cli.waits import Answer, Outcome
 
 SAME = ("file", "line", "column", "code")

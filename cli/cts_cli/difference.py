@@ -4,12 +4,10 @@ from collections.abc import Iterator, Mapping, Set
 from dataclasses import asdict, dataclass, replace
 from typing import Any
 
-from rich.console import Console
-from rich.text import Text
-
 from cts.config.compile import CONTRACT, Compiled, Differences, Runs, differences, runs
 from cts_cli import words
 from cts_cli.output import print_paragraph
+from cts_cli.screen import Console, Text
 
 KINDS = (("added", "+", "green"), ("changed", "~", "yellow"), ("removed", "-", "red"))
 SHOWN = (*KINDS, ("stopped", "!", "red"))

@@ -3,10 +3,8 @@
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
-from rich.console import Console
-from rich.text import Text
-
 from cts_cli.output import print_paragraph
+from cts_cli.screen import Console, Text
 
 GAP = "  "
 SEPARATOR = "  ·  "
@@ -47,11 +45,9 @@ def _table(console: Console, rows: Sequence[Row], widths: Mapping[str, int]) -> 
 
 
 def _aligned(cells: Iterable[Text], widths: Iterable[int]) -> Text:
-    padded = [
-        Text.assemble(cell, " " * (width - cell.cell_len))
-        for cell, width in zip(cells, widths, strict=True)
-    ]
-    line = Text(GAP).join(padded)
+    line = Text()
+    for cell, width in zip(cells, widths, strict=True):
+        line.append(cell).append(" " * (width - cell.cell_len) + GAP)
     line.rstrip()
     return line
 

@@ -3,15 +3,13 @@
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
-from rich.console import Console
-from rich.text import Text
-
 from cts.config.blocks.model import Configuration
 from cts.config.blocks.schema import Group
 from cts.config.rules.problem import Code
 from cts.config.rules.warnings import NOT_NEEDED_BECAUSE
 from cts_cli import grid, import_facts, problems, validate, words
 from cts_cli.output import print_paragraph
+from cts_cli.screen import Console, Text
 from cts_cli.shown import each_text, shown
 from cts_cli.validate import Checked
 

@@ -3,6 +3,8 @@
 import io
 import shlex
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -26,17 +28,34 @@ class Commands(TyperGroup):
     def get_params(self, ctx: Any) -> Any:
         return _flags_without_type(super().get_params(ctx))
 
+    def make_context(self, *arguments: Any, **options: Any) -> Any:
+        with _showing_usage_errors():
+            return super().make_context(*arguments, **options)
+
     def invoke(self, ctx: Any) -> Any:
         """Print a CommandError as a sentence on standard error and exit with its code."""
         _replace_unprintable()
         try:
-            return super().invoke(ctx)
+            with _showing_usage_errors():
+                return super().invoke(ctx)
         except CommandError as error:
-            from cts_cli import output, shown
+            from cts.build.masking import masked
+            from cts_cli import output
 
-            said = "\n".join(map(shown.shown, str(error).split("\n")))
-            output.err().print(f"cts: {said}", style="red", markup=False)
+            output.err().print(f"cts: {masked(str(error))}", style="red")
             raise typer.Exit(error.exit_code) from error
+
+
+@contextmanager
+def _showing_usage_errors() -> Iterator[None]:
+    """Typer prints them, with what was typed in them."""
+    try:
+        yield
+    except typer.TyperException as error:
+        from cts_cli.shown import LINES, printable
+
+        error.message = printable(error.message, LINES)
+        raise
 
 
 def _flags_without_type(params: Any) -> Any:

@@ -6,13 +6,13 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
-from rich.console import Console
+import typer
 from rich.status import Status
-from rich.text import Text
 
 from cts.build.masking import masked
 from cts_cli import words
-from cts_cli.shown import each_text
+from cts_cli.screen import Console, Text
+from cts_cli.shown import LINES, each_text, printable
 
 PIPED_WIDTH = 200
 """Columns when the output is not a terminal, so that nothing is cut off."""
@@ -41,6 +41,11 @@ def print_json(value: Any) -> None:
     print(json.dumps(each_text(value, masked), indent=2))
 
 
+def is_confirmed(question: str) -> bool:
+    """Ask on standard error. Raises typer.Abort if the input ends."""
+    return typer.confirm(printable(question), err=True)
+
+
 @dataclass(slots=True)
 class Progress:
     """A spinner to show during a wait. Without a terminal, each new text is printed as a line."""
@@ -60,7 +65,7 @@ class Progress:
     def show(self, text: str) -> None:
         """Print part of the result during the wait."""
         self.status.stop()
-        print(text, end="" if text.endswith("\n") else "\n", flush=True)
+        print(printable(text, LINES), end="" if text.endswith("\n") else "\n", flush=True)
         self.status.start()
 
 
@@ -94,7 +99,10 @@ def resource_changes(counts: Mapping[str, int] | None) -> Text:
     changes = words.changes(counts)
     if changes[:1] not in styles:
         return Text(changes, "dim")
-    return Text(" ").join(Text(each, styles[each[0]]) for each in changes.split(" "))
+    found = Text()
+    for each in changes.split(" "):
+        found.append(" " if found else "").append(each, styles.get(each[0]))
+    return found
 
 
 def what_is_live(configuration: Mapping[str, Any]) -> str:

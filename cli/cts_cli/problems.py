@@ -6,12 +6,11 @@ from collections.abc import Collection, Iterable, Mapping, Sequence
 from typing import Any
 
 from rich.cells import cell_len
-from rich.console import Console
-from rich.text import Text
 
 from cts.config.blocks.model import WrittenSecret
 from cts.config.rules.problem import Code, Place
 from cts_cli.output import INDENT, print_paragraph
+from cts_cli.screen import Console, Text
 from cts_cli.shown import may_hold_secret, printable, shown
 
 Files = Mapping[str, bytes]

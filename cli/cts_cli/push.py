@@ -8,8 +8,6 @@ from datetime import datetime
 from typing import Any
 
 import typer
-from rich.console import Console
-from rich.text import Text
 
 from cts.config.blocks.model import WrittenSecret
 from cts.config.bundle import LARGEST_BUNDLE, archive
@@ -20,6 +18,7 @@ from cts_cli.client import Reader
 from cts_cli.difference import Difference
 from cts_cli.errors import CommandError
 from cts_cli.import_facts import FILE, PUT_SECRET, environment
+from cts_cli.screen import Console, Text
 from cts_cli.secrets import Kept
 from cts_cli.validate import Checked
 
@@ -100,7 +99,7 @@ def run(stack: Stack, reader: Reader, prepared: Prepared, how: How) -> int:
         if how.as_json:
             output.print_json({"outcome": "pushed", **facts})
         else:
-            output.out().print(f"{what}; see `cts status` for the result", markup=False)
+            output.out().print(f"{what}; see `cts status` for the result")
         return 0
     given = _answered(stack, reader, pushed.version, what)
     if how.as_json:
@@ -144,7 +143,7 @@ def _compared(stack: Stack, reader: Reader, prepared: Prepared) -> tuple[Newest 
 def _tell(prepared: Prepared) -> None:
     console = output.out()
     for line in prepared.title:
-        console.print(line, markup=False, soft_wrap=True)
+        console.print(line, soft_wrap=True)
     _tell_warnings(console, prepared.checked.warnings_beside_tasks)
 
 
@@ -176,7 +175,7 @@ def _agreed(changes: Difference) -> bool:
             f"this would {ends}; there is no terminal to ask on, so pass --yes to confirm"
         )
     try:
-        return typer.confirm(difference.question(changes), err=True)
+        return output.is_confirmed(difference.question(changes))
     except typer.Abort as error:
         output.err().print(f"\n{NOT_PUSHED}")
         raise typer.Exit(130) from error
@@ -213,7 +212,7 @@ def interruptible(said: str) -> Iterator[None]:
     try:
         yield
     except KeyboardInterrupt as error:
-        output.err().print(f"Interrupted. {said}", markup=False)
+        output.err().print(f"Interrupted. {said}")
         raise typer.Exit(130) from error
 
 

@@ -4,10 +4,9 @@ from collections.abc import Mapping
 from datetime import datetime
 from typing import Any
 
-from rich.text import Text
-
 from cts_cli import grid, words
 from cts_cli.output import RUN_LOOKS, out, resource_changes
+from cts_cli.screen import Text
 
 
 def print_runs(found: list[dict[str, Any]], at: datetime) -> None:

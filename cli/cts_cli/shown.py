@@ -3,6 +3,7 @@
 import re
 from collections.abc import Callable, Mapping
 from typing import Any
+from unicodedata import category
 
 from cts.build.masking import masked
 from cts.config.secrets import PRIVATE_KEY, SECRET_NAME
@@ -11,7 +12,8 @@ MAY_BE_SECRET = re.compile(
     r"token|pass|pwd|secret|credential|private|signature|key\b|\bsig\b", re.IGNORECASE
 )
 """In a line. Wider than the names that count as secrets: it costs only the sight of a line."""
-UNPRINTABLE = "�"
+LINES = "\n\t"
+"""What a text of several lines may keep."""
 WORD = re.compile(r"[\w-]+")
 
 
@@ -19,9 +21,22 @@ def shown(text: str) -> str:
     return printable(masked(text))
 
 
-def printable(text: str) -> str:
-    """Replace characters that a terminal would act on, or show with an unpredictable width."""
-    return "".join(each if each.isprintable() else UNPRINTABLE for each in text)
+def printable(text: str, kept: str = "") -> str:
+    """Show as an escape, such as `\\x1b`, each character that a terminal would act on or hide:
+    control characters, formatting such as a change of direction, line ends. `kept`: those to
+    leave as they are.
+    """
+    if text.isprintable():
+        return text
+    return "".join(each if each in kept or _is_seen(each) else _escape(each) for each in text)
+
+
+def _is_seen(character: str) -> bool:
+    return character.isprintable() or category(character) == "Zs"  # a space of any width
+
+
+def _escape(character: str) -> str:
+    return character.encode("unicode_escape").decode()
 
 
 def each_text(value: Any, change: Callable[[str], str]) -> Any:

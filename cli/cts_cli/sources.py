@@ -10,10 +10,13 @@ from pathlib import Path
 from cts.config import bundle
 from cts.config.bundle import CONFIGURATION, LARGEST_BUNDLE, SOURCES
 from cts.config.compile import configuration
+from cts.config.names import wrong_name
 from cts_cli.errors import CommandError
+from cts_cli.links import Links
 
 LEFT_OUT = {"__pycache__"}
 MOST_FILES = 100_000
+MOST_FOLDERS = 10_000
 MOST_NEAR = 5_000
 """Files looked at to suggest what was meant."""
 DEEPEST_NEAR = 2
@@ -26,14 +29,15 @@ class Sources(Mapping[str, bytes]):
     Files are found and read only when asked for, and each is read once.
     """
 
-    def __init__(self, base: Path, listed: Sequence[str] | None = None) -> None:
+    def __init__(self, base: Path, links: Links, listed: Sequence[str] | None = None) -> None:
         self.base = base
+        self._links = links
         self._listed = listed
         self._paths: dict[str, Path] | None = None
         self._contents: dict[str, bytes] = {}
         if listed is not None:
             self._contents[SOURCES] = "".join(f"{name}\n" for name in listed).encode()
-        self._size = 0
+        self._size = self._folders = 0
 
     def __getitem__(self, name: str) -> bytes:
         path = self._found[name]
@@ -64,8 +68,11 @@ class Sources(Mapping[str, bytes]):
 
     def _find(self) -> dict[str, Path]:
         listed = self._listed
-        names = [each.name for each in _in_folder(self.base)] if listed is None else listed
+        names = listed
+        if names is None:
+            names = [each.name for each in _in_folder(self.base, self._links)]
         for name in names:
+            _refuse_name(name)
             self._contents[name] = self._read(self.base / name)
         found = {name: self.base / name for name in self._contents}
         named = bundle.named(configuration(self._contents))
@@ -79,22 +86,84 @@ class Sources(Mapping[str, bytes]):
         return found
 
     def _named(self, named: bundle.Named) -> Iterator[tuple[str, Path]]:
+        for name in sorted(named.modules | named.files | named.certificates):
+            self._links.check_each(self.base, name)
         for name in sorted(named.modules):
             if _is_folder(self.base / name):
-                yield from _module(self.base, name)
+                yield from self._module(name)
             else:
-                yield from _near(self.base, name)
+                yield from self._near(name)
         for name in sorted(named.files | named.certificates):
             path = self.base / name
             if _is_file(path):
+                _refuse_name(name)
                 yield name, path
             elif name not in named.certificates:
-                yield from _near(self.base, name)
+                yield from self._near(name)
             elif _is_folder(path):
-                yield from _below(path, f"{name}/", _above(path), is_module=False)
+                yield from self._below(path, f"{name}/", _above(path), is_module=False)
         for name in sorted(named.not_modules):
             if _is_folder(self.base / name):
-                yield from _near(self.base, name)
+                yield from self._near(name)
+
+    def _module(self, name: str) -> Iterator[tuple[str, Path]]:
+        folder, prefix = (self.base, "") if name == "." else (self.base / name, f"{name}/")
+        return self._below(folder, prefix, _above(folder), is_module=True)
+
+    def _below(
+        self, folder: Path, prefix: str, above: frozenset[Path], *, is_module: bool
+    ) -> Iterator[tuple[str, Path]]:
+        """All files except hidden ones and caches. `above`: the resolved parent folders."""
+        real = folder.resolve()
+        if real in above:
+            if is_module:
+                raise CommandError(
+                    f"'{folder}' is a link to a folder above it, '{real}': remove it"
+                )
+            return
+        self._links.check(folder)
+        self._count_folder(folder)
+        for entry in sorted(folder.iterdir()):
+            if entry.name.startswith(".") or entry.name in LEFT_OUT or not _is_text(entry.name):
+                continue
+            name = f"{prefix}{entry.name}"
+            if entry.is_dir():
+                yield from self._below(entry, f"{name}/", above | {real}, is_module=is_module)
+            else:
+                self._links.check(entry)
+                if entry.is_file():
+                    _refuse_name(name)
+                    yield name, entry
+
+    def _count_folder(self, folder: Path) -> None:
+        """By links, a few folders without files can lead to each other in very many ways."""
+        self._folders += 1
+        if self._folders > MOST_FOLDERS:
+            raise CommandError(
+                f"the configuration refers to more than {MOST_FOLDERS:,} folders; the last one "
+                f"found is '{folder}'"
+            )
+
+    def _near(self, name: str) -> Iterator[tuple[str, Path]]:
+        """Files in the place where one was expected, down to two folders deeper: one of them may
+        have been meant. Links are not followed. Ignore what can't be read."""
+        at = self.base / name
+        while at != self.base and not _is_folder(at):
+            at = at.parent
+        if self._links.leads_out(at.resolve()):
+            return
+        folders, left = [(at, 0)], MOST_NEAR
+        for folder, depth in folders:
+            with suppress(OSError), os.scandir(folder) as entries:
+                for entry in islice(entries, left):
+                    left -= 1
+                    path = Path(entry.path)
+                    if entry.name.startswith(".") or not _is_text(entry.name):
+                        continue
+                    if entry.is_file(follow_symlinks=False):
+                        yield path.relative_to(self.base).as_posix(), path
+                    elif depth < DEEPEST_NEAR and entry.is_dir(follow_symlinks=False):
+                        folders.append((path, depth + 1))
 
     def _read(self, path: Path) -> bytes:
         with explaining_errors():
@@ -115,24 +184,27 @@ def find(paths: Sequence[Path]) -> Sources:
     """
     for path in paths:
         _must_exist(path)
+    given = [path.resolve() for path in paths]
     if len(paths) == 1 and paths[0].is_dir():
+        links = Links(given)
         with explaining_errors():
-            if not any(_in_folder(paths[0])):
+            if not any(_in_folder(paths[0], links)):
                 raise CommandError(
                     f"no configuration files found: '{paths[0]}' has no .hcl or .json files at "
                     "its top level"
                 )
-        return Sources(paths[0])
+        return Sources(paths[0], links)
+    base = Path.cwd()
+    links = Links([base, *given])
     with explaining_errors():
-        chosen = [each for path in paths for each in _chosen(path)]
+        chosen = [each for path in paths for each in _chosen(path, links)]
     if not chosen:
-        given = ", ".join(f"'{path}'" for path in paths)
+        names = ", ".join(f"'{path}'" for path in paths)
         raise CommandError(
-            f"no configuration files found in {given}: files that are empty, or not named "
+            f"no configuration files found in {names}: files that are empty, or not named "
             "*.hcl or *.json, are skipped"
         )
-    base = Path.cwd()
-    return Sources(base, [_name(path, base) for path in chosen])
+    return Sources(base, links, [_name(path, base) for path in chosen])
 
 
 def _must_exist(path: Path) -> None:
@@ -142,19 +214,21 @@ def _must_exist(path: Path) -> None:
         raise CommandError(f"'{path}' is neither a file nor a folder")
 
 
-def _chosen(path: Path) -> Iterable[Path]:
+def _chosen(path: Path, links: Links) -> Iterable[Path]:
     """The configuration files at a path. Like CTS, skip a file that is empty or has another
     extension, even if it is given by name."""
     if path.is_dir():
-        return _in_folder(path)
+        return _in_folder(path, links)
     return [path] if path.name.endswith(CONFIGURATION) and path.stat().st_size else []
 
 
-def _in_folder(folder: Path) -> list[Path]:
+def _in_folder(folder: Path, links: Links) -> list[Path]:
     """In byte order of their names, like CTS."""
     children = (each for each in folder.iterdir() if each.name.endswith(CONFIGURATION))
-    visible = (each for each in children if not each.name.startswith(".") and each.is_file())
-    return sorted(visible, key=lambda each: os.fsencode(each.name))
+    visible = [each for each in children if not each.name.startswith(".")]
+    for each in visible:
+        links.check(each)
+    return sorted(filter(Path.is_file, visible), key=lambda each: os.fsencode(each.name))
 
 
 def _name(path: Path, base: Path) -> str:
@@ -175,52 +249,8 @@ def _name(path: Path, base: Path) -> str:
     return name
 
 
-def _module(base: Path, name: str) -> Iterator[tuple[str, Path]]:
-    folder, prefix = (base, "") if name == "." else (base / name, f"{name}/")
-    return _below(folder, prefix, _above(folder), is_module=True)
-
-
 def _above(folder: Path) -> frozenset[Path]:
     return frozenset(folder.resolve().parents)
-
-
-def _below(
-    folder: Path, prefix: str, above: frozenset[Path], *, is_module: bool
-) -> Iterator[tuple[str, Path]]:
-    """All files except hidden ones and caches. `above`: the resolved parent folders."""
-    real = folder.resolve()
-    if real in above:
-        if is_module:
-            raise CommandError(f"'{folder}' is a link to a folder above it: remove it")
-        return
-    for entry in sorted(folder.iterdir()):
-        if entry.name.startswith(".") or entry.name in LEFT_OUT or not _is_text(entry.name):
-            continue
-        if entry.is_dir():
-            inner = f"{prefix}{entry.name}/"
-            yield from _below(entry, inner, above | {real}, is_module=is_module)
-        elif entry.is_file():
-            yield f"{prefix}{entry.name}", entry
-
-
-def _near(base: Path, name: str) -> Iterator[tuple[str, Path]]:
-    """Files in the place where one was expected, down to two folders deeper: one of them may have
-    been meant. Ignore what can't be read."""
-    at = base / name
-    while at != base and not _is_folder(at):
-        at = at.parent
-    folders, left = [(at, 0)], MOST_NEAR
-    for folder, depth in folders:
-        with suppress(OSError), os.scandir(folder) as entries:
-            for entry in islice(entries, left):
-                left -= 1
-                path = Path(entry.path)
-                if entry.name.startswith(".") or not _is_text(entry.name):
-                    continue
-                if entry.is_file():
-                    yield path.relative_to(base).as_posix(), path
-                elif depth < DEEPEST_NEAR and entry.is_dir(follow_symlinks=False):
-                    folders.append((path, depth + 1))
 
 
 def _is_file(path: Path) -> bool:
@@ -241,6 +271,12 @@ def _mode(path: Path) -> int:
         raise
     except (OSError, ValueError):  # missing, or not a possible file name
         return 0
+
+
+def _refuse_name(name: str) -> None:
+    wrong = wrong_name(name) if _is_text(name) else "is not UTF-8"
+    if wrong:
+        raise CommandError(f"{name!r} can't be a name in a bundle, because it {wrong}: rename it")
 
 
 def _is_text(name: str) -> bool:

@@ -4,11 +4,9 @@ from collections.abc import Collection, Mapping
 from datetime import datetime
 from typing import Any
 
-from rich.console import Console
-from rich.text import Text
-
 from cts_cli import grid, words
 from cts_cli.output import out, print_line, print_paragraph, resource_changes, what_is_live
+from cts_cli.screen import Console, Text
 from cts_cli.watched import Watched, print_blindness, sign_of_life, up_to_date
 
 REASON = ": {reason}"
@@ -198,4 +196,4 @@ def _footer(configuration: Mapping[str, Any], watched: Watched, at: datetime) ->
     if live:
         published = words.ago(live["published_at"], at)
         text = Text(f"generation {live['generation']}, published {published}", "dim")
-    return text.append("  ·  ").append_text(sign_of_life(watched))
+    return text.append("  ·  ").append(sign_of_life(watched))

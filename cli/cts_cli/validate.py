@@ -5,9 +5,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from rich.console import Console
-from rich.text import Text
-
 from cts.config import bundle
 from cts.config.blocks.model import WrittenSecret
 from cts.config.compile import Result, compile_bundle
@@ -16,6 +13,7 @@ from cts.config.secrets import moved
 from cts.config.text.comments import without_comments
 from cts_cli import problems, sources, words
 from cts_cli.output import print_line, print_paragraph
+from cts_cli.screen import Console, Text
 
 IN_THE_BUNDLE = {Code.FILE_MISSING, Code.MODULE_MISSING, Code.OUTSIDE_BUNDLE}
 """Problems with paths."""

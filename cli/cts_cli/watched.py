@@ -5,11 +5,9 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from rich.console import Console
-from rich.text import Text
-
 from cts_cli import words
 from cts_cli.output import print_line, print_paragraph
+from cts_cli.screen import Console, Text
 from cts_cli.shown import shown
 
 

@@ -11,7 +11,7 @@ from pathlib import Path
 from rich.console import Console
 
 from local.consul import ConsulEnded
-from local.demo.story import Story, StoryEnded
+from local.demo.story import Story, StoryEnded, plain
 from local.deploy import DeploymentFailed
 from local.stack import Stack
 from local.tools import PROJECT, MissingTool
@@ -34,7 +34,7 @@ def main() -> int:
             with stack:
                 Story(stack, console).tell()
     except (StoryEnded, MissingTool, DeploymentFailed, ConsulEnded, TimeoutError) as error:
-        console.print(f"[red]{error}")
+        console.print(f"[red]{plain(str(error))}")
         return 1
     except KeyboardInterrupt:
         console.print("Interrupted; everything was shut down.")

@@ -12,7 +12,9 @@ from pathlib import Path
 from typing import Any
 
 from rich.console import Console
+from rich.markup import escape
 
+from cts_cli.shown import LINES, printable
 from local.demo.catalog import Catalog
 from local.stack import Stack
 
@@ -126,16 +128,15 @@ class Story:
         detail, at = event["detail"], _seconds(event["at"])
         match event["detail_type"]:
             case "CatalogChanged":
-                self._line(at - began, "Consul", f"changed: {', '.join(detail['views'])}")
+                self._line(at - began, "Consul", f"changed: {plain(', '.join(detail['views']))}")
                 for task in detail["tasks"]:
                     times.setdefault(task, {}).setdefault("seen", _seconds(detail["at"]))
             case "TaskTriggered":
                 times.setdefault(detail["task"], {}).setdefault("triggered", at)
-                self._line(at - began, "poller", f"triggers [bold]{detail['task']}")
+                self._line(at - began, "poller", f"triggers [bold]{plain(detail['task'])}")
             case "RunStarted":
-                text = (
-                    f"starts a build for [bold]{detail['task']}[/], because of a {detail['why'][0]}"
-                )
+                task, why = plain(detail["task"]), plain(detail["why"][0])
+                text = f"starts a build for [bold]{task}[/], because of a {why}"
                 self._line(at - began, "runner", text)
             case "RunFinished":
                 self._tell_end(detail, at - began, times.get(detail["task"], {}) | {"finished": at})
@@ -148,7 +149,7 @@ class Story:
         plan = ", ".join(f"{counts[key]} to {key}" for key in keys if key in counts)
         applied = detail["status"] == "applied"
         done = f"{plan}; [green]applied[/]" if applied else "[green]nothing to apply[/]"
-        self._line(after, "Terraform", f"[bold]{detail['task']}[/]: {done}")
+        self._line(after, "Terraform", f"[bold]{plain(detail['task'])}[/]: {done}")
         result = self._object("WorkBucket", f"runs/{detail['task']}/{detail['run_id']}/result.json")
         at = {name: _seconds(each) for name, each in result["at"].items()}
         at |= times
@@ -163,13 +164,14 @@ class Story:
         for task in sorted(tasks):
             state = self._object("StateBucket", f"tasks/{task}/terraform.tfstate")
             lines = [
-                instance["attributes"]["output"]["value"]
+                str(instance["attributes"]["output"]["value"])
                 for resource in state["resources"]
                 for instance in resource["instances"]
             ]
-            self._console.print(f"   [dim]{task} now holds[/] {lines[0] if lines else 'nothing'}")
+            first = plain(lines[0]) if lines else "nothing"
+            self._console.print(f"   [dim]{task} now holds[/] {first}")
             for line in lines[1:]:
-                self._console.print(f"   {'':{len(task)}}           {line}")
+                self._console.print(f"   {'':{len(task)}}           {plain(line)}")
 
     def _line(self, after: float, who: str, text: str) -> None:
         self._console.print(f"   [dim]{after:+7.2f} s[/]  [magenta]{who:<10}[/] {text}")
@@ -178,6 +180,11 @@ class Story:
         name = self._stack.outputs[bucket]
         body = self._stack.client("s3").get_object(Bucket=name, Key=key)["Body"].read()
         return json.loads(body)
+
+
+def plain(text: str) -> str:
+    """Text from elsewhere: not markup, and nothing that a terminal acts on."""
+    return escape(printable(text, LINES))
 
 
 def _seconds(iso: str) -> float:

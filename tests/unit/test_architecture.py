@@ -235,6 +235,25 @@ def test_the_command_line_knows_the_configuration_and_nothing_else_of_the_packag
         assert_imports_only(path, COMMAND_MAY_IMPORT)
 
 
+PRINTS = {"print", "typer.confirm", "typer.echo", "typer.prompt", "typer.secho"}
+ON_SCREEN = {"output.py", "screen.py"}
+
+
+def test_what_is_printed_comes_by_the_screen() -> None:
+    for path in (ROOT / "cli/cts_cli").rglob("*.py"):
+        drawn = {name for name in imported(path) if part_of(name) == "rich"} - {
+            "rich.cells.cell_len"
+        }
+        calls = [n for n in ast.walk(ast.parse(path.read_text())) if isinstance(n, ast.Call)]
+        printed = [each for each in calls if ast.unparse(each.func) in PRINTS]
+        if path.name == "main.py":  # the version
+            assert [ast.unparse(each) for each in printed] == [
+                "typer.echo(f'cts {cts.__version__}')"
+            ]
+        elif path.name not in ON_SCREEN:
+            assert (drawn, printed) == (set(), []), path.name
+
+
 def graph(package: Path) -> dict[str, set[str]]:
     """Each module of a package, and those of it that it imports when it is loaded."""
     names = {

@@ -156,6 +156,14 @@ def test_runs_of_one_task(account: Account) -> None:
     assert [run["id"] for run in found] == [run_id("web", 1)]
 
 
+def test_what_a_run_imported_is_shown_beside_what_it_added(account: Account) -> None:
+    run = applied()
+    assert run.end
+    counts = {"add": 2, "change": 0, "destroy": 0, "import": 1}
+    account.world.ran(replace(run, end=replace(run.end, counts=counts)))
+    assert lines(cts("runs").stdout)[2].endswith("+2 1 imported")
+
+
 def test_runs_before_the_first_run(account: Account) -> None:
     assert cts("runs").stdout == "no runs yet\n"
 

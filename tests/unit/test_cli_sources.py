@@ -88,8 +88,8 @@ def test_configuration_below_the_top_of_a_folder_does_not_count(here: Path) -> N
 
 def test_a_linked_folder_counts_as_if_it_stood_there(here: Path) -> None:
     write("conf/tasks.hcl", task("./web"))
-    write("shared/main.tf", "x")
-    (here / "conf/web").symlink_to(here / "shared")
+    write("conf/shared/main.tf", "x")
+    (here / "conf/web").symlink_to(here / "conf/shared")
     assert find("conf")["web/main.tf"] == b"x"
 
 

@@ -105,8 +105,8 @@ def test_a_pointer_stands_below_its_column_behind_wide_and_unprintable_character
     _, said = validated()
     start = next(number for number, line in enumerate(said) if line.endswith("  colour"))
     assert said[start + 1 : start + 3] == [
-        '    id = "日本�[2J" colour = …',
-        f"    {' ' * 15} ^",
+        '    id = "日本\\x1b[2J" colour = …',
+        f"    {' ' * 18} ^",
     ]
 
 

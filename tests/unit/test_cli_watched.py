@@ -150,7 +150,7 @@ def test_the_first_lines_are_whole_in_a_narrow_terminal(
 
 def test_what_consul_answers_does_nothing_to_the_terminal(account: Account) -> None:
     account.world.went_stale(WEB, why="https://u:secret@consul/ said\x1b[2J\nno")
-    assert status()[1] == "https://***:***@consul/ said�[2J no"
+    assert status()[1] == "https://***:***@consul/ said\\x1b[2J no"
 
 
 def test_json_has_all_of_it(account: Account) -> None:

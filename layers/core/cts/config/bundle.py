@@ -13,6 +13,7 @@ from posixpath import dirname, isabs, normpath
 
 from cts.config.blocks.model import Configuration
 from cts.config.blocks.schema import walk
+from cts.config.names import wrong_entries
 from cts.terraform.archive import zipped
 
 Files = Mapping[str, bytes]
@@ -168,10 +169,13 @@ BROKEN = (
 
 
 def unpacked(body: bytes) -> dict[str, bytes]:
-    """Path -> content of a bundle's files. Raises Unreadable."""
+    """Path -> content of a bundle's files. Raises UnreadableBundle."""
     try:
         with zipfile.ZipFile(io.BytesIO(body)) as zipped_files:
-            files = [each for each in zipped_files.infolist() if not each.is_dir()]
+            entries = zipped_files.infolist()
+            if wrong := wrong_entries(entries):
+                raise UnreadableBundle(wrong)
+            files = [each for each in entries if not each.is_dir()]
             if sum(each.file_size for each in files) > LARGEST_BUNDLE:
                 raise UnreadableBundle(f"it unpacks to more than {LARGEST_BUNDLE // 1024**2} MiB")
             return {each.filename: zipped_files.read(each) for each in files}
