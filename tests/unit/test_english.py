@@ -48,7 +48,7 @@ TURNS = (
     Turn(r"\bof (?:its|our|their) own\b", "a thread of its own", "its own thread"),
     Turn(r"\bbad news\b", "the answer is bad news", "problems"),
     Turn(r"\bno word (?:came|from)\b", "no word came from it", "did not respond"),
-    Turn(r"\b(?:lies|lay|leads) (?:in|out|outside|where)\b", "lies outside the bundle", "is"),
+    Turn(r"\bl(?:ies|ay) outside\b", "lies outside the bundle", "is"),
     Turn(
         r"\b(?:(?:begins|closes|feeds|fits|knows|names) no(?:ne|thing)?|holds no)\b",
         "the path names no key",
@@ -60,7 +60,7 @@ TURNS = (
     Turn(r"\bon its line\b", "close it on its line", "on the same line"),
     Turn(r"\bused only where\b", "used only where it is empty", "only if"),
     Turn(r", for \w+ neither\b", "not checked, for secrets neither", "not even for secrets"),
-    Turn(r"\bwhat be(?:comes|came) of\b", "what became of the run", "how it ended, its state"),
+    Turn(r"\bwhat became of\b", "what became of the run", "how it ended, its state"),
     Turn(r"\ball the same\b", "known all the same", "anyway"),
     Turn(r"\bof (?:one|that) name\b", "a folder of that name", "with that name"),
     Turn(r"\bas it is written\b", "stored as it is written", "unchanged, as plain text"),
