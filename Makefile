@@ -61,7 +61,7 @@ soak: setup ## test ten of each fault, 500 tasks, 10,000 broken configurations; 
 mutate: setup ## break the product in a hundred ways; the tests must notice each one (an hour)
 	$(BIN)/python -m tests.mutations
 
-findings: ## run what real tools do unexpectedly once more; installs them in temporary folders
+findings: ## reproduce unexpected behaviour of real tools, in temporary folders
 	@for script in findings/*.sh; do echo "== $$script"; bash $$script || exit 1; done
 
 bench: setup ## measure the latency from change to apply; writes build/bench.json
@@ -71,7 +71,7 @@ format: setup ## format, and fix what ruff can
 	$(BIN)/ruff format .
 	$(BIN)/ruff check --fix .
 
-# The layers hold what the environment of the tests holds: same versions, chosen once.
+# Layers and tests use the same versions, chosen once.
 lock: setup ## update all dependencies to their newest versions
 	$(BIN)/uv pip compile --quiet --upgrade --universal --python-version 3.11 --no-header --group dev \
 	  pyproject.toml layers/*/requirements.in -o requirements-dev.txt

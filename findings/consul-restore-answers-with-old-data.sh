@@ -1,11 +1,11 @@
 #!/usr/bin/env bash
 # Consul 1.8.7 (Debian package consul 1.8.7, suite bullseye).
 #
-# Guess: when a snapshot is restored, a held blocking query either sleeps on until its wait ends, or returns with the
+# Guess: when a snapshot is restored, an open blocking query either continues until its wait ends, or returns with the
 # restored data and that data's X-Consul-Index, which is lower, as the documentation tells clients to expect.
-# Seen: it returns at once with the data from before the restore and the index that was asked for. Who goes on from
-# that index is held until the restored catalog has passed it, whatever changes meanwhile, and has old data until
-# then. The sign of a restore is an answer whose index has not moved although its wait was not over.
+# Seen: it returns at once with the data from before the restore and the index that was asked for. A client that
+# continues from that index waits until the restored catalog has passed it, whatever changes in the meantime, and has
+# old data until then. A restore can be recognised by an answer whose index is unchanged before its wait is over.
 #
 # Needs root or a user who may run apt-get; only downloads, installs nothing.
 set -euo pipefail

@@ -2,9 +2,9 @@
 # python-hcl2 8.1.4 with lark 1.3.1 (PyPI); Terraform 1.11.4 reads two variables.
 #
 # Guess: `"$${"` is the text `${`, as HCL's specification says, so the file below sets two variables.
-# Seen: the escape is taken to go on to the next `}`, which stands in the second string. The file then has one
-# variable, whose value holds the name of the other. Nothing is reported.
-# So what strings say must be out of sight before python-hcl2 parses a text.
+# Seen: the escape continues to the next `}`, which is in the second string. The file then has one variable, whose
+# value contains the name of the other. Nothing is reported.
+# So the content of strings must be hidden before python-hcl2 parses a text.
 set -euo pipefail
 folder=$(mktemp -d)
 trap 'rm -rf "$folder"' EXIT

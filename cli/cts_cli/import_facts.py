@@ -1,4 +1,4 @@
-"""What becomes of an existing configuration of CTS, as facts."""
+"""How an existing configuration of CTS would run here, as facts."""
 
 import re
 from collections.abc import Iterator, Mapping
@@ -17,7 +17,7 @@ from cts_cli.validate import Checked
 ENV = re.compile(r'\{\{[ \t\r\n]*env[ \t\r\n]+"([^"\n]+)"')
 """In what is a template: the name of a variable."""
 PUT_SECRET = "aws secretsmanager put-secret-value --secret-id {secret} --secret-string file://FILE"
-FILE = "FILE is a JSON object of all names and values of that secret"
+FILE = "FILE is a JSON object with all names and values of that secret"
 OLDEST_FOR_LOCK_FILES = 10
 """The first minor release of Terraform 1 that can lock a state in S3 with a lock file,
 as this stack does."""
@@ -82,13 +82,13 @@ def parameters(checked: Checked) -> list[dict[str, str]]:
     found = []
     if consul:
         address = _address(consul)
-        note = "consul.address" if address else "where the stack reaches Consul: no local agent"
+        note = "consul.address" if address else "where the stack can reach Consul: no local agent"
         found.append(_parameter("ConsulAddress", address, note, "consul.address"))
         if not consul.token:
-            note = "a secret with the token, if CTS has it from its environment"
+            note = "a secret with the token, if CTS gets it from its environment"
             found.append(_parameter("ConsulSecretArn", "", note))
         if consul.tls and consul.tls.ca_cert:
-            note = f"a secret with the text of {consul.tls.ca_cert}"
+            note = f"a secret with the content of {consul.tls.ca_cert}"
             found.append(_parameter("ConsulCaArn", "", note, "consul.tls.ca_cert"))
     if terraform and terraform.version:
         found.append(_terraform(terraform.version))
@@ -100,7 +100,7 @@ def _terraform(version: str) -> dict[str, str]:
     option = "driver.terraform.version"
     if known and int(known[1]) >= OLDEST_FOR_LOCK_FILES:
         return _parameter("TerraformVersion", version, option, option)
-    note = f"1.{OLDEST_FOR_LOCK_FILES}.0 or newer, where {option} is {version}"
+    note = f"1.{OLDEST_FOR_LOCK_FILES}.0 or newer; {option} is {version}"
     return _parameter("TerraformVersion", "", note, option)
 
 

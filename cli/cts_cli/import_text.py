@@ -1,4 +1,4 @@
-"""What becomes of an existing configuration of CTS, for reading."""
+"""How an existing configuration of CTS would run here, as text."""
 
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
@@ -15,7 +15,7 @@ from cts_cli.validate import Checked
 
 DIFFERENCES = "docs/differences.md"
 MOVED = {"", "local"}
-"""Backends in whose place the state bucket comes."""
+"""Backends that the state bucket replaces."""
 LONGEST_GROUP = max(map(len, Group))
 WIDEST = 34
 """Columns of a name."""
@@ -26,7 +26,7 @@ MOVE_STATE = (
 STATE_BUCKET = "STATE_BUCKET is the output StateBucket of the stack"
 FLAGS = (
     ("-once", "`cts push` runs each new task once, and others only if they changed"),
-    ("-inspect", "not there yet, it comes later: a task that is pushed is applied"),
+    ("-inspect", "not supported yet: tasks that are pushed are applied"),
     ("-inspect-task", "the same"),
 )
 
@@ -88,17 +88,17 @@ def _state(console: Console, state: Mapping[str, str], *, has_commands: bool) ->
             how = ", as below" if has_commands else ""
             _say(
                 console,
-                "It is not taken over yet, and a task that begins without it makes everything a "
+                "It is not imported yet, and a task that begins without it creates everything a "
                 f"second time: move it before the first push{how}.",
             )
         case "cloud":
-            _say(console, "It stays there. Tasks of HCP Terraform do not run yet.")
+            _say(console, "It stays there. Tasks in HCP Terraform do not run yet.")
         case backend:
             _say(
                 console,
-                f'It stays there. Tasks with backend "{backend}" do not run yet. Without the block '
-                "the state would start empty here, in the stack's bucket, and everything be made "
-                "a second time: move it first.",
+                f'It stays there. Tasks with backend "{backend}" do not run yet. Without the '
+                "block, they would begin with an empty state in the stack's bucket, and create "
+                "everything a second time: move it first.",
             )
 
 
@@ -145,7 +145,7 @@ def _kept_in(group: str, where: str = "") -> Text:
 def _warnings(console: Console, warnings: Sequence[Mapping[str, Any]]) -> None:
     unneeded = [each for each in warnings if each["code"] == Code.NOT_NEEDED]
     if unneeded:
-        _heading(console, "Without effect", "accepted, and not needed here")
+        _heading(console, "Without effect", "accepted, but not needed here")
         _entries(console, [(each["path"], Text(_why(each["what"]))) for each in unneeded])
     others = [each for each in warnings if each["code"] != Code.NOT_NEEDED]
     if others:
@@ -164,22 +164,22 @@ def _behaviour(console: Console, configuration: Configuration) -> None:
 
 
 def behaviour(configuration: Configuration) -> Iterator[str]:
-    yield "A push runs only the tasks that changed, several at once; a start of CTS runs all."
-    yield "A failed run is tried again for about 15 minutes; CTS gives up within seconds."
+    yield "A push only runs tasks that have changed, several at once; CTS runs all when it starts."
+    yield "A failed run is retried for about 15 minutes; CTS gives up within seconds."
     blocks = (task.condition for task in configuration.tasks if task.condition)
     yield from dict.fromkeys(each for block in blocks if (each := block.told().difference))
     consul = configuration.consul
     registration = consul.service_registration if consul else None
     if not registration or registration.enabled:
         yield (
-            "Nothing is registered in Consul, so there is no health check of it: the stack's "
-            "alarms say what is wrong."
+            "Nothing is registered in Consul, so there is no health check: use the stack's "
+            "alarms instead."
         )
-    yield "The API is a function URL behind IAM, and not a port."
+    yield "The API is a function URL with IAM, not a port."
 
 
 def _flags(console: Console) -> None:
-    _heading(console, "What the flags of CTS become")
+    _heading(console, "What replaces the flags of CTS")
     _entries(console, [(flag, Text(told)) for flag, told in FLAGS])
 
 
@@ -193,7 +193,7 @@ def _next(console: Console, found: Mapping[str, Any], arguments: str, waiting: i
         return
     _say(console, "sam build && sam deploy --guided", "cyan")
     if found["state"]["backend"] in MOVED:
-        _say(console, "then, with CTS stopped, for each task in its working folder:")
+        _say(console, "then stop CTS, and run this for each task, in its working folder:")
         for command in MOVE_STATE:
             _say(console, f"  {command}", "cyan")
         _say(console, f"  ({STATE_BUCKET})")

@@ -53,7 +53,7 @@ def prepare(checked: Checked, stack: Stack) -> Prepared:
     size = sum(map(len, pushed.files.values()))
     if size > LARGEST_BUNDLE:
         raise CommandError(
-            f"the configuration and the files it refers to have {size // 1024**2} MiB: "
+            f"the configuration and the files it refers to add up to {size // 1024**2} MiB: "
             f"the limit is {LARGEST_BUNDLE // 1024**2} MiB"
         )
     what = words.count(len(pushed.files), "file")

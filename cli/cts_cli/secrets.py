@@ -106,7 +106,7 @@ def _current(client: "SecretsManagerClient", arn: str) -> tuple[str | None, dict
     except ValueError:
         held = None
     if not isinstance(held, dict):
-        raise CommandError(f"the secret '{arn}' must hold a JSON object, or nothing: correct it")
+        raise CommandError(f"the secret '{arn}' must contain a JSON object, or nothing: correct it")
     return answer["VersionId"], held
 
 

@@ -280,7 +280,7 @@ def _refuse_name(name: str) -> None:
 
 
 def _is_text(name: str) -> bool:
-    """Whether a bundle can hold a file of this name: names must be UTF-8."""
+    """Whether a bundle can contain a file with this name: names must be UTF-8."""
     try:
         name.encode()
     except UnicodeEncodeError:

@@ -143,7 +143,7 @@ def test_an_empty_log_is_read(bucket: AnyBucket) -> None:
 def test_a_definition_that_only_a_newer_version_reads_is_unreadable(bucket: AnyBucket) -> None:
     newer = Definition("web", Module("./m"), MoonCondition("full"))
     bucket.put_compiled([newer], {})
-    with pytest.raises(Unreadable, match="no condition of the kind 'moon'"):
+    with pytest.raises(Unreadable, match="does not know the condition 'moon'"):
         bucket.definition(newer.digest)
 
 

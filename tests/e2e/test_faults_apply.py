@@ -58,7 +58,7 @@ def test_the_lock_of_a_build_killed_while_it_applied_is_released(
     waiting.open()
     runs = task.ends_well("errored", "applied")
     assert killed.end is not None
-    assert f"the build ended as {status}" in (killed.end.error or "")
+    assert f"the build ended with status {status}" in (killed.end.error or "")
     if chance.round == 0:
         assert waiting.reached()
         log = world.record(runs[-1], "log") or b""

@@ -43,7 +43,7 @@ TOKEN = "4ecf0b1e-a-token"
 @pytest.mark.parametrize(
     ("name", "text", "line", "says"),
     [
-        ("syntax", SYNTAX, 4, ["is not expected here", "after a label"]),
+        ("syntax", SYNTAX, 4, ["is not expected here", "after the label"]),
         ("option", OPTION, 4, ["unknown option", "description"]),
         ("module", MODULE, 4, ["./modules/recrod", "./modules/record"]),
     ],

@@ -95,11 +95,11 @@ def failed(error: str, *, applying: bool = False, known: bool = True) -> End:
 def in_words(
     what: object, run: Run, status: BuildStatus, result: End | None, *, applying: bool
 ) -> News:
-    build, where = status.build, "while it applied" if applying else "before its apply began"
-    ended = f"the build ended as {status.ended_as} {where}, without a result"
-    silent = f"no word came from the build {where}, without a result"
-    early = f"build {build} ended as {status.ended_as} before its first command"
-    never = f"no word came from build {build}, which never began"
+    build, where = status.build, "during its apply" if applying else "before its apply began"
+    ended = f"the build ended with status {status.ended_as} {where}, without a result"
+    silent = f"the build stopped responding {where}, without a result"
+    early = f"build {build} ended with status {status.ended_as} before its first command"
+    never = f"build {build} was started, but never began"
     news: dict[object, News] = {
         GoesOn: GoesOn(),
         NotStarted: NotStarted(archive_version="7"),

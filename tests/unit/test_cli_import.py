@@ -119,9 +119,9 @@ def test_where_the_state_is(here: Path, text: str, backend: str, where: str) -> 
         ('driver "terraform" { backend "local" {} }', "move it before the first push"),
         (
             'driver "terraform" { backend "s3" { bucket = "b" } }',
-            "and everything be made a second time: move it first",
+            "create everything a second time: move it first",
         ),
-        ('driver "terraform-cloud" { organization = "o" }', "Tasks of HCP Terraform do not run"),
+        ('driver "terraform-cloud" { organization = "o" }', "Tasks in HCP Terraform do not run"),
     ],
 )
 def test_what_to_do_with_the_state(here: Path, text: str, told: str) -> None:
@@ -173,7 +173,7 @@ def test_a_token_that_is_not_in_the_file_is_asked_for(here: Path) -> None:
 def test_a_private_authority_is_a_parameter(here: Path) -> None:
     found = facts('consul { tls { enabled = true ca_cert = "/etc/ca.pem" } }')["parameters"]
     (ca,) = (each for each in found if each["name"] == "ConsulCaArn")
-    assert (ca["value"], ca["note"]) == ("", "a secret with the text of /etc/ca.pem")
+    assert (ca["value"], ca["note"]) == ("", "a secret with the content of /etc/ca.pem")
 
 
 def test_secrets_are_told_by_name_place_and_where_they_go(here: Path) -> None:
@@ -221,7 +221,7 @@ terraform_provider "x" {
 
 def test_options_without_effect_are_listed_with_the_reason(here: Path) -> None:
     said = report('syslog { enabled = true }\nconsul { address = "c:8500" }\n' + TASK)
-    start = said.index("Without effect accepted, and not needed here")
+    start = said.index("Without effect accepted, but not needed here")
     assert said[start + 1].startswith("syslog ")
     assert "not needed here, because" not in said[start + 1]
     assert said[start + 2].startswith("What is different")
@@ -268,8 +268,8 @@ def test_what_does_not_work_yet_beside_tasks_is_a_warning(here: Path) -> None:
             "Nothing is registered in Consul",
             False,
         ),
-        (TASK, "A regexp follows health too", False),
-        (TASK.replace('names = ["web"]', 'regexp = "w"'), "A regexp follows health too", True),
+        (TASK, "A regexp also follows health", False),
+        (TASK.replace('names = ["web"]', 'regexp = "w"'), "A regexp also follows health", True),
     ],
 )
 def test_what_behaves_differently_is_what_this_configuration_meets(
@@ -281,7 +281,7 @@ def test_what_behaves_differently_is_what_this_configuration_meets(
 def test_the_flags_of_cts_are_told(here: Path) -> None:
     said = report(TASK)
     assert "-once `cts push` runs each new task once, and others only if they changed" in said
-    assert any(line.startswith("-inspect not there yet") for line in said)
+    assert any(line.startswith("-inspect not supported yet") for line in said)
 
 
 def test_it_ends_with_what_to_type(here: Path) -> None:

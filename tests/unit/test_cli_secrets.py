@@ -129,7 +129,7 @@ def test_a_secret_that_changes_all_the_time_is_given_up(account: Account) -> Non
 @pytest.mark.parametrize("text", ["abc", "[]"])
 def test_a_secret_that_was_edited_is_not_overwritten(account: Account, text: str) -> None:
     account.write(CONNECTION, text)
-    with pytest.raises(CommandError, match="must hold a JSON object, or nothing"):
+    with pytest.raises(CommandError, match="must contain a JSON object, or nothing"):
         move(secret("TOKEN", "xyz"))
     assert len(account.versions[CONNECTION]) == 1
 

@@ -163,7 +163,7 @@ def test_a_variable_file_that_only_terraform_reads_travels_as_it_is() -> None:
     assert definition.variable_files == (VariableFile(("ports", "zone"), ONLY_TERRAFORM),)
     (warning,) = result.warnings
     assert (str(warning.place), warning.code) == ("b.tfvars:1:24", "not-checked")
-    assert "nothing in this file was checked" in warning.what
+    assert "nothing in this file is checked" in warning.what
 
 
 def test_what_counts_more_than_such_a_file_comes_after_it() -> None:

@@ -221,12 +221,12 @@ def test_a_condition_gives_the_chosen_side_as_it_is(expression: str) -> None:
 
 # A variable file with one of these travels to Terraform as it is.
 STRICTER = {
-    "1 % 0": "this divides by zero",  # Terraform: 1
-    "1 / 0 > 1": "this divides by zero",  # Terraform: true, but infinity can't be stored
+    "1 % 0": "division by zero",  # Terraform: 1
+    "1 / 0 > 1": "division by zero",  # Terraform: true, but infinity can't be stored
     "1e301": "this number is too large or too small",
     "1e-301": "this number is too large or too small",
-    "[{a = 1}][*].a": "`*` for all items is not supported here",
-    "[{a = 1}].*.a": "`*` for all items is not supported here",
+    "[{a = 1}][*].a": "`*` is not supported here",
+    "[{a = 1}].*.a": "`*` is not supported here",
 }
 
 
@@ -238,13 +238,13 @@ def test_what_terraform_gives_a_value_and_nobody_writes(expression: str) -> None
 
 WRONG = {
     # not constant
-    "b": "1:5 an unquoted text is no value here",
-    "1 + var.b": "1:9 an unquoted text is no value here",
-    '"${b}"': "1:8 an unquoted text is no value here",
-    "[for x in [1] : y]": "1:21 an unquoted text is no value here",
-    "{(b) = 1}": "1:7 an unquoted text is no value here",
-    'upper("x")': "1:5 a function can't be called here",
-    "a::b(1)": "1:5 a function can't be called here",
+    "b": "1:5 unquoted names are not allowed here",
+    "1 + var.b": "1:9 unquoted names are not allowed here",
+    '"${b}"': "1:8 unquoted names are not allowed here",
+    "[for x in [1] : y]": "1:21 unquoted names are not allowed here",
+    "{(b) = 1}": "1:7 unquoted names are not allowed here",
+    'upper("x")': "1:5 functions are not allowed here",
+    "a::b(1)": "1:5 functions are not allowed here",
     # not an expression
     "": "1:5 the end of the line is not expected here",
     "1 2": "1:7 a number is not expected here",
@@ -261,14 +261,14 @@ WRONG = {
     "[1].5.1": "1:9 a number is not expected here",
     "[1 2]": "1:8 a number is not expected here",
     "[1,, 2]": "1:8 `,` is not expected here",
-    "{a = 1 b = 2}": "1:12 an unquoted text is not expected here",
+    "{a = 1 b = 2}": "1:12 unquoted text is not expected here",
     "{a = 1\n,b = 2}": "2:1 `,` is not expected here",
     "{a\n = 1}": "1:7 the end of the line is not expected here",
     "{for = 1}": "1:10 `=` is not expected here",
     "[for x in [1] : x => 1]": "1:23 `=>` is not expected here",
     "{for x in [1] : x}": "1:22 `}` is not expected here",
     "1]": "1:6 `]` is not expected here",
-    "é² + 1": "1:5 a name holds letters",
+    "é² + 1": "1:5 a name can only contain letters",
     # never closed
     "[1": '1:5 this "[" is never closed',
     "(1\n": '1:5 this "(" is never closed',
@@ -284,38 +284,38 @@ WRONG = {
     r'"\ud800"': r"1:6 unknown escape `\u`",
     r'"\$"': r"1:6 unknown escape `\$`",
     '"${1 2}"': "1:10 a number is not expected here",
-    '"x${null}"': "1:9 null can't be made text",
-    '"x${[1]}"': "1:9 a list can't be made text",
-    '"%{ if true }a"': "1:6 this directive has no end",
-    '"%{ if true }%{ endfor }"': "1:18 `%{ endfor }` ends nothing",
-    '"%{ if true }%{ else }%{ else }%{ endif }"': "1:27 `%{ else }` ends nothing",
-    '"%{ endif }"': "1:6 `%{ endif }` ends nothing",
-    '"%{ x }"': "1:9 this is no directive",
-    '"%{ for x in 5 }a%{ endfor }"': "1:18 `for` goes through a list or a map",
-    '"%{ if "x" }a%{ endif }"': "1:12 a text is neither true nor false",
+    '"x${null}"': "1:9 null can't be converted to a string",
+    '"x${[1]}"': "1:9 a list can't be converted to a string",
+    '"%{ if true }a"': "1:6 this directive is never closed",
+    '"%{ if true }%{ endfor }"': "1:18 `%{ endfor }` does not match an open directive",
+    '"%{ if true }%{ else }%{ else }%{ endif }"': "1:27 `%{ else }` does not match an open",
+    '"%{ endif }"': "1:6 `%{ endif }` does not match an open directive",
+    '"%{ x }"': "1:9 this is not a directive",
+    '"%{ for x in 5 }a%{ endfor }"': "1:18 `for` needs a list or a map",
+    '"%{ if "x" }a%{ endif }"': "1:12 a string is neither true nor false",
     # kinds
-    '1 + "a"': "1:9 a text is not a number",
+    '1 + "a"': "1:9 a string is not a number",
     "1 + null": "1:9 null is not a number",
     "1 < true": "1:9 true or false is not a number",
     "[1] + [2]": "1:5 a list is not a number",
     "!5": "1:6 a number is neither true nor false",
     "null ? 1 : 2": "1:5 null is neither true nor false",
-    "[1][*]": "1:9 `*` for all items is not supported here",
-    "[1].*": "1:9 `*` for all items is not supported here",
-    "[for x in 1 : x]": "1:15 `for` goes through a list or a map, and this is a number",
-    "[for x in null : x]": "1:15 `for` goes through a list or a map, and this is null",
+    "[1][*]": "1:9 `*` is not supported here",
+    "[1].*": "1:9 `*` is not supported here",
+    "[for x in 1 : x]": "1:15 `for` needs a list or a map, not a number",
+    "[for x in null : x]": "1:15 `for` needs a list or a map, not null",
     "[for x in [1] : x if 1]": "1:26 a number is neither true nor false",
     '{for x in ["a", "a"] : x => 1}': "1:28 two items have the same key",
-    "{for x in [null] : x => 1}": "1:24 null can't be made text",
-    "{([1]) = 1}": "1:7 a list can't be made text",
-    "[1][1]": "1:9 there is no such item",
-    "[1][-1]": "1:9 there is no such item",
-    "[1][0.5]": "1:9 there is no such item",
-    '[1]["a"]': "1:9 a text is not a number",
-    "{a = 1}.b": "1:13 the map has no such key",
+    "{for x in [null] : x => 1}": "1:24 null can't be converted to a string",
+    "{([1]) = 1}": "1:7 a list can't be converted to a string",
+    "[1][1]": "1:9 there is no item with this index",
+    "[1][-1]": "1:9 there is no item with this index",
+    "[1][0.5]": "1:9 there is no item with this index",
+    '[1]["a"]': "1:9 a string is not a number",
+    "{a = 1}.b": "1:13 there is no such key in the map",
     "null.a": "1:5 null has no items",
-    '"abc"[0]': "1:5 a text has no items",
-    "1 / 0": "1:5 this divides by zero",
+    '"abc"[0]': "1:5 a string has no items",
+    "1 / 0": "1:5 division by zero",
     # too much
     "1e99999999999": "1:5 this number is too large",
     "1e200 * 1e200": "1:5 this number is too large",
@@ -323,7 +323,7 @@ WRONG = {
     "[" * 60 + "]" * 60: "1:55 more than 50 levels of nesting",
     "true ? " * 60 + "1" + " : 1" * 60: "1:355 more than 50 levels of nesting",
     '"' + "%{ if true }" * 60 + "%{ endif }" * 60 + '"': "1:606 more than 50 levels of nesting",
-    "+".join(["1"] * 5000): "1:5 this expression makes too much",
+    "+".join(["1"] * 5000): "1:5 this expression is too complex",
 }
 
 
@@ -368,5 +368,5 @@ def test_a_short_expression_that_makes_too_much_is_given_up(expression: str) -> 
     text = f"a = {expression}\nb = 1\n"
     _, problems = read_variables(text.encode(), "v.tfvars")
     assert [problem.what for problem in problems] == [
-        "this expression makes too much to be evaluated here"
+        "this expression is too complex to be evaluated here"
     ]

@@ -60,8 +60,8 @@ def test_of_a_former_option_is_told_what_took_its_place(text: str, path: str, in
     [
         ("network.tfvars", 'did you mean "network.tfvars"?'),
         ("vars/network.tfvars", 'did you mean "vars/network.tfvars"?'),
-        ("network.hcl", "paths begin at the top of the bundle"),  # is a configuration file
-        ("network.tf", "paths begin at the top of the bundle"),
+        ("network.hcl", "paths are relative to the bundle"),  # is a configuration file
+        ("network.tf", "paths are relative to the bundle"),
     ],
 )
 def test_a_missing_file_may_have_been_meant_with_another_ending(there: str, fix: str) -> None:
@@ -92,7 +92,7 @@ def test_a_text_that_looks_like_a_list_is_warned_of(given: str, fix: str) -> Non
     ("given", "fix"),
     [
         ('names = ["*"]', 'write regexp = "" for all services'),
-        ('names = ["web-*"]', "write a regexp"),
+        ('names = ["web-*"]', "use regexp instead"),
     ],
 )
 def test_a_star_in_a_name_is_warned_of(given: str, fix: str) -> None:

@@ -69,7 +69,7 @@ def test_null_is_an_empty_configuration() -> None:
     [
         pytest.param("", "c.json:1:1 the file is empty", id="empty"),
         pytest.param(" \n", "c.json:1:1 the file is empty", id="blank"),
-        pytest.param("[]", "c.json:1:1 the file must hold one JSON object", id="array"),
+        pytest.param("[]", "c.json:1:1 the file must contain one JSON object", id="array"),
         pytest.param("\ufeff{}", "c.json:1:1 the file begins with a byte order mark", id="bom"),
         pytest.param('{"a":\n"b" 1}', "c.json:2:5 this is not JSON: expecting", id="no-comma"),
         pytest.param('{"a": 1', "c.json:1:8 this is not JSON: expecting", id="open"),

@@ -227,7 +227,7 @@ def test_a_problem_reads_as_a_sentence() -> None:
 def test_a_missing_module_lists_what_there_is() -> None:
     result = compile_bundle({**FILES, "c.hcl": task().replace("modules/web", "firewall").encode()})
     (problem,) = result.problems
-    assert problem.fix.startswith("it has ./modules/bare, ./modules/json, ")
+    assert problem.fix.startswith("folders with Terraform files: ./modules/bare, ./modules/json, ")
     assert problem.fix.endswith(", ...")
 
 
@@ -240,7 +240,7 @@ def test_without_a_configuration_file_there_is_nothing_to_read() -> None:
     result = compile_bundle({"notes.txt": b"", "d/a.hcl": b""})
     (problem,) = result.problems
     assert (problem.code, problem.what) == (Code.NOTHING_TO_READ, "no configuration files found")
-    assert "those in folders are not read" in problem.fix
+    assert "files in folders are not read" in problem.fix
 
 
 def test_a_file_that_is_not_text_is_said_to_be_so() -> None:

@@ -49,15 +49,15 @@ def test_it_is_taken_and_matched(expression: str, matches: str, not_this: str | 
 )  # fmt: skip
 def test_it_is_refused(expression: str) -> None:
     what, _ = fault(expression)
-    assert what.startswith("RE2 refuses this: ")
+    assert what.startswith("RE2 rejects this: ")
 
 
 @pytest.mark.parametrize(
     ("expression", "what", "fix"),
     [
         ("(?=a)b", "(?=", "look-around"),
-        ("*", "a * repeats what stands before it", 'for all services write regexp = ""'),
-        ("**", "a * repeats what stands before it", 'for all services write regexp = ""'),
+        ("*", "a * repeats what comes before it", 'for all services write regexp = ""'),
+        ("**", "a * repeats what comes before it", 'for all services write regexp = ""'),
         ("*-web", "operator: *", 'such as ".*" for any text'),
         (r"(a)\1", r"\1", "back-reference"),
         (r"web\Z", r"\Z", r"\z"),

@@ -44,22 +44,22 @@ def test_a_file_is_read(text: str, expected: dict[str, Any]) -> None:
     [
         pytest.param("a { }", "1:1", "a block is not allowed here", id="block"),
         pytest.param('\nv "x" {\n a = 1\n}', "2:1", "a block is not allowed here", id="label"),
-        pytest.param('"a" = 1', "1:1", "the name of a variable has no quotes", id="quotes"),
+        pytest.param('"a" = 1', "1:1", "a variable's name must not be quoted", id="quotes"),
         pytest.param("a = 1\na = 2", "2:1", "this variable is set twice", id="twice"),
         pytest.param('{"a": 1}', "1:1", "this looks like JSON", id="json"),
         pytest.param('{\n  "a": [1]\n}\n', "1:1", "this looks like JSON", id="json-on-lines"),
         pytest.param("[1]", "1:1", "this looks like JSON", id="json-list"),
         pytest.param("a = 1, b = 2", "1:6", "`,` is not expected here", id="comma"),
         pytest.param(
-            "a = 1 b = 2", "1:7", "an unquoted text is not expected here", id="two-on-a-line"
+            "a = 1 b = 2", "1:7", "unquoted text is not expected here", id="two-on-a-line"
         ),
         pytest.param("a = 1\n}", "2:1", "`}` is not expected here", id="brace"),
         pytest.param("a\n= 1", "1:2", "the end of the line is not expected here", id="no-value"),
         pytest.param("a =\n[1]", "1:4", "the end of the line is not expected here", id="below"),
         pytest.param("a : 1", "1:3", "`:` is not expected here", id="colon"),
         pytest.param("a.b = 1", "1:2", "`.` is not expected here", id="dot"),
-        pytest.param("export a = 1", "1:8", "an unquoted text is not expected here", id="shell"),
-        pytest.param("\ufeff\ufeffa = 1", "1:1", "a name holds letters", id="two-marks"),
+        pytest.param("export a = 1", "1:8", "unquoted text is not expected here", id="shell"),
+        pytest.param("\ufeff\ufeffa = 1", "1:1", "a name can only contain letters", id="two-marks"),
     ],
 )
 def test_what_is_no_variable_file(text: str, place: str, what: str) -> None:
@@ -73,8 +73,8 @@ def test_a_problem_is_a_sentence() -> None:
     _, problems = read_variables(b"zone = dmz", "v.tfvars")
     assert list(map(str, problems)) == [
         (
-            "v.tfvars:1:8: zone: an unquoted text is no value here: only constants are;"
-            " write the value itself, a text in double quotes [variable-file]"
+            "v.tfvars:1:8: zone: unquoted names are not allowed here, only constants;"
+            " write the value itself, with strings in double quotes [variable-file]"
         )
     ]
 
@@ -146,9 +146,9 @@ def test_an_inline_variable_without_a_value(text: str) -> None:
     assert value is None
     assert list(map(str, problems)) == [
         (
-            "c.hcl:3:4: task.web.variables.a: this text is no expression that has a value by"
-            ' itself; write a text with quotes of its own, as "\\"text\\"", and a number or a list'
-            " without [variable-file]"
+            "c.hcl:3:4: task.web.variables.a: this is not a constant expression; write strings"
+            ' with quotes inside, such as "\\"text\\"", and numbers and lists without'
+            " [variable-file]"
         )
     ]
 

@@ -199,7 +199,7 @@ def test_an_answer_without_end_is_not_read_to_its_end(status: int) -> None:
     server = Server(status, body=body)
     server.headers = {"Content-Encoding": "gzip"}
     with pytest.raises(
-        Refused, match=f"service/web: the answer has more than {MOST_BYTES // 2**20} MB"
+        Refused, match=f"service/web: the answer is larger than {MOST_BYTES // 2**20} MB"
     ):
         asked(server)
     assert body.unpacked < 2 * MOST_BYTES

@@ -175,9 +175,7 @@ def test_a_run_whose_driver_is_not_known_is_left_alone_and_told(toy: Toy, *, exp
     report = world.sweep()
     assert (report.settled, report.triggered) == ([], ["other"])
     [error] = report.errors
-    assert f'looking after run {run.id}: this version of the program has no driver "toy"' in str(
-        error
-    )
+    assert f'processing run {run.id}: this version of the program has no driver "toy"' in str(error)
     assert world.table.slots() == {run.id}
     world.drivers["toy"] = driver
     toy.runs[run.id] = "applied"

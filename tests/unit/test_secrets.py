@@ -177,7 +177,7 @@ def test_it_is_kept_for_a_while_and_read_again_when_it_was_refused() -> None:
         pytest.param(
             Secrets(given='{"a":' * 9999), GIVEN, Refused, "must be a valid JSON", id="nested"
         ),
-        pytest.param(Secrets(given=" \n"), GIVEN, Refused, "holds no token", id="empty"),
+        pytest.param(Secrets(given=" \n"), GIVEN, Refused, "contains no token", id="empty"),
         pytest.param(Secrets(given='{"token": ""}'), GIVEN, Refused, "no token", id="json-empty"),
         pytest.param(Secrets(given=b"abc"), GIVEN, Refused, "is binary", id="binary"),
         pytest.param(Secrets(given="abc\nabd"), GIVEN, Refused, "header", id="two-lines"),

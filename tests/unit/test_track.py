@@ -84,7 +84,7 @@ def test_a_build_that_was_killed_in_its_apply_leaves_nothing_done() -> None:
     world.ends(run, "STOPPED")
     state = world.table.state("web")
     assert (state.done, state.failures) == (None, 1)
-    assert "while it applied" in (state.recent[0].error or "")
+    assert "during its apply" in (state.recent[0].error or "")
 
 
 def test_a_build_that_was_killed_before_its_apply_leaves_the_former_success() -> None:
@@ -307,7 +307,7 @@ def test_a_build_that_nobody_knows_has_ended_when_its_time_is_long_up() -> None:
     world.clock.now += LIMITS.longest
     [settled] = world.sweep().settled
     assert settled.end is not None
-    assert "no word came from the build" in (settled.end.error or "")
+    assert "the build stopped responding" in (settled.end.error or "")
     assert world.former_runs() == [], "no lock is released for a build that nobody saw end"
 
 

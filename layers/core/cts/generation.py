@@ -13,7 +13,7 @@ FORMER = "former generation"
 """The key among a generation's sources that names the previous generation: the first release does
 not accept new fields, but it accepts any source."""
 DRIVER = "terraform"
-"""The driver of an entry that names none."""
+"""The driver of an entry without one."""
 
 
 class BufferPeriod(NamedTuple):
@@ -130,7 +130,7 @@ class Rejected:
     contract: int
     rejected_at: float
     problem_count: int
-    """The total; `problems` holds the first of them."""
+    """The total; `problems` has only the first of them."""
     problems: list[dict[str, Any]]
     unannounced: list[str] = field(default_factory=list)
     owed: list[dict[str, Any]] = field(default_factory=list, metadata=LATER)

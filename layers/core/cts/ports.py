@@ -46,7 +46,7 @@ class Driver(Protocol):
         """None if the event is not from this driver, or not about one of our runs."""
 
     def news(self, run: Run, heard: Heard | None = None) -> News:
-        """What became of a run: by what was heard of it, else by asking."""
+        """News of a run, from the event about it or by asking."""
 
     def stop(self, run: Run, end: End | None) -> bool:
         """Make sure that a run never begins, and record with which end it was given up (see

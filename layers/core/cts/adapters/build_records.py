@@ -1,7 +1,7 @@
-"""What a build of `build/execute.py` leaves in the work bucket, and what follows from it. Pure.
+"""The records of a build of `build/execute.py` in the work bucket, and what they mean. Pure.
 
-RunRecords are read strictly: a module may have written anything there. What cannot be understood is
-no news. Texts are cut, so that a run's row holds them.
+RunRecords are read strictly, because a module may have written anything there. What cannot be
+understood is ignored. Texts are cut to fit into a run's row.
 """
 
 import json
@@ -44,8 +44,8 @@ class RunRecords:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class BuildStatus:
-    """What is known of a build where it executes: that it goes on, how it ended, or neither, which
-    says nothing, for a living build may be left out of an answer."""
+    """What the service that executes a build reports: that it continues, how it ended, or neither.
+    Neither means nothing, because a response may omit a running build."""
 
     build: str | None
     goes_on: bool = False
@@ -71,8 +71,8 @@ def build_of(run: Run, started: Started | GivenUp | None) -> str | None:
 
 
 def news_of(run: Run, status: BuildStatus, records: RunRecords, age: float, limits: Limits) -> News:
-    """What became of a run, `age` seconds after its claim. The status was asked for before the
-    records were read: what has ended has written all of them."""
+    """News of a run, `age` seconds after its claim. The status must be older than the records:
+    a build that has ended has written all of them."""
     started, build = records.started, status.build
     if status.goes_on:
         return GoesOn()
@@ -84,7 +84,7 @@ def news_of(run: Run, status: BuildStatus, records: RunRecords, age: float, limi
         return GoesOn()  # another build is this run's, and nothing is known of that one
     if status.ended_as is None:
         return _silent(run, records, overdue=age >= limits.longest)
-    end = records.result or _cut_off(f"the build ended as {status.ended_as}", records)
+    end = records.result or _cut_off(f"the build ended with status {status.ended_as}", records)
     return HasEnded(end=end, build=build)
 
 
@@ -92,7 +92,7 @@ def _silent(run: Run, records: RunRecords, *, overdue: bool) -> News:
     """Its own result counts, or that its time is long up."""
     end = records.result
     if end is None and overdue:
-        end = replace(_cut_off("no word came from the build", records), known=False)
+        end = replace(_cut_off("the build stopped responding", records), known=False)
     return HasEnded(end=end, build=run.build) if end else GoesOn()
 
 
@@ -103,9 +103,9 @@ def _not_begun(status: BuildStatus, records: RunRecords, age: float, limits: Lim
             return NotStarted(archive_version=records.archive_version)
         return NeverBegan()
     if status.ended_as is not None:
-        error = f"build {build} ended as {status.ended_as} before its first command"
+        error = f"build {build} ended with status {status.ended_as} before its first command"
     elif age >= limits.longest:
-        error = f"no word came from build {build}, which never began"
+        error = f"build {build} was started, but never began"
     else:
         return GoesOn()
     end = End(RunStatus.ERRORED, apply_began=False, error=error)
@@ -113,7 +113,7 @@ def _not_begun(status: BuildStatus, records: RunRecords, age: float, limits: Lim
 
 
 def _cut_off(how: str, records: RunRecords) -> End:
-    where = "while it applied" if records.applying else "before its apply began"
+    where = "during its apply" if records.applying else "before its apply began"
     error = f"{how} {where}, without a result"
     return End(RunStatus.ERRORED, apply_began=records.applying, error=error)
 

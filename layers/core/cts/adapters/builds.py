@@ -1,4 +1,4 @@
-"""What becomes of runs that a build of `build/execute.py` executes, wherever that runs."""
+"""News of runs that a build of `build/execute.py` executes, wherever it runs."""
 
 from collections.abc import Callable
 from typing import Protocol
@@ -41,7 +41,7 @@ class RecordedBuilds:
         raise NotImplementedError
 
     def news(self, run: Run, heard: Heard | None = None) -> News:
-        """What became of the run. A record is believed only of the build that it names."""
+        """News of the run. A record only counts for the build that it names."""
         status: BuildStatus = heard.told if heard else self._ask(run)
         records = RunRecords() if status.goes_on else self._records(run)
         age = self._now() - run.claimed_at

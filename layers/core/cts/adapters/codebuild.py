@@ -75,7 +75,7 @@ class CodeBuild(RecordedBuilds):
         return answer["build"]["id"]
 
     def status(self, build: str) -> BuildStatus:
-        """CodeBuild keeps builds for a year: an answer that leaves one out says nothing of it."""
+        """CodeBuild keeps builds for a year, so a response that omits one says nothing about it."""
         with translated(f"asking for build {build}"):
             answer = self._client.batch_get_builds(ids=[build])
         word = answer["builds"][0]["buildStatus"] if answer["builds"] else None
@@ -103,7 +103,7 @@ class CodeBuild(RecordedBuilds):
 
 
 def status_of(build: str, word: str | None) -> BuildStatus:
-    """`word`: CodeBuild's status of the build; None if it knows none just now."""
+    """`word`: CodeBuild's status of the build; None if it is not known at the moment."""
     if word in ENDED:
         return BuildStatus(build=build, ended_as=word)
     return BuildStatus(build=build, goes_on=word is not None)
@@ -116,7 +116,7 @@ def _limit(error: ClientError, run: Run) -> Exception | None:
     if NO_BUILDS in message:
         return NoBuildsAllowed(
             f"starting the build of run {run.id}: AWS does not let this account run CodeBuild "
-            f"builds yet ({message}). New accounts are often held back so, whatever Service "
+            f"builds yet ({message}). New accounts often have this restriction, whatever Service "
             "Quotas shows: open a case with AWS Support (account and billing) and ask for "
             "CodeBuild to be enabled."
         )

@@ -179,14 +179,14 @@ class Consul:
 
     @asynccontextmanager
     async def _turn(self) -> AsyncIterator[httpx.AsyncClient]:
-        """The same, when it is one's turn."""
+        """The same, once a connection is free."""
         try:
             async with asyncio.timeout(TURN_WITHIN):
                 await self._slots.acquire()
         except TimeoutError:
             raise Unavailable(
-                f"asking Consul at {self._shown}: within {TURN_WITHIN:.0f} s it has not answered "
-                "what was asked before"
+                f"asking Consul at {self._shown}: earlier queries were not answered within "
+                f"{TURN_WITHIN:.0f} s"
             ) from None
         try:
             async with self._connection() as client:
@@ -229,7 +229,7 @@ async def _whole(doing: str, response: httpx.Response) -> bytes:
         body += part
         if len(body) > MOST_BYTES:
             most = MOST_BYTES // 1024 // 1024
-            raise Refused(f"{doing}: the answer has more than {most} MB, so it is not read")
+            raise Refused(f"{doing}: the answer is larger than {most} MB, so it is not read")
     return bytes(body)
 
 

@@ -24,7 +24,7 @@ KEPT = 300.0
 PUSHED = "CONSUL_HTTP_TOKEN"
 """The name under which `cts push` stores a token found in a configuration."""
 AROUND = re.compile(r"^[\s\ufeff]+|[\s\ufeff]+$")
-"""White space and byte order marks that editors and shells may add around a text."""
+"""White space and byte order marks that editors and shells may add."""
 BEGIN, END = "-----BEGIN CERTIFICATE-----", "-----END CERTIFICATE-----"
 CERTIFICATE = re.compile(f"{BEGIN}[^-]*{END}")
 SENDABLE = re.compile(r"[!-~]*")
@@ -39,7 +39,7 @@ class Secret:
 class ConsulToken:
     """The Consul token, from one of two secrets; empty if there is none.
 
-    `given` is the user's secret, with the bare token, or JSON with a field `token`. Without it,
+    `given` is the user's secret, with the plain token, or JSON with a field `token`. Without it,
     `own` is used: the stack's secret, which may have a token that `cts push` moved there.
     """
 
@@ -56,7 +56,7 @@ class ConsulToken:
         self._latest = Latest(self._read, kept=KEPT, now=now)
 
     async def __call__(self) -> str:
-        """Raises Unavailable or Refused, as long as none was ever read."""
+        """Raises Unavailable or Refused if none has been read before."""
         return (await self._latest.get()).text
 
     async def version(self) -> str:
@@ -64,7 +64,7 @@ class ConsulToken:
         return (await self._latest.get()).version
 
     def forget(self, token: str) -> None:
-        """Called if Consul refused this token: read it again, unless it has changed already."""
+        """Called if Consul refused this token: read it again, unless it has already changed."""
         if self._latest.last is not None and self._latest.last.text == token:
             self._latest.renew()
 
@@ -109,7 +109,7 @@ class ConsulCa:
         self._latest = Latest(self._read)
 
     async def __call__(self) -> ssl.SSLContext:
-        """Raises Unavailable or Refused, as long as none was ever read."""
+        """Raises Unavailable or Refused if none has been read before."""
         return (await self._latest.get()).context
 
     async def version(self) -> str:
@@ -128,7 +128,7 @@ class ConsulCa:
             context.load_verify_locations(cadata=_certificates(found.text))
         except (ssl.SSLError, TypeError, ValueError):
             raise Refused(
-                f"{doing}: it must hold PEM certificates, each beginning with "
+                f"{doing}: it must contain PEM certificates, each beginning with "
                 "-----BEGIN CERTIFICATE-----"
             ) from None
         return Trusted(context, found.version)
@@ -167,12 +167,12 @@ def _given(doing: str, text: str) -> str:
         token = _fields(doing, text).get("token")
         if not isinstance(token, str):
             raise Refused(
-                f"{doing}: the secret has no string field `token`: it must be the bare token, "
+                f"{doing}: the secret has no string field `token`: it must be the token itself, "
                 'or {"token": "..."}'
             )
         text = token
     if not AROUND.sub("", text):
-        raise Refused(f"{doing}: the secret holds no token: put one there")
+        raise Refused(f"{doing}: the secret contains no token: put one into it")
     return text
 
 

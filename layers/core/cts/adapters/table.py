@@ -27,7 +27,7 @@ if TYPE_CHECKING:
         UpdateTypeDef,
     )
 
-UNCHANGED = "version = :version"  # no other writer decided in between
+UNCHANGED = "version = :version"  # no other writer was faster
 NOT_THERE = "attribute_not_exists(pk)"  # no other writer was first
 STILL_OUR_WATCH = "epoch = :epoch"  # a deposed poller writes nothing
 A_SLOT_IS_FREE = "attribute_not_exists(runs) OR size(runs) < :cap"
@@ -128,7 +128,7 @@ class Table:
         return {state.task: state for state in map(items.state, found)}
 
     def put_state(self, state: TaskState) -> bool:
-        """False if another writer changed it in between."""
+        """False if another writer has changed it in the meantime."""
         return self._dynamodb.put(items.of_state(state), *_if_version(state.version))
 
     # ---- runs -----------------------------------------------------------------------------

@@ -124,7 +124,7 @@ def of_state(state: TaskState) -> Item:
 
 
 def state(item: Item) -> TaskState:
-    """A state that can't be read holds its own task and does not affect others."""
+    """A state that can't be read only stops its own task."""
     version, text = int(item["version"]["N"]), item.get("body", {}).get("S", "{}")
     try:
         raw = _raw(item)

@@ -31,7 +31,7 @@ class Condition(ABC):
     @abstractmethod
     def views(self, first: Snapshot | None) -> tuple[View, ...]:
         """The views whose rows the module gets. `first`: what was read of `first_view`; without
-        it, the views that are known all the same."""
+        it, only the views that are known anyway."""
 
     @property
     def variable(self) -> str:

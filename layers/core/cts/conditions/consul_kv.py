@@ -81,7 +81,7 @@ class KvInput(ConditionBlock):
 
     def problems(self) -> Iterator[Problem]:
         if self.path and not self.path.strip("/"):
-            what, fix = "the path names no key", 'write path = "..."'
+            what, fix = "the path does not name a key", 'write path = "..."'
             yield self.where.problem(Code.INVALID_VALUE, what, fix, option="path")
 
     def compiled(self) -> KvCondition:

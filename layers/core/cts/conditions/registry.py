@@ -53,5 +53,5 @@ def filled_by(variable: str) -> str:
     for label in ROOMS:
         if room(label).block.variable == variable:
             blocks = "a condition or a module_input" if room(label).input else "a condition"
-            return f'{blocks} "{label}" gives it'
+            return f'{blocks} "{label}" sets it'
     return ""

@@ -32,9 +32,9 @@ class ScheduleCondition(Condition):
 class ScheduleBlock(ConditionBlock):
     """`condition "schedule"`."""
 
-    unbuffered: ClassVar[str] = "a scheduled task has no buffer period: it runs when its time comes"
+    unbuffered: ClassVar[str] = "a scheduled task has no buffer period: it runs on schedule"
 
-    cron: str = option("", required='write cron = "0 6 * * *" for every day at six, UTC')
+    cron: str = option("", required='write cron = "0 6 * * *" for every day at 06:00 UTC')
 
     def problems(self) -> Iterator[Problem]:
         from cts.watch.schedule import EPOCH, CronError, parse  # only who checks reads cron
@@ -45,7 +45,7 @@ class ScheduleBlock(ConditionBlock):
         fix = 'write five fields, such as "0 6 * * Mon-Fri", or @daily'
         try:
             if parse(self.cron).next(EPOCH) is None:
-                what = f'"{self.cron}" never comes'
+                what = f'"{self.cron}" never occurs'
                 yield problem(Code.INVALID_CRON, what, fix, option="cron")
         except CronError as error:
             yield problem(Code.INVALID_CRON, str(error), fix, option="cron")

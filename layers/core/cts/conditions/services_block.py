@@ -88,8 +88,8 @@ class ServicesInput(ConditionBlock):
     def warnings(self) -> Iterator[Problem]:
         for n, name in enumerate(self.names):
             if "*" in name:
-                what = "a name is matched as it is written, and no service has a * in its name"
-                fix = 'write regexp = "" for all services' if name == "*" else "write a regexp"
+                what = "names are matched literally, and no service has a * in its name"
+                fix = 'write regexp = "" for all services' if name == "*" else "use regexp instead"
                 yield self.where.problem(Code.INVALID_VALUE, what, fix, option=f"names[{n}]")
 
     def compiled(self) -> ServicesCondition:
@@ -119,7 +119,7 @@ class ServicesBlock(PassingBlock, ServicesInput):
         told = ServicesInput.told(self)
         if self.regexp is None:
             return told
-        difference = "A regexp follows health too: CTS misses a check that goes critical."
+        difference = "A regexp also follows health: CTS misses checks that become critical."
         return told._replace(difference=difference)
 
 

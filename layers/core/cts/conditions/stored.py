@@ -35,7 +35,7 @@ def read_condition(raw: Mapping[str, Any]) -> Condition:
     name = _kind(raw)
     kind = condition(name)
     if kind is None:
-        raise ValueError(f"this version of the program knows no condition of the kind '{name}'")
+        raise ValueError(f"this version of the program does not know the condition '{name}'")
     return kind(**{name: _read(value) for name, value in known_fields(kind, raw).items()})
 
 
@@ -48,7 +48,7 @@ def _read(value: Any) -> Any:
 def read_input(raw: Mapping[str, Any]) -> Condition:
     made = read_condition(raw)
     if room(made.kind).input is None:
-        raise ValueError(f"a module input is of the kind '{made.kind}', which feeds no module")
+        raise ValueError(f"a module input can't be of the kind '{made.kind}'")
     return made
 
 

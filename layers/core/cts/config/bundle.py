@@ -1,4 +1,4 @@
-"""What a push holds: file name -> content, and the local modules among it."""
+"""The content of a push: file name -> content, and the local modules in it."""
 
 import hashlib
 import io
@@ -29,7 +29,7 @@ NO_PART = re.compile(r"\.tfstate(?:\..*)?$|\.tfvars(?:\.json)?$")
 KEY_HEADER = "-----BEGIN [A-Z0-9 ]*PRIVATE KEY-----"
 PRIVATE_KEY = re.compile(KEY_HEADER.encode())
 LARGEST_BUNDLE = 64 * 1024 * 1024
-"""Bytes of a bundle's files in all: the publisher holds them in memory."""
+"""Total bytes of a bundle's files: the publisher keeps them in memory."""
 
 
 def configuration_files(files: Files) -> list[str]:
@@ -43,7 +43,7 @@ def configuration_files(files: Files) -> list[str]:
 
 
 def inside(path: str) -> str | None:
-    """A path written in the configuration, as a name in the bundle; None if it leads outside."""
+    """A path written in the configuration, as a name in the bundle; None if it is outside."""
     normal = normpath(path)
     return None if isabs(path) or normal == ".." or normal.startswith("../") else normal
 
@@ -86,8 +86,8 @@ def variable_files(configuration: Configuration) -> set[str]:
 
 
 def packed(files: Files, configuration: Configuration) -> dict[str, bytes]:
-    """What a push holds: configuration files and what they name, but no private keys. `cts push`
-    takes their text out of the files that name them."""
+    """The content of a push: configuration files and the files they name, but no private keys.
+    `cts push` removes their content from the files that name them."""
     names = {SOURCES, *configuration_files(files), *variable_files(configuration)}
     for task in configuration.tasks:
         if is_local(task.module) and (folder := inside(task.module)) is not None:
@@ -109,7 +109,7 @@ class Named:
     certificates: frozenset[str]
     """Folders of them."""
     not_modules: frozenset[str]
-    """Addresses of modules: a folder of that name was probably meant."""
+    """Addresses of modules that are probably meant to be folders with those names."""
 
 
 def named(configuration: Configuration) -> Named:

@@ -157,9 +157,9 @@ def differences(before: Runs, after: Runs) -> Differences:
 
 def _nothing_to_read(files: Files) -> Problem:
     deeper = any(name.endswith(bundle.CONFIGURATION) for name in files)
-    fix = "put at least one .hcl or .json file at the top of the bundle"
+    fix = "put at least one .hcl or .json file at the top level of the bundle"
     if deeper:
-        fix += ": those in folders are not read"
+        fix += ": files in folders are not read"
     return Problem(Place("bundle"), "", Code.NOTHING_TO_READ, "no configuration files found", fix)
 
 
@@ -193,7 +193,7 @@ def _waiting(configuration: Configuration) -> Iterator[Problem]:
     for task in configuration.tasks:
         definition = define(task, configuration, Module(task.module), {})
         if reasons := [*waits_for(definition)]:
-            what = f'task "{task.name}" is accepted and does not run yet: it needs '
+            what = f'task "{task.name}" is accepted, but does not run yet: it needs '
             yield task.where.problem(Code.NOT_SUPPORTED_YET, what + ", ".join(reasons))
 
 

@@ -54,7 +54,7 @@ def _provider(entry: str, block: model.ProviderBlock | None) -> Provider:
 
 
 def _backend(terraform: model.TerraformBlock | None) -> Mapping[str, Any]:
-    """`local` becomes the state bucket: no folder outlives a run."""
+    """`local` becomes the state bucket: folders don't outlive a run."""
     written = {each.type: dict(each.options) for each in (terraform.backend if terraform else ())}
     return {name: options for name, options in written.items() if name != "local"}
 

@@ -8,7 +8,7 @@ from typing import Any
 from cts.stored import LATER
 
 TERRAFORM = "terraform"
-"""The driver of whatever names no other."""
+"""The default driver."""
 MOST_INPUTS = 1_000
 """DynamoDB takes 400 KB an item."""
 
@@ -55,7 +55,7 @@ class End:
     times: Mapping[str, str] = field(default_factory=dict)
     """Step -> when it began (ISO 8601)."""
     known: bool = field(default=True, metadata=LATER)
-    """False if neither its driver nor the build said so: its time was up long ago."""
+    """False if neither its driver nor the build reported it, and its time limit has long passed."""
     extra: Mapping[str, Any] = field(default_factory=dict)
 
 

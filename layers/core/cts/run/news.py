@@ -8,7 +8,7 @@ from cts.run.model import End
 
 @dataclass(frozen=True, slots=True)
 class GoesOn:
-    """It goes on, or what became of it is not known just now."""
+    """It continues, or its state is not known at the moment."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -23,7 +23,7 @@ def after_failure(*, failures: int, retryable: bool, now: float, jitter: float) 
     """Decide after the `failures`-th failure in a row. `jitter` in [0, 1) spreads the wait
     between once and one and a half times its length, as CTS does."""
     if not retryable:
-        return GiveUp("trying again can't fix this error")
+        return GiveUp("retrying can't fix this error")
     if failures > MAX_RETRIES:
         return GiveUp(f"failed {failures} times in a row")
     return RetryAt(now + FIRST_WAIT * GROWTH ** (failures - 1) * (1 + jitter / 2))

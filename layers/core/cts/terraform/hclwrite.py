@@ -40,7 +40,7 @@ def _code_point(char: str) -> str:
 
 
 def value(of: Any) -> str:
-    """A JSON value as an expression; of several lines if it holds a map that isn't empty."""
+    """A JSON value as an expression; with several lines if it contains a map that isn't empty."""
     match of:
         case None:
             return "null"
@@ -78,8 +78,8 @@ def statement(opening: str, *lines: str) -> str:
 
 
 def const_attribute(*, const: bool) -> dict[str, str]:
-    """What a module's constant gets has to be one in the root module too. Terraform before 1.15
-    knows no such thing, so nothing else says it."""
+    """A value for a module's constant must be a constant in the root module too. Terraform
+    before 1.15 does not have constants, so only these variables say so."""
     return {"const": "true"} if const else {}
 
 

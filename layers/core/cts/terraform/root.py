@@ -13,8 +13,8 @@ STATE_KEY = "terraform.tfstate"
 
 
 def state_key(definition: Definition) -> str:
-    """Where the task's state lies in the state bucket. The workspace has the task's name, as in
-    CTS, so that a module may read `terraform.workspace`."""
+    """The key of the task's state in the state bucket. The workspace has the task's name, as in
+    CTS, so that a module can read `terraform.workspace`."""
     return f"{STATE_PREFIX}/{definition.task}/{STATE_KEY}"
 
 

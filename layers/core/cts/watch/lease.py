@@ -9,7 +9,7 @@ HEARTBEAT_EVERY = 20.0
 DEAD_AFTER = 60.0
 """Seconds without a heartbeat after which a poller counts as dead."""
 RELIEVED_AFTER = 12 * 60.0
-"""Age at which a poller is relieved: Lambda ends it at 15 minutes."""
+"""Age at which a poller is replaced: Lambda ends it after 15 minutes."""
 FRESH_EVERY = 60 * 60.0
 """Seconds after which indices are not trusted: an old Consul doesn't move a service's index when
 one of its instances is registered again under another name."""
@@ -27,7 +27,7 @@ class Lease:
     started_at: float
     heartbeat_at: float
     fresh_at: float
-    """When every view was last read without index; `NOT_READ` while some are yet to be."""
+    """When every view was last read without index; `NOT_READ` until all have been."""
     connection: str = field(default="", metadata=LATER)
     """What tells one Consul, authority and token from others; empty: not known."""
     views: int = field(default=0, metadata=LATER)
@@ -36,9 +36,9 @@ class Lease:
 
 
 class TakeOver(Enum):
-    NO = "a living poller holds the watch"
-    RELIEVE = "the poller that holds the watch is to be relieved"
-    REPLACE = "no poller lives"
+    NO = "another poller is alive and holds the watch"
+    RELIEVE = "the poller that holds the watch is due to be replaced"
+    REPLACE = "no poller is alive"
     """Its indices are not trusted: views are first read without one."""
 
 
@@ -47,10 +47,10 @@ class Deposed(Exception):
 
 
 class Commit(Enum):
-    """What came of a poller's write."""
+    """The result of a poller's write."""
 
     DONE = "written"
-    STALE = "something was written in between: load and decide again"
+    STALE = "something else was written in the meantime: load and decide again"
     DEPOSED = "another poller holds the watch"
 
 

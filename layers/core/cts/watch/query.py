@@ -25,14 +25,14 @@ class Kind:
     path: Callable[[str], str] = field(compare=False)
     """A view's name -> the path of its requests."""
     decode: Callable[[Any], list[Any]] = field(compare=False)
-    """Consul's answer -> the value that a snapshot holds. Raises ValueError for what no Consul
-    answers."""
+    """Consul's answer -> the value that a snapshot stores. Raises ValueError for an answer that
+    is not from Consul."""
     members: Callable[[list[Any]], frozenset[str]] = field(compare=False)
     """What an answer may lose, of a value."""
     params: Callable[["View"], Params] = field(compare=False, default=lambda _: {})
     """Parameters that only this kind has."""
     held: Params = field(compare=False, default_factory=dict)
-    """Parameters of requests that Consul holds."""
+    """Parameters of blocking queries."""
     whole: str = field(compare=False, default="")
     """The rights that a token needs, where an answer that ACLs filtered is not usable."""
     lists: Optional["Kind"] = field(compare=False, default=None)
@@ -81,8 +81,8 @@ class ConsulRequest:
 def request(
     view: View, *, index: int = 0, wait: int = 0, consistent: bool = False
 ) -> ConsulRequest:
-    """The view's HTTP request. With an index Consul holds it until something moves, at most
-    `wait` seconds."""
+    """The view's HTTP request. With an index, it is a blocking query: Consul answers when
+    something changes, or after `wait` seconds."""
     optional = {"dc": view.datacenter, "ns": view.namespace, "filter": view.filter}
     params: dict[str, str | list[str]] = {
         **view.kind.params(view),

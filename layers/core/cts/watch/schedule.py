@@ -145,7 +145,7 @@ class Field:
         return CronError(f"a syntax error in the {self.name} field: '{item}'; it takes {takes}")
 
     def items(self, text: str) -> list[str]:
-        """An empty item means nothing."""
+        """Empty items are ignored."""
         if items := [item for item in text.split(",") if item]:
             return items
         raise self.error(text)
@@ -180,7 +180,7 @@ class Field:
         number = int(text[:5])  # Python refuses to read thousands of digits
         if 1 <= number <= self.high:
             return number
-        what = f"the step of the {self.name} field is a number from 1 to {self.high}"
+        what = f"the step of the {self.name} field must be a number from 1 to {self.high}"
         raise CronError(f"invalid interval {item}: {what}")
 
     def values(self, text: str) -> Sequence[int]:
@@ -210,12 +210,12 @@ def _short(names: Iterable[str], start: int) -> dict[str, int]:
 SECOND = Field("second", 0, 59)
 MINUTE = Field("minute", 0, 59)
 HOUR = Field("hour", 0, 23)
-DAY = Field("day-of-month", 1, 31, takes="1 to 31, L, LW, or such as 15W")
+DAY = Field("day-of-month", 1, 31, takes="1 to 31, L, LW, or a day such as 15W")
 MONTH = Field("month", 1, 12, _short(MONTHS, 1), takes="1 to 12 or names such as jan")
-# CTS takes `01` for Sunday, for it looks the text up and finds nothing: refused, not repeated.
+# CTS reads `01` as Sunday, because it does not find that text in its list: rejected here.
 WEEKDAY = Field(
     "day-of-week", SUNDAY, SATURDAY, {**_short(WEEKDAYS, SUNDAY), "7": SUNDAY}, digits=1,
-    takes="0 to 7 in one digit, names such as mon, or such as 5L or 2#3",
+    takes="0 to 7 in one digit, names such as mon, or a rule such as 5L or 2#3",
 )  # fmt: skip
 YEAR = Field("year", 1970, 2099, digits=4)
 

@@ -15,7 +15,7 @@ class Row:
     index: int
     digest: str
     filtered: bool = False
-    """ACLs hid a part of it. Normal for a listing; one that was whole is not believed then."""
+    """ACLs hid part of it. Normal for a listing, but not accepted after a complete one."""
     token: bool = False
     """It was asked for with a token."""
 
@@ -79,31 +79,31 @@ def judge(stored: Row | None, answer: Row) -> Verdict:
 def wait_index(asked: int, answered: int) -> int:
     """The index to send with the next query; 0 asks Consul to answer at once.
 
-    Consul holds a query whose index is above its own for the whole wait, whatever changes.
-    So an index that went back means that the old one is worth nothing.
+    If the index of a query is above Consul's, Consul waits for the full time, whatever changes.
+    So after an index has gone back, the old one must not be used.
     """
     return 0 if answered < asked else max(answered, 1)
 
 
 def loses(row: Row, known: frozenset[str] | None, view: View, answer: Answer) -> bool:
     """Whether an answer has less than the stored one: instances, names or keys. `known` are those
-    of the stored one; None: not known, so that any difference may be a loss."""
+    of the stored one; None if they are not known, so any difference may be a loss."""
     if row.digest in (answer.snapshot.digest, EMPTY.digest):
         return False
     return known is None or not known <= members(view, answer.snapshot)
 
 
 def doubt(row: Row, known: frozenset[str] | None, view: View, answer: Answer) -> str | None:
-    """Why an answer is not believed, given what was stored: rights that shrink look like services
-    that went away."""
+    """Why an answer is not accepted, given what was stored: if a token loses permissions, it looks
+    as if services had gone away."""
     if answer.filtered and not row.filtered:
-        return "it was whole, and ACLs now hide a part of it"
+        return "it was complete, and ACLs now hide part of it"
     if answer.token or not loses(row, known, view, answer):
         return None
     if row.token:
-        return "it was read with a token; without one something of it is missing"
+        return "it was read with a token before, and part of it is missing without one"
     if answer.default_deny and answer.snapshot.digest == EMPTY.digest:
-        return "nothing is left of it, and there is no token while Consul denies by default"
+        return "it is now empty, but there is no token and Consul denies by default"
     return None
 
 

@@ -86,14 +86,14 @@ def driver_of(drivers: Mapping[str, Driver], name: str, doing: str) -> Driver:
         known = ", ".join(sorted(drivers))
         raise Unavailable(
             f'{doing}: this version of the program has no driver "{name}" (it has: {known}); '
-            "it is left to a newer one"
+            "a newer one handles it"
         )
     return drivers[name]
 
 
 def refused(error: Refused) -> End:
     """The end of a run whose build could not be started. A role that can't be assumed yet, or a
-    project that is being replaced, recovers by itself; other errors are not tried again."""
+    project that is being replaced, recovers by itself; other errors are not retried."""
     final = isinstance(error, Invalid | NoBuildsAllowed)
     return End(RunStatus.ERRORED, apply_began=False, error=str(error), retryable=not final)
 

@@ -74,9 +74,9 @@ class StartPorts:
 class StartOutcome(StrEnum):
     STARTED = "started"
     NOT_DUE = "nothing is due"
-    GONE = "the configuration names no such task"
-    NOT_READ = "a view was not read yet"
-    DONE_ALREADY = "what was wanted is done already"
+    GONE = "the configuration has no such task"
+    NOT_READ = "a view has not been read yet"
+    DONE_ALREADY = "the work is already done"
     QUEUED = "no slot is free"
     BUSY = "another claim came first"
     REFUSED = "the build could not be started"
@@ -166,7 +166,7 @@ def _claim(
 def _not_rendered(
     ports: StartPorts, claimed: TaskState, run: Run, error: Exception
 ) -> StartOutcome:
-    """It fails without a build, and is not tried again before its definition or its data change."""
+    """It fails without a build, and is not retried until its definition or its data change."""
     end = End(
         RunStatus.ERRORED,
         apply_began=False,
@@ -267,7 +267,7 @@ def _definition(ports: StartPorts, run: Run) -> Definition:
         raise Unavailable(f"rendering run {run.id}: {error}") from error
     if definition.digest != run.definition:
         raise Unavailable(
-            f"rendering run {run.id}: definition {run.definition} says more than this version of "
-            "the program understands; a newer one runs it"
+            f"rendering run {run.id}: definition {run.definition} has fields that this version of "
+            "the program does not know; a newer one runs it"
         )
     return definition

@@ -76,7 +76,7 @@ def sweep(ports: TrackPorts) -> TrackReport:
         if state.unannounced:
             report.attempt(_announce, ports.settling, state.task)
         if state.unreadable:
-            report.errors.append(Unreadable(f"looking after {state.task}: {state.hold}"))
+            report.errors.append(Unreadable(f"processing {state.task}: {state.hold}"))
     for run_id in _left_over(slots, states):
         report.attempt(ports.runs.free_slot, run_id)
     report.attempt(_trigger, ports, report)
@@ -143,7 +143,7 @@ def _ask(ports: TrackPorts, state: TaskState, running: Running, report: TrackRep
     if ports.now() - running.claimed_at < NEWS_AFTER:
         return
     run = ports.settling.tasks.run(state.task, running.run) or _expired(state, running)
-    driver = settle.driver_of(ports.drivers, run.driver, f"looking after run {run.id}")
+    driver = settle.driver_of(ports.drivers, run.driver, f"processing run {run.id}")
     _follow(ports, driver, run, driver.news(run), report)
 
 

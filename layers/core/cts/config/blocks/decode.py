@@ -110,7 +110,7 @@ def _repeated(block: type[Any], outer: Options, key: str, number: int, value: Va
     options = outer.inside(f"{key}[{number}]", value)
     if (label := options.lone_label()) is not None:
         fix = f'write the name inside: {key} {{ name = "..." }}'
-        options.add(label.place, Code.UNKNOWN_OPTION, label.key, f"a {key} has no label", fix)
+        options.add(label.place, Code.UNKNOWN_OPTION, label.key, f"a {key} can't have a label", fix)
         options = outer.inside(f"{key}[{number}]", label.value)
     name = options.peek("name")
     if name:

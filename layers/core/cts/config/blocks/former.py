@@ -27,7 +27,7 @@ FORMER = {
     "driver.terraform": {
         "data_dir": FormerOption("remove it: each run has a fresh folder"),
         "log_level": FormerOption("write log_level at the top of the configuration"),
-        "skip_verify": FormerOption("remove it: each build gets Terraform by itself"),
+        "skip_verify": FormerOption("remove it: each build downloads Terraform"),
         "terraform_backend": FormerOption('write backend "..." { ... }', "backend"),
         "working_dir": FormerOption(
             "write working_dir at the top of the configuration, or in a task"

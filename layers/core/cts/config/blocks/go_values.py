@@ -10,7 +10,7 @@ NANOSECONDS = {
 DURATION = re.compile(r"([-+]?)((?:(?:\d+\.?\d*|\.\d+)(?:ns|us|µs|μs|ms|s|m|h))+)", re.ASCII)
 TERM = re.compile(r"([\d.]+)([a-zµμ]+)")
 MOST_NANOSECONDS = 2**63
-"""Go's duration holds less."""
+"""The limit of Go's durations."""
 TRUE = {"1", "t", "T", "TRUE", "true", "True"}
 FALSE = {"0", "f", "F", "FALSE", "false", "False", ""}
 INTEGER = re.compile(r"[-+]?(0[xX]_?|0[bB]_?|0[oO]?_?|)([0-9a-fA-F]+(?:_[0-9a-fA-F]+)*)", re.ASCII)

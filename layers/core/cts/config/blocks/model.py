@@ -15,7 +15,7 @@ from cts.config.blocks.schema import Group, Seconds, Values, block, option
 from cts.config.rules.problem import Where
 
 NO_PROCESS = "there is no long-running process"
-FREE = "what CTS sells with its Enterprise edition is part of the stack"
+FREE = "features of CTS Enterprise are part of the stack"
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,10 +107,10 @@ class ConsulBlock:
     kv_path: str = option("consul-terraform-sync/")
     kv_namespace: str = option("")
     auth: Auth | None = option()
-    tls: ConsulTls | None = option(unused="the stack's parameters say how Consul is reached")
-    transport: Transport | None = option(unused="the poller chooses its connections itself")
+    tls: ConsulTls | None = option(unused="the stack's parameters define the connection to Consul")
+    transport: Transport | None = option(unused="the poller manages its connections")
     service_registration: ServiceRegistration | None = option(
-        unused=f"{NO_PROCESS}, so that none is registered in Consul"
+        unused=f"{NO_PROCESS} to register in Consul"
     )
 
 
@@ -122,12 +122,12 @@ class Vault:
     namespace: str = option("")
     token: str = option("", secret=Group.TASK, name="VAULT_TOKEN")
     vault_agent_token_file: str | None = option(
-        verbatim=True, unused="builds run without a Vault agent: keep the token as a secret"
+        verbatim=True, unused="builds have no Vault agent: store the token as a secret"
     )
-    renew_token: bool | None = option(unused="each build logs in for itself")
+    renew_token: bool | None = option(unused="each build logs in again")
     unwrap_token: bool = option(False)
     tls: VaultTls | None = option()
-    transport: Transport | None = option(unused="each build chooses its connections itself")
+    transport: Transport | None = option(unused="each build manages its connections")
 
 
 @dataclass(frozen=True, slots=True)
@@ -158,7 +158,7 @@ class TerraformBlock:
     version: str = option("")
     log: bool = option(False, unused="every run's log is kept")
     persist_log: bool = option(False, unused="every run's log is kept")
-    path: str = option("", unused="each build gets Terraform by itself")
+    path: str = option("", unused="each build downloads Terraform")
     backend: tuple[Backend, ...] = block()
     required_providers: Values = option({})
 
@@ -269,7 +269,7 @@ class CloudWorkspace:
 
 @dataclass(frozen=True, slots=True)
 class Serverless:
-    """What CTS's language has no word for. At top level the defaults of all tasks."""
+    """Options that CTS does not have. At the top level, the defaults for all tasks."""
 
     where: Where
     variables: Values = option({})
@@ -311,7 +311,7 @@ class WrittenSecret:
     start: int
     end: int
     value: str
-    """The secret itself; where `is_file`, the name of the file that holds it."""
+    """The secret itself; if `is_file`, the name of the file that contains it."""
     is_file: bool = False
 
 
@@ -320,13 +320,11 @@ class Configuration:
     """One file, or several merged."""
 
     where: Where
-    log_level: str = option(
-        "INFO", unused="the functions log to CloudWatch, each by the stack's own settings"
-    )
+    log_level: str = option("INFO", unused="functions log to CloudWatch, with the stack's settings")
     port: int = option(8558, unused="the API is a function URL")
     working_dir: str = option("sync-tasks", unused="each run has a fresh folder")
-    id: str | None = option(unused=f"{NO_PROCESS}, so that it needs no name")
-    client_type: str = option("", unused="CTS itself ignores it in a file")
+    id: str | None = option(unused=f"{NO_PROCESS} to name")
+    client_type: str = option("", unused="CTS also ignores it in files")
     syslog: Syslog | None = option(unused="logs go to CloudWatch")
     consul: ConsulBlock | None = option()
     vault: Vault | None = option()
@@ -339,7 +337,7 @@ class Configuration:
     license_path: str = option("", unused=FREE)
     license: License | None = option(unused=FREE)
     high_availability: HighAvailability | None = option(
-        unused="every function of the stack may run anywhere in its region"
+        unused="functions can run anywhere in the region"
     )
     serverless: Serverless | None = option()
     secrets: tuple[WrittenSecret, ...] = ()

@@ -1,4 +1,4 @@
-"""What the model is made of: options, and what is to be known of each."""
+"""Describes the options that the model consists of."""
 
 from collections.abc import Hashable, Iterator, Mapping
 from dataclasses import Field, dataclass, field, fields

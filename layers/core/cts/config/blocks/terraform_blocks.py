@@ -42,8 +42,8 @@ class Free:
         values = [entry.value for entry in entries]
         blocks = [value for value in values if isinstance(value.data, Body)]
         if blocks and len(values) > 1:
-            what = "a block of this name stands here already"
-            fix = "write it once: it cannot be told which one is meant"
+            what = "there is already a block with this name"
+            fix = "keep only one, because it is not clear which one is meant"
             self.problem(entries[-1].place, Code.REPEATED_BLOCK, path, what, fix)
         if all(isinstance(value.data, tuple) for value in values):
             items = [item for value in values for item in value.items]
@@ -57,7 +57,7 @@ class Free:
         return self.value(last, path, entries[-1].key, hidden=hidden)
 
     def overridden(self, entries: Iterable[Entry], path: str) -> None:
-        """Note the secrets of what counts for nothing: they are in the file all the same."""
+        """Note the secrets in ignored entries too, because they are in the file."""
         unread = replace(self, found=Findings(secrets=self.found.secrets))
         for entry in entries:
             unread.value(entry.value, f"{path}.{entry.key}", entry.key)
@@ -69,7 +69,7 @@ class Free:
                 return self.body(body, path, hidden=inner)
             case tuple() as items:
                 if self.is_provider and any(isinstance(item.data, Body) for item in items):
-                    what = "a list of objects cannot be an argument of a provider here"
+                    what = "a provider's argument can't be a list of objects here"
                     self.problem(value.place, Code.WRONG_TYPE, path, what, "write one block")
                 return [
                     self.value(item, f"{path}[{n}]", key, hidden=inner)
@@ -107,8 +107,9 @@ def _holds_key(key: str, text: str) -> bool:
 
 def stays_behind(where: Where) -> Problem:
     """The warning about a file that is named."""
-    what = "this names a file, which does not travel with the push: a build won't find it"
-    return where.problem(Code.FILE_MISSING, what, "give its content, if the provider takes that")
+    what = "this is the path of a file, which is not pushed: a build won't find it"
+    fix = "write its content instead, if the provider accepts that"
+    return where.problem(Code.FILE_MISSING, what, fix)
 
 
 def providers(options: Options, key: str) -> tuple[ProviderBlock, ...]:
@@ -120,7 +121,7 @@ def providers(options: Options, key: str) -> tuple[ProviderBlock, ...]:
 
 
 def _mixed(options: Options, key: str, blocks: list[Value]) -> None:
-    """HCL 1 reads blocks of one name either all with a label or all without."""
+    """In HCL 1, either all blocks with the same name have a label, or none."""
     labelled = [_is_labelled(value) for value in blocks]
     if any(labelled) and not all(labelled):
         what = f"this {key} has no name, but another one does"
@@ -135,7 +136,7 @@ def _is_labelled(value: Value) -> bool:
 def _provider(options: Options, key: str, value: Value) -> ProviderBlock | None:
     entries = value.entries
     if len(entries) != 1 or not isinstance(entries[0].value.data, Body):
-        what = "the provider has no name" if not entries else "this is not one provider with a name"
+        what = "the provider has no name" if not entries else "this must be one named provider"
         fix = 'write terraform_provider "..." { ... }'
         options.add(value.place, Code.MISSING_OPTION, key, what, fix)
         return None

@@ -32,12 +32,12 @@ class Hcl1Cursor:
         return kind in ("name", "string") and following.kind in ("=", "{")
 
     def begins_line(self) -> bool:
-        """Whether an entry begins here, first on its line: a list does not go on with it."""
+        """Whether an entry begins here at the start of a line, which ends an unclosed list."""
         return self.token.is_first and self.begins_entry()
 
     def skip(self, *, in_list: bool = False) -> None:
-        """Go on where the next item may begin: at a comma, at the next line, or where the
-        brackets around this one close. What brackets enclose on the way is left out."""
+        """Continue where the next item may begin: at a comma, at the next line, or where the
+        enclosing bracket closes. Anything in brackets on the way is skipped."""
         opened: list[str] = []
         start = self.at
         while (token := self.token).kind != "end":
@@ -59,7 +59,7 @@ class Hcl1Cursor:
         return self.lines.place(token.start)
 
     def shown(self, token: Hcl1Token) -> str:
-        """A token for a message; never a text, quoted or not: it may be a secret."""
+        """A token, for a message. Never the content of a string or name, which may be a secret."""
         text = self.text[token.start : token.end]
         if token.kind == "end":
             return "the end of the file"
@@ -68,5 +68,5 @@ class Hcl1Cursor:
         if token.kind == "number":
             return "a number"
         if token.kind in ("name", "bad"):
-            return "an unquoted text"
+            return "unquoted text"
         return f"`{text}`" if text.isprintable() else f"the character U+{ord(text[0]):04X}"

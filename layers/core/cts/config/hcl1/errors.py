@@ -11,8 +11,8 @@ class Hcl1Errors:
         self.found: list[ParseError] = []
 
     def add(self, error: ParseError, *, once_a_line: bool = False) -> None:
-        """Note an error, or raise it if it is one too many. One that may well follow from another
-        on its line is left out."""
+        """Note an error, or raise it if there are too many. One that may follow from another on
+        the same line is omitted."""
         if once_a_line and self.found and self.found[-1].place.line == error.place.line:
             return
         if len(self.found) + 1 == MOST_ERRORS:

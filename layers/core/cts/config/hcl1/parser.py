@@ -1,7 +1,7 @@
-"""HCL 1 text, as CTS reads it, to plain values with positions.
+"""Parses HCL 1 text into plain values with positions, as CTS reads it.
 
-After a mistake reading goes on at the next line or comma, so that all mistakes of a file are
-reported, but nothing that only follows from one. Where the structure is in doubt the body is empty.
+After a mistake, parsing continues at the next line or comma, so that all mistakes in a file are
+reported, but not their consequences. If the structure is in doubt, the body is empty.
 """
 
 from cts.config.hcl1.cursor import CLOSES, Hcl1Cursor
@@ -46,7 +46,7 @@ class _Parser(Hcl1Cursor):
         self.depth = 0
         self.unclosed_lists = 0
         self.has_open_value = False
-        """A string among the values was not closed on its line."""
+        """A string among the values is not closed on the same line."""
         self.closes_nothing = False
         """A closing brace was too much: what stands after it may belong elsewhere."""
 
@@ -112,7 +112,7 @@ class _Parser(Hcl1Cursor):
         return self.tokens[start : self.at]
 
     def no_name(self) -> None:
-        """What stands here begins no entry."""
+        """The token here can't begin an entry."""
         token = self.token
         if token.kind not in ("]", "}"):
             self.unexpected("expected an option or a block")
@@ -123,7 +123,8 @@ class _Parser(Hcl1Cursor):
             self.unclosed_lists -= 1
             return
         self.closes_nothing = self.closes_nothing or token.kind == "}"
-        self.misplaced(self.place(token), f'this "{token.kind}" closes nothing', "remove it")
+        what = f'this "{token.kind}" does not match an open bracket'
+        self.misplaced(self.place(token), what, "remove it")
 
     def no_value(self, name: Hcl1Token) -> None:
         fix = 'write "=" and a value after it, or "{" and a block'
@@ -137,14 +138,14 @@ class _Parser(Hcl1Cursor):
             names = names[-1:]
             is_whole = not names[0].error
         elif len(names) > 1:
-            self.unexpected('after a label comes "{"')
+            self.unexpected('expected "{" after the label')
             is_whole = False
         self.at += 1
         value = self.assigned(names[-1])
         return self.named(names[0], value) if value and is_whole else None
 
     def assigned(self, name: Hcl1Token) -> Value | None:
-        """The value behind an equals sign. A block is where its name is, as without the sign."""
+        """The value after an equals sign. A block has the place of its name, as without one."""
         token = self.token
         is_last = token.kind in ("end", "}") and not token.error
         if token.is_first and (is_last or self.begins_entry()):
@@ -181,7 +182,7 @@ class _Parser(Hcl1Cursor):
         """A name where a value should be."""
         what, fix = f"{self.shown(token)} is not a plain value", A_VALUE
         if token.data == "null":
-            what, fix = "null is not a value here", "leave the option out"
+            what, fix = "null is not allowed here", "remove the option"
         elif self.following.kind == "(":
             what = f"the function `{str(token.data)[:40]}` is not evaluated here"
             fix = "write its result"

@@ -1,7 +1,7 @@
-"""HCL 1 text to tokens: literals are decoded here, as their language defines them.
+"""Splits HCL 1 text into tokens, and decodes literals.
 
-A mistake inside a literal is kept in its token, so that only whoever reads it reports it.
-The tokens end where the rest of the text can no longer be followed.
+A mistake inside a literal is kept in its token, and reported only if the token is read.
+The tokens end where the rest of the text can't be split.
 """
 
 import re
@@ -42,7 +42,7 @@ class Hcl1Token(NamedTuple):
     start: int
     end: int
     is_first: bool
-    """On its line."""
+    """Whether it is the first one on the line."""
     data: Literal = ""
     error: ParseError | None = None
 
@@ -94,8 +94,8 @@ class _Hcl1Scanner:
         end, number = start + len(whole), _number(whole)
         if number is not None and isfinite(number):
             return Hcl1Token("number", start, end, is_first, number)
-        what = "this is not a number" if number is None else "this is too large a number"
-        fix = "write a number as 15, 0x1f, 017, 1.5 or 1e3, and text in double quotes"
+        what = "this is not a number" if number is None else "this number is too large"
+        fix = "write numbers as 15, 0x1f, 017, 1.5 or 1e3, and strings in double quotes"
         error = self.error(start, what, "" if number else fix)
         return Hcl1Token("bad", start, end, is_first, error=error)
 
@@ -136,7 +136,7 @@ class _Hcl1Scanner:
     def unclosed(self, start: int, end: int, is_first: bool, *, is_label: bool) -> Hcl1Token:
         """A string up to the end of its line, except brackets there that close what the line
         opened, and the brace of a block whose label it is."""
-        fix = "close it with a quote on its line"
+        fix = "close it with a quote on the same line"
         error = self.error(start, "this string is never closed", fix)
         before = self.text[start - error.place.column + 1 : start]
         opened = {"}": before.count("{") - before.count("}")}
@@ -166,7 +166,7 @@ class _Hcl1Scanner:
 
     def heredoc(self, start: int, is_first: bool) -> Hcl1Token:
         if not (opening := HEREDOC.match(self.text, start)):
-            what, fix = "this heredoc has no marker", 'write "<<" and a word that ends its line'
+            what, fix = "this heredoc has no marker", 'write "<<" and a word at the end of the line'
             raise self.error(start, what, fix)
         is_indented, marker = opening.groups()
         line = opening.end()
@@ -180,7 +180,7 @@ class _Hcl1Scanner:
                 content = _unindented(content) if is_indented else content
                 return Hcl1Token("string", start, closing, is_first, content)
             line = end + 1
-        fix = f'end it with a line that holds "{marker}" and nothing else'
+        fix = f'end it with a line that contains only "{marker}"'
         raise self.error(start, "this heredoc is never closed", fix)
 
     def error(self, at: int, what: str, fix: str = "") -> ParseError:
@@ -211,9 +211,9 @@ def _number(text: str) -> int | float | None:
 
 
 def _unindented(content: str) -> str:
-    """The text without the indentation of its closing marker, which is what its end holds.
+    """The text without the indentation of its closing marker, which is at its end.
 
-    As in CTS nothing is taken away if any line, even an empty one, has less.
+    As in CTS, nothing is removed if any line, even an empty one, has less.
     """
     *lines, indentation = content.split("\n")
     if all(line.startswith(indentation) for line in lines):

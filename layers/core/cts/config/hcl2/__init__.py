@@ -1,1 +1,1 @@
-"""HCL 2, the language of variable files and modules, as Terraform reads it."""
+"""HCL 2, the language of variable files and modules, read as Terraform reads it."""

@@ -1,4 +1,4 @@
-"""Expressions as python-hcl2's tree has them, to nodes that have a value."""
+"""Turns expressions in python-hcl2's tree into nodes that can be evaluated."""
 
 import re
 from collections.abc import Iterator
@@ -43,12 +43,12 @@ if TYPE_CHECKING:
 
 CONSTANTS = {"true": True, "false": False, "null": None}
 LONGEST_EXPONENT = 8
-"""Digits of the largest exponent that Terraform reads."""
+"""Terraform rejects exponents with more digits than this."""
 LINES = re.compile(r"[^\n]*\n|[^\n]+")
 
 
 class Expressions:
-    """Every method raises ParseError at what has no value by itself, or nests too deep."""
+    """Methods raise ParseError for anything that is not a constant, or is nested too deeply."""
 
     def __init__(self, source: Source) -> None:
         self.source = source
@@ -64,7 +64,7 @@ class Expressions:
         return Conditional(condition.place, condition, then, otherwise)
 
     def operation(self, branch: "Branch", depth: int) -> Node:
-        """Operators of one strength are a chain to the left, which may be long."""
+        """Operators of the same precedence form a chain to the left, which can be long."""
         chain: list[tuple[str, Branch]] = []
         while branch.data == "binary_op":
             branch, term = trees(branch)
@@ -85,7 +85,7 @@ class Expressions:
         return node
 
     def postfix(self, branch: "Branch", depth: int) -> Node:
-        """A term and what of it is asked for: again a chain to the left."""
+        """A term with indices and attributes: also a chain to the left."""
         chain: list[Branch] = []
         while branch.data == "expr_term" and not isinstance(branch.children[0], str):
             (inner,) = trees(branch)
@@ -108,7 +108,7 @@ class Expressions:
                 (name,) = trees(asked)
                 return Literal(self.source.place(name), self.source.written(name))
         star = self.source.lines.place(self.source.start_of(asked) + 1)
-        what = "`*` for all items is not supported here"
+        what = "`*` is not supported here"
         raise Unread(star, what, "write a for expression: [for x in list : x.name]")
 
     def term(self, branch: "Branch", depth: int) -> Node:
@@ -142,7 +142,7 @@ class Expressions:
         raise Unread(place, "this kind of expression can't be read here")
 
     def number(self, branch: "Branch") -> Node:
-        """A literal, or the position behind a dot."""
+        """A literal, or the position after a dot."""
         digits = str(branch.children[-1])
         place = self.source.lines.place(self.source.at(branch.meta.end_pos) - len(digits))
         try:
@@ -158,14 +158,14 @@ class Expressions:
     def pairs(self, branch: "Branch", depth: int) -> Iterator[tuple[Node, Node]]:
         for each in trees(branch):
             first = self.source.first(each)
-            if self.source.found[first - 1].kind not in BETWEEN:  # python-hcl2 reads it
+            if self.source.found[first - 1].kind not in BETWEEN:  # python-hcl2 accepts it
                 raise self.source.unexpected(self.source.found[first].at, '"," or "}"')
             yield self.pair(each, depth)
 
     def pair(self, branch: "Branch", depth: int) -> tuple[Node, Node]:
         key, value = trees(branch)
         (inner,) = trees(key)
-        if inner.data == "keyword":  # `for`, the only one that the mask leaves here
+        if inner.data == "keyword":  # `for`, the only keyword the mask can leave here
             raise self.source.unexpected(self.source.at(key.meta.end_pos))
         if getattr(inner.children[0], "data", "") in ("identifier", "literal_value"):
             name: Node = Literal(self.source.place(inner), self.source.written(inner))
@@ -197,7 +197,7 @@ class Expressions:
     # ---- strings --------------------------------------------------------------------------------
 
     def template(self, branch: "Branch", depth: int) -> Node:
-        """A string or heredoc. A `~` takes the blanks away from the text beside it."""
+        """A string or heredoc. A `~` removes the white space next to it."""
         opening = self.source.openings[self.source.start_of(branch)]
         parts: list[Part] = []
         trims = False
@@ -218,7 +218,7 @@ class Expressions:
         return template(self.source.lines.place(opening.at), parts)
 
     def literal(self, branch: "Branch", *, is_heredoc: bool) -> list[str]:
-        """A text with its escapes read, by lines, to which indentation and `~` apply."""
+        """A text with its escapes decoded, split into lines, because indentation is per line."""
         at = self.source.start_of(branch)
         made: list[str] = []
         for line in LINES.findall(self.source.written(branch)):
@@ -227,7 +227,7 @@ class Expressions:
         return made
 
     def part(self, branch: "Branch", depth: int) -> Part:
-        """What stands in `${}` or `%{}`."""
+        """The content of `${}` or `%{}`."""
         place = self.source.place(branch)
         match branch.data:
             case "interpolation":

@@ -1,8 +1,8 @@
-"""HCL 2 text in the form that python-hcl2 reads as Terraform does: each character in its place.
+"""Masks HCL 2 text, so that python-hcl2 reads it as Terraform does. Positions don't change.
 
-python-hcl2 refuses some of what Terraform reads, and reads some of it as something else. It knows
-the words and marks well, so these stay; what strings say, names beyond ASCII, comments, and ends
-of lines that mean nothing are written over. What they were is looked up in the text itself.
+python-hcl2 rejects some text that Terraform accepts, and misreads some. It handles words and
+marks correctly, so these are kept. The content of strings, non-ASCII letters in names, comments
+and meaningless line ends are replaced. The originals are looked up in the text.
 """
 
 from collections.abc import Iterator, Sequence
@@ -14,10 +14,10 @@ from cts.config.hcl2.tokens import BEGINS, ENDS, KEYWORDS, MARKS, WORDS, Token, 
 from cts.config.text.tree import MAX_DEPTH, Lines, ParseError
 
 BETWEEN = {"{", ",", "line"}
-"""What stands before a pair of a map."""
+"""What can come before a pair of a map."""
 DIRECTIVES = {"if", "for", "else", "endif", "endfor"}
 MOST_OPEN = 4 * MAX_DEPTH
-"""Brackets, of which a level of nesting may have some. With more python-hcl2 takes long."""
+"""Open brackets; a level of nesting can have several. With more, python-hcl2 is slow."""
 CLOSES = {"[": "]", "(": ")", "{": "}", "template": "close"}
 
 
@@ -25,13 +25,13 @@ CLOSES = {"[": "]", "(": ")", "{": "}", "template": "close"}
 class Mask:
     text: str = ""
     openings: dict[int, Token] = field(default_factory=dict)
-    """What each string began with, by the place of its quote in the mask."""
+    """The opening token of each string, by the position of its quote in the mask."""
     signs: dict[int, list[Token]] = field(default_factory=dict)
-    """The `-` and `!` before an operand, by the place of the last one."""
+    """The `-` and `!` before an operand, by the position of the last one."""
 
 
 def masked(found: Sequence[Token], lines: Lines, *, skips_lines: bool) -> Mask:
-    """The mask of tokens whose last one is the `end`, from the first one on. Raises ParseError."""
+    """The mask of the tokens, the last of which is the `end`. Raises ParseError."""
     start = found[0].at
     letters = [" "] * (found[-1].at - start)
     mask = Mask()
@@ -47,11 +47,11 @@ class _Masking:
     ) -> None:
         self.found, self.lines, self.mask = found, lines, mask
         self.skips_lines = [skips_lines]
-        """Inside parentheses and brackets the end of a line means nothing."""
+        """Inside parentheses and brackets, line ends are ignored."""
         self.opened: list[Token] = []
         self.before = Token("", "", 0)
         self.is_operand = False
-        """Whether an operand ended before."""
+        """Whether the previous token ended an operand."""
         self.signs: list[Token] = []
 
     def pieces(self) -> Iterator[tuple[Token, str]]:
@@ -72,7 +72,7 @@ class _Masking:
             raise ParseError(self.lines.place(opening.at), what, f'add "{CLOSES[opening.kind]}"')
 
     def signed(self) -> Iterator[tuple[Token, str]]:
-        """python-hcl2 reads one sign, and a `-` before a digit as part of the number."""
+        """python-hcl2 accepts one sign, and reads a `-` before a digit as part of the number."""
         if self.signs:
             last = self.signs[-1]
             self.mask.signs[last.at], self.signs = self.signs, []
@@ -95,16 +95,16 @@ class _Masking:
             case "::" if self.is_in_a_call(n):
                 return "xx"
         self.check(n, token)
-        # A `+` binds as strongly, and is never part of a number.
+        # A `+` has the same precedence, and is never part of a number.
         return ("+" if token.kind == "-" else token.text).replace("~", " ")
 
     def is_in_a_call(self, n: int) -> bool:
-        """python-hcl2 knows names of three parts only, and Terraform has no others but calls'."""
+        """python-hcl2 only accepts names of three parts, and only in calls, as Terraform does."""
         kinds = [self.before.kind, *(token.kind for token in self.found[n + 1 : n + 3])]
         return kinds in (["name", "name", "("], ["name", "name", "::"])
 
     def check(self, n: int, token: Token) -> None:
-        """Raises ParseError at what python-hcl2 reads, and Terraform doesn't."""
+        """Raises ParseError for what python-hcl2 accepts and Terraform rejects."""
         match token.kind:
             case "line":
                 self.end_of_line(n, token)
@@ -116,7 +116,7 @@ class _Masking:
                 raise unexpected(token, self.lines, "a value")
 
     def end_of_line(self, n: int, token: Token) -> None:
-        """One that separates: python-hcl2 reads on behind any other."""
+        """A line end that separates statements or pairs; python-hcl2 also accepts others."""
         following = next(each for each in islice(self.found, n, None) if each.kind != "line")
         if self.before.kind not in ENDS | BETWEEN or following.kind in ("=", ":"):
             raise unexpected(token, self.lines, "a value")
@@ -132,7 +132,7 @@ class _Masking:
         return "".join([letter if letter.isascii() else "x" for letter in token.text])
 
     def is_keyword(self, word: str, *, was_operand: bool) -> bool:
-        """Any word may be a name, too."""
+        """Keywords can also be names."""
         match word:
             case "true" | "false" | "null":
                 return True
@@ -147,7 +147,7 @@ class _Masking:
     def directive(self, word: Token, opening: Token) -> None:
         if opening.text.startswith("%") and word.text not in DIRECTIVES:
             fix = "expected if, else, endif, for or endfor"
-            raise ParseError(self.lines.place(word.at), "this is no directive", fix)
+            raise ParseError(self.lines.place(word.at), "this is not a directive", fix)
 
     def nested(self, n: int, token: Token) -> None:
         if token.kind in CLOSES:

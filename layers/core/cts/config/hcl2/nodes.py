@@ -1,4 +1,4 @@
-"""Constant expressions of HCL 2: each part of one gives its value as Terraform computes it."""
+"""Constant expressions of HCL 2, evaluated as Terraform evaluates them."""
 
 import operator
 from collections.abc import Callable, Iterator, Mapping
@@ -39,7 +39,7 @@ COMPARISONS: dict[str, Callable[[Decimal, Decimal], bool]] = {
 
 
 class Unread(ParseError):
-    """What has no value here, and may have one for Terraform all the same."""
+    """Something that can't be read or evaluated here, but perhaps by Terraform."""
 
 
 class Node(Protocol):
@@ -47,24 +47,24 @@ class Node(Protocol):
     def place(self) -> Place: ...
 
     def evaluate(self, scope: "Scope") -> Constant:
-        """Raises ParseError at the place of what has no value."""
+        """Raises ParseError if there is no value, with the place of the cause."""
 
 
 def evaluated(node: Node, budget: Budget) -> Any:
-    """The value of an expression, as JSON has it. Raises ParseError."""
+    """The value of an expression, as in JSON. Raises ParseError."""
     try:
         return plain(Scope(budget).value(node), budget)
     except (TooMuchWork, RecursionError) as error:
         kind = Unread if isinstance(error, RecursionError) else ParseError
-        what = "this expression makes too much to be evaluated here"
-        raise kind(node.place, what, "write its value, or a shorter one") from None
+        what = "this expression is too complex to be evaluated here"
+        raise kind(node.place, what, "write its value, or simplify it") from None
 
 
 @dataclass(frozen=True, slots=True)
 class Scope:
     budget: Budget
     names: Mapping[str, Constant] = field(default_factory=dict)
-    """The variables of the `for` expressions around."""
+    """The variables of the enclosing `for` expressions."""
 
     def inside(self, names: Mapping[str, Constant]) -> "Scope":
         return Scope(self.budget, {**self.names, **names})
@@ -92,17 +92,18 @@ class Scope:
     def text(self, node: Node) -> str:
         value = self.value(node)
         if (text := as_text(value)) is None:
-            raise ParseError(node.place, f"{described(value)} can't be made text")
+            raise ParseError(node.place, f"{described(value)} can't be converted to a string")
         self.budget.spend(len(text) // LETTERS_A_STEP)
         return text
 
 
 def out_of_range(place: Place) -> Unread:
-    return Unread(place, "this number is too large or too small", "write one below 1e300")
+    what = "this number is too large or too small"
+    return Unread(place, what, "exponents can be from -300 to 300")
 
 
 def too_nested(place: Place) -> Unread:
-    return Unread(place, too_deep(place).what, "write it with fewer brackets")
+    return Unread(place, too_deep(place).what, "use fewer levels of brackets")
 
 
 @dataclass(frozen=True, slots=True)
@@ -122,8 +123,8 @@ class Name:
     def evaluate(self, scope: Scope) -> Constant:
         if self.name in scope.names:
             return scope.names[self.name]
-        what = "an unquoted text is no value here: only constants are"
-        raise ParseError(self.place, what, "write the value itself, a text in double quotes")
+        what = "unquoted names are not allowed here, only constants"
+        raise ParseError(self.place, what, "write the value itself, with strings in double quotes")
 
 
 @dataclass(frozen=True, slots=True)
@@ -131,8 +132,8 @@ class Call:
     place: Place
 
     def evaluate(self, scope: Scope) -> Constant:  # noqa: ARG002
-        what = "a function can't be called here: only constants have a value"
-        raise ParseError(self.place, what, "write the value that it gives")
+        what = "functions are not allowed here, only constants"
+        raise ParseError(self.place, what, "write the result itself")
 
 
 @dataclass(frozen=True, slots=True)
@@ -169,13 +170,13 @@ class Binary:
             return ARITHMETIC[self.mark](*numbers)
         except ArithmeticError:
             if self.mark in "/%" and not numbers[1]:
-                raise Unread(self.place, "this divides by zero", "divide by another") from None
+                raise Unread(self.place, "division by zero", "write the value itself") from None
             raise out_of_range(self.place) from None
 
 
 @dataclass(frozen=True, slots=True)
 class Conditional:
-    """The chosen side as it is. Terraform would make both sides one kind."""
+    """The chosen side, unchanged. Terraform would convert both sides to the same type."""
 
     place: Place
     condition: Node
@@ -216,12 +217,14 @@ class Index:
             case list():
                 number = scope.number(self.key)
                 if number != number.to_integral_value() or not 0 <= number < len(value):
-                    what = f"there is no such item: the list has {len(value)}, counted from 0"
+                    what = (
+                        f"there is no item with this index: the length of the list is {len(value)}"
+                    )
                     raise ParseError(self.key.place, what)
                 return value[int(number)]
             case dict():
                 if (key := scope.text(self.key)) not in value:
-                    raise ParseError(self.key.place, "the map has no such key")
+                    raise ParseError(self.key.place, "there is no such key in the map")
                 return value[key]
         raise ParseError(self.place, f"{described(value)} has no items")
 
@@ -248,7 +251,7 @@ class Loop:
             case dict() as items:
                 yield from ((key, items[key]) for key in sorted(items))
             case value:
-                what = f"`for` goes through a list or a map, and this is {described(value)}"
+                what = f"`for` needs a list or a map, not {described(value)}"
                 raise ParseError(self.collection.place, what)
 
 

@@ -1,6 +1,6 @@
-"""HCL 2 as python-hcl2 reads it: expressions to nodes that have a value, and blocks of a module.
+"""Reads HCL 2 with python-hcl2: expressions as nodes that can be evaluated, and a module's blocks.
 
-The only module that imports python-hcl2, and only when there is something to read.
+This is the only module that imports python-hcl2, and only when there is something to read.
 """
 
 from dataclasses import dataclass
@@ -20,10 +20,10 @@ if TYPE_CHECKING:
     from cts.config.hcl2.source import Branch
 
 GRAMMAR = "grammar.bin"
-"""python-hcl2's grammar as `Lark.save` wrote it: to build it takes seconds."""
+"""python-hcl2's grammar, saved with `Lark.save`, because building it takes seconds."""
 ATTRIBUTE = "a="
-"""What an expression stands behind: python-hcl2 reads files only."""
-ONE_LINE = "the end of the line: a text has quotes, a variable lines of its own"
+"""Added before an expression, because python-hcl2 only reads whole files."""
+ONE_LINE = "the end of the line: strings need quotes, and each variable a separate line"
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,12 +31,12 @@ class Block:
     type: str
     labels: tuple[str, ...]
     attributes: dict[str, str]
-    """Those that stand directly in it, with their values as they are written."""
+    """Those directly in the block, with their values as written."""
 
 
 def expression(text: str, found: list[Token], lines: Lines, *, skips_lines: bool = False) -> Node:
-    """The expression that the tokens are, the last of them the `end`. Raises ParseError, and
-    Unread where Terraform may read it all the same."""
+    """The expression that the tokens form; the last one is the `end`. Raises ParseError, or Unread
+    if Terraform may be able to read it."""
     source = Source(text, found, lines, before=ATTRIBUTE, skips_lines=skips_lines)
     attribute, *others = trees(_body(source))
     for other in others:
@@ -45,7 +45,7 @@ def expression(text: str, found: list[Token], lines: Lines, *, skips_lines: bool
 
 
 def block(text: str, found: list[Token], lines: Lines) -> Block | None:
-    """The block that the tokens are, the last of them the `end`; None if they are something else.
+    """The block that the tokens form; the last one is the `end`. None if they form something else.
     Raises ParseError."""
     source = Source(text, found, lines)
     made, *others = trees(_body(source))
@@ -73,7 +73,8 @@ def _body(source: Source) -> "Branch":
 
 
 def _refused(source: Source, at: int) -> ParseError:
-    """What Terraform refuses, too: what can't follow an operand, or can't begin one."""
+    """A ParseError if Terraform also rejects it: what can't follow an operand, or begin one.
+    Otherwise Unread."""
     n = source.number_of(at)
     token, before = source.found[n], source.found[n - 1] if n else None
     follows = before is not None and before.kind in ENDS and before.text not in ("for", "in", "if")
@@ -85,7 +86,7 @@ def _refused(source: Source, at: int) -> ParseError:
 
 @cache
 def grammar() -> "Lark":
-    """The one saved beside python-hcl2's own, or else one that is built now."""
+    """The one saved next to python-hcl2's own, if there is one; otherwise it is built."""
     import hcl2.parser
     from lark import Lark
 

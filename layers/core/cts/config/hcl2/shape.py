@@ -1,6 +1,6 @@
-"""Whether a text is HCL 2 at all: blocks and attributes, whatever their expressions say.
+"""Whether a text has the structure of HCL 2: blocks and attributes, with any expressions.
 
-Terraform decides about everything else. So only what it is sure to refuse counts.
+Only what Terraform is certain to reject is an error; Terraform decides about the rest.
 """
 
 from cts.config.hcl2.tokens import DEPTH, ENDS, MARKS, WORDS, Token, statements, tokens
@@ -8,13 +8,13 @@ from cts.config.text.tree import BOM, MAX_DEPTH, Lines, ParseError
 
 CLOSES = {"{": "}", "[": "]", "(": ")"}
 BEGINS = {"name", "number", "quote", "{"}
-"""What an operand begins with; a call and an index begin with other brackets."""
-EXPECTED = "expected a block, name { ... }, or an argument, name = value, such as HCL has"
+"""What can begin an operand. Other brackets can also begin a call or an index."""
+EXPECTED = "expected a block, name { ... }, or an argument, name = value"
 
 
 def fault(content: bytes, file: str) -> ParseError | None:
-    """The first place from which on the content of a module's file is no HCL; None if it is."""
-    # Bytes that are no UTF-8 may stand in comments.
+    """The first problem, if the content of a module's file is not HCL; None if it is."""
+    # Comments can contain bytes that are not UTF-8.
     text = content.decode(errors="surrogateescape").removeprefix(BOM)
     lines = Lines(text, file)
     try:
@@ -30,13 +30,13 @@ def fault(content: bytes, file: str) -> ParseError | None:
 def _characters(found: list[Token], lines: Lines) -> None:
     for token in found:
         if token.kind not in MARKS | WORDS:
-            raise ParseError(lines.place(token.at), "this character has no meaning in HCL")
+            raise ParseError(lines.place(token.at), "this character is not valid in HCL")
         if token.kind == "text" and any("\udc80" <= char <= "\udcff" for char in token.text):
             raise ParseError(lines.place(token.at), "this text is not UTF-8", "save it as UTF-8")
 
 
 def _brackets(found: list[Token], lines: Lines) -> None:
-    """Those of templates are checked by the tokens."""
+    """Brackets of templates are checked in `tokens`."""
     opened: list[Token] = []
     for token in found:
         if token.kind in CLOSES:
@@ -44,7 +44,7 @@ def _brackets(found: list[Token], lines: Lines) -> None:
             continue
         is_closing = token.kind in CLOSES.values()
         if is_closing and not (opened and CLOSES[opened.pop().kind] == token.kind):
-            what = f'this "{token.kind}" closes nothing that is open here'
+            what = f'this "{token.kind}" does not match an open bracket'
             raise ParseError(lines.place(token.at), what, "remove it, or close the others first")
     if opened:
         last = opened[-1]
@@ -53,7 +53,7 @@ def _brackets(found: list[Token], lines: Lines) -> None:
 
 
 def _body(found: list[Token], lines: Lines, depth: int) -> None:
-    """Raises ParseError at a statement that is neither a block nor an argument."""
+    """Raises ParseError for a statement that is neither a block nor an argument."""
     for statement in statements(found):
         head = 1
         while statement[head].kind in ("name", "quote", "text", "unquote"):
@@ -72,18 +72,18 @@ def _body(found: list[Token], lines: Lines, depth: int) -> None:
 
 
 def _outside(name: Token, lines: Lines) -> None:
-    what = "an argument stands outside of any block"
-    fix = "a module's file holds blocks; values of variables belong in a file of variable_files"
+    what = "this argument is not in a block"
+    fix = "put it into a block; values of variables belong in one of the variable_files"
     raise ParseError(lines.place(name.at), what, fix)
 
 
 def _value(found: list[Token], lines: Lines) -> None:
-    """Outside of brackets and strings no operand follows another."""
+    """Outside brackets and strings, an operand can't follow another."""
     depth, before = 0, ""
     for token in found:
         if not depth and before in ENDS and token.kind in BEGINS:
             what = "this is not part of the value before it"
-            fix = "put a text in double quotes, and each argument on a line of its own"
+            fix = "put strings in double quotes, and each argument on a separate line"
             raise ParseError(lines.place(token.at), what, fix)
         depth += DEPTH.get(token.kind, 0)
         before = token.kind

@@ -1,4 +1,4 @@
-"""Where in a text the parts of python-hcl2's tree are, and what they are there."""
+"""Finds the parts of python-hcl2's tree in the original text."""
 
 from bisect import bisect_right
 from typing import TYPE_CHECKING
@@ -25,8 +25,8 @@ class Source:
         before: str = "",
         skips_lines: bool = False,
     ) -> None:
-        """Of tokens whose last one is the `end`. Raises ParseError. `before`: what the mask
-        begins with, though the text doesn't."""
+        """`found`: tokens, the last of which is the `end`. `before`: text that is added at the
+        beginning of the mask. Raises ParseError."""
         self.text, self.found, self.lines = text, found, lines
         mask = masked(found, lines, skips_lines=skips_lines)
         self.openings, self.signs = mask.openings, mask.signs
@@ -34,7 +34,7 @@ class Source:
         self.masked = before + mask.text
 
     def at(self, place: int | None) -> int:
-        """Where in the text that place of the mask is."""
+        """The position in the text of a position in the mask."""
         assert place is not None  # every part of the tree begins and ends somewhere
         return self.start + place
 
@@ -48,13 +48,13 @@ class Source:
         return self.text[self.start_of(branch) : self.at(branch.meta.end_pos)]
 
     def number_of(self, at: int) -> int:
-        """Of the token there. python-hcl2 counts the blanks before a `=` to it."""
+        """The index of the token at a position. python-hcl2 includes the blanks before a `=`."""
         while self.text[at : at + 1] in (" ", "\t"):
             at += 1
         return bisect_right(self.found, at, key=lambda token: token.at) - 1
 
     def first(self, branch: "Branch") -> int:
-        """The number of its first token."""
+        """The index of its first token."""
         start = self.start_of(branch)
         return self.number_of(self.signs[start][0].at if start in self.signs else start)
 
@@ -63,6 +63,6 @@ class Source:
 
 
 def trees(branch: "Branch") -> "list[Branch]":
-    """The parts that say something."""
+    """The subtrees that have a meaning."""
     found = [each for each in branch.children if not isinstance(each, str)]
     return [each for each in found if each.data != "new_line_or_comment"]

@@ -1,4 +1,4 @@
-"""The parts of an HCL 2 string or heredoc, put together to one expression."""
+"""Combines the parts of an HCL 2 string or heredoc into one expression."""
 
 import re
 from collections.abc import Iterator
@@ -60,7 +60,7 @@ Part: TypeAlias = str | Interpolation | If | For | TemplateEnd
 
 @dataclass(frozen=True, slots=True)
 class Template:
-    """A text with expressions in it."""
+    """A string with expressions in it."""
 
     place: Place
     parts: tuple[Node, ...]
@@ -82,7 +82,8 @@ class ForText:
 
 
 def decoded(token: Token, lines: Lines, *, is_heredoc: bool) -> str:
-    """A piece of text with its escapes read. Raises ParseError. A heredoc has no backslashes."""
+    """A piece of text with its escapes decoded. Heredocs have no backslash escapes.
+    Raises ParseError."""
 
     def character(found: re.Match[str]) -> str:
         if marks := found["marks"]:
@@ -100,7 +101,7 @@ def decoded(token: Token, lines: Lines, *, is_heredoc: bool) -> str:
 
 def unindented(parts: list[Part]) -> list[Part]:
     """The parts of a `<<-` heredoc without the indentation that all its lines share. Empty lines
-    have none, and what is not text has as much as stands before it."""
+    are ignored; a line that begins with a template is not indented."""
     starts = [n for n, part in enumerate(parts) if _starts_line(parts, n) and not _is_blank(part)]
     shared = min((_indentation(parts[n]) for n in starts), default=0)
     made = [*parts]
@@ -124,21 +125,21 @@ def _indentation(part: Part) -> int:
 
 
 def template(place: Place, parts: list[Part]) -> Node:
-    """The expression that the parts make. Raises ParseError if directives don't match."""
+    """The expression that the parts form. Raises ParseError if directives don't match."""
     match parts:
         case []:
             return Literal(place, "")
         case [str(text)]:
             return Literal(place, text)
         case [Interpolation(value)]:
-            return value  # alone it keeps its kind
+            return value  # a single interpolation keeps its type
     return _nested(place, iter(parts), (), 0)[0]
 
 
 def _nested(
     place: Place, parts: Iterator[Part], ends: tuple[str, ...], depth: int
 ) -> tuple[Template, str]:
-    """What stands up to one of the ends of the directive at the place, and that end."""
+    """The parts up to one of the words that end the directive at the place, and that word."""
     if depth > MAX_DEPTH:
         raise too_nested(place)
     nodes: list[Node] = []
@@ -153,9 +154,10 @@ def _nested(
             case TemplateEnd(_, word) if word in ends:
                 return Template(place, tuple(nodes)), word
             case TemplateEnd(at, word):
-                raise ParseError(at, f"`%{{ {word} }}` ends nothing that is open here")
+                raise ParseError(at, f"`%{{ {word} }}` does not match an open directive")
     if ends:
-        raise ParseError(place, "this directive has no end", f'end it with "%{{ {ends[-1]} }}"')
+        fix = f'close it with "%{{ {ends[-1]} }}"'
+        raise ParseError(place, "this directive is never closed", fix)
     return Template(place, tuple(nodes)), ""
 
 

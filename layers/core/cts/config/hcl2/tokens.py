@@ -1,7 +1,7 @@
-"""HCL 2 text to tokens, as Terraform reads it.
+"""Splits HCL 2 text into tokens, as Terraform does.
 
-Strings and heredocs hold templates, templates hold expressions, and expressions hold strings: the
-stack of what is open says which of them goes on behind a closing mark.
+Strings and heredocs contain templates, templates contain expressions, and expressions contain
+strings. A stack of open tokens shows which of them continues after a closing mark.
 """
 
 import re
@@ -16,9 +16,9 @@ MARKS = set("{}[]()=<>+-*/%!?:.,") | {
 }  # fmt: skip
 WORDS = {"name", "number", "line", "end", "quote", "text", "unquote", "template", "close"}
 BEGINS = {"name", "number", "quote", "(", "[", "{", "-", "!"}
-"""What an operand begins with."""
+"""What can begin an operand."""
 ENDS = {"name", "number", "unquote", ")", "]", "}"}
-"""What an operand ends with."""
+"""What can end an operand."""
 CODE = re.compile(
     r"""(?P<blank>[ \t\r]+|(?:\#|//)[^\n]*|/\*.*?\*/)
       | (?P<line>\n)
@@ -30,7 +30,7 @@ CODE = re.compile(
       | (?P<mark>\.\.\.|[=!<>]=|=>|&&|\|\||::|.)""",
     re.VERBOSE | re.DOTALL,
 )
-# A `$` or `%` is text, but before a brace; two of them and a brace are text again.
+# A `$` or `%` is text unless a brace follows; a doubled one is text even before a brace.
 DOLLARS = r"\$\$+\{?|%%+\{?|\$(?!\{)|%(?!\{)"
 QUOTED = re.compile(rf'(?:[^"\\$%\r\n]++|\\[^\r\n]|{DOLLARS})+')
 LINE = re.compile(rf"(?:[^$%\n]++|{DOLLARS})+\n?|\n")
@@ -43,7 +43,7 @@ DEPTH = {
 
 class Token(NamedTuple):
     kind: str
-    """`name`, `number`, `line` (its end), `end` (of the text), or a mark as it is written.
+    """`name`, `number`, `line` (its end), `end` (of the text), or a mark as written.
 
     A string or heredoc is `quote`, then `text` and templates, then `unquote`; a template is
     `template`, then an expression, then `close`.
@@ -53,16 +53,16 @@ class Token(NamedTuple):
 
 
 class _Open(NamedTuple):
-    """A string, heredoc, template or brace that is not closed yet."""
+    """A string, heredoc, template or brace that has not been closed yet."""
 
     token: Token
     is_text: bool
     closing: re.Pattern[str] | None = None
-    """Of a heredoc: the line that ends it."""
+    """For a heredoc: the line that ends it."""
 
 
 def tokens(text: str, lines: Lines) -> list[Token]:
-    """All tokens. Raises ParseError where strings, heredocs or comments can't be followed."""
+    """All tokens. Raises ParseError if a string, heredoc or comment is not valid."""
     return [*_Scanner(text, lines).tokens(), Token("end", "", len(text))]
 
 
@@ -89,11 +89,11 @@ class _Scanner:
             raise self.unclosed(self.open[-1].token)
 
     def code(self, kind: str, found: re.Match[str]) -> Token:
-        """A token outside of texts."""
+        """A token outside strings and heredocs."""
         text, at = found.group(), found.start()
         match kind:
             case "name" if not text.isascii() and not text.replace("-", "_").isidentifier():
-                raise self.error(at, "a name holds letters, digits, _ and - only")
+                raise self.error(at, "a name can only contain letters, digits, _ and -")
             case "quote" | "heredoc":
                 token = Token("quote", text, at)
                 self.open.append(_Open(token, is_text=True, closing=_closing(found["marker"])))
@@ -110,7 +110,7 @@ class _Scanner:
         return token
 
     def close(self, text: str, at: int) -> Token:
-        """A closing brace: of a template, or of an object or block."""
+        """A closing brace of a template, object or block."""
         if self.open and self.open[-1].token.kind == "template":
             self.open.pop()
             return Token("close", text, at)
@@ -119,7 +119,7 @@ class _Scanner:
         return Token(text[0], text[0], at)
 
     def literal(self, at: int) -> Token:
-        """A token of a string or heredoc."""
+        """A token inside a string or heredoc."""
         opened, _, closing = self.open[-1]
         if closing and self.text[at - 1] == "\n" and (found := closing.match(self.text, at)):
             self.open.pop()
@@ -133,7 +133,7 @@ class _Scanner:
             token = Token("template", found.group(), at)
             self.open.append(_Open(token, is_text=False))
             return token
-        # The quote that ended a string around an unclosed template seems to begin another one.
+        # The quote that ends a string around an unclosed template looks like the start of another.
         around = self.open[-2].token if len(self.open) > 1 else opened
         raise self.unclosed(around if around.kind == "template" else opened)
 
@@ -143,10 +143,10 @@ class _Scanner:
         if token.kind == "{":
             return self.error(token.at, 'this "{" is never closed', 'add "}"')
         if token.text == '"':
-            what, fix = "this string is never closed", "close it with a quote on its line"
+            what, fix = "this string is never closed", "close it with a quote on the same line"
             return self.error(token.at, what, fix)
         marker = token.text.strip("<-").strip()
-        fix = f'end it with a line that holds "{marker}" and nothing else'
+        fix = f'end it with a line that contains only "{marker}"'
         return self.error(token.at, "this heredoc is never closed", fix)
 
     def error(self, at: int, what: str, fix: str = "") -> ParseError:
@@ -158,8 +158,8 @@ def _closing(marker: str | None) -> re.Pattern[str] | None:
 
 
 def statements(tokens: list[Token]) -> Iterator[list[Token]]:
-    """The tokens of each statement of a body: those of a line, or of the lines up to the bracket
-    that closes the last one opened."""
+    """The tokens of each statement of a body. A statement ends with its line, or with the line on
+    which its last open bracket is closed."""
     statement: list[Token] = []
     depth = 0
     for token in tokens:
@@ -178,7 +178,7 @@ def unexpected(token: Token, lines: Lines, expected: str) -> ParseError:
 
 
 def _shown(token: Token) -> str:
-    """A token, for a message; never a text, quoted or not: it may be a secret."""
+    """A token, for a message. Never the content of a string or a name, which may be a secret."""
     match token.kind:
         case "line" | "end":
             return "the end of the line"
@@ -187,5 +187,5 @@ def _shown(token: Token) -> str:
         case "number":
             return "a number"
         case "name" if token.text not in KEYWORDS:
-            return "an unquoted text"
+            return "unquoted text"
     return f"`{token.text}`"

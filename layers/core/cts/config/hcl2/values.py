@@ -1,4 +1,4 @@
-"""The values of constant expressions: how one kind is taken for another, as Terraform does it."""
+"""The values of constant expressions, and how Terraform converts one type to another."""
 
 import re
 from decimal import Context, Decimal, DivisionByZero, InvalidOperation, Overflow, Subnormal
@@ -9,8 +9,7 @@ Constant: TypeAlias = "bool | str | Decimal | list[Constant] | dict[str, Constan
 NUMBERS = Context(
     prec=170, Emin=-300, Emax=300, traps=[InvalidOperation, DivisionByZero, Overflow, Subnormal]
 )
-"""More digits than Terraform's 512 bits have; larger and smaller numbers few readers of JSON know.
-"""
+"""More digits than Terraform's 512 bits. Few JSON readers support larger or smaller numbers."""
 ROUNDED = Context(prec=150)
 NUMBER = re.compile(r"[+-]?(?:[0-9]+\.?[0-9]*|\.[0-9]+)(?:[eE][+-]?[0-9]+)?", re.ASCII)
 STEPS = 100_000
@@ -18,11 +17,11 @@ BOOLS = {"true": True, "1": True, "false": False, "0": False}
 
 
 class TooMuchWork(Exception):
-    """A short expression can ask for any amount of work."""
+    """An expression, however short, takes too much work to evaluate."""
 
 
 class Budget:
-    """The steps that evaluating a text's expressions may take, beside those for what it says."""
+    """The steps that evaluating a text may take: a fixed number, and one for each character."""
 
     def __init__(self, text: str) -> None:
         self.left = STEPS + len(text)
@@ -38,14 +37,14 @@ class Budget:
 
 
 def described(value: Constant) -> str:
-    """What a value is, for a message; never the value itself, which may be a secret."""
+    """The type of a value, for a message. Never the value itself, which may be a secret."""
     match value:
         case None:
             return "null"
         case bool():
             return "true or false"
         case str():
-            return "a text"
+            return "a string"
         case Decimal():
             return "a number"
         case list():
@@ -54,7 +53,7 @@ def described(value: Constant) -> str:
 
 
 def as_number(value: Constant) -> Decimal | None:
-    """None if it can't be one. Raises ArithmeticError if it is too large or too small."""
+    """None if it can't be converted. Raises ArithmeticError if it is too large or too small."""
     if isinstance(value, str) and NUMBER.fullmatch(value):
         return NUMBERS.create_decimal(value)
     return value if isinstance(value, Decimal) else None
@@ -76,12 +75,12 @@ def as_text(value: Constant) -> str | None:
 
 
 def rounded(number: Decimal) -> Decimal:
-    """To the digits that count: a third, three times, is one."""
+    """Rounded to the significant digits, so that three times a third is one."""
     return ROUNDED.plus(number)
 
 
 def same(one: Constant, other: Constant, budget: Budget) -> bool:
-    """Equality as of `==`: nothing is converted."""
+    """Equality as in `==`: nothing is converted."""
     budget.spend()
     if isinstance(one, list) and isinstance(other, list):
         pairs = zip(one, other, strict=False)
@@ -94,7 +93,7 @@ def same(one: Constant, other: Constant, budget: Budget) -> bool:
 
 
 def plain(value: Constant, budget: Budget) -> Any:
-    """The value as JSON has it. Fractions are the nearest that JSON's readers can hold."""
+    """The value as in JSON. Fractions are rounded to floating-point numbers."""
     budget.spend()
     match value:
         case Decimal():

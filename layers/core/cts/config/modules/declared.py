@@ -73,7 +73,7 @@ def _variable(text: str, statement: list[Token], lines: Lines) -> tuple[str, Dec
     place = lines.place(statement[0].at)
     found = block(text, statement, lines)
     if not found or len(found.labels) != 1:
-        raise ParseError(place, "this is not the declaration of a variable")
+        raise ParseError(place, "this is not a valid variable declaration")
     (name,), attributes = found.labels, found.attributes
     return name, Declared("default" not in attributes, place, attributes.get("const") == "true")
 
@@ -96,4 +96,4 @@ def _entries(value: Value) -> Iterator[Entry]:
             for item in items:
                 yield from _entries(item)
         case _:
-            raise ParseError(value.place, "a block is a JSON object, or a list of them")
+            raise ParseError(value.place, "a block must be a JSON object or a list of objects")

@@ -17,7 +17,7 @@ from cts.config.secrets import TEMPLATE
 from cts.config.text.tree import ParseError
 
 FOLDERS_SHOWN = 5
-OR_SET = "set it in a file that variable_files names, or in serverless { variables }"
+OR_SET = "set it in one of the variable_files, or in serverless { variables }"
 MOST_ALIKE = 1000
 
 
@@ -66,7 +66,7 @@ def _module(folder: str, files: Files) -> LocalModule:
 
 
 def unreadable_modules(configuration: Configuration, known: LocalModules) -> Iterator[Problem]:
-    """What only this reader refuses: Terraform decides."""
+    """What can't be read here: Terraform decides."""
     for task, module in _first_users(configuration, known):
         if module.unread:
             what = (
@@ -85,13 +85,13 @@ def _broken_modules(configuration: Configuration, known: LocalModules) -> Iterat
 def _first_users(
     configuration: Configuration, known: LocalModules
 ) -> Iterator[tuple[Task, LocalModule]]:
-    """Each module with the first task that uses it: what is wrong with it is said once."""
+    """Each module with the first task that uses it, so that problems are reported once."""
     first = {task.module: task for task in reversed(configuration.tasks)}
     yield from ((first[source], module) for source, module in known.items())
 
 
 def _in_module(task: Task, error: ParseError, what: str, fix: str) -> Problem:
-    """At its place in the bundle."""
+    """With its place in the bundle."""
     file = normpath(join(bundle.inside(task.module) or "", error.place.file))
     return Problem(
         replace(error.place, file=file), task.where.at("module").path, Code.SYNTAX, what, fix
@@ -114,7 +114,7 @@ def check_modules(
             if module.is_there and module.variables is not None:
                 yield from _variables(task, module.variables, names)
         else:
-            what = f'"{task.module}" lies outside the bundle'
+            what = f'"{task.module}" is outside the bundle'
             fix = 'put the module into the bundle and write "./folder"'
             yield task.where.problem(Code.OUTSIDE_BUNDLE, what, fix, option="module")
     yield from _broken_modules(configuration, known)
@@ -125,22 +125,23 @@ def check_modules(
 
 def _address(task: Task, files: Files) -> Iterator[Problem]:
     if task.module and f"./{task.module}" in bundle.module_folders(files):
-        what = f'"{task.module}" is an address, but the bundle has a folder of that name'
+        what = f'"{task.module}" is a module address, but the bundle has a folder with that name'
         fix = f'write "./{task.module}"'
         yield task.where.problem(Code.MODULE_MISSING, what, fix, option="module")
 
 
 def _local(task: Task, module: LocalModule, files: Files) -> Iterator[Problem]:
     if task.version:
-        what, fix = "a local module has no version", "remove it: only a registry's modules have one"
+        what = "a local module can't have a version"
+        fix = "remove it: only modules from a registry have one"
         yield task.where.problem(Code.LOCAL_VERSION, what, fix, option="version")
     if not module.is_there:
         what = f'the bundle has no Terraform files in "{task.module}"'
         fix = _other_modules(task.module, files)
         yield task.where.problem(Code.MODULE_MISSING, what, fix, option="module")
     for source in module.outside:
-        what = f'"{task.module}" uses "{source}", outside its own folder: not supported yet'
-        fix = "put that module into its folder"
+        what = f'"{task.module}" uses "{source}" outside its folder, which is not supported yet'
+        fix = "move that module into its folder"
         yield task.where.problem(Code.NOT_SUPPORTED_YET, what, fix, option="module")
 
 
@@ -149,9 +150,9 @@ def _other_modules(module: str, files: Files) -> str:
     if fix := did_you_mean(module, folders):
         return fix
     if not folders:
-        return "it has no folder with Terraform files at all"
+        return "it has no folders with Terraform files"
     more = ", ..." if len(folders) > FOLDERS_SHOWN else ""
-    return f"it has {', '.join(folders[:FOLDERS_SHOWN])}{more}"
+    return f"folders with Terraform files: {', '.join(folders[:FOLDERS_SHOWN])}{more}"
 
 
 def _variables(
@@ -213,8 +214,8 @@ def _certificates(block: Any, files: Files) -> Iterator[Problem]:
 def _file(path: str, files: Files, where: Where, option: str) -> Iterator[Problem]:
     name = bundle.inside(path)
     if name is None:
-        what = f'"{path}" does not begin at the top of the bundle, or leads out of it'
-        fix = "put the file into the bundle and write its path from the top"
+        what = f'"{path}" is not a path inside the bundle'
+        fix = "put the file into the bundle, and write its path relative to the top level"
         yield where.problem(Code.OUTSIDE_BUNDLE, what, fix, option=option)
     elif name not in files and not any(each.startswith(f"{name}/") for each in files):
         what = f'the bundle has no file "{path}"'
@@ -222,5 +223,5 @@ def _file(path: str, files: Files, where: Where, option: str) -> Iterator[Proble
         alike = [
             each for each in files if each not in others and not each.endswith(bundle.TERRAFORM)
         ]
-        fix = did_you_mean(name, alike[:MOST_ALIKE]) or "paths begin at the top of the bundle"
+        fix = did_you_mean(name, alike[:MOST_ALIKE]) or "paths are relative to the bundle"
         yield where.problem(Code.FILE_MISSING, what, fix, option=option)

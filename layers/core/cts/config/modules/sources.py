@@ -16,8 +16,8 @@ STRING = re.compile(r'"([^"\\$%]+)"')
 
 
 def sources_outside(module: Files) -> Iterator[str]:
-    """The local modules that a module uses from outside its own folder. What can't be read is
-    Terraform's to refuse."""
+    """The local modules that a module uses from outside its own folder. Files that can't be
+    read are left to Terraform."""
     for name in filter(_is_terraform, module):
         for source in _local_sources(module, name):
             if inside(join(dirname(name), source)) is None:

@@ -57,7 +57,7 @@ def given(
 
 
 def _read(content: bytes, name: str, found: Findings) -> Part:
-    """The file's variables, or the file as it is where Terraform alone can tell a value."""
+    """The file's variables, or the unchanged file if only Terraform can evaluate it."""
     values, problems = read_variables(content, name)
     wrong = [each for each in problems if each.code is not Code.NOT_CHECKED]
     found.problems.extend(wrong)
@@ -71,8 +71,8 @@ def _read(content: bytes, name: str, found: Findings) -> Part:
 
 def _not_checked(problem: Problem) -> Problem:
     what = (
-        f"this could not be read here ({problem.what}), so nothing in this file was checked, for "
-        "secrets neither: Terraform gets it as it is"
+        f"this can't be read here ({problem.what}), so nothing in this file is checked, not even "
+        "for secrets; Terraform gets the file as it is"
     )
     return replace(problem, what=what)
 

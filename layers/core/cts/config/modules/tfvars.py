@@ -1,4 +1,4 @@
-"""Variables: a file of them, as Terraform's `.tfvars`, or one expression; as JSON values."""
+"""Reads variables, from a `.tfvars` file or from a single expression, as JSON values."""
 
 from dataclasses import replace
 from typing import Any
@@ -12,14 +12,14 @@ from cts.config.text.read import decoded
 from cts.config.text.tree import BOM, Lines, ParseError
 
 MOST_PROBLEMS = 50
-"""Reported per file: a file with more is probably not a variable file."""
-NOT_CONSTANT = "this text is no expression that has a value by itself"
-QUOTES = 'write a text with quotes of its own, as "\\"text\\"", and a number or a list without'
+"""The most problems reported for a file. With more, it is probably not a variable file."""
+NOT_CONSTANT = "this is not a constant expression"
+QUOTES = 'write strings with quotes inside, such as "\\"text\\"", and numbers and lists without'
 
 
 def read_variables(content: bytes, file: str) -> tuple[dict[str, Any], list[Problem]]:
-    """The file's variables, and all that is wrong with it. What only Terraform can tell the value
-    of is a problem `not-checked`."""
+    """The file's variables and problems. If only Terraform can evaluate something, the problem is
+    `not-checked`."""
     text, problem = decoded(content, file)
     if problem:
         return {}, [replace(problem, code=Code.VARIABLE_FILE)]
@@ -37,7 +37,7 @@ def read_variables(content: bytes, file: str) -> tuple[dict[str, Any], list[Prob
         try:
             if name in variables:
                 place = lines.place(statement[0].at)
-                raise ParseError(place, "this variable is set twice", "remove one")
+                raise ParseError(place, "this variable is set twice", "keep only one")
             node = _attribute(text, statement, lines)
             variables[name] = evaluated(node, budget)
         except ParseError as error:
@@ -48,15 +48,15 @@ def read_variables(content: bytes, file: str) -> tuple[dict[str, Any], list[Prob
 
 
 def names(text: str, file: str) -> tuple[str, ...]:
-    """Of all variables of a file that holds a variable in each statement."""
+    """The names of all variables of a file in which each statement sets a variable."""
     found = statements(tokens(text, Lines(text, file)))
     return tuple(sorted({_name(statement) for statement in found}))
 
 
 def read_expression(text: str, place: Place, path: str) -> tuple[Any, list[Problem]]:
-    """The value of an expression that the configuration holds as a text at that place.
+    """The value of an expression that the configuration has as a string at that place.
 
-    What is wrong with it is not said in detail: a text that lacks its quotes may be a secret.
+    Problems are not described in detail, because a string without inner quotes may be a secret.
     """
     lines = Lines(text, place.file)
     try:
@@ -67,7 +67,7 @@ def read_expression(text: str, place: Place, path: str) -> tuple[Any, list[Probl
 
 
 def _name(statement: list[Token]) -> str:
-    """The variable's name. A single word may be a value on a separate line."""
+    """The variable's name, or "" if there is none: a word on a line may be part of a value."""
     name, mark = statement[:2]
     return name.text if name.kind == "name" and mark.kind in ("=", "{") else ""
 
@@ -79,9 +79,9 @@ def _attribute(text: str, statement: list[Token], lines: Lines) -> Node:
     if name.kind in ("{", "["):
         raise ParseError(place, "this looks like JSON", "write name = value")
     if name.kind == "quote":
-        raise ParseError(place, "the name of a variable has no quotes", "write name = value")
+        raise ParseError(place, "a variable's name must not be quoted", "write name = value")
     if name.kind != "name":
-        raise unexpected(name, lines, "the name of a variable")
+        raise unexpected(name, lines, "a variable's name")
     if mark.kind in ("{", "quote", "name") and statement[-2].kind == "}":
         raise ParseError(place, "a block is not allowed here", "write name = value")
     if mark.kind != "=":

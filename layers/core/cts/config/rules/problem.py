@@ -162,7 +162,7 @@ def without_followers(problems: Iterable[Problem]) -> list[Problem]:
 
 
 def beside_no_problem(warnings: Iterable[Problem], problems: Iterable[Problem]) -> list[Problem]:
-    """The warnings without those about what has a problem already, or that follow from one."""
+    """The warnings, without those about an option that has a problem, or that follow from one."""
     found = [*problems]
     wrong = {(problem.place, problem.path) for problem in found}
     unread = {_meant(problem) or problem.path for problem in found}

@@ -10,16 +10,16 @@ SHOWN = 80
 """Characters of the engine's reason: it ends with the rest of the expression."""
 FOR_ALL = 'for all services write regexp = ""'
 INSTEAD = {
-    "bad repetition operator": "repeat it once; RE2 has no possessive repetitions",
+    "bad repetition operator": "use one repetition operator: RE2 has no possessive quantifiers",
     "invalid escape sequence": (
-        "RE2 has no back-references; \\z is the end, \\x{...} a character by its code, "
-        "\\d \\s \\w \\pL are sets"
+        "RE2 has no back-references; use \\z for the end, \\x{...} for a character code, and "
+        "\\d \\s \\w \\pL for character classes"
     ),
     "invalid perl operator": (
-        "RE2 has no look-around, atomic groups, conditionals and comments, and no flags but "
+        "RE2 has no look-around, atomic groups, conditionals or comments, and only the flags "
         "i, m, s and U"
     ),
-    "invalid repetition size": f"RE2 allows at most {MOST_REPEATS}, the smaller number first",
+    "invalid repetition size": f"use at most {MOST_REPEATS}, and write the smaller number first",
     "missing )": "close the group, or write \\( for a parenthesis",
     "missing ]": "close the set, or write \\[ for a bracket",
     "no argument for repetition operator": (
@@ -48,7 +48,7 @@ def fault(expression: str) -> tuple[str, str]:
     import re2
 
     if expression and not expression.strip("* "):
-        return "RE2 refuses this: a * repeats what stands before it", FOR_ALL
+        return "RE2 rejects this: a * repeats what comes before it", FOR_ALL
     if len(expression) > MOST_CHARACTERS:
         return f"this expression has more than {MOST_CHARACTERS} characters", "write a shorter one"
     try:
@@ -60,4 +60,4 @@ def fault(expression: str) -> tuple[str, str]:
     else:
         return "", ""
     fix = next((fix for start, fix in INSTEAD.items() if reason.startswith(start)), "")
-    return f"RE2 refuses this: {reason[:SHOWN]}", fix
+    return f"RE2 rejects this: {reason[:SHOWN]}", fix

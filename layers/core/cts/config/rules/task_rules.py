@@ -36,8 +36,8 @@ def check_buffer(buffer: BufferBlock | None) -> Iterator[Problem]:
 def _name(task: Task) -> Iterator[Problem]:
     name = task.name
     if name and (name.startswith("-") or not name.replace("-", "_").isidentifier()):
-        what = f'"{name}" is not a task name'
-        fix = "begin with a letter or underscore, then letters, digits, underscores and dashes"
+        what = f'"{name}" is not a valid task name'
+        fix = "begin with a letter or underscore, and only use those, digits and dashes"
         yield task.where.problem(Code.INVALID_TASK_NAME, what, fix, option="name")
 
 
@@ -47,7 +47,7 @@ def _provider_instances(task: Task) -> Iterator[Problem]:
         name = entry.partition(".")[0]
         if name in seen:
             what = f'"{seen[name]}" and "{entry}" are the same provider'
-            fix = "a task has one instance of each provider"
+            fix = "a task can only use one instance of each provider"
             yield task.where.problem(Code.PROVIDER_TWICE, what, fix, option=f"providers[{n}]")
         seen.setdefault(name, entry)
 
@@ -71,25 +71,26 @@ def _execution(workspace: CloudWorkspace) -> Iterator[Problem]:
         what, fix = "the agent pool is missing", "set agent_pool_id or agent_pool_name"
         yield problem(Code.MISSING_OPTION, what, fix, option="agent_pool_id")
     elif mode != "agent" and pool:
-        what, fix = "an agent pool needs agents", 'write execution_mode = "agent"'
+        what = "an agent pool is only used in the execution mode agent"
+        fix = 'write execution_mode = "agent"'
         yield problem(Code.INVALID_VALUE, what, fix, option="execution_mode")
 
 
 def _inputs(task: Task) -> Iterator[Problem]:
-    """Each of the module's variables is filled by one block."""
+    """Each of the module's variables is set by one block."""
     filled: dict[str, str] = {}
     if task.services:
         filled[NOTHING.variable] = "services"
     condition = task.condition.variable if task.condition else ""
     if condition and condition in filled:
-        what = "both the list services and the condition fill the module's services"
-        yield task.where.problem(Code.DUPLICATE_INPUT, what, "remove one", option="services")
+        what = "both the list services and the condition set the module's services"
+        yield task.where.problem(Code.DUPLICATE_INPUT, what, "keep only one", option="services")
     elif condition:
         filled[condition] = "the condition"
     for block in task.module_input:
         variable = block.variable
         if variable in filled:
-            what = f"{filled[variable]} and this module_input both fill the module's {variable}"
-            yield block.where.problem(Code.DUPLICATE_INPUT, what, "remove one")
+            what = f"{filled[variable]} and this module_input both set the module's {variable}"
+            yield block.where.problem(Code.DUPLICATE_INPUT, what, "keep only one")
         elif variable:
             filled[variable] = "another module_input"

@@ -54,7 +54,7 @@ def _driver(driver: DriverBlock | None) -> Iterator[Problem]:
     if driver.terraform and driver.terraform_cloud:
         what = 'both driver "terraform" and driver "terraform-cloud" are set'
         place = driver.terraform_cloud.where
-        yield place.problem(Code.REPEATED_BLOCK, what, "a configuration has one driver")
+        yield place.problem(Code.REPEATED_BLOCK, what, "keep only one")
     if driver.terraform:
         where = driver.terraform.where
         yield from check_version(driver.terraform.version, where, "version")
@@ -68,8 +68,8 @@ def _backends(backends: tuple[Backend, ...]) -> Iterator[Problem]:
             fix = f"write one of {', '.join(BACKENDS)}"
             yield backend.where.problem(Code.BACKEND, what, fix)
     for backend in backends[1:]:
-        what = f'backend "{backends[0].type}" is set at {backends[0].where.place} already'
-        yield backend.where.problem(Code.BACKEND, what, "a configuration has one backend")
+        what = f'backend "{backends[0].type}" is already set at {backends[0].where.place}'
+        yield backend.where.problem(Code.BACKEND, what, "keep only one")
 
 
 # ---- services, providers, the rest ------------------------------------------------------------
@@ -81,7 +81,7 @@ def _services(services: tuple[Service, ...]) -> Iterator[Problem]:
         id_ = service.id or ""
         if service.name and first.setdefault(id_, service) is not service:
             what = f'there is another service with id "{id_}" at {first[id_].where.place}'
-            fix = "give each its own id"
+            fix = "give each a different id"
             yield service.where.problem(Code.DUPLICATE_SERVICE, what, fix, option="id")
 
 
@@ -89,7 +89,7 @@ def _providers(configuration: Configuration) -> Iterator[Problem]:
     first: dict[str, ProviderBlock] = {}
     for provider in configuration.terraform_provider:
         if first.setdefault(provider.id, provider) is not provider:
-            what = f"{provider.id} is configured at {first[provider.id].where.place} already"
+            what = f"{provider.id} is already configured at {first[provider.id].where.place}"
             fix = 'give it a different alias: alias = "..."'
             yield provider.where.problem(Code.DUPLICATE_PROVIDER, what, fix)
         yield from _vault_needed(provider, configuration.vault)
@@ -100,7 +100,7 @@ def _vault_needed(provider: ProviderBlock, vault: Vault | None) -> Iterator[Prob
     if vault and vault.enabled:
         return
     if secrets.from_vault({**provider.arguments, "task_env": dict(provider.task_env)}):
-        what = "a secret of Vault is asked for, and no Vault is configured"
+        what = "this reads a secret from Vault, but no Vault is configured"
         yield provider.where.problem(
             Code.VAULT_MISSING, what, 'write vault { address = "https://..." }'
         )
@@ -114,8 +114,8 @@ def _auto_commit(configuration: Configuration) -> Iterator[Problem]:
             if not provider or not provider.auto_commit:
                 continue
             if (other := users.setdefault(entry, task)) is not task:
-                what = f'"{entry}" commits for task "{other.name}" already'
-                fix = "a provider with auto_commit serves one task: give each its own alias"
+                what = f'"{entry}" is already used by task "{other.name}"'
+                fix = "only one task can use a provider with auto_commit: add one with an alias"
                 option = f"providers[{n}]"
                 yield task.where.problem(Code.AUTO_COMMIT, what, fix, option=option)
 
@@ -125,7 +125,8 @@ def _consul(consul: ConsulBlock | None) -> Iterator[Problem]:
     check = registration.default_check if registration else None
     address = check.address if check else ""
     if check and address and not CHECK_ADDRESS.fullmatch(address):
-        what, fix = f'"{address}" is not the address of a check', 'write it as "https://host:8558"'
+        what = f'"{address}" is not a valid address for a check'
+        fix = 'write it as "https://host:8558"'
         yield check.where.problem(Code.INVALID_VALUE, what, fix, option="address")
 
 
@@ -142,11 +143,11 @@ def _options(configuration: Configuration) -> Iterator[Problem]:
 
 
 def _templates(where: Where, key: str, value: Any) -> Iterator[Problem]:
-    """Template syntax where nothing reads it. A secret may be a reference, a provider's argument
-    may have both."""
+    """Template syntax where it is not supported. Secrets can be references, and arguments of a
+    provider can contain templates."""
     match value:
         case str() if secrets.TEMPLATE.search(value):
-            what = "template syntax is read only in a terraform_provider"
+            what = "template syntax is not supported here"
             yield where.problem(Code.TEMPLATE, what, "write the value", option=key)
         case Mapping():
             for name, inner in value.items():

@@ -19,11 +19,11 @@ NOT_NEEDED_BECAUSE = "not needed here, because "
 ADDRESSES = ("module", "source")
 """Options whose addresses may have no scheme."""
 UNSET = (None, (), "")
-"""What asks for nothing."""
+"""Values that mean that an option is not set."""
 
 
 def warn(merged: Configuration, final: Configuration) -> Iterator[Problem]:
-    """`merged`: as it is written; `final`: with every default."""
+    """`merged`: only what the files set; `final`: with every default."""
     consul = [*_consul(merged.consul)]
     said = {(each.place, each.path) for each in consul}
     yield from consul
@@ -66,14 +66,14 @@ def _consul(consul: ConsulBlock | None) -> Iterator[Problem]:
     if not consul:
         return
     if consul.address:
-        what = "the address is not used: the stack's parameter ConsulAddress says where Consul is"
-        fix = "see that it is the same"
+        what = "the address is ignored: the stack's parameter ConsulAddress is used"
+        fix = "make sure that both reach the same Consul"
         yield consul.where.problem(Code.NOT_NEEDED, what, fix, option="address")
     if consul.token:
-        what = "this token is used only where the stack's parameter ConsulSecretArn is empty"
+        what = "this token is only used if the stack's parameter ConsulSecretArn is empty"
         yield consul.where.problem(Code.OVERRIDDEN, what, option="token")
         if TEMPLATE.search(consul.token) and '"CONSUL_HTTP_TOKEN"' not in consul.token:
-            what = 'only the reference {{ env "CONSUL_HTTP_TOKEN" }} is read yet'
+            what = 'only the reference {{ env "CONSUL_HTTP_TOKEN" }} is supported so far'
             yield consul.where.problem(Code.NOT_SUPPORTED_YET, what, option="token")
     if consul.auth and consul.auth.enabled is not False:
         what, fix = "the poller does not send a user and password yet", "use an ACL token"
@@ -88,15 +88,15 @@ def _credentials_in_addresses(merged: Configuration) -> Iterator[Problem]:
     for block, key, known, value in walk(merged):
         is_address = isinstance(value, str) and ("://" in value or key in ADDRESSES)
         if is_address and not known.secret and masked(value) != value:
-            what = "the address holds what may be a credential, and is stored as it is written"
-            yield block.where.problem(Code.LITERAL_SECRET, what, "take it out", option=key)
+            what = "the address may contain a credential, but is stored as plain text"
+            yield block.where.problem(Code.LITERAL_SECRET, what, "remove it", option=key)
 
 
 def _nearly_templates(merged: Configuration) -> Iterator[Problem]:
     for provider in merged.terraform_provider:
         for path, text in texts([dict(provider.arguments), dict(provider.task_env)]):
             if "{{" in text and not TEMPLATE.search(text):
-                what = f"the braces in {path} are not a template, and are kept as text"
+                what = f"the braces in {path} are not a template, so they are plain text"
                 fix = 'write {{ env "NAME" }}, {{ key "path" }} or {{ with secret "path" }}'
                 yield provider.where.problem(Code.TEMPLATE, what, fix)
 
@@ -104,11 +104,11 @@ def _nearly_templates(merged: Configuration) -> Iterator[Problem]:
 def _driver(driver: DriverBlock | None) -> Iterator[Problem]:
     terraform = driver.terraform if driver else None
     if terraform and terraform.version:
-        what = "the version is not used yet: the stack's parameter TerraformVersion decides"
+        what = "the version is not used yet: the stack's parameter TerraformVersion is used"
         yield terraform.where.problem(Code.NOT_SUPPORTED_YET, what, option="version")
     for backend in terraform.backend if terraform else ():
         if backend.type == "local":
-            what = "no folder outlives a run: the state is kept in the stack's state bucket"
+            what = "folders don't outlive a run, so the state is kept in the stack's state bucket"
             yield backend.where.problem(Code.BACKEND, what)
 
 
@@ -116,7 +116,7 @@ def _buffer(buffer: BufferBlock | None) -> Iterator[Problem]:
     if not buffer or buffer.enabled is False or buffer.min is None or buffer.max is None:
         return
     if buffer.max < buffer.min:
-        what = "max is below min, so that max becomes min"
+        what = "max is below min, so it is raised to min"
         yield buffer.where.problem(Code.INVALID_BUFFER, what, "raise max", option="max")
 
 
@@ -129,7 +129,7 @@ def _unbuffered(task: Task) -> Iterator[Problem]:
 def _no_condition(task: Task) -> Iterator[Problem]:
     triggers = task.services or any(each.compiled().stands_in for each in task.module_input)
     if isinstance(task.condition, NoConditionBlock) and not triggers:
-        what = "without a condition the task runs once, and never again"
+        what = "without a condition, the task only runs once"
         fix = 'write condition "services" { names = [...] }'
         yield task.where.problem(Code.CONDITION_TYPE, what, fix)
 
@@ -139,7 +139,7 @@ def _providers(task: Task, configuration: Configuration) -> Iterator[Problem]:
     for n, entry in enumerate(task.providers):
         found = configuration.provider(entry)
         if not found:
-            what = f'there is no terraform_provider "{entry}": it is treated as one without options'
+            what = f'there is no terraform_provider "{entry}", so it is used without options'
             yield task.where.problem(
                 Code.UNKNOWN_PROVIDER, what, did_you_mean(entry, names), option=f"providers[{n}]"
             )
@@ -152,22 +152,22 @@ def _providers(task: Task, configuration: Configuration) -> Iterator[Problem]:
 def _workspace(task: Task, driver: DriverBlock | None) -> Iterator[Problem]:
     workspace = task.terraform_cloud_workspace
     if not (driver and driver.terraform_cloud):
-        what = 'not needed: only the driver "terraform-cloud" has workspaces'
+        what = 'not needed: only driver "terraform-cloud" has workspaces'
         if workspace and workspace.where.options:
             yield workspace.where.problem(Code.NOT_NEEDED, what)
         if task.terraform_version:
             yield task.where.problem(Code.NOT_NEEDED, what, option="terraform_version")
     elif workspace and workspace.agent_pool_id and workspace.agent_pool_name:
-        what = "agent_pool_id is used, and agent_pool_name is not"
-        yield workspace.where.problem(Code.NOT_NEEDED, what, "remove one", option="agent_pool_name")
+        what = "agent_pool_name is ignored, because agent_pool_id is set"
+        yield workspace.where.problem(Code.NOT_NEEDED, what, "remove it", option="agent_pool_name")
 
 
 def secret_variables(values: Mapping[str, object], where: Where) -> Iterator[Problem]:
-    """Variables that look like secrets: they stay readable for who may read the work bucket."""
+    """Variables that look like secrets: anyone who may read the work bucket can read them."""
     for name, value in values.items():
         if isinstance(value, dict):
             yield from secret_variables(value, where.at(name))
         elif looks_secret(name, value):
-            what = f'the variable "{name}" looks like a secret, and is stored as it is written'
-            fix = "a terraform_provider keeps it as a secret, once tasks with providers run"
+            what = f'the variable "{name}" looks like a secret, but is stored as plain text'
+            fix = "once tasks with providers run, set it in a terraform_provider instead"
             yield where.problem(Code.LITERAL_SECRET, what, fix, option=name)

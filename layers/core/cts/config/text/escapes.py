@@ -2,6 +2,6 @@
 
 
 def undoubled(text: str) -> str:
-    """CTS takes expressions and filters through one more round of escapes, so that its users
-    write `^web\\\\d+$` for `^web\\d+$`. No service's name has a backslash: both are read alike."""
+    """CTS decodes escapes in expressions and filters twice, so its users write `^web\\\\d+$` for
+    `^web\\d+$`. Service names never contain backslashes, so both mean the same here."""
     return text.replace("\\\\", "\\")

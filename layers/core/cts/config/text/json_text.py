@@ -44,8 +44,8 @@ def read_json(text: str, file: str, *, keeps_all: bool = False) -> tuple[Body, l
 
 
 def fault(text: str, file: str) -> ParseError | None:
-    """Why a text is not JSON, or neither an object nor a list; None where only this reader
-    may refuse it."""
+    """Why a text is not JSON, or is neither an object nor a list; None if it is valid, even if
+    this reader may reject it."""
     reader = _Reader(text, file, keeps_all=False)
     try:
         reader.check()
@@ -57,11 +57,11 @@ def fault(text: str, file: str) -> ParseError | None:
 
 
 def _no_object(place: Place) -> ParseError:
-    return ParseError(place, "the file must hold one JSON object")
+    return ParseError(place, "the file must contain one JSON object")
 
 
 class _Reader:
-    """Walks a text that was checked to be JSON."""
+    """Reads a text that is known to be valid JSON."""
 
     def __init__(self, text: str, file: str, *, keeps_all: bool) -> None:
         self.text, self.lines, self.keeps_all = text, Lines(text, file), keeps_all

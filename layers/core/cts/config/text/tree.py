@@ -75,7 +75,7 @@ def unknown_escape(place: Place, escape: str) -> ParseError:
 
 
 def is_character(code: int) -> bool:
-    """Halves of characters are none: text that holds one can't be stored."""
+    """Surrogates are not characters: text that contains one can't be stored."""
     return code <= sys.maxunicode and not 0xD800 <= code < 0xE000
 
 
