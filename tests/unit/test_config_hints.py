@@ -51,7 +51,7 @@ FORMER = [
 def test_of_a_former_option_is_told_what_took_its_place(text: str, path: str, instead: str) -> None:
     problems = compiled(text).problems
     assert [(each.path, each.code) for each in problems] == [(path, Code.UNKNOWN_OPTION)]
-    assert "given this option up" in problems[0].what
+    assert "no longer has this option" in problems[0].what
     assert instead in problems[0].fix
 
 
@@ -77,7 +77,7 @@ def test_a_missing_file_may_have_been_meant_with_another_ending(there: str, fix:
         ("names = \"['a']\"", 'write names = ["a"]'),
         ('names = "a,b"', 'write names = ["a", "b"]'),
         ('names = ["a", "b, c"]', 'write names = ["a", "b", "c"]'),
-        (f'names = "{"a," * 50}"', "write one text for each element"),
+        (f'names = "{"a," * 50}"', "write one string for each element"),
     ],
 )
 def test_a_text_that_looks_like_a_list_is_warned_of(given: str, fix: str) -> None:

@@ -54,7 +54,7 @@ class Running:
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """What came of one reason to run, after its retries. While it is retried: of its last try."""
+    """The result of one reason to run, after its retries; while it is retried, of the last try."""
 
     run: str
     success: bool

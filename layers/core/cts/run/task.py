@@ -148,7 +148,7 @@ def _says_go(reason: Reason, state: TaskState, trigger: str, inputs: str, now: f
 
 
 def _waits(state: TaskState, now: float) -> bool:
-    """What failed is not to be tried again yet, or never."""
+    """What failed must wait before its retry, or is never retried."""
     return state.gave_up is not None or (state.retry_at is not None and state.retry_at > now)
 
 

@@ -61,4 +61,6 @@ class Losses:
             if view.kind == listing.kind.lists and here and lost:
                 found = await self._consul.ask(view, consistent=True)
                 if found.snapshot != EMPTY:
-                    raise Refused(f"asking Consul for {listing}: it hides {view}, which is there")
+                    raise Refused(
+                        f"asking Consul for {listing}: it leaves out {view}, which exists"
+                    )

@@ -62,7 +62,7 @@ class StaleRecorder:
             case Commit.DEPOSED:
                 raise Deposed
             case Commit.STALE:
-                raise Unavailable("recording stale views: the record was written in between")
+                raise Unavailable("recording stale views: another write came in between")
             case Commit.DONE:
                 self._stored = replace(record, version=record.version + 1)
                 return self._stored

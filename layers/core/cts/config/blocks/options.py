@@ -20,7 +20,7 @@ from cts.config.text.tree import Body, Entry, Value
 LABELLED = ("driver",)
 LIST_IN_TEXT = re.compile(r"\s*\[.*\]\s*|[^,]*,.*", re.DOTALL)
 MOST_SHOWN = 80
-A_STRING = 'write a text in quotes: "..."'
+A_STRING = 'write a string in quotes: "..."'
 
 
 @dataclass(frozen=True, slots=True)
@@ -124,10 +124,10 @@ class Options:
         ]
         meant = ", ".join(f'"{part}"' for parts in split for part in parts if part)
         short = len(meant) < MOST_SHOWN
-        fix = f"write {key} = [{meant}]" if short else "write one text for each element"
+        fix = f"write {key} = [{meant}]" if short else "write one string for each element"
         for item in items:
             if isinstance(item.data, str) and LIST_IN_TEXT.fullmatch(item.data):
-                what = f"this is one text that looks like a list, so it is one element of {key}"
+                what = f"this string looks like a list, but is a single element of {key}"
                 self.warn(item.place, Code.INVALID_VALUE, key, what, fix)
 
     def items(self, value: Value) -> tuple[Value, ...]:
@@ -198,7 +198,7 @@ class Options:
                 what = f'there is no {block} "{entry.key}"'
                 self.add(entry.place, Code.UNKNOWN_OPTION, entry.key, what)
             elif entry.is_label:  # the label is not shown: with a lost "=" it may be a secret
-                what = "this block has no label"
+                what = "this block must not have a label"
                 fix = f'write {block} {{ ... }}, or "=" before a value'
                 self.add(entry.place, Code.UNKNOWN_OPTION, "", what, fix)
             else:
@@ -207,7 +207,7 @@ class Options:
     def unknown(self, entry: Entry) -> None:
         path = self.path_of(entry.key)
         if found := former(self.path, entry.key):
-            what, fix, meant = "CTS has given this option up", found.fix, found.meant
+            what, fix, meant = "CTS no longer has this option", found.fix, found.meant
         else:
             meant = nearest(entry.key.lower(), self.known)
             what, fix = "unknown option", f'did you mean "{meant}"?' if meant else ""
@@ -287,6 +287,6 @@ def _shown(value: Value, *, is_hidden: bool) -> str:
         case None:
             return "null"
         case str() as text:
-            return "a text" if is_hidden else f'"{text[:40]}"'
+            return "a string" if is_hidden else f'"{text[:40]}"'
         case number:
             return "a number" if is_hidden else str(number)[:40]
