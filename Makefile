@@ -58,7 +58,7 @@ unit: setup ## test the pure parts, and the workflows with fakes
 soak: setup ## test ten of each fault, 500 tasks, 10,000 broken configurations; writes docs/reports/
 	$(BIN)/python -m pytest -n $(WORKERS) --dist loadscope --no-loadscope-reorder -m soak -p tests.e2e.soak $(SEED:%=--randomly-seed=%)
 
-mutate: setup ## break the product in a hundred ways; the tests must notice each one (an hour)
+mutate: setup ## break the product in two hundred ways; the tests must notice each one (up to an hour)
 	$(BIN)/python -m tests.mutations
 
 findings: ## reproduce unexpected behaviour of real tools, in temporary folders

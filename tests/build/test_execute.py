@@ -160,6 +160,14 @@ def test_a_plan_that_fails_says_so_in_terraforms_words(place: Place) -> None:
     assert place.record("run-1", "applying") is None
 
 
+def test_terraform_asks_nobody_for_a_variable(place: Place) -> None:
+    assert place.build(place.archive("run-1", 'variable "zone" {}\n' + ONE)) == 1
+    result = place.result("run-1")
+    assert (result["status"], result["step"]) == ("errored", "plan")
+    assert "No value for required variable" in result["error"]
+    assert "Enter a value" not in place.log("run-1")
+
+
 def test_a_module_that_is_missing_fails_the_init(place: Place) -> None:
     assert place.build(place.archive("run-1", 'module "x" { source = "./absent" }')) == 1
     result = place.result("run-1")
@@ -236,6 +244,15 @@ def test_a_lock_that_somebody_else_holds_is_never_released(place: Place) -> None
 def test_a_lock_of_a_former_build_from_after_its_end_is_not_released(place: Place) -> None:
     former = [{"run": "run-0", "ended_at": "2026-01-01T09:59:00Z"}]
     started(place, "run-0", build="project:0", who="a@b", at="2026-01-01T09:00:00Z")
+    held(place, who="a@b")
+    assert place.build(place.archive("run-1", ONE, former=former)) == 1
+    assert LOCK in place.s3.objects
+
+
+def test_a_lock_from_before_a_former_build_began_is_not_released(place: Place) -> None:
+    """Containers of different builds may have one name."""
+    former = [{"run": "run-0", "ended_at": "2026-01-01T10:01:00Z"}]
+    started(place, "run-0", build="project:0", who="a@b", at="2026-01-01T10:00:30Z")
     held(place, who="a@b")
     assert place.build(place.archive("run-1", ONE, former=former)) == 1
     assert LOCK in place.s3.objects

@@ -7,6 +7,8 @@ from pathlib import Path
 import pytest
 
 from cts.build.masking import masked
+from cts.build.run import Execution
+from cts.build.stop import Stop
 from tests.build.conftest import STATE, TASK, Place, until
 from tests.build.test_execute import LOCK, ONE, started
 
@@ -156,6 +158,22 @@ def test_a_password_in_a_modules_address_is_shown_nowhere(place: Place, address:
     assert "127.0.0.1" in result
     assert "***" in place.log("run-1")
     assert "hunter2" not in result + place.log("run-1") + output
+
+
+def test_an_error_that_nobody_expected_shows_no_password_either(
+    place: Place, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    for name, value in place.environment.items():
+        monkeypatch.setenv(name, value)
+    run = Execution(place.archive("run-1", ""), "project:1", Stop(60))
+    try:
+        raise ValueError(ADDRESSES[0])
+    except ValueError as error:
+        result = run.failure(error)
+    out, err = capfd.readouterr()
+    assert "127.0.0.1" in result["error"]
+    assert "ValueError" in err
+    assert "hunter2" not in json.dumps(result) + out + err
 
 
 def test_former_versions_of_the_lock_go_and_those_of_the_state_stay(place: Place) -> None:

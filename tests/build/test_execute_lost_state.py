@@ -2,6 +2,7 @@
 
 import json
 import os
+import signal
 from pathlib import Path
 
 import pytest
@@ -192,6 +193,36 @@ def test_a_marker_that_is_refused_costs_no_state_and_promises_nothing(
     assert f"Nothing keeps the next run of {TASK} from planning" in result["error"]
     assert f"s3://{UNPUSHED} could not be put" in result["error"]
     assert "No run of" not in result["error"]
+
+
+def test_a_build_that_dies_before_the_state_is_kept_lets_no_run_plan_over_it(
+    place: Place, device: Path
+) -> None:
+    def dies(method: str, path: str) -> int | None:
+        if (method, path) == ("PUT", f"work/runs/{TASK}/run-1/errored.tfstate"):
+            os.kill(place.started[0].pid, signal.SIGKILL)
+            return 500
+        return (
+            403 if (method, path) == ("PUT", STATE) and place.record("run-1", "applying") else None
+        )
+
+    place.s3.fault = dies
+    assert place.build(place.archive("run-1", rule(device))) == -signal.SIGKILL
+    place.s3.fault = lambda *_: None
+    assert place.build(place.archive("run-2", rule(device))) == 1
+    assert "run run-1 could not store its state" in place.result("run-2")["error"]
+    assert len(list(device.iterdir())) == 1
+
+
+def test_a_state_of_which_nobody_can_tell_whether_it_is_stored_is_kept(
+    place: Place, device: Path
+) -> None:
+    place.s3.fault = lambda _, path: 403 if path == STATE and any(device.iterdir()) else None
+    assert place.build(place.archive("run-1", rule(device))) == 1
+    assert place.result("run-1")["errored_state"] is True
+    place.s3.fault = lambda *_: None
+    assert place.build(place.archive("run-2", rule(device))) == 0
+    assert len(list(device.iterdir())) == 1
 
 
 @pytest.mark.parametrize(

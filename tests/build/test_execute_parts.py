@@ -259,6 +259,10 @@ def test_a_version_that_was_never_released_is_not_tried_again(
         ("Plan: 4 to import, 1 to add, 0 to change, 10 to destroy.", (1, 0, 10, 4)),
         ("Changes to Outputs:", (0, 0, 0)),
         ('      + note = "Plan: 9 to add, 9 to change, 9 to destroy."', (0, 0, 0)),
+        (
+            "Plan: 9 to add, 0 to change, 0 to destroy.\nPlan: 1 to add, 2 to change, 3 to destroy",
+            (1, 2, 3),
+        ),
     ],
 )
 def test_counts_are_those_of_the_plan(line: str, expected: tuple[int, ...]) -> None:

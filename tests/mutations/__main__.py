@@ -1,7 +1,8 @@
 """`make mutate`: apply each mutation alone to a copy of the project, and run its tests.
 
 A mutation whose tests still pass has survived: then the tests, or the list, have to be mended.
-`python -m tests.mutations [WORD ...]` tries those only whose name or file has one of the words.
+`python -m tests.mutations [WORD ...]` tries those only whose name, file or list has one of the
+words.
 """
 
 import os
@@ -11,15 +12,15 @@ import subprocess
 import sys
 import tempfile
 import time
-import tomllib
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
-from dataclasses import dataclass
 from pathlib import Path
 from queue import Queue
+from typing import TypeVar
 
-ROOT = Path(__file__).parents[2]
+from tests.mutations.listed import ROOT, Mutation, misfits, mutated, mutations
+
 COPIED = (
     "cli", "docs", "events", "functions", "layers", "local", "tests", "pyproject.toml",
     "template.yaml", "samconfig.toml", "Makefile", "README.md", "requirements-dev.txt",
@@ -28,33 +29,7 @@ WORKERS = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else 
 LONGEST = 600.0
 """Seconds that the tests of one mutation may take: one that hangs is noticed, too."""
 
-
-@dataclass(frozen=True, slots=True)
-class Mutation:
-    name: str
-    """What goes wrong, in words."""
-    file: str
-    old: str
-    new: str
-    tests: tuple[str, ...]
-    """What is run, as pytest takes it."""
-
-
-def mutations() -> Iterator[Mutation]:
-    for path in sorted(Path(__file__).parent.glob("*.toml")):
-        for each in tomllib.loads(path.read_text())["mutation"]:
-            yield Mutation(
-                each["name"], each["file"], each["old"], each["new"], tuple(each["tests"])
-            )
-
-
-def mutated(mutation: Mutation, root: Path) -> str:
-    """The file's text with the mutation. Raises ValueError if it does not fit in one place."""
-    text = (root / mutation.file).read_text()
-    if text.count(mutation.old) != 1:
-        found = text.count(mutation.old)
-        raise ValueError(f"{mutation.name}: {mutation.file} has its text {found} times, not once")
-    return text.replace(mutation.old, mutation.new)
+T = TypeVar("T")
 
 
 @contextmanager
@@ -85,6 +60,14 @@ def is_caught(mutation: Mutation, copy: Path) -> bool:
         return not passes(mutation.tests, copy)
 
 
+def by_file(chosen: Iterable[Mutation]) -> list[list[str]]:
+    """The tests of all of these, each once, those of one file together."""
+    files: dict[str, list[str]] = {}
+    for test in sorted({test for each in chosen for test in each.tests}):
+        files.setdefault(test.partition("::")[0], []).append(test)
+    return list(files.values())
+
+
 def copied(to: Path) -> Path:
     for name in COPIED:
         source = ROOT / name
@@ -97,32 +80,46 @@ def copied(to: Path) -> Path:
     return to
 
 
+def tried(chosen: list[Mutation], folder: Path) -> list[Mutation]:
+    """Try them all, and tell of each. Returns those that survived."""
+    copies: Queue[Path] = Queue()
+    for n in range(WORKERS):
+        copies.put(copied(folder / str(n)))
+
+    def in_a_copy(what: Callable[[T, Path], bool], given: T) -> bool:
+        copy = copies.get()
+        try:
+            return what(given, copy)
+        finally:
+            copies.put(copy)
+
+    survived = []
+    with ThreadPoolExecutor(WORKERS) as pool:
+        tests = by_file(chosen)
+        for some, passed in zip(
+            tests, pool.map(lambda each: in_a_copy(passes, each), tests), strict=True
+        ):
+            if not passed:
+                raise SystemExit(f"fail without any mutation, mend that first: {' '.join(some)}")
+        for each, caught in zip(
+            chosen, pool.map(lambda each: in_a_copy(is_caught, each), chosen), strict=True
+        ):
+            print(f"{'caught  ' if caught else 'SURVIVED'} {each.file}: {each.name}", flush=True)
+            survived += [] if caught else [each]
+    return survived
+
+
 def main(words: list[str]) -> int:
     chosen = [
         each
         for each in mutations()
-        if not words or any(word in each.name or word in each.file for word in words)
+        if not words or any(word in f"{each.list} {each.name} {each.file}" for word in words)
     ]
-    began, survived = time.monotonic(), []
+    if found := misfits(chosen):
+        raise SystemExit("\n".join(found))
+    began = time.monotonic()
     with tempfile.TemporaryDirectory(dir=ROOT / ".local/tmp") as folder:
-        copies: Queue[Path] = Queue()
-        for n in range(WORKERS):
-            copies.put(copied(Path(folder) / str(n)))
-
-        if not passes(sorted({test for each in chosen for test in each.tests}), copies.queue[0]):
-            raise SystemExit("the tests fail without any mutation: mend that first")
-
-        def tried(mutation: Mutation) -> bool:
-            copy = copies.get()
-            try:
-                return is_caught(mutation, copy)
-            finally:
-                copies.put(copy)
-
-        with ThreadPoolExecutor(WORKERS) as pool:
-            for mutation, caught in zip(chosen, pool.map(tried, chosen), strict=True):
-                print(f"{'caught  ' if caught else 'SURVIVED'} {mutation.file}: {mutation.name}")
-                survived += [] if caught else [mutation]
+        survived = tried(chosen, Path(folder))
     minutes = (time.monotonic() - began) / 60
     print(f"{len(chosen) - len(survived)} of {len(chosen)} caught in {minutes:.1f} minutes")
     return 1 if survived else 0

@@ -2,17 +2,19 @@
 
 import json
 from collections.abc import Mapping
-from dataclasses import asdict
+from dataclasses import asdict, replace
 
 import pytest
 
 from cts import keys
 from cts.config import bundle
 from cts.config.compile import CONTRACT, Result, compile_bundle
+from cts.config.rules.problem import Code, Place, Problem
 from cts.errors import Unavailable
 from cts.events import MOST_LISTED, ConfigPublished, ConfigRejected
 from cts.events import entry as entry_of
 from cts.workflow import publish as workflow
+from cts.workflow.announce import MOST_OWED
 from cts.workflow.publish import PublishOutcome, publish
 from tests.fakes import before_next, failing
 from tests.unit.publisher import ENVIRONMENT, World, assert_chain, event_id, task, world, zipped
@@ -193,6 +195,25 @@ def test_however_much_there_is_to_tell_fits_an_item_and_an_event() -> None:
     assert len(entry_of(told, "bus")["Detail"]) < AN_ENTRY
 
 
+def test_problems_in_the_longest_words_fit_an_item_and_an_event(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    odd = "\N{PILE OF POO}" * 900
+    problem = Problem(Place(odd, 1, 1), odd, Code.SYNTAX, odd, odd)
+
+    def compiled(files: Mapping[str, bytes], environment: Mapping[str, str]) -> Result:
+        return replace(compile_bundle(files, environment), problems=(problem,) * 300)
+
+    monkeypatch.setattr(workflow, "compile_bundle", compiled)
+    made = World()
+    made.push(task("web"))
+    assert made.publish() is PublishOutcome.REJECTED
+    [told] = made.bus.of(ConfigRejected)
+    assert len(entry_of(told, "bus")["Detail"]) < AN_ENTRY
+    assert made.table.refused is not None
+    assert len(json.dumps(asdict(made.table.refused))) < AN_ITEM
+
+
 def test_of_thousands_of_tasks_the_first_names_are_kept() -> None:
     made = World()
     made.push(*(task(f"task-with-a-name-of-some-length-{n:05}") for n in range(3000)))
@@ -282,6 +303,19 @@ def test_what_is_owed_for_long_still_fits_an_item() -> None:
     assert numbers == list(range(1, 31))
     assert made.bus.of(ConfigPublished)[0].added == []
     assert len(made.bus.of(ConfigPublished)[-2].added) == MOST_LISTED
+
+
+def test_of_more_than_can_be_owed_the_newest_are_told() -> None:
+    made = World()
+    pushes = MOST_OWED + 20
+    with failing(made.bus, "send", Unavailable("the bus is down")):
+        for number in range(pushes):
+            made.push("task {", f"# {number}")
+            with pytest.raises(Unavailable):
+                made.publish()
+    made.publish()
+    versions = [int(each.source_version) for each in made.bus.of(ConfigRejected)]
+    assert versions == list(range(pushes - MOST_OWED, pushes + 1))
 
 
 @pytest.mark.parametrize(

@@ -1,5 +1,6 @@
 """The reader: CTS's status API as the reference has it, and what stands beside it."""
 
+import json
 from dataclasses import replace
 
 import pytest
@@ -391,6 +392,13 @@ def test_a_log_too_long_for_an_answer_keeps_its_end(world: World) -> None:
     _, _, body = call(f"/v1/runs/{run_id('web')}/log")
     assert body.startswith("[first 7 bytes omitted]\nxxx")
     assert body.endswith("the end")
+
+
+def test_the_longest_log_is_within_what_lambda_returns(world: World) -> None:
+    world.ran(applied())
+    world.write_log(applied(), "\\" * read.LONGEST_LOG)
+    answer = call(f"/v1/runs/{run_id('web')}/log")
+    assert len(json.dumps(answer)) < 6_000_000
 
 
 # ---- configuration and poller -------------------------------------------------------------

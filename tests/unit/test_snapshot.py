@@ -194,6 +194,11 @@ def test_the_order_consul_answers_in_changes_nothing(tags: list[list[str]], chan
     assert snapshot(WEB, shuffled) == snapshot(WEB, entries)
 
 
+def test_instances_of_one_id_on_two_nodes_have_one_order() -> None:
+    entries = [instance("web", n, ID="web") for n in (1, 2)]
+    assert snapshot(WEB, entries) == snapshot(WEB, entries[::-1])
+
+
 def test_duplicate_tags_are_kept_and_sorted_by_bytes() -> None:
     row = service_row(instance("web", Tags=["é", "a", "Z", "a"]))
     assert row["tags"] == ["Z", "a", "a", "é"]

@@ -157,6 +157,7 @@ def test_without_a_slot_the_task_queues_and_keeps_its_place() -> None:
     assert state.queued_since == since
     assert state.running is None
     assert [run.task for run in world.table.runs(None, 9)] == ["web"]
+    assert not [key for key in world.bucket.objects if key.startswith("runs/other/")]
 
 
 def test_a_generation_that_was_replaced_meanwhile_claims_nothing() -> None:
@@ -308,6 +309,15 @@ def test_a_driver_that_is_unavailable_leaves_the_run_to_the_sweep() -> None:
         world.start("web")
     assert world.running("web").build is None
     assert world.bucket.run_object("web", world.running("web").id, "started") is None
+
+
+def test_a_run_whose_build_could_not_be_recorded_is_not_told_yet() -> None:
+    world = system()
+    world.observe("web")
+    died = Unavailable("killed")
+    with failing(world.table, "record_build", died), pytest.raises(Unavailable):
+        world.start("web")
+    assert world.bus.of(RunStarted) == []
 
 
 def test_a_retry_counts_its_attempt_and_another_change_starts_anew() -> None:

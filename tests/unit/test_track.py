@@ -480,6 +480,15 @@ def test_a_slot_that_no_run_holds_is_freed() -> None:
     assert world.table.slots() == {run.id}
 
 
+@pytest.mark.parametrize("reads", ["slots", "all_states"])
+def test_the_slot_of_a_run_that_is_claimed_during_a_sweep_is_kept(reads: str) -> None:
+    world = system()
+    world.observe("web")
+    before_next(world.table, reads, lambda: world.start("web"))
+    world.sweep()
+    assert world.table.slots() == {world.running("web").id}
+
+
 def test_a_task_that_cannot_be_looked_after_does_not_keep_the_others_waiting() -> None:
     world = system()
     world.task("other")

@@ -6,47 +6,26 @@ import pytest
 
 from cts import wiring
 from cts.events import TaskTriggered
+from cts.keys import RUN_ID, task_of
 from cts.settings import Store, Tracked
+from tests.fake_session import FakeSession, fake_session
 
 STORE = Store(table="t", work_bucket="w", bus="b", run_days=90)
 
 
-class Session:
-    """Builds clients that take any events."""
-
-    def __init__(self) -> None:
-        self.built: list[str] = []
-
-    def client(self, service: str, config: object) -> "Client":
-        assert config is wiring.PATIENCE
-        self.built.append(service)
-        return Client()
-
-
-class Client:
-    def put_events(self, *, Entries: list[dict[str, str]]) -> dict[str, list[dict[str, str]]]:  # noqa: N803
-        return {"Entries": [{"EventId": "1"} for _ in Entries]}
-
-
 @pytest.fixture
-def session(monkeypatch: pytest.MonkeyPatch) -> Iterator[Session]:
-    made = Session()
-    monkeypatch.setattr(wiring, "session", lambda: made)
-    clients = (wiring.dynamodb, wiring.eventbridge)
-    for each in clients:
-        each.cache_clear()
-    yield made
-    for each in clients:
-        each.cache_clear()
+def session(monkeypatch: pytest.MonkeyPatch) -> Iterator[FakeSession]:
+    with fake_session(monkeypatch) as made:
+        yield made
 
 
-def test_a_tables_client_is_built_at_once_and_only_once(session: Session) -> None:
+def test_a_tables_client_is_built_at_once_and_only_once(session: FakeSession) -> None:
     wiring.table(STORE)
     wiring.table(STORE)
     assert session.built == ["dynamodb"]
 
 
-def test_other_clients_are_built_when_they_are_used(session: Session) -> None:
+def test_other_clients_are_built_when_they_are_used(session: FakeSession) -> None:
     bus = wiring.bus(STORE)
     wiring.bucket(STORE)
     wiring.drivers(STORE, Tracked("p", 5))
@@ -54,3 +33,11 @@ def test_other_clients_are_built_when_they_are_used(session: Session) -> None:
     bus.send([TaskTriggered("web")])
     bus.send([TaskTriggered("web")])
     assert session.built == ["events"]
+
+
+def test_two_runs_of_one_second_have_ids_of_their_own_and_say_whose_they_are() -> None:
+    first, second = (wiring.new_run_id("my-web-2") for _ in range(2))
+    assert first != second
+    for each in (first, second):
+        assert RUN_ID.fullmatch(each)
+        assert task_of(each) == "my-web-2"

@@ -70,7 +70,7 @@ class Execution:
         self.reach("plan")
         plan = self.own / "plan"
         planned = terraform.converging(
-            "plan", "-no-color", "-input=false", f"-out={plan}", "-detailed-exitcode", codes=(0, 2)
+            "plan", "-no-color", f"-out={plan}", "-detailed-exitcode", codes=(0, 2)
         )
         self.counts = counted(terraform, plan, planned.output, self.log)
         if planned.code == 0:
@@ -78,7 +78,7 @@ class Execution:
         self.stop.check()
         self.reach("apply")
         self.records.put("applying", self.at["apply"].encode())
-        terraform.run("apply", "-no-color", "-input=false", str(plan))
+        terraform.run("apply", "-no-color", str(plan))
         return "applied"
 
     def found_terraform(self) -> TerraformProcess:
@@ -102,7 +102,7 @@ class Execution:
         if has_state:
             terraform.environment |= workspace
         options = backend_options(self.version, other_endpoint=bool(self.s3.endpoint))
-        terraform.converging("init", "-no-color", "-input=false", *options)
+        terraform.converging("init", "-no-color", *options)
         terraform.environment |= workspace
 
     def reach(self, step: str) -> None:

@@ -12,8 +12,6 @@ from cts.ports import Bus, Published
 from cts.stored import load
 from cts.workflow.counting import Metrics, count
 
-LARGEST_LIST = 150_000
-"""Maximum bytes of problems in an event: EventBridge's limit for an event is 256 KB."""
 LARGEST_OWED = 30_000
 """Maximum bytes of earlier announcements that keep their lists."""
 MOST_OWED = 100
@@ -57,7 +55,7 @@ def _without_lists(fact: Mapping[str, Any]) -> dict[str, Any]:
 def _event(event_id: str, answer: Current | Rejected) -> ConfigPublished | ConfigRejected:
     version = version_of(answer.sources)
     if isinstance(answer, Rejected):
-        problems = fitting(answer.problems[:MOST_LISTED], LARGEST_LIST)
+        problems = answer.problems[:MOST_LISTED]
         return ConfigRejected(event_id, version, answer.problem_count, problems)
     return ConfigPublished(
         id=event_id,

@@ -19,7 +19,8 @@ from cts.workflow.counting import Metrics
 MOST_KEPT = 200
 """Maximum number of problems, and of warnings, to keep for a push."""
 LARGEST_PROBLEMS, LARGEST_NAMES = 220_000, 40_000
-"""Maximum bytes in all, and for each list of task names: a table item holds 400 KB."""
+"""Maximum bytes in all, and for each list of task names: a table item holds 400 KB, and an event
+256 KB."""
 LONGEST_TEXT = 300
 MOST_CODES = 5
 """Maximum number of problem codes in a report."""

@@ -1,0 +1,304 @@
+"""Each function as it is deployed: with the variables that the template sets for it."""
+
+import asyncio
+import importlib.util
+import json
+import os
+import time
+from collections.abc import Iterator
+from dataclasses import replace
+from types import ModuleType, SimpleNamespace
+from typing import Any
+
+import pytest
+
+from cts import wiring
+from cts.errors import NotLookedAfter
+from cts.events import RunFinished, TaskTriggered
+from cts.run.model import End, RunStatus
+from cts.run.state import TaskState, unreadable_state
+from cts.settings import PollerSettings
+from cts.terraform.archive import RunPlace
+from cts.workflow.counting import count
+from cts.workflow.poll import Tally
+from cts.workflow.watcher import Beat, LivePorts, PollOutcome
+from tests.fake_session import FakeSession, fake_session
+from tests.fakes import RUN, build_event
+from tests.template.deployed import ROOT, of_type
+from tests.unit.publisher import World, task
+from tests.unit.system import system
+
+FUNCTIONS = of_type("AWS::Lambda::Function")
+GIVEN = {"Concurrency": "3", "RunHistoryDays": "7", "Mode": "live", "AWS::StackName": "mine"}
+"""Of the parameters, those that are more than a name here."""
+LASTS = 900.0
+LEFT: Any = SimpleNamespace(
+    **dict.fromkeys(("function_name", "memory_limit_in_mb", "aws_request_id"), "function"),
+    invoked_function_arn="arn",
+    get_remaining_time_in_millis=lambda: LASTS * 1000,
+)
+TICK = {"schedule": "tracker"}
+
+
+@pytest.fixture
+def session(monkeypatch: pytest.MonkeyPatch) -> Iterator[FakeSession]:
+    with fake_session(monkeypatch) as made:
+        yield made
+
+
+@pytest.fixture
+def given(monkeypatch: pytest.MonkeyPatch) -> Iterator[pytest.MonkeyPatch]:
+    """For the variables of a function, which are taken back."""
+    with monkeypatch.context() as context:
+        yield context
+
+
+def deployed(name: str, given: pytest.MonkeyPatch, **parameters: str) -> Any:
+    """The function's module, imported as Lambda does it."""
+    values = {**GIVEN, **parameters}
+    for variable, value in FUNCTIONS[name]["Environment"]["Variables"].items():
+        given.setenv(variable, text_of(value, values))
+    given.setenv("AWS_REGION", "eu-west-1")
+    given.setenv("POWERTOOLS_LOG_LEVEL", "CRITICAL")  # standard output is for metrics only
+    path = ROOT / f"functions/{name.lower()}/app.py"
+    spec = importlib.util.spec_from_file_location(f"deployed_{name.lower()}", path)
+    assert spec is not None
+    assert spec.loader is not None
+    module: ModuleType = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+def text_of(value: Any, values: dict[str, str]) -> str:
+    """What a variable is set to: a resource's name stands for whatever is named of it."""
+    if isinstance(value, str):
+        return value
+    [target] = value.values()
+    name = target if isinstance(target, str) else target[0]
+    return values.get(name, name)
+
+
+def counted(capsys: pytest.CaptureFixture[str]) -> list[dict[str, Any]]:
+    """What was counted since this was asked last, as CloudWatch gets it."""
+    return [json.loads(line) for line in capsys.readouterr().out.splitlines() if "_aws" in line]
+
+
+def sample(name: str) -> dict[str, Any]:
+    event: dict[str, Any] = json.loads((ROOT / f"events/{name}.json").read_text())
+    return event
+
+
+def expires(session: FakeSession) -> float:
+    """Days from its claim on for which the row of a run is kept."""
+    [written] = session.of("dynamodb.transact_write_items")
+    [row] = [
+        each["Put"]["Item"]
+        for each in written["TransactItems"]
+        if "expires" in each.get("Put", {}).get("Item", {})
+    ]
+    return (int(row["expires"]["N"]) - RUN.claimed_at) / 86_400
+
+
+# ---- what they do ---------------------------------------------------------------------------
+
+
+def test_the_runner_counts_runs_and_who_waits(
+    given: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    app, world = deployed("Runner", given), system(cap=1)
+    given.setattr(app, "ports", lambda: world.start_ports)
+    world.task("other")
+    for name in ("web", "other"):
+        world.observe(name)
+    found = []
+    for name in ("web", "web", "other"):
+        event = sample("runner-task-triggered")
+        event["detail"]["task"] = name
+        outcome = app.lambda_handler(event, LEFT)["outcome"]
+        [metrics] = counted(capsys)
+        found.append((outcome, metrics["RunsStarted"], metrics["Queued"]))
+        assert (metrics["service"], metrics["stack"]) == ("runner", "mine")
+    assert found == [
+        ("started", [1.0], [0.0]),
+        ("nothing is due", [0.0], [0.0]),
+        ("no slot is free", [0.0], [1.0]),
+    ]
+
+
+def test_the_tracker_takes_in_an_event_and_sweeps_at_each_tick(given: pytest.MonkeyPatch) -> None:
+    app, world = deployed("Tracker", given), system()
+    given.setattr(app, "ports", lambda: world.track_ports)
+    run = world.started()
+    world.begins(run)
+    world.result(run, "unchanged")
+    world.table.held_slots.add("gone-1-1")
+    event = build_event(run.task, run.id, run.build or "", "SUCCEEDED")
+    assert app.lambda_handler(event, LEFT) == {"settled": 1, "triggered": 0}
+    assert len(world.bus.of(RunFinished)) == 1
+    assert world.table.slots() == {"gone-1-1"}
+    assert app.lambda_handler(TICK, LEFT) == {"settled": 0, "triggered": 0}
+    assert world.table.slots() == frozenset()
+
+
+def test_what_the_tracker_could_not_look_after_is_counted_and_fails_it(
+    given: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    app, world = deployed("Tracker", given), system()
+    given.setattr(app, "ports", lambda: world.track_ports)
+    world.table.stored_states["odd"] = unreadable_state("odd", "{", 4, "not JSON")
+    world.observe("web")
+    with pytest.raises(NotLookedAfter, match="odd"):
+        app.lambda_handler(TICK, LEFT)
+    assert world.triggered == ["web"]
+    [metrics] = counted(capsys)
+    assert metrics["NotLookedAfter"] == [1.0]
+    assert (metrics["service"], metrics["stack"]) == ("tracker", "mine")
+
+
+def test_the_publisher_publishes_what_was_pushed(given: pytest.MonkeyPatch) -> None:
+    app, world = deployed("Publisher", given), World()
+    given.setattr(app, "ports", lambda: world.ports)
+    world.push(task("web"))
+    event = sample("publisher-object-created")
+    assert app.lambda_handler(event, LEFT) == {"outcome": "published"}
+    assert world.live == ["web"]
+
+
+@pytest.mark.parametrize("mode", ["live", "poll"])
+def test_the_poller_does_what_its_mode_says_and_leaves_in_time(
+    session: FakeSession,
+    given: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+    mode: str,
+) -> None:
+    app = deployed("Poller", given, Mode=mode)
+    given.setattr(time, "time", lambda: 1_000.0)
+    ran: list[tuple[str, float]] = []
+
+    def work(name: str) -> Any:
+        async def runs(ports: LivePorts) -> PollOutcome:
+            ran.append((name, ports.until))
+            ports.on_beat(Beat(views=7, stale=2, tally=Tally(triggered=1)))
+            [metrics] = counted(capsys)  # at once: it stays for a quarter of an hour
+            assert (metrics["Heartbeats"], metrics["StaleViews"]) == ([1.0], [2.0])
+            assert (metrics["service"], metrics["stack"]) == ("poller", "mine")
+            return PollOutcome.LEFT
+
+        return runs
+
+    given.setattr(app.live, "live", work("live"))
+    given.setattr(app.once, "once", work("poll"))
+    app.lambda_handler({}, LEFT)
+    [(name, until)] = ran
+    assert name == mode
+    last_call = wiring.PATIENCE.read_timeout  # type: ignore[attr-defined]
+    assert 1_000 + LASTS / 2 < until <= 1_000 + LASTS - last_call
+
+
+# ---- what they are connected to -------------------------------------------------------------
+
+
+@pytest.mark.parametrize("name", ["Publisher", "Runner", "Tracker"])
+def test_what_is_announced_is_counted_where_the_alarms_look(
+    session: FakeSession,
+    given: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+    name: str,
+) -> None:
+    ports = deployed(name, given).ports()
+    count(getattr(ports, "settling", ports).metrics, [("RunsFailed", "Count", 1)])
+    [metrics] = counted(capsys)
+    assert metrics["RunsFailed"] == [1.0]
+    assert (metrics["service"], metrics["stack"]) == ("announced", "mine")
+
+
+@pytest.mark.parametrize("name", ["Publisher", "Runner", "Tracker"])
+def test_all_of_them_announce_on_the_stacks_own_bus(
+    session: FakeSession, given: pytest.MonkeyPatch, name: str
+) -> None:
+    ports = deployed(name, given).ports()
+    getattr(ports, "settling", ports).bus.send([TaskTriggered("web")])
+    [sent] = session.of("events.put_events")
+    assert [each["EventBusName"] for each in sent["Entries"]] == ["Bus"]
+
+
+def test_a_run_is_started_with_what_the_template_names(
+    session: FakeSession, given: pytest.MonkeyPatch
+) -> None:
+    session.answers["codebuild.start_build"] = {"build": {"id": "Project:1"}}
+    ports = deployed("Runner", given).ports()
+    assert ports.cap == 3
+    assert ports.place == RunPlace("WorkBucket", "StateBucket", "eu-west-1", "TerraformVersion")
+    assert "execute.py" in ports.program
+    ports.objects.put_archive(RUN.task, RUN.id, b"zip")
+    [put] = session.of("s3.put_object")
+    assert put["Bucket"] == "WorkBucket"
+    assert ports.drivers["terraform"].start(RUN, "v1") == "Project:1"
+    [started] = session.of("codebuild.start_build")
+    assert started["projectName"] == "Project"
+    assert started["sourceLocationOverride"] == f"WorkBucket/{put['Key']}"
+    ports.tasks.claim(TaskState(RUN.task), RUN, ports.cap)
+    [claimed] = session.of("dynamodb.transact_write_items")
+    assert claimed["TransactItems"][0]["Put"]["TableName"] == "Table"
+    assert expires(session) == 7
+
+
+def test_a_run_is_settled_with_what_the_template_names(
+    session: FakeSession, given: pytest.MonkeyPatch
+) -> None:
+    ports = deployed("Tracker", given).ports()
+    assert ports.cap == 3
+    ended = replace(RUN, end=End(RunStatus.APPLIED, apply_began=True))
+    ports.settling.tasks.settle(TaskState(RUN.task), ended)
+    assert expires(session) == 7
+
+
+def test_a_configuration_is_compiled_for_the_stacks_own_consul(
+    session: FakeSession, given: pytest.MonkeyPatch
+) -> None:
+    ports = deployed("Publisher", given).ports()
+    assert ports.environment == {"CONSUL_HTTP_ADDR": "ConsulAddress"}
+
+
+@pytest.mark.parametrize("mode", ["live", "poll"])
+def test_the_reader_knows_whether_a_poller_stays(
+    session: FakeSession, given: pytest.MonkeyPatch, mode: str
+) -> None:
+    assert deployed("Reader", given, Mode=mode).ports().live is (mode == "live")
+
+
+def connection(app: Any, session: FakeSession, version: str) -> str:
+    session.answers["secretsmanager.get_secret_value"] = {
+        "SecretString": '{"token": "t", "CONSUL_HTTP_TOKEN": "t"}',
+        "VersionId": version,
+    }
+    settings = PollerSettings.read(os.environ)
+    ports = wiring.poller(settings, LASTS, app.count, app.log, app.logger.warning)
+
+    async def found() -> str:
+        return await ports.connection()
+
+    return asyncio.run(found())
+
+
+@pytest.mark.parametrize(
+    ("arn", "read"), [("team/consul", "team/consul"), ("", "ConnectionSecret")]
+)
+def test_the_poller_reads_the_users_secret_else_the_stacks_own(
+    session: FakeSession, given: pytest.MonkeyPatch, arn: str, read: str
+) -> None:
+    app = deployed("Poller", given, ConsulSecretArn=arn, ConsulCaArn="")
+    connection(app, session, "1")
+    assert session.of("secretsmanager.get_secret_value") == [{"SecretId": read}]
+
+
+def test_another_token_or_address_is_another_connection(
+    session: FakeSession, given: pytest.MonkeyPatch
+) -> None:
+    found = [
+        connection(deployed("Poller", given, ConsulCaArn="", ConsulAddress=address), session, each)
+        for address, each in (("https://a", "1"), ("https://a", "2"), ("https://b", "2"))
+    ]
+    assert len(set(found)) == 3
+    app = deployed("Poller", given, ConsulCaArn="", ConsulAddress="https://a")
+    assert connection(app, session, "1") == found[0]
