@@ -118,6 +118,7 @@ def test_not_more_than_fifty_mistakes_of_a_file_are_reported() -> None:
     assert len(read_variables(b"a\n" * 1000, "v.tfvars")[1]) == 50
 
 
+@pytest.mark.slow
 def test_a_large_file_is_read() -> None:
     text = "".join(f'v{n} = {{ name = "n${{{n}}}", on = [true, {n} + 1] }}\n' for n in range(1000))
     values, problems = read_variables(text.encode(), "v.tfvars")
@@ -162,6 +163,7 @@ PIECES = st.sampled_from(
 )  # fmt: skip
 
 
+@pytest.mark.slow
 @settings(max_examples=300, deadline=timedelta(seconds=2))
 @given(st.lists(PIECES, max_size=60).map("".join) | st.text(max_size=200))
 def test_any_text_gives_a_result(text: str) -> None:
@@ -171,6 +173,7 @@ def test_any_text_gives_a_result(text: str) -> None:
     assert all(str(problem).encode() for problem in [*problems, *found])
 
 
+@pytest.mark.slow
 @settings(max_examples=80, deadline=timedelta(seconds=2))
 @given(PIECES, st.integers(1, 5000), st.sampled_from(["a = ", "a = [", 'a = "', "a = <<-E\n", ""]))
 def test_a_repeated_piece_gives_a_result(piece: str, times: int, before: str) -> None:

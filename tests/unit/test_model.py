@@ -13,6 +13,8 @@ from cts.workflow import start
 from tests.model.simulation import Simulation, fake_archive
 from tests.model.state import Broken
 
+pytestmark = pytest.mark.slow
+
 RUNS = 1000
 BATCHES = 10
 STEPS = 70
