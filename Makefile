@@ -43,8 +43,8 @@ local: setup ## run a local stack
 down: setup ## stop the local stack from another terminal
 	$(BIN)/python -m local down
 
-test: setup ## run all tests except the soak tests
-	$(BIN)/pytest -n $(WORKERS) --dist loadscope --no-loadscope-reorder -m "not soak"
+test: setup ## run all tests except the soak tests; coverage must not fall
+	$(BIN)/pytest -n $(WORKERS) --dist loadscope --no-loadscope-reorder -m "not soak" --cov --cov-report=
 
 check: setup ## check format, lint, types, template and imports, in seconds
 	$(BIN)/ruff format --check .
