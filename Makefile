@@ -31,6 +31,7 @@ setup: .local/tmp .venv/.ready ## set up the project environment in .venv
 	test -x $(BIN)/uv || { $(PYTHON) -m venv .venv && $(BIN)/pip install --quiet uv; }
 	$(BIN)/uv pip sync --quiet --python $(BIN)/python --compile-bytecode requirements-dev.txt
 	$(BIN)/uv pip install --quiet --python $(BIN)/python --no-deps --editable .
+	cd .venv/lib/python*/site-packages/hcl2 && $(CURDIR)/$(BIN)/python $(CURDIR)/layers/hcl/grammar.py grammar.bin
 	@touch $@
 
 demo: setup ## show a change in Consul becoming an applied Terraform run
@@ -42,8 +43,8 @@ local: setup ## run a local stack
 down: setup ## stop the local stack from another terminal
 	$(BIN)/python -m local down
 
-test: setup ## run all tests except the soak tests
-	$(BIN)/pytest -n $(WORKERS) --dist loadscope --no-loadscope-reorder -m "not soak"
+test: setup ## run all tests except the soak tests; coverage must not fall
+	$(BIN)/pytest -n $(WORKERS) --dist loadscope --no-loadscope-reorder -m "not soak" --cov --cov-report=
 
 check: setup ## check format, lint, types, template and imports, in seconds
 	$(BIN)/ruff format --check .
@@ -52,8 +53,8 @@ check: setup ## check format, lint, types, template and imports, in seconds
 	$(BIN)/sam validate --lint --region us-east-1
 	$(BIN)/pytest -q -n 0 tests/unit/test_architecture.py
 
-unit: setup ## test the pure parts, and the workflows with fakes
-	$(BIN)/pytest -n auto -m "not soak" tests/unit
+unit: setup ## test the pure parts, and the workflows with fakes, in seconds: without the slow tests
+	$(BIN)/pytest -n auto -m "not soak and not slow" tests/unit
 
 soak: setup ## test ten of each fault, 500 tasks, 10,000 broken configurations; writes docs/reports/
 	$(BIN)/python -m pytest -n $(WORKERS) --dist loadscope --no-loadscope-reorder -m soak -p tests.e2e.soak $(SEED:%=--randomly-seed=%)

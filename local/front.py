@@ -36,6 +36,7 @@ class Journal:
             self._entries.append({"n": len(self._entries) + 1, "at": now, **entry})
 
     def since(self, number: int) -> list[dict[str, Any]]:
+        """The entries after that number; -1: only the newest one."""
         with self._lock:
             return self._entries[number:]
 

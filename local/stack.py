@@ -175,11 +175,12 @@ class Stack:
         return list(self._control("GET", "faults"))
 
     def calls(self, since: int = 0) -> list[dict[str, Any]]:
-        """The recorded requests after number `since`, oldest first."""
+        """The recorded requests after number `since`, oldest first; -1: only the newest one."""
         return list(self._control("GET", f"calls?since={since}"))
 
     def events(self, since: int = 0) -> list[dict[str, Any]]:
-        """Events put on a bus, delivered to a target, or dropped by a fault, oldest first."""
+        """Events put on a bus, delivered to a target, or dropped by a fault, after number `since`,
+        oldest first; -1: only the newest one."""
         return list(self._control("GET", f"events?since={since}"))
 
     def builds(self) -> list[dict[str, Any]]:

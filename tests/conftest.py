@@ -15,3 +15,10 @@ settings.load_profile("patient")
 
 def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption("--update-golden", action="store_true", help="rewrite the golden files")
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Coverage makes what is slow take more than twice as long, and the other tests get there."""
+    for item in items:
+        if item.get_closest_marker("slow"):
+            item.add_marker("no_cover")

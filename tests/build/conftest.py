@@ -6,7 +6,7 @@ import signal
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import IO, Any
@@ -115,17 +115,23 @@ def s3() -> Iterator[S3]:
 
 @pytest.fixture
 def place(s3: S3, tmp_path: Path) -> Iterator[Place]:
-    settings = tmp_path / "terraformrc"
+    with placed(s3, tmp_path) as place:
+        yield place
+
+
+@contextmanager
+def placed(s3: S3, folder: Path) -> Iterator[Place]:
+    settings = folder / "terraformrc"
     settings.touch()
     environment = {
         "PATH": os.environ["PATH"],
-        "HOME": str(tmp_path),
+        "HOME": str(folder),
         "TF_CLI_CONFIG_FILE": str(settings),
         "AWS_ENDPOINT_URL": s3.url,
         "AWS_ACCESS_KEY_ID": "test",
         "AWS_SECRET_ACCESS_KEY": "test",
     }
-    place = Place(s3, tmp_path, environment)
+    place = Place(s3, folder, environment)
     # With another workspace in the bucket Terraform is pickier about one that doesn't exist yet.
     s3.objects["state/tasks/other/terraform.tfstate"] = OTHER_STATE
     yield place

@@ -11,7 +11,8 @@ from cts.terraform.definition import Definition, Module
 from cts.terraform.files import files
 from cts.terraform.root import module_folder, state_key
 from cts.watch.snapshot import of
-from tests.build.conftest import STATE, TASK, Place, kill, until
+from tests.build.conftest import STATE, TASK, Place, kill, placed, until
+from tests.build.s3 import serving
 
 ONE = 'resource "terraform_data" "one" { input = terraform.workspace }\n'
 NODE = {"Node": "node-a", "Address": "10.0.0.4"}
@@ -124,6 +125,14 @@ resource "terraform_data" "three" {}
 """
 
 
+@pytest.fixture(scope="module")
+def state_of_two(tmp_path_factory: pytest.TempPathFactory) -> bytes:
+    """The state that a build of `TWO` leaves."""
+    with serving() as s3, placed(s3, tmp_path_factory.mktemp("two")) as place:
+        assert place.build(place.archive("run-1", TWO)) == 0
+    return s3.objects[STATE]
+
+
 @pytest.mark.parametrize(
     ("after", "expected"),
     [
@@ -139,9 +148,9 @@ resource "terraform_data" "three" {}
     ids=["moves", "forgets", "imports", "all", "says-so-only"],
 )
 def test_a_plan_is_counted_as_what_it_does(
-    place: Place, after: str, expected: dict[str, int]
+    place: Place, state_of_two: bytes, after: str, expected: dict[str, int]
 ) -> None:
-    place.build(place.archive("run-1", TWO))
+    place.s3.objects[STATE] = state_of_two
     assert place.build(place.archive("run-2", after)) == 0
     result = place.result("run-2")
     assert result["status"] == "applied"

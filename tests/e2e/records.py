@@ -10,6 +10,9 @@ if TYPE_CHECKING:
 
     from local.stack import Stack
 
+LATEST = -1
+"""As a number to begin after: the newest entry alone."""
+
 
 @dataclass(frozen=True, slots=True)
 class Mark:
@@ -24,7 +27,7 @@ class Records:
         self.stack = stack
 
     def mark(self) -> Mark:
-        calls, events = self.stack.calls(), self.stack.events()
+        calls, events = self.stack.calls(LATEST), self.stack.events(LATEST)
         return Mark(calls[-1]["n"] if calls else 0, events[-1]["n"] if events else 0)
 
     def calls(self, since: Mark | None = None, **match: Any) -> list[dict[str, Any]]:

@@ -32,6 +32,8 @@ Found = TypeVar("Found")
 
 PATIENCE = 180.0
 """Seconds after which a test gives up waiting for a run on a busy machine."""
+EVERY = 0.4
+"""Seconds between two looks at a condition, which take the emulator time."""
 COMMAND = "from cts_cli.main import app; app()"
 TRACKER_EVERY = 2.0
 POLLER_EVERY = 10.0
@@ -281,7 +283,7 @@ class World(Records):
     ) -> Found:
         """The first true value of the condition. Raises TimeoutError with what there is."""
         try:
-            return wait_until(condition, seconds, what, every=0.2)
+            return wait_until(condition, seconds, what, every=EVERY)
         except TimeoutError as problem:
             raise TimeoutError(f"{problem}\n{self._described()}") from None
 

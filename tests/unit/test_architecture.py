@@ -5,6 +5,7 @@ import re
 import sys
 from collections import defaultdict
 from collections.abc import Iterator
+from functools import cache
 from graphlib import CycleError, TopologicalSorter
 from pathlib import Path
 
@@ -121,9 +122,14 @@ def modules(part: str) -> list[Path]:
     return [module] if module.exists() else sorted((PACKAGE / part).rglob("*.py"))
 
 
+@cache
+def parsed(path: Path) -> ast.Module:
+    return ast.parse(path.read_text())
+
+
 def imported(path: Path, *, inside_functions: bool = True) -> Iterator[str]:
     """Names imported at run time; what only a type checker sees is free."""
-    tree = ast.parse(path.read_text())
+    tree = parsed(path)
     free = {
         child
         for node in ast.walk(tree)
@@ -196,7 +202,7 @@ def test_a_pure_part_asks_neither_the_machine_nor_the_clock(part: str) -> None:
             assert part_of(name) not in IMPURE, f"{where} imports {name}"
         asked = {
             ast.unparse(node)
-            for node in ast.walk(ast.parse(path.read_text()))
+            for node in ast.walk(parsed(path))
             if isinstance(node, ast.Attribute) and node.attr in CLOCK
         }
         assert not any(name.startswith(("date.", "datetime.")) for name in asked), where
@@ -215,9 +221,7 @@ def test_only_settings_reads_the_environment() -> None:
         if path.name == "settings.py" or "build" in path.relative_to(PACKAGE).parts:
             continue
         read = {"os.environ", "os.getenv"} & {
-            ast.unparse(node)
-            for node in ast.walk(ast.parse(path.read_text()))
-            if isinstance(node, ast.Attribute)
+            ast.unparse(node) for node in ast.walk(parsed(path)) if isinstance(node, ast.Attribute)
         }
         assert not read, f"{path.relative_to(ROOT)} reads the environment"
 
@@ -282,7 +286,7 @@ def test_no_modules_import_each_other(package: Path) -> None:
 def classes() -> Iterator[tuple[str, ast.ClassDef]]:
     """Every class of the package, and where it is."""
     for path in sorted(PACKAGE.rglob("*.py")):
-        for node in ast.walk(ast.parse(path.read_text())):
+        for node in ast.walk(parsed(path)):
             if isinstance(node, ast.ClassDef):
                 yield str(path.relative_to(PACKAGE)), node
 

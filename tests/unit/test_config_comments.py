@@ -68,6 +68,7 @@ PIECES = st.sampled_from(
 )  # fmt: skip
 
 
+@pytest.mark.slow
 @settings(max_examples=200, deadline=None)
 @given(st.lists(PIECES, max_size=12).map("".join))
 def test_what_is_read_stays_the_same(text: str) -> None:

@@ -284,6 +284,7 @@ PIECES = st.sampled_from(
 )  # fmt: skip
 
 
+@pytest.mark.slow
 @settings(max_examples=200, deadline=None)
 @given(st.text() | st.lists(PIECES, max_size=40).map("".join))
 def test_any_text_gives_a_result(text: str) -> None:
@@ -386,12 +387,14 @@ TREES = bodies(VALUES)
 RANDOM = st.randoms(use_true_random=False)
 
 
+@pytest.mark.slow
 @settings(max_examples=60, deadline=None)
 @given(TREES, RANDOM)
 def test_what_is_written_is_read_back(tree: Any, random: Random) -> None:
     assert read(Printer(random).body(tree)) == tree
 
 
+@pytest.mark.slow
 @settings(max_examples=30, deadline=None)
 @given(TREES, RANDOM)
 def test_a_value_has_its_text(tree: Any, random: Random) -> None:

@@ -339,6 +339,7 @@ def test_a_mistake_is_shown_at_its_place(expression: str) -> None:
 HUNDRED = "[" + ", ".join(["1"] * 100) + "]"
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "expression",
     [

@@ -4,9 +4,11 @@ import subprocess
 import sys
 from importlib.util import find_spec
 from pathlib import Path
-from shutil import copytree
+from shutil import copytree, ignore_patterns
 
 import pytest
+
+pytestmark = pytest.mark.slow
 
 ROOT = Path(__file__).parents[2]
 PACKAGES = ("hcl2", "lark", "regex")
@@ -50,7 +52,7 @@ def layer(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The packages of the layer, in a folder that is read only once the grammar is saved."""
     built, moved = tmp_path_factory.mktemp("built"), tmp_path_factory.mktemp("opt") / "python"
     for package in PACKAGES:
-        copytree(folder_of(package), built / package)
+        copytree(folder_of(package), built / package, ignore=ignore_patterns("*.bin"))
     run(str(ROOT / "layers/hcl/grammar.py"), str(built / "hcl2/grammar.bin"), path=[built])
     for leftover in built.rglob(".lark_cache*"):
         leftover.unlink()

@@ -6,6 +6,7 @@ made of them now, and whether Terraform 1.11.4 reads the variable files.
 
 import json
 from collections.abc import Mapping
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -13,10 +14,13 @@ import pytest
 
 from cts.config.modules.declared import declared
 from cts.config.modules.sources import broken_files
+from cts.config.modules.terraform_file import terraform_files
 from cts.config.modules.tfvars import read_expression, read_variables
 from cts.config.rules.problem import Code, Place, Problem
 from cts.config.text.tree import ParseError
 
+READ = cache(read_variables)
+"""Each row's text is read for its outcome, and for what became of it."""
 ROWS: list[dict[str, Any]] = json.loads(
     (Path(__file__).parent / "cases/hcl2.json").read_text(encoding="utf-8")
 )
@@ -31,7 +35,7 @@ BECAME = {
 def outcome(kind: str, text: Any) -> dict[str, Any]:
     match kind:
         case "variable file":
-            values, problems = read_variables(text.encode(), "v.tfvars")
+            values, problems = READ(text.encode(), "v.tfvars")
             return {"values": values, "problems": said(problems)}
         case "expression":
             value, problems = read_expression(text, Place("c.hcl", 3, 4), "a")
@@ -44,11 +48,12 @@ def said(problems: list[Problem]) -> list[str]:
 
 
 def of_module(module: Mapping[str, bytes]) -> dict[str, Any]:
+    files = terraform_files(module)
     made: dict[str, Any] = {
-        "broken": [f"{error.place}: {error.what}" for error in broken_files(module)]
+        "broken": [f"{error.place}: {error.what}" for error in broken_files(files)]
     }
     try:
-        found = declared(module)
+        found = declared(files)
     except ParseError as error:
         return {**made, "unread": f"{error.place}: {error.what}"}
     variables = {name: [each.required, str(each.place), each.const] for name, each in found.items()}
@@ -58,7 +63,7 @@ def of_module(module: Mapping[str, bytes]) -> dict[str, Any]:
 def became(row: dict[str, Any], now: dict[str, Any]) -> str:
     before = row["before"]
     if row["kind"] == "variable file":
-        _, problems = read_variables(row["text"].encode(), "v.tfvars")
+        _, problems = READ(row["text"].encode(), "v.tfvars")
         if problems and all(each.code is Code.NOT_CHECKED for each in problems):
             return "travels"
     if now == before:

@@ -30,6 +30,7 @@ def plain(value: Value | Body) -> Any:
     return value.data
 
 
+@pytest.mark.slow
 @settings(max_examples=40, deadline=None)
 @given(
     st.dictionaries(st.text(max_size=5), VALUES, max_size=4), st.sampled_from([None, 0, 2, "\t"])

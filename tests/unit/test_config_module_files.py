@@ -7,6 +7,7 @@ import pytest
 
 from cts.config.compile import Result, compile_bundle
 from cts.config.modules.sources import broken_files
+from cts.config.modules.terraform_file import terraform_files
 from cts.config.rules.problem import Code
 
 TASK = b'task { name = "t" module = "./m" condition "services" { names = ["a"] } }'
@@ -64,7 +65,7 @@ NO_JSON = {
 
 
 def broken(name: str, content: bytes) -> list[str]:
-    return [str(error.place) for error in broken_files({name: content})]
+    return [str(error.place) for error in broken_files(terraform_files({name: content}))]
 
 
 @pytest.mark.parametrize("kind", NO_MODULE)
@@ -98,7 +99,9 @@ def test_the_modules_that_a_module_uses_are_looked_at_and_no_others() -> None:
         ".main.tf": b"no module\n",
         "notes.txt": b"no module\n",
     }
-    assert [str(error.place) for error in broken_files(module)] == ["b/main.tf:1:1"]
+    assert [str(error.place) for error in broken_files(terraform_files(module))] == [
+        "b/main.tf:1:1"
+    ]
 
 
 # ---- at push --------------------------------------------------------------------------------

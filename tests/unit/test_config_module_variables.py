@@ -6,8 +6,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from cts.config.modules.declared import Declared, declared
+from cts.config.modules.declared import declared
 from cts.config.modules.sources import broken_files
+from cts.config.modules.terraform_file import Declared, terraform_files
 from cts.config.rules.problem import Place
 from cts.config.text.tree import ParseError
 
@@ -73,12 +74,12 @@ EOT
 
 def names(module: dict[str, str]) -> dict[str, bool]:
     """Whether each variable is required."""
-    found = declared({name: text.encode() for name, text in module.items()})
+    found = declared(terraform_files({name: text.encode() for name, text in module.items()}))
     return {name: each.required for name, each in found.items()}
 
 
 def test_variables_are_found_with_their_places() -> None:
-    assert declared({"main.tf": MAIN.encode()}) == {
+    assert declared(terraform_files({"main.tf": MAIN.encode()})) == {
         "services": Declared(True, Place("main.tf", 10, 1)),
         "zone": Declared(False, Place("main.tf", 18, 1)),
         "bare": Declared(True, Place("main.tf", 28, 1)),
@@ -154,13 +155,13 @@ def test_which_variables_a_module_requires(
     ],
 )
 def test_which_variables_of_a_module_are_constants(module: dict[str, str], expected: bool) -> None:
-    found = declared({name: text.encode() for name, text in module.items()}) or {}
+    found = declared(terraform_files({name: text.encode() for name, text in module.items()})) or {}
     assert found["a"].const is expected
 
 
 def test_an_override_keeps_the_place() -> None:
     module = {"main.tf": b"variable a {}", "override.tf": b"variable a {\n default = 1\n}"}
-    assert declared(module) == {"a": Declared(False, Place("main.tf", 1, 1))}
+    assert declared(terraform_files(module)) == {"a": Declared(False, Place("main.tf", 1, 1))}
 
 
 @pytest.mark.parametrize(
@@ -184,16 +185,17 @@ def test_a_module_that_is_not_understood_is_not_judged(module: dict[str, str]) -
         names({"a.tf": 'variable "b" {}', **module})
 
 
+@pytest.mark.slow
 def test_too_many_brackets_are_a_mistake_with_its_place() -> None:
     text = 'variable "a" {\n  default = ' + "[" * 50_000 + "]" * 50_000 + "\n}\n"
     with pytest.raises(ParseError, match="more than 50 levels") as raised:
-        declared({"main.tf": text.encode()})
+        declared(terraform_files({"main.tf": text.encode()}))
     assert raised.value.place == Place("main.tf", 2, 62)
 
 
 def test_a_module_of_another_encoding_is_not_judged() -> None:
     with pytest.raises(ParseError, match="not UTF-8"):
-        declared({"main.tf": b'variable "a" {}\n# \xff'})
+        declared(terraform_files({"main.tf": b'variable "a" {}\n# \xff'}))
 
 
 PIECES = st.sampled_from(
@@ -202,10 +204,12 @@ PIECES = st.sampled_from(
 )  # fmt: skip
 
 
+@pytest.mark.slow
 @settings(max_examples=150, deadline=None)
 @given(st.lists(PIECES, max_size=40).map("".join))
 def test_any_text_gives_a_result(text: str) -> None:
     for module in ({"main.tf": text.encode(), "v.tf.json": b"{}"}, {"v.tf.json": text.encode()}):
+        files = terraform_files(module)
         with suppress(ParseError):
-            declared(module)
-        assert all(str(error) for error in broken_files(module))
+            declared(files)
+        assert all(str(error) for error in broken_files(files))

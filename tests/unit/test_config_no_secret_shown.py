@@ -130,6 +130,7 @@ PIECES = st.sampled_from(
 )  # fmt: skip
 
 
+@pytest.mark.slow
 @settings(max_examples=300, deadline=None)
 @given(st.lists(PIECES, max_size=30).map("".join))
 def test_no_mistake_in_a_text_shows_what_stands_there(text: str) -> None:

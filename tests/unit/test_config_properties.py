@@ -19,6 +19,8 @@ from cts.config.secrets import moved
 from tests.unit.cases.effective import effective
 from tests.unit.configurations import Item, configurations, split, whole
 
+pytestmark = pytest.mark.slow
+
 MUTATIONS = int(os.environ.get("MUTATIONS", "10000"))
 SHORT = 4
 """Bytes of a file in which nothing is left to spoil."""

@@ -1,7 +1,7 @@
 """Variable files and inline variables: constants only, each mistake at its place."""
 
 import json
-from datetime import timedelta
+import time
 from typing import Any
 
 import pytest
@@ -118,6 +118,7 @@ def test_not_more_than_fifty_mistakes_of_a_file_are_reported() -> None:
     assert len(read_variables(b"a\n" * 1000, "v.tfvars")[1]) == 50
 
 
+@pytest.mark.slow
 def test_a_large_file_is_read() -> None:
     text = "".join(f'v{n} = {{ name = "n${{{n}}}", on = [true, {n} + 1] }}\n' for n in range(1000))
     values, problems = read_variables(text.encode(), "v.tfvars")
@@ -153,6 +154,8 @@ def test_an_inline_variable_without_a_value(text: str) -> None:
     ]
 
 
+SLOWEST = 2.0
+"""Seconds of work for any one text."""
 PIECES = st.sampled_from(
     [*'ax"10\n \t\r{}[](),:?.*+-/%!<~$#\\é²\x00\ufeff\U0001f600', "b = ", '"y"', "1e9", "=", "=>",
      "...", "[*]", ".*", "==", "&&", "||", "${", "%{", "$${", "~}", "for ", " in ", "if ", "else",
@@ -162,19 +165,25 @@ PIECES = st.sampled_from(
 )  # fmt: skip
 
 
-@settings(max_examples=300, deadline=timedelta(seconds=2))
+@pytest.mark.slow
+@settings(max_examples=300)
 @given(st.lists(PIECES, max_size=60).map("".join) | st.text(max_size=200))
 def test_any_text_gives_a_result(text: str) -> None:
+    began = time.thread_time()
     values, problems = read_variables(text.encode(errors="replace"), "v.tfvars")
     inline, found = read_expression(text, Place("c.hcl"), "a")
+    assert time.thread_time() - began < SLOWEST
     assert json.loads(json.dumps([values, inline])) == [values, inline]
     assert all(str(problem).encode() for problem in [*problems, *found])
 
 
-@settings(max_examples=80, deadline=timedelta(seconds=2))
+@pytest.mark.slow
+@settings(max_examples=80)
 @given(PIECES, st.integers(1, 5000), st.sampled_from(["a = ", "a = [", 'a = "', "a = <<-E\n", ""]))
 def test_a_repeated_piece_gives_a_result(piece: str, times: int, before: str) -> None:
+    began = time.thread_time()
     read_variables((before + piece * times).encode(), "v.tfvars")
+    assert time.thread_time() - began < SLOWEST
 
 
 @settings(max_examples=50)

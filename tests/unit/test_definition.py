@@ -79,6 +79,7 @@ JSON = st.recursive(
 )
 
 
+@pytest.mark.slow
 @given(st.dictionaries(st.text(min_size=1, max_size=8), JSON, max_size=4))
 def test_a_definition_comes_back_from_its_json(variables: dict[str, object]) -> None:
     definition = replace(WEB, variables=variables)

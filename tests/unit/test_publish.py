@@ -183,6 +183,7 @@ def test_a_bundle_that_unpacks_to_too_much_is_rejected(monkeypatch: pytest.Monke
     assert made.publish() is PublishOutcome.REJECTED
 
 
+@pytest.mark.slow
 def test_however_much_there_is_to_tell_fits_an_item_and_an_event() -> None:
     made = World()
     odd = "\N{PILE OF POO}" * 900
@@ -214,6 +215,7 @@ def test_problems_in_the_longest_words_fit_an_item_and_an_event(
     assert len(json.dumps(asdict(made.table.refused))) < AN_ITEM
 
 
+@pytest.mark.slow
 def test_of_thousands_of_tasks_the_first_names_are_kept() -> None:
     made = World()
     made.push(*(task(f"task-with-a-name-of-some-length-{n:05}") for n in range(3000)))
@@ -289,6 +291,7 @@ def test_a_bus_that_is_down_keeps_no_push_from_going_live_and_nothing_untold() -
     assert len(made.bus.events) == 5
 
 
+@pytest.mark.slow
 def test_what_is_owed_for_long_still_fits_an_item() -> None:
     made = World()
     with failing(made.bus, "send", Unavailable("the bus is down")):

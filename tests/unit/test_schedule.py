@@ -156,6 +156,7 @@ def or_any(low: int, high: int) -> st.SearchStrategy[Meaning]:
 ANY_DAY: Meaning = ("*", set())
 
 
+@pytest.mark.slow
 @given(
     minute=or_any(0, 59),
     hour=or_any(0, 23),

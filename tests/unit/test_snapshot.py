@@ -122,6 +122,7 @@ JSON = st.recursive(
 FIELDS = st.sampled_from(["ID", "Service", "Node", "Address", "Port", "Tags", "Meta", "Checks"])
 
 
+@pytest.mark.slow
 @given(st.sampled_from([WEB, LISTING]), JSON, st.dictionaries(FIELDS, JSON), JSON)
 def test_whatever_is_answered_raises_nothing_else(
     view: View, answer: Any, fields: dict[str, Any], checks: Any
@@ -184,6 +185,7 @@ def test_what_reaches_a_module_changes_the_digest(part: str, field: str, value: 
 TAGS = st.lists(st.sampled_from(["a", "b", "B", "é", "a"]), max_size=5)
 
 
+@pytest.mark.slow
 @given(st.lists(TAGS, max_size=6), st.randoms(use_true_random=False))
 def test_the_order_consul_answers_in_changes_nothing(tags: list[list[str]], chance: Random) -> None:
     entries = [instance("web", n, Tags=each) for n, each in enumerate(tags)]

@@ -244,6 +244,7 @@ def test_the_release_before_reads_a_generation() -> None:
     assert Generation.from_json(other.to_json()) == other
 
 
+@pytest.mark.slow
 def test_a_run_of_ten_thousand_views_fits_an_item() -> None:
     world = system()
     world.task("all", regexp=".")

@@ -462,6 +462,7 @@ DONES = st.none() | st.builds(Done, TEXTS, TEXTS, TEXTS)
 RUNNINGS = st.none() | st.builds(Running, TEXTS, WANTED, TEXTS, TEXTS, TIMES, DONES)
 
 
+@pytest.mark.slow
 @given(
     st.builds(
         TaskState,

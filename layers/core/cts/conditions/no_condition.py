@@ -3,15 +3,11 @@
 from dataclasses import dataclass
 
 from cts.conditions.block import ConditionBlock, Room
-from cts.conditions.services import ServicesCondition
 
 
 @dataclass(frozen=True)
 class NoConditionBlock(ConditionBlock):
     """What CTS takes a task for that has no condition."""
-
-    def compiled(self) -> ServicesCondition:
-        return ServicesCondition()
 
 
 ROOM = Room(NoConditionBlock)

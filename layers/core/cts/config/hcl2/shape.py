@@ -3,8 +3,8 @@
 Only what Terraform is certain to reject is an error; Terraform decides about the rest.
 """
 
-from cts.config.hcl2.tokens import DEPTH, ENDS, MARKS, WORDS, Token, statements, tokens
-from cts.config.text.tree import BOM, MAX_DEPTH, Lines, ParseError
+from cts.config.hcl2.tokens import DEPTH, ENDS, MARKS, WORDS, Token, statements
+from cts.config.text.tree import MAX_DEPTH, Lines, ParseError
 
 CLOSES = {"{": "}", "[": "]", "(": ")"}
 BEGINS = {"name", "number", "quote", "{"}
@@ -12,13 +12,9 @@ BEGINS = {"name", "number", "quote", "{"}
 EXPECTED = "expected a block, name { ... }, or an argument, name = value"
 
 
-def fault(content: bytes, file: str) -> ParseError | None:
-    """The first problem, if the content of a module's file is not HCL; None if it is."""
-    # Comments can contain bytes that are not UTF-8.
-    text = content.decode(errors="surrogateescape").removeprefix(BOM)
-    lines = Lines(text, file)
+def fault(found: list[Token], lines: Lines) -> ParseError | None:
+    """The first problem, if a text with these tokens is not HCL; None if it is."""
     try:
-        found = tokens(text, lines)
         _characters(found, lines)
         _brackets(found, lines)
         _body(found, lines, 0)

@@ -10,8 +10,9 @@ from cts.config import bundle
 from cts.config.blocks.model import Configuration, Task
 from cts.config.blocks.schema import walk
 from cts.config.bundle import Files
-from cts.config.modules.declared import Declared, declared
+from cts.config.modules.declared import declared
 from cts.config.modules.sources import broken_files, sources_outside
+from cts.config.modules.terraform_file import Declared, terraform_files
 from cts.config.rules.problem import Code, Problem, Where, did_you_mean
 from cts.config.secrets import TEMPLATE
 from cts.config.text.tree import ParseError
@@ -50,17 +51,19 @@ LocalModules = Mapping[str, LocalModule]
 
 def local_modules(configuration: Configuration, files: Files) -> LocalModules:
     sources = {task.module for task in configuration.tasks if bundle.is_local(task.module)}
-    folders = {source: bundle.inside(source) for source in sources}
-    return {source: _module(folder, files) for source, folder in folders.items() if folder}
+    folders = {source: folder for source in sources if (folder := bundle.inside(source))}
+    modules = {folder: _module(folder, files) for folder in {*folders.values()}}
+    return {source: modules[folder] for source, folder in folders.items()}
 
 
 def _module(folder: str, files: Files) -> LocalModule:
     module = bundle.module_files(files, folder)
-    outside, broken = tuple(sources_outside(module)), tuple(broken_files(module))
+    read = terraform_files(module)
+    outside, broken = tuple(sources_outside(read)), tuple(broken_files(read))
     if broken:
         return LocalModule(module, None, outside, broken=broken)
     try:
-        return LocalModule(module, declared(module), outside)
+        return LocalModule(module, declared(read), outside)
     except ParseError as error:
         return LocalModule(module, None, outside, unread=error)
 

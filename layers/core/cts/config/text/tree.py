@@ -7,7 +7,6 @@ Repeated keys are all kept; in a JSON file the last one alone counts.
 import sys
 from bisect import bisect_right
 from dataclasses import dataclass, field
-from typing import TypeAlias
 
 from cts.config.rules.problem import Place
 
@@ -15,7 +14,7 @@ from cts.config.rules.problem import Place
 @dataclass(frozen=True, slots=True)
 class Value:
     place: Place
-    data: "Data"
+    data: "str | int | float | bool | tuple[Value, ...] | Body | None"
     start: int = 0
     """Where the value's own text starts and ends in the file, with its quotes or brackets."""
     end: int = 0
@@ -43,9 +42,6 @@ class Body:
     entries: tuple[Entry, ...] = ()
     dropped: tuple[Entry, ...] = field(default=(), compare=False)
     """What has no effect but is still in the file."""
-
-
-Data: TypeAlias = str | int | float | bool | tuple[Value, ...] | Body | None
 
 
 class ParseError(Exception):
