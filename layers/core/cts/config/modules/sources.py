@@ -27,14 +27,19 @@ def sources_outside(module: Files) -> Iterator[str]:
 def broken_files(module: Files) -> Iterator[ParseError]:
     """For each file of a module, and of the modules in its folder that it uses: where it stops
     being what Terraform reads."""
+    in_folder: dict[str, list[str]] = {}
+    for name in sorted(filter(_is_terraform, module)):
+        in_folder.setdefault(dirname(name) or ".", []).append(name)
     folders = ["."]
+    known = {*folders}
     for folder in folders:
-        files = [each for each in module if (dirname(each) or ".") == folder]
-        for name in sorted(filter(_is_terraform, files)):
+        for name in in_folder.get(folder, ()):
             if error := _fault(module[name], name):
                 yield error
             used = (inside(join(folder, source)) for source in _local_sources(module, name))
-            folders += {each for each in used if each and each not in folders}
+            new = {each for each in used if each and each not in known}
+            folders += new
+            known |= new
 
 
 def _is_terraform(name: str) -> bool:
