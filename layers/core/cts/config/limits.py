@@ -23,7 +23,7 @@ LARGEST_VARIABLES = MIB
 """Bytes of the variable files in all."""
 MOST_MODULES = 1_000
 """Local modules. Their files count for each module that they are in: modules may lie in others."""
-LARGEST_TERRAFORM = 4 * MIB
+LARGEST_TERRAFORM = 2 * MIB
 """Bytes of the Terraform files of all local modules."""
 LARGEST_GIVEN = 16 * MIB
 """About the bytes of what all tasks are given: what several share counts for each."""
