@@ -15,7 +15,7 @@ from cts.adapters.builds import RecordedBuilds, RunFolder
 from cts.adapters.codebuild import LIMITS, CodeBuild, status_of
 from cts.errors import Missing, Unreadable
 from cts.events import Event
-from cts.generation import Current, Generation, Rejected
+from cts.generation import Attempt, Current, Generation, Rejected
 from cts.run.model import Run, RunStatus
 from cts.run.state import TaskState
 from cts.terraform.definition import Definition
@@ -53,6 +53,7 @@ class FakeTable:
         self.held_slots: set[str] = set()
         self.live: Current | None = None
         self.refused: Rejected | None = None
+        self.tried: Attempt | None = None
 
     # ---- lease ----------------------------------------------------------------------------
 
@@ -195,6 +196,15 @@ class FakeTable:
         self.refused = new
         return True
 
+    def attempt(self) -> Attempt | None:
+        return self.tried
+
+    def put_attempt(self, read: Attempt | None, new: Attempt) -> bool:
+        if (self.tried and self.tried.began_at) != (read and read.began_at):
+            return False
+        self.tried = new
+        return True
+
 
 class FakeBucket:
     """The work bucket. An object's versions are counted from 1 and all kept."""
@@ -203,8 +213,9 @@ class FakeBucket:
         self.objects: dict[str, list[bytes]] = defaultdict(list)
         self.superseded: set[str] = set()
 
-    def bundle(self) -> StoredObject | None:
-        return self._get(keys.BUNDLE)
+    def bundle(self, size: int) -> StoredObject | None:
+        found = self._get(keys.BUNDLE)
+        return replace(found, body=found.body[:size]) if found else None
 
     def generation(self, current: Current) -> Generation:
         return Generation.from_json(self._must_get(keys.generation(current.number, current.digest)))

@@ -9,8 +9,9 @@ from typing import Any
 
 import typer
 
+from cts.config import bundle
 from cts.config.blocks.model import WrittenSecret
-from cts.config.bundle import LARGEST_BUNDLE, archive
+from cts.config.limits import OverLimit
 from cts.config.rules.problem import Code
 from cts_cli import answer, difference, output, problems, secrets, validate, waits, words
 from cts_cli.aws import Newest, Stack
@@ -50,14 +51,13 @@ class How:
 def prepare(checked: Checked, stack: Stack) -> Prepared:
     """Prepare the push of a configuration that has no problems."""
     pushed = validate.as_pushed(checked, stack.environment)
-    size = sum(map(len, pushed.files.values()))
-    if size > LARGEST_BUNDLE:
-        raise CommandError(
-            f"the configuration and the files it refers to add up to {size // 1024**2} MiB: "
-            f"the limit is {LARGEST_BUNDLE // 1024**2} MiB"
-        )
+    body = bundle.archive(pushed.files)
+    try:
+        bundle.unpacked(body)  # as the publisher will
+    except OverLimit as error:
+        raise CommandError(str(error)) from error
     what = words.count(len(pushed.files), "file")
-    return Prepared(archive(pushed.files), what, pushed, checked.result.secrets)
+    return Prepared(body, what, pushed, checked.result.secrets)
 
 
 def refuse_invalid(checked: Checked, as_json: bool) -> None:

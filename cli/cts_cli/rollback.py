@@ -7,6 +7,7 @@ from typing import Any
 
 from cts.config import bundle
 from cts.config.compile import compile_bundle
+from cts.config.limits import OverLimit
 from cts.config.secrets import refused
 from cts.generation import Generation
 from cts.keys import BUNDLE
@@ -32,7 +33,7 @@ def prepare(former: Former, stack: Stack) -> Prepared:
     """Prepare the push of the same bytes."""
     try:
         files = bundle.unpacked(former.bundle)
-    except bundle.UnreadableBundle as error:
+    except (bundle.UnreadableBundle, OverLimit) as error:
         raise CommandError(
             f"the bundle of generation {former.number} can't be read: {error}"
         ) from error

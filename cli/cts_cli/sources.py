@@ -8,14 +8,14 @@ from itertools import islice
 from pathlib import Path
 
 from cts.config import bundle
-from cts.config.bundle import CONFIGURATION, LARGEST_BUNDLE, SOURCES
+from cts.config.bundle import CONFIGURATION, SOURCES
 from cts.config.compile import configuration
+from cts.config.limits import LARGEST_BUNDLE, MOST_FILES, in_mib
 from cts.config.names import wrong_name
 from cts_cli.errors import CommandError
 from cts_cli.links import Links
 
 LEFT_OUT = {"__pycache__"}
-MOST_FILES = 100_000
 MOST_FOLDERS = 10_000
 MOST_NEAR = 5_000
 """Files looked at to suggest what was meant."""
@@ -171,7 +171,7 @@ class Sources(Mapping[str, bytes]):
             if self._size > LARGEST_BUNDLE:
                 raise CommandError(
                     f"the configuration and the files it refers to have more than "
-                    f"{LARGEST_BUNDLE // 1024**2} MiB; the last file read is '{path}'"
+                    f"{in_mib(LARGEST_BUNDLE)}; the last file read is '{path}'"
                 )
             return path.read_bytes()
 

@@ -24,7 +24,7 @@ def ports() -> PublishPorts:
 
 
 @logger.inject_lambda_context(clear_state=True)
-def lambda_handler(_event: dict[str, Any], _context: LambdaContext) -> dict[str, str]:
-    report = publish(ports())
+def lambda_handler(_event: dict[str, Any], context: LambdaContext) -> dict[str, str]:
+    report = publish(ports(), context.get_remaining_time_in_millis() / 1000)
     logger.info("checked for a push", **asdict(report))
     return {"outcome": report.outcome.value}

@@ -5,6 +5,7 @@ from typing import ClassVar
 
 import pytest
 
+from cts import keys
 from cts.adapters.bucket import LARGEST_RECORD, Bucket
 from cts.conditions.schedule import ScheduleCondition
 from cts.conditions.services import ServicesCondition
@@ -26,10 +27,25 @@ def current(version: str, number: int = 3) -> Current:
 
 
 def test_an_empty_bucket_has_nothing(bucket: AnyBucket) -> None:
-    assert bucket.bundle() is None
+    assert bucket.bundle(9) is None
     assert bucket.get("view", "digest") is None
     assert bucket.run_object("web", "run", "started") is None
     assert bucket.archive_version("web", "run") is None
+
+
+def test_of_a_bundle_no_more_is_read_than_was_asked_for(
+    bucket: AnyBucket, request: pytest.FixtureRequest
+) -> None:
+    body = b"0123456789"
+    if isinstance(bucket, FakeBucket):
+        bucket.write(keys.BUNDLE, body)
+    else:
+        s3 = request.getfixturevalue("aws")("s3")
+        s3.put_object(Bucket=bucket.name, Key=keys.BUNDLE, Body=body)
+    for size, read in ((4, b"0123"), (10, b"0123456789"), (11, b"0123456789")):
+        found = bucket.bundle(size)
+        assert found
+        assert found.body == read
 
 
 def test_a_generation_is_the_version_that_was_put(bucket: AnyBucket) -> None:

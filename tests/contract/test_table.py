@@ -7,7 +7,7 @@ import pytest
 from cts.adapters.table import Table
 from cts.conditions import services
 from cts.events import ViewFresh, ViewStale
-from cts.generation import Current, Rejected
+from cts.generation import Attempt, Current, Rejected
 from cts.run.model import End, Run, RunStatus
 from cts.run.state import Done, Outcome, Reason, Running, TaskState, Wish
 from cts.watch.lease import Commit, Lease
@@ -361,6 +361,17 @@ def test_the_live_generation_is_replaced_by_who_read_it(table: AnyTable) -> None
 def test_announcing_clears_in_place(table: AnyTable) -> None:
     published(table)
     assert table.put_current(CURRENT, replace(CURRENT, unannounced=[]))
+
+
+def test_an_attempt_is_replaced_by_who_read_it(table: AnyTable) -> None:
+    first = Attempt({"config/bundle.zip": "v1"}, 1, 1000.125, 1060.125, 1)
+    second = replace(first, began_at=1001.375, count=2)
+    assert table.attempt() is None
+    assert table.put_attempt(None, first)
+    assert not table.put_attempt(None, second)
+    assert table.put_attempt(first, second)
+    assert not table.put_attempt(first, second)
+    assert table.attempt() == second
 
 
 def test_the_last_rejection_is_replaced_by_who_read_it(table: AnyTable) -> None:

@@ -24,6 +24,7 @@ from cts.workflow.publish import PublishPorts, publish
 from cts_cli import aws, client, main, waits, words
 from functions.reader import app
 from tests.fakes import FakeBus, FakeMetrics
+from tests.unit.publisher import SECONDS
 from tests.unit.reader_fakes import NOW, World, call
 
 READER = "https://0123456789abcdef.lambda-url.eu-west-1.on.aws/"
@@ -189,13 +190,15 @@ class Account(Vault):
         publish(
             PublishPorts(
                 sources=bucket,
+                attempts=table,
                 published=table,
                 objects=bucket,
                 bus=bus,
                 now=self.clock.__next__,
                 environment=environment,
                 metrics=metrics,
-            )
+            ),
+            SECONDS,
         )
 
     def get_object(

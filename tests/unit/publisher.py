@@ -12,6 +12,8 @@ from cts.workflow.publish import PublishOutcome, PublishPorts, publish
 from tests.fakes import Clock, FakeBucket, FakeBus, FakeMetrics, FakeTable
 
 MODULE = 'variable "services" {}\n'
+SECONDS = 60.0
+"""That a publisher has."""
 ENVIRONMENT = {"CONSUL_HTTP_ADDR": "https://consul:8501"}
 
 
@@ -41,6 +43,7 @@ class World:
         self.metrics = FakeMetrics()
         self.ports = PublishPorts(
             sources=self.bucket,
+            attempts=self.table,
             published=self.table,
             objects=self.bucket,
             bus=self.bus,
@@ -62,7 +65,7 @@ class World:
         self.bucket.write(keys.BUNDLE, bundle)
 
     def publish(self) -> PublishOutcome:
-        return publish(self.ports).outcome
+        return publish(self.ports, SECONDS).outcome
 
     @property
     def current(self) -> Current:

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from cts.config import limits
 from cts_cli import push
 from cts_cli.client import Reader
 from tests.unit.cli_fakes import Account, cts, deployed, folder, lines, task
@@ -80,10 +81,10 @@ def test_a_push_needs_a_path(account: Account) -> None:
 def test_what_is_too_large_is_refused(
     account: Account, conf: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(push, "LARGEST_BUNDLE", 10)
+    monkeypatch.setattr(limits, "LARGEST_BUNDLE", 100)
     result = cts("push", conf)
     assert (result.exit_code, account.pushed) == (2, [])
-    assert "the limit is 0 MiB" in result.stderr
+    assert "the zip has more than 100 bytes" in result.stderr
 
 
 # ---- the check before it --------------------------------------------------------------------

@@ -8,7 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from cts.config.bundle import LARGEST_BUNDLE, SOURCES
+from cts.config.bundle import SOURCES
+from cts.config.limits import LARGEST_BUNDLE
 from cts_cli import sources
 from cts_cli.errors import CommandError
 

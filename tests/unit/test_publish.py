@@ -7,7 +7,7 @@ from dataclasses import asdict, replace
 import pytest
 
 from cts import keys
-from cts.config import bundle
+from cts.config import limits
 from cts.config.compile import CONTRACT, Result, compile_bundle
 from cts.config.rules.problem import Code, Place, Problem
 from cts.errors import Unavailable
@@ -17,7 +17,16 @@ from cts.workflow import publish as workflow
 from cts.workflow.announce import MOST_OWED
 from cts.workflow.publish import PublishOutcome, publish
 from tests.fakes import before_next, failing
-from tests.unit.publisher import ENVIRONMENT, World, assert_chain, event_id, task, world, zipped
+from tests.unit.publisher import (
+    ENVIRONMENT,
+    SECONDS,
+    World,
+    assert_chain,
+    event_id,
+    task,
+    world,
+    zipped,
+)
 
 AN_ITEM = 400 * 1024
 """Bytes that DynamoDB takes."""
@@ -132,7 +141,7 @@ def test_a_bad_push_keeps_the_old_configuration_and_says_what_is_wrong() -> None
 def test_a_secret_in_the_bundle_is_refused_wherever_else_nothing_is_wrong() -> None:
     made = world(task("web"))
     made.push('consul {\n  token = "0b1e6f5c"\n}\n', task("api"))
-    report = publish(made.ports)
+    report = publish(made.ports, SECONDS)
     assert (report.outcome, report.codes) == (PublishOutcome.REJECTED, ("literal-secret",))
     assert made.live == ["web"]
     [told] = made.bus.of(ConfigRejected)
@@ -144,7 +153,7 @@ def test_a_secret_in_the_bundle_is_refused_wherever_else_nothing_is_wrong() -> N
 def test_the_report_counts_all_problems_and_names_the_first_codes() -> None:
     made = World()
     made.push(*(f'task {{\n  name = "t{n}"\n  odd = 1\n}}\n' for n in range(20)))
-    report = publish(made.ports)
+    report = publish(made.ports, SECONDS)
     assert made.table.refused is not None
     assert report.problem_count == made.table.refused.problem_count > 20
     assert 1 < len(report.codes) < 20
@@ -177,7 +186,7 @@ def test_what_cannot_be_read_is_rejected(bundle: bytes) -> None:
 
 
 def test_a_bundle_that_unpacks_to_too_much_is_rejected(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(bundle, "LARGEST_BUNDLE", 10)
+    monkeypatch.setattr(limits, "LARGEST_BUNDLE", 10)
     made = World()
     made.push(task("web"))
     assert made.publish() is PublishOutcome.REJECTED
@@ -186,7 +195,7 @@ def test_a_bundle_that_unpacks_to_too_much_is_rejected(monkeypatch: pytest.Monke
 @pytest.mark.slow
 def test_however_much_there_is_to_tell_fits_an_item_and_an_event() -> None:
     made = World()
-    odd = "\N{PILE OF POO}" * 900
+    odd = "\N{PILE OF POO}" * 400
     made.push(*(f'task {{\n  name = "t{n}"\n  "{odd}{n}" = 1\n}}\n' for n in range(500)))
     assert made.publish() is PublishOutcome.REJECTED
     assert made.table.refused is not None

@@ -11,6 +11,7 @@ from cts.events import ConfigPublished
 from cts.workflow.publish import PublishPorts, publish
 from tests.unit.publisher import (
     ENVIRONMENT,
+    SECONDS,
     World,
     announced,
     assert_chain,
@@ -56,6 +57,7 @@ def watched(made: World, nth: int, happens: Happens, *, after: bool = False) -> 
     bucket, table, bus = port(made.bucket), port(made.table), port(made.bus)
     return PublishPorts(
         sources=bucket,
+        attempts=table,
         published=table,
         objects=bucket,
         bus=bus,
@@ -69,7 +71,7 @@ def dies() -> None:
     raise Killed
 
 
-MOST_CALLS = 12
+MOST_CALLS = 16
 """More than a publisher makes."""
 NTH = pytest.mark.parametrize("nth", range(1, MOST_CALLS))
 AFTER = pytest.mark.parametrize("after", [False, True], ids=["before", "after"])
@@ -84,7 +86,7 @@ def test_killed_at_any_call_it_leaves_the_old_or_the_new_and_the_next_one_ends_i
     made = world(task("web"))
     made.push("task {" if bad else task("api"))
     with suppress(Killed):
-        publish(watched(made, nth, dies, after=after))
+        publish(watched(made, nth, dies, after=after), SECONDS)
     assert made.live in (["web"], ["api"])
     assert_chain(made)
     made.publish()
@@ -105,7 +107,7 @@ def test_what_a_killed_publisher_wrote_is_announced_although_another_push_follow
     made = world(task("web"))
     made.push("task {" if bad else task("api"))
     with suppress(Killed):
-        publish(watched(made, nth, dies, after=after))
+        publish(watched(made, nth, dies, after=after), SECONDS)
     answer = made.table.refused if bad else made.table.live
     written = answer is not None and answer.sources == {keys.BUNDLE: "2"}
     made.push("taks {" if bad else task("db"))
@@ -132,7 +134,7 @@ def test_of_two_at_once_the_newest_push_is_live_in_the_end(
             made.push(task("db"))
         made.publish()
 
-    publish(watched(made, nth, another_publishes, after=after))
+    publish(watched(made, nth, another_publishes, after=after), SECONDS)
     made.publish()
     assert made.live == (["db"] if made.current.sources == {keys.BUNDLE: "3"} else ["api"])
     assert made.current.sources == {keys.BUNDLE: str(len(made.bucket.objects[keys.BUNDLE]))}

@@ -123,6 +123,20 @@ class Current:
 
 
 @dataclass(frozen=True, slots=True)
+class Attempt:
+    """The last beginning of a push's check."""
+
+    sources: Mapping[str, str]
+    contract: int
+    began_at: float
+    until: float
+    """When whoever began it will have ended."""
+    count: int
+    """How often a check has begun, and not come to its end. 0: one did."""
+    extra: Mapping[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
 class Rejected:
     """The last rejected push, and why it was rejected."""
 

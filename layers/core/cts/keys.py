@@ -22,6 +22,7 @@ def task_of(run_id: str) -> str:
 
 CURRENT = ("CONFIG", "CURRENT")
 REJECTED = ("CONFIG", "REJECTED")
+ATTEMPT = ("CONFIG", "ATTEMPT")
 LEASE = ("WATCH", "LEASE")
 STALE = ("WATCH", "STALE")
 SLOTS = ("SLOTS", "SLOTS")

@@ -145,6 +145,7 @@ def publisher(settings: PublisherSettings, metrics: Metrics) -> publish.PublishP
     environment = {"CONSUL_HTTP_ADDR": settings.consul_address}
     return publish.PublishPorts(
         sources=objects,
+        attempts=rows,
         published=rows,
         objects=objects,
         bus=bus(store),

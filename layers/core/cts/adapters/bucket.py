@@ -45,9 +45,9 @@ class Bucket:
 
     # ---- configuration ----------------------------------------------------------------------
 
-    def bundle(self) -> StoredObject | None:
-        """The last pushed bundle."""
-        return self._get(keys.BUNDLE)
+    def bundle(self, size: int) -> StoredObject | None:
+        """The last pushed bundle, up to that many bytes."""
+        return self._get(keys.BUNDLE, size)
 
     def generation(self, current: Current) -> Generation:
         """The live generation, cached for the next call."""
@@ -152,12 +152,13 @@ class Bucket:
 
     # ---- calls ------------------------------------------------------------------------------
 
-    def _get(self, key: str) -> StoredObject | None:
+    def _get(self, key: str, size: int | None = None) -> StoredObject | None:
+        """`size`: how many bytes of it to read at most."""
         found = self._open(key)
         if found is None:
             return None
-        with translated(f"reading {key}"):
-            return StoredObject(key, found["Body"].read(), found.get("VersionId", ""))
+        with translated(f"reading {key}"), closing(found["Body"]) as body:
+            return StoredObject(key, body.read(size), found.get("VersionId", ""))
 
     def _open(self, key: str) -> "GetObjectOutputTypeDef | None":
         """S3's response, with its body still to be read; None if the object does not exist."""

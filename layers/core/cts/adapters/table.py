@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 from cts import keys
 from cts.adapters import table_items as items
 from cts.adapters.dynamodb import DynamoDb, Item, key_of
-from cts.generation import Current, Rejected
+from cts.generation import Attempt, Current, Rejected
 from cts.run.model import Run
 from cts.run.state import TaskState
 from cts.watch.lease import Commit, Lease
@@ -213,10 +213,20 @@ class Table:
         return items.record(Rejected, item) if item else None
 
     def put_rejected(self, read: Rejected | None, new: Rejected) -> bool:
-        item = items.of_rejected(new)
-        if read is None:
+        return self._put_at(items.of_rejected(new), read.rejected_at if read else None)
+
+    def attempt(self) -> Attempt | None:
+        item = self._dynamodb.get(keys.ATTEMPT)
+        return items.record(Attempt, item) if item else None
+
+    def put_attempt(self, read: Attempt | None, new: Attempt) -> bool:
+        return self._put_at(items.of_attempt(new), read.began_at if read else None)
+
+    def _put_at(self, item: Item, read_at: float | None) -> bool:
+        """Put an item if the stored one still has the time that was read."""
+        if read_at is None:
             return self._dynamodb.put(item, NOT_THERE)
-        values = {":at": {"N": repr(read.rejected_at)}}
+        values = {":at": {"N": repr(read_at)}}
         return self._dynamodb.put(item, "#at = :at", values, {"#at": "at"})
 
     # ---- parts of transactions ----------------------------------------------------------------

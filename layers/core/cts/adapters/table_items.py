@@ -11,7 +11,7 @@ from cts import keys
 from cts.adapters.dynamodb import Item, key_of, named
 from cts.errors import Unreadable
 from cts.events import ViewFresh, ViewStale
-from cts.generation import Current, Rejected
+from cts.generation import Attempt, Current, Rejected
 from cts.run.model import Run
 from cts.run.state import TaskState, state_from, unreadable_state
 from cts.stored import dump, load, parted
@@ -170,3 +170,8 @@ def of_current(current: Current) -> Item:
 def of_rejected(rejected: Rejected) -> Item:
     at = {"N": repr(rejected.rejected_at)}
     return {**key_of(keys.REJECTED), "at": at, **_texts(*parted(rejected))}
+
+
+def of_attempt(attempt: Attempt) -> Item:
+    at = {"N": repr(attempt.began_at)}
+    return {**key_of(keys.ATTEMPT), "at": at, **_texts(*parted(attempt))}

@@ -11,6 +11,9 @@ from cts.config.rules.problem import Code, Problem
 from cts.watch.query import View
 from cts.watch.snapshot import Snapshot
 
+LONGEST = 1_000
+"""Characters of an expression."""
+
 
 @dataclass(frozen=True, slots=True)
 class ScheduleCondition(Condition):
@@ -42,6 +45,10 @@ class ScheduleBlock(ConditionBlock):
         if not self.cron:
             return
         problem = self.where.problem
+        if len(self.cron) > LONGEST:
+            what = f"this expression has more than {LONGEST} characters"
+            yield problem(Code.INVALID_CRON, what, "write a shorter one", option="cron")
+            return
         fix = 'write five fields, such as "0 6 * * Mon-Fri", or @daily'
         try:
             if parse(self.cron).next(EPOCH) is None:

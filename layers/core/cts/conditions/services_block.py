@@ -28,12 +28,11 @@ class Service:
     cts_user_defined_meta: Mapping[str, str] = option({})
 
 
-def listed(entries: tuple[str, ...], blocks: tuple[Service, ...]) -> ServicesCondition:
+def listed(entries: tuple[str, ...], by_id: Mapping[str, Service]) -> ServicesCondition:
     """The deprecated list: an entry is the id of a service block, or else a service's name.
 
     Of two entries for one service the last one counts, as in CTS.
     """
-    by_id = {block.id: block for block in blocks}
     by_name: dict[str, ServicesCondition] = {}
     for entry in filter(None, entries):
         found = by_id.get(entry)

@@ -11,8 +11,10 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from posixpath import dirname, isabs, normpath
 
+from cts.config import limits
 from cts.config.blocks.model import Configuration
 from cts.config.blocks.schema import walk
+from cts.config.limits import OverLimit, in_mib
 from cts.config.names import wrong_entries
 from cts.terraform.archive import zipped
 
@@ -28,8 +30,8 @@ NO_PART = re.compile(r"\.tfstate(?:\..*)?$|\.tfvars(?:\.json)?$")
 """States, which hold secrets, and variable files, which count in a root module alone."""
 KEY_HEADER = "-----BEGIN [A-Z0-9 ]*PRIVATE KEY-----"
 PRIVATE_KEY = re.compile(KEY_HEADER.encode())
-LARGEST_BUNDLE = 64 * 1024 * 1024
-"""Total bytes of a bundle's files: the publisher keeps them in memory."""
+ENTRY = b"PK\x01\x02"
+"""What each entry in a zip's list of files begins with."""
 
 
 def configuration_files(files: Files) -> list[str]:
@@ -89,10 +91,9 @@ def packed(files: Files, configuration: Configuration) -> dict[str, bytes]:
     """The content of a push: configuration files and the files they name, but no private keys.
     `cts push` removes their content from the files that name them."""
     names = {SOURCES, *configuration_files(files), *variable_files(configuration)}
-    for task in configuration.tasks:
-        if is_local(task.module) and (folder := inside(task.module)) is not None:
-            prefix = "" if folder == "." else f"{folder}/"
-            names |= {prefix + name for name in module_files(files, folder)}
+    for folder in _inside({task.module for task in configuration.tasks if is_local(task.module)}):
+        prefix = "" if folder == "." else f"{folder}/"
+        names |= {prefix + name for name in module_files(files, folder)}
     for name in _inside(_named(configuration, secret=False)):
         beside = {each for each in files if each == name or each.startswith(f"{name}/")}
         names |= {each for each in beside if not PRIVATE_KEY.search(files[each])}
@@ -154,6 +155,8 @@ class UnreadableBundle(Exception):
     """What was pushed is not a bundle. Says why."""
 
 
+READ_IN_PARTS = (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED)
+"""Of the others zipfile unpacks a part whole, whatever its size."""
 BROKEN = (
     zipfile.BadZipFile,
     zlib.error,
@@ -169,15 +172,42 @@ BROKEN = (
 
 
 def unpacked(body: bytes) -> dict[str, bytes]:
-    """Path -> content of a bundle's files. Raises UnreadableBundle."""
+    """Path -> content of a bundle's files. Raises UnreadableBundle or OverLimit."""
+    if len(body) > limits.LARGEST_BUNDLE:
+        raise OverLimit(f"the zip has more than {in_mib(limits.LARGEST_BUNDLE)}")
+    # Archives among the files have entries, too.
+    if body.count(ENTRY) > 10 * limits.MOST_FILES:
+        raise OverLimit(f"the zip holds far more than {limits.MOST_FILES:,} files")
     try:
-        with zipfile.ZipFile(io.BytesIO(body)) as zipped_files:
-            entries = zipped_files.infolist()
+        with zipfile.ZipFile(io.BytesIO(body)) as archive_:
+            entries = archive_.infolist()
+            files = [each for each in entries if not each.is_dir()]
+            if len(files) > limits.MOST_FILES:
+                what = f"the bundle has {len(files):,} files"
+                raise OverLimit(f"{what}, and the limit is {limits.MOST_FILES:,}")
+            if any(len(each.filename) > limits.LONGEST_FILE_NAME for each in entries):
+                what = f"more than {limits.LONGEST_FILE_NAME:,} characters"
+                raise OverLimit(f"the name of a file in the bundle has {what}")
             if wrong := wrong_entries(entries):
                 raise UnreadableBundle(wrong)
-            files = [each for each in entries if not each.is_dir()]
-            if sum(each.file_size for each in files) > LARGEST_BUNDLE:
-                raise UnreadableBundle(f"it unpacks to more than {LARGEST_BUNDLE // 1024**2} MiB")
-            return {each.filename: zipped_files.read(each) for each in files}
+            return _contents(archive_, files)
     except BROKEN as error:
         raise UnreadableBundle(f"it is not a readable zip: {error}") from error
+
+
+def _contents(archive_: zipfile.ZipFile, files: Iterable[zipfile.ZipInfo]) -> dict[str, bytes]:
+    """Counted while unpacking: a zip may say anything of its sizes."""
+    contents: dict[str, bytes] = {}
+    left = limits.LARGEST_BUNDLE
+    for each in files:
+        if each.compress_type not in READ_IN_PARTS:
+            what = f'"{each.filename}" is compressed in a way that is not read here'
+            raise UnreadableBundle(f"{what}: use deflate, as zip does by default")
+        with archive_.open(each) as file:
+            content = file.read(left + 1)
+        left -= len(content)
+        if left < 0:
+            what = f"the bundle unpacks to more than {in_mib(limits.LARGEST_BUNDLE)}"
+            raise OverLimit(f'{what}: "{each.filename}" is the first that is too much')
+        contents[each.filename] = content
+    return contents

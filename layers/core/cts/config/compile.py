@@ -1,17 +1,20 @@
 """A bundle to what runs: definitions by digest, module archives, and a generation."""
 
+from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from itertools import chain, islice
 from typing import Any
 
-from cts.config import bundle
+from cts.config import bundle, limits
 from cts.config.blocks.finalize import Environment, finalize
 from cts.config.blocks.merge import merge
 from cts.config.blocks.model import Configuration, Task, WrittenSecret
 from cts.config.blocks.schema import Group, walk
 from cts.config.blocks.terraform_blocks import stays_behind
 from cts.config.bundle import Files
-from cts.config.define import define, waits_for
+from cts.config.define import check_weight, define, waits_for
+from cts.config.limits import MOST_FINDINGS, OverLimit
 from cts.config.modules.local import LocalModules, check_modules, local_modules, unreadable_modules
 from cts.config.modules.task_variables import Given, given
 from cts.config.rules.problem import Code, Place, Problem, beside_no_problem, without_followers
@@ -63,30 +66,42 @@ def compile_bundle(files: Files, environment: Environment | None = None) -> Resu
 
     `environment`: the deployment's, for CTS's environment fallbacks.
     """
-    listed = bundle.configuration_files(files)
+    try:
+        return _compiled(files, environment or {})
+    except OverLimit as error:
+        return Result((error.problem,), (), finalize(merge([]), environment or {}))
+
+
+def _compiled(files: Files, environment: Environment) -> Result:
+    """Raises OverLimit."""
+    listed = _listed(files)
     names = [name for name in listed if name in files]
     texts = [read(files[name], name) for name in names]
     merged = merge(configuration for configuration, _ in texts)
-    final = finalize(merged, environment or {})
+    if len(merged.secrets) > limits.MOST_SECRETS:
+        what = f"more than {limits.MOST_SECRETS:,} secrets are written in the configuration"
+        raise OverLimit(what, "write references to them, {{ env ... }}")
+    final = finalize(merged, environment)
+    check_weight(final)
     modules = local_modules(final, files)
     variables, in_variables = given(final, files, modules)
-    problems = without_followers([
-        *([] if names else [_nothing_to_read(files)]),
-        *(_not_there(name) for name in listed if name not in files),
-        *(problem for _, found in texts for problem in found.problems),
-        *in_variables.problems,
-        *validate(final),
-        *check_modules(final, files, modules, [each.names for each in variables]),
-    ])  # fmt: skip
+    problems = without_followers(_first("problems", chain(
+        () if names else [_nothing_to_read(files)],
+        (_not_there(name) for name in listed if name not in files),
+        (problem for _, found in texts for problem in found.problems),
+        in_variables.problems,
+        validate(final),
+        check_modules(final, files, modules, [each.names for each in variables]),
+    )))  # fmt: skip
     compiled = None if problems else _compile(final, modules, variables)
-    warnings = [
-        *(warning for _, found in texts for warning in found.warnings),
-        *in_variables.warnings,
-        *warn(merged, final),
-        *_waiting(final),
-        *unreadable_modules(final, modules),
-        *_left_behind(merged, files),
-    ]
+    warnings = _first("warnings", chain(
+        (warning for _, found in texts for warning in found.warnings),
+        in_variables.warnings,
+        warn(merged, final),
+        _waiting(final),
+        unreadable_modules(final, modules),
+        _left_behind(merged, files),
+    ))  # fmt: skip
     return Result(
         problems=_in_order(problems, names),
         warnings=_in_order(beside_no_problem(warnings, problems), names),
@@ -98,8 +113,34 @@ def compile_bundle(files: Files, environment: Environment | None = None) -> Resu
 
 def configuration(files: Files) -> Configuration:
     """What the configuration files say, with every default, whatever is wrong with them."""
-    names = [name for name in bundle.configuration_files(files) if name in files]
+    try:
+        names = [name for name in _listed(files) if name in files]
+    except OverLimit:
+        names = []
     return finalize(merge(read(files[name], name)[0] for name in names), {})
+
+
+def _listed(files: Files) -> list[str]:
+    """The names of the configuration files. Raises OverLimit."""
+    lists = {name: len(files[name]) for name in (bundle.SOURCES,) if name in files}
+    limits.check_size("the lists of files", lists, limits.LARGEST_CONFIGURATION)
+    listed = bundle.configuration_files(files)
+    if len(listed) > limits.MOST_CONFIGURATION_FILES:
+        what = f"{len(listed):,} configuration files"
+        raise OverLimit(f"{what}: the limit is {limits.MOST_CONFIGURATION_FILES:,}")
+    times = Counter(name for name in listed if name in files)
+    sizes = {name: len(files[name]) * n for name, n in times.items()}
+    limits.check_size("the configuration files", sizes, limits.LARGEST_CONFIGURATION)
+    return listed
+
+
+def _first(what: str, found: Iterator[Problem]) -> list[Problem]:
+    """Those that are reported, and one that says that there are more."""
+    first = [*islice(found, MOST_FINDINGS + 1)]
+    if len(first) > MOST_FINDINGS:
+        more = f"only the first {MOST_FINDINGS} {what} are reported, and there are more"
+        first[MOST_FINDINGS:] = [Problem(Place("bundle"), "", Code.OVER_LIMIT, more)]
+    return first
 
 
 def _left_behind(merged: Configuration, files: Files) -> Iterator[Problem]:
@@ -180,11 +221,12 @@ def _compile(
         definition = replace(definition, variable_files=given_to.files)
         if found := local.get(task.module):
             definition = replace(definition, constants=found.constants)
-        compiled.definitions[definition.digest] = definition
+        digest = definition.digest
+        compiled.definitions[digest] = definition
         if reasons := tuple(waits_for(definition)):
-            compiled.waiting[name] = Waiting(definition.digest, reasons)
+            compiled.waiting[name] = Waiting(digest, reasons)
         else:
-            compiled.tasks[name] = _entry(task, definition)
+            compiled.tasks[name] = _entry(task, definition, digest)
     return compiled
 
 
@@ -204,15 +246,16 @@ def _modules(local: LocalModules) -> tuple[dict[str, Module], dict[str, bytes]]:
     for source, module in local.items():
         folder = bundle.inside(source) or "."
         digest = bundle.content_digest(module.files)
-        archives[digest] = bundle.archive(module.files)
+        if digest not in archives:
+            archives[digest] = bundle.archive(module.files)
         modules[source] = Module("./" if folder == "." else f"./{folder}", digest=digest)
     return modules, archives
 
 
-def _entry(task: Task, definition: Definition) -> TaskEntry:
+def _entry(task: Task, definition: Definition, digest: str) -> TaskEntry:
     buffer = task.buffer_period
     return TaskEntry(
-        definition=definition.digest,
+        definition=digest,
         condition=definition.condition,
         description=task.description,
         enabled=task.enabled,

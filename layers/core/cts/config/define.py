@@ -9,14 +9,41 @@ from cts.conditions.registry import NOTHING
 from cts.conditions.services_block import Service, listed
 from cts.config.blocks import model
 from cts.config.blocks.model import Configuration, Task
+from cts.config.limits import LARGEST_GIVEN, too_much_given, weight
 from cts.config.secrets import from_vault
 from cts.terraform.definition import Definition, Module, Provider
+
+
+def check_weight(configuration: Configuration) -> None:
+    """Raises OverLimit if what the tasks' definitions share with others is too much."""
+    driver = configuration.driver
+    terraform, cloud = (driver.terraform, driver.terraform_cloud) if driver else (None, None)
+    chosen = terraform or cloud
+    required = chosen.required_providers if chosen else {}
+    of_all = weight([dict(each.options) for each in (terraform.backend if terraform else ())])
+    if cloud and (spaces := cloud.workspaces):
+        of_all += weight([*spaces.tags, *spaces.tags_allowlist, *spaces.tags_denylist])
+    providers = {
+        each.id: weight([each.arguments, each.task_env, required.get(each.name)])
+        for each in configuration.terraform_provider
+    }
+    services = {
+        id_: weight([each.filter, each.cts_user_defined_meta])
+        for id_, each in configuration.services_by_id.items()
+    }
+    total = 0
+    for task in configuration.tasks:
+        blocks = map(configuration.provider, task.providers)
+        total += of_all + sum(providers[block.id] for block in blocks if block)
+        total += sum(services.get(entry, 0) for entry in task.services)
+        if total > LARGEST_GIVEN:
+            too_much_given("providers, backends and services", task.name)
 
 
 def define(
     task: Task, configuration: Configuration, module: Module, variables: Mapping[str, Any]
 ) -> Definition:
-    condition, inputs = _watched(task, configuration.service)
+    condition, inputs = _watched(task, configuration.services_by_id)
     found = [(entry, configuration.provider(entry)) for entry in task.providers]
     providers = tuple(_provider(entry, block) for entry, block in found)
     driver = configuration.driver
@@ -31,7 +58,7 @@ def define(
         variables=variables,
         inputs=inputs,
         providers=providers,
-        required_providers={k: v for k, v in required.items() if k in names},
+        required_providers={name: required[name] for name in names if name in required},
         backend=_backend(terraform),
         cloud=_cloud(task, cloud) if cloud else {},
         vault=_vault(configuration.vault, providers),
@@ -82,14 +109,16 @@ def _cloud(task: Task, cloud: model.TerraformCloud) -> Mapping[str, Any]:
 # ---- conditions and module inputs -------------------------------------------------------------
 
 
-def _watched(task: Task, blocks: tuple[Service, ...]) -> tuple[Condition, tuple[Condition, ...]]:
+def _watched(
+    task: Task, services: Mapping[str, Service]
+) -> tuple[Condition, tuple[Condition, ...]]:
     """What triggers the task, and what else its module gets.
 
     Without a condition CTS takes the services of the list, or of the module input, for one.
     """
     inputs = [each.compiled() for each in task.module_input]
     if task.services:
-        inputs.append(listed(task.services, blocks))
+        inputs.append(listed(task.services, services))
     if isinstance(task.condition, NoConditionBlock) or task.condition is None:
         condition = next((each for each in inputs if each.stands_in), NOTHING)
         inputs = [each for each in inputs if each is not condition]

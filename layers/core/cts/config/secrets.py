@@ -4,6 +4,7 @@ import re
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import replace
 from difflib import get_close_matches
+from functools import lru_cache
 from itertools import count
 from typing import Any
 
@@ -11,11 +12,17 @@ from cts.config.blocks.model import WrittenSecret
 from cts.config.bundle import KEY_HEADER, inside
 from cts.config.rules.problem import Code, Problem
 
-TEMPLATE = re.compile(
-    r'\{\{[ \t\r\n]*(?:env|key|with[ \t\r\n]+secret)[ \t\r\n]+"[^\n]+"[ \t\r\n]*\}\}'
-)
+
+def _template(function: str) -> re.Pattern[str]:
+    """A line's first opening is tried alone: what closes a later one closes it, too. To try each
+    would take quadratic time."""
+    opening = rf'\{{\{{[ \t\r\n]*(?:{function})[ \t\r\n]+"'
+    return re.compile(rf'^(?>[^\n]*?{opening})[^\n]+"[ \t\r\n]*\}}\}}', re.MULTILINE)
+
+
+TEMPLATE = _template(r"env|key|with[ \t\r\n]+secret")
 """What CTS evaluates in a provider's arguments; any other text in braces is only text."""
-VAULT = re.compile(r'\{\{[ \t\r\n]*with[ \t\r\n]+secret[ \t\r\n]+"[^\n]+"[ \t\r\n]*\}\}')
+VAULT = _template(r"with[ \t\r\n]+secret")
 PRIVATE_KEY = re.compile(KEY_HEADER)
 USER_IN_URL = re.compile(r"://[^/\s:@]{1,200}:[^/\s@]{1,200}@")
 SECRET_NAME = re.compile(
@@ -39,6 +46,7 @@ NUMBERS = re.compile(r"passw(?:or)?d|(?:^|[_-])pin$", re.IGNORECASE)
 """Names whose numbers are secrets; other numbers are limits and lengths."""
 
 
+@lru_cache(maxsize=4096)  # each item of a list asks for the list's name
 def has_secret_name(name: str) -> bool:
     """No schema says which of a provider's arguments are to be hidden, so their names must."""
     if NO_SECRET.search(name):
@@ -77,27 +85,36 @@ def named(
     """
     spans = {(each.file, each.start, each.end): each for each in secrets}
     taken = {(each.group, each.name) for each in spans.values()}
+    numbers: dict[tuple[str, str], Iterator[int]] = {}
     given: set[tuple[str, str]] = set()
     found: list[WrittenSecret] = []
+    texts_of_files: dict[str, str] = {}
     for secret in spans.values():
-        value = _content(secret, files)
+        value = _content(secret, files, texts_of_files)
         if value is None:
             continue
+        wanted = (secret.group, secret.name)
         is_last = effective.get(secret.where.path, secret.value) == secret.value
-        own = [secret.name] if is_last and (secret.group, secret.name) not in given else []
-        more = (f"{secret.name}_{n}" for n in count(2))
-        free = (name for name in more if (secret.group, name) not in taken | given)
-        name = own[0] if own else next(free)
+        name = secret.name
+        if not is_last or wanted in given:
+            more = (f"{name}_{n}" for n in numbers.setdefault(wanted, count(2)))
+            name = next(each for each in more if (secret.group, each) not in taken)
         given.add((secret.group, name))
+        taken.add((secret.group, name))
         found.append(replace(secret, name=name, value=value))
     return tuple(found)
 
 
-def _content(secret: WrittenSecret, files: Mapping[str, bytes]) -> str | None:
+def _content(secret: WrittenSecret, files: Mapping[str, bytes], read: dict[str, str]) -> str | None:
+    """`read`: the texts of the files so far."""
     if not secret.is_file:
         return secret.value
     name = inside(secret.value)
-    return files[name].decode(errors="replace") if name in files and name else None
+    if name is None or name not in files:
+        return None
+    if name not in read:
+        read[name] = files[name].decode(errors="replace")
+    return read[name]
 
 
 def moved(files: Mapping[str, bytes], secrets: Iterable[WrittenSecret]) -> dict[str, bytes]:

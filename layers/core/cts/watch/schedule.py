@@ -102,11 +102,15 @@ class Schedule:
         return None
 
     def _dates(self, earliest: Triple) -> Iterator[Triple]:
+        days: dict[Month, Iterable[int]] = {}  # there are 28 kinds of months
         for year in self.years:
             for month in self.months:
                 if (year, month) < earliest[:2]:
                     continue
-                for day in self._days(Month.of(year, month)):
+                kind = Month.of(year, month)
+                if kind not in days:
+                    days[kind] = self._days(kind)
+                for day in days[kind]:
                     if (year, month, day) >= earliest:
                         yield year, month, day
 

@@ -1,16 +1,17 @@
 """Turn the pushed bundle into the live generation, or report why not."""
 
 from collections.abc import Callable, Collection, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import StrEnum
 from itertools import islice
 from typing import Any, Protocol
 
 from cts.config import bundle
 from cts.config.compile import CONTRACT, Compiled, compile_bundle, differences, generation, runs
+from cts.config.limits import LARGEST_BUNDLE, OverLimit
 from cts.config.rules.problem import Code, Place, Problem
 from cts.config.secrets import refused
-from cts.generation import Current, Generation, Rejected
+from cts.generation import Attempt, Current, Generation, Rejected
 from cts.ports import Bus, Generations, Published
 from cts.terraform.definition import Definition
 from cts.workflow.announce import announce_pending, fitting, taken_over, version_of
@@ -24,6 +25,9 @@ LARGEST_PROBLEMS, LARGEST_NAMES = 220_000, 40_000
 LONGEST_TEXT = 300
 MOST_CODES = 5
 """Maximum number of problem codes in a report."""
+MOST_ATTEMPTS = 4
+"""How often a check may begin and not come to its end: more often than Lambda invokes a function
+for one event, in case it is killed for other reasons."""
 
 
 class StoredBundle(Protocol):
@@ -36,7 +40,14 @@ class StoredBundle(Protocol):
 
 
 class Sources(Protocol):
-    def bundle(self) -> StoredBundle | None: ...
+    def bundle(self, size: int) -> StoredBundle | None:
+        """What is pushed, up to that many bytes."""
+
+
+class Attempts(Protocol):
+    def attempt(self) -> Attempt | None: ...
+    def put_attempt(self, read: Attempt | None, new: Attempt) -> bool:
+        """False if another publisher has begun since `read`."""
 
 
 class PublishedObjects(Generations, Protocol):
@@ -52,6 +63,7 @@ class PublishedObjects(Generations, Protocol):
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PublishPorts:
     sources: Sources
+    attempts: Attempts
     published: Published
     objects: PublishedObjects
     bus: Bus
@@ -64,6 +76,7 @@ class PublishPorts:
 class PublishOutcome(StrEnum):
     NOTHING_PUSHED = "nothing has been pushed yet"
     KNOWN = "this push has already been processed"
+    BEING_CHECKED = "other publishers are checking this push"
     PUBLISHED = "published"
     REJECTED = "rejected"
 
@@ -76,25 +89,30 @@ class PublishReport:
     """The codes of the first problems."""
 
 
-def publish(ports: PublishPorts) -> PublishReport:
+def publish(ports: PublishPorts, seconds: float) -> PublishReport:
     """Publish the newest bundle, unless that has been done, then send unannounced events. They
-    come last, so that a bus that is down does not delay a push. Safe to call at any time."""
-    report = _answered(ports)
+    come last, so that a bus that is down does not delay a push. Safe to call at any time.
+
+    `seconds`: after which this publisher will have ended.
+    """
+    report = _answered(ports, ports.now() + seconds)
     announce_pending(ports.published, ports.bus, ports.metrics)
     return report
 
 
-def _answered(ports: PublishPorts) -> PublishReport:
+def _answered(ports: PublishPorts, until: float) -> PublishReport:
     """Another generation was published first: read and compile everything again."""
     while True:
         current, rejected = ports.published.current(), ports.published.rejected()
-        stored = ports.sources.bundle()
+        stored = ports.sources.bundle(LARGEST_BUNDLE + 1)
         if stored is None:
             return PublishReport(PublishOutcome.NOTHING_PUSHED)
         sources = {stored.key: stored.version}
         if _answers(current, sources) or _answers(rejected, sources):
             return PublishReport(PublishOutcome.KNOWN)
-        checked = _checked(stored.body, ports.environment)
+        checked = _attempted(ports, sources, stored.body, until)
+        if checked is None:
+            return PublishReport(PublishOutcome.BEING_CHECKED)
         problems = checked.problems
         if checked.compiled is None or problems:
             if _reject(ports, rejected, sources, problems):
@@ -115,9 +133,42 @@ class _Checked:
     compiled: Compiled | None = None
 
 
+def _attempted(
+    ports: PublishPorts, sources: Mapping[str, str], body: bytes, until: float
+) -> _Checked | None:
+    """Check the push. The attempt is recorded first: a push that takes more memory or time than a
+    publisher has is rejected in the end. None if others, who may live, have tried often enough."""
+    while True:
+        read, now = ports.attempts.attempt(), ports.now()
+        is_same = read is not None and read.sources == sources and read.contract == CONTRACT
+        count = read.count if read and is_same else 0
+        if read and count >= MOST_ATTEMPTS:
+            return _Checked((_deadly(count),)) if now >= read.until else None
+        if ports.attempts.put_attempt(read, Attempt(sources, CONTRACT, now, until, count + 1)):
+            break
+    checked = _checked(body, ports.environment)
+    _survived(ports, sources)
+    return checked
+
+
+def _deadly(count: int) -> Problem:
+    what = f"the check of this push ended the publisher {count} times: it took all memory or time"
+    fix = "push less at once, in fewer and smaller files"
+    return Problem(Place("bundle"), "", Code.OVER_LIMIT, what, fix)
+
+
+def _survived(ports: PublishPorts, sources: Mapping[str, str]) -> None:
+    """What may still fail has other reasons than the push, and is tried until it succeeds."""
+    while (read := ports.attempts.attempt()) and read.count and read.sources == sources:
+        if ports.attempts.put_attempt(read, replace(read, count=0)):
+            return
+
+
 def _checked(body: bytes, environment: Mapping[str, str]) -> _Checked:
     try:
         files = bundle.unpacked(body)
+    except OverLimit as error:
+        return _Checked((error.problem,))
     except bundle.UnreadableBundle as error:
         what, fix = f"the pushed object is not a bundle: {error}", "use `cts push`"
         return _Checked((Problem(Place("the bundle"), "", Code.SYNTAX, what, fix),))

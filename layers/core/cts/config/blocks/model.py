@@ -7,6 +7,7 @@ empty stay apart until all files are merged.
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
 from cts.conditions.block import ConditionBlock
@@ -315,7 +316,7 @@ class WrittenSecret:
     is_file: bool = False
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Configuration:
     """One file, or several merged."""
 
@@ -346,5 +347,17 @@ class Configuration:
         """The provider that a task's entry means: `name`, or `name.alias`. Of several the first,
         as in CTS, where a bare name also means a block with an alias."""
         name, _, alias = entry.partition(".")
-        named = (each for each in self.terraform_provider if each.name == name)
-        return next((each for each in named if alias in ("", each.alias)), None)
+        return self._providers.get((name, alias))
+
+    @cached_property
+    def services_by_id(self) -> Mapping[str, Service]:
+        return {each.id or "": each for each in self.service}
+
+    @cached_property
+    def _providers(self) -> Mapping[tuple[str, str], ProviderBlock]:
+        """By name and alias; the first of a name also by its name alone."""
+        found: dict[tuple[str, str], ProviderBlock] = {}
+        for each in self.terraform_provider:
+            found.setdefault((each.name, ""), each)
+            found.setdefault((each.name, each.alias), each)
+        return found

@@ -7,12 +7,14 @@ converted is a problem. Keys match in any letter case, but one spelling per bloc
 import re
 from dataclasses import dataclass, field
 from decimal import Decimal
+from functools import partial
 
 from cts.config.blocks import go_values
 from cts.config.blocks.former import former
 from cts.config.blocks.go_values import FALSE, MOST_NANOSECONDS, NANOSECONDS, TRUE
 from cts.config.blocks.model import WrittenSecret
 from cts.config.blocks.schema import Seconds
+from cts.config.limits import MOST_FINDINGS, MOST_SECRETS, Few
 from cts.config.rules.problem import Code, Place, Problem, Where, nearest
 from cts.config.secrets import SECRET_NAME
 from cts.config.text.tree import Body, Entry, Value
@@ -27,9 +29,9 @@ A_STRING = 'write a string in quotes: "..."'
 class Findings:
     """What reading a file yields besides its options."""
 
-    problems: list[Problem] = field(default_factory=list)
-    warnings: list[Problem] = field(default_factory=list)
-    secrets: list[WrittenSecret] = field(default_factory=list)
+    problems: list[Problem] = field(default_factory=Few)
+    warnings: list[Problem] = field(default_factory=Few)
+    secrets: list[WrittenSecret] = field(default_factory=partial(Few, MOST_SECRETS))
 
 
 class Options:
@@ -192,7 +194,7 @@ class Options:
 
     def finish(self) -> None:
         """Report the options that no block has read."""
-        for entry in self.left:
+        for entry in self.left[: MOST_FINDINGS + 1]:
             block = self.path.rpartition(".")[2]
             if entry.is_label and block in LABELLED:
                 what = f'there is no {block} "{entry.key}"'

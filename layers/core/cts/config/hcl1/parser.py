@@ -16,6 +16,7 @@ from cts.config.text.tree import (
     ParseError,
     Value,
     byte_order_mark,
+    named,
     too_deep,
 )
 
@@ -197,7 +198,8 @@ class _Parser(Hcl1Cursor):
         return value
 
     def named(self, name: Hcl1Token, value: Value, *, is_label: bool = False) -> Entry:
-        return Entry(str(name.data), self.place(name), value, is_label)
+        place = self.place(name)
+        return Entry(named(str(name.data), place), place, value, is_label)
 
     def braced(self, place: Place, *, levels: int = 1) -> Value:
         opening = self.enter(levels)

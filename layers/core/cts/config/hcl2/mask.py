@@ -7,10 +7,9 @@ and meaningless line ends are replaced. The originals are looked up in the text.
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
-from itertools import islice
 
 from cts.config.hcl2.nodes import too_nested
-from cts.config.hcl2.tokens import BEGINS, ENDS, KEYWORDS, MARKS, WORDS, Token, unexpected
+from cts.config.hcl2.tokens import BEGINS, ENDS, KEYWORDS, KINDS, Token, unexpected
 from cts.config.text.tree import MAX_DEPTH, Lines, ParseError
 
 BETWEEN = {"{", ",", "line"}
@@ -112,12 +111,14 @@ class _Masking:
                 self.directive(self.found[n + 1], token)
             case "number" if self.before.kind == "." and not token.text.isdigit():
                 raise unexpected(token, self.lines, "a name")
-            case kind if kind not in MARKS | WORDS:
+            case kind if kind not in KINDS:
                 raise unexpected(token, self.lines, "a value")
 
     def end_of_line(self, n: int, token: Token) -> None:
         """A line end that separates statements or pairs; python-hcl2 also accepts others."""
-        following = next(each for each in islice(self.found, n, None) if each.kind != "line")
+        if self.before.kind == "line":
+            return  # the same follows as behind that one
+        following = self.found[self.behind_lines(n)]
         if self.before.kind not in ENDS | BETWEEN or following.kind in ("=", ":"):
             raise unexpected(token, self.lines, "a value")
         if following.kind not in BEGINS | {"}", "end"}:
@@ -160,5 +161,13 @@ class _Masking:
             self.skips_lines.pop()
 
     def is_loop(self, n: int) -> bool:
-        words = (each for each in islice(self.found, n + 1, None) if each.kind != "line")
-        return next(words).text == "for" and next(words).kind == "name"
+        word = self.behind_lines(n + 1)
+        if self.found[word].text != "for":
+            return False
+        return self.found[self.behind_lines(word + 1)].kind == "name"
+
+    def behind_lines(self, n: int) -> int:
+        """The number of the first token from that one on that is not the end of a line."""
+        while self.found[n].kind == "line":
+            n += 1
+        return n

@@ -7,6 +7,7 @@ from decimal import Decimal
 from typing import Any, Protocol
 
 from cts.config.hcl2.values import (
+    LETTERS_A_STEP,
     NUMBERS,
     Budget,
     Constant,
@@ -22,7 +23,6 @@ from cts.config.hcl2.values import (
 from cts.config.rules.problem import Place
 from cts.config.text.tree import ParseError, too_deep
 
-LETTERS_A_STEP = 64
 ARITHMETIC = {
     "+": NUMBERS.add,
     "-": NUMBERS.subtract,

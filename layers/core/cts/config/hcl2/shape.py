@@ -3,7 +3,7 @@
 Only what Terraform is certain to reject is an error; Terraform decides about the rest.
 """
 
-from cts.config.hcl2.tokens import DEPTH, ENDS, MARKS, WORDS, Token, statements
+from cts.config.hcl2.tokens import DEPTH, ENDS, KINDS, Token, statements
 from cts.config.text.tree import MAX_DEPTH, Lines, ParseError
 
 CLOSES = {"{": "}", "[": "]", "(": ")"}
@@ -17,7 +17,7 @@ def fault(found: list[Token], lines: Lines) -> ParseError | None:
     try:
         _characters(found, lines)
         _brackets(found, lines)
-        _body(found, lines, 0)
+        _bodies(found, lines)
     except ParseError as error:
         return error
     return None
@@ -25,7 +25,7 @@ def fault(found: list[Token], lines: Lines) -> ParseError | None:
 
 def _characters(found: list[Token], lines: Lines) -> None:
     for token in found:
-        if token.kind not in MARKS | WORDS:
+        if token.kind not in KINDS:
             raise ParseError(lines.place(token.at), "this character is not valid in HCL")
         if token.kind == "text" and any("\udc80" <= char <= "\udcff" for char in token.text):
             raise ParseError(lines.place(token.at), "this text is not UTF-8", "save it as UTF-8")
@@ -48,23 +48,38 @@ def _brackets(found: list[Token], lines: Lines) -> None:
         raise ParseError(lines.place(last.at), what, fix)
 
 
-def _body(found: list[Token], lines: Lines, depth: int) -> None:
-    """Raises ParseError for a statement that is neither a block nor an argument."""
-    for statement in statements(found):
-        head = 1
-        while statement[head].kind in ("name", "quote", "text", "unquote"):
-            head += 1
-        last = statement[-2]
-        is_named = statement[0].kind == "name"
-        if is_named and head > 0 and statement[head].kind == "{" and last.kind == "}":
-            if depth < MAX_DEPTH:
-                _body([*statement[head + 1 : -2], Token("end", "", last.at)], lines, depth + 1)
-        elif is_named and statement[1].kind == "=" and statement[2].kind != "end":
-            if not depth:
-                _outside(statement[0], lines)
-            _value(statement[2:], lines)
-        else:
-            raise ParseError(lines.place(statement[0].at), "this is not HCL", EXPECTED)
+def _bodies(found: list[Token], lines: Lines) -> None:
+    """Raises ParseError for the first statement that is neither a block nor an argument."""
+    bodies = [(found, 0)]  # no recursion: each level would keep a list of all that is in it
+    errors: list[ParseError] = []
+    while bodies:
+        body, depth = bodies.pop()
+        try:
+            for statement in statements(body):
+                inner = _statement(statement, lines, depth)
+                if inner and depth < MAX_DEPTH:
+                    bodies.append((inner, depth + 1))
+        except ParseError as error:
+            errors.append(error)
+    if errors:
+        raise min(errors, key=lambda error: (error.place.line, error.place.column))
+
+
+def _statement(statement: list[Token], lines: Lines, depth: int) -> list[Token] | None:
+    """The body of a block; None for an argument. Raises ParseError."""
+    head = 1
+    while statement[head].kind in ("name", "quote", "text", "unquote"):
+        head += 1
+    last = statement[-2]
+    is_named = statement[0].kind == "name"
+    if is_named and statement[head].kind == "{" and last.kind == "}":
+        return [*statement[head + 1 : -2], Token("end", "", last.at)]
+    if not is_named or statement[1].kind != "=" or statement[2].kind == "end":
+        raise ParseError(lines.place(statement[0].at), "this is not HCL", EXPECTED)
+    if not depth:
+        _outside(statement[0], lines)
+    _value(statement[2:], lines)
+    return None
 
 
 def _outside(name: Token, lines: Lines) -> None:

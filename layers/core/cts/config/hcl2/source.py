@@ -4,6 +4,7 @@ from bisect import bisect_right
 from typing import TYPE_CHECKING
 
 from cts.config.hcl2.mask import masked
+from cts.config.hcl2.nodes import Unread
 from cts.config.hcl2.tokens import Token, unexpected
 from cts.config.rules.problem import Place
 from cts.config.text.tree import Lines, ParseError
@@ -13,6 +14,10 @@ if TYPE_CHECKING:
     from lark import Tree
 
     Branch = Tree[Leaf]
+
+
+MOST_TOKENS = 50_000
+"""python-hcl2 takes about a kilobyte for each, and 50 microseconds."""
 
 
 class Source:
@@ -28,6 +33,9 @@ class Source:
         """`found`: tokens, the last of which is the `end`. `before`: text that is added at the
         beginning of the mask. Raises ParseError."""
         self.text, self.found, self.lines = text, found, lines
+        if len(found) > MOST_TOKENS:
+            what = f"this has more than {MOST_TOKENS:,} words and marks"
+            raise Unread(lines.place(found[0].at), what, "divide it")
         mask = masked(found, lines, skips_lines=skips_lines)
         self.openings, self.signs = mask.openings, mask.signs
         self.start = found[0].at - len(before)

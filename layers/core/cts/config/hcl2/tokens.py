@@ -19,6 +19,7 @@ BEGINS = {"name", "number", "quote", "(", "[", "{", "-", "!"}
 """What can begin an operand."""
 ENDS = {"name", "number", "unquote", ")", "]", "}"}
 """What can end an operand."""
+KINDS = MARKS | WORDS
 CODE = re.compile(
     r"""(?P<blank>[ \t\r]+|(?:\#|//)[^\n]*|/\*.*?\*/)
       | (?P<line>\n)
@@ -57,8 +58,8 @@ class _Open(NamedTuple):
 
     token: Token
     is_text: bool
-    closing: re.Pattern[str] | None = None
-    """For a heredoc: the line that ends it."""
+    marker: str = ""
+    """For a heredoc: the content of the line that ends it."""
 
 
 def tokens(text: str, lines: Lines) -> list[Token]:
@@ -96,7 +97,7 @@ class _Scanner:
                 raise self.error(at, "a name can only contain letters, digits, _ and -")
             case "quote" | "heredoc":
                 token = Token("quote", text, at)
-                self.open.append(_Open(token, is_text=True, closing=_closing(found["marker"])))
+                self.open.append(_Open(token, is_text=True, marker=found["marker"] or ""))
             case "close":
                 token = self.close(text, at)
             case "mark":
@@ -120,14 +121,14 @@ class _Scanner:
 
     def literal(self, at: int) -> Token:
         """A token inside a string or heredoc."""
-        opened, _, closing = self.open[-1]
-        if closing and self.text[at - 1] == "\n" and (found := closing.match(self.text, at)):
+        opened, _, marker = self.open[-1]
+        if marker and self.text[at - 1] == "\n" and (closing := self.closing(marker, at)):
             self.open.pop()
-            return Token("unquote", found.group(), at)
-        if not closing and self.text[at] == '"':
+            return Token("unquote", closing, at)
+        if not marker and self.text[at] == '"':
             self.open.pop()
             return Token("unquote", '"', at)
-        if found := (LINE if closing else QUOTED).match(self.text, at):
+        if found := (LINE if marker else QUOTED).match(self.text, at):
             return Token("text", found.group(), at)
         if found := TEMPLATE.match(self.text, at):
             token = Token("template", found.group(), at)
@@ -136,6 +137,12 @@ class _Scanner:
         # The quote that ends a string around an unclosed template looks like the start of another.
         around = self.open[-2].token if len(self.open) > 1 else opened
         raise self.unclosed(around if around.kind == "template" else opened)
+
+    def closing(self, marker: str, at: int) -> str:
+        """The marker and the blanks around it, if the line that begins here holds nothing else."""
+        end = self.text.find("\n", at)
+        line = self.text[at : end if end >= 0 else len(self.text)].removesuffix("\r")
+        return line if line.strip(" \t") == marker else ""
 
     def unclosed(self, token: Token) -> ParseError:
         if token.kind == "template":
@@ -151,10 +158,6 @@ class _Scanner:
 
     def error(self, at: int, what: str, fix: str = "") -> ParseError:
         return ParseError(self.lines.place(at), what, fix)
-
-
-def _closing(marker: str | None) -> re.Pattern[str] | None:
-    return re.compile(rf"[ \t]*{re.escape(marker)}[ \t]*(?=\r?\n|\r?\Z)") if marker else None
 
 
 def statements(tokens: list[Token]) -> Iterator[list[Token]]:

@@ -11,8 +11,9 @@ NUMBERS = Context(
 )
 """More digits than Terraform's 512 bits. Few JSON readers support larger or smaller numbers."""
 ROUNDED = Context(prec=150)
-NUMBER = re.compile(r"[+-]?(?:[0-9]+\.?[0-9]*|\.[0-9]+)(?:[eE][+-]?[0-9]+)?", re.ASCII)
+NUMBER = re.compile(r"[+-]?(?:[0-9]+(?:\.[0-9]*)?|\.[0-9]+)(?:[eE][+-]?[0-9]+)?", re.ASCII)
 STEPS = 100_000
+LETTERS_A_STEP = 64
 BOOLS = {"true": True, "1": True, "false": False, "0": False}
 
 
@@ -80,13 +81,16 @@ def rounded(number: Decimal) -> Decimal:
 
 
 def same(one: Constant, other: Constant, budget: Budget) -> bool:
-    """Equality as in `==`: nothing is converted."""
+    """Equality as in `==`: nothing is converted. Costs as many steps as there is to look at."""
     budget.spend()
     if isinstance(one, list) and isinstance(other, list):
         pairs = zip(one, other, strict=False)
         return len(one) == len(other) and all(same(a, b, budget) for a, b in pairs)
     if isinstance(one, dict) and isinstance(other, dict):
+        budget.spend(len(one))
         return one.keys() == other.keys() and all(same(one[k], other[k], budget) for k in one)
+    if isinstance(one, str) and isinstance(other, str):
+        budget.spend(len(one) // LETTERS_A_STEP)
     if isinstance(one, Decimal) and isinstance(other, Decimal):
         return rounded(one) == rounded(other)
     return type(one) is type(other) and one == other

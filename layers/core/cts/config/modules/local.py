@@ -1,15 +1,18 @@
 """The rules about what a task names in the bundle: its module, its variables, their files."""
 
+from bisect import bisect_left
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import cached_property
 from posixpath import join, normpath
 from typing import Any
 
 from cts.conditions.registry import NOTHING, filled_by
-from cts.config import bundle
+from cts.config import bundle, limits
 from cts.config.blocks.model import Configuration, Task
 from cts.config.blocks.schema import walk
 from cts.config.bundle import Files
+from cts.config.limits import OverLimit, in_mib
 from cts.config.modules.declared import declared
 from cts.config.modules.sources import broken_files, sources_outside
 from cts.config.modules.terraform_file import Declared, terraform_files
@@ -19,7 +22,6 @@ from cts.config.text.tree import ParseError
 
 FOLDERS_SHOWN = 5
 OR_SET = "set it in one of the variable_files, or in serverless { variables }"
-MOST_ALIKE = 1000
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,14 +52,36 @@ LocalModules = Mapping[str, LocalModule]
 
 
 def local_modules(configuration: Configuration, files: Files) -> LocalModules:
+    """Raises OverLimit."""
     sources = {task.module for task in configuration.tasks if bundle.is_local(task.module)}
     folders = {source: folder for source in sources if (folder := bundle.inside(source))}
-    modules = {folder: _module(folder, files) for folder in {*folders.values()}}
-    return {source: modules[folder] for source, folder in folders.items()}
+    contents = _contents({*folders.values()}, files)
+    made = {folder: _module(module) for folder, module in contents.items()}
+    return {source: made[folder] for source, folder in folders.items()}
 
 
-def _module(folder: str, files: Files) -> LocalModule:
-    module = bundle.module_files(files, folder)
+def _contents(folders: Collection[str], files: Files) -> dict[str, dict[str, bytes]]:
+    """The files of each module. What lies in several counts for each of them."""
+    if len(folders) > limits.MOST_MODULES:
+        what = f"{len(folders):,} folders are named as modules"
+        raise OverLimit(f"{what}, and the limit is {limits.MOST_MODULES:,}")
+    found: dict[str, dict[str, bytes]] = {}
+    count, size, terraform = 0, 0, dict[str, int]()
+    for folder in sorted(folders):
+        found[folder] = module = bundle.module_files(files, folder)
+        count += len(module)
+        size += sum(map(len, module.values()))
+        if count > limits.MOST_FILES or size > limits.LARGEST_BUNDLE:
+            what = f'the local modules up to "./{folder}" hold {count:,} files with {in_mib(size)}'
+            limit = f"the limit is {limits.MOST_FILES:,} with {in_mib(limits.LARGEST_BUNDLE)}"
+            raise OverLimit(f"{what}, and {limit}", "a module in another one counts twice")
+        read = sum(len(body) for name, body in module.items() if name.endswith(bundle.TERRAFORM))
+        terraform[folder] = read
+    limits.check_size("the Terraform files of modules", terraform, limits.LARGEST_TERRAFORM)
+    return found
+
+
+def _module(module: Files) -> LocalModule:
     read = terraform_files(module)
     outside, broken = tuple(sources_outside(read)), tuple(broken_files(read))
     if broken:
@@ -108,12 +132,13 @@ def check_modules(
     given: Sequence[Collection[str]],
 ) -> Iterator[Problem]:
     """What is wrong with modules and files. `given`: the names of each task's variables."""
+    there = _There(files)
     for task, names in zip(configuration.tasks, given, strict=True):
-        yield from _variable_files(task, files)
+        yield from _variable_files(task, there)
         if not bundle.is_local(task.module):
-            yield from _address(task, files)
+            yield from _address(task, there)
         elif module := known.get(task.module):
-            yield from _local(task, module, files)
+            yield from _local(task, module, there)
             if module.is_there and module.variables is not None:
                 yield from _variables(task, module.variables, names)
         else:
@@ -123,24 +148,54 @@ def check_modules(
     yield from _broken_modules(configuration, known)
     for block in (configuration.vault, configuration.driver):
         if block:
-            yield from _certificates(block, files)
+            yield from _certificates(block, there)
 
 
-def _address(task: Task, files: Files) -> Iterator[Problem]:
-    if task.module and f"./{task.module}" in bundle.module_folders(files):
+class _There:
+    """What a bundle has, looked at once for all tasks."""
+
+    def __init__(self, files: Files) -> None:
+        self.files = files
+
+    @cached_property
+    def module_folders(self) -> list[str]:
+        return bundle.module_folders(self.files)
+
+    @cached_property
+    def _names(self) -> list[str]:
+        return sorted(self.files)
+
+    def has(self, name: str) -> bool:
+        """A file or a folder."""
+        inside = f"{name}/"
+        first = bisect_left(self._names, inside)
+        return name in self.files or any(
+            each.startswith(inside) for each in self._names[first : first + 1]
+        )
+
+    @cached_property
+    def other_files(self) -> list[str]:
+        """That are neither configuration nor Terraform's."""
+        others = {*bundle.configuration_files(self.files)}
+        names = (each for each in self.files if not each.endswith(bundle.TERRAFORM))
+        return [each for each in names if each not in others]
+
+
+def _address(task: Task, there: _There) -> Iterator[Problem]:
+    if task.module and f"./{task.module}" in there.module_folders:
         what = f'"{task.module}" is a module address, but the bundle has a folder with that name'
         fix = f'write "./{task.module}"'
         yield task.where.problem(Code.MODULE_MISSING, what, fix, option="module")
 
 
-def _local(task: Task, module: LocalModule, files: Files) -> Iterator[Problem]:
+def _local(task: Task, module: LocalModule, there: _There) -> Iterator[Problem]:
     if task.version:
         what = "a local module can't have a version"
         fix = "remove it: only modules from a registry have one"
         yield task.where.problem(Code.LOCAL_VERSION, what, fix, option="version")
     if not module.is_there:
         what = f'the bundle has no Terraform files in "{task.module}"'
-        fix = _other_modules(task.module, files)
+        fix = _other_modules(task.module, there.module_folders)
         yield task.where.problem(Code.MODULE_MISSING, what, fix, option="module")
     for source in module.outside:
         what = f'"{task.module}" uses "{source}" outside its folder, which is not supported yet'
@@ -148,8 +203,7 @@ def _local(task: Task, module: LocalModule, files: Files) -> Iterator[Problem]:
         yield task.where.problem(Code.NOT_SUPPORTED_YET, what, fix, option="module")
 
 
-def _other_modules(module: str, files: Files) -> str:
-    folders = bundle.module_folders(files)
+def _other_modules(module: str, folders: Sequence[str]) -> str:
     if fix := did_you_mean(module, folders):
         return fix
     if not folders:
@@ -197,34 +251,30 @@ def passed(task: Task) -> set[str]:
     return {NOTHING.variable} | passing
 
 
-def _variable_files(task: Task, files: Files) -> Iterator[Problem]:
+def _variable_files(task: Task, there: _There) -> Iterator[Problem]:
     for n, path in enumerate(task.variable_files):
-        yield from _file(path, files, task.where, f"variable_files[{n}]")
+        yield from _file(path, there, task.where, f"variable_files[{n}]")
 
 
-def _certificates(block: Any, files: Files) -> Iterator[Problem]:
+def _certificates(block: Any, there: _There) -> Iterator[Problem]:
     """Files that the builds need; those of a block that is not needed may be missing."""
     for inner, key, known, value in walk(block, unused=False):
         if known.is_file and value and not TEMPLATE.search(value):
-            yield from _file(value, files, inner.where, key)
-            content = files.get(bundle.inside(value) or "", b"")
+            yield from _file(value, there, inner.where, key)
+            content = there.files.get(bundle.inside(value) or "", b"")
             if not known.secret and bundle.PRIVATE_KEY.search(content):
                 what = "the certificate's file also contains a private key"
                 fix = 'move it to a separate file, and name that file: key = "..."'
                 yield inner.where.problem(Code.LITERAL_SECRET, what, fix, option=key)
 
 
-def _file(path: str, files: Files, where: Where, option: str) -> Iterator[Problem]:
+def _file(path: str, there: _There, where: Where, option: str) -> Iterator[Problem]:
     name = bundle.inside(path)
     if name is None:
         what = f'"{path}" is not a path inside the bundle'
         fix = "put the file into the bundle, and write its path relative to the top level"
         yield where.problem(Code.OUTSIDE_BUNDLE, what, fix, option=option)
-    elif name not in files and not any(each.startswith(f"{name}/") for each in files):
+    elif not there.has(name):
         what = f'the bundle has no file "{path}"'
-        others = {*bundle.configuration_files(files)}
-        alike = [
-            each for each in files if each not in others and not each.endswith(bundle.TERRAFORM)
-        ]
-        fix = did_you_mean(name, alike[:MOST_ALIKE]) or "paths are relative to the bundle"
+        fix = did_you_mean(name, there.other_files) or "paths are relative to the bundle"
         yield where.problem(Code.FILE_MISSING, what, fix, option=option)

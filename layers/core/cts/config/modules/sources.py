@@ -18,10 +18,16 @@ def sources_outside(files: TerraformFiles) -> Iterator[str]:
 def broken_files(files: TerraformFiles) -> Iterator[ParseError]:
     """For each file of a module, and of the modules in its folder that it uses: where it stops
     being what Terraform reads."""
+    in_folder: dict[str, list[str]] = {}
+    for name in sorted(files):
+        in_folder.setdefault(dirname(name) or ".", []).append(name)
     folders = ["."]
+    known = {*folders}
     for folder in folders:
-        for name in sorted(each for each in files if (dirname(each) or ".") == folder):
+        for name in in_folder.get(folder, ()):
             if error := files[name].fault:
                 yield error
             used = (inside(join(folder, source)) for source in files[name].sources)
-            folders += {each for each in used if each and each not in folders}
+            new = {each for each in used if each and each not in known}
+            folders += new
+            known |= new

@@ -1,10 +1,10 @@
 """The variables that a task's module is given, from the four places that may set them."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from typing import Any, TypeAlias
 
-from cts.config import bundle
+from cts.config import bundle, limits
 from cts.config.blocks.model import Configuration, Serverless, Task
 from cts.config.blocks.options import Findings
 from cts.config.bundle import Files
@@ -19,6 +19,8 @@ from cts.terraform.root import module_values
 Variables: TypeAlias = dict[str, Any]
 Part: TypeAlias = Variables | VariableFile
 """What one of the places says."""
+EACH_VARIABLE = 100
+"""Bytes that a variable takes for each task that has it, whatever its value."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,15 +38,18 @@ class Given:
 def given(
     configuration: Configuration, files: Files, known: LocalModules
 ) -> tuple[list[Given], Findings]:
-    """The variables of each task, and what is wrong with them.
+    """The variables of each task, and what is wrong with them. Raises OverLimit.
 
     The later place wins: the top level's defaults, where the module has such a variable; the
     task's `variables`; its files in their order; what its `serverless` block says.
     """
     found = Findings()
     named = {name for task in configuration.tasks for name in _files(task) if name in files}
+    sizes = {name: len(files[name]) for name in named}
+    limits.check_size("the variable files", sizes, limits.LARGEST_VARIABLES)
     read = {name: _read(files[name], name, found) for name in sorted(named)}
     defaults = _inline(configuration.serverless, found)
+    _check_weight(configuration, known, read, defaults)
     made: list[Given] = []
     for task in configuration.tasks:
         module = known.get(task.module)
@@ -54,6 +59,31 @@ def given(
         in_files = [read[name] for name in _files(task) if name in read]
         made.append(_together([values, *in_files, _inline(task.serverless, found)]))
     return made, found
+
+
+def _check_weight(
+    configuration: Configuration,
+    known: LocalModules,
+    read: Mapping[str, Part],
+    defaults: Variables,
+) -> None:
+    """Raises OverLimit if the variables of all tasks are too many, or too large."""
+    weights = {name: _weight(part) for name, part in read.items()}
+    declared = {
+        source: EACH_VARIABLE * len(module.variables or ()) for source, module in known.items()
+    }
+    total, of_all = 0, _weight(defaults)
+    for task in configuration.tasks:
+        total += of_all + declared.get(task.module, 0)
+        total += sum(weights.get(name, 0) for name in _files(task))
+        if total > limits.LARGEST_GIVEN:
+            limits.too_much_given("variables", task.name)
+
+
+def _weight(part: Part) -> int:
+    if isinstance(part, VariableFile):
+        return len(part.text) + EACH_VARIABLE * len(part.names)
+    return limits.weight(part) + EACH_VARIABLE * len(part)
 
 
 def _read(content: bytes, name: str, found: Findings) -> Part:

@@ -3,6 +3,13 @@
 from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass, field
 from enum import StrEnum
+from heapq import nsmallest
+
+LONGEST_TEXT = 1_000
+"""Characters of a problem's texts, which may show what is in a file."""
+LONGEST_WORD = 60
+MOST_WORDS = 100
+"""Words that are compared with one, and their characters: to compare takes long."""
 
 
 class Code(StrEnum):
@@ -36,6 +43,7 @@ class Code(StrEnum):
     NOT_NEEDED = "not-needed"
     NOT_SUPPORTED_YET = "not-supported-yet"
     OUTSIDE_BUNDLE = "outside-bundle"
+    OVER_LIMIT = "over-limit"
     OVERRIDDEN = "overridden"
     PROVIDER_TWICE = "provider-twice"
     REPEATED_BLOCK = "repeated-block"
@@ -77,6 +85,12 @@ class Problem:
     meant: str = ""
     """The option that a misspelt name was to be."""
 
+    def __post_init__(self) -> None:
+        for name in ("path", "what", "fix"):
+            text = getattr(self, name)
+            if len(text) > LONGEST_TEXT:
+                object.__setattr__(self, name, f"{text[:LONGEST_TEXT]}...")
+
     def __str__(self) -> str:
         where = f"{self.place}: {self.path}" if self.path else str(self.place)
         text = f"{self.what}; {self.fix}" if self.fix else self.what
@@ -114,10 +128,14 @@ class Where:
 
 
 def nearest(word: str, known: Iterable[str]) -> str:
-    """The known word that is close to this one, if any is."""
+    """The known word that is close to this one, if any is. Of many only some are tried."""
     from difflib import get_close_matches  # only who checks a configuration needs it
 
-    return next(iter(get_close_matches(word, list(known), n=1)), "")
+    if len(word) > LONGEST_WORD:
+        return ""
+    short = (each for each in known if len(each) <= LONGEST_WORD)
+    likely = nsmallest(MOST_WORDS, short, key=lambda each: abs(len(each) - len(word)))
+    return next(iter(get_close_matches(word, likely, n=1)), "")
 
 
 def did_you_mean(word: str, known: Iterable[str]) -> str:

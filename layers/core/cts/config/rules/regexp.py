@@ -35,6 +35,10 @@ INSTEAD = {
 def compiled(expression: str) -> Callable[[bytes], object]:
     """An expression's search, anywhere in UTF-8 text. RE2 as in CTS, so it takes linear time.
     Raises re2.error."""
+    return _search(expression)
+
+
+def _search(expression: str) -> Callable[[bytes], object]:
     import re2  # most that asks for views matches nothing, and loading it takes 15 ms
 
     options = re2.Options()
@@ -52,7 +56,7 @@ def fault(expression: str) -> tuple[str, str]:
     if len(expression) > MOST_CHARACTERS:
         return f"this expression has more than {MOST_CHARACTERS} characters", "write a shorter one"
     try:
-        compiled(expression)
+        _search(expression)  # not kept: one may take megabytes
     except re2.error as error:
         reason = error.args[0].decode(errors="replace")
     except UnicodeEncodeError:

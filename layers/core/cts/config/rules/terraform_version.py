@@ -5,7 +5,7 @@ from collections.abc import Iterator
 
 from cts.config.rules.problem import Code, Problem, Where
 
-VERSION = re.compile(r"v?(\d+(?:\.\d+)*)(-[0-9A-Za-z.~-]+)?(\+[0-9A-Za-z.~-]+)?", re.ASCII)
+VERSION = re.compile(r"v?(\d{1,9}(?:\.\d{1,9})*)(-[0-9A-Za-z.~-]+)?(\+[0-9A-Za-z.~-]+)?", re.ASCII)
 OLDEST_TERRAFORM = (0, 13, 0)
 """Root modules name the source of their providers, which Terraform reads since then."""
 

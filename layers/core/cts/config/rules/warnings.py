@@ -1,6 +1,6 @@
 """Warnings: what is accepted, and works in another way than written, or not at all."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 
 from cts.build.masking import masked
 from cts.conditions.no_condition import NoConditionBlock
@@ -33,6 +33,7 @@ def warn(merged: Configuration, final: Configuration) -> Iterator[Problem]:
     yield from _nearly_templates(merged)
     yield from _driver(merged.driver)
     yield from _buffer(merged.buffer_period)
+    providers = [provider.id for provider in final.terraform_provider]
     for task, whole in zip(merged.tasks, final.tasks, strict=True):
         yield from _buffer(task.buffer_period)
         yield from _unbuffered(task)
@@ -40,7 +41,7 @@ def warn(merged: Configuration, final: Configuration) -> Iterator[Problem]:
         for block in (whole.condition, *whole.module_input):
             if block:
                 yield from block.warnings()
-        yield from _providers(whole, final)
+        yield from _providers(whole, final, providers)
         yield from _workspace(task, final.driver)
 
 
@@ -134,8 +135,10 @@ def _no_condition(task: Task) -> Iterator[Problem]:
         yield task.where.problem(Code.CONDITION_TYPE, what, fix)
 
 
-def _providers(task: Task, configuration: Configuration) -> Iterator[Problem]:
-    names = [provider.id for provider in configuration.terraform_provider]
+def _providers(
+    task: Task, configuration: Configuration, names: Collection[str]
+) -> Iterator[Problem]:
+    """`names`: of all providers."""
     for n, entry in enumerate(task.providers):
         found = configuration.provider(entry)
         if not found:

@@ -15,6 +15,7 @@ from cts.config.text.tree import (
     Value,
     byte_order_mark,
     is_character,
+    named,
     too_deep,
 )
 
@@ -119,7 +120,7 @@ class _Reader:
         while self.text[at] != "}":
             key, colon = self.scalar(at)
             value, end = self.value(self.skip(colon, ":"), depth + 1)
-            entries.append(Entry(str(key.data), key.place, value))
+            entries.append(Entry(named(str(key.data), key.place), key.place, value))
             at = self.skip(end, ",")
         body = Body(tuple(entries)) if self.keeps_all else _lasts(entries)
         return Value(self.lines.place(start), body, start, at + 1), at + 1

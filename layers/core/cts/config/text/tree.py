@@ -57,6 +57,17 @@ MAX_DEPTH = 50
 """Levels of nesting that are read; configurations have five or six."""
 
 
+LONGEST_NAME = 500
+"""Characters of an option's name or label: the path of each value in it has them, too."""
+
+
+def named(key: str, place: Place) -> str:
+    """The key. Raises ParseError if it is too long."""
+    if len(key) > LONGEST_NAME:
+        raise ParseError(place, f"a name of more than {LONGEST_NAME} characters")
+    return key
+
+
 def too_deep(place: Place) -> ParseError:
     return ParseError(place, f"more than {MAX_DEPTH} levels of nesting")
 
