@@ -111,9 +111,16 @@ def test_every_rule_may_write_to_the_dead_letter_queue() -> None:
     assert sorted(sources) == sorted([rule, "Arn"] for rule in RULES)
 
 
-def test_a_poller_that_failed_is_not_tried_again() -> None:
-    settings = DEPLOYED["PollerEventInvokeConfig"]["Properties"]
-    assert settings["MaximumRetryAttempts"] == 0
+@pytest.mark.parametrize("name", invoked_by_events())
+def test_only_a_poller_that_failed_is_not_tried_again(name: str) -> None:
+    settings = DEPLOYED[f"{name}EventInvokeConfig"]["Properties"]
+    assert settings["MaximumRetryAttempts"] == (0 if name == "Poller" else 2)
+
+
+def test_the_table_can_be_restored_and_forgets_runs() -> None:
+    (table,) = of_type("AWS::DynamoDB::Table").values()
+    assert table["PointInTimeRecoverySpecification"] == {"PointInTimeRecoveryEnabled": True}
+    assert table["TimeToLiveSpecification"] == {"AttributeName": "expires", "Enabled": True}
 
 
 @pytest.mark.parametrize("name", ROLES)
