@@ -16,8 +16,7 @@ from cts_cli.validate import Checked
 
 ENV = re.compile(r'\{\{[ \t\r\n]*env[ \t\r\n]+"([^"\n]+)"')
 """In what is a template: the name of a variable."""
-PUT_SECRET = "aws secretsmanager put-secret-value --secret-id {secret} --secret-string file://FILE"
-FILE = "FILE is a JSON object with all names and values of that secret"
+SET_SECRET = "cts secret set NAME --group {group}"
 OLDEST_FOR_LOCK_FILES = 10
 """The first minor release of Terraform 1 that can lock a state in S3 with a lock file,
 as this stack does."""
@@ -145,9 +144,13 @@ def environment(configuration: Configuration) -> dict[str, str]:
         (configuration, Group.TASK),
     )
     for part, group in parts:
-        for text in filter(TEMPLATE.search, texts(part)):
-            found |= {name: group.value for name in ENV.findall(text) if name not in found}
+        found |= {name: group.value for name in read_names(part) if name not in found}
     return dict(sorted(found.items()))
+
+
+def read_names(part: Any) -> set[str]:
+    """The names that `{{ env }}` reads in a part of a configuration."""
+    return {name for text in filter(TEMPLATE.search, texts(part)) for name in ENV.findall(text)}
 
 
 def vault(configuration: Configuration) -> dict[str, Any] | None:

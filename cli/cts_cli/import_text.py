@@ -123,11 +123,7 @@ def _secrets(console: Console, found: Mapping[str, Any]) -> None:
         _entries(console, [(name, _kept_in(group)) for name, group in environment.items()])
         groups = [group for group in Group if group in environment.values()]
         for group in groups:
-            secret = f"{group.upper()}_SECRET"
-            _say(console, import_facts.PUT_SECRET.format(secret=secret), "cyan")
-            _say(
-                console, f"({secret} is the output {group.capitalize()}Secret; {import_facts.FILE})"
-            )
+            _say(console, import_facts.SET_SECRET.format(group=group), "cyan")
     if vault := found["vault"]:
         _heading(console, "Vault", vault["address"])
         _say(console, "Builds will read from it. Tasks that need it do not run yet.")

@@ -46,6 +46,11 @@ def is_confirmed(question: str) -> bool:
     return typer.confirm(printable(question), err=True)
 
 
+def hidden_answer(question: str) -> str:
+    """Ask without showing what is typed. Raises typer.Abort if the input ends."""
+    return str(typer.prompt(printable(question), hide_input=True, err=True))
+
+
 @dataclass(slots=True)
 class Progress:
     """A spinner to show during a wait. Without a terminal, each new text is printed as a line."""

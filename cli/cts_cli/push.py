@@ -18,7 +18,7 @@ from cts_cli.aws import Newest, Stack
 from cts_cli.client import Reader
 from cts_cli.difference import Difference
 from cts_cli.errors import CommandError
-from cts_cli.import_facts import FILE, PUT_SECRET, environment
+from cts_cli.import_facts import SET_SECRET, environment
 from cts_cli.screen import Console, Text
 from cts_cli.secrets import Kept
 from cts_cli.validate import Checked
@@ -151,10 +151,9 @@ def _tell_missing(stack: Stack, prepared: Prepared) -> None:
     references = environment(prepared.checked.result.configuration)
     for group, names in secrets.missing(stack, references, prepared.secrets).items():
         are, them = ("is", "it") if len(names) == 1 else ("are", "them")
-        put = PUT_SECRET.format(secret=stack.secrets[group])
         missing = f"{', '.join(names)} {are} missing from the stack's {group} secret"
-        text = f"{missing}: add {them} with `{put}`"
-        output.print_paragraph(output.out(), Text(f"{text}; {FILE}"), problems.WARNING)
+        text = f"{missing}: add {them} with `{SET_SECRET.format(group=group)}`"
+        output.print_paragraph(output.out(), Text(text), problems.WARNING)
 
 
 def _tell_warnings(console: Console, warnings: Sequence[Mapping[str, Any]]) -> None:

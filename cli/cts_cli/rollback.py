@@ -8,7 +8,7 @@ from typing import Any
 from cts.config import bundle
 from cts.config.compile import compile_bundle
 from cts.config.limits import OverLimit
-from cts.config.secrets import refused
+from cts.config.moving import refused
 from cts.generation import Generation
 from cts.keys import BUNDLE
 from cts_cli import words

@@ -1,7 +1,9 @@
-"""Move secrets from a configuration to the stack's secrets."""
+"""The stack's secrets: read, and changed without losing what others write at the same time."""
 
 import json
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
 from typing import TYPE_CHECKING
 
 from botocore.exceptions import ClientError
@@ -20,7 +22,11 @@ and limits the number of labels."""
 LOST = frozenset({"InvalidParameterException", "InvalidRequestException"})
 """Errors returned when another version has become the current one in the meantime."""
 TRIES = 10
+LARGEST = 65_536
+"""Bytes of a secret of Secrets Manager."""
 
+Values = Mapping[str, str]
+"""Names and values."""
 Kept = dict[str, dict[str, bool]]
 """By group, the name of each secret and whether it replaced a different value."""
 
@@ -32,14 +38,7 @@ def move(stack: Stack, secrets: Iterable[WrittenSecret]) -> Kept:
     for group in Group:
         values = {each.name: each.value for each in found if each.group is group}
         if values:
-            if group not in stack.secrets:
-                raise CommandError(
-                    f"stack '{stack.name}' has nowhere to store the configuration's secrets: "
-                    "deploy this version of it first"
-                )
-            with explaining_errors(f"storing {', '.join(values)} in the stack's secret"):
-                client = stack.session.client("secretsmanager")
-                former = _add(client, stack.secrets[group], values)
+            former = _add(stack, group, values)
             kept[group.value] = {
                 name: name in former and former[name] != values[name] for name in sorted(values)
             }
@@ -53,33 +52,72 @@ def missing(
     that the caller may not read is assumed to be complete. `references`: each name's group."""
     moving = {(each.name, each.group.value) for each in moved}
     found = {}
-    for group, arn in stack.secrets.items():
+    for group in stack.secrets:
         names = [name for name, of in references.items() if of == group]
         names = [name for name in names if (name, group.value) not in moving]
         instead = group is Group.CONNECTION and stack.has_consul_secret
         if not names or instead:
             continue
-        with explaining_errors(f"reading the stack's {group} secret"):
-            try:
-                _, held = _current(stack.session.client("secretsmanager"), arn)
-            except ClientError as error:
-                if code_of(error) in DENIED:
-                    continue
-                raise
-        if absent := [name for name in names if name not in held]:
+        held = read(stack, group)
+        if held is None:
+            continue
+        if absent := [name for name in names if name not in held.values]:
             found[group] = absent
     return found
 
 
-def _add(client: "SecretsManagerClient", arn: str, values: Mapping[str, str]) -> Mapping[str, str]:
-    """Compare and swap, so that concurrent pushes lose nothing. Returns the former content."""
+@dataclass(frozen=True, slots=True)
+class Held:
+    """The content of a secret."""
+
+    version: str | None = None
+    values: Values = field(default_factory=dict)
+    changed_at: datetime | None = None
+
+
+def read(stack: Stack, group: Group) -> Held | None:
+    """The content of the group's secret. None if the caller may not read it."""
+    with explaining_errors(f"reading the stack's {group} secret"):
+        try:
+            return _current(stack.session.client("secretsmanager"), stack.secrets[group])
+        except ClientError as error:
+            if code_of(error) in DENIED:
+                return None
+            raise
+
+
+def _add(stack: Stack, group: Group, values: Values) -> Values:
+    if group not in stack.secrets:
+        raise CommandError(
+            f"stack '{stack.name}' has nowhere to store the configuration's secrets: "
+            "deploy this version of it first"
+        )
+    doing = f"storing {', '.join(values)} in the stack's secret"
+    return change(stack, group, lambda held: {**held, **values}, doing)
+
+
+def change(stack: Stack, group: Group, edit: Callable[[Values], Values], doing: str) -> Values:
+    """Edit the content of the group's secret: compare and swap, so that concurrent changes lose
+    nothing. Returns the former content. `doing`: for errors."""
+    with explaining_errors(doing):
+        client = stack.session.client("secretsmanager")
+        return _change(client, stack.secrets[group], edit)
+
+
+def _change(client: "SecretsManagerClient", arn: str, edit: Callable[[Values], Values]) -> Values:
     read: set[str | None] = set()
     for _ in range(TRIES):
-        version, held = _current(client, arn)
-        new = {**held, **values}
+        current = _current(client, arn)
+        version, held = current.version, current.values
+        new = edit(held)
         if new == held:
             return held
         text = json.dumps(new, sort_keys=True, indent=1)
+        if len(text.encode()) > LARGEST:
+            raise CommandError(
+                f"the secret '{arn}' would have more than {LARGEST // 1024} KiB: remove what is "
+                "no longer used with `cts secret remove`"
+            )
         put = client.put_secret_value(SecretId=arn, SecretString=text, VersionStages=[STAGE])
         if "AWSCURRENT" in put["VersionStages"]:  # a secret's first version gets it at once
             return held
@@ -91,15 +129,15 @@ def _add(client: "SecretsManagerClient", arn: str, values: Mapping[str, str]) ->
             read.add(version)
         else:
             return held
-    raise CommandError(f"the secret '{arn}' keeps being changed by others: push again")
+    raise CommandError(f"the secret '{arn}' keeps being changed by others: try again")
 
 
-def _current(client: "SecretsManagerClient", arn: str) -> tuple[str | None, dict[str, str]]:
+def _current(client: "SecretsManagerClient", arn: str) -> Held:
     try:
         answer = client.get_secret_value(SecretId=arn)
     except ClientError as error:
         if code_of(error) == "ResourceNotFoundException":  # it has no value yet
-            return None, {}
+            return Held()
         raise
     try:
         held = json.loads(answer["SecretString"] or "{}")
@@ -107,7 +145,7 @@ def _current(client: "SecretsManagerClient", arn: str) -> tuple[str | None, dict
         held = None
     if not isinstance(held, dict):
         raise CommandError(f"the secret '{arn}' must contain a JSON object, or nothing: correct it")
-    return answer["VersionId"], held
+    return Held(answer["VersionId"], held, answer.get("CreatedDate"))
 
 
 def _make_current(client: "SecretsManagerClient", arn: str, former: str | None, new: str) -> None:

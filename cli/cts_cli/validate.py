@@ -8,8 +8,8 @@ from typing import Any
 from cts.config import bundle
 from cts.config.blocks.model import WrittenSecret
 from cts.config.compile import Result, compile_bundle
+from cts.config.moving import moved
 from cts.config.rules.problem import Code
-from cts.config.secrets import moved
 from cts.config.text.comments import without_comments
 from cts_cli import problems, sources, words
 from cts_cli.output import print_line, print_paragraph

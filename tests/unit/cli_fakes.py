@@ -82,11 +82,15 @@ class Vault:
     def write(self, arn: str, text: str) -> None:
         self.put_secret_value(arn, text, ["AWSCURRENT"])
 
-    def get_secret_value(self, SecretId: str) -> dict[str, str]:  # noqa: N803
+    def get_secret_value(self, SecretId: str) -> dict[str, Any]:  # noqa: N803
         version = self.labels.get((SecretId, "AWSCURRENT"))
         if version is None:
             raise refused("ResourceNotFoundException", "no value")
-        return {"VersionId": version, "SecretString": self.versions[SecretId][version]}
+        return {
+            "VersionId": version,
+            "SecretString": self.versions[SecretId][version],
+            "CreatedDate": datetime.fromtimestamp(NOW - 3600, UTC),
+        }
 
     def put_secret_value(
         self,
@@ -120,6 +124,7 @@ class Account(Vault):
     """Serves as session and as the clients the session makes. The publisher answers at once."""
 
     world: World = field(default_factory=World)
+    bus: FakeBus = field(default_factory=FakeBus)
     stacks: dict[str, dict[str, str]] = field(default_factory=lambda: {"cts": OUTPUTS})
     parameters: dict[str, str] = field(default_factory=lambda: {"ConsulAddress": CONSUL})
     region_name: str | None = "eu-west-1"
@@ -146,7 +151,7 @@ class Account(Vault):
     def client(self, _service: str) -> "Account":
         return self
 
-    def get_secret_value(self, SecretId: str) -> dict[str, str]:  # noqa: N803
+    def get_secret_value(self, SecretId: str) -> dict[str, Any]:  # noqa: N803
         if not self.may_read_secrets:
             raise refused("AccessDeniedException", "not authorized")
         return Vault.get_secret_value(self, SecretId)
@@ -186,14 +191,14 @@ class Account(Vault):
         """What the publisher does."""
         table, bucket = self.world.table, self.world.bucket
         environment = {"CONSUL_HTTP_ADDR": CONSUL}
-        bus, metrics = FakeBus(), FakeMetrics()
+        metrics = FakeMetrics()
         publish(
             PublishPorts(
                 sources=bucket,
                 attempts=table,
                 published=table,
                 objects=bucket,
-                bus=bus,
+                bus=self.bus,
                 now=self.clock.__next__,
                 environment=environment,
                 metrics=metrics,

@@ -43,9 +43,11 @@ PLACE = RunPlace("work", "state", "eu-west-1", "1.13.0")
 
 
 class System:
-    def __init__(self, cap: int = 5) -> None:
+    def __init__(
+        self, cap: int = 5, table: FakeTable | None = None, bucket: FakeBucket | None = None
+    ) -> None:
         self.clock = Clock()
-        self.table, self.bucket, self.bus = FakeTable(), FakeBucket(), FakeBus()
+        self.table, self.bucket, self.bus = table or FakeTable(), bucket or FakeBucket(), FakeBus()
         self.driver = FakeDriver(self.clock, self.bucket)
         self.drivers: dict[str, Driver] = {"terraform": self.driver}
         self.metrics = FakeMetrics()

@@ -200,9 +200,8 @@ def test_variables_of_the_environment_belong_to_a_group(here: Path) -> None:
     assert facts(provider)["environment"] == {"X_KEY": "task", "Y_VALUE": "task"}
     said = report(provider)
     assert "X_KEY → task" in said
-    put = "aws secretsmanager put-secret-value --secret-id TASK_SECRET --secret-string file://FILE"
-    start = said.index(put)
-    assert said[start + 1].startswith("(TASK_SECRET is the output TaskSecret; ")
+    assert "cts secret set NAME --group task" in said
+    assert "cts secret set NAME --group connection" not in said
 
 
 def test_vault_is_named(here: Path) -> None:

@@ -15,12 +15,22 @@ from typer.main import get_command
 from typer.testing import Result
 
 from cts.conditions import services
+from cts.config.blocks.schema import Group
 from cts.run.state import TaskState
 from cts.watch.query import View
 from cts_cli import client, main, push
 from cts_cli.screen import Console, Text
 from cts_cli.shown import LINES, printable
-from tests.unit.cli_fakes import Account, cts, deployed, folder, in_terminal, refused, task
+from tests.unit.cli_fakes import (
+    SECRETS,
+    Account,
+    cts,
+    deployed,
+    folder,
+    in_terminal,
+    refused,
+    task,
+)
 from tests.unit.reader_fakes import NOW, errored, failure, problem, rejected, run_id
 
 HOSTILE = (
@@ -64,6 +74,9 @@ COMMANDS: dict[str, list[list[str]]] = {
     ],
     "rollback": [["rollback"], ["rollback", "--yes"]],
     "runs": [["runs"], ["runs", "web"], ["runs", HOSTILE]],
+    "secret list": [["secret", "list"], ["secret", "list", "--stack", HOSTILE]],
+    "secret remove": [["secret", "remove", HOSTILE], ["secret", "remove", HOSTILE, "--yes"]],
+    "secret set": [["secret", "set", "X", "--stack", HOSTILE]],
     "status": [["status"], ["status", "--stack", HOSTILE], ["status", HOSTILE]],
     "validate": [["validate", "bad"], ["validate", "raw"], ["validate", "linked"]],
 }
@@ -123,6 +136,7 @@ def account(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Account:
     world.went_stale(View(services.SERVICE, "web"), why=HOSTILE)
     world.ran(errored())
     world.write_log(errored(), "Plan: 1 to add\n")
+    account.write(SECRETS[Group.TASK], json.dumps({HOSTILE: "x"}))
     monkeypatch.setattr(client, "transport", lambda: poisoning(account.read))
     return account
 

@@ -96,7 +96,7 @@ def test_two_first_pushes_at_once_lose_nothing(account: Account) -> None:
     """Of a secret without value: only one of the two makes its first version."""
     get = account.get_secret_value
 
-    def other_is_first(SecretId: str) -> dict[str, str]:  # noqa: N803
+    def other_is_first(SecretId: str) -> dict[str, object]:  # noqa: N803
         account.get_secret_value = get  # type: ignore[method-assign]
         try:
             return get(SecretId)
@@ -215,7 +215,7 @@ READS_TOKEN = 'consul {\n  token = "{{ env \\"CONSUL_HTTP_TOKEN\\" }}"\n}\n'
         pytest.param(
             None,
             "BIGIP_PASSWORD, BIGIP_USER are missing from the stack's task secret: add them with "
-            "`aws secretsmanager put-secret-value --secret-id arn:task --secret-string file://FILE`",
+            "`cts secret set NAME --group task`",
             id="no-value-yet",
         ),
         pytest.param(

@@ -15,7 +15,7 @@ from hypothesis import HealthCheck, assume, given, seed, settings
 from hypothesis import strategies as st
 
 from cts.config.compile import Result, compile_bundle
-from cts.config.secrets import moved
+from cts.config.moving import moved
 from tests.unit.cases.effective import effective
 from tests.unit.configurations import Item, configurations, split, whole
 

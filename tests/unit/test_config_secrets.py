@@ -4,8 +4,8 @@ import pytest
 
 from cts.config.bundle import packed
 from cts.config.compile import Result, compile_bundle
+from cts.config.moving import moved, refused
 from cts.config.rules.problem import Code
-from cts.config.secrets import moved, refused
 
 PEM = "-----BEGIN PRIVATE KEY-----\nCANARY\n-----END PRIVATE KEY-----\n"
 TASK = 'task { name = "t" module = "./" condition "services" { names = ["a"] } }'

@@ -20,9 +20,10 @@ from cts.config.hcl2.tokens import Token, tokens
 from cts.config.hcl2.values import Budget, as_number, same
 from cts.config.modules import local
 from cts.config.modules.tfvars import read_variables
+from cts.config.moving import named
 from cts.config.rules.problem import LONGEST_WORD, MOST_WORDS, Code, Where, nearest
 from cts.config.rules.regexp import compiled, fault
-from cts.config.secrets import TEMPLATE, VAULT, has_secret_name, named
+from cts.config.secrets import TEMPLATE, VAULT, has_secret_name
 from cts.config.text.tree import Lines, ParseError
 from cts.watch.schedule import EPOCH, Month, parse
 from tests.unit.publisher import task

@@ -5,6 +5,7 @@ import threading
 from typing import IO
 
 from cts.build.log import Log, Tail
+from cts.build.masking import LineMask
 
 OUTPUT_CHARACTERS = 4_000_000
 LINE_CHARACTERS = 1_000_000
@@ -18,7 +19,7 @@ class Copied(threading.Thread):
     def __init__(self, stream: IO[str] | None, log: Log) -> None:
         super().__init__(daemon=True)
         self.stream, self.log = stream or io.StringIO(), log
-        self.copied = Tail(OUTPUT_CHARACTERS)
+        self.copied, self.mask = Tail(OUTPUT_CHARACTERS), LineMask()
         self.start()
 
     def run(self) -> None:
@@ -26,7 +27,7 @@ class Copied(threading.Thread):
             self.take(line)
 
     def take(self, line: str) -> None:
-        self.copied.add(self.log.write(line))
+        self.copied.add(self.log.write(self.mask(line)))
 
     def text(self) -> str:
         # Not for ever: a program a module left in the background may hold the stream open.

@@ -97,8 +97,13 @@ def packed(files: Files, configuration: Configuration) -> dict[str, bytes]:
     for name in _inside(_named(configuration, secret=False)):
         beside = {each for each in files if each == name or each.startswith(f"{name}/")}
         names |= {each for each in beside if not PRIVATE_KEY.search(files[each])}
-    names -= _inside(_named(configuration, secret=True))
+    names -= _inside(_named(configuration, secret=True)) | moved_files(configuration)
     return {name: files[name] for name in sorted(names) if name in files}
+
+
+def moved_files(configuration: Configuration) -> set[str]:
+    """The files whose content a push moves to a secret."""
+    return _inside(secret.value for secret in configuration.secrets if secret.is_file)
 
 
 @dataclass(frozen=True, slots=True)

@@ -15,13 +15,21 @@ from cts.config.blocks.terraform_blocks import stays_behind
 from cts.config.bundle import Files
 from cts.config.define import check_weight, define, waits_for
 from cts.config.limits import MOST_FINDINGS, OverLimit
-from cts.config.modules.local import LocalModules, check_modules, local_modules, unreadable_modules
+from cts.config.modules.local import (
+    LocalModules,
+    check_modules,
+    local_modules,
+    secrets_in_modules,
+    unreadable_modules,
+)
 from cts.config.modules.task_variables import Given, given
+from cts.config.moving import named
 from cts.config.rules.problem import Code, Place, Problem, beside_no_problem, without_followers
 from cts.config.rules.validate import validate
 from cts.config.rules.warnings import warn
-from cts.config.secrets import named
+from cts.config.text.comments import secret_comments
 from cts.config.text.read import read
+from cts.config.text.secret_comments import IN_COMMENT
 from cts.generation import BufferPeriod, Generation, TaskEntry, Waiting
 from cts.terraform.definition import Definition, Module
 
@@ -100,6 +108,8 @@ def _compiled(files: Files, environment: Environment) -> Result:
         warn(merged, final),
         _waiting(final),
         unreadable_modules(final, modules),
+        secrets_in_modules(final, modules),
+        _in_comments(final, files),
         _left_behind(merged, files),
     ))  # fmt: skip
     return Result(
@@ -150,6 +160,13 @@ def _left_behind(merged: Configuration, files: Files) -> Iterator[Problem]:
         is_certificate = secret.where.path.startswith("vault.")
         if not is_certificate and bundle.inside(secret.value) not in files:
             yield stays_behind(secret.where)
+
+
+def _in_comments(configuration: Configuration, files: Files) -> Iterator[Problem]:
+    """`cts push` takes comments out, but they are in the files, and may be pushed otherwise."""
+    fix = "`cts push` leaves comments out: delete it anyway"
+    for place in secret_comments(files, configuration):
+        yield Problem(place, "", Code.LITERAL_SECRET, IN_COMMENT, fix)
 
 
 def _effective(configuration: Configuration) -> dict[str, Any]:

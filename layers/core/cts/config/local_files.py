@@ -10,10 +10,11 @@ FILE_NAME = re.compile(
     re.IGNORECASE | re.VERBOSE,
 )
 FILE = re.compile(
-    r"""~/[^\n]* | \.\.?/[^\n]* | [A-Z]:\\[^\n]*
+    r"""(?:~|\$HOME|\$\{HOME\})/[^\n]* | \.\.?/[^\n]* | [A-Z]:\\[^\n]* | file:///[^\n]*
       | /(?:etc|home|mnt|opt|root|run|srv|tmp|usr|Users|var)/[^\n]*
-      | [^\n:{}"]+\.(?:cer|cfg|conf|crt|der|ini|jks|json|key|kubeconfig|p12|pem|pfx|ppk|toml
-                     |ya?ml)""",
+      | [^\n:{}"]+\.(?:asc|cer|cfg|conf|crt|der|gpg|ini|jks|json|key|keystore|kubeconfig|p12|p8|pem
+                     |pfx|ppk|pub|toml|ya?ml)
+      | (?:[^\n:{}"]*/)?id_(?:dsa|ecdsa|ed25519|rsa)(?:[_.-]\w+)?""",
     re.VERBOSE,
 )
 KEY_NAME = re.compile(r"(?:key|cert|certificate|credential)s?$", re.IGNORECASE)
@@ -23,7 +24,8 @@ FEW = 300
 
 
 def names_file(name: str, value: str) -> bool:
-    if not value or len(value) > FEW or "://" in value or "\n" in value:
+    is_address = "://" in value and not value.startswith("file:///")
+    if not value or len(value) > FEW or is_address or "\n" in value:
         return False
     if TEMPLATE.search(value) or PRIVATE_KEY.search(value):
         return False

@@ -9,8 +9,8 @@ from typing import Any, Protocol
 from cts.config import bundle
 from cts.config.compile import CONTRACT, Compiled, compile_bundle, differences, generation, runs
 from cts.config.limits import LARGEST_BUNDLE, OverLimit
+from cts.config.moving import refused
 from cts.config.rules.problem import Code, Place, Problem
-from cts.config.secrets import refused
 from cts.generation import Attempt, Current, Generation, Rejected
 from cts.ports import Bus, Generations, Published
 from cts.terraform.definition import Definition

@@ -13,7 +13,6 @@ from cts.config.blocks.model import (
     Backend,
     Configuration,
     ProviderBlock,
-    WrittenSecret,
 )
 from cts.config.blocks.options import Findings, Options
 from cts.config.blocks.schema import (
@@ -27,8 +26,8 @@ from cts.config.blocks.schema import (
     types_of,
 )
 from cts.config.blocks.terraform_blocks import Free, backends, providers
+from cts.config.moving import noted
 from cts.config.rules.problem import Code, Problem, did_you_mean
-from cts.config.secrets import TEMPLATE
 from cts.config.text.tree import Body, Entry, Value
 
 if TYPE_CHECKING:
@@ -137,14 +136,17 @@ def _secrets(known: Option, group: Group, options: Options, key: str) -> None:
     """Note each secret that is written out, even one that a later value overrides. A reference
     is not a secret."""
     for value in options.values.get(key, ()):
-        text = options.as_text(key, value)
-        if text and not TEMPLATE.search(text):
-            options.found.secrets.append(
-                WrittenSecret(
-                    replace(options.where.at(key), place=value.place), group, known.name,
-                    value.place.file, value.start, value.end, text, is_file=known.is_file,
-                )
-            )  # fmt: skip
+        if text := options.as_text(key, value):
+            where = replace(options.where.at(key), place=value.place)
+            noted_here = noted(
+                replace(value, data=text),
+                where,
+                group,
+                known.name,
+                is_named=True,
+                is_file=known.is_file,
+            )
+            options.found.secrets.extend(noted_here)
 
 
 def _condition(options: Options, key: str) -> ConditionBlock | None:

@@ -314,6 +314,10 @@ class WrittenSecret:
     value: str
     """The secret itself; if `is_file`, the name of the file that contains it."""
     is_file: bool = False
+    template: str = ""
+    """The whole value, where only a part of it is the secret."""
+    part: int = 0
+    """Which part of the template."""
 
 
 @dataclass(frozen=True)

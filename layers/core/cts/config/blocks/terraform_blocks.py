@@ -5,12 +5,13 @@ from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from typing import Any
 
-from cts.config.blocks.model import Backend, ProviderBlock, WrittenSecret
+from cts.config.blocks.model import Backend, ProviderBlock
 from cts.config.blocks.options import A_STRING, Findings, Options
 from cts.config.blocks.schema import Group
 from cts.config.local_files import is_path_of_key, names_file
+from cts.config.moving import env_name, noted
 from cts.config.rules.problem import Code, Place, Problem, Where
-from cts.config.secrets import TEMPLATE, env_name, has_secret_name, looks_secret
+from cts.config.secrets import has_secret_name, looks_secret
 from cts.config.text.tree import Body, Entry, Value
 
 PLAIN_NAME = re.compile(r"id|name|namespace|path|region|ttl|type|url|version", re.IGNORECASE)
@@ -76,7 +77,7 @@ class Free:
                     for n, item in enumerate(items)
                 ]
         if self.finds_secrets and self.is_secret(key, value.data, hidden=hidden):
-            self.note(value, path, key)
+            self.note(value, path, key, hidden=inner)
         elif self.finds_secrets and isinstance(value.data, str) and names_file(key, value.data):
             self.found.warnings.append(stays_behind(Where(path, value.place)))
         return value.data
@@ -84,17 +85,14 @@ class Free:
     def is_secret(self, key: str, data: object, *, hidden: bool) -> bool:
         if isinstance(data, str) and is_path_of_key(key, data) and not _holds_key(key, data):
             return False
-        below = hidden and isinstance(data, str) and data and not PLAIN_NAME.fullmatch(key)
-        return looks_secret(key, data) or bool(below and not TEMPLATE.search(str(data)))
+        return looks_secret(key, data, hidden=hidden and not PLAIN_NAME.fullmatch(key))
 
-    def note(self, value: Value, path: str, key: str) -> None:
-        text = str(value.data)
-        self.found.secrets.append(
-            WrittenSecret(
-                Where(path, value.place), Group.TASK, env_name(path), value.place.file,
-                value.start, value.end, text, is_file=_holds_key(key, text),
-            )
-        )  # fmt: skip
+    def note(self, value: Value, path: str, key: str, *, hidden: bool) -> None:
+        where, is_file = Where(path, value.place), _holds_key(key, str(value.data))
+        name = env_name(path)
+        self.found.secrets.extend(
+            noted(value, where, Group.TASK, name, is_named=hidden, is_file=is_file)
+        )
 
     def problem(self, place: Place, code: Code, path: str, what: str, fix: str = "") -> None:
         self.found.problems.append(Problem(place, path, code, what, fix))
@@ -108,7 +106,10 @@ def _holds_key(key: str, text: str) -> bool:
 def stays_behind(where: Where) -> Problem:
     """The warning about a file that is named."""
     what = "this is the path of a file, which is not pushed: a build won't find it"
-    fix = "write its content instead, if the provider accepts that"
+    fix = (
+        "if the provider also accepts the content, store it with `cts secret set NAME` and write "
+        '{{ env "NAME" }}'
+    )
     return where.problem(Code.FILE_MISSING, what, fix)
 
 

@@ -14,9 +14,10 @@ from cts.config.blocks.schema import walk
 from cts.config.bundle import Files
 from cts.config.limits import OverLimit, in_mib
 from cts.config.modules.declared import declared
+from cts.config.modules.secret_files import Found, secret_files
 from cts.config.modules.sources import broken_files, sources_outside
 from cts.config.modules.terraform_file import Declared, terraform_files
-from cts.config.rules.problem import Code, Problem, Where, did_you_mean
+from cts.config.rules.problem import Code, Place, Problem, Where, did_you_mean
 from cts.config.secrets import TEMPLATE
 from cts.config.text.tree import ParseError
 
@@ -37,6 +38,7 @@ class LocalModule:
     """Why its files can't be read here."""
     broken: tuple[ParseError, ...] = ()
     """Where its files are not HCL for any reader."""
+    secrets: tuple[Found, ...] = ()
 
     @property
     def is_there(self) -> bool:
@@ -55,8 +57,9 @@ def local_modules(configuration: Configuration, files: Files) -> LocalModules:
     """Raises OverLimit."""
     sources = {task.module for task in configuration.tasks if bundle.is_local(task.module)}
     folders = {source: folder for source in sources if (folder := bundle.inside(source))}
+    moved = bundle.moved_files(configuration)
     contents = _contents({*folders.values()}, files)
-    made = {folder: _module(module) for folder, module in contents.items()}
+    made = {folder: _module(folder, module, moved) for folder, module in contents.items()}
     return {source: made[folder] for source, folder in folders.items()}
 
 
@@ -81,15 +84,27 @@ def _contents(folders: Collection[str], files: Files) -> dict[str, dict[str, byt
     return found
 
 
-def _module(module: Files) -> LocalModule:
+def _module(folder: str, files: Files, moved: Collection[str]) -> LocalModule:
+    """Without the files whose content a push moves to a secret."""
+    module = {
+        name: content
+        for name, content in files.items()
+        if normpath(join(folder, name)) not in moved
+    }
     read = terraform_files(module)
-    outside, broken = tuple(sources_outside(read)), tuple(broken_files(read))
-    if broken:
-        return LocalModule(module, None, outside, broken=broken)
+    found = LocalModule(
+        module,
+        None,
+        tuple(sources_outside(read)),
+        broken=tuple(broken_files(read)),
+        secrets=secret_files(module),
+    )
+    if found.broken:
+        return found
     try:
-        return LocalModule(module, declared(read), outside)
+        return replace(found, variables=declared(read))
     except ParseError as error:
-        return LocalModule(module, None, outside, unread=error)
+        return replace(found, unread=error)
 
 
 def unreadable_modules(configuration: Configuration, known: LocalModules) -> Iterator[Problem]:
@@ -100,13 +115,29 @@ def unreadable_modules(configuration: Configuration, known: LocalModules) -> Ite
                 f"this could not be read here ({module.unread.what}), so the module's variables "
                 "were not checked: Terraform decides"
             )
-            yield _in_module(task, module.unread, what, "try terraform validate")
+            place = module.unread.place
+            yield _in_module(task, place, Code.SYNTAX, what, "try terraform validate")
+
+
+def secrets_in_modules(configuration: Configuration, known: LocalModules) -> Iterator[Problem]:
+    """What is secret in a file that the module may need for other reasons."""
+    for task, module in _first_users(configuration, known):
+        for found in module.secrets:
+            if not found.is_refused:
+                yield _in_module(task, found.place, Code.LITERAL_SECRET, found.what, found.fix)
+
+
+def _secret_files(configuration: Configuration, known: LocalModules) -> Iterator[Problem]:
+    for task, module in _first_users(configuration, known):
+        for found in module.secrets:
+            if found.is_refused:
+                yield _in_module(task, found.place, Code.LITERAL_SECRET, found.what, found.fix)
 
 
 def _broken_modules(configuration: Configuration, known: LocalModules) -> Iterator[Problem]:
     for task, module in _first_users(configuration, known):
         for error in module.broken:
-            yield _in_module(task, error, error.what, error.fix)
+            yield _in_module(task, error.place, Code.SYNTAX, error.what, error.fix)
 
 
 def _first_users(
@@ -117,12 +148,10 @@ def _first_users(
     yield from ((first[source], module) for source, module in known.items())
 
 
-def _in_module(task: Task, error: ParseError, what: str, fix: str) -> Problem:
+def _in_module(task: Task, place: Place, code: Code, what: str, fix: str) -> Problem:
     """With its place in the bundle."""
-    file = normpath(join(bundle.inside(task.module) or "", error.place.file))
-    return Problem(
-        replace(error.place, file=file), task.where.at("module").path, Code.SYNTAX, what, fix
-    )
+    file = normpath(join(bundle.inside(task.module) or "", place.file))
+    return Problem(replace(place, file=file), task.where.at("module").path, code, what, fix)
 
 
 def check_modules(
@@ -146,6 +175,7 @@ def check_modules(
             fix = 'put the module into the bundle and write "./folder"'
             yield task.where.problem(Code.OUTSIDE_BUNDLE, what, fix, option="module")
     yield from _broken_modules(configuration, known)
+    yield from _secret_files(configuration, known)
     for block in (configuration.vault, configuration.driver):
         if block:
             yield from _certificates(block, there)

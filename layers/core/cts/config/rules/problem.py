@@ -94,17 +94,23 @@ class Problem:
     def __str__(self) -> str:
         where = f"{self.place}: {self.path}" if self.path else str(self.place)
         text = f"{self.what}; {self.fix}" if self.fix else self.what
-        return f"{where}: {text} [{self.code}]"
+        return _masked(f"{where}: {text} [{self.code}]")
 
     def as_json(self) -> dict[str, str | int]:
-        """file, line, column, path, code, what, fix."""
+        """file, line, column, path, code, what, fix; a value that is quoted may be an address."""
         return {
             **asdict(self.place),
-            "path": self.path,
+            "path": _masked(self.path),
             "code": self.code.value,
-            "what": self.what,
-            "fix": self.fix,
+            "what": _masked(self.what),
+            "fix": _masked(self.fix),
         }
+
+
+def _masked(text: str) -> str:
+    from cts.build.masking import masked  # only what has a problem to report needs it
+
+    return masked(text)
 
 
 @dataclass(frozen=True, slots=True)

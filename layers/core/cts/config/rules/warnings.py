@@ -15,7 +15,12 @@ from cts.config.blocks.schema import walk, where_of
 from cts.config.rules.problem import Code, Problem, Where, did_you_mean
 from cts.config.secrets import TEMPLATE, looks_secret, texts
 
+IN_ADDRESS = "the address may contain a credential, but is stored as plain text"
 NOT_NEEDED_BECAUSE = "not needed here, because "
+TAKE_IT_OUT = (
+    "remove it, and replace it where it was issued: put the module into the bundle, or use a "
+    "build image that may download it"
+)
 ADDRESSES = ("module", "source")
 """Options whose addresses may have no scheme."""
 UNSET = (None, (), "")
@@ -89,8 +94,8 @@ def _credentials_in_addresses(merged: Configuration) -> Iterator[Problem]:
     for block, key, known, value in walk(merged):
         is_address = isinstance(value, str) and ("://" in value or key in ADDRESSES)
         if is_address and not known.secret and masked(value) != value:
-            what = "the address may contain a credential, but is stored as plain text"
-            yield block.where.problem(Code.LITERAL_SECRET, what, "remove it", option=key)
+            fix = TAKE_IT_OUT if key in ADDRESSES else "take it out"
+            yield block.where.problem(Code.LITERAL_SECRET, IN_ADDRESS, fix, option=key)
 
 
 def _nearly_templates(merged: Configuration) -> Iterator[Problem]:
@@ -168,9 +173,11 @@ def _workspace(task: Task, driver: DriverBlock | None) -> Iterator[Problem]:
 def secret_variables(values: Mapping[str, object], where: Where) -> Iterator[Problem]:
     """Variables that look like secrets: anyone who may read the work bucket can read them."""
     for name, value in values.items():
-        if isinstance(value, dict):
-            yield from secret_variables(value, where.at(name))
-        elif looks_secret(name, value):
+        items = value if isinstance(value, list) else [value]
+        for inner in items:
+            if isinstance(inner, dict):
+                yield from secret_variables(inner, where.at(name))
+        if any(looks_secret(name, each) for each in items):
             what = f'the variable "{name}" looks like a secret, but is stored as plain text'
             fix = "once tasks with providers run, set it in a terraform_provider instead"
             yield where.problem(Code.LITERAL_SECRET, what, fix, option=name)

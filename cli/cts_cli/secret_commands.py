@@ -1,0 +1,91 @@
+"""The commands `cts secret`. Modules that are slow to import are imported when needed."""
+
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from cts.config.blocks.schema import Group
+from cts_cli.errors import CommandError
+from cts_cli.typed import Command, Commands, Json, StackName
+
+if TYPE_CHECKING:
+    from cts_cli.named_secrets import Secrets
+
+Name = Annotated[str, typer.Argument(metavar="NAME", help='The name that {{ env "NAME" }} reads.')]
+InGroup = Annotated[
+    Group | None,
+    typer.Option(
+        "--group",
+        help="The secret to use, if NAME alone does not tell: of the connection to Consul, of "
+        "HCP Terraform, or of tasks.",
+        show_default=False,
+    ),
+]
+Yes = Annotated[bool, typer.Option("--yes", "-y", help="Remove it without asking.")]
+app = typer.Typer(
+    cls=Commands,
+    no_args_is_help=True,
+    help="Set, list or remove secrets that builds and the poller use.",
+)
+EXTRA = {"allow_extra_args": True, "ignore_unknown_options": True}
+"""What else is typed may be the value, which an error of Typer's would show."""
+
+
+def _secrets(stack: str) -> "Secrets":
+    from cts_cli import aws, client, named_secrets
+
+    found = aws.find_stack(stack)
+    return named_secrets.load(found, client.Reader(found))
+
+
+@app.command("set", cls=Command, context_settings=EXTRA)
+def set_(
+    typed: typer.Context,
+    name: Name,
+    group: InGroup = None,
+    stack: StackName = "cts",
+    as_json: Json = False,
+) -> None:
+    """Store a secret, or replace it.
+
+    You are asked for the value, and it is not shown. Without a terminal, it is
+    read from standard input: cts secret set NAME < FILE. It is never an
+    argument, because other users and the shell's history can see those.
+    """
+    from cts_cli import named_secrets
+
+    if typed.args:
+        raise CommandError(
+            "the only argument is NAME: leave the value out to be asked for it, or pass it on "
+            "standard input"
+        )
+    named_secrets.check_name(name)
+    found = _secrets(stack)
+    named_secrets.store(found, name, found.group_to_set(name, group), as_json=as_json)
+
+
+@app.command("list", cls=Command)
+def list_(stack: StackName = "cts", as_json: Json = False) -> None:
+    """List the names of all secrets, and which tasks use them. No value is shown."""
+    from cts_cli import named_secrets
+
+    named_secrets.print_list(_secrets(stack), as_json=as_json)
+
+
+@app.command(cls=Command)
+def remove(
+    name: Name,
+    group: InGroup = None,
+    yes: Yes = False,
+    stack: StackName = "cts",
+    as_json: Json = False,
+) -> None:
+    """Remove a secret.
+
+    You are asked to confirm. A rollback to a configuration that uses the name
+    will then need it again.
+    """
+    from cts_cli import named_secrets
+
+    found = _secrets(stack)
+    named_secrets.remove(found, name, found.group_of(name, group), yes=yes, as_json=as_json)
