@@ -168,6 +168,20 @@ def test_only_builds_read_a_state_that_lies_beside_a_run_or_in_the_state_bucket(
     assert readers == {"BuildRole"}
 
 
+def test_builds_add_to_the_tools_and_replace_none() -> None:
+    puts = [
+        statement
+        for statement in statements("BuildRole")
+        if "s3:PutObject" in statement["Action"]
+        for resource in statement["Resource"]
+        if fnmatchcase("${WorkBucket.Arn}/tools/x", resource["Fn::Sub"])
+    ]
+    assert puts
+    for statement in puts:
+        assert statement["Action"] == ["s3:PutObject"]
+        assert statement["Condition"] == {"Null": {"s3:if-none-match": "false"}}
+
+
 def test_builds_delete_versions_of_locks_only() -> None:
     deleted = [
         resource
