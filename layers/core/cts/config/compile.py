@@ -23,6 +23,7 @@ from cts.config.rules.warnings import warn
 from cts.config.secrets import named
 from cts.config.text.read import read
 from cts.generation import BufferPeriod, Generation, TaskEntry, Waiting
+from cts.terraform.archive import content_digest
 from cts.terraform.definition import Definition, Module
 
 CONTRACT = 3
@@ -245,7 +246,7 @@ def _modules(local: LocalModules) -> tuple[dict[str, Module], dict[str, bytes]]:
     archives: dict[str, bytes] = {}
     for source, module in local.items():
         folder = bundle.inside(source) or "."
-        digest = bundle.content_digest(module.files)
+        digest = content_digest(module.files)
         if digest not in archives:
             archives[digest] = bundle.archive(module.files)
         modules[source] = Module("./" if folder == "." else f"./{folder}", digest=digest)
