@@ -111,6 +111,11 @@ def test_every_rule_may_write_to_the_dead_letter_queue() -> None:
     assert sorted(sources) == sorted([rule, "Arn"] for rule in RULES)
 
 
+def test_how_long_a_poller_may_run_is_one_setting() -> None:
+    assert FUNCTIONS["Poller"]["Timeout"] == {"Ref": "PollerTimeout"}
+    assert PARAMETERS["PollerTimeout"]["Default"] == 900  # what Lambda allows everywhere
+
+
 def test_a_poller_that_failed_is_not_tried_again() -> None:
     settings = DEPLOYED["PollerEventInvokeConfig"]["Properties"]
     assert settings["MaximumRetryAttempts"] == 0
