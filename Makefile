@@ -15,7 +15,7 @@ export SAM_CLI_TELEMETRY := 0
 unexport PYTHONDONTWRITEBYTECODE
 export TMPDIR := $(CURDIR)/.local/tmp
 
-.PHONY: help setup demo local down test check unit soak mutate findings bench format lock clean
+.PHONY: help setup demo local down test check unit soak mutate findings bench format lock audit clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "%-8s %s\n", $$1, $$2}' Makefile
@@ -77,9 +77,12 @@ lock: setup ## update all dependencies to their newest versions
 	$(BIN)/uv pip compile --quiet --upgrade --universal --python-version 3.11 --no-header --group dev \
 	  pyproject.toml layers/*/requirements.in -o requirements-dev.txt
 	for layer in deps hcl; do \
-	  $(BIN)/uv pip compile --quiet --universal --python-version 3.11 --no-header \
+	  $(BIN)/uv pip compile --quiet --universal --python-version 3.11 --no-header --generate-hashes \
 	    --constraints requirements-dev.txt layers/$$layer/requirements.in -o layers/$$layer/requirements.txt; \
 	done
+
+audit: setup ## look up known vulnerabilities of the packages in the layers
+	$(BIN)/uvx pip-audit@2.10.1 --strict --disable-pip --require-hashes $(patsubst %,--requirement %,$(wildcard layers/*/requirements.txt))
 
 clean: ## remove everything that the targets created, including .venv
 	rm -rf .venv .tools .local .aws-sam build .mypy_cache .ruff_cache .pytest_cache .hypothesis

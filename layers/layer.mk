@@ -11,7 +11,8 @@ UV := $(or $(wildcard $(ROOT)/.venv/bin/uv),uv)
 PACKAGES := $(ARTIFACTS_DIR)/python
 
 install = $(UV) pip install --quiet --target $(PACKAGES) --only-binary :all: \
-  --python-platform $(CTS_LAYER_PLATFORM) --python-version $(CTS_LAYER_PYTHON) --requirement $(1)
+  --python-platform $(CTS_LAYER_PLATFORM) --python-version $(CTS_LAYER_PYTHON) \
+  --require-hashes --requirement $(1)
 
 # Without bytecode imports take two to three times as long, and Lambda cannot keep what it compiles.
 # Only an interpreter of the layer's own minor version writes what that version reads.

@@ -113,8 +113,17 @@ def _finer_resources(extract: Callable[..., str]) -> Callable[..., str]:
 
 
 def _hook_conditions() -> None:
-    """The condition key for parts of a table, which the emulator omits."""
+    """The condition keys that the emulator omits: for parts of a table, and for puts that replace
+    nothing."""
     context, enforce = _actions.dynamodb_service_context, _evaluator.enforce
+    s3_context = _actions.s3_service_context
+
+    def with_precondition(
+        action: str, query: Any, path: str = "", headers: dict[str, str] | None = None
+    ) -> dict[str, Any]:
+        found: dict[str, Any] = s3_context(action, query, path, headers)
+        given = (headers or {}).get("if-none-match")
+        return found | ({"s3:if-none-match": given} if given else {})
 
     def extended(body: bytes) -> dict[str, Any]:
         return {**context(body), "local:keys": leading_keys(body)}
@@ -127,6 +136,7 @@ def _hook_conditions() -> None:
             named["service_context"] = {**known, "dynamodb:LeadingKeys": keys}
         return enforce(access_key, action, *rest, **named)
 
+    _actions.s3_service_context = with_precondition
     _actions.dynamodb_service_context = extended
     _evaluator.enforce = enforced
 

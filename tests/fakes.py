@@ -7,17 +7,19 @@ from collections.abc import Callable, Collection, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from typing import Any, TypeVar
+from zipfile import BadZipFile
 
 from cts import keys
-from cts.adapters.bucket import LARGEST_RECORD, StoredObject
+from cts.adapters.bucket import LARGEST_RECORD, StoredObject, checked
 from cts.adapters.build_records import BuildStatus
 from cts.adapters.builds import RecordedBuilds, RunFolder
 from cts.adapters.codebuild import LIMITS, CodeBuild, status_of
-from cts.errors import Missing, Unreadable
+from cts.errors import Altered, Missing, Unreadable
 from cts.events import Event
 from cts.generation import Attempt, Current, Generation, Rejected
 from cts.run.model import Run, RunStatus
 from cts.run.state import TaskState
+from cts.terraform.archive import content_digest, unzipped
 from cts.terraform.definition import Definition
 from cts.watch.lease import Commit, Lease
 from cts.watch.snapshot import Snapshot, digest_of
@@ -218,7 +220,8 @@ class FakeBucket:
         return replace(found, body=found.body[:size]) if found else None
 
     def generation(self, current: Current) -> Generation:
-        return Generation.from_json(self._must_get(keys.generation(current.number, current.digest)))
+        key = keys.generation(current.number, current.digest)
+        return Generation.from_json(self._intact(key, current.digest))
 
     def put_generation(self, generation: Generation) -> str:
         body = generation.to_json().encode()
@@ -229,12 +232,17 @@ class FakeBucket:
     def definition(self, digest: str) -> Definition:
         key = keys.definition(digest)
         try:
-            return Definition.from_json(self._must_get(key))
+            return Definition.from_json(self._intact(key, digest))
         except ValueError as error:
             raise Unreadable(f"reading {key}: not a valid Definition: {error}") from error
 
-    def module(self, digest: str) -> bytes:
-        return self._must_get(keys.module(digest))
+    def module(self, digest: str) -> dict[str, bytes]:
+        key = keys.module(digest)
+        try:
+            files = unzipped(self._must_get(key))
+        except BadZipFile as error:
+            raise Altered(key, str(error)) from error
+        return checked(files, key, content_digest(files), digest)
 
     def put_compiled(
         self, definitions: Collection[Definition], modules: Mapping[str, bytes]
@@ -249,8 +257,8 @@ class FakeBucket:
             self.put(view, snapshot)
 
     def get(self, view: str, digest: str) -> Snapshot | None:
-        stored = self._get(keys.snapshot(view, digest))
-        return Snapshot(stored.body, digest) if stored else None
+        key = keys.snapshot(view, digest)
+        return Snapshot(self._intact(key, digest), digest) if key in self.objects else None
 
     def supersede(self, view: str, digest: str) -> None:
         if (key := keys.snapshot(view, digest)) in self.objects:
@@ -308,6 +316,10 @@ class FakeBucket:
             if number <= len(versions)
             else None
         )
+
+    def _intact(self, key: str, digest: str) -> bytes:
+        body = self._must_get(key)
+        return checked(body, key, digest_of(body), digest)
 
     def _must_get(self, key: str) -> bytes:
         stored = self._get(key)

@@ -5,12 +5,13 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any
 
+from cts import keys
 from cts.config import bundle
 from cts.config.compile import compile_bundle
 from cts.config.limits import OverLimit
 from cts.config.moving import refused
 from cts.generation import Generation
-from cts.keys import BUNDLE
+from cts.watch.snapshot import digest_of
 from cts_cli import words
 from cts_cli.aws import Stack
 from cts_cli.errors import CommandError
@@ -60,7 +61,7 @@ def find(stack: Stack, live: Mapping[str, Any] | None, number: int | None) -> Fo
     at, digest = last, live["digest"]
     while digest:
         read = _read(stack, at, digest)
-        version = read.sources[BUNDLE]
+        version = read.sources[keys.BUNDLE]
         if at == number:
             return Former(at, read.at, _bundle(stack, at, version))
         if number is None and version != live["source_version"]:
@@ -92,6 +93,12 @@ def _read(stack: Stack, number: int, digest: str) -> _Read:
         raise CommandError(
             f"the record of generation {number} is gone, so earlier ones can't be found "
             "either: push a folder instead"
+        )
+    if (found := digest_of(stored.body)) != digest:
+        key = keys.generation(number, digest)
+        raise CommandError(
+            f"{key} in bucket '{stack.work_bucket}' was changed after it was stored, as its "
+            f"content has the digest {found}: delete its newest version"
         )
     generation = Generation.from_json(stored.body)
     return _Read(generation.sources, generation.former, stored.at)

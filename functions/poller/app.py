@@ -22,7 +22,7 @@ metrics.set_default_dimensions(stack=os.environ.get("CTS_STACK", "cts"))
 def count(beat: Beat) -> None:
     for name, value in beat.metrics.items():
         metrics.add_metric(name, "Count", value)
-    metrics.flush_metrics()  # a poller in mode live runs for most of its fifteen minutes
+    metrics.flush_metrics()  # a poller in mode live runs for most of its time limit
 
 
 def log(changed: CatalogChanged) -> None:

@@ -14,6 +14,7 @@ from typing import IO, Any
 import pytest
 
 from cts.adapters.program import program
+from cts.build import s3 as build_s3
 from local.waiting import wait_until
 from tests.build.s3 import S3, serving
 
@@ -111,6 +112,15 @@ class Place:
 def s3() -> Iterator[S3]:
     with serving() as s3:
         yield s3
+
+
+@pytest.fixture
+def client(s3: S3, monkeypatch: pytest.MonkeyPatch) -> build_s3.S3:
+    monkeypatch.setenv("AWS_ENDPOINT_URL", s3.url)
+    monkeypatch.setenv("AWS_ACCESS_KEY_ID", "AKID")
+    monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "secret")
+    monkeypatch.setenv("AWS_SESSION_TOKEN", "token")
+    return build_s3.S3("eu-west-1")
 
 
 @pytest.fixture

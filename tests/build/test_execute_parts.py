@@ -1,62 +1,24 @@
 """Parts of the build that a run on this machine doesn't reach: AWS's signatures, credentials of
-a container, Terraform from elsewhere than PATH."""
+a container."""
 
-import hashlib
 import io
 import json
-import platform
 import time
 import urllib.request
-import zipfile
-from pathlib import Path
 
 import pytest
 from botocore.auth import S3SigV4Auth
 from botocore.awsrequest import AWSRequest
 from botocore.credentials import Credentials
 
-from cts.build import log, output, release
+from cts.build import log, output
 from cts.build import s3 as build_s3
 from cts.build.errors import RunError
 from cts.build.log import Log, Tail
 from cts.build.output import TerraformErrors
 from cts.build.plan import counts
-from cts.build.release import find_terraform
 from cts.build.terraform import backend_options
 from tests.build.s3 import S3
-
-VERSION = "1.99.0"
-MACHINE = {"x86_64": "amd64", "aarch64": "arm64"}[platform.machine()]
-ZIP = f"terraform_{VERSION}_linux_{MACHINE}.zip"
-CACHED = f"work/tools/terraform/{VERSION}/linux_{MACHINE}.zip"
-
-
-@pytest.fixture
-def client(s3: S3, monkeypatch: pytest.MonkeyPatch) -> build_s3.S3:
-    monkeypatch.setenv("AWS_ENDPOINT_URL", s3.url)
-    monkeypatch.setenv("AWS_ACCESS_KEY_ID", "AKID")
-    monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "secret")
-    monkeypatch.setenv("AWS_SESSION_TOKEN", "token")
-    return build_s3.S3("eu-west-1")
-
-
-@pytest.fixture
-def published(s3: S3, monkeypatch: pytest.MonkeyPatch) -> bytes:
-    """A release of Terraform: a script in a zip, with its checksum."""
-    monkeypatch.setenv("PATH", "")
-    monkeypatch.setattr(release, "RELEASES", f"{s3.url}/releases")
-    packed = io.BytesIO()
-    with zipfile.ZipFile(packed, "w") as archive:
-        archive.writestr("terraform", "#!/bin/sh\necho '{}'")
-    body = packed.getvalue()
-    sums = f"{hashlib.sha256(body).hexdigest()}  {ZIP}\n"
-    s3.objects[f"releases/{VERSION}/{ZIP}"] = body
-    s3.objects[f"releases/{VERSION}/terraform_{VERSION}_SHA256SUMS"] = sums.encode()
-    return body
-
-
-def find(client: build_s3.S3, folder: Path, version: str = VERSION) -> str:
-    return find_terraform(version, client, "work", folder, Log())
 
 
 @pytest.mark.parametrize("endpoint", [None, "http://127.0.0.1:4566"])
@@ -181,28 +143,6 @@ def test_no_credentials_at_all_is_said(
         client.get("work", "x")
 
 
-def test_terraform_is_fetched_once_then_comes_from_the_cache(
-    s3: S3, client: build_s3.S3, published: bytes, tmp_path: Path
-) -> None:
-    assert Path(find(client, tmp_path)).read_text().startswith("#!/bin/sh")
-    assert s3.objects[CACHED] == published
-    s3.seen.clear()
-    binary = find(client, tmp_path)
-    assert s3.seen == [f"GET {CACHED}"]
-    assert binary == str(tmp_path / "terraform")
-    assert Path(binary).stat().st_mode & 0o111
-
-
-@pytest.mark.parametrize("body", [b"", b"no zip", b"PK\x05\x06" + bytes(18)])
-def test_a_cached_archive_that_is_none_is_named(
-    s3: S3, client: build_s3.S3, published: bytes, tmp_path: Path, body: bytes
-) -> None:
-    s3.objects[CACHED] = body
-    with pytest.raises(RunError, match=f"s3://{CACHED} is not a Terraform archive") as error:
-        find(client, tmp_path)
-    assert not error.value.retryable
-
-
 def test_a_log_and_a_streams_text_keep_the_end_of_what_is_very_long() -> None:
     tail = Tail(10)
     for line in ("12345\n", "6789\n", "abc\n"):
@@ -233,23 +173,6 @@ def test_a_block_that_never_ends_is_kept_no_longer_than_any_text(
     assert len(errors.text()) <= 1000
     assert len(errors.state) <= 1000
     assert len(written.body()) <= 1100
-
-
-def test_a_release_with_another_checksum_is_refused(
-    s3: S3, client: build_s3.S3, published: bytes, tmp_path: Path
-) -> None:
-    s3.objects[f"releases/{VERSION}/{ZIP}"] = published + b"x"
-    with pytest.raises(RunError, match="does not have the checksum"):
-        find(client, tmp_path)
-    assert CACHED not in s3.objects
-
-
-def test_a_version_that_was_never_released_is_not_tried_again(
-    client: build_s3.S3, published: bytes, tmp_path: Path
-) -> None:
-    with pytest.raises(RunError, match=r"SHA256SUMS: HTTP 404") as error:
-        find(client, tmp_path, version="9.9.9")
-    assert not error.value.retryable
 
 
 @pytest.mark.parametrize(

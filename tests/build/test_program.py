@@ -12,7 +12,7 @@ import pytest
 
 from cts.adapters.program import program
 from cts.conditions.services import ServicesCondition
-from cts.terraform.archive import RunPlace, run_archive, unzipped, zipped
+from cts.terraform.archive import RunPlace, run_archive, unzipped
 from cts.terraform.definition import Definition, Module
 from local import buildspec
 from tests.build.conftest import TASK, Place
@@ -38,7 +38,7 @@ def archive(module: dict[str, str]) -> bytes:
         definition,
         {},
         description="",
-        module=zipped(module),
+        module={name: text.encode() for name, text in module.items()},
         place=RunPlace("work", "state", "eu-west-1", "1.11.4"),
         run={"task": TASK, "run": "run-1", "correlation_id": "c-1", "former_runs": []},
         program=program(),

@@ -1,6 +1,10 @@
 """The work bucket: versions, snapshots, and the one conditional put."""
 
-from dataclasses import dataclass
+import io
+import re
+import zipfile
+from collections.abc import Callable
+from dataclasses import dataclass, replace
 from typing import ClassVar
 
 import pytest
@@ -9,10 +13,11 @@ from cts import keys
 from cts.adapters.bucket import LARGEST_RECORD, Bucket
 from cts.conditions.schedule import ScheduleCondition
 from cts.conditions.services import ServicesCondition
-from cts.errors import Missing, Refused, Unreadable
+from cts.errors import Altered, Missing, Refused, Unreadable
 from cts.generation import Current, Generation, TaskEntry
+from cts.terraform.archive import content_digest, zipped
 from cts.terraform.definition import Definition, Module
-from cts.watch.snapshot import of
+from cts.watch.snapshot import digest_of, of
 from tests.contract.conftest import Client
 from tests.fakes import FakeBucket
 
@@ -59,11 +64,13 @@ def test_a_generation_is_the_version_that_was_put(bucket: AnyBucket) -> None:
 
 def test_definitions_and_modules_are_kept_by_digest(bucket: AnyBucket) -> None:
     made = [Definition(f"web-{n}", Module("./m"), CONDITION, {"n": [n, None]}) for n in range(25)]
-    bucket.put_compiled(made, {"abc": b"zip"})
+    files = {"main.tf": b"", "templates/a": b"a"}
+    digest = content_digest(files)
+    bucket.put_compiled(made, {digest: zipped(files)})
     bucket.put_compiled(made[:1], {})
     bucket.put_compiled([], {})
     assert [bucket.definition(each.digest) for each in made] == made
-    assert bucket.module("abc") == b"zip"
+    assert bucket.module(digest) == files
 
 
 def test_of_several_objects_one_that_is_refused_is_told(aws: Client) -> None:
@@ -88,6 +95,66 @@ def test_a_snapshot_is_kept_by_its_content(bucket: AnyBucket) -> None:
     bucket.put_all({"view": made})
     assert bucket.get("view", made.digest) == made
     assert bucket.get("other", made.digest) is None
+
+
+def alter(bucket: AnyBucket, key: str, body: bytes) -> None:
+    """What somebody with more rights than our functions can do."""
+    if isinstance(bucket, FakeBucket):
+        bucket.write(key, body)
+    else:
+        bucket._client.put_object(Bucket=bucket.name, Key=key, Body=body)
+
+
+SNAPSHOT = of([1])
+DEFINITION = Definition("web", Module("./m"), CONDITION)
+MODULE = content_digest({"main.tf": b""})
+GENERATED = digest_of(GENERATION.to_json().encode())
+EVIL = {"main.tf": b'output "evil" {}'}
+Read = Callable[[AnyBucket], object]
+
+
+@pytest.mark.parametrize(
+    ("key", "body", "read"),
+    [
+        (f"views/view/{SNAPSHOT.digest}", b"[2]", lambda b: b.get("view", SNAPSHOT.digest)),
+        (f"views/view/{SNAPSHOT.digest}", b"[1] ", lambda b: b.get("view", SNAPSHOT.digest)),
+        (
+            f"definitions/{DEFINITION.digest}",
+            replace(DEFINITION, task="db").to_json().encode(),
+            lambda b: b.definition(DEFINITION.digest),
+        ),
+        (f"definitions/{DEFINITION.digest}", b"", lambda b: b.definition(DEFINITION.digest)),
+        (f"modules/{MODULE}.zip", zipped(EVIL), lambda b: b.module(MODULE)),
+        (f"modules/{MODULE}.zip", b"no zip", lambda b: b.module(MODULE)),
+        (
+            f"generations/3-{GENERATED}.json",
+            replace(GENERATION, tasks={}).to_json().encode(),
+            lambda b: b.generation(current(GENERATED)),
+        ),
+    ],
+)
+def test_what_is_named_by_its_digest_and_was_altered_is_not_read(
+    bucket: AnyBucket, key: str, body: bytes, read: Read
+) -> None:
+    bucket.put_all({"view": SNAPSHOT})
+    bucket.put_compiled([DEFINITION], {MODULE: zipped({"main.tf": b""})})
+    bucket.put_generation(GENERATION)
+    alter(bucket, key, body)
+    with pytest.raises(Altered) as error:
+        read(bucket)
+    assert str(error.value).startswith(f"reading {key}: ")
+    if body != b"no zip":
+        assert re.search(r"has the digest [0-9a-f]{32} and not [0-9a-f]{32}, so", str(error.value))
+
+
+def test_a_module_that_was_packed_by_another_version_of_zlib_is_the_same(
+    bucket: AnyBucket,
+) -> None:
+    packed = io.BytesIO()
+    with zipfile.ZipFile(packed, "w", zipfile.ZIP_STORED) as archive:
+        archive.writestr("main.tf", b"")
+    bucket.put_compiled([], {MODULE: packed.getvalue()})
+    assert bucket.module(MODULE) == {"main.tf": b""}
 
 
 def test_marking_a_snapshot_that_is_gone_is_no_error(bucket: AnyBucket) -> None:

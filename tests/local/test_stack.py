@@ -98,6 +98,42 @@ def test_a_build_has_the_rights_of_its_role_and_no_others(stack: Stack) -> None:
     assert all(call["caller"] == "build" for call in denied)
 
 
+ADDS_A_TOOL = """
+import boto3, botocore.exceptions
+s3 = boto3.client("s3")
+def attempt(call, **more):
+    try:
+        getattr(s3, call)(Bucket="BUCKET", Key="tools/terraform/x", **more)
+        print(call, "done")
+    except botocore.exceptions.ClientError as error:
+        print(call, error.response["Error"]["Code"])
+attempt("put_object", Body=b"unconditional")
+attempt("put_object", Body=b"first", IfNoneMatch="*")
+attempt("put_object", Body=b"second", IfNoneMatch="*")
+attempt("put_object", Body=b"second")
+attempt("create_multipart_upload")
+attempt("copy_object", CopySource="BUCKET/tools/terraform/x")
+attempt("delete_object")
+"""
+
+
+def test_a_build_adds_tools_and_replaces_none(stack: Stack) -> None:
+    s3, bucket = stack.client("s3"), stack.outputs["WorkBucket"]
+    program = ADDS_A_TOOL.replace("BUCKET", bucket)
+    build = start(stack, f"python3 -c '{program}'")
+    assert end(stack, build) == "SUCCEEDED", log(stack, build)
+    assert log(stack, build) == [
+        "put_object AccessDenied",
+        "put_object done",
+        "put_object PreconditionFailed",
+        "put_object AccessDenied",
+        "create_multipart_upload AccessDenied",
+        "copy_object AccessDenied",
+        "delete_object AccessDenied",
+    ]
+    assert s3.get_object(Bucket=bucket, Key="tools/terraform/x")["Body"].read() == b"first"
+
+
 def test_the_source_is_the_version_the_request_names(stack: Stack, tmp_path: Path) -> None:
     import zipfile
 

@@ -35,7 +35,7 @@ class Simulation(Storm):
     def _run(self) -> None:
         self._begin_calm()
         self.faults = self.storm
-        with patch.object(lease, "RELIEVED_AFTER", self.relieved_after):
+        with patch.object(lease, "RELIEVED_BEFORE", self.relieved_before):
             for _ in range(self.steps):
                 self.step()
         self.settle()

@@ -135,7 +135,7 @@ class State:
         self.heals_at_take_over_only = False
         self.live = self.random.random() < 0.8
         self.most_held = self.random.choice((64, 64, 3))
-        self.relieved_after = self.random.choice((720.0, 30.0))
+        self.relieved_before = self.random.choice((20.0, 850.0))
         self.skews = self.random.choice(((0.0,), (0.0, 3.0, -3.0), (0.0, 90.0, -90.0)))
         self.catalog.streams = self.random.random() < 0.5
         self.cap = self.random.choice((1, 2))

@@ -2,6 +2,7 @@
 
 import os
 import re
+import shutil
 import struct
 import subprocess
 import sys
@@ -17,20 +18,22 @@ LIMIT = 250 * 1024 * 1024
 """Bytes that Lambda allows a function and its layers, unzipped."""
 
 
+ENVIRONMENT = {
+    **{k: v for k, v in os.environ.items() if not k.startswith("CTS_LAYER_")},
+    "UV_CACHE_DIR": str(ROOT / ".tools/cache/uv"),
+    "SAM_CLI_TELEMETRY": "0",
+    "__SAM_CLI_APP_DIR": str(ROOT / ".local/sam"),
+}
+"""That of `sam build` for AWS."""
+
+
 @pytest.fixture(scope="module")
 def built(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("build")
-    for_aws = {k: v for k, v in os.environ.items() if not k.startswith("CTS_LAYER_")}
-    environment = {
-        **for_aws,
-        "UV_CACHE_DIR": str(ROOT / ".tools/cache/uv"),
-        "SAM_CLI_TELEMETRY": "0",
-        "__SAM_CLI_APP_DIR": str(ROOT / ".local/sam"),
-    }
     sam = Path(sys.executable).with_name("sam")
     command = [str(sam), "build", "--parallel", "--build-dir", str(folder)]
     done = subprocess.run(
-        command, cwd=ROOT, env=environment, capture_output=True, text=True, check=False
+        command, cwd=ROOT, env=ENVIRONMENT, capture_output=True, text=True, check=False
     )
     assert done.returncode == 0, done.stderr
     return folder
@@ -87,3 +90,26 @@ def test_the_grammar_of_hcl_is_built_already(built: Path) -> None:
 def test_a_function_with_its_layers_is_far_below_the_limit(built: Path) -> None:
     size = sum(path.stat().st_size for path in built.rglob("*") if path.is_file())
     assert size < LIMIT / 4
+
+
+@pytest.mark.parametrize("layer", ["deps", "hcl"])
+def test_a_package_with_another_hash_is_refused(layer: str, tmp_path: Path) -> None:
+    """One that is listed without a hash, too."""
+    shutil.copytree(ROOT / "layers" / layer, tmp_path / layer)
+    shutil.copy(ROOT / "layers/layer.mk", tmp_path)
+    requirements = tmp_path / layer / "requirements.txt"
+    for altered in (
+        re.sub(r"sha256:\w{64}", f"sha256:{'0' * 64}", requirements.read_text()),
+        re.sub(r" \\\n +--hash=\S+", "", requirements.read_text()),
+    ):
+        requirements.write_text(altered)
+        done = subprocess.run(
+            ["make", f"build-{layer.capitalize()}Layer"],
+            cwd=tmp_path / layer,
+            env={**ENVIRONMENT, "ARTIFACTS_DIR": str(tmp_path / "built")},
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+        assert done.returncode, done.stdout
+        assert "hash" in done.stderr.lower()

@@ -32,11 +32,18 @@ FUNCTIONS = of_type("AWS::Lambda::Function")
 GIVEN = {"Concurrency": "3", "RunHistoryDays": "7", "Mode": "live", "AWS::StackName": "mine"}
 """Of the parameters, those that are more than a name here."""
 LASTS = 900.0
-LEFT: Any = SimpleNamespace(
-    **dict.fromkeys(("function_name", "memory_limit_in_mb", "aws_request_id"), "function"),
-    invoked_function_arn="arn",
-    get_remaining_time_in_millis=lambda: LASTS * 1000,
-)
+
+
+def left(seconds: float) -> Any:
+    """Lambda's context."""
+    return SimpleNamespace(
+        **dict.fromkeys(("function_name", "memory_limit_in_mb", "aws_request_id"), "function"),
+        invoked_function_arn="arn",
+        get_remaining_time_in_millis=lambda: seconds * 1000,
+    )
+
+
+LEFT = left(LASTS)
 TICK = {"schedule": "tracker"}
 
 
@@ -164,12 +171,13 @@ def test_the_publisher_publishes_what_was_pushed(given: pytest.MonkeyPatch) -> N
     assert world.live == ["web"]
 
 
-@pytest.mark.parametrize("mode", ["live", "poll"])
+@pytest.mark.parametrize(("mode", "lasts"), [("live", 300), ("live", 1800), ("poll", 900)])
 def test_the_poller_does_what_its_mode_says_and_leaves_in_time(
     session: FakeSession,
     given: pytest.MonkeyPatch,
     capsys: pytest.CaptureFixture[str],
     mode: str,
+    lasts: float,
 ) -> None:
     app = deployed("Poller", given, Mode=mode)
     given.setattr(time, "time", lambda: 1_000.0)
@@ -179,7 +187,7 @@ def test_the_poller_does_what_its_mode_says_and_leaves_in_time(
         async def runs(ports: LivePorts) -> PollOutcome:
             ran.append((name, ports.until))
             ports.on_beat(Beat(views=7, stale=2, tally=Tally(triggered=1)))
-            [metrics] = counted(capsys)  # at once: it stays for a quarter of an hour
+            [metrics] = counted(capsys)  # at once: it stays for long
             assert (metrics["Heartbeats"], metrics["StaleViews"]) == ([1.0], [2.0])
             assert (metrics["service"], metrics["stack"]) == ("poller", "mine")
             return PollOutcome.LEFT
@@ -188,11 +196,11 @@ def test_the_poller_does_what_its_mode_says_and_leaves_in_time(
 
     given.setattr(app.live, "live", work("live"))
     given.setattr(app.once, "once", work("poll"))
-    app.lambda_handler({}, LEFT)
+    app.lambda_handler({}, left(lasts))
     [(name, until)] = ran
     assert name == mode
     last_call = wiring.PATIENCE.read_timeout  # type: ignore[attr-defined]
-    assert 1_000 + LASTS / 2 < until <= 1_000 + LASTS - last_call
+    assert 1_000 + lasts / 2 < until <= 1_000 + lasts - last_call
 
 
 # ---- what they are connected to -------------------------------------------------------------

@@ -123,6 +123,11 @@ def test_the_table_can_be_restored_and_forgets_runs() -> None:
     assert table["TimeToLiveSpecification"] == {"AttributeName": "expires", "Enabled": True}
 
 
+def test_how_long_a_poller_may_run_is_one_setting() -> None:
+    assert FUNCTIONS["Poller"]["Timeout"] == {"Ref": "PollerTimeout"}
+    assert PARAMETERS["PollerTimeout"]["Default"] == 900  # what Lambda allows everywhere
+
+
 @pytest.mark.parametrize("name", ROLES)
 class TestRole:
     def test_is_bounded(self, name: str) -> None:
@@ -173,6 +178,20 @@ def test_only_builds_read_a_state_that_lies_beside_a_run_or_in_the_state_bucket(
         or fnmatchcase("${StateBucket.Arn}/tasks/web/terraform.tfstate", pattern)
     }
     assert readers == {"BuildRole"}
+
+
+def test_builds_add_to_the_tools_and_replace_none() -> None:
+    puts = [
+        statement
+        for statement in statements("BuildRole")
+        if "s3:PutObject" in statement["Action"]
+        for resource in statement["Resource"]
+        if fnmatchcase("${WorkBucket.Arn}/tools/x", resource["Fn::Sub"])
+    ]
+    assert puts
+    for statement in puts:
+        assert statement["Action"] == ["s3:PutObject"]
+        assert statement["Condition"] == {"Null": {"s3:if-none-match": "false"}}
 
 
 def test_builds_delete_versions_of_locks_only() -> None:

@@ -107,6 +107,7 @@ COMMAND_MAY_IMPORT = {
     "cts.config",
     "cts.generation",
     "cts.keys",
+    "cts.watch.snapshot",
     "cts_cli",
     "boto3",
     "botocore",

@@ -178,6 +178,18 @@ def test_a_bundle_that_is_no_zip_is_told(account: Account, conf: Path) -> None:
     assert "the bundle of generation 1 can't be read: it is not" in result.stderr
 
 
+def test_a_generation_that_was_altered_is_told_and_not_followed(
+    account: Account, conf: Path
+) -> None:
+    pushed(conf, task("web"))
+    pushed(conf, task("web", "api"))
+    [key] = [key for key in account.world.bucket.objects if key.startswith("generations/1-")]
+    account.world.bucket.write(key, account.world.bucket.objects[key][-1] + b" ")
+    result = cts("rollback")
+    assert (result.exit_code, len(account.pushed)) == (2, 2)
+    assert "was changed after it was stored" in lines(result.stderr)[0]
+
+
 def test_a_generation_that_was_not_recorded_is_told(account: Account, conf: Path) -> None:
     pushed(conf, task("web"))
     pushed(conf, task("web", "api"))

@@ -4,10 +4,10 @@ from dataclasses import replace
 
 import pytest
 
-from cts.watch.lease import DEAD_AFTER, RELIEVED_AFTER, Lease, TakeOver, take_over
+from cts.watch.lease import DEAD_AFTER, RELIEVED_BEFORE, Lease, TakeOver, take_over
 
 NOW = 10_000.0
-HELD = Lease(3, "me", generation=5, started_at=NOW - 60, heartbeat_at=NOW - 10, fresh_at=NOW - 60)
+HELD = Lease(3, "me", 5, NOW - 60, heartbeat_at=NOW - 10, fresh_at=NOW - 60, ends_at=NOW + 820)
 
 
 @pytest.mark.parametrize(
@@ -18,8 +18,15 @@ HELD = Lease(3, "me", generation=5, started_at=NOW - 60, heartbeat_at=NOW - 10, 
         pytest.param(replace(HELD, heartbeat_at=NOW - DEAD_AFTER), TakeOver.NO, id="just-alive"),
         pytest.param(replace(HELD, heartbeat_at=NOW - 61), TakeOver.REPLACE, id="dead"),
         pytest.param(
-            replace(HELD, started_at=NOW - RELIEVED_AFTER - 1), TakeOver.RELIEVE, id="old"
+            replace(HELD, ends_at=NOW + RELIEVED_BEFORE), TakeOver.NO, id="about-to-be-old"
         ),
+        pytest.param(replace(HELD, ends_at=NOW + RELIEVED_BEFORE - 1), TakeOver.RELIEVE, id="old"),
+        pytest.param(
+            replace(HELD, started_at=NOW - 1500, ends_at=NOW + 280),
+            TakeOver.NO,
+            id="older-than-fifteen-minutes-with-time-left",
+        ),
+        pytest.param(replace(HELD, ends_at=0.0), TakeOver.RELIEVE, id="of-the-release-before"),
         pytest.param(replace(HELD, generation=4), TakeOver.RELIEVE, id="of-an-older-generation"),
         pytest.param(replace(HELD, generation=6), TakeOver.NO, id="of-a-newer-generation"),
         pytest.param(

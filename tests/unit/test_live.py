@@ -16,7 +16,7 @@ from cts.errors import Refused, Unavailable
 from cts.events import CatalogChanged, TaskTriggered, ViewFresh, ViewStale
 from cts.generation import BufferPeriod, Generation, TaskEntry
 from cts.run.state import Outcome as Ran
-from cts.watch.lease import DEAD_AFTER, HEARTBEAT_EVERY, NOT_READ, RELIEVED_AFTER, Lease
+from cts.watch.lease import DEAD_AFTER, HEARTBEAT_EVERY, NOT_READ, RELIEVED_BEFORE, Lease
 from cts.watch.query import View
 from cts.watch.snapshot import EMPTY
 from cts.watch.stale import Stale, StaleViews
@@ -144,7 +144,7 @@ class World:
 
 
 def lease(world: World, **other: float | str) -> Lease:
-    made = Lease(7, "another", 1, BORN - 60, BORN - 10, BORN - 60)
+    made = Lease(7, "another", 1, BORN - 60, BORN - 10, BORN - 60, ends_at=BORN + 820)
     world.table.leased = replace(made, **other)  # type: ignore[arg-type]
     return world.table.leased
 
@@ -933,6 +933,32 @@ def test_while_another_poller_lives_it_leaves_at_once() -> None:
     assert world.consul.asked == []
 
 
+@pytest.mark.parametrize("stays", [280.0, 880.0, 1_780.0])
+def test_a_poller_is_relieved_shortly_before_its_own_end_whatever_lambda_allows(
+    stays: float,
+) -> None:
+    world = World(one=ONE)
+    ticks: list[PollOutcome] = []
+
+    async def tick() -> None:
+        ticks.append(await world.live(stays))
+
+    async def main() -> PollOutcome:
+        watching = asyncio.create_task(world.live(stays))
+        relieved_at = BORN + stays - RELIEVED_BEFORE
+        await asyncio.sleep(relieved_at - 1 - world.loop.time())
+        await tick()
+        await asyncio.sleep(2)
+        following = asyncio.create_task(tick())
+        outcome = await watching
+        assert world.loop.time() < BORN + stays
+        await following
+        return outcome
+
+    assert run(world.loop, main()) is PollOutcome.OVERTAKEN
+    assert ticks == [PollOutcome.NOT_NEEDED, PollOutcome.LEFT]
+
+
 def stored_by_another(world: World) -> None:
     """A former poller stored the view at Consul's index 11."""
     run_once = World(one=ONE)
@@ -949,7 +975,7 @@ def stored_by_another(world: World) -> None:
 @pytest.mark.parametrize(
     ("other", "first_index"),
     [
-        pytest.param({"started_at": BORN - RELIEVED_AFTER - 1}, 11, id="relieved"),
+        pytest.param({"ends_at": BORN + RELIEVED_BEFORE - 1}, 11, id="relieved"),
         pytest.param({"generation": 0}, 11, id="of-an-older-generation"),
         pytest.param({"heartbeat_at": BORN - DEAD_AFTER - 1}, 0, id="dead"),
         pytest.param({"generation": 0, "fresh_at": BORN - 3601}, 0, id="not-fresh-for-an-hour"),

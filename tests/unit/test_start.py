@@ -10,13 +10,14 @@ from typing import Any
 import pytest
 
 from cts.conditions import services
-from cts.errors import Invalid, NoBuildsAllowed, Refused, Unavailable
+from cts.errors import Altered, Invalid, NoBuildsAllowed, Refused, Unavailable
 from cts.events import RunFinished, RunStarted
 from cts.run.model import RunStatus
 from cts.run.state import Reason, Wish
+from cts.terraform.archive import content_digest, zipped
 from cts.terraform.definition import Module
 from cts.watch.query import View
-from cts.watch.snapshot import of
+from cts.watch.snapshot import digest_of, of
 from cts.workflow.start import StartOutcome
 from tests.fakes import before_next, failing
 from tests.unit.system import LISTING, WEB, System, system
@@ -218,6 +219,18 @@ def module_that_is_gone(world: System) -> None:
     use_module(world, "digest-of-what-is-gone")
 
 
+def altered_definition(world: System) -> None:
+    """A spelling of the same definition, which would be read as that one."""
+    key = f"definitions/{world.tasks['web'].definition}"
+    world.bucket.write(key, world.bucket.objects[key][-1] + b" ")
+
+
+def altered_module(world: System) -> None:
+    digest = content_digest({"main.tf": b""})
+    world.bucket.put_compiled([], {digest: zipped({"main.tf": b'output "evil" {}'})})
+    use_module(world, digest)
+
+
 def module_that_is_no_zip(world: System) -> None:
     world.bucket.write("modules/odd.zip", b"no zip at all")
     use_module(world, "odd")
@@ -233,7 +246,16 @@ def use_module(world: System, digest: str) -> None:
     world.publish()
 
 
-@pytest.mark.parametrize("happens", [broken_definition, module_that_is_gone, module_that_is_no_zip])
+@pytest.mark.parametrize(
+    "happens",
+    [
+        broken_definition,
+        altered_definition,
+        module_that_is_gone,
+        altered_module,
+        module_that_is_no_zip,
+    ],
+)
 def test_a_task_that_cannot_be_rendered_says_so(happens: Callable[[System], None]) -> None:
     world = system()
     happens(world)
@@ -253,6 +275,18 @@ def test_a_task_that_cannot_be_rendered_says_so(happens: Callable[[System], None
     assert world.start("web") is not StartOutcome.NOT_DUE
 
 
+def test_with_altered_data_nothing_starts_until_it_is_gone() -> None:
+    world = system()
+    world.observe("web")
+    [key] = [key for key in world.bucket.objects if key.startswith("views/")]
+    world.bucket.write(key, b"[]")
+    with pytest.raises(Altered, match=f"{key}: its content has the digest"):
+        world.start("web")
+    assert (world.driver.builds, world.table.state("web").running) == ({}, None)
+    world.bucket.expire(key)
+    assert world.start("web") is StartOutcome.NOT_READ
+
+
 def test_an_outage_while_it_renders_is_no_failure() -> None:
     world = system()
     world.observe("web")
@@ -263,15 +297,20 @@ def test_an_outage_while_it_renders_is_no_failure() -> None:
     assert world.start("web") is StartOutcome.STARTED
 
 
-def test_a_definition_of_a_newer_version_is_left_to_a_newer_runner() -> None:
-    world = system()
-    digest = world.tasks["web"].definition
-    [body] = world.bucket.objects[f"definitions/{digest}"]
-    newer = json.dumps(json.loads(body) | {"approval": True}).encode()
-    world.bucket.write("definitions/newer", newer)
-    world.tasks["web"] = replace(world.tasks["web"], definition="newer")
+def use_newer_definition(world: System, newer: dict[str, Any]) -> None:
+    """As a newer version has published it."""
+    entry = world.tasks["web"]
+    [body] = world.bucket.objects[f"definitions/{entry.definition}"]
+    made = json.dumps(json.loads(body) | newer).encode()
+    world.bucket.write(f"definitions/{digest_of(made)}", made)
+    world.tasks["web"] = replace(entry, definition=digest_of(made))
     world.publish()
     world.observe("web")
+
+
+def test_a_definition_of_a_newer_version_is_left_to_a_newer_runner() -> None:
+    world = system()
+    use_newer_definition(world, {"approval": True})
     with pytest.raises(Unavailable, match="a newer one runs it"):
         world.start("web")
     assert (world.table.slots(), world.table.state("web").recent) == (frozenset(), ())
@@ -288,15 +327,14 @@ def test_a_definition_of_a_newer_version_is_left_to_a_newer_runner() -> None:
 )
 def test_a_definition_that_only_a_newer_version_reads_is_left_to_it(newer: dict[str, Any]) -> None:
     world = system()
-    key = f"definitions/{world.tasks['web'].definition}"
-    [body] = world.bucket.objects[key]
-    world.bucket.write(key, json.dumps(json.loads(body) | newer).encode())
-    world.observe("web")
+    former = world.tasks["web"]
+    use_newer_definition(world, newer)
     with pytest.raises(Unavailable, match="reading definitions/"):
         world.start("web")
     state = world.table.state("web")
     assert (state.gave_up, state.recent, world.table.slots()) == (None, (), frozenset())
-    world.bucket.write(key, body)
+    world.tasks["web"] = former
+    world.publish()
     assert world.sweep().triggered == ["web"]
     assert world.start("web") is StartOutcome.STARTED
 

@@ -23,6 +23,7 @@ from cts.stored import dump, load
 from cts.terraform.definition import Definition
 from cts.watch.lease import Lease
 from cts.watch.query import View
+from cts.watch.snapshot import digest_of
 from cts.watch.view import Chunk, Row
 from cts.workflow import shown_runs
 from tests.unit.system import LISTING, system
@@ -125,6 +126,7 @@ def test_the_generation_of_the_release_before_is_read() -> None:
     assert generation.waiting["cron"].reasons == ("a schedule",)
     definition = Definition.from_json(RELEASED["objects"]["definition"])
     assert definition.digest == generation.tasks["web"].definition
+    assert definition.digest == digest_of(RELEASED["objects"]["definition"].encode())
 
 
 # ---- what the release before reads --------------------------------------------------------
@@ -205,7 +207,7 @@ def test_the_release_before_reads_a_run() -> None:
 def test_the_release_before_reads_the_lease_and_what_is_published() -> None:
     items = Items([])
     table = table_of(items)
-    lease = Lease(1, "me", 1, 1.0, 1.0, 1.0, "connection", 7, 3)
+    lease = Lease(1, "me", 1, 1.0, 1.0, 1.0, "connection", 7, 3, 900.0)
     current = Current(1, "d", 1, {}, 1.0, [], [], [], owed=[{"number": 1}], extra=NEWER)
     rejected = Rejected({}, 1, 1.0, 1, [], owed=[{"problems": []}], extra=NEWER)
     assert table.take(None, lease)

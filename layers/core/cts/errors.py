@@ -12,6 +12,7 @@
   x Upstream             an external service failed
     + Unavailable          try again later: timeouts, 5xx, throttling
     + Missing              an object that should exist does not
+    + Altered              an object does not contain what its name says
     + Unreadable           stored data is not in a form that this program understands
     + Refused              retrying does not help until something changes: 4xx, access denied
       - Invalid              our own request is wrong
@@ -84,6 +85,16 @@ class Unavailable(Upstream):
 class Missing(Upstream):
     def __init__(self, key: str) -> None:
         super().__init__(f"reading {key}: it does not exist")
+
+
+class Altered(Upstream):
+    """An object's name contains the digest of its content, and the two don't agree."""
+
+    def __init__(self, key: str, what: str) -> None:
+        super().__init__(
+            f"reading {key}: {what}, so it was changed after it was stored. "
+            "Delete its newest version"
+        )
 
 
 class Unreadable(Upstream):

@@ -1,17 +1,20 @@
 """The work bucket: bundles, generations, definitions, modules, snapshots, runs."""
 
+import zlib
 from collections.abc import Collection, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, TypeVar
+from zipfile import BadZipFile
 
 from botocore.exceptions import ClientError
 
 from cts import keys
 from cts.adapters.aws_errors import code_of, translated
-from cts.errors import Missing, Unreadable
+from cts.errors import Altered, Missing, Unreadable
 from cts.generation import Current, Generation
+from cts.terraform.archive import content_digest, unzipped
 from cts.terraform.definition import Definition
 from cts.watch.snapshot import Snapshot, digest_of
 
@@ -27,6 +30,7 @@ AT_ONCE = 10
 """Number of objects to put at once: the size of botocore's connection pool."""
 
 
+Content = TypeVar("Content")
 Made = TypeVar("Made", Definition, Generation)
 
 
@@ -52,7 +56,8 @@ class Bucket:
     def generation(self, current: Current) -> Generation:
         """The live generation, cached for the next call."""
         if self._generation is None or self._generation[0] != current.digest:
-            made = self._made(Generation, keys.generation(current.number, current.digest))
+            key = keys.generation(current.number, current.digest)
+            made = self._made(Generation, key, current.digest)
             self._generation = current.digest, made
         return self._generation[1]
 
@@ -63,10 +68,16 @@ class Bucket:
         return digest
 
     def definition(self, digest: str) -> Definition:
-        return self._made(Definition, keys.definition(digest))
+        return self._made(Definition, keys.definition(digest), digest)
 
-    def module(self, digest: str) -> bytes:
-        return self._must_get(keys.module(digest))
+    def module(self, digest: str) -> dict[str, bytes]:
+        """The files of a local module."""
+        key = keys.module(digest)
+        try:
+            files = unzipped(self._must_get(key))
+        except (BadZipFile, zlib.error) as error:
+            raise Altered(key, f"it is not a readable zip ({error})") from error
+        return checked(files, key, content_digest(files), digest)
 
     def put_compiled(
         self, definitions: Collection[Definition], modules: Mapping[str, bytes]
@@ -86,7 +97,9 @@ class Bucket:
 
     def get(self, view: str, digest: str) -> Snapshot | None:
         stored = self._get(keys.snapshot(view, digest))
-        return Snapshot(stored.body, digest) if stored else None
+        if stored is None:
+            return None
+        return Snapshot(checked(stored.body, stored.key, digest_of(stored.body), digest), digest)
 
     def supersede(self, view: str, digest: str) -> None:
         with translated("tagging a replaced snapshot"):
@@ -170,9 +183,10 @@ class Bucket:
                     return None
                 raise
 
-    def _made(self, kind: type[Made], key: str) -> Made:
+    def _made(self, kind: type[Made], key: str, digest: str) -> Made:
+        body = self._must_get(key)
         try:
-            return kind.from_json(self._must_get(key))
+            return kind.from_json(checked(body, key, digest_of(body), digest))
         except (AttributeError, KeyError, TypeError, ValueError) as error:
             raise Unreadable(f"reading {key}: not a valid {kind.__name__}: {error}") from error
 
@@ -200,3 +214,10 @@ class Bucket:
         with translated(f"writing {key}"):
             answer = self._client.put_object(Bucket=self.name, Key=key, Body=body)
         return answer.get("VersionId", "")
+
+
+def checked(content: Content, key: str, found: str, expected: str) -> Content:
+    """The content of an object that is named by its digest. Raises Altered."""
+    if found != expected:
+        raise Altered(key, f"its content has the digest {found} and not {expected}")
+    return content

@@ -9,51 +9,87 @@ import stat
 import urllib.error
 import urllib.request
 import zipfile
+from collections.abc import Callable
 from pathlib import Path
 
 from cts.build.errors import RunError
 from cts.build.log import Log
+from cts.build.openpgp import HASHICORP as KEY
+from cts.build.openpgp import is_signed
 from cts.build.s3 import S3
 
 RELEASES = "https://releases.hashicorp.com/terraform"
 
 
 def find_terraform(version: str, s3: S3, bucket: str, folder: Path, log: Log) -> str:
-    """From PATH, else the work bucket's cache, else the official release."""
+    """From PATH, else the work bucket's cache, else the official release.
+
+    A module may have put anything into the cache. So whatever it comes from, it is executed only
+    with the checksum that HashiCorp has signed.
+    """
     if on_path := shutil.which("terraform"):
         return on_path
     machine = {"x86_64": "amd64", "aarch64": "arm64"}.get(platform.machine(), platform.machine())
-    system = f"{platform.system().lower()}_{machine}"
-    key = f"tools/terraform/{version}/{system}.zip"
-    if stored := s3.get(bucket, key):
-        log.note(f"Terraform {version} from s3://{bucket}/{key}")
-        packed = stored.body
-    else:
-        log.note(f"Terraform {version} from {RELEASES}")
-        packed = download(version, system)
-        s3.put_if_absent(bucket, key, packed)
+    packed = Release(version, s3, bucket, log).archive(f"{platform.system().lower()}_{machine}")
     binary = folder / "terraform"
-    try:
-        with zipfile.ZipFile(io.BytesIO(packed)) as archive:
-            binary.write_bytes(archive.read("terraform"))
-    except (zipfile.BadZipFile, KeyError) as error:
-        text = f"s3://{bucket}/{key} is not a Terraform archive: {error}. Delete it; the next"
-        raise RunError(f"{text} run downloads the release again.", retryable=False) from error
+    with zipfile.ZipFile(io.BytesIO(packed)) as archive:
+        binary.write_bytes(archive.read("terraform"))
     binary.chmod(binary.stat().st_mode | stat.S_IXUSR)
     return str(binary)
 
 
-def download(version: str, system: str) -> bytes:
-    """The official release's zip, if its checksum is the published one."""
-    name = f"terraform_{version}_{system}.zip"
-    sums = _fetch(f"{RELEASES}/{version}/terraform_{version}_SHA256SUMS").decode()
-    expected = {file: digest for digest, file in (line.split() for line in sums.splitlines())}
-    if name not in expected:
-        raise RunError(f"Terraform {version} has no release for {system}", retryable=False)
-    packed = _fetch(f"{RELEASES}/{version}/{name}")
-    if hashlib.sha256(packed).hexdigest() != expected[name]:
-        raise RunError(f"{name} does not have the checksum its publisher states")
-    return packed
+class Release:
+    """The files of a release of Terraform: from the cache if they are right there, else from
+    HashiCorp, and then put into the cache."""
+
+    def __init__(self, version: str, s3: S3, bucket: str, log: Log) -> None:
+        self.version, self.s3, self.bucket, self.log = version, s3, bucket, log
+        self.cache = f"tools/terraform/{version}"
+
+    def archive(self, system: str) -> bytes:
+        """The zip for a system such as linux_arm64."""
+        name = f"terraform_{self.version}_{system}.zip"
+        expected = self.checksums().get(name)
+        if expected is None:
+            raise RunError(f"Terraform {self.version} has no release for {system}", retryable=False)
+        [packed] = self.files(
+            [name],
+            lambda found: hashlib.sha256(found).hexdigest() == expected,
+            "does not have the checksum that HashiCorp has signed",
+        )
+        return packed
+
+    def checksums(self) -> dict[str, str]:
+        """SHA-256 by file name."""
+        sums = f"terraform_{self.version}_SHA256SUMS"
+        # The names in it say of which release it is: an older one is signed, too.
+        mark = f"  terraform_{self.version}_".encode()
+        text, _ = self.files(
+            [sums, f"{sums}.72D7468F.sig"],
+            lambda found, signature: is_signed(found, signature, KEY) and mark in found,
+            "is not signed by HashiCorp's key 72D7468F as this version of the program knows it",
+        )
+        return {name: digest for digest, name in map(str.split, text.decode().splitlines())}
+
+    def files(self, names: list[str], right: Callable[..., bool], wrong: str) -> list[bytes]:
+        """The contents of these files, if they are right. `wrong` says what they are otherwise."""
+        place = f"s3://{self.bucket}/{self.cache}"
+        cached = [self.s3.get(self.bucket, f"{self.cache}/{name}") for name in names]
+        stored = [each.body for each in cached if each]
+        if len(stored) == len(names):
+            if right(*stored):
+                self.log.note(f"{names[0]} from {place}")
+                return stored
+            text = f"{place}/{names[0]} {wrong}, so it is not used. Delete {place}/: the next run"
+            self.log.note(f"{text} stores the release again.")
+        address = f"{RELEASES}/{self.version}"
+        fetched = [_fetch(f"{address}/{name}") for name in names]
+        if not right(*fetched):
+            raise RunError(f"{address}/{names[0]} {wrong}")
+        self.log.note(f"{names[0]} from {address}")
+        for name, body in zip(names, fetched, strict=True):
+            self.s3.put_if_absent(self.bucket, f"{self.cache}/{name}", body)
+        return fetched
 
 
 def _fetch(url: str) -> bytes:

@@ -1,6 +1,5 @@
 """The content of a push: file name -> content, and the local modules in it."""
 
-import hashlib
 import io
 import lzma
 import re
@@ -141,15 +140,6 @@ def _named(configuration: Configuration, *, secret: bool) -> Iterator[str]:
     for _, _, known, value in walk(configuration):
         if known.is_file and bool(known.secret) is secret and isinstance(value, str) and value:
             yield value
-
-
-def content_digest(files: Files) -> str:
-    """Hash over names and contents, not over an archive: compression may change, they don't."""
-    digest = hashlib.sha256()
-    for name in sorted(files):
-        for part in (name.encode(), files[name]):
-            digest.update(len(part).to_bytes(8, "big") + part)
-    return digest.hexdigest()[:32]
 
 
 archive = zipped

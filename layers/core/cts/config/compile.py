@@ -31,6 +31,7 @@ from cts.config.text.comments import secret_comments
 from cts.config.text.read import read
 from cts.config.text.secret_comments import IN_COMMENT
 from cts.generation import BufferPeriod, Generation, TaskEntry, Waiting
+from cts.terraform.archive import content_digest
 from cts.terraform.definition import Definition, Module
 
 CONTRACT = 3
@@ -262,7 +263,7 @@ def _modules(local: LocalModules) -> tuple[dict[str, Module], dict[str, bytes]]:
     archives: dict[str, bytes] = {}
     for source, module in local.items():
         folder = bundle.inside(source) or "."
-        digest = bundle.content_digest(module.files)
+        digest = content_digest(module.files)
         if digest not in archives:
             archives[digest] = bundle.archive(module.files)
         modules[source] = Module("./" if folder == "." else f"./{folder}", digest=digest)

@@ -1,5 +1,6 @@
 """The zip that a run executes: root module, inputs, local module, and the program itself."""
 
+import hashlib
 import io
 import json
 import zipfile
@@ -31,12 +32,12 @@ def run_archive(
     read: Read,
     *,
     description: str,
-    module: bytes | None,
+    module: Mapping[str, bytes] | None,
     place: RunPlace,
     run: Mapping[str, Any],
     program: Mapping[str, str],
 ) -> bytes:
-    """`read` is what was read of the condition's views, `module` the archive of a local module,
+    """`read` is what was read of the condition's views, `module` the files of a local module,
     `program` the files that the build runs, and `run` what these need to know of this run."""
     contents: dict[str, str | bytes] = dict(
         files(
@@ -49,7 +50,7 @@ def run_archive(
     )
     if module is not None:
         folder = module_folder(definition.task)
-        contents |= {f"{folder}/{name}": body for name, body in unzipped(module).items()}
+        contents |= {f"{folder}/{name}": body for name, body in module.items()}
     contents |= program
     contents["run.json"] = json.dumps(
         {**asdict(place), "state_key": state_key(definition), **run}, indent=1
@@ -67,6 +68,15 @@ def zipped(contents: Mapping[str, str | bytes]) -> bytes:
             info.create_system, info.external_attr = 3, 0o100755 << 16
             archive.writestr(info, contents[name], zipfile.ZIP_DEFLATED)
     return buffer.getvalue()
+
+
+def content_digest(files: Mapping[str, bytes]) -> str:
+    """Hash over names and contents, not over an archive: compression may change, they don't."""
+    digest = hashlib.sha256()
+    for name in sorted(files):
+        for part in (name.encode(), files[name]):
+            digest.update(len(part).to_bytes(8, "big") + part)
+    return digest.hexdigest()[:32]
 
 
 def unzipped(archive: bytes) -> dict[str, bytes]:

@@ -8,8 +8,8 @@ from cts.stored import LATER
 HEARTBEAT_EVERY = 20.0
 DEAD_AFTER = 60.0
 """Seconds without a heartbeat after which a poller counts as dead."""
-RELIEVED_AFTER = 12 * 60.0
-"""Age at which a poller is replaced: Lambda ends it after 15 minutes."""
+RELIEVED_BEFORE = 160.0
+"""Seconds before its end at which a poller is replaced: two ticks, and time to open all queries."""
 FRESH_EVERY = 60 * 60.0
 """Seconds after which indices are not trusted: an old Consul doesn't move a service's index when
 one of its instances is registered again under another name."""
@@ -33,6 +33,8 @@ class Lease:
     views: int = field(default=0, metadata=LATER)
     passed: int = field(default=0, metadata=LATER)
     """Views without a held query: they are asked once a second."""
+    ends_at: float = field(default=0.0, metadata=LATER)
+    """The time by which its poller leaves; 0: not known."""
 
 
 class TakeOver(Enum):
@@ -65,6 +67,6 @@ def take_over(lease: Lease | None, generation: int, now: float, connection: str 
         return TakeOver.REPLACE
     if connection and lease.connection not in ("", connection):
         return TakeOver.REPLACE
-    if now - lease.started_at > RELIEVED_AFTER or lease.generation < generation:
+    if now > lease.ends_at - RELIEVED_BEFORE or lease.generation < generation:
         return TakeOver.RELIEVE
     return TakeOver.NO

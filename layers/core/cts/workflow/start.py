@@ -4,10 +4,9 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from enum import StrEnum
 from typing import NamedTuple, Protocol
-from zipfile import BadZipFile
 
 from cts.conditions.condition import Read
-from cts.errors import Missing, Refused, Unavailable, Unreadable, Upstream
+from cts.errors import Altered, Missing, Refused, Unavailable, Unreadable, Upstream
 from cts.events import RunStarted, iso
 from cts.generation import Current, Generation, TaskEntry
 from cts.ports import Bus, Driver, Generations
@@ -44,7 +43,7 @@ class RunObjects(Protocol):
 
     def definition(self, digest: str) -> Definition: ...
     def get(self, view: str, digest: str) -> Snapshot | None: ...
-    def module(self, digest: str) -> bytes: ...
+    def module(self, digest: str) -> Mapping[str, bytes]: ...
     def put_archive(self, task: str, run: str, archive: bytes) -> str: ...
 
 
@@ -140,7 +139,7 @@ def _run(ports: StartPorts, state: TaskState, generation: Generation) -> StartOu
     # Before the claim: what can't be rendered or stored must not hold the task and a slot.
     try:
         archive = _archive(ports, run, state, entry, loaded.read)
-    except (Missing, ValueError, BadZipFile) as error:
+    except (Altered, Missing, ValueError) as error:
         return _not_rendered(ports, claimed.state, run, error)
     version = ports.objects.put_archive(task, run_id, archive)
     return _claim(ports, driver, state, claimed.state, run, version)

@@ -116,7 +116,7 @@ async def opened(run: LivePorts, aws: Thread) -> Opened | None:
     connection = await _connection(run)
     read, now = await aws(run.ports.leases.lease), run.ports.now()
     epoch = read.epoch + 1 if read else 1
-    new = Lease(epoch, run.owner, generation.number, now, now, now, connection)
+    new = Lease(epoch, run.owner, generation.number, now, now, now, connection, ends_at=run.until)
     return Opened(generation, read, new)
 
 
