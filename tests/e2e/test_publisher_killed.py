@@ -78,7 +78,9 @@ def _dead_letters(world: World) -> int:
     sqs = world.client("sqs")
     [queue] = sqs.list_queues()["QueueUrls"]
     named = "ApproximateNumberOfMessages"
-    return int(sqs.get_queue_attributes(QueueUrl=queue, AttributeNames=[named])["Attributes"][named])
+    return int(
+        sqs.get_queue_attributes(QueueUrl=queue, AttributeNames=[named])["Attributes"][named]
+    )
 
 
 def _assert_announced_once(world: World, version: str, since: Mark) -> None:

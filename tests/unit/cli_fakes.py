@@ -8,6 +8,7 @@ import json
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +17,8 @@ import pytest
 from botocore.credentials import Credentials
 from botocore.exceptions import ClientError
 from rich.text import Text
+from typer import testing
+from typer.main import get_command
 from typer.testing import CliRunner, Result
 
 from cts import keys
@@ -26,6 +29,8 @@ from functions.reader import app
 from tests.fakes import FakeBus, FakeMetrics
 from tests.unit.publisher import SECONDS
 from tests.unit.reader_fakes import NOW, World, call
+
+testing._get_command = cache(get_command)  # type: ignore[attr-defined]  # or built each time
 
 READER = "https://0123456789abcdef.lambda-url.eu-west-1.on.aws/"
 CONSUL = "https://consul.example.com:8501"

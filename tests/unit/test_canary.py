@@ -153,6 +153,7 @@ def test_a_secret_that_was_planted_is_found_wherever_it_is(
     assert CANARY in "".join(shows())
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("kind", KINDS, ids=lambda kind: kind.name)
 def test_a_secret_is_nowhere_but_where_its_module_needs_it(
     account: Account, tmp_path: Path, kind: Kind

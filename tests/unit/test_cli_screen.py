@@ -157,6 +157,7 @@ def test_every_command_is_in_the_table() -> None:
     assert sorted(commands(get_command(main.app))) == sorted(COMMANDS)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("arguments", [each for found in COMMANDS.values() for each in found])
 def test_a_command_shows_what_a_terminal_would_obey(account: Account, arguments: list[str]) -> None:
     result = cts(*arguments)
@@ -176,6 +177,7 @@ def test_a_usage_error_shows_what_was_typed(command: str) -> None:
         assert_shown(cts(*arguments))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("arguments", [found[0] for found in COMMANDS.values()])
 def test_an_error_of_aws_is_shown(account: Account, arguments: list[str]) -> None:
     account.error = refused("Throttled", HOSTILE)

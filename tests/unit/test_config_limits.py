@@ -132,6 +132,7 @@ MANY = {
 }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("files", MANY.values(), ids=MANY)
 def test_too_much_is_the_one_problem_of_a_push(files: Mapping[str, str]) -> None:
     result = bundled(files)
@@ -167,6 +168,7 @@ def test_the_first_problems_are_reported_and_that_there_are_more(text: str) -> N
     assert more.what == "only the first 200 problems are reported, and there are more"
 
 
+@pytest.mark.slow
 def test_the_first_warnings_are_reported_and_that_there_are_more() -> None:
     text = "".join(task(f"t{n}").replace("web", "*") for n in range(1000))
     result = checked(**{"a.hcl": text, "m/main.tf": MODULE})
@@ -252,6 +254,7 @@ DEEP_EXPRESSIONS = {
 }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("text", DEEP_EXPRESSIONS.values(), ids=DEEP_EXPRESSIONS)
 def test_an_expression_that_is_too_much_is_left_to_terraform(text: str) -> None:
     variables, [found] = read_variables(f"x = {text}\n".encode(), "v.tfvars")

@@ -49,6 +49,7 @@ DENSE: Mapping[str, Callable[[], dict[str, str]]] = {
 }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("files", DENSE.values(), ids=DENSE)
 def test_a_small_bundle_is_rejected_with_the_memory_that_there_is(
     tmp_path: Path, files: Callable[[], dict[str, str]]

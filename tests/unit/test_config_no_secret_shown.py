@@ -115,6 +115,7 @@ CASES = [
 ]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("file", "text"), CASES)
 def test_a_mistake_about_a_secret_does_not_show_it(file: str, text: str) -> None:
     for secret in SECRETS:

@@ -56,6 +56,7 @@ SHAPES: Mapping[str, Callable[[], object]] = {
 }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("work", SHAPES.values(), ids=SHAPES)
 def test_comes_to_an_end(work: Callable[[], object]) -> None:
     work()

@@ -111,5 +111,6 @@ def test_a_turn_is_recognised(turn: Turn) -> None:
     assert re.search(turn.pattern, turn.example, re.IGNORECASE)
 
 
+@pytest.mark.slow
 def test_no_text_has_one_of_the_turns() -> None:
     assert [found for path in _files() for found in _found(path)] == []

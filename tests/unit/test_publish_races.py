@@ -20,6 +20,8 @@ from tests.unit.publisher import (
     world,
 )
 
+pytestmark = pytest.mark.slow
+
 Happens = Callable[[], None]
 
 

@@ -80,9 +80,14 @@ def _without_none(hint: Any) -> Any:
     return kinds[0] if len(kinds) == 1 else kinds
 
 
-def options_of(block_type: Any) -> "list[Field[Any]]":
-    """The fields of a block that are options."""
-    return [each for each in fields(block_type) if "option" in each.metadata]
+def options_of(block: Any) -> "tuple[Field[Any], ...]":
+    """The fields of a block, or of a kind of block, that are options."""
+    return _options(block if isinstance(block, type) else type(block))
+
+
+@cache
+def _options(block_type: Any) -> "tuple[Field[Any], ...]":
+    return tuple(each for each in fields(block_type) if "option" in each.metadata)
 
 
 def where_of(value: Any) -> Where | None:
