@@ -14,6 +14,7 @@ from cts.run.state import Reason
 from cts.watch.fingerprint import trigger_fingerprint
 from cts.watch.needs import digests
 from cts.watch.query import View
+from tests.e2e.conftest import running
 from tests.e2e.faults import (
     REPLACED,
     ROUNDS,
@@ -28,7 +29,7 @@ from tests.e2e.faults import (
 from tests.e2e.world import task
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterator, Mapping
 
     from cts.generation import TaskEntry
     from tests.e2e.faults import Chance
@@ -41,6 +42,12 @@ pytestmark = [
 
 MANY = [f"many-{number:03}" for number in range(120)]
 """More states than one transaction may write."""
+
+
+@pytest.fixture(scope="module")
+def world(tmp_path_factory: pytest.TempPathFactory) -> Iterator[World]:
+    with running(tmp_path_factory.mktemp("stack")) as world:
+        yield world
 
 
 @pytest.fixture(scope="module", autouse=True)

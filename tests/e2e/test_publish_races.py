@@ -60,9 +60,9 @@ def test_a_publisher_that_is_overtaken_looks_again(world: World) -> None:
 
 
 def test_a_push_whose_event_was_lost_is_published_by_the_schedule(world: World) -> None:
-    world.publish({"lost.hcl": block("lost", "lost")})
+    world.publish({"unheard.hcl": block("unheard", "unheard")})
     lost = inject(world, on="delivery", detail_type="Object Created", target="Publisher", do="drop")
-    version = world.upload({**world.files, "lost.hcl": block("lost", "found")})
+    version = world.upload({**world.files, "unheard.hcl": block("unheard", "found")})
     struck(world, lost)
     assert version not in current(world).sources.values()
     world.stack.fire("Publisher")

@@ -133,9 +133,7 @@ class World(Records):
 
     def close(self) -> None:
         """End the ticker and all connections."""
-        self._stop.set()
-        if self._ticker is not None:
-            self._ticker.join()
+        self.stop_ticking()
         self.catalog.close()
         for client in self._clients.values():
             client.close()
@@ -145,8 +143,14 @@ class World(Records):
     def start_ticking(self) -> None:
         """Fire the tracker's schedule every two seconds and the poller's every ten, so that no
         test waits for a minute to pass."""
+        self._stop.clear()
         self._ticker = threading.Thread(target=self._tick_on, daemon=True)
         self._ticker.start()
+
+    def stop_ticking(self) -> None:
+        self._stop.set()
+        if self._ticker is not None:
+            self._ticker.join()
 
     def _tick_on(self) -> None:
         poller_in = POLLER_EVERY

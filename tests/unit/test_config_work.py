@@ -81,6 +81,7 @@ def test_a_comparison_costs_what_there_is_to_look_at(one: Any, other: Any, least
     assert before - budget.left >= least
 
 
+@pytest.mark.slow
 def test_many_comparisons_are_too_much_work() -> None:
     maps = [", ".join(f"{name}{n} = 1" for n in range(200)) for name in "ab"]
     text = f"[for n in [{'1, ' * 1000}] : {{{maps[0]}}} == {{{maps[1]}}}]"
