@@ -5,6 +5,7 @@ from typing import Any
 
 import pytest
 
+from cts.adapters.codebuild import LIMITS
 from tests.template.deployed import DEPLOYED, TEMPLATE, of_type, statements
 
 ROLES = of_type("AWS::IAM::Role")
@@ -74,6 +75,7 @@ def test_only_that_role_reads_credentials_and_only_runner_and_tracker_write_them
 def test_credentials_are_deleted_after_a_day_at_most() -> None:
     rules = of_type("AWS::S3::Bucket")["WorkBucket"]["LifecycleConfiguration"]["Rules"]
     [rule] = [each for each in rules if each.get("Prefix") == "builds/"]
+    assert rule["ExpirationInDays"] * 86_400 > LIMITS.longest, "no build loses them"
     assert rule["ExpirationInDays"] == 1
     assert rule["NoncurrentVersionExpiration"] == {"NoncurrentDays": 1}
 

@@ -5,6 +5,8 @@ from dataclasses import replace
 
 import pytest
 
+from cts.adapters.sessions import SESSION
+from cts.build import session
 from cts.errors import Refused, Unavailable
 from cts.keys import session_name
 from cts.run.model import RENEW_AFTER
@@ -15,9 +17,9 @@ from cts.workflow.track import NEWS_AFTER
 from tests.fakes import RUN, failing
 from tests.unit.system import System, system
 
-HOUR = 3600.0
-BUILD_STOPS = 10 * 60.0
-"""Seconds before its credentials expire: `STOP` in `build/session.py`."""
+HOUR, MINUTE = 3600.0, 60.0
+BUILD_STOPS = session.STOP.total_seconds()
+"""Before its credentials expire."""
 
 
 def credentials(world: System, folder: str) -> list[str]:
@@ -42,8 +44,8 @@ def test_a_build_starts_with_credentials_for_its_run_alone() -> None:
     [request] = world.sts.asked
     assert request["Tags"] == [{"Key": "task", "Value": "web"}, {"Key": "run", "Value": run.id}]
     [archive] = world.bucket.objects[f"builds/{run.folder}/archive.zip"]
-    session = json.loads(unzipped(archive)["session.json"])
-    assert (session["folder"], session["AccessKeyId"]) == (run.folder, "ASIA1")
+    found = json.loads(unzipped(archive)["session.json"])
+    assert (found["folder"], found["AccessKeyId"]) == (run.folder, "ASIA1")
     of_people = world.bucket.archive("web", run.id)
     assert of_people is not None
     assert "session.json" not in unzipped(of_people)
@@ -65,7 +67,13 @@ def test_a_running_build_always_has_credentials() -> None:
 
 def test_half_an_hour_without_a_tracker_does_no_harm() -> None:
     """From one renewal to the next, at the latest."""
-    assert RENEW_AFTER + 30 * 60.0 <= HOUR - BUILD_STOPS
+    assert RENEW_AFTER + 30 * MINUTE <= HOUR - BUILD_STOPS
+
+
+def test_what_a_build_looks_for_is_there_already() -> None:
+    """Under the name that it knows, a sweep after the renewal was due."""
+    assert HOUR - session.LOOK.total_seconds() >= RENEW_AFTER + 2 * MINUTE
+    assert session.FILE == SESSION
 
 
 @pytest.mark.parametrize("at", ["renew", "put_build_object", "record_build"])

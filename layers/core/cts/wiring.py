@@ -129,7 +129,7 @@ def new_id() -> str:
 
 
 def new_folder() -> str:
-    """What nobody can guess."""
+    """A name that can't be guessed."""
     return secrets.token_hex(16)
 
 

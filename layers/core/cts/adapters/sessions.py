@@ -1,7 +1,7 @@
 """Sessions of the role `TaskRole`: what a build may do, for its own run and no other.
 
-A session's credentials come to the build in the archive that it starts with, and renewed ones lie
-beside it, in a folder of the work bucket whose name nobody can guess.
+A session's credentials are in the archive that the build starts with, and renewed ones in a file
+next to it, in a folder of the work bucket whose name can't be guessed.
 """
 
 import json

@@ -11,7 +11,7 @@ TERRAFORM = "terraform"
 """The default driver."""
 RENEW_AFTER = 20 * 60.0
 """Seconds. Credentials are valid for an hour, and in its last ten minutes a build stops Terraform
-(`build/session.py`). So for half an hour nobody needs to renew them."""
+(`build/session.py`). So the tracker may be unavailable for half an hour."""
 MOST_INPUTS = 1_000
 """DynamoDB takes 400 KB an item."""
 
@@ -90,7 +90,7 @@ class Run:
     driver: str = field(default=TERRAFORM, metadata=LATER)
     """The driver that executes it."""
     folder: str = field(default="", metadata=LATER)
-    """The name of the folder in `builds/` with its build's credentials. Nobody is shown it. Empty
+    """The name of the folder in `builds/` with its build's credentials. It is never shown. Empty
     for a run of an earlier version of this program."""
     renewed_at: float | None = field(default=None, metadata=LATER)
     """When its build was last given new credentials."""
