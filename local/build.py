@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import secrets
 import threading
 import time
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 FINAL = {"SUCCEEDED", "FAILED", "FAULT", "TIMED_OUT", "STOPPED"}
@@ -36,6 +37,10 @@ class Build:
     phases: list[PhaseRecord] = field(default_factory=list)
     exported: dict[str, str] = field(default_factory=dict)
     role_session: str = ""
+    credentials: tuple[str, str, str] | None = None
+    """Key, secret and token of its role; None if the role does not trust CodeBuild."""
+    authorization: str = field(default_factory=lambda: secrets.token_urlsafe(16))
+    """What its processes send to get these credentials."""
     shell: int = 0  # its process, once started
     stop: threading.Event = field(default_factory=threading.Event)
     killed_as: str = ""  # the status forced by a fault
@@ -48,6 +53,26 @@ class Build:
     def variables(self) -> list[dict[str, str]]:
         found: list[dict[str, str]] = self.settings["environment"].get("environmentVariables", [])
         return [{"type": "PLAINTEXT", **variable} for variable in found]
+
+    def acts_as(self, role_session: str) -> bool:
+        """Whether a session of a role is this build's: that of its container, or that of its run,
+        whose name is the end of the run's ID."""
+        runs = [each["value"] for each in self.variables if each["name"] == "CTS_RUN_ID"]
+        return self.role_session == role_session or any(
+            run.endswith(f"-{role_session}") for run in runs
+        )
+
+    def credentials_answer(self) -> dict[str, str]:
+        """As the container's credentials endpoint answers."""
+        assert self.credentials is not None
+        key, secret, token = self.credentials
+        expires = datetime.now(UTC) + timedelta(hours=1)
+        return {
+            "AccessKeyId": key,
+            "SecretAccessKey": secret,
+            "Token": token,
+            "Expiration": f"{expires:%Y-%m-%dT%H:%M:%SZ}",
+        }
 
     @property
     def log_group(self) -> str:

@@ -27,10 +27,11 @@ class Instant:
         return session.client("s3", endpoint_url=self._place.endpoint)
 
     def run(self, build: Build) -> str:
-        """Puts `started` and `result.json` next to the build's archive. Returns its status."""
+        """Puts `started` and `result.json` of the build's run. Returns its status."""
         build.begin("BUILD")
-        bucket, _, archive = build.settings["source"]["location"].partition("/")
-        folder = archive.rpartition("/")[0]
+        bucket = build.settings["source"]["location"].partition("/")[0]
+        values = {each["name"]: each["value"] for each in build.variables}
+        folder = f"runs/{values['CTS_TASK']}/{values['CTS_RUN_ID']}"
         started = json.dumps({"build": build.id}).encode()
         try:
             self._s3.put_object(

@@ -42,18 +42,12 @@ class Failed(Exception):
         self.code = code
 
 
-def run(
-    build: Build, place: Place, credentials: tuple[str, str, str] | None, seconds: float
-) -> str:
-    """Runs a build to its end and returns its status.
-
-    `credentials`: of its role, key, secret and token, or None if the role does not trust
-    CodeBuild; `seconds`: its time limit.
-    """
+def run(build: Build, place: Place, seconds: float) -> str:
+    """Runs a build to its end and returns its status. `seconds`: its time limit."""
     deadline = time.monotonic() + seconds
     folder = place.folder / build.id.partition(":")[2]
     try:
-        session = _session(build, place, credentials)
+        session = _session(build, place)
         return _run(build, place, session, folder, deadline)
     except (Failed, buildspec.BadBuildspec) as problem:
         code = problem.code if isinstance(problem, Failed) else "YAML_FILE_ERROR"
@@ -77,14 +71,14 @@ def _run(build: Build, place: Place, session: boto3.Session, folder: Path, deadl
         log.flush()
 
 
-def _session(build: Build, place: Place, credentials: tuple[str, str, str] | None) -> boto3.Session:
-    if credentials is None:
+def _session(build: Build, place: Place) -> boto3.Session:
+    if build.credentials is None:
         role = build.settings["serviceRole"]
         raise Failed(
             "CLIENT_ERROR",
             f"CodeBuild is not authorized to perform: sts:AssumeRole on service role {role}",
         )
-    key, secret, token = credentials
+    key, secret, token = build.credentials
     return boto3.Session(key, secret, token, region_name=place.region)
 
 
@@ -120,9 +114,6 @@ def _environment(
 ) -> dict[str, str]:
     home, temporary = folder / "home", folder / "home" / "tmp"
     temporary.mkdir(parents=True)
-    credentials = session.get_credentials()
-    if credentials is None or credentials.token is None:
-        raise Failed("CLIENT_ERROR", "The service role returned no credentials.")
     resolve = _Values(session)
     values = {v["name"]: resolve(v["type"], v["value"]) for v in build.variables}
     values |= {n: resolve("SECRETS_MANAGER", v) for n, v in spec.secrets.items()}
@@ -136,9 +127,8 @@ def _environment(
         "AWS_REGION": place.region,
         "AWS_DEFAULT_REGION": place.region,
         "AWS_ENDPOINT_URL": place.endpoint,
-        "AWS_ACCESS_KEY_ID": credentials.access_key,
-        "AWS_SECRET_ACCESS_KEY": credentials.secret_key,
-        "AWS_SESSION_TOKEN": credentials.token,
+        "AWS_CONTAINER_CREDENTIALS_FULL_URI": f"{place.endpoint}/_front/credentials",
+        "AWS_CONTAINER_AUTHORIZATION_TOKEN": build.authorization,
         "CODEBUILD_BUILD_ID": build.id,
         "CODEBUILD_BUILD_ARN": build.arn,
         "CODEBUILD_BUILD_NUMBER": str(build.number),

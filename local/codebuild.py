@@ -61,10 +61,17 @@ class Builds:
             self._changed.notify_all()
         return {"concurrent": self.concurrent, "minute": self.minute, "instant": self.instant}
 
+    def credentials(self, authorization: str) -> dict[str, str] | None:
+        """What the credentials endpoint of a build's container answers; None if none is open."""
+        for build in list(self._builds.values()):
+            if build.credentials and build.authorization == authorization:
+                return None if build.status in FINAL else build.credentials_answer()
+        return None
+
     def kill(self, role_session: str, status: str, seconds: float = 0.0) -> None:
         """Kills all processes of the build with this session name, now or later."""
         for build in self._builds.values():
-            if build.role_session == role_session:
+            if build.acts_as(role_session):
                 if not seconds:
                     _lose(build, status)  # before the call that it made is answered
                     continue
@@ -176,7 +183,7 @@ class Builds:
             status = self._instant.run(build)
         elif not status:
             build.role_session = f"AWSCodeBuild-{build.id.partition(':')[2]}"
-            credentials = emulator.assume_role(
+            build.credentials = emulator.assume_role(
                 "codebuild.amazonaws.com",
                 build.settings["serviceRole"],
                 build.role_session,
@@ -184,7 +191,7 @@ class Builds:
                 + build.project,
             )
             seconds = build.settings["timeoutInMinutes"] * self.minute
-            status = build_run.run(build, self._place, credentials, seconds)
+            status = build_run.run(build, self._place, seconds)
             if status in ("SUCCEEDED", "FAILED"):
                 for phase in ("UPLOAD_ARTIFACTS", "FINALIZING"):
                     build.begin(phase)

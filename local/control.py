@@ -46,6 +46,7 @@ def _handle(
         ("GET", "calls"): lambda: (200, front.calls.since(since)),
         ("GET", "events"): lambda: (200, front.events.since(since)),
         ("GET", "builds"): lambda: (200, front.builds_engine.records()),
+        ("GET", "credentials"): lambda: _credentials(front, scope),
         ("POST", "builds"): lambda: (200, front.builds_engine.settings(body)),
         ("GET", "faults"): lambda: (200, front.faults.listing()),
         ("POST", "faults"): lambda: _add_fault(front, body),
@@ -57,6 +58,12 @@ def _handle(
     method, path = scope["method"], scope["path"]
     handler = handlers.get((method, path.removeprefix(PREFIX)))
     return handler() if handler else (404, {"error": f"{method} {path} is not supported."})
+
+
+def _credentials(front: Front, scope: Scope) -> tuple[int, Any]:
+    sent = dict(scope["headers"]).get(b"authorization", b"").decode()
+    found = front.builds_engine.credentials(sent)
+    return (200, found) if found else (404, {"error": "No build has this authorization token."})
 
 
 def _add_fault(front: Front, body: dict[str, Any]) -> tuple[int, Any]:

@@ -9,7 +9,7 @@ import json
 import sys
 import threading
 from collections import defaultdict
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from ministack import app as _app
 from ministack.core import iam_actions as _actions
@@ -24,12 +24,9 @@ from ministack.services import s3 as _s3
 from ministack.services import scheduler as _scheduler
 from ministack.services.cloudformation import provisioners as _provisioners
 
-from local import layers
-from local.calls import json_body, leading_keys
+from local import emulator_iam, layers
+from local.calls import json_body
 from local.hooks import Hooks, Request, Response
-
-if TYPE_CHECKING:
-    from collections.abc import Callable
 
 SANDBOXES = 8
 """Maximum number for one function."""
@@ -41,7 +38,7 @@ _version: contextvars.ContextVar[str] = contextvars.ContextVar("version", defaul
 def install(hooks: Hooks) -> None:
     """Installs the hooks. Call once, before the first request."""
     _hook_requests(hooks)
-    _hook_conditions()
+    emulator_iam.install()
     _hook_codebuild(hooks)
     _hook_events(hooks)
     _hook_schedules(hooks)
@@ -64,12 +61,11 @@ def _hook_requests(hooks: Hooks) -> None:
 
         async def proceed() -> Response:
             answer: Response = await dispatch(method, path, headers, body, query, request_id)
-            return answer
+            return emulator_iam.hidden(request, headers, query, answer)
 
         return await hooks.around_request(request, proceed)
 
     _app._dispatch_service_request = dispatched
-    _actions.extract_resource_arn = _finer_resources(_actions.extract_resource_arn)
 
 
 def _request(
@@ -92,53 +88,6 @@ def _request(
         path=path,
         body=body,
     )
-
-
-def _finer_resources(extract: Callable[..., str]) -> Callable[..., str]:
-    """The resources that AWS checks, where the emulator checks "*" or the whole log group."""
-
-    def extracted(
-        service: str, method: str, path: str, headers: Any, body: bytes, *rest: Any
-    ) -> str:
-        request = json_body(body) if service in ("codebuild", "logs") else {}
-        if build := request.get("id") or next(iter(request.get("ids", [])), ""):
-            project = build.rpartition("/")[2].partition(":")[0]
-            body = json.dumps({"projectName": project}).encode()
-        resource = extract(service, method, path, headers, body, *rest)
-        if service == "logs" and "logStreamName" in request:
-            return f"{resource.removesuffix(':*')}:log-stream:{request['logStreamName']}"
-        return resource
-
-    return extracted
-
-
-def _hook_conditions() -> None:
-    """The condition keys that the emulator omits: for parts of a table, and for puts that replace
-    nothing."""
-    context, enforce = _actions.dynamodb_service_context, _evaluator.enforce
-    s3_context = _actions.s3_service_context
-
-    def with_precondition(
-        action: str, query: Any, path: str = "", headers: dict[str, str] | None = None
-    ) -> dict[str, Any]:
-        found: dict[str, Any] = s3_context(action, query, path, headers)
-        given = (headers or {}).get("if-none-match")
-        return found | ({"s3:if-none-match": given} if given else {})
-
-    def extended(body: bytes) -> dict[str, Any]:
-        return {**context(body), "local:keys": leading_keys(body)}
-
-    def enforced(access_key: str, action: str, *rest: Any, **named: Any) -> Any:
-        known = named.get("service_context") or {}
-        if by_kind := known.get("local:keys"):
-            kind = action.partition(":")[2].removesuffix("Item")
-            keys = by_kind.get(kind) or [key for keys in by_kind.values() for key in keys]
-            named["service_context"] = {**known, "dynamodb:LeadingKeys": keys}
-        return enforce(access_key, action, *rest, **named)
-
-    _actions.s3_service_context = with_precondition
-    _actions.dynamodb_service_context = extended
-    _evaluator.enforce = enforced
 
 
 def _hook_codebuild(hooks: Hooks) -> None:

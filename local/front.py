@@ -21,6 +21,8 @@ if TYPE_CHECKING:
 
 REGION = "us-east-1"
 CODEBUILD_SESSION = "AWSCodeBuild-"
+TASK_ROLE = "TaskRole"
+"""Its sessions act for builds."""
 
 
 class Journal:
@@ -133,13 +135,16 @@ class Front:
             if function in (name, logical_id)
         )
 
+    def _roles(self) -> dict[str, str]:
+        return self.emulator.logical_ids("AWS::IAM::Role")
+
     def _functions(self) -> dict[str, str]:
         return self.emulator.logical_ids("AWS::Lambda::Function")
 
     def _call(self, request: Request) -> Call:
         role, session = _role_and_session(request.principal)
         functions = self._functions()
-        if session.startswith(CODEBUILD_SESSION):
+        if session.startswith(CODEBUILD_SESSION) or self._roles().get(role) == TASK_ROLE:
             caller = "build"
         elif session in functions:
             caller = functions[session]

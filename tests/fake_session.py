@@ -15,6 +15,7 @@ CLIENTS = (
     wiring.s3,
     wiring.secrets_manager,
     wiring.ssm,
+    wiring.sts,
 )
 
 

@@ -6,7 +6,8 @@ from collections import defaultdict
 from collections.abc import Callable, Collection, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
-from typing import Any, TypeVar
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Any, TypeVar, cast
 from zipfile import BadZipFile
 
 from cts import keys
@@ -14,6 +15,7 @@ from cts.adapters.bucket import LARGEST_RECORD, StoredObject, checked
 from cts.adapters.build_records import BuildStatus
 from cts.adapters.builds import RecordedBuilds, RunFolder
 from cts.adapters.codebuild import LIMITS, CodeBuild, status_of
+from cts.adapters.sessions import Sessions
 from cts.errors import Altered, Missing, Unreadable
 from cts.events import Event
 from cts.generation import Attempt, Current, Generation, Rejected
@@ -25,6 +27,9 @@ from cts.watch.lease import Commit, Lease
 from cts.watch.snapshot import Snapshot, digest_of
 from cts.watch.stale import StaleViews
 from cts.watch.view import Chunk, chunk_of
+
+if TYPE_CHECKING:
+    from mypy_boto3_sts import STSClient
 
 E = TypeVar("E")
 RUN = Run(
@@ -40,6 +45,7 @@ RUN = Run(
     inputs={},
     correlation="c-1",
     attempt=1,
+    folder="f01de4",
 )
 
 
@@ -168,8 +174,10 @@ class FakeTable:
     def free_slot(self, run_id: str) -> None:
         self.held_slots.discard(run_id)
 
-    def record_build(self, run: Run, build: str) -> None:
-        self.stored_runs[run.id] = replace(self.stored_runs[run.id], build=build)
+    def record_build(self, run: Run) -> None:
+        stored = self.stored_runs[run.id]
+        build, renewed_at = run.build or stored.build, run.renewed_at or stored.renewed_at
+        self.stored_runs[run.id] = replace(stored, build=build, renewed_at=renewed_at)
 
     def run(self, task: str, run_id: str) -> Run | None:
         return self.stored_runs.get(run_id)
@@ -264,12 +272,19 @@ class FakeBucket:
         if (key := keys.snapshot(view, digest)) in self.objects:
             self.superseded.add(key)
 
-    def put_archive(self, task: str, run: str, archive: bytes) -> str:
-        return self.write(keys.run_object(task, run, "archive.zip"), archive)
+    def put_archive(self, task: str, run: str, archive: bytes) -> None:
+        self.write(keys.run_object(task, run, "archive.zip"), archive)
 
-    def archive_version(self, task: str, run: str) -> str | None:
+    def archive(self, task: str, run: str) -> bytes | None:
         stored = self._get(keys.run_object(task, run, "archive.zip"))
-        return stored.version if stored else None
+        return stored.body if stored else None
+
+    def put_build_object(self, folder: str, name: str, body: bytes) -> None:
+        self.write(keys.build_object(folder, name), body)
+
+    def delete_build_objects(self, folder: str, names: Collection[str]) -> None:
+        for name in names:
+            self.objects.pop(keys.build_object(folder, name), None)
 
     def run_object(self, task: str, run: str, name: str) -> bytes | None:
         stored = self._get(keys.run_object(task, run, name))
@@ -358,12 +373,40 @@ class FakeMetrics:
         self._added.clear()
 
 
+class FakeSts:
+    """STS: it says in credentials which run they are for, and how often it was asked."""
+
+    SECRET = "s3cr3t"
+
+    def __init__(self, now: Callable[[], float]) -> None:
+        self._now = now
+        self.asked: list[dict[str, Any]] = []
+        self.error: Exception | None = None
+
+    def assume_role(self, **request: Any) -> dict[str, Any]:
+        if self.error is not None:
+            raise self.error
+        self.asked.append(request)
+        run = {each["Key"]: each["Value"] for each in request["Tags"]}["run"]
+        found = {
+            "AccessKeyId": f"ASIA{len(self.asked)}",
+            "SecretAccessKey": f"{self.SECRET} of {run}",
+            "SessionToken": f"{self.SECRET} token {len(self.asked)}",
+            "Expiration": datetime.fromtimestamp(self._now() + 3600, UTC),
+        }
+        return {"Credentials": found}
+
+
+def fake_sessions(sts: FakeSts, bucket: FakeBucket) -> Sessions:
+    return Sessions(cast("STSClient", sts), "arn:aws:iam::111122223333:role/task", bucket)
+
+
 @dataclass(slots=True)
 class FakeBuild:
     id: str
     run: Run
-    archive: str
-    """The version of the archive it was started with."""
+    archive: bytes
+    """What it was started with."""
     started_at: float
     status: str = "IN_PROGRESS"
 
@@ -374,20 +417,22 @@ class FakeDriver(RecordedBuilds):
     limits = LIMITS
     heard = staticmethod(CodeBuild.heard)
 
-    def __init__(self, now: Callable[[], float], folder: RunFolder) -> None:
+    def __init__(self, now: Callable[[], float], folder: RunFolder, sessions: Sessions) -> None:
         super().__init__(folder, now)
+        self.sessions = sessions
         self.builds: dict[str, FakeBuild] = {}
         self.error: Exception | None = None
         """What the next starts raise."""
         self.token_lives = 300.0
 
-    def start(self, run: Run, archive_version: str) -> str:
+    def start(self, run: Run, archive: bytes) -> str:
+        self.sessions.open(run, archive)
         if self.error is not None:
             raise self.error
         for build in self.builds.values():
             if build.run.id == run.id and self._now() - build.started_at < self.token_lives:
                 return build.id
-        made = FakeBuild(f"cts:{len(self.builds) + 1}", run, archive_version, self._now())
+        made = FakeBuild(f"cts:{len(self.builds) + 1}", run, archive, self._now())
         self.builds[made.id] = made
         return made.id
 
@@ -417,6 +462,9 @@ class Counter:
 
     def new_id(self) -> str:
         return f"id-{next(self._numbers)}"
+
+    def new_folder(self) -> str:
+        return f"f01de4-{next(self._numbers)}"
 
     def new_run_id(self, task: str) -> str:
         return f"{task}-20260101T000000-{next(self._numbers):06x}"

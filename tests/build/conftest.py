@@ -8,6 +8,7 @@ import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import IO, Any
 
@@ -15,10 +16,12 @@ import pytest
 
 from cts.adapters.program import program
 from cts.build import s3 as build_s3
+from cts.build.credentials import Credentials
 from local.waiting import wait_until
 from tests.build.s3 import S3, serving
 
 TASK = "web"
+FOLDER = "f01de4"
 STATE = f"state/tasks/{TASK}/terraform.tfstate"
 OTHER_STATE = (
     b'{"version": 4, "terraform_version": "1.11.4", "serial": 1, "lineage": "other",'
@@ -64,7 +67,12 @@ class Place:
             "former_runs": former or [],
         }
         (folder / "run.json").write_text(json.dumps(facts))
+        self.lasts(folder, timedelta(hours=1))
         return folder
+
+    def lasts(self, archive: Path, time: timedelta) -> None:
+        """How long the credentials in an archive are valid."""
+        (archive / "session.json").write_text(credentials("RUN", time))
 
     def start(
         self,
@@ -106,6 +114,12 @@ class Place:
     def resources(self) -> list[str]:
         state = json.loads(self.s3.objects[STATE])
         return [each["name"] for each in state["resources"]]
+
+
+def credentials(key: str, lasts: timedelta) -> str:
+    """A `session.json`."""
+    found = Credentials(key, "secret", "token", datetime.now(UTC) + lasts).as_answer()
+    return json.dumps({"folder": FOLDER, **found})
 
 
 @pytest.fixture

@@ -38,6 +38,8 @@ class S3:
     versions: dict[str, list[Version]] = field(default_factory=dict)
     """What requests have put and deleted, the latest last."""
     seen: list[str] = field(default_factory=list)
+    signers: list[tuple[str, str]] = field(default_factory=list)
+    """The access key and the path of each request."""
     fault: Fault = lambda *_: None
     lock: threading.Lock = field(default_factory=threading.Lock)
 
@@ -198,6 +200,8 @@ class _Handler(BaseHTTPRequestHandler):
 
     def _faulty(self) -> bool:
         self.s3.seen.append(f"{self.command} {self.path_only}")
+        key = self.headers.get("Authorization", "").partition("Credential=")[2].partition("/")[0]
+        self.s3.signers.append((key, f"{self.command} {self.path_only}"))
         fault = self.s3.fault(self.command, self.path_only)
         if fault is None:
             return False

@@ -35,7 +35,7 @@ def test_an_empty_bucket_has_nothing(bucket: AnyBucket) -> None:
     assert bucket.bundle(9) is None
     assert bucket.get("view", "digest") is None
     assert bucket.run_object("web", "run", "started") is None
-    assert bucket.archive_version("web", "run") is None
+    assert bucket.archive("web", "run") is None
 
 
 def test_of_a_bundle_no_more_is_read_than_was_asked_for(
@@ -165,13 +165,25 @@ def test_marking_a_snapshot_that_is_gone_is_no_error(bucket: AnyBucket) -> None:
     assert bucket.get("view", made.digest) == made
 
 
-def test_the_archives_version_is_the_newest(bucket: AnyBucket) -> None:
-    first = bucket.put_archive("web", "run", b"one")
-    assert bucket.archive_version("web", "run") == first
-    second = bucket.put_archive("web", "run", b"two")
-    assert second != first
-    assert bucket.archive_version("web", "run") == second
-    assert bucket.run_object("web", "run", "archive.zip") == b"two"
+def test_the_archive_of_a_run_is_read_whole(bucket: AnyBucket) -> None:
+    large = b" " * (LARGEST_RECORD + 1)
+    for archive in (b"one", large):
+        bucket.put_archive("web", "run", archive)
+        assert bucket.archive("web", "run") == archive
+
+
+def test_what_a_build_starts_with_is_deleted_whether_or_not_it_is_there(bucket: AnyBucket) -> None:
+    bucket.put_build_object("f1", "archive.zip", b"one")
+    bucket.put_build_object("f2", "archive.zip", b"two")
+    bucket.delete_build_objects("f1", ["archive.zip", "session.json"])
+    bucket.delete_build_objects("f1", ["archive.zip", "session.json"])
+    assert stored(bucket, "builds/f1/archive.zip") is None
+    assert stored(bucket, "builds/f2/archive.zip") == b"two"
+
+
+def stored(bucket: AnyBucket, key: str) -> bytes | None:
+    found = bucket._get(key)
+    return found.body if found else None
 
 
 def test_only_the_first_puts_what_must_be_absent(bucket: AnyBucket) -> None:
@@ -203,8 +215,6 @@ def test_a_record_that_is_too_large_says_nothing(bucket: AnyBucket) -> None:
     assert len(bucket.run_object("web", "run", "result.json") or b"") == LARGEST_RECORD
     assert bucket.put_if_absent("web", "run", "applying", b" " * (LARGEST_RECORD + 1))
     assert bucket.run_object("web", "run", "applying") == b""
-    version = bucket.put_archive("web", "run", b" " * (LARGEST_RECORD + 1))
-    assert bucket.archive_version("web", "run") == version
 
 
 def test_of_a_long_log_the_end_is_read(bucket: AnyBucket) -> None:

@@ -8,13 +8,24 @@ import pytest
 
 from cts.adapters.bucket import Bucket
 from cts.adapters.codebuild import LIMITS, CodeBuild
+from cts.adapters.sessions import Sessions
 from cts.ports import Driver
 from cts.run.model import End, Run, RunStatus
 from cts.run.news import GivenUp, GoesOn, HasEnded, NeverBegan, NotStarted
-from tests.fakes import RUN, Clock, FakeBucket, FakeBuild, FakeDriver, build_event
+from tests.fakes import (
+    RUN,
+    Clock,
+    FakeBucket,
+    FakeBuild,
+    FakeDriver,
+    FakeSts,
+    build_event,
+    fake_sessions,
+)
 
 if TYPE_CHECKING:
     from mypy_boto3_codebuild import CodeBuildClient
+    from mypy_boto3_sts import STSClient
 
 REFUSED = End(RunStatus.ERRORED, apply_began=False, error="no such project", retryable=False)
 
@@ -45,8 +56,7 @@ class World:
     """Build, and its status from now on; None: it is left out of answers."""
 
     def started(self) -> Run:
-        version = self.bucket.put_archive(RUN.task, RUN.id, b"archive")
-        return replace(RUN, build=self.driver.start(RUN, version))
+        return replace(RUN, build=self.driver.start(RUN, b"archive"))
 
     def begins(self, build: str | None) -> None:
         self.write("started", f'{{"build": "{build}"}}')
@@ -59,7 +69,7 @@ class World:
 def world(bucket: FakeBucket | Bucket) -> World:
     clock = Clock()
     if isinstance(bucket, FakeBucket):
-        fake = FakeDriver(clock, bucket)
+        fake = FakeDriver(clock, bucket, fake_sessions(FakeSts(clock), bucket))
         return World(fake, bucket, clock, lambda build, status: tell_fake(fake, build, status))
     builds = Builds()
 
@@ -68,8 +78,12 @@ def world(bucket: FakeBucket | Bucket) -> World:
         if status:
             builds.statuses[build] = status
 
+    sessions = Sessions(cast("STSClient", FakeSts(clock)), "role", bucket)
     return World(
-        CodeBuild(cast("CodeBuildClient", builds), "cts", bucket, clock), bucket, clock, tell
+        CodeBuild(cast("CodeBuildClient", builds), "cts", bucket, sessions, clock),
+        bucket,
+        clock,
+        tell,
     )
 
 
@@ -87,8 +101,9 @@ def test_a_second_start_is_the_same_build(world: World) -> None:
 
 def test_what_was_not_started_may_be_for_a_while_if_its_archive_is_there(world: World) -> None:
     assert world.driver.news(RUN) == NeverBegan()
-    version = world.bucket.put_archive(RUN.task, RUN.id, b"archive")
-    assert world.driver.news(RUN) == NotStarted(archive_version=version)
+    world.bucket.put_archive(RUN.task, RUN.id, b"archive")
+    assert world.driver.news(RUN) == NotStarted(archive=b"archive")
+    assert world.driver.news(replace(RUN, folder="")) == NeverBegan(), "of an earlier version"
     world.clock.now += LIMITS.restart
     assert world.driver.news(RUN) == NeverBegan()
 

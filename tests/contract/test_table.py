@@ -308,8 +308,14 @@ def test_settling_a_state_that_was_written_in_between_changes_nothing(table: Any
 def test_the_build_is_recorded_beside_the_run(table: AnyTable) -> None:
     published(table)
     table.claim(STATE, RUN, cap=1)
-    table.record_build(RUN, "project:uuid")
+    table.record_build(replace(RUN, build="project:uuid"))
     assert table.run("web", RUN.id) == replace(RUN, build="project:uuid")
+    table.record_build(replace(RUN, renewed_at=1_200.5))
+    both = replace(RUN, build="project:uuid", renewed_at=1_200.5)
+    assert table.run("web", RUN.id) == both
+    state = table.state("web")
+    assert table.settle(state, both)
+    assert table.run("web", RUN.id) == both
 
 
 def test_a_slot_is_freed_once_or_twice(table: AnyTable) -> None:

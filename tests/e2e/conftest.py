@@ -34,8 +34,10 @@ def running(
     ticking: bool = True,
     consul: Mapping[str, object] | None = None,
     secure: bool = False,
+    denials: bool = False,
 ) -> Iterator[World]:
-    """A deployed stack. At its end: no call of our functions and builds may have been denied.
+    """A deployed stack. At its end: no call of our functions and builds may have been denied,
+    unless `denials` are what its tests are about.
 
     `ticking`: schedules are fired every few seconds; else they are on, in real time. `consul`:
     settings for Consul's configuration. `secure`: over HTTPS, with ACLs.
@@ -50,7 +52,7 @@ def running(
             yield world
         finally:
             world.close()
-        assert world.denied() == []
+        assert denials or world.denied() == []
 
 
 @pytest.fixture(scope="session")

@@ -83,55 +83,85 @@ def test_a_build_runs_terraform_and_its_output_is_in_the_log(stack: Stack) -> No
     assert states(stack, build) == ["IN_PROGRESS", "SUCCEEDED"]
 
 
-def test_a_build_has_the_rights_of_its_role_and_no_others(stack: Stack) -> None:
+@pytest.fixture(scope="module")
+def role(stack: Stack) -> str:
+    """A role for builds that work on states, as an account's own builds may have one."""
+    statement = {"Effect": "Allow", "Action": "sts:AssumeRole"}
+    trust = {**statement, "Principal": {"Service": "codebuild.amazonaws.com"}}
+    bucket, group = f"arn:aws:s3:::{stack.outputs['StateBucket']}", "arn:aws:logs:*:*:log-group:*"
+    allowed: list[dict[str, Any]] = [
+        {"Effect": "Allow", "Action": "s3:ListBucket", "Resource": bucket},
+        {
+            "Effect": "Allow",
+            "Action": ["s3:GetObject", "s3:PutObject", "s3:DeleteObject"],
+            "Resource": f"{bucket}/*",
+        },
+        {
+            "Effect": "Allow",
+            "Action": ["logs:CreateLogStream", "logs:PutLogEvents"],
+            "Resource": group,
+        },
+    ]
+    iam = stack.client("iam")
+    made = iam.create_role(RoleName="builder", AssumeRolePolicyDocument=document(trust))
+    iam.put_role_policy(RoleName="builder", PolicyName="p", PolicyDocument=document(*allowed))
+    return str(made["Role"]["Arn"])
+
+
+def document(*statements: dict[str, Any]) -> str:
+    return json.dumps({"Version": "2012-10-17", "Statement": list(statements)})
+
+
+def test_a_build_has_the_rights_of_its_role_and_no_others(stack: Stack, role: str) -> None:
     seen = len(stack.calls())
     key = "tasks/x/terraform.tfstate"
     backend = f'bucket = "{stack.outputs["StateBucket"]}"\nkey = "{key}"\nregion = "us-east-1"'
     state = f'terraform {{\nbackend "s3" {{\n{backend}\nuse_lockfile = true\n}}\n}}'
-    build = start(stack, f"echo '{state}' > main.tf", "terraform init", "terraform apply")
+    commands = ["terraform init", "terraform apply"]
+    build = start(stack, f"echo '{state}' > main.tf", *commands, serviceRoleOverride=role)
     assert end(stack, build) == "SUCCEEDED", log(stack, build)
     forbidden = state.replace(stack.outputs["StateBucket"], "sam-artifacts")
-    build = start(stack, f"echo '{forbidden}' > main.tf", "terraform init")
+    commands = [f"echo '{forbidden}' > main.tf", "terraform init"]
+    build = start(stack, *commands, serviceRoleOverride=role)
     assert end(stack, build) == "FAILED"
     denied = [call for call in stack.calls(seen) if not call["allowed"]]
     assert denied
     assert all(call["caller"] == "build" for call in denied)
 
 
-ADDS_A_TOOL = """
-import boto3, botocore.exceptions
-s3 = boto3.client("s3")
-def attempt(call, **more):
+ASKS = """
+import boto3, botocore.exceptions, os, urllib.request
+address = os.environ["AWS_CONTAINER_CREDENTIALS_FULL_URI"]
+def attempt(token):
+    request = urllib.request.Request(address, headers={"Authorization": token})
     try:
-        getattr(s3, call)(Bucket="BUCKET", Key="tools/terraform/x", **more)
-        print(call, "done")
-    except botocore.exceptions.ClientError as error:
-        print(call, error.response["Error"]["Code"])
-attempt("put_object", Body=b"unconditional")
-attempt("put_object", Body=b"first", IfNoneMatch="*")
-attempt("put_object", Body=b"second", IfNoneMatch="*")
-attempt("put_object", Body=b"second")
-attempt("create_multipart_upload")
-attempt("copy_object", CopySource="BUCKET/tools/terraform/x")
-attempt("delete_object")
+        print(b"SecretAccessKey" in urllib.request.urlopen(request).read())
+    except urllib.error.HTTPError as error:
+        print(error.code)
+attempt(os.environ["AWS_CONTAINER_AUTHORIZATION_TOKEN"])
+attempt("")
+print(boto3.client("sts").get_caller_identity()["Arn"].split("/")[1].split("-")[1])
 """
 
 
-def test_a_build_adds_tools_and_replaces_none(stack: Stack) -> None:
-    s3, bucket = stack.client("s3"), stack.outputs["WorkBucket"]
-    program = ADDS_A_TOOL.replace("BUCKET", bucket)
+def test_the_containers_endpoint_has_the_credentials_of_the_projects_role(stack: Stack) -> None:
+    build = start(stack, f"python3 -c '{ASKS}'")
+    assert end(stack, build) == "SUCCEEDED", log(stack, build)
+    assert log(stack, build) == ["True", "404", "ContainerRole"]
+
+
+def test_what_may_not_be_listed_is_not_told_to_be_missing(stack: Stack) -> None:
+    program = """
+import boto3, botocore.exceptions
+for name in ("get_object", "head_object"):
+    try:
+        getattr(boto3.client("s3"), name)(Bucket="BUCKET", Key="builds/absent")
+    except botocore.exceptions.ClientError as error:
+        print(error.response["ResponseMetadata"]["HTTPStatusCode"])
+""".replace("BUCKET", stack.outputs["WorkBucket"])
     build = start(stack, f"python3 -c '{program}'")
     assert end(stack, build) == "SUCCEEDED", log(stack, build)
-    assert log(stack, build) == [
-        "put_object AccessDenied",
-        "put_object done",
-        "put_object PreconditionFailed",
-        "put_object AccessDenied",
-        "create_multipart_upload AccessDenied",
-        "copy_object AccessDenied",
-        "delete_object AccessDenied",
-    ]
-    assert s3.get_object(Bucket=bucket, Key="tools/terraform/x")["Body"].read() == b"first"
+    assert log(stack, build) == ["403", "403"]
 
 
 def test_the_source_is_the_version_the_request_names(stack: Stack, tmp_path: Path) -> None:
@@ -143,14 +173,14 @@ def test_the_source_is_the_version_the_request_names(stack: Stack, tmp_path: Pat
         with zipfile.ZipFile(tmp_path / "a.zip", "w") as archive:
             archive.writestr("word", word)
         put = s3.put_object(
-            Bucket=bucket, Key="runs/t/r/archive.zip", Body=(tmp_path / "a.zip").read_bytes()
+            Bucket=bucket, Key="builds/f/archive.zip", Body=(tmp_path / "a.zip").read_bytes()
         )
         versions.append(put["VersionId"])
     build = start(
         stack,
         "cat word",
         sourceTypeOverride="S3",
-        sourceLocationOverride=f"{bucket}/runs/t/r/archive.zip",
+        sourceLocationOverride=f"{bucket}/builds/f/archive.zip",
         sourceVersion=versions[0],
     )
     assert end(stack, build) == "SUCCEEDED"
@@ -188,9 +218,13 @@ def test_an_instant_build_leaves_what_a_run_does_unless_another_build_has_the_ru
 ) -> None:
     s3, bucket = stack.client("s3"), stack.outputs["WorkBucket"]
     stack.build_settings(instant=1)
+    variables = {"CTS_TASK": "i", "CTS_RUN_ID": "r"}
     source = {
         "sourceTypeOverride": "S3",
-        "sourceLocationOverride": f"{bucket}/runs/i/r/archive.zip",
+        "sourceLocationOverride": f"{bucket}/builds/f/archive.zip",
+        "environmentVariablesOverride": [
+            {"name": name, "value": value} for name, value in variables.items()
+        ],
     }
 
     def left(name: str) -> Any:
@@ -219,7 +253,7 @@ def test_a_killed_function_is_invoked_again(stack: Stack) -> None:
     )
 
 
-def test_a_build_is_killed_when_it_has_put_an_object(stack: Stack) -> None:
+def test_a_build_is_killed_when_it_has_put_an_object(stack: Stack, role: str) -> None:
     bucket = stack.outputs["StateBucket"]
     backend = f'bucket = "{bucket}"\nkey = "tasks/y/terraform.tfstate"\nregion = "us-east-1"'
     state = f'terraform {{\nbackend "s3" {{\n{backend}\nuse_lockfile = true\n}}\n}}'
@@ -232,7 +266,7 @@ def test_a_build_is_killed_when_it_has_put_an_object(stack: Stack) -> None:
         status="FAULT",
     )
     commands = ["terraform init", "terraform apply", "sleep 1000"]
-    build = start(stack, f"echo '{state}' > main.tf", *commands)
+    build = start(stack, f"echo '{state}' > main.tf", *commands, serviceRoleOverride=role)
     assert end(stack, build) == "FAULT"
     assert stack.client("s3").head_object(Bucket=bucket, Key="tasks/y/terraform.tfstate.tflock")
 

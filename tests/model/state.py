@@ -13,7 +13,17 @@ from cts.terraform.archive import RunPlace
 from cts.terraform.definition import Definition, Module
 from cts.watch.lease import Commit
 from cts.workflow import poll, settle, start, track
-from tests.fakes import Clock, Counter, FakeBucket, FakeBus, FakeDriver, FakeMetrics, FakeTable
+from tests.fakes import (
+    Clock,
+    Counter,
+    FakeBucket,
+    FakeBus,
+    FakeDriver,
+    FakeMetrics,
+    FakeSts,
+    FakeTable,
+    fake_sessions,
+)
 from tests.model.outside import Asked, Build, Catalog
 from tests.model.process import Killed, Process
 
@@ -93,7 +103,7 @@ class Driver(FakeDriver):
     """CodeBuild, which at times leaves a living build out of its answer."""
 
     def __init__(self, state: "State") -> None:
-        super().__init__(state.clock, Door(state, "driver", state.bucket))
+        super().__init__(state.clock, Door(state, "driver", state.bucket), state.sessions)
         self._state = state
 
     def status(self, build: str) -> BuildStatus:
@@ -110,6 +120,7 @@ class State:
         self.trace: list[str] | None = [] if trace else None
         self.clock = Clock()
         self.table, self.bucket, self.bus = FakeTable(), FakeBucket(), FakeBus()
+        self.sessions = fake_sessions(FakeSts(self.clock), self.bucket)
         self.driver, self.ids = Driver(self), Counter()
         self.driver.token_lives = self.random.choice((300.0, 0.0))
         self.catalog = Catalog()
@@ -172,6 +183,7 @@ class State:
         def settling(who: str) -> settle.SettlePorts:
             return settle.SettlePorts(
                 tasks=door(who, self.table),
+                sessions=door(who, self.sessions),
                 bus=door(who, self.bus),
                 now=self.clock,
                 chance=self.random.random,
@@ -190,6 +202,7 @@ class State:
             bus=door("runner", self.bus),
             now=self.clock,
             new_run_id=self.ids.new_run_id,
+            new_folder=self.ids.new_folder,
             cap=self.cap,
             generations=door("runner", self.bucket),
         )

@@ -23,7 +23,7 @@ from cts.workflow.counting import count
 from cts.workflow.poll import Tally
 from cts.workflow.watcher import Beat, LivePorts, PollOutcome
 from tests.fake_session import FakeSession, fake_session
-from tests.fakes import RUN, build_event
+from tests.fakes import RUN, FakeSts, build_event
 from tests.template.deployed import ROOT, of_type
 from tests.unit.publisher import World, task
 from tests.unit.system import system
@@ -234,17 +234,20 @@ def test_a_run_is_started_with_what_the_template_names(
     session: FakeSession, given: pytest.MonkeyPatch
 ) -> None:
     session.answers["codebuild.start_build"] = {"build": {"id": "Project:1"}}
+    session.answers["sts.assume_role"] = assumed_role()
     ports = deployed("Runner", given).ports()
     assert ports.cap == 3
     assert ports.place == RunPlace("WorkBucket", "StateBucket", "eu-west-1", "TerraformVersion")
     assert "execute.py" in ports.program
     ports.objects.put_archive(RUN.task, RUN.id, b"zip")
-    [put] = session.of("s3.put_object")
-    assert put["Bucket"] == "WorkBucket"
-    assert ports.drivers["terraform"].start(RUN, "v1") == "Project:1"
+    assert ports.drivers["terraform"].start(RUN, b"zip") == "Project:1"
+    archive, source = session.of("s3.put_object")
+    assert archive["Bucket"] == source["Bucket"] == "WorkBucket"
     [started] = session.of("codebuild.start_build")
     assert started["projectName"] == "Project"
-    assert started["sourceLocationOverride"] == f"WorkBucket/{put['Key']}"
+    assert started["sourceLocationOverride"] == f"WorkBucket/{source['Key']}"
+    [assumed] = session.of("sts.assume_role")
+    assert assumed["RoleArn"] == "TaskRole"
     ports.tasks.claim(TaskState(RUN.task), RUN, ports.cap)
     [claimed] = session.of("dynamodb.transact_write_items")
     assert claimed["TransactItems"][0]["Put"]["TableName"] == "Table"
@@ -259,6 +262,24 @@ def test_a_run_is_settled_with_what_the_template_names(
     ended = replace(RUN, end=End(RunStatus.APPLIED, apply_began=True))
     ports.settling.tasks.settle(TaskState(RUN.task), ended)
     assert expires(session) == 7
+
+
+def test_credentials_are_renewed_and_deleted_where_the_template_says(
+    session: FakeSession, given: pytest.MonkeyPatch
+) -> None:
+    session.answers["sts.assume_role"] = assumed_role()
+    sessions = deployed("Tracker", given).ports().settling.sessions
+    sessions.renew(RUN)
+    sessions.close(RUN)
+    [assumed], [put] = session.of("sts.assume_role"), session.of("s3.put_object")
+    [deleted] = session.of("s3.delete_objects")
+    assert assumed["RoleArn"] == "TaskRole"
+    assert put["Bucket"] == deleted["Bucket"] == "WorkBucket"
+    assert {"Key": put["Key"]} in deleted["Delete"]["Objects"]
+
+
+def assumed_role() -> dict[str, Any]:
+    return FakeSts(lambda: 0.0).assume_role(Tags=[{"Key": "run", "Value": RUN.id}])
 
 
 def test_a_configuration_is_compiled_for_the_stacks_own_consul(

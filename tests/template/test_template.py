@@ -20,6 +20,16 @@ BUCKETS = of_type("AWS::S3::Bucket")
 LOG_GROUPS = of_type("AWS::Logs::LogGroup")
 DEAD_LETTERS = {"Fn::GetAtt": ["DeadLetters", "Arn"]}
 TEXT = (ROOT / "template.yaml").read_text()
+FORMER = "BuildRole"
+"""Of builds that an earlier version has started."""
+BUILDS = ["ContainerRole", "TaskRole", FORMER]
+
+
+def own(pattern: str) -> str:
+    """A resource of `TaskRole` for the run `run-1` of the task `web`."""
+    return pattern.replace("${!aws:PrincipalTag/task}", "web").replace(
+        "${!aws:PrincipalTag/run}", "run-1"
+    )
 
 
 def targets(name: str) -> list[dict[str, Any]]:
@@ -160,7 +170,7 @@ class TestRole:
                 assert condition["dynamodb:LeadingKeys"]
 
 
-@pytest.mark.parametrize("name", ["ReaderRole", "BuildRole"])
+@pytest.mark.parametrize("name", ["ReaderRole", *BUILDS])
 def test_who_only_reads_or_builds_writes_nothing_to_the_table(name: str) -> None:
     actions = {action for statement in statements(name) for action in statement["Action"]}
     assert not actions & {"dynamodb:PutItem", "dynamodb:UpdateItem", "dynamodb:DeleteItem"}
@@ -174,16 +184,16 @@ def test_only_builds_read_a_state_that_lies_beside_a_run_or_in_the_state_bucket(
         if "s3:GetObject" in statement["Action"]
         for resource in statement["Resource"]
         for pattern in [resource["Fn::Sub"]]
-        if fnmatchcase("${WorkBucket.Arn}/runs/web/run-1/errored.tfstate", pattern)
-        or fnmatchcase("${StateBucket.Arn}/tasks/web/terraform.tfstate", pattern)
+        if fnmatchcase("${WorkBucket.Arn}/runs/web/run-1/errored.tfstate", own(pattern))
+        or fnmatchcase("${StateBucket.Arn}/tasks/web/terraform.tfstate", own(pattern))
     }
-    assert readers == {"BuildRole"}
+    assert readers == {"TaskRole", FORMER}
 
 
 def test_builds_add_to_the_tools_and_replace_none() -> None:
     puts = [
         statement
-        for statement in statements("BuildRole")
+        for statement in statements("TaskRole")
         if "s3:PutObject" in statement["Action"]
         for resource in statement["Resource"]
         if fnmatchcase("${WorkBucket.Arn}/tools/x", resource["Fn::Sub"])
@@ -197,11 +207,11 @@ def test_builds_add_to_the_tools_and_replace_none() -> None:
 def test_builds_delete_versions_of_locks_only() -> None:
     deleted = [
         resource
-        for statement in statements("BuildRole")
+        for statement in statements("TaskRole")
         if "s3:DeleteObjectVersion" in statement["Action"]
         for resource in statement["Resource"]
     ]
-    assert deleted == [{"Fn::Sub": "${StateBucket.Arn}/tasks/*.tflock"}]
+    assert [own(each["Fn::Sub"]) for each in deleted] == ["${StateBucket.Arn}/tasks/web/*.tflock"]
 
 
 @pytest.mark.parametrize("name", BUCKETS)

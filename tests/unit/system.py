@@ -30,8 +30,10 @@ from tests.fakes import (
     FakeBus,
     FakeDriver,
     FakeMetrics,
+    FakeSts,
     FakeTable,
     build_event,
+    fake_sessions,
 )
 
 if TYPE_CHECKING:
@@ -48,11 +50,14 @@ class System:
     ) -> None:
         self.clock = Clock()
         self.table, self.bucket, self.bus = table or FakeTable(), bucket or FakeBucket(), FakeBus()
-        self.driver = FakeDriver(self.clock, self.bucket)
+        self.sts = FakeSts(self.clock)
+        self.sessions = fake_sessions(self.sts, self.bucket)
+        self.driver = FakeDriver(self.clock, self.bucket, self.sessions)
         self.drivers: dict[str, Driver] = {"terraform": self.driver}
         self.metrics = FakeMetrics()
         settling = settle.SettlePorts(
             tasks=self.table,
+            sessions=self.sessions,
             bus=self.bus,
             now=self.clock,
             chance=lambda: 0.0,
@@ -70,6 +75,7 @@ class System:
             bus=self.bus,
             now=self.clock,
             new_run_id=Counter().new_run_id,
+            new_folder=Counter().new_folder,
             cap=cap,
             generations=self.bucket,
         )

@@ -102,7 +102,7 @@ def in_words(
     never = f"build {build} was started, but never began"
     news: dict[object, News] = {
         GoesOn: GoesOn(),
-        NotStarted: NotStarted(archive_version="7"),
+        NotStarted: NotStarted(archive=b"7"),
         "given up": GivenUp(end=BUSY),
         "undone": GivenUp(),
         "unclaimed": NeverBegan(),
@@ -121,10 +121,10 @@ def in_words(
 @pytest.mark.parametrize("status", STATUSES)
 def test_what_follows(status: str, started: str, result: str, age: str) -> None:
     for told, (record, build), seconds, applying, archive in product(
-        STATUSES[status], STARTED[started], AGES[age], (False, True), (None, "7")
+        STATUSES[status], STARTED[started], AGES[age], (False, True), (None, b"7")
     ):
         records = RunRecords(
-            started=record, applying=applying, result=RESULTS[result], archive_version=archive
+            started=record, applying=applying, result=RESULTS[result], archive=archive
         )
         *_, what = TABLE[line_of(status, started, result, archive is not None, age)]
         run = replace(RUN, build=build)

@@ -13,6 +13,7 @@ import pytest
 from cts import keys
 from cts.build.log import Log
 from cts.build.output import Copied
+from cts.run.model import RENEW_AFTER
 from tests.unit.cli_fakes import Account, cts, deployed
 from tests.unit.publisher import zipped
 from tests.unit.reader_fakes import call
@@ -170,6 +171,28 @@ def test_a_secret_is_nowhere_but_where_its_module_needs_it(
     held = account.held("arn:task") if "arn:task" in account.versions else {}
     in_task = any(kind.secret in value for value in held.values())
     assert in_task is (kind.fate is Fate.MOVED and "Consul" not in kind.name)
+
+
+def test_credentials_of_runs_are_nowhere_but_where_their_builds_find_them(
+    account: Account, tmp_path: Path
+) -> None:
+    """Of a run that has ended they are nowhere, and nobody is told the name of their folder."""
+    kind = Kind("plain", provider('comment = "x"'), Fate.KEPT, "a.hcl:7")
+    printed = commands(written(tmp_path, kind.files))
+    system = fails(account, "Error: no\n")
+    [ended] = system.table.stored_runs.values()
+    system.clock.now += 86_400  # until its retry is due
+    run = system.started("web")
+    system.clock.now += RENEW_AFTER
+    system.sweep()
+    places_now = places(account, system, [*printed, *shows()])
+    folder = f"builds/{run.folder}"
+    assert holding(system.sts.SECRET, places_now) == {f"{folder}/session.json", "archive"}
+    kept = account.world.bucket.archive("web", run.id)
+    assert not holding(system.sts.SECRET, {"kept": kept})
+    assert ended.folder != run.folder
+    shown = {name: places_now[name] for name in ("events", "answers", "printed", "log", "result")}
+    assert not holding(run.folder, shown) | holding(ended.folder, shown)
 
 
 NOT_PUSHED = [kind for kind in KINDS if kind.fate in (Fate.REFUSED, Fate.MOVED)]

@@ -2,7 +2,9 @@
 
 import hashlib
 import json
+import traceback
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 
@@ -15,11 +17,13 @@ from cts.adapters.build_records import BuildStatus
 from cts.adapters.codebuild import CodeBuild
 from cts.errors import Invalid, NoBuildsAllowed, Refused, Unavailable
 from cts.run.news import Heard
-from tests.fakes import RUN
+from cts.terraform.archive import unzipped, zipped
+from tests.fakes import RUN, FakeBucket, FakeSts, fake_sessions
 
 if TYPE_CHECKING:
     from mypy_boto3_s3 import S3Client
 
+ARCHIVE = zipped({"main.tf": ""})
 EVENTS = Path(__file__).parents[2] / "events"
 
 
@@ -32,9 +36,10 @@ class Stubbed:
             aws_secret_access_key="test",
         )
         self.stub = Stubber(client)
-        self.driver = CodeBuild(
-            client, "cts-terraform", Bucket(cast("S3Client", None), "work"), lambda: 0.0
-        )
+        self.sts, self.objects = FakeSts(lambda: 0.0), FakeBucket()
+        bucket = Bucket(cast("S3Client", None), "work")
+        sessions = fake_sessions(self.sts, self.objects)
+        self.driver = CodeBuild(client, "cts-terraform", bucket, sessions, lambda: 0.0)
 
     def refuses(self, code: str, message: str = "", status: int = 400) -> None:
         self.stub.add_client_error("start_build", code, message, http_status_code=status)
@@ -53,8 +58,7 @@ def expected(**other: Any) -> dict[str, Any]:
         "projectName": "cts-terraform",
         "idempotencyToken": ANY,
         "sourceTypeOverride": "S3",
-        "sourceLocationOverride": "work/runs/web/web-20260101T000000-abc123/archive.zip",
-        "sourceVersion": "v7",
+        "sourceLocationOverride": "work/builds/f01de4/archive.zip",
         "environmentVariablesOverride": [
             {"name": "CTS_TASK", "value": "web", "type": "PLAINTEXT"},
             {"name": "CTS_RUN_ID", "value": RUN.id, "type": "PLAINTEXT"},
@@ -66,7 +70,24 @@ def expected(**other: Any) -> dict[str, Any]:
 
 def test_a_build_gets_exactly_this_archive(stubbed: Stubbed) -> None:
     stubbed.stub.add_response("start_build", {"build": {"id": "cts-terraform:1"}}, expected())
-    assert stubbed.driver.start(RUN, "v7") == "cts-terraform:1"
+    assert stubbed.driver.start(RUN, ARCHIVE) == "cts-terraform:1"
+    [stored] = stubbed.objects.objects["builds/f01de4/archive.zip"]
+    files = unzipped(stored)
+    assert json.loads(files.pop("session.json"))["AccessKeyId"] == "ASIA1"
+    assert files == {"main.tf": b""}
+
+
+def test_a_build_that_could_get_no_credentials_is_not_started(stubbed: Stubbed) -> None:
+    stubbed.sts.error = Refused("assuming the role: AccessDenied")
+    with pytest.raises(Refused, match="assuming the role"):
+        stubbed.driver.start(RUN, ARCHIVE)
+
+
+def test_an_error_does_not_name_the_folder_of_the_credentials(stubbed: Stubbed) -> None:
+    stubbed.refuses("InvalidInputException", "no source at work/builds/f01de4/archive.zip")
+    with pytest.raises(Refused, match=r"no source at work/builds/\*\*\*/archive.zip") as error:
+        stubbed.driver.start(RUN, ARCHIVE)
+    assert "f01de4" not in "".join(traceback.format_exception(error.value))
 
 
 def test_the_same_run_is_started_with_the_same_token(stubbed: Stubbed) -> None:
@@ -75,7 +96,7 @@ def test_the_same_run_is_started_with_the_same_token(stubbed: Stubbed) -> None:
         stubbed.stub.add_response(
             "start_build", {"build": {"id": "b"}}, expected(idempotencyToken=token)
         )
-        stubbed.driver.start(RUN, "v7")
+        stubbed.driver.start(RUN, ARCHIVE)
 
 
 @pytest.mark.parametrize(
@@ -93,21 +114,21 @@ def test_errors_by_what_trying_again_helps(
 ) -> None:
     stubbed.refuses(code, "the reason", status)
     with pytest.raises(error, match=f"starting the build of run {RUN.id}.*the reason"):
-        stubbed.driver.start(RUN, "v7")
+        stubbed.driver.start(RUN, ARCHIVE)
 
 
 @pytest.mark.parametrize("code", ["InvalidInputException", "ResourceNotFoundException"])
 def test_what_a_deployment_refuses_is_not_our_mistake(stubbed: Stubbed, code: str) -> None:
     stubbed.refuses(code, "CodeBuild is not authorized to perform: sts:AssumeRole")
     with pytest.raises(Refused) as error:
-        stubbed.driver.start(RUN, "v7")
+        stubbed.driver.start(RUN, ARCHIVE)
     assert not isinstance(error.value, Invalid)
 
 
 def test_a_request_that_is_wrong_is_our_mistake(stubbed: Stubbed) -> None:
     stubbed.stub.deactivate()  # botocore refuses it before anything is sent
     with pytest.raises(Invalid, match="starting the build of run"):
-        stubbed.driver.start(RUN, 7)  # type: ignore[arg-type]
+        stubbed.driver.start(replace(RUN, correlation=7), ARCHIVE)  # type: ignore[arg-type]
 
 
 def test_an_account_that_may_build_nothing_is_told_what_to_do(stubbed: Stubbed) -> None:
@@ -116,7 +137,7 @@ def test_an_account_that_may_build_nothing_is_told_what_to_do(stubbed: Stubbed) 
         "Cannot have more than 0 builds in queue for the account",
     )
     with pytest.raises(NoBuildsAllowed, match="open a case with AWS Support"):
-        stubbed.driver.start(RUN, "v7")
+        stubbed.driver.start(RUN, ARCHIVE)
 
 
 @pytest.mark.parametrize(

@@ -19,7 +19,7 @@ from tests.fakes import failing
 from tests.unit.system import System
 
 STORE = Store(table="t", work_bucket="w", bus="b", run_days=90)
-TRACKED = Tracked("p", 5)
+TRACKED = Tracked("p", "role", 5)
 STATUSES = {"applied": RunStatus.APPLIED, "errored": RunStatus.ERRORED}
 
 
@@ -32,8 +32,8 @@ class Toy:
         """Run id -> its word for it."""
         self.stopped: dict[str, End | None] = {}
 
-    def start(self, run: Run, archive_version: str) -> str:
-        assert archive_version == "1"
+    def start(self, run: Run, archive: bytes) -> str:
+        assert archive
         self.runs.setdefault(run.id, "queued")
         return f"toy/{run.id}"
 
@@ -48,7 +48,7 @@ class Toy:
             return GivenUp(end=self.stopped[run.id])
         match heard.told if heard else self.runs.get(run.id):
             case None:
-                return NotStarted(archive_version="1")
+                return NotStarted(archive=b"1")
             case "discarded":
                 error = f"{build} was discarded"
                 end = End(RunStatus.ERRORED, apply_began=False, error=error, retryable=False)

@@ -33,7 +33,7 @@ def test_a_due_task_is_claimed_archived_and_built() -> None:
     assert run.build == "cts:1"
     assert world.table.slots() == {run.id}
     build = world.driver.builds["cts:1"]
-    assert (build.run.id, build.archive) == (run.id, "1")
+    assert (build.run.id, build.archive) == (run.id, world.bucket.archive("web", run.id))
     [told] = world.bus.of(RunStarted)
     assert (told.run_id, told.build, told.correlation_id) == (run.id, "cts:1", "why")
 

@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from typing import Any
 
 import boto3
@@ -70,7 +71,7 @@ def waits(monkeypatch: pytest.MonkeyPatch) -> list[float]:
 WRITES: list[tuple[str, Callable[[Table], object]]] = [
     ("put_item", lambda table: table.put_state(TaskState("web"))),
     ("update_item", lambda table: table.free_slot("web-1-1")),
-    ("update_item", lambda table: table.record_build(RUN, "b")),
+    ("update_item", lambda table: table.record_build(replace(RUN, build="b"))),
     ("transact_write_items", lambda table: table.settle(TaskState("web"), RUN)),
 ]
 NAMES = ["a-state", "a-slot", "a-build", "a-transaction"]

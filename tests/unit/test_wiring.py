@@ -28,7 +28,7 @@ def test_a_tables_client_is_built_at_once_and_only_once(session: FakeSession) ->
 def test_other_clients_are_built_when_they_are_used(session: FakeSession) -> None:
     bus = wiring.bus(STORE)
     wiring.bucket(STORE)
-    wiring.drivers(STORE, Tracked("p", 5))
+    wiring.drivers(STORE, Tracked("p", "role", 5))
     assert session.built == []
     bus.send([TaskTriggered("web")])
     bus.send([TaskTriggered("web")])

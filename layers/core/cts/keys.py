@@ -18,6 +18,11 @@ def task_of(run_id: str) -> str:
     return run_id.rsplit("-", 2)[0]
 
 
+def session_name(run_id: str) -> str:
+    """The end of a run's ID. The name of its task may have letters that STS does not accept."""
+    return "-".join(run_id.rsplit("-", 2)[1:])
+
+
 # ---- table ----------------------------------------------------------------------------------
 
 CURRENT = ("CONFIG", "CURRENT")
@@ -63,6 +68,10 @@ def module(digest: str) -> str:
 
 def snapshot(view: str, digest: str) -> str:
     return f"views/{view}/{digest}"
+
+
+def build_object(folder: str, name: str) -> str:
+    return f"builds/{folder}/{name}"
 
 
 def run_object(task: str, run_id: str, name: str) -> str:

@@ -38,7 +38,7 @@ class Generations(Protocol):
 class Driver(Protocol):
     """What executes runs. Each method raises Unavailable or Refused."""
 
-    def start(self, run: Run, archive_version: str) -> str:
+    def start(self, run: Run, archive: bytes) -> str:
         """Returns the driver's id of what executes the run. A second start of a run whose news
         are `NotStarted` starts nothing twice."""
 

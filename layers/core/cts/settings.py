@@ -82,6 +82,8 @@ class Builds:
     """How runs are executed."""
 
     project: str
+    task_role: str
+    """ARN of the role that runs work with."""
     state_bucket: str
     region: str
     terraform_version: str
@@ -91,6 +93,7 @@ class Builds:
     def read(cls, env: Mapping[str, str]) -> "Builds":
         return cls(
             project=required(env, "CTS_PROJECT"),
+            task_role=required(env, "CTS_TASK_ROLE"),
             state_bucket=required(env, "CTS_STATE_BUCKET"),
             region=required(env, "AWS_REGION"),
             terraform_version=required(env, "CTS_TERRAFORM_VERSION"),
@@ -103,8 +106,13 @@ class Tracked:
     """Which builds are tracked, and how many may run at once."""
 
     project: str
+    task_role: str
     concurrency: int
 
     @classmethod
     def read(cls, env: Mapping[str, str]) -> "Tracked":
-        return cls(required(env, "CTS_PROJECT"), int(required(env, "CTS_CONCURRENCY")))
+        return cls(
+            project=required(env, "CTS_PROJECT"),
+            task_role=required(env, "CTS_TASK_ROLE"),
+            concurrency=int(required(env, "CTS_CONCURRENCY")),
+        )

@@ -29,8 +29,10 @@ if TYPE_CHECKING:  # each function imports its own workflow only: a cold start p
     from mypy_boto3_s3 import S3Client
     from mypy_boto3_secretsmanager import SecretsManagerClient
     from mypy_boto3_ssm import SSMClient
+    from mypy_boto3_sts import STSClient
 
     from cts.adapters.secrets import ConsulCa, ConsulToken
+    from cts.adapters.sessions import Sessions
     from cts.events import CatalogChanged
     from cts.generation import Generation
     from cts.ports import Driver
@@ -105,6 +107,11 @@ def ssm() -> SSMClient:
     return session().client("ssm", config=PATIENCE)
 
 
+@cache
+def sts() -> STSClient:
+    return session().client("sts", config=PATIENCE)
+
+
 def table(store: Store) -> Table:
     return Table(dynamodb(), store.table, run_days=store.run_days)
 
@@ -119,6 +126,11 @@ def bus(store: Store) -> Bus:
 
 def new_id() -> str:
     return str(uuid.uuid4())
+
+
+def new_folder() -> str:
+    """A name that can't be guessed."""
+    return secrets.token_hex(16)
 
 
 def new_run_id(task: str) -> str:
@@ -210,11 +222,18 @@ def token(settings: PollerSettings) -> ConsulToken:
     return ConsulToken(later(secrets_manager), settings.consul_secret, settings.connection_secret)
 
 
-def settling(store: Store, metrics: Metrics) -> settle.SettlePorts:
+def sessions(store: Store, builds: Builds | Tracked) -> Sessions:
+    from cts.adapters.sessions import Sessions
+
+    return Sessions(later(sts), builds.task_role, bucket(store))
+
+
+def settling(store: Store, builds: Builds | Tracked, metrics: Metrics) -> settle.SettlePorts:
     from cts.workflow import settle
 
     return settle.SettlePorts(
         tasks=table(store),
+        sessions=sessions(store, builds),
         bus=bus(store),
         now=time.time,
         chance=random.random,
@@ -225,7 +244,9 @@ def settling(store: Store, metrics: Metrics) -> settle.SettlePorts:
 def codebuild(store: Store, builds: Builds | Tracked) -> Driver:
     from cts.adapters.codebuild import CodeBuild
 
-    return CodeBuild(later(codebuild_client), builds.project, bucket(store), time.time)
+    return CodeBuild(
+        later(codebuild_client), builds.project, bucket(store), sessions(store, builds), time.time
+    )
 
 
 DRIVERS: dict[str, Callable[[Store, Builds | Tracked], Driver]] = {"terraform": codebuild}
@@ -243,7 +264,7 @@ def runner(store: Store, builds: Builds, metrics: Metrics) -> start.StartPorts:
 
     rows, objects = table(store), bucket(store)
     return start.StartPorts(
-        settling=settling(store, metrics),
+        settling=settling(store, builds, metrics),
         tasks=rows,
         views=rows,
         generations=objects,
@@ -260,6 +281,7 @@ def runner(store: Store, builds: Builds, metrics: Metrics) -> start.StartPorts:
         bus=bus(store),
         now=time.time,
         new_run_id=new_run_id,
+        new_folder=new_folder,
         cap=builds.concurrency,
     )
 
@@ -269,7 +291,7 @@ def tracker(store: Store, builds: Tracked, metrics: Metrics) -> track.TrackPorts
 
     rows, objects = table(store), bucket(store)
     return track.TrackPorts(
-        settling=settling(store, metrics),
+        settling=settling(store, builds, metrics),
         runs=rows,
         published=rows,
         generations=objects,

@@ -2,10 +2,11 @@
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from typing import NoReturn
 
 from botocore.exceptions import BotoCoreError, ClientError, ParamValidationError
 
-from cts.errors import Invalid, Refused, Unavailable
+from cts.errors import Invalid, Refused, Unavailable, Upstream
 
 TRY_AGAIN = frozenset(
     {
@@ -30,16 +31,23 @@ def code_of(error: ClientError) -> str:
 
 
 @contextmanager
-def translated(doing: str) -> Iterator[None]:
-    """Translate errors raised inside to Unavailable or Refused; `doing` begins the message."""
+def translated(doing: str, hidden: str = "") -> Iterator[None]:
+    """Translate errors raised inside to Unavailable or Refused; `doing` begins the message.
+    `hidden`: what neither the message nor a traceback may show."""
     try:
         yield
     except ClientError as error:
         status = error.response.get("ResponseMetadata", {}).get("HTTPStatusCode", 0)
         kind = Unavailable if status >= 500 or code_of(error) in TRY_AGAIN else Refused
         message = error.response["Error"].get("Message", "")
-        raise kind(f"{doing}: {code_of(error)}: {message}") from error
+        _raise(kind, f"{doing}: {code_of(error)}: {message}", error, hidden)
     except ParamValidationError as error:
-        raise Invalid(f"{doing}: {error}") from error
+        _raise(Invalid, f"{doing}: {error}", error, hidden)
     except BotoCoreError as error:  # no response at all: connection, timeout, credentials
-        raise Unavailable(f"{doing}: {error}") from error
+        _raise(Unavailable, f"{doing}: {error}", error, hidden)
+
+
+def _raise(kind: type[Upstream], message: str, error: Exception, hidden: str) -> NoReturn:
+    if hidden and hidden in str(error):
+        raise kind(message.replace(hidden, "***")) from None
+    raise kind(message) from error

@@ -12,7 +12,7 @@ from botocore.exceptions import ClientError
 
 from cts import keys
 from cts.adapters.aws_errors import code_of, translated
-from cts.errors import Altered, Missing, Unreadable
+from cts.errors import Altered, Missing, Unavailable, Unreadable
 from cts.generation import Current, Generation
 from cts.terraform.archive import content_digest, unzipped
 from cts.terraform.definition import Definition
@@ -20,7 +20,7 @@ from cts.watch.snapshot import Snapshot, digest_of
 
 if TYPE_CHECKING:
     from mypy_boto3_s3 import S3Client
-    from mypy_boto3_s3.type_defs import GetObjectOutputTypeDef
+    from mypy_boto3_s3.type_defs import GetObjectOutputTypeDef, ObjectIdentifierTypeDef
 
 ABSENT = frozenset({"NoSuchKey", "404", "MethodNotAllowed"})
 """S3 returns the last of these if the newest version is a delete marker."""
@@ -115,16 +115,33 @@ class Bucket:
 
     # ---- runs -------------------------------------------------------------------------------
 
-    def put_archive(self, task: str, run: str, archive: bytes) -> str:
-        """Returns the object's version, so that the build gets exactly these bytes."""
-        return self._put(keys.run_object(task, run, "archive.zip"), archive)
+    def put_archive(self, task: str, run: str, archive: bytes) -> None:
+        """As a record of the run: its build gets a copy (`put_build_object`)."""
+        self._put(keys.run_object(task, run, "archive.zip"), archive)
 
-    def archive_version(self, task: str, run: str) -> str | None:
-        found = self._open(keys.run_object(task, run, "archive.zip"))
-        if found is None:
-            return None
-        found["Body"].close()
-        return found.get("VersionId", "")
+    def archive(self, task: str, run: str) -> bytes | None:
+        found = self._get(keys.run_object(task, run, "archive.zip"))
+        return found.body if found else None
+
+    def put_build_object(self, folder: str, name: str, body: bytes) -> None:
+        """What only the build finds that knows the name of the folder."""
+        with translated(f"writing {name} of a build", hidden=folder):
+            self._client.put_object(
+                Bucket=self.name, Key=keys.build_object(folder, name), Body=body
+            )
+
+    def delete_build_objects(self, folder: str, names: Collection[str]) -> None:
+        """Those that are there."""
+        doing = "deleting the credentials of a build"
+        objects: list[ObjectIdentifierTypeDef] = [
+            {"Key": keys.build_object(folder, name)} for name in names
+        ]
+        with translated(doing, hidden=folder):
+            answer = self._client.delete_objects(
+                Bucket=self.name, Delete={"Objects": objects, "Quiet": True}
+            )
+        if problems := answer.get("Errors"):
+            raise Unavailable(f"{doing}: {problems[0].get('Code')}")
 
     def run_object(self, task: str, run: str, name: str) -> bytes | None:
         """A build's record; empty if larger than `LARGEST_RECORD`, as it is not usable then."""
@@ -210,10 +227,9 @@ class Bucket:
         with ThreadPoolExecutor(AT_ONCE) as pool:
             list(pool.map(put_one, bodies))  # if one fails, raises its error and starts no more
 
-    def _put(self, key: str, body: bytes) -> str:
+    def _put(self, key: str, body: bytes) -> None:
         with translated(f"writing {key}"):
-            answer = self._client.put_object(Bucket=self.name, Key=key, Body=body)
-        return answer.get("VersionId", "")
+            self._client.put_object(Bucket=self.name, Key=key, Body=body)
 
 
 def checked(content: Content, key: str, found: str, expected: str) -> Content:

@@ -6,7 +6,7 @@ understood is ignored. Texts are cut to fit into a run's row.
 
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import Any
 
@@ -39,7 +39,7 @@ class RunRecords:
     started: Started | GivenUp | None = None
     applying: bool = False
     result: End | None = None
-    archive_version: str | None = None
+    archive: bytes | None = field(default=None, repr=False)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -79,7 +79,7 @@ def news_of(run: Run, status: BuildStatus, records: RunRecords, age: float, limi
     if isinstance(started, GivenUp):
         return started
     if started is None:
-        return _not_begun(status, records, age, limits)
+        return _not_begun(run, status, records, age, limits)
     if build != build_of(run, started):
         return GoesOn()  # another build is this run's, and nothing is known of that one
     if status.ended_as is None:
@@ -96,11 +96,14 @@ def _silent(run: Run, records: RunRecords, *, overdue: bool) -> News:
     return HasEnded(end=end, build=run.build) if end else GoesOn()
 
 
-def _not_begun(status: BuildStatus, records: RunRecords, age: float, limits: Limits) -> News:
+def _not_begun(
+    run: Run, status: BuildStatus, records: RunRecords, age: float, limits: Limits
+) -> News:
     build = status.build
     if build is None:
-        if age < limits.restart and records.archive_version is not None:
-            return NotStarted(archive_version=records.archive_version)
+        # Without a folder, an earlier version has claimed it: its build could get no credentials.
+        if run.folder and age < limits.restart and records.archive is not None:
+            return NotStarted(archive=records.archive)
         return NeverBegan()
     if status.ended_as is not None:
         error = f"build {build} ended with status {status.ended_as} before its first command"

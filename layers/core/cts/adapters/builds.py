@@ -23,7 +23,7 @@ from cts.run.news import GivenUp, Heard, News
 
 class RunFolder(Protocol):
     def run_object(self, task: str, run: str, name: str) -> bytes | None: ...
-    def archive_version(self, task: str, run: str) -> str | None: ...
+    def archive(self, task: str, run: str) -> bytes | None: ...
     def put_if_absent(self, task: str, run: str, name: str, body: bytes) -> bool: ...
 
 
@@ -58,7 +58,7 @@ class RecordedBuilds:
     def _records(self, run: Run) -> RunRecords:
         started = self._started(run)
         if started is None:
-            return RunRecords(archive_version=self._folder.archive_version(run.task, run.id))
+            return RunRecords(archive=self._folder.archive(run.task, run.id))
         if isinstance(started, GivenUp):
             return RunRecords(started=started)
         applying = self._folder.run_object(run.task, run.id, APPLYING) is not None

@@ -11,6 +11,7 @@ from cts.adapters.aws_errors import code_of, translated
 from cts.adapters.bucket import Bucket
 from cts.adapters.build_records import BuildStatus, Limits
 from cts.adapters.builds import RecordedBuilds
+from cts.adapters.sessions import ARCHIVE, Sessions
 from cts.errors import NoBuildsAllowed, Unavailable
 from cts.run.model import Run
 from cts.run.news import Heard
@@ -35,34 +36,39 @@ class CodeBuild(RecordedBuilds):
     limits = LIMITS
 
     def __init__(
-        self, client: "CodeBuildClient", project: str, bucket: Bucket, now: Callable[[], float]
+        self,
+        client: "CodeBuildClient",
+        project: str,
+        bucket: Bucket,
+        sessions: Sessions,
+        now: Callable[[], float],
     ) -> None:
         super().__init__(bucket, now)
+        self._sessions = sessions
         self._client = client
         self._project = project
         self._bucket = bucket.name
 
-    def start(self, run: Run, archive_version: str) -> str:
+    def start(self, run: Run, archive: bytes) -> str:
         """Start the run's build; within five minutes a repeated start is the same build.
 
         Returns the build's id. Raises Unavailable when no more builds may run just now, and
         NoBuildsAllowed when the account may run none at all.
         """
+        source = f"{self._bucket}/{keys.build_object(run.folder, ARCHIVE)}"
         variables = {
             "CTS_TASK": run.task,
             "CTS_RUN_ID": run.id,
             "CTS_CORRELATION_ID": run.correlation,
         }
-        with translated(f"starting the build of run {run.id}"):
+        self._sessions.open(run, archive)
+        with translated(f"starting the build of run {run.id}", hidden=run.folder):
             try:
                 answer = self._client.start_build(
                     projectName=self._project,
                     idempotencyToken=hashlib.sha256(run.id.encode()).hexdigest(),
                     sourceTypeOverride="S3",
-                    sourceLocationOverride=(
-                        f"{self._bucket}/{keys.run_object(run.task, run.id, 'archive.zip')}"
-                    ),
-                    sourceVersion=archive_version,
+                    sourceLocationOverride=source,
                     environmentVariablesOverride=[
                         {"name": name, "value": value, "type": "PLAINTEXT"}
                         for name, value in variables.items()

@@ -172,13 +172,15 @@ class Table:
         item = self._dynamodb.get(keys.SLOTS)
         return frozenset(item["runs"]["SS"]) if item and "runs" in item else frozenset()
 
-    def record_build(self, run: Run, build: str) -> None:
-        """Record the driver's ID. Sets only that field: the run may have ended meanwhile."""
+    def record_build(self, run: Run) -> None:
+        """Record the driver's ID, and when the build got new credentials, as far as they are known.
+        Sets only these fields: the run may have ended meanwhile."""
+        fields = items.of_build(run)
         update: UpdateTypeDef = {
             "TableName": self._dynamodb.name,
             "Key": key_of(keys.run(run.task, run.id)),
-            "UpdateExpression": "SET build = :build",
-            "ExpressionAttributeValues": {":build": {"S": build}},
+            "UpdateExpression": "SET " + ", ".join(f"{name} = :{name}" for name in fields),
+            "ExpressionAttributeValues": {f":{name}": value for name, value in fields.items()},
         }
         self._dynamodb.update(f"recording the build of run {run.id}", update)
 

@@ -137,20 +137,32 @@ def state(item: Item) -> TaskState:
 
 def of_run(run: Run, *, kept_days: int) -> Item:
     body, newer = parted(run)
-    build = body.pop("build")
+    del body["build"]
+    newer.pop("renewed_at", None)
     return {
         **key_of(keys.run(run.task, run.id)),
         "kind": {"S": "RUN"},
         "started_at": {"S": f"{run.claimed_at:017.6f}"},
         "expires": {"N": str(int(run.claimed_at) + kept_days * 86400)},
         **_texts(body, newer),
-        **({"build": {"S": build}} if build else {}),
+        **of_build(run),
     }
+
+
+def of_build(run: Run) -> Item:
+    """The fields that are written while it runs. They are outside of the JSON texts."""
+    renewed = {} if run.renewed_at is None else {"renewed_at": {"N": repr(run.renewed_at)}}
+    return {**({"build": {"S": run.build}} if run.build else {}), **renewed}
 
 
 def run(item: Item) -> Run:
     """Raises Unreadable."""
-    return replace(record(Run, item), build=item.get("build", {}).get("S"))
+    renewed = item.get("renewed_at", {}).get("N")
+    return replace(
+        record(Run, item),
+        build=item.get("build", {}).get("S"),
+        renewed_at=float(renewed) if renewed else None,
+    )
 
 
 def readable_runs(found: Iterable[Item]) -> Iterator[Run]:

@@ -1,4 +1,4 @@
-"""The keys of the build's role."""
+"""Credentials for AWS: those of the build's container."""
 
 import http.client
 import json
@@ -16,6 +16,21 @@ class Credentials:
     secret: str
     token: str
     expires: datetime
+
+    def as_answer(self) -> dict[str, str]:
+        """As a container's endpoint answers."""
+        return {
+            "AccessKeyId": self.key_id,
+            "SecretAccessKey": self.secret,
+            "Token": self.token,
+            "Expiration": f"{self.expires:%Y-%m-%dT%H:%M:%SZ}",
+        }
+
+
+def read_credentials(found: dict[str, str]) -> Credentials:
+    """From such an answer. Raises KeyError, TypeError or ValueError."""
+    expires = datetime.fromisoformat(found["Expiration"]).astimezone(UTC)
+    return Credentials(found["AccessKeyId"], found["SecretAccessKey"], found["Token"], expires)
 
 
 def find_credentials() -> Credentials:
@@ -37,9 +52,7 @@ def find_credentials() -> Credentials:
         if authorization := env.get("AWS_CONTAINER_AUTHORIZATION_TOKEN"):
             request.add_header("Authorization", authorization)
         with opener.open(request, timeout=10) as answer:
-            found = json.load(answer)
-        expires = datetime.fromisoformat(found["Expiration"]).astimezone(UTC)
-        return Credentials(found["AccessKeyId"], found["SecretAccessKey"], found["Token"], expires)
+            return read_credentials(json.load(answer))
     except (OSError, http.client.HTTPException, ValueError) as error:
         # Not HTTPError, which the caller would take for S3's answer.
         raise ConnectionError(f"fetching AWS credentials from {url}: {error}") from error

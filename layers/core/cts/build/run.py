@@ -5,9 +5,11 @@ time limit are arguments.
 """
 
 import json
+import os
 from pathlib import Path
 from typing import Any
 
+from cts.build.endpoint import Endpoint
 from cts.build.errors import described
 from cts.build.facts import read_facts
 from cts.build.lock import StateLock
@@ -19,6 +21,7 @@ from cts.build.plan import counted
 from cts.build.records import Records
 from cts.build.release import find_terraform
 from cts.build.s3 import S3
+from cts.build.session import opened
 from cts.build.stop import Stop
 from cts.build.terraform import TerraformProcess, backend_options
 from cts.build.times import now
@@ -31,8 +34,11 @@ class Execution:
         self.folder, self.build, self.stop = folder, build, stop
         self.facts = facts = read_facts(folder / "run.json")
         self.own = folder / ".build"
-        self.s3 = S3(facts.region, ends_at=stop.ends_at)
-        self.s3_once = S3(facts.region, attempts=1, ends_at=stop.ends_at)
+        container = S3(facts.region, attempts=1, ends_at=stop.ends_at)
+        self.session = opened(folder, facts.work_bucket, container)
+        find = self.session.credentials
+        self.s3 = S3(facts.region, ends_at=stop.ends_at, find=find)
+        self.s3_once = S3(facts.region, attempts=1, ends_at=stop.ends_at, find=find)
         self.log = Log()
         self.records = Records(self.s3, facts)
         log_key = self.records.key("log")
@@ -51,6 +57,7 @@ class Execution:
             return 0
         self.at["started"] = began
         try:
+            self.session.watch(self.stop)
             self.sender.start()
             result = {"status": self.converge(), "error": None, "retryable": False}
             self.step = "done"
@@ -86,7 +93,8 @@ class Execution:
         facts = self.facts
         wanted = facts.terraform_version
         binary = find_terraform(wanted, self.s3, facts.work_bucket, self.own, self.log)
-        terraform = TerraformProcess(binary, self.folder, self.log, self.stop)
+        environment = Endpoint(self.session).environment(os.environ)
+        terraform = TerraformProcess(binary, self.folder, self.log, self.stop, environment)
         self.version = terraform.version()
         self.log.note(
             f"run {facts.run}, correlation id {facts.correlation_id}, "
@@ -137,6 +145,7 @@ class Execution:
     def put_result(self, result: dict[str, Any]) -> None:
         """Before the last of the log, which may be long."""
         self.at["ended"] = now()
+        self.session.end()
         self.sender.end()
         record = result | {
             "build": self.build,

@@ -8,6 +8,7 @@ import re
 import time
 import urllib.error
 import urllib.request
+from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from urllib.parse import quote
@@ -35,8 +36,14 @@ class S3:
     broken connections are tried again: eight attempts take about half a minute, and never more
     than half of the time until `ends_at` (monotonic), so that what comes after has its chance."""
 
-    def __init__(self, region: str, attempts: int = 8, ends_at: float = float("inf")) -> None:
-        self.region, self.attempts, self.ends_at = region, attempts, ends_at
+    def __init__(
+        self,
+        region: str,
+        attempts: int = 8,
+        ends_at: float = float("inf"),
+        find: Callable[[], Credentials] = find_credentials,
+    ) -> None:
+        self.region, self.attempts, self.ends_at, self.find = region, attempts, ends_at, find
         self.endpoint = os.environ.get("AWS_ENDPOINT_URL_S3") or os.environ.get("AWS_ENDPOINT_URL")
         self._credentials: Credentials | None = None
 
@@ -142,7 +149,7 @@ class S3:
     def _fresh_credentials(self) -> Credentials:
         soon = datetime.now(UTC) + timedelta(minutes=5)
         if self._credentials is None or self._credentials.expires < soon:
-            self._credentials = find_credentials()
+            self._credentials = self.find()
         return self._credentials
 
 

@@ -1,7 +1,6 @@
 """Terraform's commands."""
 
 import json
-import os
 import subprocess
 from dataclasses import dataclass
 from itertools import takewhile
@@ -28,10 +27,12 @@ class Ended:
 class TerraformProcess:
     """The program, in the folder of the root module."""
 
-    def __init__(self, binary: str, folder: Path, log: Log, stop: Stop) -> None:
+    def __init__(
+        self, binary: str, folder: Path, log: Log, stop: Stop, environment: dict[str, str]
+    ) -> None:
         self.binary, self.folder, self.log, self.stop = binary, folder, log, stop
         self.printed_state = ""
-        self.environment = os.environ | {
+        self.environment = environment | {
             "TF_IN_AUTOMATION": "1",
             "TF_INPUT": "0",
             "CHECKPOINT_DISABLE": "1",

@@ -9,6 +9,9 @@ from cts.stored import LATER
 
 TERRAFORM = "terraform"
 """The default driver."""
+RENEW_AFTER = 20 * 60.0
+"""Seconds. Credentials are valid for an hour, and in its last ten minutes a build stops Terraform
+(`build/session.py`). So the tracker may be unavailable for half an hour."""
 MOST_INPUTS = 1_000
 """DynamoDB takes 400 KB an item."""
 
@@ -86,7 +89,17 @@ class Run:
     """How many snapshots it was given in addition to those in `inputs`."""
     driver: str = field(default=TERRAFORM, metadata=LATER)
     """The driver that executes it."""
+    folder: str = field(default="", metadata=LATER)
+    """The name of the folder in `builds/` with its build's credentials. It is never shown. Empty
+    for a run of an earlier version of this program."""
+    renewed_at: float | None = field(default=None, metadata=LATER)
+    """When its build was last given new credentials."""
     extra: Mapping[str, Any] = field(default_factory=dict)
+
+
+def needs_renewal(run: Run, now: float) -> bool:
+    """Whether its build needs new credentials."""
+    return bool(run.folder) and now - (run.renewed_at or run.claimed_at) >= RENEW_AFTER
 
 
 def ended(run: Run, end: End, now: float, retry_at: float | None, gave_up: str | None) -> Run:

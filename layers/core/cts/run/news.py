@@ -1,6 +1,6 @@
 """What a driver reports about a run. One of `News`, whatever executes it."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from cts.run.model import End
@@ -15,7 +15,7 @@ class GoesOn:
 class NotStarted:
     """Nothing executes it yet, and to start it is still safe."""
 
-    archive_version: str
+    archive: bytes = field(repr=False)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

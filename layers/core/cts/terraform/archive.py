@@ -70,6 +70,16 @@ def zipped(contents: Mapping[str, str | bytes]) -> bytes:
     return buffer.getvalue()
 
 
+def with_file(archive: bytes, name: str, body: bytes) -> bytes:
+    """An archive with one more file, which only its owner may read."""
+    buffer = io.BytesIO(archive)
+    with zipfile.ZipFile(buffer, "a") as whole:
+        info = zipfile.ZipInfo(name, EPOCH)
+        info.create_system, info.external_attr = 3, 0o100600 << 16
+        whole.writestr(info, body)
+    return buffer.getvalue()
+
+
 def content_digest(files: Mapping[str, bytes]) -> str:
     """Hash over names and contents, not over an archive: compression may change, they don't."""
     digest = hashlib.sha256()

@@ -25,9 +25,17 @@ class Tasks(Protocol):
     def run(self, task: str, run_id: str) -> Run | None: ...
 
 
+class Sessions(Protocol):
+    """The credentials that runs are executed with."""
+
+    def renew(self, run: Run) -> None: ...
+    def close(self, run: Run) -> None: ...
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SettlePorts:
     tasks: Tasks
+    sessions: Sessions
     bus: Bus
     now: Callable[[], float]
     chance: Callable[[], float]
@@ -44,7 +52,9 @@ def settle(ports: SettlePorts, run: Run, end: End) -> TaskState | None:
         if after == state:
             return None
         if ports.tasks.settle(after, _ended(run, end, now, after)):
-            return announce(ports, ports.tasks.state(run.task))
+            announced = announce(ports, ports.tasks.state(run.task))
+            ports.sessions.close(run)  # else they expire within an hour, and S3 deletes them
+            return announced
 
 
 def fail_unclaimed(ports: SettlePorts, claimed: TaskState, run: Run, end: End) -> bool:
@@ -103,7 +113,10 @@ def _undo(ports: SettlePorts, run: Run) -> None:
     while True:
         state = ports.tasks.state(run.task)
         after = unclaim(state, run.id)
-        if after == state or ports.tasks.settle(after, ended(run, end, ports.now(), None, None)):
+        if after == state:
+            return
+        if ports.tasks.settle(after, ended(run, end, ports.now(), None, None)):
+            ports.sessions.close(run)
             return
 
 

@@ -28,7 +28,7 @@ class ClaimedTasks(Protocol):
     def claim(self, state: TaskState, run: Run, cap: int) -> str | None:
         """None: claimed. Otherwise what prevented it: state, slot or generation."""
 
-    def record_build(self, run: Run, build: str) -> None: ...
+    def record_build(self, run: Run) -> None: ...
 
 
 class Views(Protocol):
@@ -44,7 +44,7 @@ class RunObjects(Protocol):
     def definition(self, digest: str) -> Definition: ...
     def get(self, view: str, digest: str) -> Snapshot | None: ...
     def module(self, digest: str) -> Mapping[str, bytes]: ...
-    def put_archive(self, task: str, run: str, archive: bytes) -> str: ...
+    def put_archive(self, task: str, run: str, archive: bytes) -> None: ...
 
 
 class Slots(Protocol):
@@ -66,6 +66,7 @@ class StartPorts:
     bus: Bus
     now: Callable[[], float]
     new_run_id: Callable[[str], str]
+    new_folder: Callable[[], str]
     cap: int
     """Most builds at a time."""
 
@@ -135,14 +136,15 @@ def _run(ports: StartPorts, state: TaskState, generation: Generation) -> StartOu
         attempt=state.failures + 1 if trigger == state.failed else 1,
         more_inputs=max(0, len(inputs) - MOST_INPUTS),
         driver=entry.driver,
+        folder=ports.new_folder(),
     )
     # Before the claim: what can't be rendered or stored must not hold the task and a slot.
     try:
         archive = _archive(ports, run, state, entry, loaded.read)
     except (Altered, Missing, ValueError) as error:
         return _not_rendered(ports, claimed.state, run, error)
-    version = ports.objects.put_archive(task, run_id, archive)
-    return _claim(ports, driver, state, claimed.state, run, version)
+    ports.objects.put_archive(task, run_id, archive)
+    return _claim(ports, driver, state, claimed.state, run, archive)
 
 
 def _claim(
@@ -151,11 +153,11 @@ def _claim(
     state: TaskState,
     claimed: TaskState,
     run: Run,
-    version: str,
+    archive: bytes,
 ) -> StartOutcome:
     match ports.tasks.claim(claimed, run, ports.cap):
         case None:
-            return _build(ports, driver, run, version)
+            return _build(ports, driver, run, archive)
         case "slot":
             return _queued(ports, state)
         case _:
@@ -217,13 +219,13 @@ def _read(ports: StartPorts, digests: Mapping[str, str]) -> dict[str, Snapshot]:
     return {view: found for view, found in snapshots.items() if found is not None}
 
 
-def _build(ports: StartPorts, driver: Driver, run: Run, version: str) -> StartOutcome:
+def _build(ports: StartPorts, driver: Driver, run: Run, archive: bytes) -> StartOutcome:
     try:
-        build = driver.start(run, version)
+        build = driver.start(run, archive)
     except Refused as error:  # Unavailable is the sweep's to try again: the build may have begun
         settle.give_up(ports.settling, driver, run, settle.refused(error))
         return StartOutcome.REFUSED
-    ports.tasks.record_build(run, build)
+    ports.tasks.record_build(replace(run, build=build))
     at = iso(ports.now())
     started = RunStarted(run.task, run.id, list(run.why), run.attempt, build, run.correlation, at)
     ports.bus.send([started])

@@ -7,7 +7,7 @@ from typing import Any, Protocol
 from cts.errors import Refused, Unavailable, Unreadable, Upstream
 from cts.keys import task_of
 from cts.ports import Driver, Generations, Published
-from cts.run.model import Run, RunStatus
+from cts.run.model import Run, RunStatus, needs_renewal
 from cts.run.news import GivenUp, HasEnded, Heard, NeverBegan, News, NotStarted
 from cts.run.state import Running, TaskState
 from cts.run.task import due
@@ -22,7 +22,7 @@ class Runs(Protocol):
     def all_states(self) -> Mapping[str, TaskState]: ...
     def slots(self) -> frozenset[str]: ...
     def free_slot(self, run_id: str) -> None: ...
-    def record_build(self, run: Run, build: str) -> None: ...
+    def record_build(self, run: Run) -> None: ...
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -144,14 +144,22 @@ def _ask(ports: TrackPorts, state: TaskState, running: Running, report: TrackRep
         return
     run = ports.settling.tasks.run(state.task, running.run) or _expired(state, running)
     driver = settle.driver_of(ports.drivers, run.driver, f"processing run {run.id}")
+    if needs_renewal(run, ports.now()):
+        report.attempt(_renew, ports, run)
     _follow(ports, driver, run, driver.news(run), report)
+
+
+def _renew(ports: TrackPorts, run: Run) -> None:
+    """Whether it still runs is asked later: a driver that is down must not end its builds."""
+    ports.settling.sessions.renew(run)
+    ports.runs.record_build(replace(run, renewed_at=ports.now()))
 
 
 def _follow(ports: TrackPorts, driver: Driver, run: Run, news: News, report: TrackReport) -> None:
     """Do what follows from the news of a run."""
     match news:
         case NotStarted():
-            _start_again(ports, driver, run, news.archive_version, report)
+            _start_again(ports, driver, run, news.archive, report)
         case NeverBegan():
             its = replace(run, build=news.build)
             if settle.give_up(ports.settling, driver, its, news.end):
@@ -186,11 +194,11 @@ def _expired(state: TaskState, running: Running) -> Run:
 
 
 def _start_again(
-    ports: TrackPorts, driver: Driver, run: Run, archive_version: str, report: TrackReport
+    ports: TrackPorts, driver: Driver, run: Run, archive: bytes, report: TrackReport
 ) -> None:
     """The runner died around its start. What was started twice runs once."""
     try:
-        ports.runs.record_build(run, driver.start(run, archive_version))
+        ports.runs.record_build(replace(run, build=driver.start(run, archive)))
         report.restarted.append(run.id)
     except Unavailable:
         return  # the next sweep tries again

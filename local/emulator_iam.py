@@ -1,0 +1,117 @@
+"""Makes the emulator's IAM decide as AWS's, where it differs. See `emulator_hooks`."""
+
+# ruff: noqa: SLF001
+
+from __future__ import annotations
+
+import dataclasses
+import json
+from typing import TYPE_CHECKING, Any
+from urllib.parse import unquote
+
+from ministack.core import iam_actions as _actions
+from ministack.core import iam_evaluator as _evaluator
+from ministack.core import responses as _responses
+from ministack.core import router as _router
+
+from local import answers
+from local.calls import json_body, leading_keys
+from local.policies import filled
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from local.hooks import Request, Response
+
+
+def install() -> None:
+    _actions.extract_resource_arn = _finer_resources(_actions.extract_resource_arn)
+    _hook_conditions()
+    _hook_variables()
+
+
+def _finer_resources(extract: Callable[..., str]) -> Callable[..., str]:
+    """The resources that AWS checks, where the emulator checks "*" or the whole log group."""
+
+    def extracted(
+        service: str, method: str, path: str, headers: Any, body: bytes, *rest: Any
+    ) -> str:
+        request = json_body(body) if service in ("codebuild", "logs") else {}
+        if build := request.get("id") or next(iter(request.get("ids", [])), ""):
+            project = build.rpartition("/")[2].partition(":")[0]
+            body = json.dumps({"projectName": project}).encode()
+        resource = extract(service, method, path, headers, body, *rest)
+        if service == "logs" and "logStreamName" in request:
+            return f"{resource.removesuffix(':*')}:log-stream:{request['logStreamName']}"
+        return resource
+
+    return extracted
+
+
+def _hook_conditions() -> None:
+    """The condition keys that the emulator omits: for parts of a table, and for puts that replace
+    nothing."""
+    context, enforce = _actions.dynamodb_service_context, _evaluator.enforce
+    s3_context = _actions.s3_service_context
+
+    def with_precondition(
+        action: str, query: Any, path: str = "", headers: dict[str, str] | None = None
+    ) -> dict[str, Any]:
+        found: dict[str, Any] = s3_context(action, query, path, headers)
+        given = (headers or {}).get("if-none-match")
+        return found | ({"s3:if-none-match": given} if given else {})
+
+    def extended(body: bytes) -> dict[str, Any]:
+        return {**context(body), "local:keys": leading_keys(body)}
+
+    def enforced(access_key: str, action: str, *rest: Any, **named: Any) -> Any:
+        known = named.get("service_context") or {}
+        if by_kind := known.get("local:keys"):
+            kind = action.partition(":")[2].removesuffix("Item")
+            keys = by_kind.get(kind) or [key for keys in by_kind.values() for key in keys]
+            named["service_context"] = {**known, "dynamodb:LeadingKeys": keys}
+        return enforce(access_key, action, *rest, **named)
+
+    _actions.s3_service_context = with_precondition
+    _actions.dynamodb_service_context = extended
+    _evaluator.enforce = enforced
+
+
+def _hook_variables() -> None:
+    """Policies may say `${aws:PrincipalTag/task}` in resources and conditions."""
+    first_match = _evaluator._first_match
+
+    def matched(context: Any, statements: list[Any], effect: str) -> Any:
+        return first_match(context, [_with_values(each, context) for each in statements], effect)
+
+    _evaluator._first_match = matched
+
+
+def _with_values(statement: Any, context: Any) -> Any:
+    if "${" not in f"{statement.resources}{statement.conditions}":
+        return statement
+    return dataclasses.replace(
+        statement,
+        resources=filled(statement.resources, context.principal_keys),
+        conditions=filled(statement.conditions, context.principal_keys),
+    )
+
+
+def hidden(request: Request, headers: dict[str, str], query: Any, answer: Response) -> Response:
+    """S3 tells only those that an object is missing who may list its name; the key is the prefix
+    that their policies are asked for."""
+    if (request.service, request.action, answer[0]) != ("s3", "GetObject", 404):
+        return answer
+    bucket, _, key = unquote(request.path.lstrip("/")).partition("/")
+    denied = _evaluator.enforce(
+        _router.extract_access_key_id(headers, query),
+        "s3:ListBucket",
+        "s3",
+        _responses.get_region(),
+        resource_arn=f"arn:aws:s3:::{bucket}",
+        service_context={"s3:prefix": key},
+    )
+    if not denied:
+        return answer
+    _, kind, body = answers.error("s3", "AccessDenied", "Access Denied")
+    return 403, kind, b"" if answer[2] in (b"", None) else body
