@@ -4,6 +4,7 @@ import io
 import json
 import subprocess
 import sys
+import time
 import zipfile
 from collections.abc import Iterable
 from pathlib import Path
@@ -17,6 +18,7 @@ from cts.terraform.definition import Definition, Module
 from local import buildspec
 from tests.build.conftest import TASK, Place
 from tests.build.test_execute import ONE
+from tests.fakes import RUN, FakeBucket, FakeSts, fake_sessions
 from tests.template.deployed import TEMPLATE
 
 OF_THE_FIRST_RELEASE = """
@@ -74,14 +76,16 @@ def test_archives_of_the_release_before_are_built_and_so_are_ours_after_a_rollba
     assert place.result("run-1")["build"] == "project:1"
 
 
-def test_the_archive_of_a_run_is_built(place: Place) -> None:
-    folder = place.folder / "run-1"
-    with zipfile.ZipFile(
-        io.BytesIO(archive({"main.tf": 'variable "services" {}\n' + ONE}))
-    ) as made:
-        made.extractall(folder)
+def test_the_archive_of_a_run_is_built_with_the_session_that_is_put_into_it(place: Place) -> None:
+    bucket, folder = FakeBucket(), place.folder / "run-1"
+    made = archive({"main.tf": 'variable "services" {}\n' + ONE})
+    fake_sessions(FakeSts(time.time), bucket).open(RUN, made)
+    [source] = bucket.objects[f"builds/{RUN.folder}/archive.zip"]
+    with zipfile.ZipFile(io.BytesIO(source)) as files:
+        files.extractall(folder)
     assert place.build(folder) == 0, place.log("run-1")
     assert place.result("run-1")["status"] == "applied"
+    assert {key for key, _ in place.s3.signers} == {"ASIA1"}
 
 
 def test_it_needs_nothing_but_pythons_own_library(place: Place) -> None:
