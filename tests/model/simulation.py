@@ -15,7 +15,7 @@ from cts.run.model import Run, RunStatus
 from cts.run.retry import MAX_RETRIES
 from cts.terraform.definition import Definition
 from cts.watch import lease
-from cts.watch.fingerprint import trigger_fingerprint
+from cts.watch.fingerprint import fingerprint_of
 from cts.watch.lease import DEAD_AFTER
 from cts.workflow import queries
 from tests.model.outside import Stage, data_of
@@ -124,7 +124,7 @@ class Simulation(Storm):
 
     def trigger(self, task: str) -> str:
         entry = self.generation.tasks[task]
-        return trigger_fingerprint(entry.definition, self.catalog.digests(entry.condition))
+        return fingerprint_of(entry.definition, self.catalog.digests(entry.condition))
 
     def _enabled(self, task: str) -> bool:
         entry = self.generation.tasks.get(task)

@@ -16,7 +16,7 @@ from cts.run.state import Done, Outcome, TaskState
 from cts.run.task import ask, observe
 from cts.terraform.archive import RunPlace
 from cts.terraform.definition import Definition, Module
-from cts.watch.fingerprint import trigger_fingerprint
+from cts.watch.fingerprint import fingerprint_of
 from cts.watch.needs import digests
 from cts.watch.query import View
 from cts.watch.snapshot import of
@@ -125,9 +125,9 @@ class System:
         if LISTING.id in rows:
             listing = self.bucket.get(LISTING.id, rows[LISTING.id].digest)
         firsts = {LISTING.id: listing} if listing else {}
-        seen = digests(self.tasks[task].condition, rows, firsts)
+        seen = digests(self.tasks[task].conditions, rows, firsts)
         assert seen is not None
-        return trigger_fingerprint(self.tasks[task].definition, seen)
+        return fingerprint_of(self.tasks[task].definition, seen)
 
     def observe(self, task: str) -> None:
         state = observe(self.table.state(task), self.trigger(task), self.clock(), None, "why")

@@ -13,7 +13,7 @@ from cts.conditions.consul_kv import KvCondition
 from cts.conditions.no_condition import NoConditionBlock
 from cts.conditions.registry import condition_blocks, input_blocks
 from cts.conditions.schedule import ScheduleCondition
-from cts.conditions.services import UNWATCHED, ServicesCondition
+from cts.conditions.services import ServicesCondition
 from cts.config.blocks import finalize, model, terraform_blocks
 from cts.config.blocks.schema import Option, Seconds, about, key_of, options_of, types_of
 from cts.config.compile import compile_bundle
@@ -257,14 +257,3 @@ def test_a_block_that_waits_is_said_to(title: str, needed: dict[str, Any]) -> No
 def test_a_backend_that_waits_is_said_to(backend: str) -> None:
     waits = backend != "local" and bool([*waits_for(replace(PLAIN, backend={backend: {}}))])
     assert ("ot yet" in row(section(DOCUMENT, "backend"), backend)[-1]) == waits
-
-
-def test_the_options_that_wait_are_said_to() -> None:
-    said = {name for name, cell in here(services_block.ServicesBlock).items() if "not yet" in cell}
-    waiting = {what.partition(" ")[0] for what in UNWATCHED.values()}
-    assert said == waiting & known(services_block.ServicesBlock).keys()
-
-
-@pytest.mark.parametrize("what", UNWATCHED.values())
-def test_what_waits_is_listed(what: str) -> None:
-    assert what in plain(section(DOCUMENT, "Not supported yet"))

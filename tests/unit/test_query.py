@@ -162,7 +162,7 @@ def test_each_query_has_its_own_id() -> None:
 def test_views_of_a_condition(
     condition: ServicesCondition, fixed: tuple[str, ...] | None, needed: tuple[str, ...]
 ) -> None:
-    assert watched(condition, {}) == ((LISTING,) if fixed is None else service_views(fixed))
+    assert watched([condition], {}) == ((LISTING,) if fixed is None else service_views(fixed))
     assert condition.views(of(["web-2", "web", "api", "my-eb"])) == service_views(needed)
 
 
@@ -225,7 +225,7 @@ NAMES = ["web-2", "web", "api"]
 def test_views_of_every_kind_of_condition(
     condition: Condition, fixed: list[View], needed: list[View]
 ) -> None:
-    assert set(watched(condition, {})) == set(fixed)
+    assert set(watched([condition], {})) == set(fixed)
     assert set(condition.views(of(NAMES))) == set(needed)
 
 

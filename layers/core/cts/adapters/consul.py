@@ -98,8 +98,9 @@ class Consul:
         """The view's value now, or, with an index, once it moves or `wait` seconds are over."""
         asked = request(view, index=index, wait=wait, consistent=consistent)
         deadline = ANSWER_WITHIN + (wait * (1 + 1 / 16) if index else 0)
+        absent = view.kind.may_be_absent
         async with self._connection() if index else self._turn() as client:
-            reply = await self._get(client, asked, deadline)
+            reply = await self._get(client, asked, deadline, may_be_absent=absent)
         filtered = reply.headers.get(FILTERED) == "true"
         if filtered and view.kind.whole:
             raise Refused(
@@ -107,7 +108,7 @@ class Consul:
                 f"the token needs {view.kind.whole} for it"
             )
         try:
-            made = snapshot(view, json.loads(reply.body))
+            made = snapshot(view, json.loads(reply.body) if reply.body else None)
         except (ValueError, RecursionError) as error:
             raise Unavailable(f"asking Consul for {view}: not Consul's JSON: {error}") from None
         denies = reply.headers.get(DEFAULT_POLICY) == "deny"
@@ -126,7 +127,12 @@ class Consul:
         await asyncio.gather(*self._closing, return_exceptions=True)
 
     async def _get(
-        self, client: httpx.AsyncClient, asked: ConsulRequest, deadline: float
+        self,
+        client: httpx.AsyncClient,
+        asked: ConsulRequest,
+        deadline: float,
+        *,
+        may_be_absent: bool = False,
     ) -> _Reply:
         doing = f"asking Consul at {self._shown} for {asked.path}"
         token = await self._token()
@@ -147,7 +153,9 @@ class Consul:
         status = response.status_code
         if status in (401, 403):
             self._token.forget(token)
-        if not response.is_success:
+        if may_be_absent and status == httpx.codes.NOT_FOUND and INDEX in response.headers:
+            body = b""
+        elif not response.is_success:
             text = body.decode(errors="replace")[:200]
             text = text.replace(token, "***") if token else text
             again = status >= 500 and BAD_FILTER not in text

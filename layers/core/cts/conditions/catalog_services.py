@@ -2,17 +2,47 @@
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
-from typing import ClassVar
+from typing import Any, ClassVar
 
 from cts.conditions.block import ConditionBlock, PassingBlock, Room, Told
-from cts.conditions.condition import Condition, canonical_pairs, set_fields
+from cts.conditions.condition import Condition, Read, canonical_pairs, set_fields
 from cts.conditions.patterns import problems_of
 from cts.conditions.services import LISTING
 from cts.config.blocks.schema import option
 from cts.config.rules.problem import Problem
+from cts.config.rules.regexp import compiled
 from cts.config.text.escapes import undoubled
-from cts.watch.query import Pairs, View
-from cts.watch.snapshot import Snapshot
+from cts.terraform.hclwrite import attribute_lines, const_attribute, quoted, statement, value
+from cts.watch.answer import as_type
+from cts.watch.query import Kind, Pairs, View
+from cts.watch.snapshot import Snapshot, of
+
+VARIABLE = "catalog_services"
+
+
+def _services(answer: Any) -> list[dict[str, Any]]:
+    found = as_type(dict, answer, "the list of services")
+    return [
+        {"name": name, "tags": sorted(_tags(found[name]), key=str.encode)} for name in sorted(found)
+    ]
+
+
+def _tags(tags: Any) -> list[str]:
+    return [as_type(str, tag, "a tag") for tag in as_type(list, tags, "the tags")]
+
+
+def _names(services: list[dict[str, Any]]) -> frozenset[str]:
+    return frozenset(each["name"] for each in services)
+
+
+CATALOG = Kind(
+    "catalog",
+    words=lambda _: "the list of services with their tags",
+    path=LISTING.path,
+    decode=_services,
+    members=_names,
+)
+"""The names of all services in the catalog, each with the tags of all its instances."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -20,7 +50,6 @@ class CatalogServicesCondition(Condition):
     """CTS's `condition "catalog-services"`."""
 
     kind: ClassVar[str] = "catalog-services"
-    watched: ClassVar[bool] = False
 
     regexp: str
     datacenter: str = ""
@@ -32,15 +61,45 @@ class CatalogServicesCondition(Condition):
     def __post_init__(self) -> None:
         set_fields(self, node_meta=canonical_pairs(self.node_meta))
 
+    @property
+    def first_view(self) -> View:
+        return View(CATALOG, "", self.datacenter, self.namespace, "", self.node_meta)
+
     def views(self, first: Snapshot | None) -> tuple[View, ...]:  # noqa: ARG002
-        return (View(LISTING, "", self.datacenter, self.namespace, "", self.node_meta),)
+        return (self.first_view,)
+
+    def looked_at(self, digests: Mapping[str, str], first: Snapshot | None) -> Mapping[str, str]:
+        """Only names: a tag triggers nothing, as in CTS."""
+        names = sorted(each["name"] for each in self._matching(first))
+        return {view: of(names).digest for view in digests}
+
+    def _matching(self, catalog: Snapshot | None) -> list[dict[str, Any]]:
+        search = compiled(self.regexp)
+        services = catalog.value if catalog else []
+        return [each for each in services if search(each["name"].encode())]
+
+    @property
+    def variable(self) -> str:
+        return "" if self.trigger_only else VARIABLE
+
+    def declaration(self, *, const: bool) -> str:
+        described = {"description": quoted("Names of Consul services, with all their tags")}
+        kind = {"type": "map(list(string))"}
+        return "# Catalog Services definition protocol v0\n" + statement(
+            f'variable "{VARIABLE}"',
+            *attribute_lines(described | kind | const_attribute(const=const)),
+        )
+
+    def value(self, read: Read) -> str:
+        matching = self._matching(read[self.first_view.id])
+        return value({each["name"]: each["tags"] for each in matching})
 
 
 @dataclass(frozen=True)
 class CatalogServicesQuery(ConditionBlock):
     """What a `condition "catalog-services"` looks at."""
 
-    variable: ClassVar[str] = "catalog_services"
+    variable: ClassVar[str] = VARIABLE
 
     regexp: str | None = option(required='write regexp = "" for all services')
     datacenter: str = option("")

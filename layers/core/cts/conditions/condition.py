@@ -1,7 +1,7 @@
 """What a condition, or a module input, is once it is compiled."""
 
 from abc import ABC, abstractmethod
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
@@ -18,8 +18,6 @@ class Condition(ABC):
 
     kind: ClassVar[str]
     """As it is stored: it never changes."""
-    watched: ClassVar[bool] = True
-    """This version keeps its views current."""
     stands_in: ClassVar[bool] = False
     """A task without a condition takes a module input of this kind for one, as in CTS."""
 
@@ -33,6 +31,25 @@ class Condition(ABC):
         """The views whose rows the module gets. `first`: what was read of `first_view`; without
         it, only the views that are known anyway."""
 
+    def looked_at(
+        self,
+        digests: Mapping[str, str],
+        first: Snapshot | None,  # noqa: ARG002
+    ) -> Mapping[str, str]:
+        """What triggers the task if it changes, of the digests of the views (by id), or what
+        stands for it. `first`: what was read of `first_view`."""
+        return digests
+
+    @property
+    def timetable(self) -> str:
+        """When the task runs by the clock, as text; empty: it does not."""
+        return ""
+
+    def next_tick(self, after: float) -> float | None:  # noqa: ARG002
+        """The first time of the timetable after this one, in seconds since the epoch; None: there
+        is no more."""
+        return None
+
     @property
     def variable(self) -> str:
         """The module's variable that it fills; empty: none."""
@@ -45,11 +62,6 @@ class Condition(ABC):
     def value(self, read: Read) -> str:  # noqa: ARG002
         """The variable's value as HCL. `read` has all its views, the first one too."""
         return ""
-
-    def waits_for(self) -> Iterator[str]:
-        """What a task with it needs that this version does not do yet."""
-        if not self.watched:
-            yield f'condition "{self.kind}"'
 
 
 def canonical_pairs(pairs: Iterable[tuple[str, str]]) -> Pairs:

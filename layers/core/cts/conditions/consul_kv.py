@@ -7,21 +7,28 @@ from typing import Any, ClassVar
 from urllib.parse import quote
 
 from cts.conditions.block import ConditionBlock, PassingBlock, Room, Told
-from cts.conditions.condition import Condition, set_fields
+from cts.conditions.condition import Condition, Read, set_fields
 from cts.config.blocks.schema import option
 from cts.config.rules.problem import Code, Problem
+from cts.terraform.hclwrite import attribute_lines, const_attribute, quoted, statement, value
 from cts.watch.answer import as_type, needed_text, text_of
 from cts.watch.query import Kind, View
 from cts.watch.snapshot import Snapshot
+
+VARIABLE = "consul_kv"
 
 
 def _entries(answer: Any) -> list[dict[str, str]]:
     found = [as_type(dict, each, "an entry") for each in as_type(list, answer, "it")]
     entries = [
-        {"key": needed_text(each, "Key"), "value": b64decode(text_of(each, "Value")).decode()}
-        for each in found
+        {"key": needed_text(each, "Key"), "value": _text(text_of(each, "Value"))} for each in found
     ]
     return sorted(entries, key=lambda entry: entry["key"])
+
+
+def _text(encoded: str) -> str:
+    """Terraform's strings are Unicode: other bytes become U+FFFD."""
+    return b64decode(encoded).decode(errors="replace")
 
 
 def _keys(entries: list[dict[str, str]]) -> frozenset[str]:
@@ -32,7 +39,14 @@ def _path(name: str) -> str:
     return f"/v1/kv/{quote(name)}"
 
 
-KEY = Kind("key", words=lambda name: f"key {name}", path=_path, decode=_entries, members=_keys)
+KEY = Kind(
+    "key",
+    words=lambda name: f"key {name}",
+    path=_path,
+    decode=_entries,
+    members=_keys,
+    may_be_absent=True,
+)
 """One key of the KV store."""
 
 KEYS = Kind(
@@ -42,6 +56,7 @@ KEYS = Kind(
     decode=_entries,
     members=_keys,
     params=lambda _: {"recurse": ""},
+    may_be_absent=True,
 )
 """All keys that begin with a prefix."""
 
@@ -52,7 +67,6 @@ class KvCondition(Condition):
     It need not end at a slash: `app` takes `app2/x` too."""
 
     kind: ClassVar[str] = "consul-kv"
-    watched: ClassVar[bool] = False
 
     path: str
     recurse: bool = False
@@ -67,12 +81,28 @@ class KvCondition(Condition):
         kind = KEYS if self.recurse else KEY
         return (View(kind, self.path, self.datacenter, self.namespace),)
 
+    @property
+    def variable(self) -> str:
+        return "" if self.trigger_only else VARIABLE
+
+    def declaration(self, *, const: bool) -> str:
+        described = {"description": quoted("Keys of Consul's KV store and their values")}
+        return "# Consul KV definition protocol v0\n" + statement(
+            f'variable "{VARIABLE}"',
+            *attribute_lines(described | {"type": "map(string)"} | const_attribute(const=const)),
+        )
+
+    def value(self, read: Read) -> str:
+        """Keys are whole paths, also with `recurse`. A key that is not there is left out."""
+        [view] = self.views(None)
+        return value({each["key"]: each["value"] for each in read[view.id].value})
+
 
 @dataclass(frozen=True)
 class KvInput(ConditionBlock):
     """`module_input "consul-kv"`."""
 
-    variable: ClassVar[str] = "consul_kv"
+    variable: ClassVar[str] = VARIABLE
 
     path: str = option("", required='write path = "..."')
     recurse: bool = option(False)

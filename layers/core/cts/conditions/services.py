@@ -4,7 +4,7 @@ Its blocks are in `services_block.py`: pollers, runners and trackers do without 
 """
 
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import lru_cache
 from typing import Any, ClassVar
 from urllib.parse import quote
@@ -164,8 +164,8 @@ def service_key(row: ServiceRow) -> str:
     return ".".join(part for part in parts if part)
 
 
-def _service(row: ServiceRow) -> str:
-    filled = {**row, "cts_user_defined_meta": row.get("cts_user_defined_meta", {})}
+def _service(row: ServiceRow, meta: Pairs) -> str:
+    filled = {**row, "cts_user_defined_meta": dict(meta)}
     return block({name: value(filled[name]) for name in ATTRIBUTES})
 
 
@@ -178,16 +178,6 @@ def _type_lines() -> str:
 
 
 # ---- compiled ---------------------------------------------------------------------------------
-
-UNWATCHED = {
-    "datacenter": "datacenter",
-    "namespace": "namespace",
-    "filter": "filter",
-    "meta": "cts_user_defined_meta",
-    "trigger_only": "use_as_module_input = false",
-    "others": "service blocks of its services",
-}
-"""Fields that this version does nothing with yet, as they are written."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -247,10 +237,12 @@ class ServicesCondition(Condition):
 
     def value(self, read: Read) -> str:
         """Of two rows with one key the later wins, as in Terraform."""
-        first = self.first_view
-        views = self.views(read[first.id] if first else None)
-        by_key = {service_key(row): row for view in views for row in read[view.id].value}
-        return block({key(name): _service(by_key[name]) for name in sorted(by_key)})
+        by_key = {service_key(row): (row, meta) for row, meta in self._rows(read)}
+        return block({key(name): _service(*by_key[name]) for name in sorted(by_key)})
 
-    def waits_for(self) -> Iterator[str]:
-        yield from (why for name, why in UNWATCHED.items() if getattr(self, name))
+    def _rows(self, read: Read) -> Iterator[tuple[ServiceRow, Pairs]]:
+        """Each with its `cts_user_defined_meta`."""
+        first = self.first_view
+        for group in (replace(self, others=()), *self.others):
+            for view in group.views(read[first.id] if first else None):
+                yield from ((row, group.meta) for row in read[view.id].value)

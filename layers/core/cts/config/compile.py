@@ -275,6 +275,7 @@ def _entry(task: Task, definition: Definition, digest: str) -> TaskEntry:
     return TaskEntry(
         definition=digest,
         condition=definition.condition,
+        inputs=definition.inputs,
         description=task.description,
         enabled=task.enabled,
         buffer=BufferPeriod(buffer.min or 0.0, buffer.max or 0.0)

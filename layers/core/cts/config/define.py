@@ -132,8 +132,6 @@ def _watched(
 
 def waits_for(definition: Definition) -> Iterator[str]:
     """What a task needs that this version accepts and does not do yet."""
-    yield from definition.condition.waits_for()
-    yield from (f'module_input "{each.kind}"' for each in definition.inputs)
     if definition.providers:
         yield "providers"
     yield from (f'backend "{name}"' for name in definition.backend)

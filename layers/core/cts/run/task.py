@@ -4,14 +4,19 @@
 into `running` and the last success into `running.before`; `finish` settles both.
 """
 
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
+from cts.events import iso
 from cts.run.model import TERRAFORM, End
 from cts.run.retry import MAX_RETRIES, GiveUp, RetryAt, after_failure
 from cts.run.state import Done, Former, Outcome, Reason, Running, TaskState, Wish
 
 RECENT = 5
 """Outcomes kept in the state: as many as CTS keeps events of a task."""
+LATE = 600.0
+"""Seconds after which a tick is missed, unless the task waits for a slot: a disabled task that is
+enabled does not make up for the night before."""
 FORMER = 2 * (MAX_RETRIES + 1)
 """Builds kept in the state that have ended: those of two outcomes, with all their retries."""
 
@@ -51,6 +56,17 @@ def observe(
     else:
         due_at = min(now + buffer[0], since + buffer[1])
     return _wanting(state, Reason.CHANGE, Wish(since, due_at, correlation, fingerprint))
+
+
+def scheduled(state: TaskState, timetable: str, tick: float | None) -> TaskState:
+    """Take in what the clock asks for. `tick`: the next time of the timetable. A tick that stands
+    is kept as long as its timetable."""
+    if state.unreadable:
+        return state
+    stands = state.wanted.get(Reason.SCHEDULE)
+    if stands is not None and stands.fingerprint == timetable:
+        return state
+    return _ticking(_without(state, Reason.SCHEDULE), timetable, tick)
 
 
 def ask(state: TaskState, now: float, correlation: str) -> TaskState:
@@ -94,9 +110,16 @@ class Claimed:
 
 
 def claim(
-    state: TaskState, run: str, trigger: str, inputs: str, now: float, driver: str = TERRAFORM
+    state: TaskState,
+    run: str,
+    trigger: str,
+    inputs: str,
+    now: float,
+    driver: str = TERRAFORM,
+    tick: float | None = None,
 ) -> Claimed | TaskState:
-    """Claim a due task for a run that is fed with what was just loaded.
+    """Claim a due task for a run that is fed with what was just loaded. `tick`: the next time of
+    its timetable, which replaces a tick that this run serves, or that nothing is to be done for.
 
     States are written a moment before views, so the loaded trigger fingerprint may be older than
     the wish: such a run serves the change it was loaded with, and the newer wish stays. Without a
@@ -107,24 +130,29 @@ def claim(
         for reason, wish in state.wanted.items()
         if wish.due_at <= now and _says_go(reason, state, trigger, inputs, now)
     ]
+    ticked = state.wanted.get(Reason.SCHEDULE)
+    is_tick = ticked is not None and ticked.due_at <= now
+    left = _ticking(state, ticked.fingerprint or "", tick) if ticked and is_tick else state
     if not going:
-        stands = state.wanted.get(Reason.CHANGE)
-        done = state.done is not None and state.done.trigger == trigger
+        stands = left.wanted.get(Reason.CHANGE)
+        done = left.done is not None and left.done.trigger == trigger
         is_done = done and stands is not None and stands.fingerprint == trigger
-        return _without(state, Reason.CHANGE) if is_done else state
+        return _without(left, Reason.CHANGE) if is_done else left
     serves = {reason: wish for reason, wish in state.wanted.items() if wish.due_at <= now}
     serves.pop(Reason.CHANGE, None)
     change = state.wanted.get(Reason.CHANGE)
     if change and (Reason.CHANGE in going or change.fingerprint == trigger):
         serves[Reason.CHANGE] = replace(change, fingerprint=trigger)
     first = min((state.wanted[reason] for reason in going), key=lambda wish: wish.since)
-    # A run of other data ends the count: what failed before it may be tried again after it.
-    counted = state if trigger == state.failed else _counted_anew(state)
+    # A run of other data ends the count: what failed before it may be tried again after it. So
+    # does a tick that is not a retry.
+    is_next = Reason.SCHEDULE in going and ticked is not None and ticked.due_at != state.retry_at
+    counted = state if trigger == state.failed and not is_next else _counted_anew(state)
     retry = counted.failures > 0 and counted.gave_up is None
     return Claimed(
         state=replace(
             counted,
-            wanted={r: wish for r, wish in state.wanted.items() if serves.get(r) != wish},
+            wanted={r: wish for r, wish in left.wanted.items() if serves.get(r) != wish},
             running=Running(run, serves, trigger, inputs, now, state.done, retry, driver),
             done=None,
             queued_since=None,
@@ -142,7 +170,8 @@ def _says_go(reason: Reason, state: TaskState, trigger: str, inputs: str, now: f
                 trigger == state.failed and _waits(state, now)
             )
         case Reason.SCHEDULE:
-            return state.done is None or state.done.inputs != inputs
+            late = now - state.wanted[reason].due_at > LATE and state.queued_since is None
+            return not late and (state.done is None or state.done.inputs != inputs)
         case _:
             return True
 
@@ -168,7 +197,7 @@ def unclaim(state: TaskState, run: str) -> TaskState:
     return _less_what_is_done(
         replace(
             state,
-            wanted={**running.serves, **state.wanted},
+            wanted=_put_back(running.serves, state.wanted),
             running=None,
             done=running.before,
         )
@@ -211,7 +240,18 @@ def _failed(state: TaskState, running: Running, end: End, now: float, jitter: fl
             return replace(state, retry_at=None, gave_up=why)
         case RetryAt(at):
             back = {reason: replace(wish, due_at=at) for reason, wish in running.serves.items()}
-            return replace(state, retry_at=at, gave_up=None, wanted={**back, **state.wanted})
+            wanted = _put_back(back, state.wanted)
+            return replace(state, retry_at=at, gave_up=None, wanted=wanted)
+
+
+def _put_back(served: Mapping[Reason, Wish], wanted: Mapping[Reason, Wish]) -> dict[Reason, Wish]:
+    """What a run served is wanted again: a change only if there is no newer one, a tick instead of
+    the next one, unless that falls due first."""
+    back = {**served, **wanted}
+    ticks = [each[Reason.SCHEDULE] for each in (served, wanted) if Reason.SCHEDULE in each]
+    if ticks:
+        back[Reason.SCHEDULE] = min(ticks, key=lambda wish: wish.due_at)
+    return back
 
 
 def _less_what_is_done(state: TaskState) -> TaskState:
@@ -233,6 +273,13 @@ def sent(state: TaskState, event: str) -> TaskState:
 
 def _wanting(state: TaskState, reason: Reason, wish: Wish) -> TaskState:
     return replace(state, wanted={**state.wanted, reason: wish})
+
+
+def _ticking(state: TaskState, timetable: str, tick: float | None) -> TaskState:
+    if tick is None:
+        return _without(state, Reason.SCHEDULE)
+    correlation = f"schedule-{iso(tick)}"
+    return _wanting(state, Reason.SCHEDULE, Wish(tick, tick, correlation, timetable))
 
 
 def _without(state: TaskState, reason: Reason) -> TaskState:

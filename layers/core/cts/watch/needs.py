@@ -1,4 +1,4 @@
-"""Which views a condition needs, given the first views that were read.
+"""Which views conditions need, given the first views that were read.
 
 Some conditions have to read one view first, because its answer says which others they need. What
 was read of such views is handed around by view id: a view that is missing there was not read.
@@ -20,31 +20,48 @@ def first_views(conditions: Iterable[Condition]) -> set[View]:
     return {view for each in conditions if (view := each.first_view)}
 
 
-def rendered(condition: Condition, firsts: Firsts) -> tuple[View, ...]:
-    """The views whose rows the module gets, as far as they are known."""
+def _rendered(condition: Condition, firsts: Firsts) -> tuple[View, ...]:
     first = condition.first_view
     return condition.views(firsts.get(first.id) if first else None)
 
 
-def watched(condition: Condition, firsts: Firsts) -> tuple[View, ...]:
-    """All views that the condition looks at, as far as they are known."""
-    first = condition.first_view
-    return (*([first] if first else ()), *rendered(condition, firsts))
+def rendered(conditions: Iterable[Condition], firsts: Firsts) -> tuple[View, ...]:
+    """The views whose rows the module gets, as far as they are known."""
+    return tuple(view for each in conditions for view in _rendered(each, firsts))
 
 
-def unread(condition: Condition, rows: Mapping[str, Row], firsts: Firsts) -> tuple[View, ...]:
+def watched(conditions: Iterable[Condition], firsts: Firsts) -> tuple[View, ...]:
+    """All views that the conditions look at, as far as they are known."""
+    every = tuple(conditions)
+    return (*first_views(every), *rendered(every, firsts))
+
+
+def unread(
+    conditions: Iterable[Condition], rows: Mapping[str, Row], firsts: Firsts
+) -> tuple[View, ...]:
     """The views that have to be read before the module's rows are known."""
-    first = condition.first_view
-    if first and first.id not in firsts:
-        return (first,)
-    return tuple(view for view in rendered(condition, firsts) if view.id not in rows)
+    missing: list[View] = []
+    for each in conditions:
+        if each.first_view and each.first_view.id not in firsts:
+            missing.append(each.first_view)
+        else:
+            missing += (view for view in _rendered(each, firsts) if view.id not in rows)
+    return tuple(missing)
 
 
-def digests(condition: Condition, rows: Mapping[str, Row], firsts: Firsts) -> dict[str, str] | None:
-    """View id -> digest of all that the condition renders; None while some view was not read."""
-    first = condition.first_view
-    if first and first.id not in firsts:
+def digests(
+    conditions: Iterable[Condition], rows: Mapping[str, Row], firsts: Firsts
+) -> dict[str, str] | None:
+    """View id -> digest of all that the conditions render; None while some view was not read."""
+    every = tuple(conditions)
+    if unread(every, rows, firsts):
         return None
-    found = {view.id: rows.get(view.id) for view in rendered(condition, firsts)}
-    read = {view: row.digest for view, row in found.items() if row}
-    return read if len(read) == len(found) else None
+    return {view.id: rows[view.id].digest for view in rendered(every, firsts)}
+
+
+def looked_at(condition: Condition, read: Mapping[str, str], firsts: Firsts) -> Mapping[str, str]:
+    """The part of these digests whose change triggers the condition's task, or what stands for
+    it."""
+    first = condition.first_view
+    own = {view.id: read[view.id] for view in _rendered(condition, firsts)}
+    return condition.looked_at(own, firsts[first.id] if first else None)

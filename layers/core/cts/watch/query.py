@@ -31,6 +31,8 @@ class Kind:
     """What an answer may lose, of a value."""
     params: Callable[["View"], Params] = field(compare=False, default=lambda _: {})
     """Parameters that only this kind has."""
+    may_be_absent: bool = field(compare=False, default=False)
+    """Consul answers what is not there with 404 instead of an empty list."""
     held: Params = field(compare=False, default_factory=dict)
     """Parameters of blocking queries."""
     whole: str = field(compare=False, default="")

@@ -140,7 +140,7 @@ def _look(ports: ReadPorts, tasks: Mapping[str, TaskEntry]) -> shown.Known:
     rows = rows_of(ports.tasks.chunks())
     read = {
         view.id: ports.objects.get(view.id, rows[view.id].digest)
-        for view in first_views(entry.condition for entry in tasks.values())
+        for view in first_views(each for entry in tasks.values() for each in entry.conditions)
         if view.id in rows
     }
     firsts = {view: found for view, found in read.items() if found}

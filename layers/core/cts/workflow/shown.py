@@ -47,7 +47,7 @@ class Known:
 
     def views(self, entry: TaskEntry) -> set[View]:
         """All views that the task uses, including a listing."""
-        return {*watched(entry.condition, self.firsts)}
+        return {*watched(entry.conditions, self.firsts)}
 
     def stale_views(self, entry: TaskEntry) -> list[Stale]:
         """The task's views that are recorded as stale, oldest first."""
@@ -131,7 +131,7 @@ def _wanting(state: TaskState, enabled: bool, now: float) -> tuple[str, str, flo
 
 def _not_read(look: Known, entry: TaskEntry) -> str:
     """The views that the task needs but that have not been read from Consul yet."""
-    return _first([str(view) for view in unread(entry.condition, look.rows, look.firsts)])
+    return _first([str(view) for view in unread(entry.conditions, look.rows, look.firsts)])
 
 
 def _first(views: list[str]) -> str:

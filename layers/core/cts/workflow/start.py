@@ -15,8 +15,8 @@ from cts.run.state import TaskState
 from cts.run.task import Claimed, claim, due, queue
 from cts.terraform.archive import RunPlace, run_archive
 from cts.terraform.definition import Definition
-from cts.watch.fingerprint import trigger_fingerprint
-from cts.watch.needs import digests
+from cts.watch.fingerprint import fingerprint_of
+from cts.watch.needs import digests, first_views, looked_at
 from cts.watch.snapshot import Snapshot
 from cts.watch.view import Chunk, rows_of
 from cts.workflow import settle
@@ -112,9 +112,11 @@ def _run(ports: StartPorts, state: TaskState, generation: Generation) -> StartOu
         _leave_queue(ports, state)
         return StartOutcome.NOT_READ
     inputs = loaded.inputs
-    trigger = trigger_fingerprint(entry.definition, inputs)
+    trigger = fingerprint_of(entry.definition, loaded.looked_at)
+    fed = fingerprint_of(entry.definition, inputs)
     run_id, now = ports.new_run_id(task), ports.now()
-    claimed = claim(state, run_id, trigger, trigger, now, entry.driver)
+    tick = entry.condition.next_tick(now)
+    claimed = claim(state, run_id, trigger, fed, now, entry.driver, tick)
     if not isinstance(claimed, Claimed):
         left = replace(claimed, queued_since=None)
         if left != state:
@@ -192,21 +194,24 @@ def _leave_queue(ports: StartPorts, state: TaskState) -> None:
 
 class Loaded(NamedTuple):
     inputs: Mapping[str, str]
-    """View id -> digest of what the module gets."""
+    """View id -> digest of all that the run is given."""
+    looked_at: Mapping[str, str]
+    """What of it triggers the task."""
     read: Read
 
 
 def load(ports: StartPorts, entry: TaskEntry) -> Loaded | None:
-    """What the condition renders; None if something was not read."""
+    """What the condition and the module inputs render; None if something was not read."""
     rows = rows_of(ports.views.chunks())
-    first = entry.condition.first_view
-    known = {first.id: rows[first.id].digest} if first and first.id in rows else {}
-    firsts = _read(ports, known)
-    inputs = digests(entry.condition, rows, firsts)
+    needed = {view.id for view in first_views(entry.conditions)}
+    firsts = _read(ports, {view: rows[view].digest for view in needed & rows.keys()})
+    inputs = digests(entry.conditions, rows, firsts)
     if inputs is None:
         return None
-    read = _read(ports, inputs)
-    return Loaded(inputs, {**firsts, **read}) if len(read) == len(inputs) else None
+    read = _read(ports, {v: digest for v, digest in inputs.items() if v not in firsts})
+    if len(read) + len(inputs.keys() & firsts.keys()) < len(inputs):
+        return None
+    return Loaded(inputs, looked_at(entry.condition, inputs, firsts), {**firsts, **read})
 
 
 def _read(ports: StartPorts, digests: Mapping[str, str]) -> dict[str, Snapshot]:
