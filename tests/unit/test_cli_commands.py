@@ -178,7 +178,7 @@ def test_runs_of_an_unknown_task(account: Account) -> None:
 @pytest.mark.parametrize(
     ("reasons", "told"),
     [
-        (('condition "consul-kv"',), 'condition "consul-kv" does not run yet'),
+        (('backend "consul"',), 'backend "consul" does not run yet'),
         (('backend "consul"', "providers"), 'backend "consul", providers do not run yet'),
     ],
 )

@@ -375,10 +375,10 @@ def test_what_was_hardly_meant_is_warned_of(text: str, expected: str) -> None:
 
 
 def test_what_has_to_wait_is_told_beside_problems() -> None:
-    text = task(condition='condition "schedule" { cron = "@daily" }') + "\ncolour = 1"
+    text = 'driver "terraform" { backend "pg" { } }\n' + task() + "\ncolour = 1"
     result = compile_bundle({**FILES, "c.hcl": text.encode()})
-    assert [brief(problem) for problem in result.problems] == ["7:1 colour [unknown-option]"]
-    assert [brief(problem) for problem in result.warnings] == ["1:1 task.t [not-supported-yet]"]
+    assert [brief(problem) for problem in result.problems] == ["8:1 colour [unknown-option]"]
+    assert [brief(problem) for problem in result.warnings] == ["2:1 task.t [not-supported-yet]"]
 
 
 def test_a_problem_of_one_task_hides_none_of_another() -> None:

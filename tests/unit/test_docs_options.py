@@ -64,7 +64,7 @@ COMPUTED = {
     (services_block.Service, "id"), (model.Task, "working_dir"),
 }  # fmt: skip
 """Where the default comes of other options: the code has no constant to compare with."""
-LATER = {
+WATCHED = {
     'condition "catalog-services"': CatalogServicesCondition(""),
     'condition "consul-kv"': KvCondition("web"),
     'condition "schedule"': ScheduleCondition("@daily"),
@@ -240,7 +240,7 @@ PLAIN = Definition("web", Module("./web"), ServicesCondition(("web",)))
 @pytest.mark.parametrize(
     ("title", "needed"),
     [
-        *((kind, {"condition": condition}) for kind, condition in LATER.items()),
+        *((kind, {"condition": condition}) for kind, condition in WATCHED.items()),
         ("module_input", {"inputs": (ServicesCondition(("web",)), KvCondition("web"))}),
         ("terraform_provider", {"providers": (Provider("panos"),)}),
         ('driver "terraform-cloud"', {"cloud": {"organization": "example"}}),

@@ -5,7 +5,7 @@ from dataclasses import fields
 import httpx
 import pytest
 
-from cts.conditions import consul_kv, services
+from cts.conditions import catalog_services, consul_kv, services
 from cts.conditions.catalog_services import CatalogServicesCondition
 from cts.conditions.condition import Condition
 from cts.conditions.consul_kv import KvCondition
@@ -203,8 +203,8 @@ NAMES = ["web-2", "web", "api"]
         pytest.param(ServicesCondition(), [], [], id="nothing"),
         pytest.param(
             CatalogServicesCondition("web", "dc2", "ns1", (("rack", "1"),)),
-            [View(services.LISTING, "", "dc2", "ns1", "", (("rack", "1"),))],
-            [View(services.LISTING, "", "dc2", "ns1", "", (("rack", "1"),))],
+            [View(catalog_services.CATALOG, "", "dc2", "ns1", "", (("rack", "1"),))],
+            [View(catalog_services.CATALOG, "", "dc2", "ns1", "", (("rack", "1"),))],
             id="catalog-services",
         ),
         pytest.param(

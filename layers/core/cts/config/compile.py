@@ -34,7 +34,7 @@ from cts.generation import BufferPeriod, Generation, TaskEntry, Waiting
 from cts.terraform.archive import content_digest
 from cts.terraform.definition import Definition, Module
 
-CONTRACT = 3
+CONTRACT = 4
 """Raised when the same sources compile to something else: they are then published again."""
 
 

@@ -33,7 +33,8 @@ def rendered(conditions: Iterable[Condition], firsts: Firsts) -> tuple[View, ...
 def watched(conditions: Iterable[Condition], firsts: Firsts) -> tuple[View, ...]:
     """All views that the conditions look at, as far as they are known."""
     every = tuple(conditions)
-    return (*first_views(every), *rendered(every, firsts))
+    read_first = (view for each in every if (view := each.first_view))
+    return tuple(dict.fromkeys((*read_first, *rendered(every, firsts))))
 
 
 def unread(

@@ -208,10 +208,11 @@ def load(ports: StartPorts, entry: TaskEntry) -> Loaded | None:
     inputs = digests(entry.conditions, rows, firsts)
     if inputs is None:
         return None
-    read = _read(ports, {v: digest for v, digest in inputs.items() if v not in firsts})
-    if len(read) + len(inputs.keys() & firsts.keys()) < len(inputs):
+    rest = _read(ports, {v: digest for v, digest in inputs.items() if v not in firsts})
+    read = {**firsts, **rest}
+    if not inputs.keys() <= read.keys():
         return None
-    return Loaded(inputs, looked_at(entry.condition, inputs, firsts), {**firsts, **read})
+    return Loaded(inputs, looked_at(entry.condition, inputs, firsts), read)
 
 
 def _read(ports: StartPorts, digests: Mapping[str, str]) -> dict[str, Snapshot]:
