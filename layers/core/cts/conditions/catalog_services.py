@@ -2,20 +2,21 @@
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
+from functools import lru_cache
 from typing import Any, ClassVar
 
 from cts.conditions.block import ConditionBlock, PassingBlock, Room, Told
-from cts.conditions.condition import Condition, Read, canonical_pairs, set_fields
+from cts.conditions.condition import Condition, Read, canonical_pairs, declared, set_fields
 from cts.conditions.patterns import problems_of
 from cts.conditions.services import LISTING
 from cts.config.blocks.schema import option
 from cts.config.rules.problem import Problem
 from cts.config.rules.regexp import compiled
 from cts.config.text.escapes import undoubled
-from cts.terraform.hclwrite import attribute_lines, const_attribute, quoted, statement, value
+from cts.terraform.hclwrite import value
 from cts.watch.answer import as_type
 from cts.watch.query import Kind, Pairs, View
-from cts.watch.snapshot import Snapshot, of
+from cts.watch.snapshot import EMPTY, Snapshot, of
 
 VARIABLE = "catalog_services"
 
@@ -45,6 +46,13 @@ CATALOG = Kind(
 """The names of all services in the catalog, each with the tags of all its instances."""
 
 
+@lru_cache(maxsize=256)  # each task asks at each look, and the catalog rarely changes
+def _matching(expression: str, catalog: Snapshot) -> Mapping[str, list[str]]:
+    """Name -> tags. The expression matches anywhere in a name."""
+    search = compiled(expression)
+    return {each["name"]: each["tags"] for each in catalog.value if search(each["name"].encode())}
+
+
 @dataclass(frozen=True, slots=True)
 class CatalogServicesCondition(Condition):
     """CTS's `condition "catalog-services"`."""
@@ -70,29 +78,19 @@ class CatalogServicesCondition(Condition):
 
     def looked_at(self, digests: Mapping[str, str], first: Snapshot | None) -> Mapping[str, str]:
         """Only names: a tag triggers nothing, as in CTS."""
-        names = sorted(each["name"] for each in self._matching(first))
-        return {view: of(names).digest for view in digests}
-
-    def _matching(self, catalog: Snapshot | None) -> list[dict[str, Any]]:
-        search = compiled(self.regexp)
-        services = catalog.value if catalog else []
-        return [each for each in services if search(each["name"].encode())]
+        names = of(sorted(_matching(self.regexp, first))) if first else EMPTY
+        return dict.fromkeys(digests, names.digest)
 
     @property
     def variable(self) -> str:
         return "" if self.trigger_only else VARIABLE
 
     def declaration(self, *, const: bool) -> str:
-        described = {"description": quoted("Names of Consul services, with all their tags")}
-        kind = {"type": "map(list(string))"}
-        return "# Catalog Services definition protocol v0\n" + statement(
-            f'variable "{VARIABLE}"',
-            *attribute_lines(described | kind | const_attribute(const=const)),
-        )
+        description = "Names of Consul services, with all their tags"
+        return declared("Catalog Services", VARIABLE, description, "map(list(string))", const=const)
 
     def value(self, read: Read) -> str:
-        matching = self._matching(read[self.first_view.id])
-        return value({each["name"]: each["tags"] for each in matching})
+        return value(_matching(self.regexp, read[self.first_view.id]))
 
 
 @dataclass(frozen=True)

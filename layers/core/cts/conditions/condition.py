@@ -5,6 +5,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
+from cts.terraform.hclwrite import attribute_lines, const_attribute, quoted, statement
 from cts.watch.query import Pairs, View
 from cts.watch.snapshot import Snapshot
 
@@ -62,6 +63,14 @@ class Condition(ABC):
     def value(self, read: Read) -> str:  # noqa: ARG002
         """The variable's value as HCL. `read` has all its views, the first one too."""
         return ""
+
+
+def declared(protocol: str, name: str, description: str, kind: str, *, const: bool) -> str:
+    """A variable for variables.tf, under the comment with which CTS names the protocol."""
+    attributes = {"description": quoted(description), "type": kind} | const_attribute(const=const)
+    return f"# {protocol} definition protocol v0\n" + statement(
+        f"variable {quoted(name)}", *attribute_lines(attributes)
+    )
 
 
 def canonical_pairs(pairs: Iterable[tuple[str, str]]) -> Pairs:

@@ -7,15 +7,17 @@ from typing import Any, ClassVar
 from urllib.parse import quote
 
 from cts.conditions.block import ConditionBlock, PassingBlock, Room, Told
-from cts.conditions.condition import Condition, Read, set_fields
+from cts.conditions.condition import Condition, Read, declared, set_fields
 from cts.config.blocks.schema import option
 from cts.config.rules.problem import Code, Problem
-from cts.terraform.hclwrite import attribute_lines, const_attribute, quoted, statement, value
+from cts.terraform.hclwrite import value
 from cts.watch.answer import as_type, needed_text, text_of
 from cts.watch.query import Kind, View
 from cts.watch.snapshot import Snapshot
 
 VARIABLE = "consul_kv"
+CLEANED_AWAY = frozenset({"", ".", ".."})
+"""Parts of a path."""
 
 
 def _entries(answer: Any) -> list[dict[str, str]]:
@@ -28,7 +30,7 @@ def _entries(answer: Any) -> list[dict[str, str]]:
 
 def _text(encoded: str) -> str:
     """Terraform's strings are Unicode: other bytes become U+FFFD."""
-    return b64decode(encoded).decode(errors="replace")
+    return b64decode(encoded, validate=True).decode(errors="replace")
 
 
 def _keys(entries: list[dict[str, str]]) -> frozenset[str]:
@@ -86,16 +88,25 @@ class KvCondition(Condition):
         return "" if self.trigger_only else VARIABLE
 
     def declaration(self, *, const: bool) -> str:
-        described = {"description": quoted("Keys of Consul's KV store and their values")}
-        return "# Consul KV definition protocol v0\n" + statement(
-            f'variable "{VARIABLE}"',
-            *attribute_lines(described | {"type": "map(string)"} | const_attribute(const=const)),
-        )
+        description = "Keys of Consul's KV store and their values"
+        return declared("Consul KV", VARIABLE, description, "map(string)", const=const)
 
     def value(self, read: Read) -> str:
         """Keys are whole paths, also with `recurse`. A key that is not there is left out."""
         [view] = self.views(None)
         return value({each["key"]: each["value"] for each in read[view.id].value})
+
+
+def _fault(path: str) -> str:
+    """Why Consul can't be asked for this path; empty: it can."""
+    key = path.lstrip("/")
+    if path and not key:
+        return "the path does not name a key"
+    if not path.isprintable():
+        return "Consul's HTTP API rejects characters that are not printable"
+    if key and CLEANED_AWAY.intersection(key.removesuffix("/").split("/")):
+        return "Consul's HTTP API reads another key if a part of the path is empty, . or .."
+    return ""
 
 
 @dataclass(frozen=True)
@@ -110,8 +121,8 @@ class KvInput(ConditionBlock):
     namespace: str = option("")
 
     def problems(self) -> Iterator[Problem]:
-        if self.path and not self.path.strip("/"):
-            what, fix = "the path does not name a key", 'write path = "..."'
+        if what := _fault(self.path):
+            fix = 'write path = "..."'
             yield self.where.problem(Code.INVALID_VALUE, what, fix, option="path")
 
     def compiled(self) -> KvCondition:

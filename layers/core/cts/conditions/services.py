@@ -9,17 +9,9 @@ from functools import lru_cache
 from typing import Any, ClassVar
 from urllib.parse import quote
 
-from cts.conditions.condition import Condition, Read, canonical_pairs, set_fields
+from cts.conditions.condition import Condition, Read, canonical_pairs, declared, set_fields
 from cts.config.rules.regexp import compiled
-from cts.terraform.hclwrite import (
-    attribute_lines,
-    block,
-    const_attribute,
-    indented,
-    key,
-    statement,
-    value,
-)
+from cts.terraform.hclwrite import attribute_lines, block, indented, key, value
 from cts.watch.answer import as_type, needed_text, text_of, texts_of
 from cts.watch.query import Kind, Pairs, Params, View
 from cts.watch.snapshot import Snapshot
@@ -169,12 +161,13 @@ def _service(row: ServiceRow, meta: Pairs) -> str:
     return block({name: value(filled[name]) for name in ATTRIBUTES})
 
 
-def _type_lines() -> str:
+def _type() -> str:
     names = list(ATTRIBUTES)
     groups = (names[:9], names[9:15], names[15:])
-    return "\n\n".join(
+    lines = "\n\n".join(
         "\n".join(attribute_lines({name: ATTRIBUTES[name] for name in group})) for group in groups
     )
+    return "map(\n" + indented("object({\n" + indented(lines) + "\n})") + "\n)"
 
 
 # ---- compiled ---------------------------------------------------------------------------------
@@ -226,14 +219,7 @@ class ServicesCondition(Condition):
         return "" if self.trigger_only else LABEL
 
     def declaration(self, *, const: bool) -> str:
-        return "# Service definition protocol v0\n" + statement(
-            f'variable "{LABEL}"',
-            'description = "Consul services of the task"',
-            "type = map(",
-            indented("object({\n" + indented(_type_lines()) + "\n})"),
-            ")",
-            *attribute_lines(const_attribute(const=const)),
-        )
+        return declared("Service", LABEL, "Consul services of the task", _type(), const=const)
 
     def value(self, read: Read) -> str:
         """Of two rows with one key the later wins, as in Terraform."""

@@ -71,8 +71,10 @@ def variables(definition: Definition) -> str:
 
 
 def values(definition: Definition, read: Read) -> str:
-    """Their values."""
-    written = {name: each.value(read) for name, each in filled(definition).items()}
+    """Their values. Services that nothing gives come last, as in CTS."""
+    fills = filled(definition)
+    names = sorted(fills, key=lambda name: fills[name] == NOTHING)
+    written = {name: fills[name].value(read) for name in names}
     return "\n".join(attribute_lines(written)) + "\n"
 
 
