@@ -3,6 +3,14 @@
 # Task: web
 # Description:
 
+consul_kv = {
+  "for"                = ""
+  "rules/"             = ""
+  "rules/binary"       = "��ab"
+  "rules/json"         = "{\"a\": \"$${b}\", \"c\": \"%%{d}\"}\n"
+  "rules/odd\"$${key}" = "back\\slash a\\tb\r\n\u0000"
+  "rules/\u00fc"       = "😀 é"
+}
 services = {
   "web-1.node-1.dc1" = {
     id              = "web-1"
@@ -27,12 +35,4 @@ services = {
       "k8s.io/zone" = "\"$${b}\""
     }
   }
-}
-consul_kv = {
-  "for"                = ""
-  "rules/"             = ""
-  "rules/binary"       = "��ab"
-  "rules/json"         = "{\"a\": \"$${b}\", \"c\": \"%%{d}\"}\n"
-  "rules/odd\"$${key}" = "back\\slash a\\tb\r\n\u0000"
-  "rules/\u00fc"       = "😀 é"
 }
