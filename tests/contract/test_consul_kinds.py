@@ -13,6 +13,7 @@ from cts.adapters.consul import Consul
 from cts.conditions.catalog_services import CatalogServicesCondition
 from cts.conditions.condition import Condition
 from cts.conditions.consul_kv import KvCondition
+from cts.conditions.services import ServicesCondition
 from cts.watch.view import Answer
 from local import consul as local
 from tests.fake_consul import Token, system
@@ -107,6 +108,48 @@ def test_a_held_query_sees_a_key_come_change_and_go(
             await asyncio.to_thread(write, http, "app/key", value)
             answer = await asyncio.wait_for(held, SOON)
             assert pairs(answer) == ({"app/key": value.decode()} if value else {})
+
+    run(server, scenario)
+
+
+CHECKED = {
+    "none": [],
+    "pass": ["passing"],
+    "warn": ["passing", "warning"],
+    "both": ["warning", "critical"],
+    "crit": ["critical"],
+}
+
+
+@pytest.mark.parametrize(
+    ("health", "filter_", "expected"),
+    [
+        ("", "", "none pass"),
+        ("passing", "", "none pass"),
+        ("warning", "", "none pass warn"),
+        ("any", "", "both crit none pass warn"),
+        ("", 'Service.ID != "pass"', "none"),
+        ("warning", 'Service.ID == "pass" or Service.ID != "none"', "pass warn"),
+        ("any", 'Service.ID != "pass"', "both crit none warn"),
+        ("any", 'Checks.Status == "warning"', "both warn"),
+    ],
+)
+def test_health_says_which_instances_count(
+    server: local.Consul, http: httpx.Client, health: str, filter_: str, expected: str
+) -> None:
+    for name, states in CHECKED.items():
+        checks = [
+            {"Node": name, "CheckID": f"{name}-{n}", "ServiceID": name, "Status": state}
+            for n, state in enumerate(states)
+        ]
+        facts = {"Node": name, "Address": "10.0.0.1", "Checks": checks}
+        service = {"Service": {"ID": name, "Service": "checked"}}
+        http.put("/v1/catalog/register", json={**facts, **service}).raise_for_status()
+
+    async def scenario(port: Consul) -> None:
+        condition = ServicesCondition(("checked",), filter=filter_).with_health(health)
+        answer = await read(port, condition)
+        assert sorted(each["id"] for each in answer.snapshot.value) == expected.split()
 
     run(server, scenario)
 

@@ -41,6 +41,10 @@ class Condition(ABC):
         stands for it. `first`: what was read of `first_view`."""
         return digests
 
+    def with_health(self, health: str) -> "Condition":  # noqa: ARG002
+        """The same for instances in this state of health: one of `services.HEALTH`."""
+        return self
+
     @property
     def timetable(self) -> str:
         """When the task runs by the clock, as text; empty: it does not."""

@@ -18,6 +18,9 @@ from cts.watch.snapshot import Snapshot
 
 LABEL = "services"
 HEALTH_IN_FILTER = "Checks.Status"
+PASSING, WARNING, ANY = HEALTH = ("passing", "warning", "any")
+"""Which instances reach a module: passing ones, as in CTS; those without a critical check; all."""
+NOT_CRITICAL = 'not (Checks.Status == "critical")'
 
 # ---- views ------------------------------------------------------------------------------------
 
@@ -76,7 +79,11 @@ def _rows(answer: Any) -> list[ServiceRow]:
 def _health(view: View) -> Params:
     """Only healthy instances reach a module, unless the filter decides on health: that is CTS's
     `passing`."""
-    return {} if HEALTH_IN_FILTER in view.filter else {"passing": "1"}
+    if view.health == WARNING:
+        own = f"({view.filter}) and " if view.filter else ""
+        return {"filter": own + NOT_CRITICAL}
+    decided = view.health == ANY or HEALTH_IN_FILTER in view.filter
+    return {} if decided else {"passing": "1"}
 
 
 SERVICE = Kind(
@@ -111,8 +118,12 @@ def service_views(
     datacenter: str = "",
     namespace: str = "",
     filter: str = "",  # noqa: A002
+    health: str = "",
 ) -> tuple[View, ...]:
-    return tuple(View(SERVICE, name, datacenter, namespace, filter) for name in sorted(set(names)))
+    return tuple(
+        View(SERVICE, name, datacenter, namespace, filter, health=health)
+        for name in sorted(set(names))
+    )
 
 
 @lru_cache(maxsize=256)  # each task asks at each look, and the listing rarely changes
@@ -195,11 +206,15 @@ class ServicesCondition(Condition):
     """The module gets none of it: `use_as_module_input = false`."""
     others: "tuple[ServicesCondition, ...]" = ()
     """Other services by name, asked for or fed in another way, as CTS's `service` blocks say."""
+    health: str = ""
+    """One of `HEALTH`; empty: the passing ones, or what the filter says."""
 
     def __post_init__(self) -> None:
         set_fields(self, names=tuple(sorted(set(self.names))), filter=self.filter.strip("\n"))
         others = tuple(sorted(set(self.others), key=repr))
         set_fields(self, meta=canonical_pairs(self.meta), others=others)
+        if self.health == PASSING or HEALTH_IN_FILTER in self.filter:
+            set_fields(self, health="")
 
     @property
     def first_view(self) -> View | None:
@@ -211,8 +226,12 @@ class ServicesCondition(Condition):
         names = self.names
         if self.regexp is not None:
             names = _matching(self.regexp, first) if first else ()
-        own = service_views(names, self.datacenter, self.namespace, self.filter)
+        own = service_views(names, self.datacenter, self.namespace, self.filter, self.health)
         return own + tuple(view for group in self.others for view in group.views(None))
+
+    def with_health(self, health: str) -> "ServicesCondition":
+        others = tuple(each.with_health(health) for each in self.others)
+        return replace(self, health=health, others=others)
 
     @property
     def variable(self) -> str:

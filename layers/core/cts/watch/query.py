@@ -30,7 +30,7 @@ class Kind:
     members: Callable[[list[Any]], frozenset[str]] = field(compare=False)
     """What an answer may lose, of a value."""
     params: Callable[["View"], Params] = field(compare=False, default=lambda _: {})
-    """Parameters that only this kind has."""
+    """Parameters that only this kind has, or gives another value."""
     may_be_absent: bool = field(compare=False, default=False)
     """Consul answers what is not there with 404 instead of an empty list."""
     held: Params = field(compare=False, default_factory=dict)
@@ -52,6 +52,8 @@ class View:
     namespace: str = ""
     filter: str = ""
     node_meta: Pairs = ()
+    health: str = ""
+    """Which instances of a service count, where it is not only the passing ones."""
 
     @property
     def id(self) -> str:
@@ -61,8 +63,8 @@ class View:
 
     def __str__(self) -> str:
         what = self.kind.words(self.name)
-        named = {"datacenter": self.datacenter, "namespace": self.namespace, "filter": self.filter}
-        options = [f"{name} {value}" for name, value in named.items() if value]
+        named = ("datacenter", "namespace", "filter", "health")
+        options = [f"{name} {value}" for name in named if (value := getattr(self, name))]
         options += [f"node-meta {key}:{value}" for key, value in self.node_meta]
         return f"{what} ({', '.join(options)})" if options else what
 
@@ -87,8 +89,8 @@ def request(
     something changes, or after `wait` seconds."""
     optional = {"dc": view.datacenter, "ns": view.namespace, "filter": view.filter}
     params: dict[str, str | list[str]] = {
-        **view.kind.params(view),
         **{name: value for name, value in optional.items() if value},
+        **view.kind.params(view),
     }
     if view.node_meta:
         params["node-meta"] = [f"{key}:{value}" for key, value in view.node_meta]

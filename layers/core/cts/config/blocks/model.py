@@ -274,6 +274,7 @@ class Serverless:
 
     where: Where
     variables: Values = option({})
+    health: str | None = option()
 
 
 @dataclass(frozen=True, slots=True)
