@@ -89,6 +89,8 @@ def test_what_is_the_rule_anyway_changes_nothing() -> None:
     assert definition(bundle('health = "passing"')) == definition(bundle())
     decides = FILTER % "Checks.Status == passing"
     assert definition(bundle(ANY, condition=decides)) == definition(bundle(condition=decides))
+    keys = 'module_input "consul-kv" { path = "a" }'
+    assert definition(bundle(ANY, condition=keys)) == definition(bundle(condition=keys))
 
 
 @pytest.mark.parametrize("word", ["critical", "Passing", ""])

@@ -17,7 +17,7 @@ from cts.watch.snapshot import Snapshot
 
 VARIABLE = "consul_kv"
 CLEANED_AWAY = frozenset({"", ".", ".."})
-"""Parts of a path."""
+"""Parts of a path that Consul's HTTP server removes."""
 
 
 def _entries(answer: Any) -> list[dict[str, str]]:

@@ -213,7 +213,8 @@ class ServicesCondition(Condition):
         set_fields(self, names=tuple(sorted(set(self.names))), filter=self.filter.strip("\n"))
         others = tuple(sorted(set(self.others), key=repr))
         set_fields(self, meta=canonical_pairs(self.meta), others=others)
-        if self.health == PASSING or HEALTH_IN_FILTER in self.filter:
+        is_empty = not self.names and self.regexp is None
+        if self.health == PASSING or HEALTH_IN_FILTER in self.filter or is_empty:
             set_fields(self, health="")
 
     @property
