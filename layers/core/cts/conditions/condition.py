@@ -22,6 +22,12 @@ class Condition(ABC):
     """A task without a condition takes a module input of this kind for one, as in CTS."""
 
     @property
+    def parts(self) -> "tuple[Condition, ...]":
+        """The conditions it consists of, of which each has at most one view to read first. What
+        such a condition needs is what its parts need."""
+        return (self,)
+
+    @property
     def first_view(self) -> View | None:
         """The view that must be read first, because its answer says which others are needed."""
         return None

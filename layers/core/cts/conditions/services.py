@@ -9,17 +9,10 @@ from functools import lru_cache
 from typing import Any, ClassVar
 from urllib.parse import quote
 
+from cts.conditions import datacenters
 from cts.conditions.condition import Condition, Read, canonical_pairs, set_fields
 from cts.config.rules.regexp import compiled
-from cts.terraform.hclwrite import (
-    attribute_lines,
-    block,
-    const_attribute,
-    indented,
-    key,
-    statement,
-    value,
-)
+from cts.terraform.hclwrite import attribute_lines, block, key, value, variable_of_objects
 from cts.watch.answer import as_type, needed_text, text_of, texts_of
 from cts.watch.query import Kind, Pairs, Params, View
 from cts.watch.snapshot import Snapshot
@@ -202,38 +195,42 @@ class ServicesCondition(Condition):
     """The module gets none of it: `use_as_module_input = false`."""
     others: "tuple[ServicesCondition, ...]" = ()
     """Other services by name, asked for or fed in another way, as CTS's `service` blocks say."""
+    datacenters: tuple[str, ...] = ()
+    """In place of `datacenter`, where there are several."""
 
     def __post_init__(self) -> None:
         set_fields(self, names=tuple(sorted(set(self.names))), filter=self.filter.strip("\n"))
         others = tuple(sorted(set(self.others), key=repr))
         set_fields(self, meta=canonical_pairs(self.meta), others=others)
+        set_fields(self, **datacenters.canonical(self.datacenter, self.datacenters))
+
+    @property
+    def parts(self) -> "tuple[ServicesCondition, ...]":
+        own = replace(self, others=()) if self.others else self
+        return (*datacenters.each(own), *self.others)
 
     @property
     def first_view(self) -> View | None:
-        if self.regexp is None:
+        if self.regexp is None or self.datacenters:
             return None
         return View(LISTING, "", self.datacenter, self.namespace)
 
     def views(self, first: Snapshot | None) -> tuple[View, ...]:
+        if self.others or self.datacenters:
+            return tuple(view for part in self.parts for view in part.views(None))
         names = self.names
         if self.regexp is not None:
             names = _matching(self.regexp, first) if first else ()
-        own = service_views(names, self.datacenter, self.namespace, self.filter)
-        return own + tuple(view for group in self.others for view in group.views(None))
+        return service_views(names, self.datacenter, self.namespace, self.filter)
 
     @property
     def variable(self) -> str:
         return "" if self.trigger_only else LABEL
 
     def declaration(self, *, const: bool) -> str:
-        return "# Service definition protocol v0\n" + statement(
-            f'variable "{LABEL}"',
-            'description = "Consul services of the task"',
-            "type = map(",
-            indented("object({\n" + indented(_type_lines()) + "\n})"),
-            ")",
-            *attribute_lines(const_attribute(const=const)),
-        )
+        described = "Consul services of the task"
+        made = variable_of_objects(LABEL, described, _type_lines(), const=const)
+        return f"# Service definition protocol v0\n{made}"
 
     def value(self, read: Read) -> str:
         """Of two rows with one key the later wins, as in Terraform."""
@@ -242,7 +239,7 @@ class ServicesCondition(Condition):
 
     def _rows(self, read: Read) -> Iterator[tuple[ServiceRow, Pairs]]:
         """Each with its `cts_user_defined_meta`."""
-        first = self.first_view
-        for group in (replace(self, others=()), *self.others):
-            for view in group.views(read[first.id] if first else None):
-                yield from ((row, group.meta) for row in read[view.id].value)
+        for part in self.parts:
+            first = part.first_view
+            for view in part.views(read[first.id] if first else None):
+                yield from ((row, part.meta) for row in read[view.id].value)

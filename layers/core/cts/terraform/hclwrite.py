@@ -77,6 +77,18 @@ def statement(opening: str, *lines: str) -> str:
     return f"{opening} {{\n{indented(chr(10).join(lines))}\n}}\n"
 
 
+def variable_of_objects(name: str, description: str, types: str, *, const: bool) -> str:
+    """A variable that is a map of objects. `types`: the lines of their attributes."""
+    return statement(
+        f'variable "{name}"',
+        f"description = {quoted(description)}",
+        "type = map(",
+        indented("object({\n" + indented(types) + "\n})"),
+        ")",
+        *attribute_lines(const_attribute(const=const)),
+    )
+
+
 def const_attribute(*, const: bool) -> dict[str, str]:
     """A value for a module's constant must be a constant in the root module too. Terraform
     before 1.15 does not have constants, so only these variables say so."""
