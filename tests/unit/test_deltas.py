@@ -6,7 +6,7 @@ import pytest
 
 from cts import keys
 from cts.conditions.services import SERVICE, service_row
-from cts.errors import Altered, Unavailable
+from cts.errors import Altered, Unavailable, Unreadable
 from cts.run.model import RunDelta
 from cts.run.state import Outcome, TaskState
 from cts.run.status import last_success
@@ -15,6 +15,7 @@ from cts.watch.snapshot import Snapshot, of
 from cts.workflow.deltas import MOST_COMPARED, NO_NAME, OBJECT, first_recorded
 from cts.workflow.start import StartOutcome
 from tests.fake_consul import instance
+from tests.fakes import failing
 from tests.unit.system import LISTING, WEB, System, system
 
 
@@ -87,6 +88,17 @@ def test_a_former_run_whose_row_expired_is_unknown() -> None:
     world.table.stored_runs.clear()
     world.clock.now += 60
     assert ran(world, 81) == RunDelta(first, came=0, left=0, changed=0, unknown=1)
+
+
+def test_a_former_run_whose_row_can_not_be_read_is_unknown_and_the_run_begins() -> None:
+    world = system()
+    ran(world, 80)
+    world.web(81)
+    world.clock.now += 60
+    with failing(world.table, "run", Unreadable("reading the row")):
+        delta = world.started().delta
+    assert delta
+    assert (delta.came, delta.unknown) == (0, 1)
 
 
 @pytest.mark.parametrize("error", [Unavailable("slow"), Altered("views/x", "it differs")])

@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Any, Protocol
 
 from cts.conditions.condition import Read
-from cts.errors import Altered, Refused, Unavailable
+from cts.errors import Altered, Refused, Unavailable, Unreadable
 from cts.generation import TaskEntry
 from cts.run.model import MOST_INPUTS, Run, RunDelta
 from cts.run.state import TaskState
@@ -40,7 +40,7 @@ def record(
     `read`: what the run is given."""
     views = {view.id: view for view in rendered(entry.conditions, read)}
     last = last_success(state)
-    former = runs.run(run.task, last) if last else None
+    former = _row(runs, run.task, last) if last else None
     if last == "":
         found = [each for view in views.values() for each in _came(view, read)]
     elif former is None:
@@ -62,6 +62,13 @@ def first_recorded(records: RunRecords, run: Run) -> list[dict[str, Any]] | None
     body = records.run_object(run.task, run.id, OBJECT)
     found: list[dict[str, Any]] | None = json.loads(body)["first"] if body else None
     return found
+
+
+def _row(runs: FormerRuns, task: str, run: str) -> Run | None:
+    try:
+        return runs.run(task, run)
+    except Unreadable:  # a newer version of the program wrote it
+        return None
 
 
 def _came(view: View, read: Read) -> Iterator[Difference]:
