@@ -14,10 +14,10 @@ import httpx
 import pytest
 
 from cts.adapters.consul import CATALOG_INDEX, Consul
-from cts.conditions import services
+from cts.conditions import intentions, nodes, services
 from cts.errors import Refused, Unavailable
-from cts.watch.query import ConsulRequest, View
-from cts.watch.snapshot import EMPTY, snapshot
+from cts.watch.query import ConsulRequest, Kind, View
+from cts.watch.snapshot import EMPTY, members, snapshot
 from local import consul as local
 from tests.fake_consul import FakeConsul, Token, instance, system
 from tests.unit.virtual_time import VirtualTime, run
@@ -110,6 +110,15 @@ class Real:
 
     def _put(self, what: str, body: Mapping[str, Any]) -> None:
         self._http.put(f"/v1/catalog/{what}", json=body).raise_for_status()
+
+    def intend(self, intention: Mapping[str, str]) -> str:
+        """Returns its ID."""
+        made = self._http.post("/v1/connect/intentions", json=intention).raise_for_status()
+        identifier: str = made.json()["ID"]
+        return identifier
+
+    def forget_intention(self, identifier: str) -> None:
+        self._http.delete(f"/v1/connect/intentions/{identifier}").raise_for_status()
 
     async def lose_everything(self) -> None:
         self._server.stop()
@@ -283,5 +292,87 @@ def test_a_certificate_of_another_authority_is_not_trusted(real: Real) -> None:
             await stranger.ask(WEB)
         assert real.token.forgotten == []
         await stranger.close()
+
+    real.run(scenario)
+
+
+NODES, INTENTIONS = View(nodes.NODES), View(intentions.INTENTIONS)
+RACK = {"Node": "rack-1", "Address": "10.1.1.1", "NodeMeta": {"rack": 'a"${x}'}}
+
+
+def test_nodes_are_answered_and_filtered(real: Real) -> None:
+    """By a token with no more than the poller's rights."""
+
+    async def scenario() -> None:
+        real._put("register", RACK)
+        try:
+            every = (await real.port.ask(NODES, consistent=True)).snapshot.value
+            assert {"local", "rack-1"} <= {row["name"] for row in every}
+            [found] = [row for row in every if row["name"] == "rack-1"]
+            assert found == {
+                "id": "",
+                "name": "rack-1",
+                "address": "10.1.1.1",
+                "datacenter": "dc1",
+                "tagged_addresses": {},
+                "meta": {"rack": 'a"${x}'},
+            }
+            for some in (
+                View(nodes.NODES, filter='Node == "rack-1"'),
+                View(nodes.NODES, "", "dc1", node_meta=(("rack", 'a"${x}'),)),
+            ):
+                assert (await real.port.ask(some)).snapshot.value == [found]
+        finally:
+            real._put("deregister", {"Node": "rack-1"})
+
+    real.run(scenario)
+
+
+def test_intentions_are_answered_and_filtered(real: Real) -> None:
+    web = {"SourceName": "web", "DestinationName": "db", "Action": "allow", "Description": "${x}"}
+    every_source = {"SourceName": "*", "DestinationName": "db", "Action": "deny"}
+
+    async def scenario() -> None:
+        made = [real.intend({"SourceType": "consul", **each}) for each in (every_source, web)]
+        try:
+            answer = await real.port.ask(INTENTIONS, consistent=True)
+            assert members(INTENTIONS, answer.snapshot) == {"web => db", "* => db"}
+            denied = View(intentions.INTENTIONS, filter='Action == "deny"')
+            [row] = (await real.port.ask(denied)).snapshot.value
+            assert (row["source"], row["action"], row["precedence"]) == ("*", "deny", 8)
+        finally:
+            for each in made:
+                real.forget_intention(each)
+
+    real.run(scenario)
+
+
+@pytest.mark.parametrize("kind", [nodes.NODES, intentions.INTENTIONS])
+def test_a_bad_filter_on_a_listing_is_refused_with_consuls_sentence(real: Real, kind: Kind) -> None:
+    async def scenario() -> None:
+        with pytest.raises(Refused, match="HTTP 500: Failed to create boolean expression"):
+            await real.port.ask(View(kind, filter="(("))
+
+    real.run(scenario)
+
+
+def test_a_held_query_on_nodes_or_intentions_sleeps_through_other_changes(real: Real) -> None:
+    async def scenario() -> None:
+        indices = [(await real.port.ask(view)).index for view in (NODES, INTENTIONS)]
+        of_nodes, of_intentions = (
+            asyncio.create_task(real.port.ask(view, index=index, wait=300))
+            for view, index in zip((NODES, INTENTIONS), indices, strict=True)
+        )
+        real._put("register", {**RACK, "Node": "rack-2"})
+        answer = await asyncio.wait_for(of_nodes, SOON)
+        real._put("deregister", {"Node": "rack-2"})
+        assert "rack-2" in members(NODES, answer.snapshot)
+        assert not of_intentions.done()
+        made = real.intend({"SourceName": "a", "DestinationName": "b", "Action": "allow"})
+        try:
+            answer = await asyncio.wait_for(of_intentions, SOON)
+            assert "a => b" in members(INTENTIONS, answer.snapshot)
+        finally:
+            real.forget_intention(made)
 
     real.run(scenario)

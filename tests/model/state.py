@@ -191,6 +191,7 @@ class State:
             now=self.clock,
             new_run_id=self.ids.new_run_id,
             cap=self.cap,
+            records=door("runner", self.bucket),
             generations=door("runner", self.bucket),
         )
         self.track_ports = track.TrackPorts(

@@ -36,6 +36,7 @@ class World:
             tasks=self.table,
             runs=self.table,
             objects=self.bucket,
+            records=self.bucket,
             now=lambda: NOW,
             live=True,
         )

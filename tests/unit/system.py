@@ -71,6 +71,7 @@ class System:
             now=self.clock,
             new_run_id=Counter().new_run_id,
             cap=cap,
+            records=self.bucket,
             generations=self.bucket,
         )
         self.track_ports = track.TrackPorts(

@@ -7,7 +7,14 @@ from typing import Any, get_args, get_origin
 
 import pytest
 
-from cts.conditions import catalog_services, consul_kv, schedule, services_block
+from cts.conditions import (
+    catalog_services,
+    consul_kv,
+    intentions,
+    nodes,
+    schedule,
+    services_block,
+)
 from cts.conditions.catalog_services import CatalogServicesCondition
 from cts.conditions.consul_kv import KvCondition
 from cts.conditions.no_condition import NoConditionBlock
@@ -42,12 +49,15 @@ SECTIONS: dict[Any, str] = {
     catalog_services.CatalogServicesBlock: 'condition "catalog-services"',
     consul_kv.KvBlock: 'condition "consul-kv"',
     schedule.ScheduleBlock: 'condition "schedule"',
+    nodes.NodesBlock: 'condition "nodes"',
+    intentions.IntentionsBlock: 'condition "intentions"',
     model.CloudWorkspace: "terraform_cloud_workspace",
     model.Serverless: "serverless",
 }
 WITHOUT_SECTION = {
     model.DriverBlock,  # its options are the two drivers
-    services_block.ServicesInput, consul_kv.KvInput,  # described by the conditions of these names
+    services_block.ServicesInput, consul_kv.KvInput, nodes.NodesInput, intentions.IntentionsInput,
+    # described by the conditions of these names
 }  # fmt: skip
 AS_ANOTHER = {"vault.transport"}
 """Described by `consul.transport`."""

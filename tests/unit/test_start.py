@@ -319,7 +319,7 @@ def test_a_definition_of_a_newer_version_is_left_to_a_newer_runner() -> None:
 @pytest.mark.parametrize(
     "newer",
     [
-        {"inputs": [{"kind": "nodes", "names": ["a"]}]},
+        {"inputs": [{"kind": "moon", "names": ["a"]}]},
         {"inputs": [{"kind": "schedule", "cron": "* * * * *"}]},
         {"condition": {"kind": "moon"}},
         {"condition": {"names": ["web"], "others": [{"kind": "moon"}]}},

@@ -11,6 +11,8 @@ import pytest
 from cts.conditions.catalog_services import CATALOG, CatalogServicesCondition
 from cts.conditions.condition import Condition, Read
 from cts.conditions.consul_kv import KEY, KEYS, KvCondition
+from cts.conditions.intentions import INTENTIONS, IntentionsCondition
+from cts.conditions.nodes import NodesCondition
 from cts.conditions.schedule import ScheduleCondition
 from cts.conditions.services import SERVICE, ServiceRow, ServicesCondition
 from cts.terraform import root
@@ -19,6 +21,7 @@ from cts.terraform.files import files
 from cts.watch.query import View
 from cts.watch.snapshot import of, snapshot
 from tests.fake_consul import instance
+from tests.unit.test_nodes_and_intentions import intention, node
 
 GOLDEN = Path(__file__).parent / "golden" / "terraform"
 WEB = ServicesCondition(names=("web",))
@@ -80,6 +83,32 @@ ODD = row(
     tags=["edge", "", "v2"],
     node_tagged_addresses={},
 )
+
+
+MESH = Definition(
+    "mesh",
+    Module("acme/mesh/aws"),
+    NodesCondition(datacenters=("dc1", "dc2")),
+    inputs=(IntentionsCondition(),),
+    constants=("nodes",),
+)
+
+
+def hosts_and_rules() -> Read:
+    """Nodes of two datacenters, and intentions."""
+    rules = [
+        intention(Description='say "hi" ${x}\n%{y}', Meta={"for": "a"}),
+        intention(SourceNS="team", Action="", Permissions=[{"Action": "deny"}]),
+    ]
+    return {
+        View(INTENTIONS).id: snapshot(View(INTENTIONS), rules),
+        **{
+            view.id: snapshot(view, [node(Datacenter=view.datacenter), node(Node='odd"${node}')])
+            for view in MESH.condition.views(None)
+        },
+    }
+
+
 VARIABLES: dict[str, Any] = {
     "zone": "dmz",
     "ports": [80, 443],
@@ -168,6 +197,13 @@ CASES: dict[str, dict[str, str]] = {
             View(SERVICE, "web"): [instance("web")],
             View(SERVICE, "db", "dc2", "", "x == y"): [instance("db", Namespace="team")],
         },
+    ),
+    "nodes_and_intentions": files(
+        MESH,
+        hosts_and_rules(),
+        description="hosts and rules",
+        state_bucket="state-bucket",
+        region="eu-west-1",
     ),
 }
 

@@ -261,6 +261,7 @@ def runner(store: Store, builds: Builds, metrics: Metrics) -> start.StartPorts:
         now=time.time,
         new_run_id=new_run_id,
         cap=builds.concurrency,
+        records=objects,
     )
 
 
@@ -283,12 +284,13 @@ def reader(settings: ReaderSettings) -> read.ReadPorts:
     from cts.workflow import read
 
     store = settings.store
-    rows = table(store)
+    rows, objects = table(store), bucket(store)
     return read.ReadPorts(
         configuration=rows,
         tasks=rows,
         runs=rows,
-        objects=bucket(store),
+        objects=objects,
+        records=objects,
         now=time.time,
         live=settings.live,
     )

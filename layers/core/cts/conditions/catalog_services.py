@@ -87,7 +87,8 @@ class CatalogServicesCondition(Condition):
 
     def declaration(self, *, const: bool) -> str:
         description = "Names of Consul services, with all their tags"
-        return declared("Catalog Services", VARIABLE, description, "map(list(string))", const=const)
+        kind = "map(list(string))"
+        return declared(VARIABLE, description, kind, const=const, protocol="Catalog Services")
 
     def value(self, read: Read) -> str:
         return value(_matching(self.regexp, read[self.first_view.id]))

@@ -23,6 +23,12 @@ class Condition(ABC):
     """A task without a condition takes a module input of this kind for one, as in CTS."""
 
     @property
+    def parts(self) -> "tuple[Condition, ...]":
+        """The conditions it consists of, of which each has at most one view to read first. What
+        such a condition needs is what its parts need."""
+        return (self,)
+
+    @property
     def first_view(self) -> View | None:
         """The view that must be read first, because its answer says which others are needed."""
         return None
@@ -69,12 +75,11 @@ class Condition(ABC):
         return ""
 
 
-def declared(protocol: str, name: str, description: str, kind: str, *, const: bool) -> str:
+def declared(name: str, description: str, kind: str, *, const: bool, protocol: str = "") -> str:
     """A variable for variables.tf, under the comment with which CTS names the protocol."""
     attributes = {"description": quoted(description), "type": kind} | const_attribute(const=const)
-    return f"# {protocol} definition protocol v0\n" + statement(
-        f"variable {quoted(name)}", *attribute_lines(attributes)
-    )
+    comment = f"# {protocol} definition protocol v0\n" if protocol else ""
+    return comment + statement(f"variable {quoted(name)}", *attribute_lines(attributes))
 
 
 def canonical_pairs(pairs: Iterable[tuple[str, str]]) -> Pairs:

@@ -89,7 +89,7 @@ class KvCondition(Condition):
 
     def declaration(self, *, const: bool) -> str:
         description = "Keys of Consul's KV store and their values"
-        return declared("Consul KV", VARIABLE, description, "map(string)", const=const)
+        return declared(VARIABLE, description, "map(string)", const=const, protocol="Consul KV")
 
     def value(self, read: Read) -> str:
         """Keys are whole paths, also with `recurse`. A key that is not there is left out."""

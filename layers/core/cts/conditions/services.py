@@ -9,9 +9,10 @@ from functools import lru_cache
 from typing import Any, ClassVar
 from urllib.parse import quote
 
+from cts.conditions import datacenters
 from cts.conditions.condition import Condition, Read, canonical_pairs, declared, set_fields
 from cts.config.rules.regexp import compiled
-from cts.terraform.hclwrite import attribute_lines, block, indented, key, value
+from cts.terraform.hclwrite import attribute_lines, block, key, map_of_objects, value
 from cts.watch.answer import as_type, needed_text, text_of, texts_of
 from cts.watch.query import Kind, Pairs, Params, View
 from cts.watch.snapshot import Snapshot
@@ -178,7 +179,7 @@ def _type() -> str:
     lines = "\n\n".join(
         "\n".join(attribute_lines({name: ATTRIBUTES[name] for name in group})) for group in groups
     )
-    return "map(\n" + indented("object({\n" + indented(lines) + "\n})") + "\n)"
+    return map_of_objects(lines)
 
 
 # ---- compiled ---------------------------------------------------------------------------------
@@ -208,6 +209,8 @@ class ServicesCondition(Condition):
     """Other services by name, asked for or fed in another way, as CTS's `service` blocks say."""
     health: str = ""
     """One of `HEALTH`; empty: the passing ones, or what the filter says."""
+    datacenters: tuple[str, ...] = ()
+    """In place of `datacenter`, where there are several."""
 
     def __post_init__(self) -> None:
         set_fields(self, names=tuple(sorted(set(self.names))), filter=self.filter.strip("\n"))
@@ -216,19 +219,26 @@ class ServicesCondition(Condition):
         is_empty = not self.names and self.regexp is None
         if self.health == PASSING or HEALTH_IN_FILTER in self.filter or is_empty:
             set_fields(self, health="")
+        set_fields(self, **datacenters.canonical(self.datacenter, self.datacenters))
+
+    @property
+    def parts(self) -> "tuple[ServicesCondition, ...]":
+        own = replace(self, others=()) if self.others else self
+        return (*datacenters.each(own), *self.others)
 
     @property
     def first_view(self) -> View | None:
-        if self.regexp is None:
+        if self.regexp is None or self.datacenters:
             return None
         return View(LISTING, "", self.datacenter, self.namespace)
 
     def views(self, first: Snapshot | None) -> tuple[View, ...]:
+        if self.others or self.datacenters:
+            return tuple(view for part in self.parts for view in part.views(None))
         names = self.names
         if self.regexp is not None:
             names = _matching(self.regexp, first) if first else ()
-        own = service_views(names, self.datacenter, self.namespace, self.filter, self.health)
-        return own + tuple(view for group in self.others for view in group.views(None))
+        return service_views(names, self.datacenter, self.namespace, self.filter, self.health)
 
     def with_health(self, health: str) -> "ServicesCondition":
         others = tuple(each.with_health(health) for each in self.others)
@@ -239,7 +249,8 @@ class ServicesCondition(Condition):
         return "" if self.trigger_only else LABEL
 
     def declaration(self, *, const: bool) -> str:
-        return declared("Service", LABEL, "Consul services of the task", _type(), const=const)
+        described = "Consul services of the task"
+        return declared(LABEL, described, _type(), const=const, protocol="Service")
 
     def value(self, read: Read) -> str:
         """Of two rows with one key the later wins, as in Terraform."""
@@ -248,7 +259,7 @@ class ServicesCondition(Condition):
 
     def _rows(self, read: Read) -> Iterator[tuple[ServiceRow, Pairs]]:
         """Each with its `cts_user_defined_meta`."""
-        first = self.first_view
-        for group in (replace(self, others=()), *self.others):
-            for view in group.views(read[first.id] if first else None):
-                yield from ((row, group.meta) for row in read[view.id].value)
+        for part in self.parts:
+            first = part.first_view
+            for view in part.views(read[first.id] if first else None):
+                yield from ((row, part.meta) for row in read[view.id].value)

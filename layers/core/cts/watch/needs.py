@@ -4,7 +4,7 @@ Some conditions have to read one view first, because its answer says which other
 was read of such views is handed around by view id: a view that is missing there was not read.
 """
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 
 from cts.conditions.condition import Condition
 from cts.watch.query import View
@@ -15,25 +15,30 @@ Firsts = Mapping[str, Snapshot]
 """View id -> what was read of it, of views that must be read first."""
 
 
+def _parts(conditions: Iterable[Condition]) -> Iterator[Condition]:
+    for each in conditions:
+        yield from each.parts
+
+
 def first_views(conditions: Iterable[Condition]) -> set[View]:
     """The views that say which others are needed."""
-    return {view for each in conditions if (view := each.first_view)}
+    return {view for part in _parts(conditions) if (view := part.first_view)}
 
 
-def _rendered(condition: Condition, firsts: Firsts) -> tuple[View, ...]:
-    first = condition.first_view
-    return condition.views(firsts.get(first.id) if first else None)
+def _rendered(part: Condition, firsts: Firsts) -> tuple[View, ...]:
+    first = part.first_view
+    return part.views(firsts.get(first.id) if first else None)
 
 
 def rendered(conditions: Iterable[Condition], firsts: Firsts) -> tuple[View, ...]:
     """The views whose rows the module gets, as far as they are known."""
-    return tuple(view for each in conditions for view in _rendered(each, firsts))
+    return tuple(view for part in _parts(conditions) for view in _rendered(part, firsts))
 
 
 def watched(conditions: Iterable[Condition], firsts: Firsts) -> tuple[View, ...]:
     """All views that the conditions look at, as far as they are known."""
     every = tuple(conditions)
-    read_first = (view for each in every if (view := each.first_view))
+    read_first = (view for part in _parts(every) if (view := part.first_view))
     return tuple(dict.fromkeys((*read_first, *rendered(every, firsts))))
 
 
@@ -42,11 +47,11 @@ def unread(
 ) -> tuple[View, ...]:
     """The views that have to be read before the module's rows are known."""
     missing: list[View] = []
-    for each in conditions:
-        if each.first_view and each.first_view.id not in firsts:
-            missing.append(each.first_view)
+    for part in _parts(conditions):
+        if part.first_view and part.first_view.id not in firsts:
+            missing.append(part.first_view)
         else:
-            missing += (view for view in _rendered(each, firsts) if view.id not in rows)
+            missing += (view for view in _rendered(part, firsts) if view.id not in rows)
     return tuple(missing)
 
 
@@ -63,6 +68,9 @@ def digests(
 def looked_at(condition: Condition, read: Mapping[str, str], firsts: Firsts) -> Mapping[str, str]:
     """The part of these digests whose change triggers the condition's task, or what stands for
     it."""
-    first = condition.first_view
-    own = {view.id: read[view.id] for view in _rendered(condition, firsts)}
-    return condition.looked_at(own, firsts[first.id] if first else None)
+    found: dict[str, str] = {}
+    for part in condition.parts:
+        first = part.first_view
+        own = {view.id: read[view.id] for view in _rendered(part, firsts)}
+        found |= part.looked_at(own, firsts[first.id] if first else None)
+    return found

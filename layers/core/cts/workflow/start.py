@@ -19,7 +19,7 @@ from cts.watch.fingerprint import fingerprint_of
 from cts.watch.needs import digests, first_views, looked_at
 from cts.watch.snapshot import Snapshot
 from cts.watch.view import Chunk, rows_of
-from cts.workflow import settle
+from cts.workflow import deltas, settle
 
 
 class ClaimedTasks(Protocol):
@@ -68,6 +68,7 @@ class StartPorts:
     new_run_id: Callable[[str], str]
     cap: int
     """Most builds at a time."""
+    records: deltas.RunRecords
 
 
 class StartOutcome(StrEnum):
@@ -144,6 +145,10 @@ def _run(ports: StartPorts, state: TaskState, generation: Generation) -> StartOu
     except (Altered, Missing, ValueError) as error:
         return _not_rendered(ports, claimed.state, run, error)
     version = ports.objects.put_archive(task, run_id, archive)
+    run = replace(
+        run,
+        delta=deltas.record(ports.settling.tasks, ports.records, state, run, entry, loaded.read),
+    )
     return _claim(ports, driver, state, claimed.state, run, version)
 
 
