@@ -134,7 +134,7 @@ def _run(ports: StartPorts, state: TaskState, generation: Generation) -> StartOu
         trigger=trigger,
         inputs=dict(sorted(inputs.items())[:MOST_INPUTS]),
         correlation=claimed.correlation,
-        attempt=state.failures + 1 if trigger == state.failed else 1,
+        attempt=claimed.state.failures + 1,
         more_inputs=max(0, len(inputs) - MOST_INPUTS),
         driver=entry.driver,
     )
