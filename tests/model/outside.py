@@ -108,9 +108,12 @@ class Catalog:
 
 
 def data_of(definition: Definition, read: Read) -> str:
-    """What is to be applied of what was read."""
-    needed = rendered((definition.condition, *definition.inputs), read)
-    return json.dumps([definition.digest, [row for view in needed for row in read[view.id].value]])
+    """What is to be applied of what was read: rows of the condition, and of each module input."""
+    rows = [
+        [row for view in rendered([each], read) for row in read[view.id].value]
+        for each in (definition.condition, *definition.inputs)
+    ]
+    return json.dumps([definition.digest, *rows])
 
 
 class Stage(Enum):

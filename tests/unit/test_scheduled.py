@@ -21,7 +21,7 @@ from cts.watch.view import Answer
 from cts.workflow.poll import Poller, PollPorts
 from cts.workflow.start import StartOutcome
 from tests.fake_consul import instance
-from tests.fakes import Counter, failing
+from tests.fakes import Counter, before_next, failing
 from tests.unit.system import System
 
 WEB = View(services.SERVICE, "web")
@@ -216,8 +216,32 @@ def test_an_enabled_task_does_not_make_up_for_ticks() -> None:
     assert world.start("web") is StartOutcome.NOT_DUE
     world.configure(condition)
     world.take_over()
-    assert world.start("web") is StartOutcome.DONE_ALREADY
+    assert world.start("web") is StartOutcome.NOT_DUE
     assert world.tick == ELEVEN + 3600
+
+
+@pytest.mark.parametrize("free", [True, False], ids=["a-slot-is-free", "no-slot-is-free"])
+def test_after_an_outage_the_newest_tick_counts(*, free: bool) -> None:
+    world = World()
+    world.web(1, 2)
+    world.at(ELEVEN + 60)
+    if not free:
+        world.table.held_slots = {f"other-{n}" for n in range(5)}
+        assert world.start("web") is StartOutcome.QUEUED
+        world.table.held_slots.clear()
+        world.at(ELEVEN + 1800)
+    world.runs()
+    assert world.bus.of(RunStarted)[-1].correlation_id == "schedule-2026-03-01T11:00:00.000Z"
+    assert world.tick == ELEVEN + 3600
+
+
+def test_a_missed_tick_gives_way_only_if_nothing_else_was_written() -> None:
+    world = World()
+    world.web(1, 2)
+    world.at(ELEVEN + 60)
+    before_next(world.table, "put_state", lambda: world.ask("web"))
+    assert world.start("web") is StartOutcome.BUSY
+    assert world.tick == TEN
 
 
 def test_a_tick_is_kept_until_its_data_can_be_read() -> None:

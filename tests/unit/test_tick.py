@@ -10,7 +10,7 @@ from cts.run.model import End, RunStatus
 from cts.run.retry import FIRST_WAIT, MAX_RETRIES
 from cts.run.state import Done, Reason, TaskState, Wish
 from cts.run.task import Claimed, ask, claim, due, finish, next_due, observe, queue, unclaim
-from cts.run.tick import LATE, scheduled
+from cts.run.tick import LATE, less_missed, scheduled
 
 HOUR = 3600.0
 HOURLY = "@hourly"
@@ -40,7 +40,10 @@ class Task:
 
     @property
     def next_tick(self) -> float | None:
-        tick = (self.now // HOUR + 1) * HOUR
+        return self.tick_after(self.now)
+
+    def tick_after(self, at: float) -> float | None:
+        tick = (at // HOUR + 1) * HOUR
         return tick if self.timetable and tick <= self.ends_at else None
 
     def at(self, now: float) -> "Task":
@@ -59,7 +62,8 @@ class Task:
             return ()
         self.runs += 1
         run = f"web-{self.runs}"
-        after = claim(self.state, run, self.definition, self.inputs, self.now, tick=self.next_tick)
+        state = less_missed(self.state, self.now, self.tick_after(self.now - LATE))
+        after = claim(state, run, self.definition, self.inputs, self.now, tick=self.next_tick)
         if isinstance(after, Claimed):
             self.state = after.state
             return after.why
@@ -175,6 +179,14 @@ def test_a_tick_that_nothing_took_in_its_time_is_missed(late: float, *, runs: bo
     assert bool(task.started()) is runs
     assert task.tick == (task.now // HOUR + 1) * HOUR
     assert task.state.running is None or task.ended().state.done == Done("web-2", "d", "d-2")
+
+
+def test_the_newest_of_several_missed_ticks_may_still_be_in_time() -> None:
+    task = with_new_data(5 * HOUR + 60)
+    assert task.started() == TICK
+    assert task.state.running is not None
+    assert task.state.running.serves[Reason.SCHEDULE].since == 5 * HOUR
+    assert task.tick == 6 * HOUR
 
 
 def test_after_several_missed_ticks_it_runs_once_at_the_next() -> None:
@@ -424,7 +436,7 @@ def started_for_a_reason(task: Task) -> None:
     may = due(before, task.enabled, task.now) and tick <= task.now
     is_new = before.done is None or before.done.inputs != task.inputs
     waited = task.now if before.queued_since is None else before.queued_since
-    missed = waited - max(tick, before.recent[0].ended_at) > LATE
+    missed = waited - max(tick, before.recent[0].ended_at) > LATE and task.now % HOUR >= LATE
     why = task.started()
     assert (Reason.SCHEDULE in why) is (may and is_new and not missed)
     if Reason.CHANGE in why:

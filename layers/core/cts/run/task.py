@@ -10,7 +10,7 @@ from dataclasses import dataclass, replace
 from cts.run.model import TERRAFORM, End
 from cts.run.retry import MAX_RETRIES, GiveUp, RetryAt, after_failure
 from cts.run.state import Done, Former, Outcome, Reason, Running, TaskState, Wish
-from cts.run.tick import is_fresh, is_missed, ticked
+from cts.run.tick import is_fresh, ticked
 from cts.run.wanted import counted_anew, wanting, without
 
 RECENT = 5
@@ -155,8 +155,7 @@ def _says_go(reason: Reason, state: TaskState, trigger: str, inputs: str, now: f
                 trigger == state.failed and _waits(state, now)
             )
         case Reason.SCHEDULE:
-            is_new = state.done is None or state.done.inputs != inputs
-            return is_new and not is_missed(state, state.wanted[reason], now)
+            return state.done is None or state.done.inputs != inputs
         case _:
             return True
 

@@ -10,7 +10,7 @@ from cts.run.wanted import counted_anew, wanting, without
 
 LATE = 600.0
 """Seconds after which a tick is missed: a task that is enabled in the morning does not make up for
-the night."""
+the night, nor does a stack that was down."""
 
 
 def scheduled(state: TaskState, timetable: str, tick: float | None) -> TaskState:
@@ -21,7 +21,15 @@ def scheduled(state: TaskState, timetable: str, tick: float | None) -> TaskState
     stands = state.wanted.get(Reason.SCHEDULE)
     if stands is not None and stands.fingerprint == timetable:
         return state
-    return _ticking(without(state, Reason.SCHEDULE), timetable, tick)
+    return _ticking(state, timetable, tick)
+
+
+def less_missed(state: TaskState, now: float, tick: float | None) -> TaskState:
+    """A missed tick gives way to `tick`, the first one of the last `LATE` seconds or after them."""
+    stands = state.wanted.get(Reason.SCHEDULE)
+    if stands is None or not _is_missed(state, stands, now):
+        return state
+    return _ticking(state, stands.fingerprint or "", tick)
 
 
 def ticked(state: TaskState, inputs: str, now: float, tick: float | None) -> TaskState:
@@ -35,7 +43,7 @@ def ticked(state: TaskState, inputs: str, now: float, tick: float | None) -> Tas
     return _ticking(state, stands.fingerprint or "", tick)
 
 
-def is_missed(state: TaskState, tick: Wish, now: float) -> bool:
+def _is_missed(state: TaskState, tick: Wish, now: float) -> bool:
     """Whether nothing took the tick in its time, although it had neither to wait for the end of a
     run nor for a slot."""
     waited_until = now if state.queued_since is None else state.queued_since
@@ -53,7 +61,8 @@ def tick_correlation(tick: float) -> str:
 
 
 def _ticking(state: TaskState, timetable: str, tick: float | None) -> TaskState:
+    state = without(state, Reason.SCHEDULE)
     if tick is None:
-        return without(state, Reason.SCHEDULE)
+        return state
     wish = Wish(tick, tick, tick_correlation(tick), timetable)
     return wanting(state, Reason.SCHEDULE, wish)
