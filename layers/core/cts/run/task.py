@@ -174,7 +174,7 @@ def queue(state: TaskState, now: float) -> TaskState:
 
 
 def unclaim(state: TaskState, run: str, now: float) -> TaskState:
-    """The run was given up before its build began: all is as before the claim, but for a tick,
+    """The run was given up before its build began: all is as before the claim, except a tick,
     which is not missed for that: it is due now."""
     running = state.running
     if running is None or running.run != run:
