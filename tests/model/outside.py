@@ -9,8 +9,9 @@ from functools import cache
 from typing import Any
 
 from cts.conditions import services
-from cts.conditions.condition import Condition
+from cts.conditions.condition import Condition, Read
 from cts.terraform.definition import Definition
+from cts.watch.needs import rendered
 from cts.watch.query import View
 from cts.watch.snapshot import EMPTY, Snapshot, of
 from cts.watch.view import Answer
@@ -70,7 +71,7 @@ class Catalog:
         return True
 
     def remember(self) -> None:
-        for view in (LISTING, *(View(services.SERVICE, name) for name in self.values)):
+        for view in self.views:
             digests = self.seen.setdefault(view.id, [])
             if (digest := self.answer(view).snapshot.digest) not in digests[-1:]:
                 digests.append(digest)
@@ -98,12 +99,21 @@ class Catalog:
 
     def data(self, definition: Definition) -> str:
         """What a task should have applied now."""
-        needed = definition.condition.views(of(list(self.names)))
-        return data_of(definition, [row for v in needed for row in self.answer(v).snapshot.value])
+        read = {v.id: self.answer(v).snapshot for v in self.views}
+        return data_of(definition, read)
+
+    @property
+    def views(self) -> list[View]:
+        return [LISTING, *(View(services.SERVICE, name) for name in self.values)]
 
 
-def data_of(definition: Definition, rows: list[dict[str, object]]) -> str:
-    return json.dumps([definition.digest, rows])
+def data_of(definition: Definition, read: Read) -> str:
+    """What is to be applied of what was read: rows of the condition, and of each module input."""
+    rows = [
+        [row for view in rendered([each], read) for row in read[view.id].value]
+        for each in (definition.condition, *definition.inputs)
+    ]
+    return json.dumps([definition.digest, *rows])
 
 
 class Stage(Enum):

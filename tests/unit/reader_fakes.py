@@ -119,6 +119,10 @@ def wish(due_at: float = NOW) -> dict[Reason, Wish]:
     return {Reason.CHANGE: Wish(NOW - 5, due_at, "correlation", "fingerprint")}
 
 
+def tick(due_at: float) -> dict[Reason, Wish]:
+    return {Reason.SCHEDULE: Wish(due_at, due_at, "correlation", "@hourly")}
+
+
 def running(task: str) -> Running:
     return Running(run_id(task), wish(), "trigger", "inputs", NOW - 12, before=None)
 

@@ -33,6 +33,7 @@ from tests.unit.reader_fakes import (
     run_id,
     running,
     success,
+    tick,
     wish,
 )
 
@@ -276,6 +277,47 @@ def test_other_methods_are_not_allowed(world: World, path: str, api: str) -> Non
             id="hold",
         ),
         pytest.param(TaskState("web", wanted=wish()), False, "idle", "change", None, id="disabled"),
+        pytest.param(
+            TaskState("web", wanted=tick(NOW + 3600)),
+            True,
+            "scheduled",
+            "schedule",
+            NOW + 3600,
+            id="scheduled",
+        ),
+        pytest.param(
+            TaskState("web", wanted=tick(NOW + 3600) | wish(NOW + 4)),
+            True,
+            "waiting",
+            "schedule, change",
+            NOW + 4,
+            id="a-change-before-the-tick",
+        ),
+        pytest.param(TaskState("web", wanted=tick(NOW)), True, "due", "schedule", NOW, id="tick"),
+        pytest.param(
+            TaskState("web", wanted=tick(NOW + 9), retry_at=NOW + 9),
+            True,
+            "retrying",
+            "schedule",
+            NOW + 9,
+            id="a-tick-that-failed",
+        ),
+        pytest.param(
+            TaskState("web", wanted=tick(NOW + 9), gave_up="why", recent=(failure("web"),)),
+            True,
+            "gave_up",
+            "why",
+            NOW - 30,
+            id="gave-up-until-the-next-tick",
+        ),
+        pytest.param(
+            TaskState("web", wanted=tick(NOW), gave_up="why"),
+            True,
+            "due",
+            "schedule",
+            NOW,
+            id="no-longer-given-up",
+        ),
     ],
 )
 def test_one_word_says_what_a_task_is_about(

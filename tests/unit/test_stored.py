@@ -299,7 +299,7 @@ def test_what_a_newer_version_wrote_is_still_there_after_every_step_of_this_one(
     assert not state.unreadable
     assert state.running is not None
     run = state.running.run
-    for after in (state, unclaim(state, run), finish(state, run, FAILED, 9.0, 0.0)):
+    for after in (state, unclaim(state, run, 9.0), finish(state, run, FAILED, 9.0, 0.0)):
         assert table.put_state(observe(after, "trigger-9", 5.0, None, "c"))
         body = items.body("STATE", "TASK#web")
         assert body["newer"] == NEWER["newer"]

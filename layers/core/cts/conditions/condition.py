@@ -57,8 +57,8 @@ class Condition(ABC):
         return ""
 
     def next_tick(self, after: float) -> float | None:  # noqa: ARG002
-        """The first time of the timetable after this one, in seconds since the epoch; None: it has
-        ended."""
+        """The first time of the timetable after this one, in seconds since the epoch; None after
+        the last one."""
         return None
 
     @property

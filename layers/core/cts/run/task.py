@@ -7,16 +7,14 @@ into `running` and the last success into `running.before`; `finish` settles both
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
-from cts.events import iso
 from cts.run.model import TERRAFORM, End
 from cts.run.retry import MAX_RETRIES, GiveUp, RetryAt, after_failure
 from cts.run.state import Done, Former, Outcome, Reason, Running, TaskState, Wish
+from cts.run.tick import is_fresh, ticked
+from cts.run.wanted import counted_anew, wanting, without
 
 RECENT = 5
 """Outcomes kept in the state: as many as CTS keeps events of a task."""
-LATE = 600.0
-"""Seconds after which a tick is missed, unless the task waits for a slot: a disabled task that is
-enabled does not make up for the night before."""
 FORMER = 2 * (MAX_RETRIES + 1)
 """Builds kept in the state that have ended: those of two outcomes, with all their retries."""
 
@@ -39,15 +37,15 @@ def observe(
         return state
     failed = state.failed
     if failed is not None and fingerprint != failed:
-        state = _counted_anew(state)
+        state = counted_anew(state)
     settled = state.running or state.done
     if settled is not None and settled.trigger == fingerprint:
-        return _without(state, Reason.CHANGE)
+        return without(state, Reason.CHANGE)
     stands = state.wanted.get(Reason.CHANGE)
     if stands is not None and stands.fingerprint == fingerprint:
         return state
     if fingerprint == state.failed and state.gave_up:
-        return _without(state, Reason.CHANGE)
+        return without(state, Reason.CHANGE)
     since = stands.since if stands and stands.fingerprint != failed else now
     if fingerprint == state.failed and state.retry_at is not None:
         due_at = state.retry_at
@@ -55,23 +53,12 @@ def observe(
         due_at = now
     else:
         due_at = min(now + buffer[0], since + buffer[1])
-    return _wanting(state, Reason.CHANGE, Wish(since, due_at, correlation, fingerprint))
-
-
-def scheduled(state: TaskState, timetable: str, tick: float | None) -> TaskState:
-    """Take in what the clock asks for. `tick`: the next time of the timetable. A tick that stands
-    is kept as long as its timetable."""
-    if state.unreadable:
-        return state
-    stands = state.wanted.get(Reason.SCHEDULE)
-    if stands is not None and stands.fingerprint == timetable:
-        return state
-    return _ticking(_without(state, Reason.SCHEDULE), timetable, tick)
+    return wanting(state, Reason.CHANGE, Wish(since, due_at, correlation, fingerprint))
 
 
 def ask(state: TaskState, now: float, correlation: str) -> TaskState:
     """A person wants a run now, whatever failed before."""
-    return _wanting(_counted_anew(state), Reason.PERSON, Wish(now, now, correlation))
+    return wanting(counted_anew(state), Reason.PERSON, Wish(now, now, correlation))
 
 
 # ---- when to run --------------------------------------------------------------------------
@@ -130,14 +117,12 @@ def claim(
         for reason, wish in state.wanted.items()
         if wish.due_at <= now and _says_go(reason, state, trigger, inputs, now)
     ]
-    ticked = state.wanted.get(Reason.SCHEDULE)
-    is_tick = ticked is not None and ticked.due_at <= now
-    left = _ticking(state, ticked.fingerprint or "", tick) if ticked and is_tick else state
+    left = ticked(state, inputs, now, tick)
     if not going:
         stands = left.wanted.get(Reason.CHANGE)
         done = left.done is not None and left.done.trigger == trigger
         is_done = done and stands is not None and stands.fingerprint == trigger
-        return _without(left, Reason.CHANGE) if is_done else left
+        return without(left, Reason.CHANGE) if is_done else left
     serves = {reason: wish for reason, wish in state.wanted.items() if wish.due_at <= now}
     serves.pop(Reason.CHANGE, None)
     change = state.wanted.get(Reason.CHANGE)
@@ -145,9 +130,9 @@ def claim(
         serves[Reason.CHANGE] = replace(change, fingerprint=trigger)
     first = min((state.wanted[reason] for reason in going), key=lambda wish: wish.since)
     # A run of other data ends the count: what failed before it may be tried again after it. So
-    # does a tick that is not a retry.
-    is_next = Reason.SCHEDULE in going and ticked is not None and ticked.due_at != state.retry_at
-    counted = state if trigger == state.failed and not is_next else _counted_anew(state)
+    # does a tick that no run has served yet.
+    is_next = Reason.SCHEDULE in going and is_fresh(state.wanted[Reason.SCHEDULE])
+    counted = state if trigger == state.failed and not is_next else counted_anew(state)
     retry = counted.failures > 0 and counted.gave_up is None
     return Claimed(
         state=replace(
@@ -170,8 +155,7 @@ def _says_go(reason: Reason, state: TaskState, trigger: str, inputs: str, now: f
                 trigger == state.failed and _waits(state, now)
             )
         case Reason.SCHEDULE:
-            late = now - state.wanted[reason].due_at > LATE and state.queued_since is None
-            return not late and (state.done is None or state.done.inputs != inputs)
+            return state.done is None or state.done.inputs != inputs
         case _:
             return True
 
@@ -189,15 +173,19 @@ def queue(state: TaskState, now: float) -> TaskState:
 # ---- how a run ends -----------------------------------------------------------------------
 
 
-def unclaim(state: TaskState, run: str) -> TaskState:
-    """The run was given up before its build began: all is as before the claim."""
+def unclaim(state: TaskState, run: str, now: float) -> TaskState:
+    """The run was given up before its build began: all is as before the claim, except a tick,
+    which is not missed for that: it is due now."""
     running = state.running
     if running is None or running.run != run:
         return state
+    serves = dict(running.serves)
+    if tick := serves.get(Reason.SCHEDULE):
+        serves[Reason.SCHEDULE] = replace(tick, due_at=max(tick.due_at, now))
     return _less_what_is_done(
         replace(
             state,
-            wanted=_put_back(running.serves, state.wanted),
+            wanted=_put_back(serves, state.wanted),
             running=None,
             done=running.before,
         )
@@ -222,7 +210,7 @@ def finish(state: TaskState, run: str, end: End, now: float, jitter: float) -> T
     )
     if end.status.succeeded:
         done = Done(run, running.trigger, running.inputs)
-        return _less_what_is_done(replace(_counted_anew(state), done=done))
+        return _less_what_is_done(replace(counted_anew(state), done=done))
     state = replace(state, done=None if end.apply_began else running.before)
     return _less_what_is_done(_failed(state, running, end, now, jitter))
 
@@ -257,7 +245,7 @@ def _put_back(served: Mapping[Reason, Wish], wanted: Mapping[Reason, Wish]) -> d
 def _less_what_is_done(state: TaskState) -> TaskState:
     stands = state.wanted.get(Reason.CHANGE)
     if stands and state.done and stands.fingerprint == state.done.trigger:
-        return _counted_anew(_without(state, Reason.CHANGE))
+        return counted_anew(without(state, Reason.CHANGE))
     return state
 
 
@@ -266,28 +254,3 @@ def _less_what_is_done(state: TaskState) -> TaskState:
 
 def sent(state: TaskState, event: str) -> TaskState:
     return replace(state, unannounced=tuple(each for each in state.unannounced if each != event))
-
-
-# ---- small steps --------------------------------------------------------------------------
-
-
-def _wanting(state: TaskState, reason: Reason, wish: Wish) -> TaskState:
-    return replace(state, wanted={**state.wanted, reason: wish})
-
-
-def _ticking(state: TaskState, timetable: str, tick: float | None) -> TaskState:
-    if tick is None:
-        return _without(state, Reason.SCHEDULE)
-    correlation = f"schedule-{iso(tick)}"
-    return _wanting(state, Reason.SCHEDULE, Wish(tick, tick, correlation, timetable))
-
-
-def _without(state: TaskState, reason: Reason) -> TaskState:
-    if reason not in state.wanted:
-        return state
-    wanted = {r: w for r, w in state.wanted.items() if r is not reason}
-    return replace(state, wanted=wanted, queued_since=state.queued_since if wanted else None)
-
-
-def _counted_anew(state: TaskState) -> TaskState:
-    return replace(state, failures=0, failed=None, retry_at=None, gave_up=None)

@@ -5,7 +5,8 @@ from dataclasses import dataclass, field, replace
 
 from cts.generation import Generation, TaskEntry
 from cts.run.state import TaskState
-from cts.run.task import observe, scheduled
+from cts.run.task import observe
+from cts.run.tick import scheduled
 from cts.watch import needs
 from cts.watch.fingerprint import fingerprint_of
 from cts.watch.needs import Firsts, digests, looked_at, rendered, watched

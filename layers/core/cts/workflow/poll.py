@@ -15,6 +15,7 @@ from cts.generation import Generation
 from cts.ports import Bus
 from cts.run.state import TaskState
 from cts.run.task import correlation, falls_due
+from cts.run.tick import tick_correlation
 from cts.watch import diff
 from cts.watch.diff import Look, StoredViews
 from cts.watch.lease import Commit, Deposed, Lease
@@ -230,7 +231,7 @@ class Poller:
         if due:
             self.ports.bus.send([TaskTriggered(task, why) for task, why in due.items()])
         for task in due:
-            del self.due_at[task]
+            self._note_tick(task, now)
         self.tally.triggered += len(due)
         if self.untold:
             self.ports.bus.send([each.with_delta(self.ports.snapshots.get) for each in self.untold])
@@ -243,6 +244,14 @@ class Poller:
                 self.due_at.pop(task, None)
             else:
                 self.due_at[task] = (at, correlation(state))
+
+    def _note_tick(self, task: str, now: float) -> None:
+        """The next tick follows from the timetable, so its state is not read for it."""
+        tick = self.generation.tasks[task].condition.next_tick(now)
+        if tick is None:
+            del self.due_at[task]
+        else:
+            self.due_at[task] = (tick, tick_correlation(tick))
 
     @property
     def next_due(self) -> float | None:

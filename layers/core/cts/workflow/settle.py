@@ -102,8 +102,9 @@ def _undo(ports: SettlePorts, run: Run) -> None:
     end = End(RunStatus.CANCELED, apply_began=False)
     while True:
         state = ports.tasks.state(run.task)
-        after = unclaim(state, run.id)
-        if after == state or ports.tasks.settle(after, ended(run, end, ports.now(), None, None)):
+        now = ports.now()
+        after = unclaim(state, run.id, now)
+        if after == state or ports.tasks.settle(after, ended(run, end, now, None, None)):
             return
 
 

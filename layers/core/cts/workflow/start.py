@@ -13,6 +13,7 @@ from cts.ports import Bus, Driver, Generations
 from cts.run.model import MOST_INPUTS, End, Run, RunStatus
 from cts.run.state import TaskState
 from cts.run.task import Claimed, claim, due, queue
+from cts.run.tick import LATE, less_missed
 from cts.terraform.archive import RunPlace, run_archive
 from cts.terraform.definition import Definition
 from cts.watch.fingerprint import fingerprint_of
@@ -94,8 +95,12 @@ def start(ports: StartPorts, task: str) -> StartOutcome:
     generation = ports.generations.generation(current) if current else None
     if generation is None or task not in generation.tasks:
         return StartOutcome.GONE
-    if not due(state, generation.tasks[task].enabled, ports.now()):
+    entry, now = generation.tasks[task], ports.now()
+    if not due(state, entry.enabled, now):
         return StartOutcome.NOT_DUE
+    left = less_missed(state, now, entry.condition.next_tick(now - LATE))
+    if left != state:  # stored at once: it may wait for a slot for long
+        return start(ports, task) if ports.tasks.put_state(left) else StartOutcome.BUSY
     if len(ports.slots.slots()) >= ports.cap:  # looked at first: many may wait
         return _queued(ports, state)
     try:
@@ -135,7 +140,7 @@ def _run(ports: StartPorts, state: TaskState, generation: Generation) -> StartOu
         trigger=trigger,
         inputs=dict(sorted(inputs.items())[:MOST_INPUTS]),
         correlation=claimed.correlation,
-        attempt=state.failures + 1 if trigger == state.failed else 1,
+        attempt=claimed.state.failures + 1,
         more_inputs=max(0, len(inputs) - MOST_INPUTS),
         driver=entry.driver,
     )
