@@ -26,6 +26,8 @@ from cts.watch.snapshot import Snapshot
 
 LABEL = "services"
 HEALTH_IN_FILTER = "Checks.Status"
+AGENT_VERSION = "consul-version"
+"""In the meta of each node on newer Consul."""
 
 # ---- views ------------------------------------------------------------------------------------
 
@@ -81,6 +83,15 @@ def _rows(answer: Any) -> list[ServiceRow]:
     return sorted(rows, key=lambda row: (row["node"], row["id"]))
 
 
+def _looked_at(rows: list[ServiceRow]) -> list[ServiceRow]:
+    """An upgrade of a node's agent changes this and nothing else: no reason to run."""
+    return [{**row, "node_meta": _without_version(row["node_meta"])} for row in rows]
+
+
+def _without_version(meta: Mapping[str, str]) -> dict[str, str]:
+    return {key: value for key, value in meta.items() if key != AGENT_VERSION}
+
+
 def _health(view: View) -> Params:
     """Only healthy instances reach a module, unless the filter decides on health: that is CTS's
     `passing`."""
@@ -93,6 +104,7 @@ SERVICE = Kind(
     path=lambda name: f"/v1/health/service/{quote(name, safe='')}",
     decode=_rows,
     members=lambda rows: frozenset(f"{row['node']}/{row['id']}" for row in rows),
+    looked_at=_looked_at,
     params=_health,
     # Newer servers answer it from a stream otherwise, and don't say what ACLs have hidden.
     held={"near": "_agent"},

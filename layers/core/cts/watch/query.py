@@ -29,6 +29,8 @@ class Kind:
     is not from Consul."""
     members: Callable[[list[Any]], frozenset[str]] = field(compare=False)
     """What an answer may lose, of a value."""
+    looked_at: Callable[[list[Any]], list[Any]] | None = field(compare=False, default=None)
+    """A value -> the part of it whose change triggers tasks. None: all of it."""
     params: Callable[["View"], Params] = field(compare=False, default=lambda _: {})
     """Parameters that only this kind has."""
     may_be_absent: bool = field(compare=False, default=False)

@@ -211,7 +211,7 @@ def load(ports: StartPorts, entry: TaskEntry) -> Loaded | None:
     read = _read(ports, {v: digest for v, digest in inputs.items() if v not in firsts})
     if len(read) + len(inputs.keys() & firsts.keys()) < len(inputs):
         return None
-    return Loaded(inputs, looked_at(entry.condition, inputs, firsts), {**firsts, **read})
+    return Loaded(inputs, looked_at(entry.condition, rows, firsts), {**firsts, **read})
 
 
 def _read(ports: StartPorts, digests: Mapping[str, str]) -> dict[str, Snapshot]:
