@@ -15,9 +15,9 @@ import httpx
 import pytest
 
 from cts.adapters.consul import MOST_BYTES, TURN_WITHIN, Consul, with_scheme
-from cts.conditions import services
+from cts.conditions import consul_kv, services
 from cts.errors import Refused, Unavailable, Upstream
-from cts.watch.query import View
+from cts.watch.query import Kind, View
 from cts.watch.snapshot import snapshot
 from cts.watch.view import Answer
 from tests.fake_consul import Token, instance, system
@@ -264,7 +264,7 @@ def test_who_may_sign_is_asked_over_https_only_and_makes_no_more_than_the_view_s
     with pytest.raises(Refused, match="no PEM"):
         run(VirtualTime(), consul("https://consul:8501").ask(WEB, index=1, wait=1))
     with pytest.raises(Refused, match="no PEM"):
-        run(VirtualTime(), consul("https://consul:8501").newest_indices())
+        run(VirtualTime(), consul("https://consul:8501").newest(View(services.CATALOG_INDEX)))
     assert run(VirtualTime(), consul("http://consul:8500").ask(WEB)).index == 7
 
 
@@ -326,18 +326,23 @@ def test_a_silent_consul_does_not_outlast_a_poller() -> None:
     assert loop.time() <= TURN_WITHIN + 15
 
 
-def test_the_newest_indices_are_those_of_services_and_of_checks() -> None:
-    server = Server()
-    indices = {"/v1/catalog/services": "40", "/v1/health/state/none": "42"}
-    requests: list[str] = []
-
-    def handle(request: httpx.Request) -> httpx.Response:
-        requests.append(str(request.url))
-        return httpx.Response(200, headers={"X-Consul-Index": indices[request.url.path]}, json={})
-
-    server.handle = handle  # type: ignore[method-assign]
-    assert run(VirtualTime(), server.consul().newest_indices()) == (40, 42)
-    assert len(requests) == 2
+@pytest.mark.parametrize(
+    ("kind", "status", "body", "url"),
+    [
+        (services.CATALOG_INDEX, 200, {}, "/v1/catalog/services?dc=dc2&node-meta=cts%3Anone"),
+        (services.CHECKS_INDEX, 200, [], "/v1/health/state/none?dc=dc2"),
+        (consul_kv.KV_INDEX, 404, b"", "/v1/kv/cts-none/?dc=dc2&recurse="),
+    ],
+    ids=lambda value: value.name if isinstance(value, Kind) else "",
+)
+def test_a_newest_index_is_that_of_an_answer_that_finds_nothing(
+    kind: Kind, status: int, body: Any, url: str
+) -> None:
+    server = Server(status, index="40", body=body)
+    assert run(VirtualTime(), server.consul().newest(View(kind, datacenter="dc2"))) == 40
+    [request] = server.requests
+    path, _, query = str(request.url).removeprefix("http://10.0.0.5:8500").partition("?")
+    assert f"{path}?{'&'.join(sorted(query.split('&')))}" == url
 
 
 @pytest.mark.parametrize(

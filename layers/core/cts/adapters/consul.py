@@ -40,12 +40,6 @@ KEEP_ALIVE = [
     (socket.IPPROTO_TCP, socket.TCP_KEEPCNT, 3),
 ]
 """A connection that died silently is found within about a minute."""
-CATALOG_INDEX = (
-    ConsulRequest("/v1/catalog/services", {"node-meta": "cts:none"}),
-    ConsulRequest("/v1/health/state/none", {}),
-)
-"""Two requests of constant size whose indices are the newest of services and nodes, and of
-checks."""
 
 Transport = Callable[[ssl.SSLContext | None], httpx.AsyncBaseTransport]
 """Makes one, given whom to trust (None: plain HTTP)."""
@@ -114,11 +108,12 @@ class Consul:
         denies = reply.headers.get(DEFAULT_POLICY) == "deny"
         return Answer(_index(str(view), reply), made, filtered, reply.token, denies)
 
-    async def newest_indices(self) -> tuple[int, ...]:
-        """Of services and nodes, and of checks: each goes back only if Consul lost its data."""
+    async def newest(self, probe: View) -> int:
+        """The index of a probe. Waits for no other query."""
+        asked, absent = request(probe), probe.kind.may_be_absent
         async with self._connection() as client:
-            replies = [await self._get(client, each, ANSWER_WITHIN) for each in CATALOG_INDEX]
-        return tuple(_index("its newest index", reply) for reply in replies)
+            reply = await self._get(client, asked, ANSWER_WITHIN, may_be_absent=absent)
+        return _index(str(probe), reply)
 
     async def close(self) -> None:
         for client in self._free:

@@ -21,7 +21,7 @@ from cts.terraform.hclwrite import (
     value,
 )
 from cts.watch.answer import as_type, needed_text, text_of, texts_of
-from cts.watch.query import Kind, Pairs, Params, View
+from cts.watch.query import Kind, Pairs, Params, View, probe
 from cts.watch.snapshot import Snapshot
 
 LABEL = "services"
@@ -98,12 +98,21 @@ def _health(view: View) -> Params:
     return {} if HEALTH_IN_FILTER in view.filter else {"passing": "1"}
 
 
+CATALOG_INDEX = probe(
+    "catalog-index",
+    "the newest index of services and nodes",
+    "/v1/catalog/services",
+    {"node-meta": "cts:none"},
+)
+CHECKS_INDEX = probe("checks-index", "the newest index of checks", "/v1/health/state/none", {})
+
 SERVICE = Kind(
     "service",
     words=lambda name: f"service {name}",
     path=lambda name: f"/v1/health/service/{quote(name, safe='')}",
     decode=_rows,
     members=lambda rows: frozenset(f"{row['node']}/{row['id']}" for row in rows),
+    newest=(CATALOG_INDEX, CHECKS_INDEX),
     looked_at=_looked_at,
     params=_health,
     # Newer servers answer it from a stream otherwise, and don't say what ACLs have hidden.
@@ -118,12 +127,10 @@ LISTING = Kind(
     path=lambda _: "/v1/catalog/services",
     decode=lambda answer: sorted(as_type(dict, answer, "the list of services")),
     members=frozenset,
+    newest=(CATALOG_INDEX,),
     lists=SERVICE,
 )
 """The names of all services in the catalog."""
-
-EMPTY_LISTING = View(LISTING, node_meta=(("cts", "none"),))
-"""A listing that no service is in."""
 
 
 def service_views(
