@@ -14,7 +14,7 @@ from cts.adapters.consul import ANSWER_WITHIN as SILENT_FOR
 from cts.conditions import consul_kv, services
 from cts.errors import Unavailable
 from cts.watch.query import View
-from cts.watch.snapshot import snapshot
+from cts.watch.snapshot import EMPTY, snapshot
 from cts.watch.view import Answer
 
 
@@ -46,14 +46,22 @@ class FakeConsul:
         self.token, self.default_deny = False, False
         self.delays: dict[View, float] = {}
         """Seconds that answers without index are on their way."""
+        self.down: Exception | None = None
+        """What everything raises, held queries too."""
+        self.lies: dict[View, int] = {}
+        """Held queries of these are answered with nothing and this index: so does a Consul without
+        leader, or one that does not know the token or the datacenter."""
+        self.behind: dict[View, Answer] = {}
+        """What is answered unless consistency is asked for."""
         self.silent = False
-        """It answers nothing, and whoever asks gives up in the end."""
+        """It answers nothing, and whoever asks gives up in the end. Connections that held a query
+        are dead for good."""
         self.streams = False
         """Held health queries sleep on when Consul is restored, as on newer servers."""
         self.most_held = 0
         """Queries at a time."""
         self._holds: Counter[View] = Counter()
-        self._restores = 0
+        self._restores = self._silences = 0
         self.asked: list[Asked] = []
         self.closed = False
         self._moved = asyncio.Condition()
@@ -92,6 +100,15 @@ class FakeConsul:
         self._restores += 1
         await self.wake()
 
+    async def goes_down(self, error: Exception | None) -> None:
+        """None: nothing comes back."""
+        self.down, self.silent = error, error is None
+        self._silences += error is None
+        await self.wake()
+
+    def returns(self) -> None:
+        self.down, self.silent = None, False
+
     async def wake(self) -> None:
         async with self._moved:
             self._moved.notify_all()
@@ -108,6 +125,10 @@ class FakeConsul:
         before = self.answer(view)
         if index and await self._held(view, index, wait):
             return replace(before, index=index)
+        if index and view in self.lies:
+            return Answer(self.lies[view], EMPTY)
+        if view in self.behind and not consistent:
+            return self.behind[view]
         if view in self.errors:
             raise self.errors[view]
         answer = self.answer(view)
@@ -127,6 +148,11 @@ class FakeConsul:
         """Wait until the view moves, or the wait is over."""
         restores = self._restores
 
+        silences = self._silences
+
+        def is_dead() -> bool:
+            return silences != self._silences
+
         def restored() -> bool:
             return restores != self._restores and not (
                 self.streams and view.kind == services.SERVICE
@@ -135,7 +161,22 @@ class FakeConsul:
         async with self._moved:
             with suppress(TimeoutError):
                 async with asyncio.timeout(wait):
-                    await self._moved.wait_for(lambda: self._index(view) > index or restored())
+                    await self._moved.wait_for(
+                        lambda: (
+                            not is_dead()
+                            and (
+                                self.down
+                                or view in self.lies
+                                or self._index(view) > index
+                                or restored()
+                            )
+                        )
+                    )
+        if is_dead():
+            await asyncio.sleep(SILENT_FOR)
+            raise Unavailable("no answer")
+        if self.down:
+            raise self.down
         return restored() and self._index(view) <= index
 
     def answer(self, view: View) -> Answer:
@@ -174,6 +215,8 @@ class FakeConsul:
         if self.silent:
             await asyncio.sleep(within)
             raise Unavailable("no answer")
+        if self.down:
+            raise self.down
 
     async def close(self) -> None:
         self.closed = True

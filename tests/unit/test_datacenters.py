@@ -139,7 +139,7 @@ def test_stored_indices_are_trusted_by_datacenter(
     [pytest.param(500, 500, id="kv-has-come-further"), pytest.param(20, 0, id="kv-lost-its-data")],
 )
 def test_stored_indices_are_trusted_by_table(kv_index: int, expected: int) -> None:
-    made = world(key=ONE_KEY)
+    made = world(here=HERE, key=ONE_KEY)
     made.consul.index, made.consul.kv_index = 30, kv_index
     index = 500 if kv_index == 500 else 25
     assert handed_over(made, {KEY: index}) == {KEY: expected}
@@ -158,9 +158,8 @@ MANY = TaskEntry("d-many", ServicesCondition(NAMES, datacenter="dc2"))
 
 
 def test_a_pass_asks_only_where_something_moved() -> None:
-    """Views sort by kind, then by name, then by datacenter: all of KV is held, the last services
-    are not."""
-    made = world(many=MANY, here=replace(HERE, condition=ServicesCondition(("zzz",))), key=ONE_KEY)
+    """The last services by name are not held."""
+    made = world(many=MANY, here=replace(HERE, condition=ServicesCondition(("zzz",))))
     last, here = View(services.SERVICE, NAMES[-1], "dc2"), View(services.SERVICE, "zzz")
     far = made.consul.datacenters["dc2"]
 
@@ -172,10 +171,22 @@ def test_a_pass_asks_only_where_something_moved() -> None:
         await asyncio.sleep(PASS_EVERY + 1)
         assert made.names(last) == [f"{last.name}-1"]
         assert here not in made.consul.views
-        far.asked.clear()
-        await made.consul.put("a/b", "1")
+
+    made.during(changes)
+
+
+def test_a_write_of_kv_has_no_service_asked() -> None:
+    keys = tuple(KvCondition(f"k{number:03}") for number in range(MOST_HELD + 10))
+    made = world(here=replace(HERE, inputs=keys))
+    last = View(consul_kv.KEY, keys[-1].path)
+
+    async def changes() -> None:
+        await asyncio.sleep(5)
+        made.consul.asked.clear()
+        await made.consul.put(last.name, "1")
         await asyncio.sleep(PASS_EVERY + 1)
-        assert afresh(made.consul) == afresh(far) == []
+        assert stored(made, last).value == [{"key": last.name, "value": "1"}]
+        assert WEB not in made.consul.views
 
     made.during(changes)
 

@@ -154,6 +154,8 @@ class Consul:
             text = body.decode(errors="replace")[:200]
             text = text.replace(token, "***") if token else text
             again = status >= 500 and BAD_FILTER not in text
+            if BAD_FILTER in text:
+                doing += f": Consul can't read the filter {asked.params.get('filter', '')}"
             kind = Unavailable if again or status == httpx.codes.TOO_MANY_REQUESTS else Refused
             raise kind(f"{doing}: HTTP {status}: {text}")
         return _Reply(response.headers, body, bool(token))

@@ -107,6 +107,11 @@ def loses(row: Row, known: frozenset[str] | None, view: View, answer: Answer) ->
     return known is None or not known <= members(view, answer.snapshot)
 
 
+def is_behind(row: Row, answer: Answer) -> bool:
+    """Whether an answer with other data is older than the last one: an agent may be behind."""
+    return answer.index < row.index and answer.snapshot.digest != row.digest
+
+
 def doubt(row: Row, known: frozenset[str] | None, view: View, answer: Answer) -> str | None:
     """Why an answer is not accepted, given what was stored: if a token loses permissions, it looks
     as if services had gone away."""

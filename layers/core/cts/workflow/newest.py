@@ -10,7 +10,7 @@ from cts.watch.view import Row
 
 LOOK_EVERY = 20.0
 """Seconds from one look at a datacenter to the next."""
-LOOK_AGAIN = 5.0
+LOOK_AGAIN = 2.0
 """Seconds after a look that was not answered."""
 LOOK_WITHIN = 5.0
 """Seconds in which a look must be answered."""
