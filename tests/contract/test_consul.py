@@ -248,6 +248,22 @@ def test_what_is_refused_is_refused(asking: Asking | Real) -> None:
 # ---- what only a real Consul can show ------------------------------------------------------------
 
 
+def test_a_probe_has_its_tables_newest_index_and_needs_no_permission(real: Real) -> None:
+    """The token may not read KV at all."""
+
+    async def scenario() -> None:
+        before = [await real.port.newest(probe) for probe in PROBES]
+        real._http.put("/v1/kv/probed", content="1").raise_for_status()
+        written = int(real._http.get("/v1/kv/probed").headers["X-Consul-Index"])
+        assert [await real.port.newest(probe) for probe in PROBES] == [*before[:2], written]
+        with pytest.raises(Refused, match="HTTP 403"):
+            await real.port.ask(View(consul_kv.KEY, "probed"))
+        with pytest.raises(Unavailable, match="No path to datacenter"):
+            await real.port.newest(View(services.CATALOG_INDEX, datacenter="nowhere"))
+
+    real.run(scenario)
+
+
 def test_over_https_each_of_many_held_queries_sees_its_change(real: Real) -> None:
     """With all of them on one connection most changes came many seconds late."""
     views = [View(services.SERVICE, f"s{number}") for number in range(40)]

@@ -18,7 +18,7 @@ from cts.adapters.consul import MOST_BYTES, TURN_WITHIN, Consul, with_scheme
 from cts.conditions import consul_kv, services
 from cts.errors import Refused, Unavailable, Upstream
 from cts.watch.query import Kind, View
-from cts.watch.snapshot import snapshot
+from cts.watch.snapshot import EMPTY, snapshot
 from cts.watch.view import Answer
 from tests.fake_consul import Token, instance, system
 from tests.unit.virtual_time import VirtualTime, run
@@ -139,6 +139,15 @@ def test_an_answer_tells_of_the_default_policy(*, policy: str, denies: bool) -> 
     answer = asked(server)
     assert answer.default_deny is denies
     assert not answer.token
+
+
+@pytest.mark.parametrize(("index", "error"), [("9", None), (None, Refused)])
+def test_a_key_that_is_not_there_is_read_and_a_path_that_is_not_there_is_an_error(
+    index: str | None, error: type[Upstream] | None
+) -> None:
+    server = Server(404, index=index, body=b"")
+    with pytest.raises(error) if error else contextlib.nullcontext():
+        assert asked(server, View(consul_kv.KEY, "a/b")) == Answer(9, EMPTY)
 
 
 def test_a_filtered_answer_to_a_named_query_is_no_answer() -> None:

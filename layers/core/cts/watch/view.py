@@ -45,7 +45,7 @@ class Answer:
 
     def row_after(self, stored: Row | None) -> Row:
         """The row that follows. While the digest stays, so does what triggers: rows of the first
-        release have no part of their own for it, and an upgrade of ours runs nothing."""
+        release have one digest only, and an upgrade of this project runs nothing."""
         if stored is None or stored.digest != self.snapshot.digest:
             return self.row
         return replace(self.row, looked_at=stored.looked_at)
