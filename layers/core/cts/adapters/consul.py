@@ -22,6 +22,9 @@ FILTERED = "X-Consul-Results-Filtered-By-ACLs"
 DEFAULT_POLICY = "X-Consul-Default-ACL-Policy"
 BAD_FILTER = "boolean expression evaluator"
 """Consul answers a filter that it can't read with HTTP 500 and these words."""
+STRICT = ("Key Identifier", "Basic Constraints", "key usage")
+"""Words of OpenSSL for a certificate that breaks a rule of RFC 5280. Python 3.13 refuses such ones
+where the system's CAs are trusted."""
 ANSWER_WITHIN = 15.0
 """Seconds an answer may take beyond the wait that was asked for. Consul itself adds up to a
 sixteenth of the wait."""
@@ -240,8 +243,16 @@ async def _whole(doing: str, response: httpx.Response) -> bytes:
 
 def _said(error: Exception) -> str:
     """Why there is no answer. A protocol error's text may hold a header, and so the token."""
-    kind = type(error).__name__
-    return kind if isinstance(error, httpx.ProtocolError) else str(error) or kind
+    kind, text = type(error).__name__, str(error)
+    if isinstance(error, httpx.ProtocolError):
+        return kind
+    if "CERTIFICATE_VERIFY_FAILED" in text and any(word in text for word in STRICT):
+        return (
+            f"{text}. A certificate or its CA breaks this rule of RFC 5280. Sign it again with "
+            "that extension, or name the CA in the parameter ConsulCaArn: it is then trusted as "
+            "it is"
+        )
+    return text or kind
 
 
 def _index(what: str, reply: _Reply) -> int:
