@@ -1,6 +1,7 @@
-"""Consul's certificate, as its server shows it: made here, without what RFC 5280 demands."""
+"""Certificates of Consul and of its client, made here, without what RFC 5280 demands."""
 
 import asyncio
+import json
 import ssl
 from datetime import UTC, datetime, timedelta
 from ipaddress import IPv4Address
@@ -16,7 +17,7 @@ from cryptography.x509.oid import NameOID
 from cts.adapters.consul import Authorities, Consul
 from cts.adapters.secrets import ConsulCa
 from cts.conditions import services
-from cts.errors import Unavailable
+from cts.errors import Refused, Unavailable
 from cts.watch.query import View
 from tests.fake_consul import Token
 
@@ -25,7 +26,7 @@ if TYPE_CHECKING:
     from mypy_boto3_ssm import SSMClient
 
 WEB = View(services.SERVICE, "web")
-ARN = "arn:aws:secretsmanager:r:1:secret:ca"
+ARN = "arn:aws:secretsmanager:r:1:secret:"
 PEM = serialization.Encoding.PEM
 
 
@@ -59,8 +60,9 @@ def ca(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder / "ca.pem"
 
 
-def asked(ca: Path, authorities: Authorities) -> int:
-    """The index that a server with this certificate answers."""
+def asked(ca: Path, authorities: Authorities, *, demands: bool = False) -> int:
+    """The index that a server with this certificate answers. `demands`: only to clients with one
+    of the same CA."""
 
     async def answer(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         await reader.readuntil(b"\r\n\r\n")
@@ -71,6 +73,9 @@ def asked(ca: Path, authorities: Authorities) -> int:
     async def scenario() -> int:
         serving = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
         serving.load_cert_chain(ca.with_name("server.pem"))
+        if demands:
+            serving.verify_mode = ssl.CERT_REQUIRED
+            serving.load_verify_locations(ca)
         listening = await asyncio.start_server(answer, "127.0.0.1", 0, ssl=serving)
         port = listening.sockets[0].getsockname()[1]
         consul = Consul(f"https://127.0.0.1:{port}", Token(), authorities)
@@ -97,12 +102,72 @@ def test_a_certificate_that_strict_verification_refuses_names_the_rule_and_the_w
         asked(ca, strict)
 
 
-def test_the_same_ca_is_trusted_once_it_is_named(ca: Path) -> None:
-    class Secrets:
-        def get_secret_value(self, SecretId: str) -> dict[str, str]:  # noqa: N803
-            assert SecretId == ARN
-            return {"SecretString": ca.read_text(), "VersionId": "1"}
+class Secrets:
+    """Texts by ARN."""
 
-    secrets = Secrets()
-    named = ConsulCa(cast("SecretsManagerClient", secrets), cast("SSMClient", secrets), ARN)
-    assert asked(ca, named) == 7
+    def __init__(self, **texts: str) -> None:
+        self.texts = texts
+
+    def get_secret_value(self, SecretId: str) -> dict[str, str]:  # noqa: N803
+        return {"SecretString": self.texts[SecretId.rpartition(":")[2]], "VersionId": "1"}
+
+
+def named(given: str = "", **texts: str) -> ConsulCa:
+    """From these secrets; `ca` is the authority's."""
+    secrets = Secrets(**{"own": "{}", **texts})
+    manager, parameters = cast("SecretsManagerClient", secrets), cast("SSMClient", secrets)
+    return ConsulCa(manager, parameters, ARN + "ca", given and ARN + given, ARN + "own")
+
+
+def test_the_same_ca_is_trusted_once_it_is_named(ca: Path) -> None:
+    assert asked(ca, named(ca=ca.read_text())) == 7
+
+
+def pair(ca: Path, *names: str) -> str:
+    """A secret with the certificate of this machine and its key, under these names."""
+    key, begin, certificate = ca.with_name("server.pem").read_text().partition("-----BEGIN CERT")
+    return json.dumps({"token": "t", **dict(zip(names, (begin + certificate, key), strict=True))})
+
+
+def test_a_client_shows_the_certificate_that_a_push_has_moved(ca: Path) -> None:
+    own = pair(ca, "CONSUL_CLIENT_CERT_PEM", "CONSUL_CLIENT_KEY_PEM")
+    assert asked(ca, named(ca=ca.read_text(), own=own), demands=True) == 7
+
+
+def test_a_client_shows_the_certificate_of_the_users_own_secret(ca: Path) -> None:
+    mine = pair(ca, "cert", "key")
+    assert asked(ca, named("mine", ca=ca.read_text(), mine=mine), demands=True) == 7
+
+
+@pytest.mark.parametrize("given", ["", "mine"])
+def test_without_a_certificate_a_server_that_demands_one_makes_views_stale(
+    ca: Path, given: str
+) -> None:
+    """Also where the secret is the plain token."""
+    with pytest.raises(Unavailable, match=r"at https://127\.0\.0\.1"):
+        asked(ca, named(given, ca=ca.read_text(), mine="the-token"), demands=True)
+
+
+@pytest.mark.parametrize(
+    ("secret", "said"),
+    [
+        pytest.param('{"cert": "x"}', "cert and key must both be PEM text", id="no-key"),
+        pytest.param('{"cert": 1, "key": 2}', "must both be PEM text", id="no-text"),
+        pytest.param('{"cert": "x", "key": "c4nary"}', "cert must be PEM certificates", id="junk"),
+    ],
+)
+def test_a_pair_that_is_none_is_refused_without_being_shown(
+    ca: Path, secret: str, said: str
+) -> None:
+    with pytest.raises(Refused, match=f"from {ARN}mine: .*{said}") as told:
+        asked(ca, named("mine", ca=ca.read_text(), mine=secret))
+    assert "c4nary" not in str(told.value)
+
+
+def test_an_encrypted_key_is_refused_and_nobody_is_asked_for_its_password(ca: Path) -> None:
+    fields = json.loads(pair(ca, "cert", "key"))
+    key = serialization.load_pem_private_key(fields["key"].encode(), None)
+    how = serialization.BestAvailableEncryption(b"password")
+    fields["key"] = key.private_bytes(PEM, serialization.PrivateFormat.PKCS8, how).decode()
+    with pytest.raises(Refused, match="not encrypted"):
+        asked(ca, named("mine", ca=ca.read_text(), mine=json.dumps(fields)))
