@@ -13,16 +13,22 @@ from urllib.parse import unquote
 import httpx
 import pytest
 
-from cts.adapters.consul import CATALOG_INDEX, Consul
-from cts.conditions import intentions, nodes, services
+from cts.adapters.consul import Consul
+from cts.conditions import consul_kv, intentions, nodes, services
 from cts.errors import Refused, Unavailable
 from cts.watch.query import ConsulRequest, Kind, View
+from cts.watch.query import request as request_of
 from cts.watch.snapshot import EMPTY, members, snapshot
 from local import consul as local
 from tests.fake_consul import FakeConsul, Token, instance, system
 from tests.unit.virtual_time import VirtualTime, run
 
 WEB, LISTING = View(services.SERVICE, "web"), View(services.LISTING)
+CATALOG, CHECKS, KV = PROBES = (
+    View(services.CATALOG_INDEX),
+    View(services.CHECKS_INDEX),
+    View(consul_kv.KV_INDEX),
+)
 SOON = 10.0
 """Seconds in which a change must be seen on a busy machine. One that waits for another query to end
 comes much later."""
@@ -62,9 +68,10 @@ class Asking:
 async def answer(catalog: FakeConsul, request: httpx.Request) -> httpx.Response:
     """The catalog as Consul's HTTP API."""
     path, params = request.url.path, dict(request.url.params)
-    if ConsulRequest(path, params) in CATALOG_INDEX:
-        newest = (await catalog.newest_indices())[CATALOG_INDEX.index(ConsulRequest(path, params))]
-        return httpx.Response(200, headers={"X-Consul-Index": str(newest)}, json={})
+    for probe in PROBES:
+        if ConsulRequest(path, params) == request_of(probe):
+            index = str(await catalog.newest(probe))
+            return httpx.Response(200, headers={"X-Consul-Index": index}, json={})
     listing = path == "/v1/catalog/services"
     view = LISTING if listing else View(services.SERVICE, unquote(path.rpartition("/")[2]))
     wait = int(params.get("wait", "0s").removesuffix("s"))
@@ -181,7 +188,7 @@ def test_instances_and_names_are_answered_with_their_index(asking: Asking | Real
         await asking.catalog.set("web", [instance("web", 1, Tags=["b", "a"])])
         answer = await asking.port.ask(WEB, consistent=True)
         assert answer.snapshot == snapshot(WEB, [instance("web", 1, Tags=["a", "b"])])
-        assert answer.index == max(await asking.port.newest_indices())
+        assert answer.index == await asking.port.newest(CATALOG)
         assert "web" in (await asking.port.ask(LISTING)).snapshot.value
 
     asking.run(scenario)
@@ -230,10 +237,10 @@ def test_the_newest_index_goes_back_only_with_lost_data(asking: Asking | Real) -
     async def scenario() -> None:
         for port in range(50):
             await asking.catalog.set("web", [instance("web", Port=port)])
-        newest = await asking.port.newest_indices()
-        assert newest[0] == (await asking.port.ask(WEB)).index
+        newest = await asking.port.newest(CATALOG)
+        assert newest == (await asking.port.ask(WEB)).index
         await asking.catalog.lose_everything()
-        assert (await asking.port.newest_indices())[0] < newest[0]
+        assert await asking.port.newest(CATALOG) < newest
 
     asking.run(scenario)
 
@@ -248,6 +255,22 @@ def test_what_is_refused_is_refused(asking: Asking | Real) -> None:
 
 
 # ---- what only a real Consul can show ------------------------------------------------------------
+
+
+def test_a_probe_has_its_tables_newest_index_and_needs_no_permission(real: Real) -> None:
+    """The token may not read KV at all."""
+
+    async def scenario() -> None:
+        before = [await real.port.newest(probe) for probe in PROBES]
+        real._http.put("/v1/kv/probed", content="1").raise_for_status()
+        written = int(real._http.get("/v1/kv/probed").headers["X-Consul-Index"])
+        assert [await real.port.newest(probe) for probe in PROBES] == [*before[:2], written]
+        with pytest.raises(Refused, match="HTTP 403"):
+            await real.port.ask(View(consul_kv.KEY, "probed"))
+        with pytest.raises(Unavailable, match="No path to datacenter"):
+            await real.port.newest(View(services.CATALOG_INDEX, datacenter="nowhere"))
+
+    real.run(scenario)
 
 
 def test_over_https_each_of_many_held_queries_sees_its_change(real: Real) -> None:

@@ -15,7 +15,6 @@ from cts.watch.needs import rendered
 from cts.watch.query import View
 from cts.watch.snapshot import EMPTY, Snapshot, of
 from cts.watch.view import Answer
-from cts.workflow.queries import GUARD
 from tests.fakes import FakeBucket, FakeBuild
 
 LISTING = View(services.LISTING)
@@ -84,10 +83,10 @@ class Catalog:
         return self.indices.get(view, 1)
 
     def index_now(self, view: View) -> int:
-        return self.newest if view == GUARD else self.index(view)
+        return self.index(view) if view.kind.newest else self.newest
 
     def answer(self, view: View) -> Answer:
-        if view == GUARD:
+        if not view.kind.newest:  # a probe
             return Answer(self.newest, of([]))
         if view.kind == services.LISTING:
             return Answer(self.index(view), of(list(self.names)))
@@ -205,7 +204,7 @@ class Asked:
 
     def value(self, catalog: Catalog) -> Any:
         if self.view is None:
-            return (catalog.newest,)
+            return catalog.newest
         if self.index and catalog.index_now(self.view) <= self.index and self.woken(catalog):
             assert self.before is not None
             return replace(self.before, index=self.index)
@@ -225,8 +224,9 @@ class AskedConsul:
         answer: Answer = await self._answered(view, index, wait)
         return answer
 
-    async def newest_indices(self) -> tuple[int, ...]:
-        newest: tuple[int, ...] = await self._answered(None, 0, 0)
+    async def newest(self, probe: View) -> int:
+        del probe  # this Consul has one index for all
+        newest: int = await self._answered(None, 0, 0)
         return newest
 
     async def close(self) -> None: ...

@@ -14,6 +14,7 @@ from cts.config.rules.problem import Code
 from cts.watch import needs
 from cts.watch.query import ConsulRequest, View, request
 from cts.watch.snapshot import Snapshot, members, snapshot
+from cts.watch.view import Answer
 
 NODE = View(NODES)
 INTENTION = View(INTENTIONS)
@@ -63,7 +64,7 @@ CONDITIONS: dict[View, Condition] = {NODE: NodesCondition(), INTENTION: Intentio
 
 def looked_at(view: View, *entries: Mapping[str, Any]) -> Mapping[str, str]:
     made = snapshot(view, list(entries))
-    return needs.looked_at(CONDITIONS[view], {view.id: made.digest}, {view.id: made})
+    return needs.looked_at(CONDITIONS[view], {view.id: Answer(1, made).row}, {})
 
 
 def test_a_node_has_what_a_module_may_use() -> None:

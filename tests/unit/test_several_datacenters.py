@@ -11,7 +11,7 @@ from cts.conditions.stored import read_condition, written
 from cts.watch import needs
 from cts.watch.query import View
 from cts.watch.snapshot import Snapshot, of, snapshot
-from cts.watch.view import Row
+from cts.watch.view import Answer, Row
 from tests.fake_consul import instance
 from tests.unit.test_nodes_and_intentions import node
 
@@ -40,7 +40,7 @@ def test_each_datacenter_has_its_views() -> None:
     assert set(needs.watched([NAMED], {})) == {
         View(SERVICE, name, each, "", "a == b") for name in ("web", "db") for each in BOTH
     }
-    assert needs.first_views([NODES]) == {*needs.watched([NODES], {})}
+    assert len(needs.watched([NODES], {})) == len(BOTH)
     assert {view.datacenter for view in needs.watched([NODES], {})} == {*BOTH}
 
 
@@ -73,7 +73,9 @@ def test_a_change_in_any_of_them_triggers(changed: int) -> None:
 
 
 def seen(condition: Condition, read: Mapping[str, Snapshot]) -> Mapping[str, str]:
-    return needs.looked_at(condition, {view: each.digest for view, each in read.items()}, read)
+    return needs.looked_at(
+        condition, {view: Answer(1, each).row for view, each in read.items()}, {}
+    )
 
 
 def test_the_module_gets_the_instances_of_all() -> None:

@@ -45,6 +45,13 @@ def test_a_row_has_what_a_module_may_use() -> None:
     }
 
 
+def test_ports_without_a_port_are_no_port() -> None:
+    entry = instance("web")
+    del entry["Service"]["Port"]
+    entry["Service"]["Ports"] = [{"Name": "http", "Port": 80}]
+    assert service_row(entry)["port"] == 0
+
+
 def test_what_consul_leaves_out_or_null_is_empty() -> None:
     entry = instance("web", Port=0, Tags=None, Meta=None, Address="")
     entry["Node"] |= {"Meta": None, "TaggedAddresses": None, "ID": "", "Datacenter": ""}

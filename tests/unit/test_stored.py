@@ -224,9 +224,10 @@ def test_the_release_before_reads_the_lease_and_what_is_published() -> None:
 def test_the_release_before_reads_the_views_and_takes_none_that_has_a_token_for_filtered() -> None:
     items = Items([])
     rows = {
-        f"00{filtered}{token}": Row(1, "d", filtered, token)
+        f"00{filtered}{token}{looked_at}": Row(1, "d", filtered, token, looked_at)
         for filtered in (False, True)
         for token in (False, True)
+        for looked_at in ("", "l")
     }
     items.put_item(Item=table_items.of_chunk(Chunk("00", 0, rows)))
     body = first(items, "WATCH", "VIEWS#00")

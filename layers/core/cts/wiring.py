@@ -200,7 +200,13 @@ def poller(
 def ca(settings: PollerSettings) -> ConsulCa:
     from cts.adapters.secrets import ConsulCa
 
-    return ConsulCa(later(secrets_manager), later(ssm), settings.consul_ca)
+    return ConsulCa(
+        later(secrets_manager),
+        later(ssm),
+        settings.consul_ca,
+        settings.consul_secret,
+        settings.connection_secret,
+    )
 
 
 def token(settings: PollerSettings) -> ConsulToken:

@@ -42,6 +42,7 @@ CATALOG = Kind(
     path=LISTING.path,
     decode=_services,
     members=_names,
+    newest=LISTING.newest,
 )
 """The names of all services in the catalog, each with the tags of all its instances."""
 

@@ -12,7 +12,7 @@ from cts.config.blocks.schema import option
 from cts.config.rules.problem import Code, Problem
 from cts.terraform.hclwrite import value
 from cts.watch.answer import as_type, needed_text, text_of
-from cts.watch.query import Kind, View
+from cts.watch.query import Kind, View, probe
 from cts.watch.snapshot import Snapshot
 
 VARIABLE = "consul_kv"
@@ -41,12 +41,16 @@ def _path(name: str) -> str:
     return f"/v1/kv/{quote(name)}"
 
 
+KV_INDEX = probe("kv-index", "the newest index of KV", "/v1/kv/cts-none/", {"recurse": ""})
+"""A prefix that no key has. Asking for a key that is not there needs the right to read it."""
+
 KEY = Kind(
     "key",
     words=lambda name: f"key {name}",
     path=_path,
     decode=_entries,
     members=_keys,
+    newest=(KV_INDEX,),
     may_be_absent=True,
 )
 """One key of the KV store."""
@@ -57,6 +61,7 @@ KEYS = Kind(
     path=_path,
     decode=_entries,
     members=_keys,
+    newest=(KV_INDEX,),
     params=lambda _: {"recurse": ""},
     may_be_absent=True,
 )

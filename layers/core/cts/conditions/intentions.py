@@ -11,7 +11,7 @@ from cts.config.blocks.schema import option
 from cts.config.text.escapes import undoubled
 from cts.terraform.hclwrite import attribute_lines, block, key, map_of_objects, value
 from cts.watch.answer import as_type, needed_text, text_of, texts_of
-from cts.watch.query import Kind, View
+from cts.watch.query import Kind, View, probe
 from cts.watch.snapshot import Snapshot
 
 LABEL = "intentions"
@@ -98,6 +98,14 @@ INTENTIONS = Kind(
     path=lambda _: "/v1/connect/intentions",
     decode=_rows,
     members=_keys,
+    newest=(
+        probe(
+            "intentions-index",
+            "the newest index of intentions",
+            "/v1/connect/intentions",
+            {"filter": 'Action == "none"'},
+        ),
+    ),
 )
 """All intentions. Consul replicates them from the primary datacenter to all others."""
 

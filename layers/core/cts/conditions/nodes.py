@@ -2,23 +2,21 @@
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
-from functools import lru_cache
 from typing import Any, ClassVar
 
 from cts.conditions import datacenters
 from cts.conditions.block import ConditionBlock, PassingBlock, Room, Told
 from cts.conditions.condition import Condition, Read, canonical_pairs, declared, set_fields
+from cts.conditions.services import LISTING, without_version
 from cts.config.blocks.schema import option
 from cts.config.rules.problem import Problem
 from cts.config.text.escapes import undoubled
 from cts.terraform.hclwrite import attribute_lines, block, key, map_of_objects, value
 from cts.watch.answer import as_type, needed_text, text_of, texts_of
 from cts.watch.query import Kind, Pairs, View
-from cts.watch.snapshot import Snapshot, of
+from cts.watch.snapshot import Snapshot
 
 LABEL = "nodes"
-VERSION = "consul-version"
-"""A node's metadata that its agent writes: an upgrade of the agents must not run every task."""
 ATTRIBUTES = {
     "id": "string",
     "name": "string",
@@ -51,21 +49,20 @@ def _names(rows: list[dict[str, Any]]) -> frozenset[str]:
     return frozenset(row["name"] for row in rows)
 
 
+def _looked_at(rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    return [{**row, "meta": without_version(row["meta"])} for row in rows]
+
+
 NODES = Kind(
     "nodes",
     words=lambda _: "the list of nodes",
     path=lambda _: "/v1/catalog/nodes",
     decode=_rows,
     members=_names,
+    newest=LISTING.newest,
+    looked_at=_looked_at,
 )
 """The nodes of a datacenter."""
-
-
-@lru_cache(maxsize=64)  # each task asks at each look
-def _without_versions(nodes: Snapshot) -> str:
-    """The digest of what triggers."""
-    rows = [row | {"meta": {**row["meta"], VERSION: ""}} for row in nodes.value]
-    return of(rows).digest
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,17 +85,9 @@ class NodesCondition(Condition):
     def parts(self) -> "tuple[NodesCondition, ...]":
         return datacenters.each(self)
 
-    @property
-    def first_view(self) -> View | None:
-        """Its rows say what triggers."""
-        return None if self.datacenters else self.views(None)[0]
-
     def views(self, first: Snapshot | None) -> tuple[View, ...]:  # noqa: ARG002
         places = self.datacenters or (self.datacenter,)
         return tuple(View(NODES, "", each, "", self.filter, self.node_meta) for each in places)
-
-    def looked_at(self, digests: Mapping[str, str], first: Snapshot | None) -> Mapping[str, str]:
-        return dict.fromkeys(digests, _without_versions(first)) if first else digests
 
     @property
     def variable(self) -> str:

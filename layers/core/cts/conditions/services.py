@@ -14,7 +14,7 @@ from cts.conditions.condition import Condition, Read, canonical_pairs, declared,
 from cts.config.rules.regexp import compiled
 from cts.terraform.hclwrite import attribute_lines, block, key, map_of_objects, value
 from cts.watch.answer import as_type, needed_text, text_of, texts_of
-from cts.watch.query import Kind, Pairs, Params, View
+from cts.watch.query import Kind, Pairs, Params, View, probe
 from cts.watch.snapshot import Snapshot
 
 LABEL = "services"
@@ -22,6 +22,8 @@ HEALTH_IN_FILTER = "Checks.Status"
 PASSING, WARNING, ANY = HEALTH = ("passing", "warning", "any")
 """Which instances reach a module: passing ones, as in CTS; those without a critical check; all."""
 NOT_CRITICAL = 'not (Checks.Status == "critical")'
+AGENT_VERSION = "consul-version"
+"""In the meta of each node on newer Consul."""
 
 # ---- views ------------------------------------------------------------------------------------
 
@@ -77,6 +79,15 @@ def _rows(answer: Any) -> list[ServiceRow]:
     return sorted(rows, key=lambda row: (row["node"], row["id"]))
 
 
+def _looked_at(rows: list[ServiceRow]) -> list[ServiceRow]:
+    """An upgrade of a node's agent changes this and nothing else: no reason to run."""
+    return [{**row, "node_meta": without_version(row["node_meta"])} for row in rows]
+
+
+def without_version(meta: Mapping[str, str]) -> dict[str, str]:
+    return {key: value for key, value in meta.items() if key != AGENT_VERSION}
+
+
 def _health(view: View) -> Params:
     """Only healthy instances reach a module, unless the filter decides on health: that is CTS's
     `passing`."""
@@ -87,12 +98,22 @@ def _health(view: View) -> Params:
     return {} if decided else {"passing": "1"}
 
 
+CATALOG_INDEX = probe(
+    "catalog-index",
+    "the newest index of services and nodes",
+    "/v1/catalog/services",
+    {"node-meta": "cts:none"},
+)
+CHECKS_INDEX = probe("checks-index", "the newest index of checks", "/v1/health/state/none", {})
+
 SERVICE = Kind(
     "service",
     words=lambda name: f"service {name}",
     path=lambda name: f"/v1/health/service/{quote(name, safe='')}",
     decode=_rows,
     members=lambda rows: frozenset(f"{row['node']}/{row['id']}" for row in rows),
+    newest=(CATALOG_INDEX, CHECKS_INDEX),
+    looked_at=_looked_at,
     params=_health,
     # Newer servers answer it from a stream otherwise, and don't say what ACLs have hidden.
     held={"near": "_agent"},
@@ -106,12 +127,10 @@ LISTING = Kind(
     path=lambda _: "/v1/catalog/services",
     decode=lambda answer: sorted(as_type(dict, answer, "the list of services")),
     members=frozenset,
+    newest=(CATALOG_INDEX,),
     lists=SERVICE,
 )
 """The names of all services in the catalog."""
-
-EMPTY_LISTING = View(LISTING, node_meta=(("cts", "none"),))
-"""A listing that no service is in."""
 
 
 def service_views(

@@ -9,7 +9,7 @@ from cts.run.task import observe
 from cts.run.tick import scheduled
 from cts.watch import needs
 from cts.watch.fingerprint import fingerprint_of
-from cts.watch.needs import Firsts, digests, looked_at, rendered, watched
+from cts.watch.needs import Firsts, looked_at, rendered, unread, watched
 from cts.watch.query import View
 from cts.watch.snapshot import Snapshot
 from cts.watch.view import Answer, Chunk, Row, Verdict, chunk_of, judge, rows_of
@@ -90,7 +90,8 @@ def look_at(
     generation: Generation, stored: StoredViews, answers: Mapping[View, Answer], *, derive_all: bool
 ) -> Look:
     """Judge answers. With `derive_all` every task is observed, whatever changed."""
-    verdicts = {view: judge(stored.rows.get(view.id), each.row) for view, each in answers.items()}
+    rows = {view: each.row_after(stored.rows.get(view.id)) for view, each in answers.items()}
+    verdicts = {view: judge(stored.rows.get(view.id), row) for view, row in rows.items()}
     changed = {
         view: answers[view]
         for view, verdict in verdicts.items()
@@ -100,7 +101,7 @@ def look_at(
     needed = frozenset(view.id for view in views(generation, firsts))
     return Look(
         changed=changed,
-        moved={v.id: answers[v].row for v, each in verdicts.items() if each is Verdict.MOVED},
+        moved={v.id: rows[v] for v, each in verdicts.items() if each is Verdict.MOVED},
         superseded=_superseded(stored, {v.id: each.row for v, each in changed.items()}, needed),
         firsts=firsts,
         needed=needed,
@@ -159,11 +160,10 @@ def _observed(
     correlation: str,
 ) -> TaskState:
     """A task some of whose views were never read is left as it is: partial knowledge never acts."""
-    seen = digests(task.conditions, rows, firsts)
-    if seen is None:
+    if unread(task.conditions, rows, firsts):
         return state
     condition = task.condition
-    fingerprint = fingerprint_of(task.definition, looked_at(condition, seen, firsts))
+    fingerprint = fingerprint_of(task.definition, looked_at(condition, rows, firsts))
     state = observe(state, fingerprint, now, task.buffer, correlation)
     return scheduled(state, condition.timetable, condition.next_tick(now))
 

@@ -65,12 +65,12 @@ def digests(
     return {view.id: rows[view.id].digest for view in rendered(every, firsts)}
 
 
-def looked_at(condition: Condition, read: Mapping[str, str], firsts: Firsts) -> Mapping[str, str]:
-    """The part of these digests whose change triggers the condition's task, or what stands for
-    it."""
+def looked_at(condition: Condition, rows: Mapping[str, Row], firsts: Firsts) -> Mapping[str, str]:
+    """View id -> digest of what triggers the condition's task, or what stands for it. All its views
+    were read."""
     found: dict[str, str] = {}
     for part in condition.parts:
         first = part.first_view
-        own = {view.id: read[view.id] for view in _rendered(part, firsts)}
+        own = {view.id: rows[view.id].triggers for view in _rendered(part, firsts)}
         found |= part.looked_at(own, firsts[first.id] if first else None)
     return found

@@ -3,7 +3,7 @@ the kinds themselves are in `conditions/`."""
 
 import hashlib
 import json
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field, fields
 from functools import cache
 from typing import Any, Optional
@@ -29,6 +29,11 @@ class Kind:
     is not from Consul."""
     members: Callable[[list[Any]], frozenset[str]] = field(compare=False)
     """What an answer may lose, of a value."""
+    newest: tuple["Kind", ...] = field(compare=False)
+    """Kinds of probes: whatever moves the index of an answer has moved one of theirs, and none of
+    its indices is above all of theirs."""
+    looked_at: Callable[[list[Any]], list[Any]] | None = field(compare=False, default=None)
+    """A value -> the part of it whose change triggers tasks. None: all of it."""
     params: Callable[["View"], Params] = field(compare=False, default=lambda _: {})
     """Parameters that only this kind has, or gives another value."""
     may_be_absent: bool = field(compare=False, default=False)
@@ -67,6 +72,32 @@ class View:
         options = [f"{name} {value}" for name in named if (value := getattr(self, name))]
         options += [f"node-meta {key}:{value}" for key, value in self.node_meta]
         return f"{what} ({', '.join(options)})" if options else what
+
+
+def probe(name: str, words: str, path: str, params: Params) -> Kind:
+    """A kind of query that finds nothing: its answers have a constant size, and the newest index
+    of a table of Consul's. One goes back only if Consul lost its data or was restored."""
+    return Kind(
+        name,
+        words=lambda _: words,
+        path=lambda _: path,
+        decode=lambda _: [],
+        members=frozenset,
+        newest=(),
+        params=lambda _: params,
+        may_be_absent=True,
+    )
+
+
+def probes(views: Iterable[View]) -> frozenset[View]:
+    """What tells whether one of these views may have moved."""
+    return frozenset(
+        View(kind, datacenter=view.datacenter) for view in views for kind in view.kind.newest
+    )
+
+
+def datacenters(views: Iterable[View]) -> frozenset[str]:
+    return frozenset(view.datacenter for view in views)
 
 
 @cache  # every look at the catalog needs the ids of all views

@@ -222,7 +222,7 @@ def load(ports: StartPorts, entry: TaskEntry) -> Loaded | None:
     read = {**firsts, **rest}
     if not inputs.keys() <= read.keys():
         return None
-    return Loaded(inputs, looked_at(entry.condition, inputs, firsts), read)
+    return Loaded(inputs, looked_at(entry.condition, rows, firsts), read)
 
 
 def _read(ports: StartPorts, digests: Mapping[str, str]) -> dict[str, Snapshot]:
