@@ -9,6 +9,8 @@ from urllib.parse import quote
 
 import pytest
 
+from cts.run.state import Reason
+
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
@@ -123,3 +125,37 @@ def test_each_kind_holds_what_consul_holds(world: World, consul: httpx.Client) -
     holds("by-key", web, {}, {}, 2)
     holds("by-keys", web, keys, {}, 3)
     assert [len(world.runs(name)) for name in TASKS] == [2, 3, 2, 2, 2, 1]
+
+
+def test_a_schedule_applies_what_changed_and_nothing_else(
+    world: World, consul: httpx.Client
+) -> None:
+    world.catalog.register("tick-web-1", "tick-web", "10.1.1.1", 80)
+    write(consul, {"tick/one": "1"})
+    inputs = (
+        'module_input "services" { names = ["tick-web"] } module_input "consul-kv" '
+        '{ path = "tick/" recurse = true }'
+    )
+    every_five_seconds = f'condition "schedule" {{ cron = "*/5 * * * * * *" }} {inputs}'
+    world.publish({"ticks.hcl": task("ticking", every_five_seconds), **MODULE})
+
+    def holds(value: str, port: int) -> None:
+        services = world.expected("tick-web")
+        assert {row["port"] for row in services.values()} == {port}
+        expected = [services, {"tick/one": value}, {}]
+        world.until(lambda: kept(world, "ticking") == expected, "the tick to apply what changed")
+
+    holds("1", 80)
+    write(consul, {"tick/one": "2"})
+    holds("2", 80)
+    world.catalog.register("tick-web-1", "tick-web", "10.1.1.1", 81)
+    holds("2", 81)
+
+    runs = world.runs("ticking")
+    tick = world.state("ticking").wanted[Reason.SCHEDULE].due_at
+    world.until(
+        lambda: world.state("ticking").wanted[Reason.SCHEDULE].due_at > tick + 5,
+        "two ticks with nothing to do",
+    )
+    assert world.runs("ticking") == runs
+    assert {run.why for run in runs[1:]} == {("schedule",)}

@@ -44,9 +44,13 @@ PLACE = RunPlace("work", "state", "eu-west-1", "1.13.0")
 
 class System:
     def __init__(
-        self, cap: int = 5, table: FakeTable | None = None, bucket: FakeBucket | None = None
+        self,
+        cap: int = 5,
+        table: FakeTable | None = None,
+        bucket: FakeBucket | None = None,
+        clock: Clock | None = None,
     ) -> None:
-        self.clock = Clock()
+        self.clock = clock or Clock()
         self.table, self.bucket, self.bus = table or FakeTable(), bucket or FakeBucket(), FakeBus()
         self.driver = FakeDriver(self.clock, self.bucket)
         self.drivers: dict[str, Driver] = {"terraform": self.driver}
