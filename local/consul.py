@@ -26,7 +26,11 @@ SERVES_GRPC_TLS = (1, 14)
 """The first version with this port, 8503 by default, which two servers can't share."""
 MANAGER = "00000000-0000-4000-8000-000000000001"
 WATCHER = "00000000-0000-4000-8000-000000000002"
-RULES = 'service_prefix "" { policy = "read" } node_prefix "" { policy = "read" }'
+RULES = """
+service_prefix "" { policy = "read" }
+node_prefix "" { policy = "read" }
+key_prefix "" { policy = "read" }
+"""
 """The permissions that the poller's token needs, and all that WATCHER has."""
 
 

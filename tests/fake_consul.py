@@ -3,17 +3,19 @@ adapter needs."""
 
 import asyncio
 import ssl
+from base64 import b64encode
 from collections import Counter
 from collections.abc import Iterable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from typing import Any
 
-from cts.conditions import services
+from cts.adapters.consul import ANSWER_WITHIN as SILENT_FOR
+from cts.conditions import consul_kv, services
+from cts.errors import Unavailable
 from cts.watch.query import View
-from cts.watch.snapshot import snapshot
+from cts.watch.snapshot import EMPTY, snapshot
 from cts.watch.view import Answer
-from cts.workflow.queries import GUARD
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,21 +32,36 @@ class FakeConsul:
     """A catalog with indices. A query with an index is held until its view moves past it."""
 
     def __init__(self) -> None:
-        self.index = self.checks_index = 10
+        self.index = self.checks_index = self.kv_index = 10
+        """The newest of services and nodes, of checks, and of KV."""
         self.services: dict[str, tuple[int, list[Any] | None]] = {}
+        self.kv: dict[str, tuple[int, str | None]] = {}
+        """Key -> index and value; None: deleted."""
+        self.datacenters: dict[str, FakeConsul] = {}
+        """The others that this one knows."""
         self.errors: dict[View | None, Exception] = {}
-        """What asking a view raises; the key None is for `newest_indices`."""
+        """What asking a view raises; the key None is for probes."""
         self.filtered: set[View] = set()
         """Views of which ACLs hide a part."""
         self.token, self.default_deny = False, False
         self.delays: dict[View, float] = {}
         """Seconds that answers without index are on their way."""
+        self.down: Exception | None = None
+        """What everything raises, held queries too."""
+        self.lies: dict[View, int] = {}
+        """Held queries of these are answered with nothing and this index: so does a Consul without
+        leader, or one that does not know the token or the datacenter."""
+        self.behind: dict[View, Answer] = {}
+        """What is answered unless consistency is asked for."""
+        self.silent = False
+        """It answers nothing, and whoever asks gives up in the end. Connections that held a query
+        are dead for good."""
         self.streams = False
         """Held health queries sleep on when Consul is restored, as on newer servers."""
         self.most_held = 0
         """Queries at a time."""
         self._holds: Counter[View] = Counter()
-        self._restores = 0
+        self._restores = self._silences = 0
         self.asked: list[Asked] = []
         self.closed = False
         self._moved = asyncio.Condition()
@@ -62,10 +79,17 @@ class FakeConsul:
         self.services[name] = self.index, None if instances is None else list(instances)
         await self.wake()
 
+    async def put(self, key: str, value: str | None) -> None:
+        """Write a key; None deletes it."""
+        self.kv_index += 1
+        self.kv[key] = self.kv_index, value
+        await self.wake()
+
     async def lose_everything(self) -> None:
         """Start again from an empty data folder."""
-        self.index = self.checks_index = self._listing = 1
+        self.index = self.checks_index = self.kv_index = self._listing = 1
         self.services.clear()
+        self.kv.clear()
 
     async def restore(
         self, services: Mapping[str, Iterable[Mapping[str, Any]]], index: int
@@ -76,6 +100,15 @@ class FakeConsul:
         self._restores += 1
         await self.wake()
 
+    async def goes_down(self, error: Exception | None) -> None:
+        """None: nothing comes back."""
+        self.down, self.silent = error, error is None
+        self._silences += error is None
+        await self.wake()
+
+    def returns(self) -> None:
+        self.down, self.silent = None, False
+
     async def wake(self) -> None:
         async with self._moved:
             self._moved.notify_all()
@@ -83,12 +116,19 @@ class FakeConsul:
     async def ask(
         self, view: View, *, index: int = 0, wait: int = 0, consistent: bool = False
     ) -> Answer:
-        if view != GUARD:
+        if view.datacenter in self.datacenters:
+            other = self.datacenters[view.datacenter]
+            return await other.ask(view, index=index, wait=wait, consistent=consistent)
+        if view.kind.newest:
             self.asked.append(Asked(view, index, wait, consistent))
-        await asyncio.sleep(0)
+        await self._answers(SILENT_FOR if not index else wait + SILENT_FOR)
         before = self.answer(view)
         if index and await self._held(view, index, wait):
             return replace(before, index=index)
+        if index and view in self.lies:
+            return Answer(self.lies[view], EMPTY)
+        if view in self.behind and not consistent:
+            return self.behind[view]
         if view in self.errors:
             raise self.errors[view]
         answer = self.answer(view)
@@ -108,6 +148,11 @@ class FakeConsul:
         """Wait until the view moves, or the wait is over."""
         restores = self._restores
 
+        silences = self._silences
+
+        def is_dead() -> bool:
+            return silences != self._silences
+
         def restored() -> bool:
             return restores != self._restores and not (
                 self.streams and view.kind == services.SERVICE
@@ -116,32 +161,78 @@ class FakeConsul:
         async with self._moved:
             with suppress(TimeoutError):
                 async with asyncio.timeout(wait):
-                    await self._moved.wait_for(lambda: self._index(view) > index or restored())
+                    await self._moved.wait_for(
+                        lambda: (
+                            not is_dead()
+                            and (
+                                self.down
+                                or view in self.lies
+                                or self._index(view) > index
+                                or restored()
+                            )
+                        )
+                    )
+        if is_dead():
+            await asyncio.sleep(SILENT_FOR)
+            raise Unavailable("no answer")
+        if self.down:
+            raise self.down
         return restored() and self._index(view) <= index
 
     def answer(self, view: View) -> Answer:
-        if view.kind == services.LISTING:
-            listed = () if view.node_meta else self.services.items()
-            names = [name for name, (_, found) in listed if found is not None]
-            made, index = snapshot(view, dict.fromkeys(names)), self._listing
-        else:
-            index, instances = self.services.get(view.name, (1, None))
-            made = snapshot(view, instances or [])
-        return Answer(index, made, view in self.filtered, self.token, self.default_deny)
+        made = snapshot(view, self._found(view))
+        return Answer(self._index(view), made, view in self.filtered, self.token, self.default_deny)
 
-    async def newest_indices(self) -> tuple[int, ...]:
-        await asyncio.sleep(0)
+    def _found(self, view: View) -> Any:
+        """What is in the body of an answer."""
+        if view.kind == services.LISTING:
+            return {name: [] for name, (_, found) in self.services.items() if found is not None}
+        if view.kind in (consul_kv.KEY, consul_kv.KEYS):
+            return [
+                {"Key": key, "Value": b64encode(value.encode()).decode()}
+                for key, (_, value) in self._keys(view).items()
+                if value is not None
+            ]
+        return self.services.get(view.name, (1, None))[1] or []
+
+    def _keys(self, view: View) -> dict[str, tuple[int, str | None]]:
+        """What a view of KV looks at, with what was deleted."""
+        if view.kind == consul_kv.KEYS:
+            return {key: each for key, each in self.kv.items() if key.startswith(view.name)}
+        return {view.name: self.kv[view.name]} if view.name in self.kv else {}
+
+    async def newest(self, probe: View) -> int:
+        if probe.datacenter in self.datacenters:
+            return await self.datacenters[probe.datacenter].newest(probe)
+        await self._answers(SILENT_FOR)
         if None in self.errors:
             raise self.errors[None]
-        return self.index, self.checks_index
+        return self._index(probe)
+
+    async def _answers(self, within: float) -> None:
+        """Raises Unavailable as the adapter does if nothing comes."""
+        await asyncio.sleep(0)
+        if self.silent:
+            await asyncio.sleep(within)
+            raise Unavailable("no answer")
+        if self.down:
+            raise self.down
 
     async def close(self) -> None:
         self.closed = True
 
     def _index(self, view: View) -> int:
-        if view.kind == services.LISTING:
-            return self._listing
-        return self.services.get(view.name, (1, None))[0]
+        if view.kind in (consul_kv.KEY, consul_kv.KEYS):
+            # Of what was never there Consul answers the newest of all.
+            return max((index for index, _ in self._keys(view).values()), default=self.kv_index)
+        newest = {
+            services.LISTING: self._listing,
+            services.CATALOG_INDEX: self.index,
+            services.CHECKS_INDEX: self.checks_index,
+            consul_kv.KV_INDEX: self.kv_index,
+        }
+        of_service = self.services.get(view.name, (1, None))[0]
+        return newest.get(view.kind, of_service)
 
 
 class Token:

@@ -189,8 +189,13 @@ def status(stack: StackName = "cts", as_json: Json = False) -> None:
 
 @app.command(cls=Command)
 def runs(
-    task: Annotated[
-        str | None, typer.Argument(metavar="TASK", help="Show only this task's runs.")
+    what: Annotated[
+        list[str] | None,
+        typer.Argument(
+            metavar="TASK | show RUN",
+            help="Show only this task's runs, or one run.",
+            show_default=False,
+        ),
     ] = None,
     limit: Annotated[
         int, typer.Option(min=1, max=200, help="Maximum number of runs to show.")
@@ -198,14 +203,29 @@ def runs(
     stack: StackName = "cts",
     as_json: Json = False,
 ) -> None:
-    """List the most recent runs."""
+    """List the most recent runs, or show one.
+
+    `cts runs show RUN` shows what a run did, and what differed in its input
+    from the last successful run: which instances, keys or nodes came, left
+    or changed. RUN is a run ID, or a task's name for its latest run.
+    """
     from cts_cli import output, runs, words
 
-    found = _runs(_reader(stack), task, limit)
+    found: Any
+    match what or []:
+        case ["show", run]:
+            reader = _reader(stack)
+            found, show = reader.get("runs", _run_id(reader, run)), runs.print_run
+        case []:
+            found, show = {"runs": _runs(_reader(stack), None, limit)}, runs.print_runs
+        case [task]:
+            found, show = {"runs": _runs(_reader(stack), task, limit)}, runs.print_runs
+        case _:
+            raise typer.BadParameter("write a task, or `show` and a run")
     if as_json:
-        output.print_json({"runs": found})
+        output.print_json(found)
     else:
-        runs.print_runs(found, words.now())
+        show(found, words.now())
 
 
 def _runs(reader: "Reader", task: str | None, limit: int) -> list[dict[str, Any]]:
@@ -238,7 +258,7 @@ def logs(
     from cts_cli.push import interruptible
 
     reader = _reader(stack)
-    run_id = run if RUN_ID.fullmatch(run) else _newest(reader, run)
+    run_id = _run_id(reader, run)
     text = f"reading the log of {run_id}"
     with interruptible("The run continues."), output.progress(text) as progress:
         ended = waits.along(reader, run_id, waits.every(1.0), progress.show, progress.tell)
@@ -246,9 +266,12 @@ def logs(
     raise typer.Exit(1 if ended["status"] == "errored" else 0)
 
 
-def _newest(reader: "Reader", task: str) -> str:
-    found = _runs(reader, task, 1)
+def _run_id(reader: "Reader", run: str) -> str:
+    """`run`: a run's ID, or a task's name for its latest run."""
+    if RUN_ID.fullmatch(run):
+        return run
+    found = _runs(reader, run, 1)
     if not found:
-        raise CommandError(f"task '{task}' has not run yet")
+        raise CommandError(f"task '{run}' has not run yet")
     run_id: str = found[0]["id"]
     return run_id

@@ -1,20 +1,74 @@
-"""The most recent runs, as a table."""
+"""The most recent runs as a table, and one run with what differed in its input."""
 
 from collections.abc import Mapping
 from datetime import datetime
+from itertools import groupby
+from operator import itemgetter
 from typing import Any
 
 from cts_cli import grid, words
-from cts_cli.output import RUN_LOOKS, out, resource_changes
-from cts_cli.screen import Text
+from cts_cli.output import RUN_LOOKS, out, print_paragraph, resource_changes
+from cts_cli.screen import Console, Text
+
+SIGNS = {
+    "came": ("+", "green"),
+    "left": ("-", "red"),
+    "changed": ("~", "yellow"),
+    "unknown": ("?", "dim"),
+}
+"""How each kind of difference is marked."""
 
 
-def print_runs(found: list[dict[str, Any]], at: datetime) -> None:
+def print_runs(found: Mapping[str, Any], at: datetime) -> None:
     console = out()
-    if not found:
+    if not found["runs"]:
         console.print("no runs yet")
         return
-    grid.print_rows(console, [_run(run, at) for run in found], ("why", "took"))
+    grid.print_rows(console, [_run(run, at) for run in found["runs"]], ("why", "took"))
+
+
+def print_run(found: Mapping[str, Any], at: datetime) -> None:
+    """One run, as lines."""
+    console = out()
+    console.print(Text.assemble((found["id"], "bold"), "  ", _outcome(found)), soft_wrap=True)
+    took = words.between(found["claimed_at"], found["ended_at"], at)
+    delta = found.get("delta")  # an older stack answers none
+    facts = {
+        "why": Text(_why(found)),
+        "started": Text(f"{words.ago(found['claimed_at'], at)}, took {took}"),
+        "changes": resource_changes(found["counts"]),
+        "error": Text(words.first_line(found["error"])),
+        "input": Text(_since(delta)),
+    }
+    for name, fact in facts.items():
+        if fact:
+            print_paragraph(console, fact, (f"{name:<8}", "dim"))
+    if delta:
+        _print_delta(console, delta)
+
+
+def _since(delta: Mapping[str, Any] | None) -> str:
+    """What its input is compared with, and how much differs."""
+    if delta is None:
+        return "what differs was not recorded"
+    counts = ", ".join(f"{delta[what]} {what}" for what in SIGNS if delta[what])
+    since = f"since {delta['former']}" if delta["former"] else "no earlier success is known"
+    return f"{counts or 'nothing differs'}, {since}"
+
+
+def _print_delta(console: Console, delta: Mapping[str, Any]) -> None:
+    """By view, and how many are not listed."""
+    for view, found in groupby(delta["first"] or (), key=itemgetter("view")):
+        console.print(Text(f"  {view}"), soft_wrap=True)
+        for each in found:
+            sign, style = SIGNS[each["what"]]
+            attributes = ", ".join(each["attributes"])
+            name = each["name"] or "its former data is gone, so it can't be compared"
+            text = Text.assemble(name, (f"  {attributes}", "dim") if attributes else "")
+            print_paragraph(console, text, (f"    {sign}", style))
+    total = sum(delta[what] for what in SIGNS)
+    if more := total - len(delta["first"] or ()):
+        console.print(Text(f"  and {more} more", "dim"))
 
 
 def _run(run: Mapping[str, Any], at: datetime) -> grid.Row:

@@ -20,6 +20,7 @@ DOING = {
     "queued": ("waiting for a build slot for {since}", "cyan"),
     "retrying": ("retrying in {until}", "yellow"),
     "running": ("running for {since}", "cyan"),
+    "scheduled": ("scheduled: next in {until}", ""),
     "stale": ("stale for {age}: {reason}", "yellow"),
     "waiting": ("buffer period: runs in {until}", "cyan"),
 }

@@ -14,10 +14,13 @@ import pytest
 from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
+from cts.conditions.catalog_services import CatalogServicesCondition
+from cts.conditions.condition import Read
+from cts.conditions.consul_kv import KvCondition
 from cts.conditions.services import ServiceRow, ServicesCondition, service_key
 from cts.terraform.definition import Definition, Module
 from cts.terraform.files import files
-from cts.watch.snapshot import Snapshot
+from cts.watch.snapshot import Snapshot, of
 
 GOLDEN = Path(__file__).parents[1] / "unit" / "golden" / "terraform"
 RENDERED_ONLY = ("terraform.tfvars", "variables.tf", "variables.auto.tfvars", "variables.module.tf")
@@ -104,7 +107,10 @@ def read(name: str, folder: Path, env: dict[str, str]) -> Any:
 def write(folder: Path, rows: list[ServiceRow], variables: dict[str, Any]) -> None:
     definition = Definition("web", Module("./m"), ServicesCondition(("web",)), variables)
     stored = Snapshot(json.dumps(rows).encode(), "digest")
-    read = {view.id: stored for view in definition.condition.views(None)}
+    write_files(folder, definition, {v.id: stored for v in definition.condition.views(None)})
+
+
+def write_files(folder: Path, definition: Definition, read: Read) -> None:
     made = files(definition, read, description="\n}", state_bucket="s", region="r")
     for name in RENDERED_ONLY:
         (folder / name).unlink(missing_ok=True)
@@ -159,6 +165,28 @@ def test_services_arrive_unchanged(
     rows = [a_row(text) for text in texts]
     write(tmp_path, rows, {})
     assert read("services", tmp_path, environment) == expected(rows)
+    terraform("fmt", "-check", "-diff", folder=tmp_path, env=environment)
+
+
+@example(texts=NASTY)
+@given(texts=st.lists(TEXTS, min_size=5, max_size=40))
+@FEW
+def test_keys_and_names_arrive_unchanged(
+    texts: list[str], tmp_path: Path, environment: dict[str, str]
+) -> None:
+    condition, keys = CatalogServicesCondition(""), KvCondition("", recurse=True)
+    entries = [{"key": text, "value": f"{text}\n"} for text in texts]
+    named = [{"name": text, "tags": [text, ""]} for text in texts]
+    answers = {condition: of(named), keys: of(entries)}
+    write_files(
+        tmp_path,
+        Definition("web", Module("./m"), condition, inputs=(keys,)),
+        {view.id: found for each, found in answers.items() for view in each.views(None)},
+    )
+    pairs = {each["key"]: each["value"] for each in entries}
+    assert read("consul_kv", tmp_path, environment) == normal(pairs)
+    tags = {text: [text, ""] for text in texts}
+    assert read("catalog_services", tmp_path, environment) == normal(tags)
     terraform("fmt", "-check", "-diff", folder=tmp_path, env=environment)
 
 

@@ -13,16 +13,22 @@ from urllib.parse import unquote
 import httpx
 import pytest
 
-from cts.adapters.consul import CATALOG_INDEX, Consul
-from cts.conditions import services
+from cts.adapters.consul import Consul
+from cts.conditions import consul_kv, intentions, nodes, services
 from cts.errors import Refused, Unavailable
-from cts.watch.query import ConsulRequest, View
-from cts.watch.snapshot import EMPTY, snapshot
+from cts.watch.query import ConsulRequest, Kind, View
+from cts.watch.query import request as request_of
+from cts.watch.snapshot import EMPTY, members, snapshot
 from local import consul as local
 from tests.fake_consul import FakeConsul, Token, instance, system
 from tests.unit.virtual_time import VirtualTime, run
 
 WEB, LISTING = View(services.SERVICE, "web"), View(services.LISTING)
+CATALOG, CHECKS, KV = PROBES = (
+    View(services.CATALOG_INDEX),
+    View(services.CHECKS_INDEX),
+    View(consul_kv.KV_INDEX),
+)
 SOON = 10.0
 """Seconds in which a change must be seen on a busy machine. One that waits for another query to end
 comes much later."""
@@ -62,9 +68,10 @@ class Asking:
 async def answer(catalog: FakeConsul, request: httpx.Request) -> httpx.Response:
     """The catalog as Consul's HTTP API."""
     path, params = request.url.path, dict(request.url.params)
-    if ConsulRequest(path, params) in CATALOG_INDEX:
-        newest = (await catalog.newest_indices())[CATALOG_INDEX.index(ConsulRequest(path, params))]
-        return httpx.Response(200, headers={"X-Consul-Index": str(newest)}, json={})
+    for probe in PROBES:
+        if ConsulRequest(path, params) == request_of(probe):
+            index = str(await catalog.newest(probe))
+            return httpx.Response(200, headers={"X-Consul-Index": index}, json={})
     listing = path == "/v1/catalog/services"
     view = LISTING if listing else View(services.SERVICE, unquote(path.rpartition("/")[2]))
     wait = int(params.get("wait", "0s").removesuffix("s"))
@@ -110,6 +117,15 @@ class Real:
 
     def _put(self, what: str, body: Mapping[str, Any]) -> None:
         self._http.put(f"/v1/catalog/{what}", json=body).raise_for_status()
+
+    def intend(self, intention: Mapping[str, str]) -> str:
+        """Returns its ID."""
+        made = self._http.post("/v1/connect/intentions", json=intention).raise_for_status()
+        identifier: str = made.json()["ID"]
+        return identifier
+
+    def forget_intention(self, identifier: str) -> None:
+        self._http.delete(f"/v1/connect/intentions/{identifier}").raise_for_status()
 
     async def lose_everything(self) -> None:
         self._server.stop()
@@ -172,7 +188,7 @@ def test_instances_and_names_are_answered_with_their_index(asking: Asking | Real
         await asking.catalog.set("web", [instance("web", 1, Tags=["b", "a"])])
         answer = await asking.port.ask(WEB, consistent=True)
         assert answer.snapshot == snapshot(WEB, [instance("web", 1, Tags=["a", "b"])])
-        assert answer.index == max(await asking.port.newest_indices())
+        assert answer.index == await asking.port.newest(CATALOG)
         assert "web" in (await asking.port.ask(LISTING)).snapshot.value
 
     asking.run(scenario)
@@ -221,10 +237,10 @@ def test_the_newest_index_goes_back_only_with_lost_data(asking: Asking | Real) -
     async def scenario() -> None:
         for port in range(50):
             await asking.catalog.set("web", [instance("web", Port=port)])
-        newest = await asking.port.newest_indices()
-        assert newest[0] == (await asking.port.ask(WEB)).index
+        newest = await asking.port.newest(CATALOG)
+        assert newest == (await asking.port.ask(WEB)).index
         await asking.catalog.lose_everything()
-        assert (await asking.port.newest_indices())[0] < newest[0]
+        assert await asking.port.newest(CATALOG) < newest
 
     asking.run(scenario)
 
@@ -239,6 +255,23 @@ def test_what_is_refused_is_refused(asking: Asking | Real) -> None:
 
 
 # ---- what only a real Consul can show ------------------------------------------------------------
+
+
+def test_a_probe_has_its_tables_newest_index_and_needs_no_permission(real: Real) -> None:
+    """Without a token nothing may be read."""
+    real.token.token = ""
+
+    async def scenario() -> None:
+        before = [await real.port.newest(probe) for probe in PROBES]
+        real._http.put("/v1/kv/probed", content="1").raise_for_status()
+        written = int(real._http.get("/v1/kv/probed").headers["X-Consul-Index"])
+        assert [await real.port.newest(probe) for probe in PROBES] == [*before[:2], written]
+        with pytest.raises(Refused, match="HTTP 403"):
+            await real.port.ask(View(consul_kv.KEY, "probed"))
+        with pytest.raises(Unavailable, match="No path to datacenter"):
+            await real.port.newest(View(services.CATALOG_INDEX, datacenter="nowhere"))
+
+    real.run(scenario)
 
 
 def test_over_https_each_of_many_held_queries_sees_its_change(real: Real) -> None:
@@ -283,5 +316,87 @@ def test_a_certificate_of_another_authority_is_not_trusted(real: Real) -> None:
             await stranger.ask(WEB)
         assert real.token.forgotten == []
         await stranger.close()
+
+    real.run(scenario)
+
+
+NODES, INTENTIONS = View(nodes.NODES), View(intentions.INTENTIONS)
+RACK = {"Node": "rack-1", "Address": "10.1.1.1", "NodeMeta": {"rack": 'a"${x}'}}
+
+
+def test_nodes_are_answered_and_filtered(real: Real) -> None:
+    """By a token with no more than the poller's rights."""
+
+    async def scenario() -> None:
+        real._put("register", RACK)
+        try:
+            every = (await real.port.ask(NODES, consistent=True)).snapshot.value
+            assert {"local", "rack-1"} <= {row["name"] for row in every}
+            [found] = [row for row in every if row["name"] == "rack-1"]
+            assert found == {
+                "id": "",
+                "name": "rack-1",
+                "address": "10.1.1.1",
+                "datacenter": "dc1",
+                "tagged_addresses": {},
+                "meta": {"rack": 'a"${x}'},
+            }
+            for some in (
+                View(nodes.NODES, filter='Node == "rack-1"'),
+                View(nodes.NODES, "", "dc1", node_meta=(("rack", 'a"${x}'),)),
+            ):
+                assert (await real.port.ask(some)).snapshot.value == [found]
+        finally:
+            real._put("deregister", {"Node": "rack-1"})
+
+    real.run(scenario)
+
+
+def test_intentions_are_answered_and_filtered(real: Real) -> None:
+    web = {"SourceName": "web", "DestinationName": "db", "Action": "allow", "Description": "${x}"}
+    every_source = {"SourceName": "*", "DestinationName": "db", "Action": "deny"}
+
+    async def scenario() -> None:
+        made = [real.intend({"SourceType": "consul", **each}) for each in (every_source, web)]
+        try:
+            answer = await real.port.ask(INTENTIONS, consistent=True)
+            assert members(INTENTIONS, answer.snapshot) == {"web => db", "* => db"}
+            denied = View(intentions.INTENTIONS, filter='Action == "deny"')
+            [row] = (await real.port.ask(denied)).snapshot.value
+            assert (row["source"], row["action"], row["precedence"]) == ("*", "deny", 8)
+        finally:
+            for each in made:
+                real.forget_intention(each)
+
+    real.run(scenario)
+
+
+@pytest.mark.parametrize("kind", [nodes.NODES, intentions.INTENTIONS])
+def test_a_bad_filter_on_a_listing_is_refused_with_consuls_sentence(real: Real, kind: Kind) -> None:
+    async def scenario() -> None:
+        with pytest.raises(Refused, match="HTTP 500: Failed to create boolean expression"):
+            await real.port.ask(View(kind, filter="(("))
+
+    real.run(scenario)
+
+
+def test_a_held_query_on_nodes_or_intentions_sleeps_through_other_changes(real: Real) -> None:
+    async def scenario() -> None:
+        indices = [(await real.port.ask(view)).index for view in (NODES, INTENTIONS)]
+        of_nodes, of_intentions = (
+            asyncio.create_task(real.port.ask(view, index=index, wait=300))
+            for view, index in zip((NODES, INTENTIONS), indices, strict=True)
+        )
+        real._put("register", {**RACK, "Node": "rack-2"})
+        answer = await asyncio.wait_for(of_nodes, SOON)
+        real._put("deregister", {"Node": "rack-2"})
+        assert "rack-2" in members(NODES, answer.snapshot)
+        assert not of_intentions.done()
+        made = real.intend({"SourceName": "a", "DestinationName": "b", "Action": "allow"})
+        try:
+            answer = await asyncio.wait_for(of_intentions, SOON)
+            assert "a => b" in members(INTENTIONS, answer.snapshot)
+        finally:
+            real.forget_intention(made)
 
     real.run(scenario)

@@ -9,6 +9,7 @@ import pytest
 
 from cts.adapters.consul import SHORT, Consul
 from cts.conditions import services
+from cts.errors import Unavailable
 from cts.watch.query import View
 from tests.fake_consul import Token, system
 
@@ -105,10 +106,10 @@ def test_a_held_query_waits_for_no_other_and_no_other_for_it() -> None:
         for number in (BUDGET - 1, 0, BUDGET // 2):
             server.waiting[f"s{number}"].set()
             await holding[number]
-        newest = asyncio.create_task(consul.newest_indices())
+        newest = asyncio.create_task(consul.newest(View(services.CATALOG_INDEX)))
         await server.until(lambda: "services" in server.waiting)
         server.short_ones.set()
-        assert await newest == (7, 7)
+        assert await newest == 7
         await asyncio.gather(*stuck)
         for task in holding:
             task.cancel()
@@ -156,6 +157,27 @@ def test_a_query_may_be_cancelled_at_any_moment(index: int) -> None:
                 await asyncio.gather(*[consul.ask(view(n)) for n in range(SHORT)])
 
     asyncio.run(server.serve(scenario))
+
+
+@pytest.mark.parametrize("head", [b"Content-Length: 9", b"Transfer-Encoding: chunked"])
+def test_a_body_that_is_cut_off_is_no_answer(head: bytes) -> None:
+    async def cut_off(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await _head(reader)
+        writer.write(b"HTTP/1.1 200 OK\r\nX-Consul-Index: 7\r\n" + head + b"\r\n\r\n")
+        writer.write(b"[]" if b"Length" in head else b"2\r\n[]\r\n")
+        await writer.drain()
+        writer.close()
+
+    async def scenario() -> None:
+        listening = await asyncio.start_server(cut_off, "127.0.0.1", 0)
+        port = listening.sockets[0].getsockname()[1]
+        consul = Consul(f"http://127.0.0.1:{port}", Token(), system)
+        async with listening, asyncio.timeout(60):
+            with pytest.raises(Unavailable, match="RemoteProtocolError"):
+                await consul.ask(view(1))
+            await consul.close()
+
+    asyncio.run(scenario())
 
 
 def test_a_connection_is_used_again() -> None:

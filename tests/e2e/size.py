@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 from cts import keys
 from cts.adapters.bucket import Bucket
-from cts.watch.fingerprint import trigger_fingerprint
+from cts.watch.fingerprint import fingerprint_of
 from cts.watch.snapshot import snapshot
 from tests.e2e.world import PATIENCE, RECORD_FILES, task
 
@@ -212,7 +212,7 @@ class Size:
 
 def _fingerprint(entry: TaskEntry, digests: Mapping[View, str]) -> str:
     needed = {view.id: digests[view] for view in entry.condition.views(None)}
-    return trigger_fingerprint(entry.definition, needed)
+    return fingerprint_of(entry.definition, needed)
 
 
 def _has_applied(state: TaskState | None, fingerprint: str) -> bool:

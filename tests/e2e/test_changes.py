@@ -107,3 +107,67 @@ def test_a_regular_expression_sees_new_services_and_their_health(world: World) -
     world.catalog.register("not-rx-1", "other-rx", "10.5.0.3", 80)
     world.catalog.register("rx-web-1", "rx-web", "10.5.0.1", 81)
     assert len(world.applied_right("rx", "rx-web")) == len(runs) + 1
+
+
+MESH = {
+    "mesh.hcl": """
+task {
+  name   = "mesh"
+  module = "./modules/mesh"
+  buffer_period { enabled = false }
+  condition "nodes" {
+    datacenters = ["dc1"]
+    node_meta { mesh = "yes" }
+  }
+  module_input "intentions" { filter = "DestinationName == \\"mesh-db\\"" }
+}
+""",
+    "modules/mesh/main.tf": """
+variable "services" {}
+variable "nodes" {}
+variable "intentions" {}
+resource "terraform_data" "mesh" {
+  input = { nodes = var.nodes, intentions = var.intentions }
+}
+""",
+}
+HOSTILE = 'a "b" ${c} %{d}\\\n'
+
+
+def test_nodes_run_a_task_and_intentions_are_fed_to_it(world: World) -> None:
+    def register(name: str, address: str) -> None:
+        meta = {"mesh": "yes", "note": HOSTILE}
+        body = {"Node": name, "Address": address, "NodeMeta": meta}
+        with world.stack.consul_client() as consul:
+            consul.put("/v1/catalog/register", json=body).raise_for_status()
+
+    def intend(source: str) -> None:
+        body = {"SourceName": source, "DestinationName": "mesh-db", "Action": "allow"}
+        named = {**body, "Description": HOSTILE}
+        with world.stack.consul_client() as consul:
+            consul.post("/v1/connect/intentions", json=named).raise_for_status()
+
+    def applied() -> tuple[dict[str, str], list[str]]:
+        """The nodes' addresses and the intentions' keys, as Terraform holds them."""
+        held = world.applied("mesh") or {"nodes": {}, "intentions": {}}
+        texts = [each["meta"]["note"] for each in held["nodes"].values()]
+        texts += [each["description"] for each in held["intentions"].values()]
+        assert {*texts} <= {HOSTILE}
+        nodes = {name: each["address"] for name, each in held["nodes"].items()}
+        return nodes, sorted(held["intentions"])
+
+    register("mesh-1", "10.6.0.1")
+    intend("mesh-web")
+    world.publish(MESH)
+    one = ({"mesh-1.dc1": "10.6.0.1"}, ["mesh-web => mesh-db"])
+    world.until(lambda: applied() == one, "the first node and intention to be applied")
+    intend("mesh-api")  # a module input alone runs nothing
+    register("mesh-1", "10.6.0.9")
+    register("mesh-2", "10.6.0.2")
+    two = {"mesh-1.dc1": "10.6.0.9", "mesh-2.dc1": "10.6.0.2"}
+    world.until(lambda: applied()[0] == two, "both nodes to be applied")
+    world.until(lambda: not world.state("mesh").wanted, "the task to rest")
+    shown = world.cts("runs", "show", "mesh")
+    assert shown.returncode == 0, shown.stderr
+    assert "mesh-2" in shown.stdout
+    assert HOSTILE not in shown.stdout

@@ -11,7 +11,7 @@ from cts import keys
 from cts.adapters.bucket import Bucket
 from cts.conditions import services
 from cts.run.state import Reason
-from cts.watch.fingerprint import trigger_fingerprint
+from cts.watch.fingerprint import fingerprint_of
 from cts.watch.needs import digests
 from cts.watch.query import View
 from tests.e2e.conftest import running
@@ -68,10 +68,10 @@ def all_want_what_is_there(world: World) -> bool:
     tasks = _live_tasks(world)
     for name, state in world.table.states(MANY).items():
         entry = tasks[name]
-        seen = digests(entry.condition, rows, {})
+        seen = digests(entry.conditions, rows, {})
         assert seen is not None
         wish = state.wanted.get(Reason.CHANGE)
-        if wish is None or wish.fingerprint != trigger_fingerprint(entry.definition, seen):
+        if wish is None or wish.fingerprint != fingerprint_of(entry.definition, seen):
             return False
     return True
 

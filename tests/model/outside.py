@@ -9,12 +9,12 @@ from functools import cache
 from typing import Any
 
 from cts.conditions import services
-from cts.conditions.condition import Condition
+from cts.conditions.condition import Condition, Read
 from cts.terraform.definition import Definition
+from cts.watch.needs import rendered
 from cts.watch.query import View
 from cts.watch.snapshot import EMPTY, Snapshot, of
 from cts.watch.view import Answer
-from cts.workflow.queries import GUARD
 from tests.fakes import FakeBucket, FakeBuild
 
 LISTING = View(services.LISTING)
@@ -70,7 +70,7 @@ class Catalog:
         return True
 
     def remember(self) -> None:
-        for view in (LISTING, *(View(services.SERVICE, name) for name in self.values)):
+        for view in self.views:
             digests = self.seen.setdefault(view.id, [])
             if (digest := self.answer(view).snapshot.digest) not in digests[-1:]:
                 digests.append(digest)
@@ -83,10 +83,10 @@ class Catalog:
         return self.indices.get(view, 1)
 
     def index_now(self, view: View) -> int:
-        return self.newest if view == GUARD else self.index(view)
+        return self.index(view) if view.kind.newest else self.newest
 
     def answer(self, view: View) -> Answer:
-        if view == GUARD:
+        if not view.kind.newest:  # a probe
             return Answer(self.newest, of([]))
         if view.kind == services.LISTING:
             return Answer(self.index(view), of(list(self.names)))
@@ -98,12 +98,21 @@ class Catalog:
 
     def data(self, definition: Definition) -> str:
         """What a task should have applied now."""
-        needed = definition.condition.views(of(list(self.names)))
-        return data_of(definition, [row for v in needed for row in self.answer(v).snapshot.value])
+        read = {v.id: self.answer(v).snapshot for v in self.views}
+        return data_of(definition, read)
+
+    @property
+    def views(self) -> list[View]:
+        return [LISTING, *(View(services.SERVICE, name) for name in self.values)]
 
 
-def data_of(definition: Definition, rows: list[dict[str, object]]) -> str:
-    return json.dumps([definition.digest, rows])
+def data_of(definition: Definition, read: Read) -> str:
+    """What is to be applied of what was read: rows of the condition, and of each module input."""
+    rows = [
+        [row for view in rendered([each], read) for row in read[view.id].value]
+        for each in (definition.condition, *definition.inputs)
+    ]
+    return json.dumps([definition.digest, *rows])
 
 
 class Stage(Enum):
@@ -191,7 +200,7 @@ class Asked:
 
     def value(self, catalog: Catalog) -> Any:
         if self.view is None:
-            return (catalog.newest,)
+            return catalog.newest
         if self.index and catalog.index_now(self.view) <= self.index and self.woken(catalog):
             assert self.before is not None
             return replace(self.before, index=self.index)
@@ -211,8 +220,9 @@ class AskedConsul:
         answer: Answer = await self._answered(view, index, wait)
         return answer
 
-    async def newest_indices(self) -> tuple[int, ...]:
-        newest: tuple[int, ...] = await self._answered(None, 0, 0)
+    async def newest(self, probe: View) -> int:
+        del probe  # this Consul has one index for all
+        newest: int = await self._answered(None, 0, 0)
         return newest
 
     async def close(self) -> None: ...

@@ -5,6 +5,7 @@ nested: at any port call of one, whole steps of others may happen, or the actor 
 call or after it.
 """
 
+import json
 from itertools import groupby
 from typing import Any
 from unittest.mock import patch
@@ -13,13 +14,17 @@ from cts.conditions.condition import Read
 from cts.events import RunFinished
 from cts.run.model import Run, RunStatus
 from cts.run.retry import MAX_RETRIES
+from cts.run.state import Reason, TaskState
+from cts.run.task import due
 from cts.terraform.definition import Definition
 from cts.watch import lease
-from cts.watch.fingerprint import trigger_fingerprint
+from cts.watch.fingerprint import fingerprint_of
 from cts.watch.lease import DEAD_AFTER
+from cts.watch.needs import watched
+from cts.watch.view import rows_of
 from cts.workflow import queries
 from tests.model.outside import Stage, data_of
-from tests.model.state import CALM, CONDITIONS, Broken
+from tests.model.state import CALM, TASKS, Broken
 from tests.model.storm import Storm
 
 
@@ -70,6 +75,7 @@ class Simulation(Storm):
             self.sweep()
             self.collect()
             self._all_builds_and_events()
+            self._ticks_are_taken()
             if self._is_quiet():
                 break
         self._rests_in_time(list(self.table.stored_runs.values())[before:])
@@ -77,8 +83,8 @@ class Simulation(Storm):
     def _rests_in_time(self, runs: list[Run]) -> None:
         """Nothing is tried again without end. Other data in between begins the count anew, and a
         person's wish may be tried beside a change."""
-        for task in CONDITIONS:
-            of_task = [run for run in runs if run.task == task]
+        for task in TASKS:
+            of_task = [run for run in runs if run.task == task and not self._fails_for_ever(task)]
             for trigger, same in groupby(of_task, key=lambda run: run.trigger):
                 failed = [run for run in same if run.status is RunStatus.ERRORED]
                 if len(failed) > 2 * (MAX_RETRIES + 1):
@@ -113,34 +119,72 @@ class Simulation(Storm):
             not self.flying
             and not self.table.stored_stale.views
             and not self.table.stored_stale.unannounced
-            and all(
-                state.running is None and (not state.wanted or not self._enabled(task))
-                for task, state in self.table.stored_states.items()
-            )
-            and all(self._in_line(task) for task in CONDITIONS)
+            and all(self._rests(state) for state in self.table.stored_states.values())
+            and all(self._in_line(task) for task in TASKS)
         )
+
+    def _rests(self, state: TaskState) -> bool:
+        """Nothing is wanted but the next tick, which a scheduled task always has."""
+        if state.running:
+            return False
+        if not self._enabled(state.task) or self._fails_for_ever(state.task):
+            return True
+        wanted = {reason: wish.fingerprint for reason, wish in state.wanted.items()}
+        timetable = self._timetable(state.task)
+        tick = {Reason.SCHEDULE: timetable} if timetable else {}
+        return wanted == tick and not due(state, True, self.clock())
+
+    def _ticks_are_taken(self) -> None:
+        """Once its data is stored, the next tick puts a task in line."""
+        for task in TASKS:
+            if not self._timetable(task) or not self._is_stored(task):
+                continue
+            stored_at = self.stored_at.setdefault(task, self.clock())
+            tick = self.generation.tasks[task].condition.next_tick(stored_at)
+            if tick is not None and tick + 60 < self.clock() and not self._in_line(task):
+                raise Broken(f"a tick was lost: {self.table.state(task)}")
+
+    def _is_stored(self, task: str) -> bool:
+        rows, conditions = rows_of(self.table.stored_chunks), self.generation.tasks[task].conditions
+        answers = {view.id: self.catalog.answer(view).snapshot for view in self.catalog.views}
+        needed = [view.id for view in watched(conditions, answers)]
+        return all(v in rows and rows[v].digest == answers[v].digest for v in needed)
 
     # ---- what must hold -------------------------------------------------------------------
 
     def trigger(self, task: str) -> str:
         entry = self.generation.tasks[task]
-        return trigger_fingerprint(entry.definition, self.catalog.digests(entry.condition))
+        return fingerprint_of(entry.definition, self.catalog.digests(entry.condition))
 
     def _enabled(self, task: str) -> bool:
         entry = self.generation.tasks.get(task)
         return entry is not None and entry.enabled
 
+    def _timetable(self, task: str) -> str:
+        entry = self.generation.tasks.get(task)
+        return entry.condition.timetable if entry else ""
+
+    def _fails_for_ever(self, task: str) -> bool:
+        """Each tick tries it again."""
+        return bool(self._timetable(task)) and task in self.broken
+
     def _in_line(self, task: str) -> bool:
-        if not self._enabled(task):
+        if not self._enabled(task) or self._fails_for_ever(task):
             return True
         state, trigger = self.table.state(task), self.trigger(task)
         if state.gave_up:
             return state.failed == trigger
-        done = state.done is not None and state.done.trigger == trigger
-        return done and self.world.get(task) == self.catalog.data(self.definition(task))
+        if state.done is None or state.done.trigger != trigger:
+            return False
+        applied, data = map(
+            json.loads, (self.world[task], self.catalog.data(self.definition(task)))
+        )
+        # Without a timetable, changed inputs wait for a change of what the condition looks at.
+        looked_at = None if self._timetable(task) else 2
+        return bool(applied[:looked_at] == data[:looked_at])
 
     def check(self) -> None:
-        for task in CONDITIONS:
+        for task in TASKS:
             self._has_settled(task)
         stale = self.table.stored_stale
         if stale.views or stale.unannounced:
@@ -159,9 +203,10 @@ class Simulation(Storm):
         state = self.table.state(task)
         if not self._in_line(task):
             raise Broken(f"{task} is not in line: {state}\nworld: {self.world.get(task)}")
-        if state.done and state.done.trigger != self.succeeded.get(task):
+        success = self.succeeded.get(task)
+        if state.done and state.done.trigger != (success and success.trigger):
             raise Broken(f"{task}: done is not its last success: {state}")
-        if state.wanted and self._enabled(task):
+        if not self._rests(state):
             raise Broken(f"{task}: still wanted: {state.wanted}")
         if state.unannounced:
             raise Broken(f"{task}: still unannounced: {state.unannounced}")
@@ -176,13 +221,12 @@ class Simulation(Storm):
         later = next((each for each in runs if each.claimed_at > run.claimed_at), None)
         if run.retry_at is None or later is None or run.claimed_at < self.calm_at:
             return
-        again = later.why == ("change",) and later.trigger == run.trigger
+        same_tick = later.why == ("schedule",) and later.since == run.since
+        again = (later.why == ("change",) or same_tick) and later.trigger == run.trigger
         if again and later.claimed_at < run.retry_at:
             raise Broken(f"{later.id} did not wait until {run.retry_at}")
 
 
 def fake_archive(definition: Definition, read: Read, **_: Any) -> bytes:
     """The archive of the model: what is to be applied."""
-    first = definition.condition.first_view
-    views = definition.condition.views(read[first.id] if first else None)
-    return data_of(definition, [row for view in views for row in read[view.id].value]).encode()
+    return data_of(definition, read).encode()

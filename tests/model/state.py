@@ -6,6 +6,8 @@ from random import Random
 from typing import TYPE_CHECKING, Any
 
 from cts.adapters.build_records import BuildStatus
+from cts.conditions.condition import Condition
+from cts.conditions.schedule import ScheduleCondition
 from cts.conditions.services import ServicesCondition
 from cts.errors import Unavailable
 from cts.generation import BufferPeriod, Current, Generation, TaskEntry
@@ -29,12 +31,18 @@ from tests.model.process import Killed, Process
 
 if TYPE_CHECKING:
     from cts.events import TaskTriggered
+    from cts.run.model import Run
 
-CONDITIONS = {
-    "both": ServicesCondition(names=("a", "b")),
-    "one": ServicesCondition(names=("a",)),
-    "some": ServicesCondition(regexp="b"),
+TIMETABLES = ("*/2 * * * *", "*/5 * * * *")
+EVERY_OTHER_MINUTE = ScheduleCondition(TIMETABLES[0])
+TASKS: dict[str, tuple[Condition, tuple[Condition, ...]]] = {
+    "both": (ServicesCondition(names=("a", "b")), ()),
+    "one": (ServicesCondition(names=("a",)), ()),
+    "some": (ServicesCondition(regexp="b"), ()),
+    "timed": (EVERY_OTHER_MINUTE, (ServicesCondition(names=("a",)),)),
+    "timer": (EVERY_OTHER_MINUTE, (ServicesCondition(regexp="b"),)),
 }
+"""Conditions and module inputs."""
 BUFFERS = (None, BufferPeriod(5, 20))
 DEPTH = 3
 """Actors nested in one another, at most."""
@@ -133,13 +141,15 @@ class State:
         self.watchers: list[Watcher] = []
         self.asks: list[Asked] = []
         self.broken: set[str] = set()
-        self.succeeded: dict[str, str | None] = {}
-        """Task -> trigger of its last success, None once something was applied after it."""
+        self.succeeded: dict[str, Run | None] = {}
+        """Task -> its last successful run, None once something was applied after it."""
         self.fed: dict[tuple[str, str], list[str]] = {}
         """Task and view -> digests its runs were fed with."""
         self.depth = 0
         self.sent = 0
         self.calm_at = 0.0
+        self.stored_at: dict[str, float] = {}
+        """Task -> from when on the table has its data, after the storm."""
         self.generations: dict[int, Generation] = {}
         self.removed: dict[str, TaskEntry] = {}
         """Tasks that the live generation does not name."""
@@ -204,6 +214,7 @@ class State:
             new_run_id=self.ids.new_run_id,
             new_folder=self.ids.new_folder,
             cap=self.cap,
+            records=door("runner", self.bucket),
             generations=door("runner", self.bucket),
         )
         self.track_ports = track.TrackPorts(
@@ -221,10 +232,11 @@ class State:
     def _first_generation(self) -> Generation:
         buffer = self.random.choice(BUFFERS)
         tasks = {}
-        for name, condition in CONDITIONS.items():
-            definition = Definition(name, Module("./m"), condition)
+        for name, (condition, inputs) in TASKS.items():
+            definition = Definition(name, Module("./m"), condition, inputs=inputs)
             self.bucket.put_definition(definition)
-            tasks[name] = TaskEntry(definition.digest, condition, buffer=buffer)
+            entry = TaskEntry(definition.digest, condition, inputs=inputs)
+            tasks[name] = entry if condition.timetable else replace(entry, buffer=buffer)
         return self._publish(Generation(1, 1, {}, tasks))
 
     def _publish(self, made: Generation) -> Generation:
@@ -235,22 +247,30 @@ class State:
         return made
 
     def configure(self) -> None:
-        task = self.random.choice(list(CONDITIONS))
+        task = self.random.choice(list(TASKS))
         tasks, chosen = dict(self.generation.tasks), self.random.random()
         if task in self.removed:
             tasks[task] = self.removed.pop(task)
         elif chosen < 0.3:
             self.removed[task] = tasks.pop(task)
         elif chosen < 0.65:
-            definition = self.bucket.definition(tasks[task].definition)
-            definition = replace(definition, variables={"n": self.random.choice((1, 2))})
+            definition = self._other(self.bucket.definition(tasks[task].definition))
             self.bucket.put_definition(definition)
-            tasks[task] = replace(tasks[task], definition=definition.digest)
+            tasks[task] = replace(
+                tasks[task], definition=definition.digest, condition=definition.condition
+            )
         else:
             tasks[task] = replace(tasks[task], enabled=not tasks[task].enabled)
         self.log("configure", task, tasks.get(task, "removed"))
         number = self.generation.number + 1
         self.generation = self._publish(replace(self.generation, number=number, tasks=tasks))
+
+    def _other(self, definition: Definition) -> Definition:
+        """A scheduled task gets another timetable, or looks at a service and back."""
+        if TASKS[definition.task][0].timetable and self.random.random() < 0.5:
+            conditions = [*map(ScheduleCondition, TIMETABLES), ServicesCondition(names=("b",))]
+            return replace(definition, condition=self.random.choice(conditions))
+        return replace(definition, variables={"n": self.random.choice((1, 2))})
 
     def definition(self, task: str) -> Definition:
         return self.bucket.definition(self.generation.tasks[task].definition)

@@ -14,7 +14,7 @@ from cts.workflow.watcher import LivePorts
 from tests.fakes import build_event
 from tests.model.outside import VALUES, AskedConsul, Build, Stage
 from tests.model.process import Killed
-from tests.model.state import CALM, CONDITIONS, Broken, Door, State, Watcher
+from tests.model.state import CALM, TASKS, Broken, Door, State, Watcher
 
 
 class Generations:
@@ -64,7 +64,7 @@ class Storm(State):
         self.catalog.lose_everything()
 
     def wish(self) -> None:
-        task = self.random.choice(list(CONDITIONS))
+        task = self.random.choice(list(TASKS))
         self.log("PERSON asks for", task)
         self.table.put_state(ask(self.table.state(task), self.clock(), "person"))
 
@@ -79,7 +79,7 @@ class Storm(State):
                 self._end(build, "TIMED_OUT")
 
     def toggle_broken(self) -> None:
-        self.broken ^= {self.random.choice(list(CONDITIONS))}
+        self.broken ^= {self.random.choice(list(TASKS))}
         self.log("BROKEN now:", sorted(self.broken))
 
     def expire(self) -> None:
@@ -232,7 +232,7 @@ class Storm(State):
             case Stage.APPLIED:
                 build.record()
                 if build.result["status"] != "errored":
-                    self.succeeded[build.task] = build.fake.run.trigger
+                    self.succeeded[build.task] = build.fake.run
             case Stage.RECORDED:
                 self._end(build, "FAILED" if build.result["status"] == "errored" else "SUCCEEDED")
 
@@ -253,9 +253,17 @@ class Storm(State):
             raise Broken(f"two builds of {run.task} execute at once")
         if sum(each.executes for each in self.builds.values()) > self.cap:
             raise Broken(f"more than {self.cap} builds execute at once")
-        if self.succeeded.get(run.task) == run.trigger and Reason.PERSON not in run.why:
+        if not self._is_for_a_reason(run):
             raise Broken(f"run {run.id} ({run.why}) executes, and nothing is new since a success")
         self._fed_in_order(run)
+
+    def _is_for_a_reason(self, run: Run) -> bool:
+        done = self.succeeded.get(run.task)
+        if run.why == (Reason.SCHEDULE,) and (run.since % 60 or run.claimed_at < run.since):
+            return False
+        if done is None or done.trigger != run.trigger or Reason.PERSON in run.why:
+            return True
+        return Reason.SCHEDULE in run.why and done.inputs != run.inputs
 
     def _fed_in_order(self, run: Run) -> None:
         """Runs follow each view's history: never something older after something newer."""

@@ -36,6 +36,7 @@ class World:
             tasks=self.table,
             runs=self.table,
             objects=self.bucket,
+            records=self.bucket,
             now=lambda: NOW,
             live=True,
         )
@@ -116,6 +117,10 @@ def problem(**changed: Any) -> dict[str, Any]:
 
 def wish(due_at: float = NOW) -> dict[Reason, Wish]:
     return {Reason.CHANGE: Wish(NOW - 5, due_at, "correlation", "fingerprint")}
+
+
+def tick(due_at: float) -> dict[Reason, Wish]:
+    return {Reason.SCHEDULE: Wish(due_at, due_at, "correlation", "@hourly")}
 
 
 def running(task: str) -> Running:

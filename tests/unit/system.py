@@ -16,11 +16,11 @@ from cts.run.state import Done, Outcome, TaskState
 from cts.run.task import ask, observe
 from cts.terraform.archive import RunPlace
 from cts.terraform.definition import Definition, Module
-from cts.watch.fingerprint import trigger_fingerprint
-from cts.watch.needs import digests
+from cts.watch.fingerprint import fingerprint_of
+from cts.watch.needs import looked_at, unread
 from cts.watch.query import View
-from cts.watch.snapshot import of
-from cts.watch.view import Chunk, Row, chunk_of
+from cts.watch.snapshot import decoded
+from cts.watch.view import Answer, Chunk, chunk_of
 from cts.workflow import settle, start, track
 from tests.fake_consul import instance
 from tests.fakes import (
@@ -46,9 +46,13 @@ PLACE = RunPlace("work", "state", "eu-west-1", "1.13.0")
 
 class System:
     def __init__(
-        self, cap: int = 5, table: FakeTable | None = None, bucket: FakeBucket | None = None
+        self,
+        cap: int = 5,
+        table: FakeTable | None = None,
+        bucket: FakeBucket | None = None,
+        clock: Clock | None = None,
     ) -> None:
-        self.clock = Clock()
+        self.clock = clock or Clock()
         self.table, self.bucket, self.bus = table or FakeTable(), bucket or FakeBucket(), FakeBus()
         self.sts = FakeSts(self.clock)
         self.sessions = fake_sessions(self.sts, self.bucket)
@@ -77,6 +81,7 @@ class System:
             new_run_id=Counter().new_run_id,
             new_folder=Counter().new_folder,
             cap=cap,
+            records=self.bucket,
             generations=self.bucket,
         )
         self.track_ports = track.TrackPorts(
@@ -114,11 +119,11 @@ class System:
         self.table.live = Current(number, version, 1, sources, 0.0, [], [], [])
 
     def store(self, view: View, values: list[Any]) -> None:
-        made = of(values)
+        made = decoded(view, values)
         self.bucket.put(view.id, made)
         name = chunk_of(view.id)
         chunk = self.table.stored_chunks.get(name, Chunk(name))
-        rows = {**chunk.rows, view.id: Row(7, made.digest)}
+        rows = {**chunk.rows, view.id: Answer(7, made).row}
         self.table.stored_chunks[name] = replace(chunk, version=chunk.version + 1, rows=rows)
 
     def web(self, *ports: int) -> None:
@@ -131,9 +136,9 @@ class System:
         if LISTING.id in rows:
             listing = self.bucket.get(LISTING.id, rows[LISTING.id].digest)
         firsts = {LISTING.id: listing} if listing else {}
-        seen = digests(self.tasks[task].condition, rows, firsts)
-        assert seen is not None
-        return trigger_fingerprint(self.tasks[task].definition, seen)
+        entry = self.tasks[task]
+        assert not unread(entry.conditions, rows, firsts)
+        return fingerprint_of(entry.definition, looked_at(entry.condition, rows, firsts))
 
     def observe(self, task: str) -> None:
         state = observe(self.table.state(task), self.trigger(task), self.clock(), None, "why")

@@ -24,6 +24,7 @@ from tests.unit.reader_fakes import (
     run_id,
     running,
     success,
+    tick,
     wish,
 )
 
@@ -43,10 +44,12 @@ def test_status_shows_a_row_for_each_task_and_a_summary(account: Account) -> Non
     world.add(TaskState("dns", running=running("dns")))
     world.add(TaskState("lb", recent=(failure("lb"), failure("lb")), gave_up="failed 4 times"))
     world.add(TaskState("new"))
+    world.add(TaskState("nightly", recent=(success("nightly"),), wanted=tick(NOW + 5400)))
+    world.add(TaskState("off", wanted=tick(NOW + 5400)), enabled=False)
     world.add(TaskState("old"), enabled=False)
     world.add(TaskState("queue", wanted=wish(), queued_since=NOW - 20))
     world.add(TaskState("web", recent=(success("web", add=0),)))
-    world.read_services("cache", "db", "dns", "lb", "old", "queue", "web")
+    world.read_services("cache", "db", "dns", "lb", "nightly", "off", "old", "queue", "web")
     world.table.leased = Lease(4, "owner", 3, NOW - 100, NOW - 8, NOW - 100)
     result = cts("status")
     assert result.exit_code == 0
@@ -56,12 +59,14 @@ def test_status_shows_a_row_for_each_task_and_a_summary(account: Account) -> Non
         "dns ○ unknown running for 12 s never",
         "lb ● critical gave up: failed 4 times ✗ 30 s ago",
         "new ○ unknown waiting for Consul: service new never",
+        "nightly ● successful scheduled: next in 1 h 30 min ✓ 1 min ago +1",
+        "off ○ unknown disabled never",
         "old ○ unknown disabled never",
         "queue ○ unknown waiting for a build slot for 20 s never",
         "web ● successful up to date ✓ 1 min ago no changes",
         "✗ db: Error: no route to host (cts logs db)",
         "✗ lb: Error: no route to host (cts logs lb)",
-        "8 tasks: 2 successful, 1 errored, 1 critical, 4 unknown · 1 running · 1 disabled",
+        "10 tasks: 3 successful, 1 errored, 1 critical, 5 unknown · 1 running · 2 disabled",
         "generation 3, published 3 min ago · poller: last heartbeat 8 s ago",
     ]
 
@@ -178,7 +183,7 @@ def test_runs_of_an_unknown_task(account: Account) -> None:
 @pytest.mark.parametrize(
     ("reasons", "told"),
     [
-        (('condition "consul-kv"',), 'condition "consul-kv" does not run yet'),
+        (('backend "consul"',), 'backend "consul" does not run yet'),
         (('backend "consul"', "providers"), 'backend "consul", providers do not run yet'),
     ],
 )

@@ -64,12 +64,10 @@ def test_what_another_compiler_made_is_told_apart_by_name_only(
 
 
 def test_what_does_not_run_yet_is_told(account: Account, conf: Path) -> None:
-    schedule = task("nightly").replace(
-        'condition "services" {\n    names = ["web"]',
-        'condition "schedule" {\n    cron = "0 6 * * *"',
-    )
-    first = lines(cts("push", folder(conf, schedule)).stdout)
-    waits = 'nightly accepted, does not run yet: condition "schedule"'
+    provided = task("dns").replace("module =", 'providers = ["acmedns"]\n  module =')
+    provided += 'terraform_provider "acmedns" {}\n'
+    first = lines(cts("push", folder(conf, provided)).stdout)
+    waits = "dns accepted, does not run yet: providers"
     assert f"+ {waits}" in first
     again = lines(cts("push", conf).stdout)
     assert again == [

@@ -72,6 +72,7 @@ def test_tasks_are_listed_with_what_they_wait_for(here: Path) -> None:
   enabled = false
   module  = "org/web/cts"
   version = "1.2.0"
+  providers = ["acmedns"]
   condition "schedule" { cron = "0 6 * * *" }
 }
 """
@@ -80,7 +81,7 @@ def test_tasks_are_listed_with_what_they_wait_for(here: Path) -> None:
     assert said[3:6] == [
         "web services web org/web/cts",
         "nightly (disabled) schedule 0 6 * * * org/web/cts 1.2.0",
-        '! accepted, does not run yet: condition "schedule"',
+        "! accepted, does not run yet: providers",
     ]
     start = said.index("Next")
     assert said[start + 1] == "keep CTS running: 1 of 2 tasks does not run here yet"

@@ -17,10 +17,9 @@ GOOD = """task {
   }
 }
 """
-KV = (
-    GOOD.replace('"web"', '"kv"')
-    .replace("services", "consul-kv")
-    .replace('names = ["kv"]', 'path = "k"')
+WAITS = (
+    GOOD.replace('"web"', '"dns"').replace("module", 'providers = ["acmedns"]\n  module')
+    + 'terraform_provider "acmedns" {}\n'
 )
 
 
@@ -48,11 +47,11 @@ def test_a_valid_configuration_says_what_is_in_it(here: Path) -> None:
 
 
 def test_it_says_how_many_tasks_would_run(here: Path) -> None:
-    write("a.hcl", GOOD + KV)
+    write("a.hcl", GOOD + WAITS)
     assert validated()[1][-1] == "✓ valid: 2 tasks in 1 file, 1 would run, 1 warning"
-    write("a.hcl", KV)
+    write("a.hcl", WAITS)
     assert validated()[1][-1] == "✓ valid: 1 task in 1 file, none would run, 1 warning"
-    write("a.hcl", "colour = 1\n" + GOOD + KV)
+    write("a.hcl", "colour = 1\n" + GOOD + WAITS)
     assert validated()[1][-1] == "✗ 1 problem, 1 warning; of 2 tasks, 1 would run"
 
 

@@ -10,7 +10,7 @@ from typing import Any, ClassVar
 
 import pytest
 
-from cts.conditions import registry
+from cts.conditions import registry, services
 from cts.conditions.block import ConditionBlock, Room, Told
 from cts.conditions.condition import Condition, Read
 from cts.config.blocks.schema import option
@@ -36,6 +36,7 @@ TIDE = Kind(
     path=lambda name: f"/v1/tide/{name}",
     decode=lambda answer: sorted(f"{each['hour']}: {each['height']} m" for each in answer),
     members=frozenset,
+    newest=services.LISTING.newest,
 )
 
 
@@ -235,7 +236,7 @@ def test_kinds_are_told_apart_by_their_names_alone() -> None:
     def other(answer: Any) -> list[Any]:
         return [answer]
 
-    again = Kind("tide", words=str, path=str, decode=other, members=frozenset)
+    again = Kind("tide", words=str, path=str, decode=other, members=frozenset, newest=())
     assert View(again, "brest") == View(TIDE, "brest")
     assert hash(again) == hash(TIDE)
-    assert again < Kind("tides", words=str, path=str, decode=other, members=frozenset)
+    assert again < Kind("tides", words=str, path=str, decode=other, members=frozenset, newest=())

@@ -110,9 +110,9 @@ def hold(expected: Row, result: Result) -> None:
 def hold_compiled(expected: Row, definition: Definition) -> None:
     agree(json.loads(definition.to_json()), expected.get("definition", {}))
     if "watched" in expected:
-        assert [str(view) for view in watched(definition.condition, {})] == expected["watched"]
+        assert [str(view) for view in watched([definition.condition], {})] == expected["watched"]
     if "fed" in expected:
-        fed = [str(view) for each in definition.inputs for view in watched(each, {})]
+        fed = [str(view) for each in definition.inputs for view in watched([each], {})]
         assert fed == expected["fed"]
 
 

@@ -94,6 +94,24 @@ def test_a_variable_that_is_no_expression() -> None:
     assert problems(text) == ["5:24 task.t.variables.services [variable-file]"]
 
 
+LACKS = [
+    pytest.param('condition "catalog-services" { regexp = "" }', "catalog_services", id="names"),
+    pytest.param('condition "consul-kv" { path = "a/" recurse = true }', "consul_kv", id="keys"),
+]
+
+
+@pytest.mark.parametrize(("condition", "variable"), LACKS)
+def test_what_a_local_module_must_declare_or_the_condition_must_keep(
+    condition: str, variable: str
+) -> None:
+    text = task(condition=condition)
+    [problem] = compile_bundle({**FILES, "c.hcl": text.encode()}).problems
+    assert problem.what == f'module "./modules/web" of task "t" has no variable "{variable}"'
+    assert "use_as_module_input = false" in problem.fix
+    kept = text.replace('" {', '" { use_as_module_input = false')
+    assert not problems(kept)
+
+
 CONDITIONS = [
     pytest.param(
         'condition "schedule" { cron = "0 0 31 2 *" }',
@@ -101,6 +119,14 @@ CONDITIONS = [
         id="never",
     ),
     pytest.param("condition { }", "4:1 task.t.condition [condition-type]", id="without-type"),
+    *(
+        pytest.param(
+            f'condition "consul-kv" {{ path = "{path}" use_as_module_input = false }}',
+            "4:32 task.t.condition.consul-kv.path [invalid-value]",
+            id=f"path {path}",
+        )
+        for path in ("//", "a//b", "a//", "/./a", "a/..", "a\\u00a0b", "a\\nb")
+    ),
 ]
 
 
@@ -375,10 +401,10 @@ def test_what_was_hardly_meant_is_warned_of(text: str, expected: str) -> None:
 
 
 def test_what_has_to_wait_is_told_beside_problems() -> None:
-    text = task(condition='condition "schedule" { cron = "@daily" }') + "\ncolour = 1"
+    text = 'driver "terraform" { backend "pg" { } }\n' + task() + "\ncolour = 1"
     result = compile_bundle({**FILES, "c.hcl": text.encode()})
-    assert [brief(problem) for problem in result.problems] == ["7:1 colour [unknown-option]"]
-    assert [brief(problem) for problem in result.warnings] == ["1:1 task.t [not-supported-yet]"]
+    assert [brief(problem) for problem in result.problems] == ["8:1 colour [unknown-option]"]
+    assert [brief(problem) for problem in result.warnings] == ["2:1 task.t [not-supported-yet]"]
 
 
 def test_a_problem_of_one_task_hides_none_of_another() -> None:

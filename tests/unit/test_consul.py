@@ -15,10 +15,10 @@ import httpx
 import pytest
 
 from cts.adapters.consul import MOST_BYTES, TURN_WITHIN, Consul, with_scheme
-from cts.conditions import services
+from cts.conditions import consul_kv, services
 from cts.errors import Refused, Unavailable, Upstream
-from cts.watch.query import View
-from cts.watch.snapshot import snapshot
+from cts.watch.query import Kind, View
+from cts.watch.snapshot import EMPTY, snapshot
 from cts.watch.view import Answer
 from tests.fake_consul import Token, instance, system
 from tests.unit.virtual_time import VirtualTime, run
@@ -128,7 +128,7 @@ def test_a_token_that_was_refused_is_read_again(status: int, forgotten: list[str
 
 def test_a_filter_that_consul_cannot_read_is_refused_at_once() -> None:
     server = Server(500, body=b'Failed to create boolean expression evaluator: Selector "X"')
-    with pytest.raises(Refused, match=r'HTTP 500: Failed to create .* evaluator: Selector "X"'):
+    with pytest.raises(Refused, match=r"filter X == 1: HTTP 500: Failed to create .* evaluator"):
         asked(server, View(services.SERVICE, "web", filter="X == 1"))
 
 
@@ -139,6 +139,15 @@ def test_an_answer_tells_of_the_default_policy(*, policy: str, denies: bool) -> 
     answer = asked(server)
     assert answer.default_deny is denies
     assert not answer.token
+
+
+@pytest.mark.parametrize(("index", "error"), [("9", None), (None, Refused)])
+def test_a_key_that_is_not_there_is_read_and_a_path_that_is_not_there_is_an_error(
+    index: str | None, error: type[Upstream] | None
+) -> None:
+    server = Server(404, index=index, body=b"")
+    with pytest.raises(error) if error else contextlib.nullcontext():
+        assert asked(server, View(consul_kv.KEY, "a/b")) == Answer(9, EMPTY)
 
 
 def test_a_filtered_answer_to_a_named_query_is_no_answer() -> None:
@@ -264,7 +273,7 @@ def test_who_may_sign_is_asked_over_https_only_and_makes_no_more_than_the_view_s
     with pytest.raises(Refused, match="no PEM"):
         run(VirtualTime(), consul("https://consul:8501").ask(WEB, index=1, wait=1))
     with pytest.raises(Refused, match="no PEM"):
-        run(VirtualTime(), consul("https://consul:8501").newest_indices())
+        run(VirtualTime(), consul("https://consul:8501").newest(View(services.CATALOG_INDEX)))
     assert run(VirtualTime(), consul("http://consul:8500").ask(WEB)).index == 7
 
 
@@ -326,18 +335,23 @@ def test_a_silent_consul_does_not_outlast_a_poller() -> None:
     assert loop.time() <= TURN_WITHIN + 15
 
 
-def test_the_newest_indices_are_those_of_services_and_of_checks() -> None:
-    server = Server()
-    indices = {"/v1/catalog/services": "40", "/v1/health/state/none": "42"}
-    requests: list[str] = []
-
-    def handle(request: httpx.Request) -> httpx.Response:
-        requests.append(str(request.url))
-        return httpx.Response(200, headers={"X-Consul-Index": indices[request.url.path]}, json={})
-
-    server.handle = handle  # type: ignore[method-assign]
-    assert run(VirtualTime(), server.consul().newest_indices()) == (40, 42)
-    assert len(requests) == 2
+@pytest.mark.parametrize(
+    ("kind", "status", "body", "url"),
+    [
+        (services.CATALOG_INDEX, 200, {}, "/v1/catalog/services?dc=dc2&node-meta=cts%3Anone"),
+        (services.CHECKS_INDEX, 200, [], "/v1/health/state/none?dc=dc2"),
+        (consul_kv.KV_INDEX, 404, b"", "/v1/kv/cts-none/?dc=dc2&recurse="),
+    ],
+    ids=lambda value: value.name if isinstance(value, Kind) else "",
+)
+def test_a_newest_index_is_that_of_an_answer_that_finds_nothing(
+    kind: Kind, status: int, body: Any, url: str
+) -> None:
+    server = Server(status, index="40", body=body)
+    assert run(VirtualTime(), server.consul().newest(View(kind, datacenter="dc2"))) == 40
+    [request] = server.requests
+    path, _, query = str(request.url).removeprefix("http://10.0.0.5:8500").partition("?")
+    assert f"{path}?{'&'.join(sorted(query.split('&')))}" == url
 
 
 @pytest.mark.parametrize(

@@ -7,13 +7,20 @@ from typing import Any, get_args, get_origin
 
 import pytest
 
-from cts.conditions import catalog_services, consul_kv, schedule, services_block
+from cts.conditions import (
+    catalog_services,
+    consul_kv,
+    intentions,
+    nodes,
+    schedule,
+    services_block,
+)
 from cts.conditions.catalog_services import CatalogServicesCondition
 from cts.conditions.consul_kv import KvCondition
 from cts.conditions.no_condition import NoConditionBlock
 from cts.conditions.registry import condition_blocks, input_blocks
 from cts.conditions.schedule import ScheduleCondition
-from cts.conditions.services import UNWATCHED, ServicesCondition
+from cts.conditions.services import ServicesCondition
 from cts.config.blocks import finalize, model, terraform_blocks
 from cts.config.blocks.schema import Option, Seconds, about, key_of, options_of, types_of
 from cts.config.compile import compile_bundle
@@ -42,12 +49,15 @@ SECTIONS: dict[Any, str] = {
     catalog_services.CatalogServicesBlock: 'condition "catalog-services"',
     consul_kv.KvBlock: 'condition "consul-kv"',
     schedule.ScheduleBlock: 'condition "schedule"',
+    nodes.NodesBlock: 'condition "nodes"',
+    intentions.IntentionsBlock: 'condition "intentions"',
     model.CloudWorkspace: "terraform_cloud_workspace",
     model.Serverless: "serverless",
 }
 WITHOUT_SECTION = {
     model.DriverBlock,  # its options are the two drivers
-    services_block.ServicesInput, consul_kv.KvInput,  # described by the conditions of these names
+    services_block.ServicesInput, consul_kv.KvInput, nodes.NodesInput, intentions.IntentionsInput,
+    # described by the conditions of these names
 }  # fmt: skip
 AS_ANOTHER = {"vault.transport"}
 """Described by `consul.transport`."""
@@ -64,7 +74,7 @@ COMPUTED = {
     (services_block.Service, "id"), (model.Task, "working_dir"),
 }  # fmt: skip
 """Where the default comes of other options: the code has no constant to compare with."""
-LATER = {
+WATCHED = {
     'condition "catalog-services"': CatalogServicesCondition(""),
     'condition "consul-kv"': KvCondition("web"),
     'condition "schedule"': ScheduleCondition("@daily"),
@@ -240,7 +250,7 @@ PLAIN = Definition("web", Module("./web"), ServicesCondition(("web",)))
 @pytest.mark.parametrize(
     ("title", "needed"),
     [
-        *((kind, {"condition": condition}) for kind, condition in LATER.items()),
+        *((kind, {"condition": condition}) for kind, condition in WATCHED.items()),
         ("module_input", {"inputs": (ServicesCondition(("web",)), KvCondition("web"))}),
         ("terraform_provider", {"providers": (Provider("panos"),)}),
         ('driver "terraform-cloud"', {"cloud": {"organization": "example"}}),
@@ -257,14 +267,3 @@ def test_a_block_that_waits_is_said_to(title: str, needed: dict[str, Any]) -> No
 def test_a_backend_that_waits_is_said_to(backend: str) -> None:
     waits = backend != "local" and bool([*waits_for(replace(PLAIN, backend={backend: {}}))])
     assert ("ot yet" in row(section(DOCUMENT, "backend"), backend)[-1]) == waits
-
-
-def test_the_options_that_wait_are_said_to() -> None:
-    said = {name for name, cell in here(services_block.ServicesBlock).items() if "not yet" in cell}
-    waiting = {what.partition(" ")[0] for what in UNWATCHED.values()}
-    assert said == waiting & known(services_block.ServicesBlock).keys()
-
-
-@pytest.mark.parametrize("what", UNWATCHED.values())
-def test_what_waits_is_listed(what: str) -> None:
-    assert what in plain(section(DOCUMENT, "Not supported yet"))

@@ -6,7 +6,7 @@ from hypothesis import strategies as st
 
 from cts.conditions import services
 from cts.conditions.services import ServicesCondition
-from cts.watch.fingerprint import trigger_fingerprint
+from cts.watch.fingerprint import fingerprint_of
 from cts.watch.needs import digests
 from cts.watch.query import View
 from cts.watch.snapshot import EMPTY, of
@@ -20,24 +20,24 @@ REGEXP = ServicesCondition(regexp="^[ab]$")
 
 def test_definition_and_every_digest_count() -> None:
     prints = {
-        trigger_fingerprint("d", {A: "1"}),
-        trigger_fingerprint("e", {A: "1"}),
-        trigger_fingerprint("d", {A: "2"}),
-        trigger_fingerprint("d", {B: "1"}),
-        trigger_fingerprint("d", {A: "1", B: "1"}),
+        fingerprint_of("d", {A: "1"}),
+        fingerprint_of("e", {A: "1"}),
+        fingerprint_of("d", {A: "2"}),
+        fingerprint_of("d", {B: "1"}),
+        fingerprint_of("d", {A: "1", B: "1"}),
     }
     assert len(prints) == 5
 
 
 def test_a_view_without_rows_counts_as_if_it_were_not_there() -> None:
-    with_empty = trigger_fingerprint("d", {A: "1", B: EMPTY.digest})
-    assert with_empty == trigger_fingerprint("d", {A: "1"})
+    with_empty = fingerprint_of("d", {A: "1", B: EMPTY.digest})
+    assert with_empty == fingerprint_of("d", {A: "1"})
 
 
 @given(st.permutations([("v1", "1"), ("v2", "2"), ("v3", "3")]))
 def test_order_does_not_count(pairs: list[tuple[str, str]]) -> None:
     ordered = {"v1": "1", "v2": "2", "v3": "3"}
-    assert trigger_fingerprint("d", dict(pairs)) == trigger_fingerprint("d", ordered)
+    assert fingerprint_of("d", dict(pairs)) == fingerprint_of("d", ordered)
 
 
 @pytest.mark.parametrize(
@@ -58,4 +58,4 @@ def test_digests(
     expected: dict[str, str] | None,
 ) -> None:
     firsts = {} if names is None else {View(services.LISTING).id: of(names)}
-    assert digests(condition, rows, firsts) == expected
+    assert digests([condition], rows, firsts) == expected

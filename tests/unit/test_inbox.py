@@ -1,6 +1,6 @@
 """Answers that wait to be stored, and views that could not be read."""
 
-from cts.conditions.services import EMPTY_LISTING, SERVICE
+from cts.conditions.services import CATALOG_INDEX, SERVICE
 from cts.errors import Unavailable
 from cts.watch.query import View
 from cts.workflow.inbox import Inbox
@@ -32,6 +32,6 @@ def test_only_watched_views_are_stale() -> None:
     inbox = Inbox(lambda _: None, lambda: 0.0)
     inbox.watch(frozenset({WEB}))
     inbox.failed(WEB, NO_ROUTE)
-    inbox.failed(EMPTY_LISTING, NO_ROUTE)
+    inbox.failed(View(CATALOG_INDEX), NO_ROUTE)
     assert list(inbox.stale(after=0)) == [WEB.id]
     assert inbox.counted_errors() == 2

@@ -15,10 +15,11 @@ from cts.conditions.services import ServicesCondition
 from cts.errors import Refused, Unavailable
 from cts.events import CatalogChanged, TaskTriggered, ViewFresh, ViewStale
 from cts.generation import BufferPeriod, Generation, TaskEntry
+from cts.run.state import Done, Reason
 from cts.run.state import Outcome as Ran
 from cts.watch.lease import DEAD_AFTER, HEARTBEAT_EVERY, NOT_READ, RELIEVED_BEFORE, Lease
 from cts.watch.query import View
-from cts.watch.snapshot import EMPTY
+from cts.watch.snapshot import EMPTY, Snapshot
 from cts.watch.stale import Stale, StaleViews
 from cts.watch.view import Chunk, Row, chunk_of
 from cts.workflow import poll
@@ -132,15 +133,19 @@ class World:
 
     def names(self, view: View) -> list[str]:
         """The ids of the stored instances."""
-        row = self.row(view)
-        assert row is not None
-        stored = self.bucket.get(view.id, row.digest)
-        assert stored is not None
-        return [each["id"] for each in stored.value]
+        return [each["id"] for each in stored(self, view).value]
 
     @property
     def triggered(self) -> list[str]:
         return [event.task for event in self.bus.of(TaskTriggered)]
+
+
+def stored(world: World, view: View) -> Snapshot:
+    row = world.row(view)
+    assert row is not None
+    found = world.bucket.get(view.id, row.digest)
+    assert found is not None
+    return found
 
 
 def lease(world: World, **other: float | str) -> Lease:
@@ -231,6 +236,40 @@ def test_a_service_that_appears_in_the_listing_is_watched_too() -> None:
     world.during(appears)
     assert world.names(View(services.SERVICE, "w2")) == ["w2-7"]
     assert {asked.view for asked in world.consul.asked} == {LISTING, View(services.SERVICE, "w2")}
+
+
+def test_an_agents_upgrade_is_stored_and_triggers_nothing() -> None:
+    world = World(one=ONE)
+    wanted: list[bool] = []
+
+    def on(version: str, address: str = "10.0.0.1") -> dict[str, Any]:
+        entry = instance("web", Address=address)
+        entry["Node"]["Meta"] = {"consul-version": version}
+        return entry
+
+    def runs() -> None:
+        """What is wanted is done; whether anything was."""
+        wish = world.table.state("one").wanted.get(Reason.CHANGE)
+        wanted.append(wish is not None)
+        done = Done("one-1", wish.fingerprint or "", "") if wish else world.table.state("one").done
+        assert world.table.put_state(replace(world.table.state("one"), wanted={}, done=done))
+
+    async def upgraded() -> None:
+        await world.consul.set("web", [on("1.18.1")])
+        await asyncio.sleep(5)
+        runs()
+        await world.consul.set("web", [on("1.21.4")])
+        await asyncio.sleep(5)
+        assert b"1.21.4" in stored(world, WEB).body
+        runs()
+        await world.next_poller()
+        runs()
+        await world.consul.set("web", [on("1.21.4", "10.0.0.2")])
+        await world.next_poller()
+        runs()
+
+    world.during(upgraded)
+    assert wanted == [True, False, False, True]
 
 
 def test_a_buffered_task_is_announced_when_its_wait_is_over() -> None:

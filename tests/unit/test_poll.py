@@ -2,25 +2,28 @@
 
 from collections.abc import Collection
 from dataclasses import replace
+from typing import Any
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from cts import keys
 from cts.conditions import services
 from cts.conditions.services import ServicesCondition
 from cts.errors import Unavailable
-from cts.events import CatalogChanged, TaskTriggered, ViewFresh, ViewStale
+from cts.events import CatalogChanged, TaskTriggered, ViewFresh, ViewStale, entry
 from cts.generation import BufferPeriod, Generation, TaskEntry
 from cts.run.state import Done, Outcome, Reason, TaskState
 from cts.run.task import Claimed, claim
 from cts.watch.diff import batches
 from cts.watch.lease import Commit, Deposed, Lease
 from cts.watch.query import View
-from cts.watch.snapshot import Snapshot, of
+from cts.watch.snapshot import Snapshot, of, snapshot
 from cts.watch.stale import Stale, StaleViews
 from cts.watch.view import Answer, Chunk, Row, chunk_of
 from cts.workflow.poll import Poller, PollPorts
+from tests.fake_consul import instance
 from tests.fakes import Clock, Counter, FakeBucket, FakeBus, FakeTable, before_next, failing
 
 WEB, API = View(services.SERVICE, "web"), View(services.SERVICE, "api")
@@ -100,6 +103,66 @@ def test_a_first_answer_is_stored_observed_and_announced() -> None:
     [changed] = world.bus.of(CatalogChanged)
     assert (changed.views, changed.tasks) == (["service web"], ["one"])
     assert changed.correlation_id == "id-2"
+
+
+def instances(index: int, *ports: int) -> Answer:
+    return Answer(index, snapshot(WEB, [instance("web", port, Port=port) for port in ports]))
+
+
+def deltas(world: World) -> list[tuple[Any, ...]]:
+    """Of the events so far: counts, and what is listed."""
+    counted = ("came", "left", "changed", "unknown")
+    return [
+        (
+            *(event.delta[each] for each in counted),
+            [(each["what"], each["name"]) for each in event.delta["first"]],
+        )
+        for event in world.bus.of(CatalogChanged)
+    ]
+
+
+def test_a_change_is_announced_with_who_came_and_who_left() -> None:
+    world = World(one=ONE)
+    world.look({WEB: instances(7, 1, 2)})
+    world.look({WEB: instances(8, 2, 3)})
+    assert deltas(world) == [
+        (2, 0, 0, 0, [("came", "node-1/web-1"), ("came", "node-2/web-2")]),
+        (1, 1, 0, 0, [("came", "node-3/web-3"), ("left", "node-1/web-1")]),
+    ]
+
+
+@pytest.mark.parametrize("gone", [True, False])
+def test_a_change_from_what_can_not_be_read_is_announced_as_unknown(gone: bool) -> None:
+    world = World(one=ONE)
+    world.look({WEB: instances(7, 1)})
+    world.poller.look({WEB: instances(8, 2)})
+    if gone:
+        del world.bucket.objects[keys.snapshot(WEB.id, instances(7, 1).snapshot.digest)]
+        world.poller.announce()
+    else:
+        with failing(world.bucket, "get", Unavailable("slow")):
+            world.poller.announce()
+    assert deltas(world)[-1] == (0, 0, 0, 1, [("unknown", "")])
+
+
+def test_a_task_is_triggered_before_what_changed_is_looked_up() -> None:
+    """Reading what was before takes a request for each view."""
+    world = World(one=ONE)
+    world.look({WEB: instances(7, 1)})
+    assert [type(each) for each in world.bus.events] == [TaskTriggered, CatalogChanged]
+
+
+def test_an_event_about_many_long_names_stays_small() -> None:
+    views = [View(services.SERVICE, "\U0001f600" * 500 + str(n)) for n in range(200)]
+    tasks = {
+        f"t{n}" + "x" * 400: TaskEntry("d", ServicesCondition((v.name,)))
+        for n, v in enumerate(views)
+    }
+    world = World(100, **tasks)
+    world.look({view: Answer(7, snapshot(view, [instance(view.name)])) for view in views})
+    [event] = world.bus.of(CatalogChanged)
+    assert len(entry(event, "bus")["Detail"]) < 32_000
+    assert (event.view_count, event.task_count, event.delta["came"]) == (200, 200, 200)
 
 
 def test_only_tasks_that_look_at_it_are_observed() -> None:

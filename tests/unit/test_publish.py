@@ -34,12 +34,10 @@ AN_ENTRY = 256 * 1024
 """Bytes that EventBridge takes."""
 WAITING = """
 task {
-  name   = "cron"
-  module = "./m"
-  condition "schedule" {
-    cron = "* * * * *"
-  }
-  module_input "services" {
+  name      = "dns"
+  module    = "./m"
+  providers = ["acmedns"]
+  condition "services" {
     names = ["web"]
   }
 }
@@ -94,12 +92,12 @@ def test_each_generation_names_the_one_before_it() -> None:
 def test_a_task_that_has_to_wait_is_in_the_generation_and_a_warning_says_why() -> None:
     made = world(task("web"), WAITING)
     generation = made.bucket.generation(made.current)
-    assert (list(generation.tasks), list(generation.waiting)) == (["web"], ["cron"])
-    waiting = generation.waiting["cron"]
-    assert made.bucket.definition(waiting.definition).task == "cron"
+    assert (list(generation.tasks), list(generation.waiting)) == (["web"], ["dns"])
+    waiting = generation.waiting["dns"]
+    assert made.bucket.definition(waiting.definition).task == "dns"
     [warning] = [each for each in made.current.warnings if each["code"] == "not-supported-yet"]
     assert all(reason in warning["what"] for reason in waiting.reasons)
-    assert made.current.added == ["cron", "web"]
+    assert made.current.added == ["dns", "web"]
 
 
 def test_the_deployments_consul_is_what_an_address_left_out_means(

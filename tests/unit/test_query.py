@@ -1,11 +1,11 @@
 """What is asked of Consul."""
 
-from dataclasses import fields
+from dataclasses import fields, replace
 
 import httpx
 import pytest
 
-from cts.conditions import consul_kv, services
+from cts.conditions import catalog_services, consul_kv, services
 from cts.conditions.catalog_services import CatalogServicesCondition
 from cts.conditions.condition import Condition
 from cts.conditions.consul_kv import KvCondition
@@ -115,6 +115,7 @@ def test_ids_stay_as_they_are() -> None:
     assert some.id == "973ea4ec58d603a8e34ad1fb3167b975"
     assert View(consul_kv.KEY, "a/b").id == "0837db138fbc2cb68e297512bfb538d1"
     assert View(consul_kv.KEYS, "a/b", "dc2").id == "584f01827f3b225a0a400494133c8683"
+    assert View(catalog_services.CATALOG).id == "24df2f26d4b16569a1ffbcb73ad87010"
 
 
 VIEWS = {
@@ -133,6 +134,7 @@ VIEWS = {
     View(consul_kv.KEY, "web"): "key web",
     View(consul_kv.KEYS, "web"): "the keys that begin with web",
     View(consul_kv.KEYS, "web", namespace="ns1"): "the keys that begin with web (namespace ns1)",
+    View(catalog_services.CATALOG): "the list of services with their tags",
 }
 
 
@@ -162,7 +164,7 @@ def test_each_query_has_its_own_id() -> None:
 def test_views_of_a_condition(
     condition: ServicesCondition, fixed: tuple[str, ...] | None, needed: tuple[str, ...]
 ) -> None:
-    assert watched(condition, {}) == ((LISTING,) if fixed is None else service_views(fixed))
+    assert watched([condition], {}) == ((LISTING,) if fixed is None else service_views(fixed))
     assert condition.views(of(["web-2", "web", "api", "my-eb"])) == service_views(needed)
 
 
@@ -203,8 +205,8 @@ NAMES = ["web-2", "web", "api"]
         pytest.param(ServicesCondition(), [], [], id="nothing"),
         pytest.param(
             CatalogServicesCondition("web", "dc2", "ns1", (("rack", "1"),)),
-            [View(services.LISTING, "", "dc2", "ns1", "", (("rack", "1"),))],
-            [View(services.LISTING, "", "dc2", "ns1", "", (("rack", "1"),))],
+            [View(catalog_services.CATALOG, "", "dc2", "ns1", "", (("rack", "1"),))],
+            [View(catalog_services.CATALOG, "", "dc2", "ns1", "", (("rack", "1"),))],
             id="catalog-services",
         ),
         pytest.param(
@@ -225,7 +227,7 @@ NAMES = ["web-2", "web", "api"]
 def test_views_of_every_kind_of_condition(
     condition: Condition, fixed: list[View], needed: list[View]
 ) -> None:
-    assert set(watched(condition, {})) == set(fixed)
+    assert set(watched([condition], {})) == set(fixed)
     assert set(condition.views(of(NAMES))) == set(needed)
 
 
@@ -282,3 +284,10 @@ def test_one_meaning_is_one_condition(written: Condition, canonical: Condition) 
 )
 def test_other_meanings_are_other_conditions(one: Condition, other: Condition) -> None:
     assert one != other
+
+
+def test_what_is_asked_for_in_the_same_way_is_one_view() -> None:
+    catalog, web = CatalogServicesCondition("^w"), ServicesCondition(("web",))
+    assert catalog.views(None) == CatalogServicesCondition("", trigger_only=True).views(None)
+    assert KvCondition("/app").views(None) == KvCondition("app", trigger_only=True).views(None)
+    assert web.views(None) == replace(web, meta=(("a", "b"),)).views(None)

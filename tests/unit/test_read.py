@@ -5,11 +5,12 @@ from dataclasses import replace
 
 import pytest
 
+from cts import keys
 from cts.conditions import services
 from cts.errors import Refused, Unavailable
 from cts.events import iso
 from cts.generation import BufferPeriod, Waiting
-from cts.run.model import RunStatus
+from cts.run.model import RunDelta, RunStatus
 from cts.run.state import TaskState
 from cts.watch.lease import Lease
 from cts.watch.query import View
@@ -32,6 +33,7 @@ from tests.unit.reader_fakes import (
     run_id,
     running,
     success,
+    tick,
     wish,
 )
 
@@ -275,6 +277,47 @@ def test_other_methods_are_not_allowed(world: World, path: str, api: str) -> Non
             id="hold",
         ),
         pytest.param(TaskState("web", wanted=wish()), False, "idle", "change", None, id="disabled"),
+        pytest.param(
+            TaskState("web", wanted=tick(NOW + 3600)),
+            True,
+            "scheduled",
+            "schedule",
+            NOW + 3600,
+            id="scheduled",
+        ),
+        pytest.param(
+            TaskState("web", wanted=tick(NOW + 3600) | wish(NOW + 4)),
+            True,
+            "waiting",
+            "schedule, change",
+            NOW + 4,
+            id="a-change-before-the-tick",
+        ),
+        pytest.param(TaskState("web", wanted=tick(NOW)), True, "due", "schedule", NOW, id="tick"),
+        pytest.param(
+            TaskState("web", wanted=tick(NOW + 9), retry_at=NOW + 9),
+            True,
+            "retrying",
+            "schedule",
+            NOW + 9,
+            id="a-tick-that-failed",
+        ),
+        pytest.param(
+            TaskState("web", wanted=tick(NOW + 9), gave_up="why", recent=(failure("web"),)),
+            True,
+            "gave_up",
+            "why",
+            NOW - 30,
+            id="gave-up-until-the-next-tick",
+        ),
+        pytest.param(
+            TaskState("web", wanted=tick(NOW), gave_up="why"),
+            True,
+            "due",
+            "schedule",
+            NOW,
+            id="no-longer-given-up",
+        ),
     ],
 )
 def test_one_word_says_what_a_task_is_about(
@@ -363,6 +406,23 @@ def test_a_run_that_goes_on_has_no_end_yet(world: World) -> None:
     run = get(f"/v1/runs/{run_id('web')}")
     assert (run["status"], run["ended_at"], run["counts"]) == ("pending", None, None)
     assert run["seconds"] == {"waited": 3.5}
+
+
+def test_a_run_shows_what_differed_in_its_input(world: World) -> None:
+    run = replace(applied(), delta=RunDelta(run_id("web", 0), 1, 0, 2, 0))
+    world.ran(run)
+    counts = {"former": run_id("web", 0), "came": 1, "left": 0, "changed": 2, "unknown": 0}
+    assert get("/v1/runs")["runs"][0]["delta"] == counts
+    assert get(f"/v1/runs/{run.id}")["delta"] == {**counts, "first": None}
+    first = [{"view": "service web", "what": "came", "name": "a/web-1", "attributes": []}]
+    body = json.dumps({"first": first, "views": {}}).encode()
+    world.bucket.write(keys.run_object("web", run.id, "delta.json"), body)
+    assert get(f"/v1/runs/{run.id}")["delta"] == {**counts, "first": first}
+
+
+def test_a_run_of_an_earlier_release_has_no_delta(world: World) -> None:
+    world.ran(applied())
+    assert get(f"/v1/runs/{run_id('web')}")["delta"] is None
 
 
 @pytest.mark.parametrize("name", ["nothing", run_id("web", 9), "a%2Fb"])

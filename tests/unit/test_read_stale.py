@@ -13,7 +13,7 @@ from cts.watch.snapshot import of
 from cts.watch.stale import MOST_WHYS
 from cts.workflow.shown import MOST_VIEWS
 from functions.reader import app
-from tests.unit.reader_fakes import NOW, World, get, running, success, wish
+from tests.unit.reader_fakes import NOW, World, get, running, success, tick, wish
 
 WEB, DB = View(services.SERVICE, "web"), View(services.SERVICE, "db")
 LISTING = View(services.LISTING)
@@ -89,6 +89,7 @@ def test_views_beyond_the_recorded_ones_are_counted(world: World) -> None:
     [
         pytest.param(TaskState("web", recent=(success("web"),)), True, "stale", id="at-rest"),
         pytest.param(TaskState("web"), True, "stale", id="never-ran"),
+        pytest.param(TaskState("web", wanted=tick(NOW + 9)), True, "stale", id="scheduled"),
         pytest.param(TaskState("web"), False, "idle", id="disabled"),
         pytest.param(TaskState("web", running=running("web")), True, "running", id="running"),
         pytest.param(TaskState("web", wanted=wish(NOW + 4)), True, "waiting", id="buffer"),

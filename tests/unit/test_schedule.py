@@ -1,7 +1,10 @@
 """Cron, as CTS reads it."""
 
+import re
+import tomllib
 from contextlib import suppress
 from datetime import UTC, datetime, timedelta, timezone
+from pathlib import Path
 
 import pytest
 from hypothesis import example, given
@@ -67,6 +70,23 @@ def times(expression: str, after: datetime = START, count: int = 3) -> list[str]
 )  # fmt: skip
 def test_next_times(expression: str, expected: list[str]) -> None:
     assert times(expression) == expected
+
+
+CASES = tomllib.loads((Path(__file__).parent / "next_times.toml").read_text())
+REFUSED = CASES.pop("errors")
+
+
+@pytest.mark.parametrize("after", CASES)
+def test_the_next_times_are_those_of_cts(after: str) -> None:
+    start = datetime.fromisoformat(after).replace(tzinfo=UTC)
+    found = {text: ", ".join(times(text, start)) or "never" for text in CASES[after]}
+    assert found == CASES[after]
+
+
+def test_what_cts_refuses_is_refused() -> None:
+    for expression, said in REFUSED.items():
+        with pytest.raises(CronError, match=re.escape(said)):
+            parse(expression)
 
 
 @pytest.mark.parametrize(

@@ -57,7 +57,8 @@ def token_from(
 
 
 def ca_from(secrets: Secrets, arn: str) -> ConsulCa:
-    return ConsulCa(cast("SecretsManagerClient", secrets), cast("SSMClient", secrets), arn)
+    manager, parameters = cast("SecretsManagerClient", secrets), cast("SSMClient", secrets)
+    return ConsulCa(manager, parameters, arn, "", OWN)
 
 
 def refused(code: str, status: int = 400) -> ClientError:
@@ -240,7 +241,7 @@ def test_a_private_authority_replaces_the_public_ones(arn: str, text: str, count
     assert len(context.get_ca_certs()) == count
     assert context.verify_mode is ssl.CERT_REQUIRED
     assert context.check_hostname
-    assert secrets.reads <= 1
+    assert secrets.reads == (2 if arn == GIVEN else 1), "one is for the client's certificate"
 
 
 @pytest.mark.parametrize(("arn", "version"), [(GIVEN, "version 1"), (PARAMETER, "7"), ("", "")])

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from cts.conditions import services
+from cts.conditions import catalog_services, consul_kv, services
 from cts.conditions.services import service_row, status
 from cts.watch.query import View
 from cts.watch.snapshot import EMPTY, digest_of, snapshot
@@ -17,6 +17,8 @@ from tests.fake_consul import instance
 
 WEB = View(services.SERVICE, "web")
 LISTING = View(services.LISTING)
+CATALOG = View(catalog_services.CATALOG)
+KEYS = View(consul_kv.KEYS, "a")
 
 
 def test_a_row_has_what_a_module_may_use() -> None:
@@ -41,6 +43,13 @@ def test_a_row_has_what_a_module_may_use() -> None:
         "node_tagged_addresses": {"lan": "10.0.0.3"},
         "node_meta": {"rack": "7"},
     }
+
+
+def test_ports_without_a_port_are_no_port() -> None:
+    entry = instance("web")
+    del entry["Service"]["Port"]
+    entry["Service"]["Ports"] = [{"Name": "http", "Port": 80}]
+    assert service_row(entry)["port"] == 0
 
 
 def test_what_consul_leaves_out_or_null_is_empty() -> None:
@@ -101,12 +110,23 @@ ODD_ANSWERS: list[tuple[View, Any]] = [
     (WEB, [{**instance("web"), "Checks": [7]}]),
     (WEB, [{**instance("web"), "Checks": [{"CheckID": 7}]}]),
     (WEB, [{**instance("web"), "Checks": [{"Status": []}]}]),
+    (CATALOG, []),
+    (CATALOG, {"web": "a"}),
+    (CATALOG, {"web": [1]}),
+    (CATALOG, {"web": ["\ud800"]}),
+    (KEYS, {}),
+    (KEYS, ["a"]),
+    (KEYS, [{"Value": "YQ=="}]),
+    (KEYS, [{"Key": 1}]),
+    (KEYS, [{"Key": "a", "Value": 1}]),
+    (KEYS, [{"Key": "a", "Value": "YQ"}]),
+    (KEYS, [{"Key": "a", "Value": "Y!Q=="}]),
 ]
 
 
 @pytest.mark.parametrize(("view", "answer"), ODD_ANSWERS)
 def test_what_no_consul_answers_is_not_taken_for_an_answer(view: View, answer: Any) -> None:
-    with pytest.raises(ValueError, match=r"is missing|is of type|surrogates"):
+    with pytest.raises(ValueError, match=r"is missing|is of type|surrogates|base64|padding"):
         snapshot(view, answer)
 
 
@@ -119,11 +139,13 @@ JSON = st.recursive(
     st.none() | st.booleans() | st.integers() | st.text(max_size=3) | st.just("_node_maintenance"),
     lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=3), inner),
 )
-FIELDS = st.sampled_from(["ID", "Service", "Node", "Address", "Port", "Tags", "Meta", "Checks"])
+FIELDS = st.sampled_from(
+    ["ID", "Service", "Node", "Address", "Port", "Tags", "Meta", "Checks", "Key", "Value"]
+)
 
 
 @pytest.mark.slow
-@given(st.sampled_from([WEB, LISTING]), JSON, st.dictionaries(FIELDS, JSON), JSON)
+@given(st.sampled_from([WEB, LISTING, CATALOG, KEYS]), JSON, st.dictionaries(FIELDS, JSON), JSON)
 def test_whatever_is_answered_raises_nothing_else(
     view: View, answer: Any, fields: dict[str, Any], checks: Any
 ) -> None:
@@ -204,6 +226,29 @@ def test_instances_of_one_id_on_two_nodes_have_one_order() -> None:
 def test_duplicate_tags_are_kept_and_sorted_by_bytes() -> None:
     row = service_row(instance("web", Tags=["é", "a", "Z", "a"]))
     assert row["tags"] == ["Z", "a", "a", "é"]
+
+
+def test_keys_are_sorted_and_only_have_what_a_module_may_use() -> None:
+    answer = [
+        {"Key": "a2/x", "Value": "YQ==", "Flags": 3, "LockIndex": 1, "Session": "s"},
+        {"Key": "a/", "Value": None},
+        {"Key": "a", "Value": "/8OkAA=="},
+    ]
+    assert snapshot(KEYS, answer).value == [
+        {"key": "a", "value": "\ufffdä\0"},
+        {"key": "a/", "value": ""},
+        {"key": "a2/x", "value": "a"},
+    ]
+
+
+def test_the_catalog_is_sorted_by_name_and_its_tags_by_bytes() -> None:
+    made = snapshot(CATALOG, {"web": ["é", "a", "B", "a"], "api": None})
+    tags = {each["name"]: each["tags"] for each in made.value}
+    assert (list(tags), tags) == (["api", "web"], {"api": [], "web": ["B", "a", "a", "é"]})
+
+
+def test_what_is_not_there_is_the_empty_snapshot() -> None:
+    assert snapshot(KEYS, None) == snapshot(KEYS, []) == snapshot(CATALOG, {}) == EMPTY
 
 
 def test_the_digest_is_that_of_the_bytes() -> None:

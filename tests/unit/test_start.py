@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 
 from cts.conditions import services
+from cts.conditions.services import service_row
 from cts.errors import Altered, Invalid, NoBuildsAllowed, Refused, Unavailable
 from cts.events import RunFinished, RunStarted
 from cts.run.model import RunStatus
@@ -19,6 +20,7 @@ from cts.terraform.definition import Module
 from cts.watch.query import View
 from cts.watch.snapshot import digest_of, of
 from cts.workflow.start import StartOutcome
+from tests.fake_consul import instance
 from tests.fakes import before_next, failing
 from tests.unit.system import LISTING, WEB, System, system
 
@@ -49,6 +51,26 @@ def test_the_archive_is_what_was_loaded() -> None:
         about = json.loads(made.read("run.json"))
     assert (about["task"], about["run"]) == ("web", run.id)
     assert about["former_runs"] == []
+
+
+def test_an_upgrade_of_an_agent_is_fed_to_the_next_run_and_starts_none() -> None:
+    """Newer Consul has the agent's version in the meta of each node."""
+    world = system()
+
+    def upgraded(version: str) -> None:
+        row = service_row(instance("web"))
+        world.store(WEB, [{**row, "node_meta": {"consul-version": version}}])
+
+    upgraded("1.18.1")
+    world.done("web")
+    upgraded("1.18.2")
+    world.observe("web")
+    assert world.start("web") is StartOutcome.NOT_DUE
+    world.ask("web")
+    assert world.start("web") is StartOutcome.STARTED
+    archive = world.bucket.run_object("web", world.running("web").id, "archive.zip")
+    with zipfile.ZipFile(io.BytesIO(archive or b"")) as made:
+        assert b"1.18.2" in made.read("terraform.tfvars")
 
 
 def test_the_same_event_twice_starts_one_run() -> None:
@@ -319,7 +341,7 @@ def test_a_definition_of_a_newer_version_is_left_to_a_newer_runner() -> None:
 @pytest.mark.parametrize(
     "newer",
     [
-        {"inputs": [{"kind": "nodes", "names": ["a"]}]},
+        {"inputs": [{"kind": "moon", "names": ["a"]}]},
         {"inputs": [{"kind": "schedule", "cron": "* * * * *"}]},
         {"condition": {"kind": "moon"}},
         {"condition": {"names": ["web"], "others": [{"kind": "moon"}]}},

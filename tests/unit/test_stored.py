@@ -16,7 +16,7 @@ from cts.conditions import services
 from cts.conditions.services import ServicesCondition
 from cts.errors import Unreadable
 from cts.generation import Current, Generation, Rejected
-from cts.run.model import End, Run, RunStatus, ended
+from cts.run.model import End, Run, RunDelta, RunStatus, ended
 from cts.run.state import Done, Former, Outcome, Reason, Running, TaskState, Wish, state_from
 from cts.run.task import claim, finish, observe, unclaim
 from cts.stored import dump, load
@@ -196,7 +196,9 @@ DONE = Done("r", "t", "t", NEWER)
 def test_the_release_before_reads_a_run() -> None:
     items, table = released()
     end = End(RunStatus.ERRORED, apply_began=False, known=False, extra=NEWER)
-    run = replace(RUN, end=end, more_inputs=7, driver="another")
+    run = replace(
+        RUN, end=end, more_inputs=7, driver="another", delta=RunDelta("r", 1, 2, 3, 4, NEWER)
+    )
     assert table.settle(TaskState("web"), run)
     body = first(items, "TASK#web", "RUN#web-a-1")
     has(body, "run")
@@ -222,9 +224,10 @@ def test_the_release_before_reads_the_lease_and_what_is_published() -> None:
 def test_the_release_before_reads_the_views_and_takes_none_that_has_a_token_for_filtered() -> None:
     items = Items([])
     rows = {
-        f"00{filtered}{token}": Row(1, "d", filtered, token)
+        f"00{filtered}{token}{looked_at}": Row(1, "d", filtered, token, looked_at)
         for filtered in (False, True)
         for token in (False, True)
+        for looked_at in ("", "l")
     }
     items.put_item(Item=table_items.of_chunk(Chunk("00", 0, rows)))
     body = first(items, "WATCH", "VIEWS#00")
@@ -297,7 +300,7 @@ def test_what_a_newer_version_wrote_is_still_there_after_every_step_of_this_one(
     assert not state.unreadable
     assert state.running is not None
     run = state.running.run
-    for after in (state, unclaim(state, run), finish(state, run, FAILED, 9.0, 0.0)):
+    for after in (state, unclaim(state, run, 9.0), finish(state, run, FAILED, 9.0, 0.0)):
         assert table.put_state(observe(after, "trigger-9", 5.0, None, "c"))
         body = items.body("STATE", "TASK#web")
         assert body["newer"] == NEWER["newer"]

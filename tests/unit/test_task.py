@@ -428,22 +428,22 @@ def test_a_state_that_cannot_be_read_is_held_and_stays_as_it_is() -> None:
 
 def test_unclaiming_makes_all_as_it_was() -> None:
     state = ask(seen(DONE_A, "B"), 100.0, "person")
-    assert unclaim(claimed(state, "B"), "web-2") == state
+    assert unclaim(claimed(state, "B"), "web-2", 100.0) == state
 
 
 def test_unclaiming_keeps_a_newer_change() -> None:
-    state = unclaim(seen(claimed(seen(DONE_A, "B"), "B"), "C"), "web-2")
+    state = unclaim(seen(claimed(seen(DONE_A, "B"), "B"), "C"), "web-2", 100.0)
     assert change(state).fingerprint == "C"
     assert state.done == DONE_A.done
 
 
 def test_unclaiming_after_the_change_went_back_wants_nothing() -> None:
-    assert unclaim(seen(claimed(seen(DONE_A, "B"), "B"), "A"), "web-2") == DONE_A
+    assert unclaim(seen(claimed(seen(DONE_A, "B"), "B"), "A"), "web-2", 100.0) == DONE_A
 
 
 def test_unclaiming_another_run_changes_nothing() -> None:
     running = claimed(seen(DONE_A, "B"), "B")
-    assert unclaim(running, "web-1") == running
+    assert unclaim(running, "web-1", 100.0) == running
 
 
 # ---- the rest -----------------------------------------------------------------------------
@@ -520,7 +520,7 @@ def one_step(
             end = {"A": APPLIED, "B": FAILED_EARLY, "C": FAILED_HALF}[letter]
             return finish(state, state.running.run, end, now, 0.0), last
         case "undo" if state.running:
-            return unclaim(state, state.running.run), last
+            return unclaim(state, state.running.run, now), last
     return state, last
 
 

@@ -1,17 +1,27 @@
 """A task's Terraform files: readable golden files, and the rules CTS sets for them."""
 
+from base64 import b64encode
+from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from cts.conditions.condition import Read
+from cts.conditions.catalog_services import CATALOG, CatalogServicesCondition
+from cts.conditions.condition import Condition, Read
+from cts.conditions.consul_kv import KEY, KEYS, KvCondition
+from cts.conditions.intentions import INTENTIONS, IntentionsCondition
+from cts.conditions.nodes import NodesCondition
+from cts.conditions.schedule import ScheduleCondition
 from cts.conditions.services import SERVICE, ServiceRow, ServicesCondition
 from cts.terraform import root
 from cts.terraform.definition import Definition, Module
 from cts.terraform.files import files
 from cts.watch.query import View
-from cts.watch.snapshot import of
+from cts.watch.snapshot import of, snapshot
+from tests.fake_consul import instance
+from tests.unit.test_nodes_and_intentions import intention, node
 
 GOLDEN = Path(__file__).parent / "golden" / "terraform"
 WEB = ServicesCondition(names=("web",))
@@ -20,6 +30,28 @@ WEB = ServicesCondition(names=("web",))
 def read(*rows: ServiceRow) -> Read:
     """What was read of the service `web`."""
     return {View(SERVICE, "web").id: of([*rows])}
+
+
+def watching(
+    condition: Condition, *inputs: Condition, answers: Mapping[View, Any], constant: str = ""
+) -> dict[str, str]:
+    """The files of a task if Consul answers these views like that, and all others with nothing."""
+    fed = (condition, *inputs)
+    views = {view for each in fed for view in (*each.views(None), each.first_view) if view}
+    nothing: dict[View, Any] = {view: {} if view.kind == CATALOG else [] for view in views}
+    definition = Definition("web", Module("acme/web/aws"), condition, inputs=inputs)
+    return files(
+        replace(definition, constants=(constant,)),
+        {view.id: snapshot(view, answer) for view, answer in {**nothing, **answers}.items()},
+        description="",
+        state_bucket="state-bucket",
+        region="eu-west-1",
+    )
+
+
+def entry(key: str, value: bytes) -> dict[str, Any]:
+    """A key as Consul answers it."""
+    return {"Key": key, "Value": b64encode(value).decode() if value else None, "Flags": 0}
 
 
 def row(**changes: Any) -> ServiceRow:
@@ -51,6 +83,32 @@ ODD = row(
     tags=["edge", "", "v2"],
     node_tagged_addresses={},
 )
+
+
+MESH = Definition(
+    "mesh",
+    Module("acme/mesh/aws"),
+    NodesCondition(datacenters=("dc1", "dc2")),
+    inputs=(IntentionsCondition(),),
+    constants=("nodes",),
+)
+
+
+def hosts_and_rules() -> Read:
+    """Nodes of two datacenters, and intentions."""
+    rules = [
+        intention(Description='say "hi" ${x}\n%{y}', Meta={"for": "a"}),
+        intention(SourceNS="team", Action="", Permissions=[{"Action": "deny"}]),
+    ]
+    return {
+        View(INTENTIONS).id: snapshot(View(INTENTIONS), rules),
+        **{
+            view.id: snapshot(view, [node(Datacenter=view.datacenter), node(Node='odd"${node}')])
+            for view in MESH.condition.views(None)
+        },
+    }
+
+
 VARIABLES: dict[str, Any] = {
     "zone": "dmz",
     "ports": [80, 443],
@@ -91,6 +149,59 @@ CASES: dict[str, dict[str, str]] = {
         ),
         read(row()),
         description="Terraform 1.15",
+        state_bucket="state-bucket",
+        region="eu-west-1",
+    ),
+    "kv_and_services": watching(
+        KvCondition("rules/", recurse=True),
+        ServicesCondition(("web",), meta=(("for", "a"), ("k8s.io/zone", '"${b}"'))),
+        answers={
+            View(KEYS, "rules/"): [
+                entry("rules/", b""),
+                entry("rules/json", b'{"a": "${b}", "c": "%{d}"}\n'),
+                entry('rules/odd"${key}', b"back\\slash a\\tb\r\n\0"),
+                entry("rules/binary", b"\xff\xfeab"),
+                entry("rules/\u00fc", "\U0001f600 e\u0301".encode()),
+                entry("for", b""),
+            ],
+            View(SERVICE, "web"): [instance("web", Tags=["b", "a", "B", "", "a"])],
+        },
+    ),
+    "kv_missing": watching(KvCondition("/a/key"), answers={}),
+    "catalog_and_kv": watching(
+        CatalogServicesCondition("web"),
+        KvCondition("a/key"),
+        answers={
+            View(CATALOG): {"web": ["b", "a", "B"], 'my-web-"${x}"': [], "api": ["c"]},
+            View(KEY, "a/key"): [entry("a/key", b"1")],
+        },
+        constant="catalog_services",
+    ),
+    "triggers_only": watching(
+        CatalogServicesCondition("", trigger_only=True),
+        answers={View(CATALOG): {"web": ["a"]}},
+    ),
+    "schedule": watching(
+        ScheduleCondition("@daily"),
+        KvCondition("a/key"),
+        answers={View(KEY, "a/key"): [entry("a/key", b"1")]},
+        constant="consul_kv",
+    ),
+    "services_of_two_datacenters": watching(
+        ServicesCondition(
+            ("web",),
+            meta=(("tier", "edge"),),
+            others=(ServicesCondition(("db",), datacenter="dc2", filter="x == y"),),
+        ),
+        answers={
+            View(SERVICE, "web"): [instance("web")],
+            View(SERVICE, "db", "dc2", "", "x == y"): [instance("db", Namespace="team")],
+        },
+    ),
+    "nodes_and_intentions": files(
+        MESH,
+        hosts_and_rules(),
+        description="hosts and rules",
         state_bucket="state-bucket",
         region="eu-west-1",
     ),

@@ -38,6 +38,22 @@ def test_judge(stored: Row | None, answer: Row, verdict: Verdict) -> None:
 
 
 @pytest.mark.parametrize(
+    ("stored", "digest", "triggers"),
+    [
+        pytest.param(None, "a", "part", id="nothing-stored"),
+        pytest.param(Row(7, "b", looked_at="former"), "a", "part", id="data-differs"),
+        pytest.param(Row(7, "a", looked_at="part"), "a", "part", id="data-equal"),
+        pytest.param(Row(7, "a"), "a", "a", id="data-equal-and-stored-by-the-first-release"),
+    ],
+)
+def test_what_triggers_of_the_row_that_follows(
+    stored: Row | None, digest: str, triggers: str
+) -> None:
+    answer = Answer(8, Snapshot(b"", digest, "part"))
+    assert answer.row_after(stored).triggers == triggers
+
+
+@pytest.mark.parametrize(
     ("asked", "answered", "index"),
     [
         pytest.param(0, 7, 7, id="first-answer"),

@@ -30,6 +30,8 @@ class CatalogChanged:
     task_count: int
     correlation_id: str
     at: str
+    delta: Mapping[str, Any] = field(default_factory=dict)
+    """What came, left and changed: counts, and the `first` of them."""
 
 
 @dataclass(frozen=True, slots=True)

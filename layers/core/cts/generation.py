@@ -6,7 +6,7 @@ from dataclasses import asdict, dataclass, field
 from typing import Any, NamedTuple
 
 from cts.conditions.condition import Condition
-from cts.conditions.stored import is_watched, read_condition, written
+from cts.conditions.stored import is_known, read_condition, read_input, written
 from cts.stored import LATER, known_fields, load
 
 FORMER = "former generation"
@@ -35,6 +35,13 @@ class TaskEntry:
     buffer: BufferPeriod | None = None
     driver: str = DRIVER
     """The name of the driver that executes its runs."""
+    inputs: tuple[Condition, ...] = ()
+    """Module inputs: their changes are in its next run and trigger none."""
+
+    @property
+    def conditions(self) -> tuple[Condition, ...]:
+        """All that says which views it needs."""
+        return (self.condition, *self.inputs)
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,7 +76,7 @@ class Generation:
 
     @classmethod
     def from_json(cls, text: str | bytes) -> "Generation":
-        """Leaves out tasks whose conditions this version does not watch."""
+        """Leaves out tasks whose conditions this version does not know."""
         raw = known_fields(cls, json.loads(text))
         sources = dict(raw["sources"])
         former = sources.pop(FORMER, raw.get("former", ""))
@@ -77,16 +84,22 @@ class Generation:
         tasks = {
             name: _entry(task)
             for name, task in raw["tasks"].items()
-            if is_watched(task["condition"])
+            if all(map(is_known, (task["condition"], *task.get("inputs", ()))))
         }
         read = {"sources": sources, "tasks": tasks, "waiting": waiting, "former": former}
         return cls(**raw | read)
 
 
 def _written(entry: TaskEntry) -> dict[str, Any]:
-    facts = asdict(entry) | {"condition": written(entry.condition)}
+    facts = asdict(entry) | {
+        "condition": written(entry.condition),
+        "inputs": [written(each) for each in entry.inputs],
+    }
+    # The first release takes no new field.
     if entry.driver == DRIVER:
-        del facts["driver"]  # the first release takes no new field
+        del facts["driver"]
+    if not entry.inputs:
+        del facts["inputs"]
     return facts
 
 
@@ -96,6 +109,7 @@ def _entry(raw: Mapping[str, Any]) -> TaskEntry:
         **known_fields(TaskEntry, raw)
         | {
             "condition": read_condition(raw["condition"]),
+            "inputs": tuple(read_input(each) for each in raw.get("inputs", ())),
             "buffer": BufferPeriod(*buffer) if buffer else None,
         }
     )

@@ -59,7 +59,7 @@ class Consul(Protocol):
     ) -> Answer:
         """Raises Unavailable or Refused; a partial answer is Refused, never an answer."""
 
-    async def newest_indices(self) -> tuple[int, ...]:
-        """Of the catalog's parts. One only goes back when Consul lost its data."""
+    async def newest(self, probe: View) -> int:
+        """The index of a probe (`watch/query.py`). Waits for no other query."""
 
     async def close(self) -> None: ...

@@ -212,7 +212,13 @@ def poller(
 def ca(settings: PollerSettings) -> ConsulCa:
     from cts.adapters.secrets import ConsulCa
 
-    return ConsulCa(later(secrets_manager), later(ssm), settings.consul_ca)
+    return ConsulCa(
+        later(secrets_manager),
+        later(ssm),
+        settings.consul_ca,
+        settings.consul_secret,
+        settings.connection_secret,
+    )
 
 
 def token(settings: PollerSettings) -> ConsulToken:
@@ -283,6 +289,7 @@ def runner(store: Store, builds: Builds, metrics: Metrics) -> start.StartPorts:
         new_run_id=new_run_id,
         new_folder=new_folder,
         cap=builds.concurrency,
+        records=objects,
     )
 
 
@@ -305,12 +312,13 @@ def reader(settings: ReaderSettings) -> read.ReadPorts:
     from cts.workflow import read
 
     store = settings.store
-    rows = table(store)
+    rows, objects = table(store), bucket(store)
     return read.ReadPorts(
         configuration=rows,
         tasks=rows,
         runs=rows,
-        objects=bucket(store),
+        objects=objects,
+        records=objects,
         now=time.time,
         live=settings.live,
     )

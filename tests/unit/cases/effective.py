@@ -54,6 +54,7 @@ def condition(block: Any) -> dict[str, Any]:
     """`use_as_module_input` stands beside the type."""
     inside = {} if isinstance(block, NoConditionBlock) else options(block)
     inside.pop("source_includes_var", None)
+    inside.pop("datacenters", None)  # not CTS's
     fed = {FED: inside.pop(FED)} if FED in inside else {}
     return {LABELS[type(block)]: inside} | fed
 

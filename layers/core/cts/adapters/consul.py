@@ -22,6 +22,9 @@ FILTERED = "X-Consul-Results-Filtered-By-ACLs"
 DEFAULT_POLICY = "X-Consul-Default-ACL-Policy"
 BAD_FILTER = "boolean expression evaluator"
 """Consul answers a filter that it can't read with HTTP 500 and these words."""
+STRICT = ("Key Identifier", "Basic Constraints", "key usage")
+"""Words of OpenSSL for a certificate that breaks a rule of RFC 5280. Python 3.13 refuses such ones
+where the system's CAs are trusted."""
 ANSWER_WITHIN = 15.0
 """Seconds an answer may take beyond the wait that was asked for. Consul itself adds up to a
 sixteenth of the wait."""
@@ -40,12 +43,6 @@ KEEP_ALIVE = [
     (socket.IPPROTO_TCP, socket.TCP_KEEPCNT, 3),
 ]
 """A connection that died silently is found within about a minute."""
-CATALOG_INDEX = (
-    ConsulRequest("/v1/catalog/services", {"node-meta": "cts:none"}),
-    ConsulRequest("/v1/health/state/none", {}),
-)
-"""Two requests of constant size whose indices are the newest of services and nodes, and of
-checks."""
 
 Transport = Callable[[ssl.SSLContext | None], httpx.AsyncBaseTransport]
 """Makes one, given whom to trust (None: plain HTTP)."""
@@ -98,8 +95,9 @@ class Consul:
         """The view's value now, or, with an index, once it moves or `wait` seconds are over."""
         asked = request(view, index=index, wait=wait, consistent=consistent)
         deadline = ANSWER_WITHIN + (wait * (1 + 1 / 16) if index else 0)
+        absent = view.kind.may_be_absent
         async with self._connection() if index else self._turn() as client:
-            reply = await self._get(client, asked, deadline)
+            reply = await self._get(client, asked, deadline, may_be_absent=absent)
         filtered = reply.headers.get(FILTERED) == "true"
         if filtered and view.kind.whole:
             raise Refused(
@@ -107,17 +105,18 @@ class Consul:
                 f"the token needs {view.kind.whole} for it"
             )
         try:
-            made = snapshot(view, json.loads(reply.body))
+            made = snapshot(view, json.loads(reply.body) if reply.body else None)
         except (ValueError, RecursionError) as error:
             raise Unavailable(f"asking Consul for {view}: not Consul's JSON: {error}") from None
         denies = reply.headers.get(DEFAULT_POLICY) == "deny"
         return Answer(_index(str(view), reply), made, filtered, reply.token, denies)
 
-    async def newest_indices(self) -> tuple[int, ...]:
-        """Of services and nodes, and of checks: each goes back only if Consul lost its data."""
+    async def newest(self, probe: View) -> int:
+        """The index of a probe. Waits for no other query."""
+        asked, absent = request(probe), probe.kind.may_be_absent
         async with self._connection() as client:
-            replies = [await self._get(client, each, ANSWER_WITHIN) for each in CATALOG_INDEX]
-        return tuple(_index("its newest index", reply) for reply in replies)
+            reply = await self._get(client, asked, ANSWER_WITHIN, may_be_absent=absent)
+        return _index(str(probe), reply)
 
     async def close(self) -> None:
         for client in self._free:
@@ -126,7 +125,12 @@ class Consul:
         await asyncio.gather(*self._closing, return_exceptions=True)
 
     async def _get(
-        self, client: httpx.AsyncClient, asked: ConsulRequest, deadline: float
+        self,
+        client: httpx.AsyncClient,
+        asked: ConsulRequest,
+        deadline: float,
+        *,
+        may_be_absent: bool = False,
     ) -> _Reply:
         doing = f"asking Consul at {self._shown} for {asked.path}"
         token = await self._token()
@@ -147,10 +151,14 @@ class Consul:
         status = response.status_code
         if status in (401, 403):
             self._token.forget(token)
-        if not response.is_success:
+        if may_be_absent and status == httpx.codes.NOT_FOUND and INDEX in response.headers:
+            body = b""
+        elif not response.is_success:
             text = body.decode(errors="replace")[:200]
             text = text.replace(token, "***") if token else text
             again = status >= 500 and BAD_FILTER not in text
+            if BAD_FILTER in text:
+                doing += f": Consul can't read the filter {asked.params.get('filter', '')}"
             kind = Unavailable if again or status == httpx.codes.TOO_MANY_REQUESTS else Refused
             raise kind(f"{doing}: HTTP {status}: {text}")
         return _Reply(response.headers, body, bool(token))
@@ -235,8 +243,16 @@ async def _whole(doing: str, response: httpx.Response) -> bytes:
 
 def _said(error: Exception) -> str:
     """Why there is no answer. A protocol error's text may hold a header, and so the token."""
-    kind = type(error).__name__
-    return kind if isinstance(error, httpx.ProtocolError) else str(error) or kind
+    kind, text = type(error).__name__, str(error)
+    if isinstance(error, httpx.ProtocolError):
+        return kind
+    if "CERTIFICATE_VERIFY_FAILED" in text and any(word in text for word in STRICT):
+        return (
+            f"{text}. A certificate or its CA breaks this rule of RFC 5280. Sign it again with "
+            "that extension, or name the CA in the parameter ConsulCaArn: it is then trusted as "
+            "it is"
+        )
+    return text or kind
 
 
 def _index(what: str, reply: _Reply) -> int:

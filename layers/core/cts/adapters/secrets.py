@@ -6,6 +6,7 @@ import ssl
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
+from tempfile import NamedTemporaryFile
 from typing import TYPE_CHECKING, Any
 
 from botocore.exceptions import ClientError
@@ -25,6 +26,10 @@ PUSHED = "CONSUL_HTTP_TOKEN"
 """The name under which `cts push` stores a token found in a configuration."""
 AROUND = re.compile(r"^[\s\ufeff]+|[\s\ufeff]+$")
 """White space and byte order marks that editors and shells may add."""
+PUSHED_PAIR = ("CONSUL_CLIENT_CERT_PEM", "CONSUL_CLIENT_KEY_PEM")
+"""The names under which `cts push` stores a client certificate and its key."""
+GIVEN_PAIR = ("cert", "key")
+"""Their fields in the user's own secret."""
 BEGIN, END = "-----BEGIN CERTIFICATE-----", "-----END CERTIFICATE-----"
 CERTIFICATE = re.compile(f"{BEGIN}[^-]*{END}")
 SENDABLE = re.compile(r"[!-~]*")
@@ -96,16 +101,26 @@ class Trusted:
 
 
 class ConsulCa:
-    """The CAs trusted to sign Consul's certificate.
+    """The CAs trusted to sign Consul's certificate, and the certificate that is shown to Consul.
 
     `arn` names a secret or an SSM parameter with PEM certificates. If set, only these are trusted;
-    otherwise the system's CAs are.
+    otherwise the system's CAs are. A client certificate and its key are in the secret that has the
+    token (see `ConsulToken`).
     """
 
-    def __init__(self, secrets: "SecretsManagerClient", parameters: "SSMClient", arn: str) -> None:
+    def __init__(
+        self,
+        secrets: "SecretsManagerClient",
+        parameters: "SSMClient",
+        arn: str,
+        given: str,
+        own: str,
+    ) -> None:
         self._secrets = secrets
         self._parameters = parameters
         self._arn = arn
+        self._given = given
+        self._own = own
         self._latest = Latest(self._read)
 
     async def __call__(self) -> ssl.SSLContext:
@@ -117,13 +132,53 @@ class ConsulCa:
         return (await self._latest.get()).version if self._arn else ""
 
     def _read(self) -> Trusted:
+        trusted = self._trusted()
+        self._show_client(trusted.context)
+        return trusted
+
+    def _show_client(self, context: ssl.SSLContext) -> None:
+        arn = self._given or self._own
+        doing = f"reading the client certificate for Consul from {arn}"
+        try:
+            with translated(doing):
+                text = _text(doing, self._secrets.get_secret_value(SecretId=arn))
+        except Refused as error:
+            if arn == self._own and _is_missing(error):
+                return  # nothing has been moved to the secret yet
+            raise
+        text = AROUND.sub("", text)
+        if self._given and not text.startswith("{"):
+            return  # the plain token
+        names, fields = GIVEN_PAIR if self._given else PUSHED_PAIR, _fields(doing, text)
+        pair = [fields.get(name, "") for name in names]
+        if not any(pair):
+            return
+        if not all(isinstance(each, str) and each for each in pair):
+            raise Refused(
+                f"{doing}: {' and '.join(names)} must both be PEM text, or both be absent"
+            )
+        # OpenSSL takes files only. Nobody else may read this one, and it is gone at once.
+        with NamedTemporaryFile("w", suffix=".pem") as file:
+            file.write("\n".join(pair))
+            file.flush()
+            try:
+                context.load_cert_chain(file.name, password=str)
+            except (ssl.SSLError, ValueError):
+                raise Refused(
+                    f"{doing}: {names[0]} must be PEM certificates, the client's first, and "
+                    f"{names[1]} the first one's key, in PEM and not encrypted"
+                ) from None
+
+    def _trusted(self) -> Trusted:
         if not self._arn:
             return Trusted(ssl.create_default_context(), "")
         doing = f"reading Consul's CA certificates from {self._arn}"
         found = self._pem(doing)
         context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
-        # As in CTS, trusting an intermediate CA is enough, on every Python version.
+        # As in CTS, on every Python version: trusting an intermediate CA is enough, and a private
+        # CA may lack extensions that RFC 5280 demands.
         context.verify_flags |= ssl.VERIFY_X509_PARTIAL_CHAIN
+        context.verify_flags &= ~ssl.VERIFY_X509_STRICT
         try:
             context.load_verify_locations(cadata=_certificates(found.text))
         except (ssl.SSLError, TypeError, ValueError):

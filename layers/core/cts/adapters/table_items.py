@@ -71,21 +71,26 @@ def of_chunk(chunk: Chunk) -> Item:
         view: [row.index, row.digest, *([True] if row.filtered else [])]
         for view, row in sorted(chunk.rows.items())
     }
-    with_token = sorted(view for view, row in chunk.rows.items() if row.token)
+    newer = {
+        "token": sorted(view for view, row in chunk.rows.items() if row.token),
+        "looked_at": {view: row.looked_at for view, row in chunk.rows.items() if row.looked_at},
+    }
     head = _numbered(keys.chunk(chunk.name), chunk.version)
-    return {**head, **_texts(rows, {"token": with_token} if with_token else {})}
+    return {**head, **_texts(rows, {name: each for name, each in newer.items() if each})}
 
 
 def chunk(item: Item) -> Chunk:
-    with_token = frozenset(_newer(item).get("token", ()))
+    newer = _newer(item)
+    with_token, looked_at = frozenset(newer.get("token", ())), newer.get("looked_at", {})
     rows = {
-        view: _row(view in with_token, *row) for view, row in json.loads(item["body"]["S"]).items()
+        view: replace(_row(*row), token=view in with_token, looked_at=looked_at.get(view, ""))
+        for view, row in json.loads(item["body"]["S"]).items()
     }
     return Chunk(item["sk"]["S"].removeprefix("VIEWS#"), int(item["version"]["N"]), rows)
 
 
-def _row(token: bool, index: int, digest: str, filtered: object = False, *_newer: object) -> Row:
-    return Row(index, digest, filtered is True, token)
+def _row(index: int, digest: str, filtered: object = False, *_newer: object) -> Row:
+    return Row(index, digest, filtered is True)
 
 
 def of_stale_views(stale: StaleViews) -> Item:

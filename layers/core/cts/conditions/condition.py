@@ -1,10 +1,11 @@
 """What a condition, or a module input, is once it is compiled."""
 
 from abc import ABC, abstractmethod
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
+from cts.terraform.hclwrite import attribute_lines, const_attribute, quoted, statement
 from cts.watch.query import Pairs, View
 from cts.watch.snapshot import Snapshot
 
@@ -18,10 +19,14 @@ class Condition(ABC):
 
     kind: ClassVar[str]
     """As it is stored: it never changes."""
-    watched: ClassVar[bool] = True
-    """This version keeps its views current."""
     stands_in: ClassVar[bool] = False
     """A task without a condition takes a module input of this kind for one, as in CTS."""
+
+    @property
+    def parts(self) -> "tuple[Condition, ...]":
+        """The conditions it consists of, of which each has at most one view to read first. What
+        such a condition needs is what its parts need."""
+        return (self,)
 
     @property
     def first_view(self) -> View | None:
@@ -32,6 +37,29 @@ class Condition(ABC):
     def views(self, first: Snapshot | None) -> tuple[View, ...]:
         """The views whose rows the module gets. `first`: what was read of `first_view`; without
         it, only the views that are known anyway."""
+
+    def looked_at(
+        self,
+        digests: Mapping[str, str],
+        first: Snapshot | None,  # noqa: ARG002
+    ) -> Mapping[str, str]:
+        """What triggers the task if it changes, of the digests of the views (by id), or what
+        stands for it. `first`: what was read of `first_view`."""
+        return digests
+
+    def with_health(self, health: str) -> "Condition":  # noqa: ARG002
+        """The same for instances in this state of health: one of `services.HEALTH`."""
+        return self
+
+    @property
+    def timetable(self) -> str:
+        """When the task runs by the clock, as text; empty: it does not."""
+        return ""
+
+    def next_tick(self, after: float) -> float | None:  # noqa: ARG002
+        """The first time of the timetable after this one, in seconds since the epoch; None after
+        the last one."""
+        return None
 
     @property
     def variable(self) -> str:
@@ -46,10 +74,12 @@ class Condition(ABC):
         """The variable's value as HCL. `read` has all its views, the first one too."""
         return ""
 
-    def waits_for(self) -> Iterator[str]:
-        """What a task with it needs that this version does not do yet."""
-        if not self.watched:
-            yield f'condition "{self.kind}"'
+
+def declared(name: str, description: str, kind: str, *, const: bool, protocol: str = "") -> str:
+    """A variable for variables.tf, under the comment with which CTS names the protocol."""
+    attributes = {"description": quoted(description), "type": kind} | const_attribute(const=const)
+    comment = f"# {protocol} definition protocol v0\n" if protocol else ""
+    return comment + statement(f"variable {quoted(name)}", *attribute_lines(attributes))
 
 
 def canonical_pairs(pairs: Iterable[tuple[str, str]]) -> Pairs:

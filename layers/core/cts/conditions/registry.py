@@ -19,9 +19,11 @@ ROOMS: dict[str, str] = {
     "services": "cts.conditions.services_block",
     "consul-kv": "cts.conditions.consul_kv",
     "schedule": "cts.conditions.schedule",
+    "nodes": "cts.conditions.nodes",
+    "intentions": "cts.conditions.intentions",
 }
 """Label -> the module that has its `ROOM`, imported when it is needed: a cold start pays per
-import. In CTS's order: of several labels in one JSON object it takes the first."""
+import. In CTS's order: of several labels in one JSON object it takes the first. Ours follow."""
 NOTHING = services.ServicesCondition()
 """What looks at nothing. Every module gets the variable that it fills."""
 

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from typing import ClassVar
 
 from cts.conditions.block import ConditionBlock, Room, Told
@@ -20,7 +21,6 @@ class ScheduleCondition(Condition):
     """CTS's `condition "schedule"`. It looks at no view."""
 
     kind: ClassVar[str] = "schedule"
-    watched: ClassVar[bool] = False
 
     cron: str
 
@@ -29,6 +29,16 @@ class ScheduleCondition(Condition):
 
     def views(self, first: Snapshot | None) -> tuple[View, ...]:  # noqa: ARG002
         return ()
+
+    @property
+    def timetable(self) -> str:
+        return self.cron
+
+    def next_tick(self, after: float) -> float | None:
+        from cts.watch.schedule import parse  # most functions see no schedule
+
+        tick = parse(self.cron).next(datetime.fromtimestamp(after, UTC))
+        return tick.timestamp() if tick else None
 
 
 @dataclass(frozen=True)

@@ -4,28 +4,26 @@ Its blocks are in `services_block.py`: pollers, runners and trackers do without 
 """
 
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import lru_cache
 from typing import Any, ClassVar
 from urllib.parse import quote
 
-from cts.conditions.condition import Condition, Read, canonical_pairs, set_fields
+from cts.conditions import datacenters
+from cts.conditions.condition import Condition, Read, canonical_pairs, declared, set_fields
 from cts.config.rules.regexp import compiled
-from cts.terraform.hclwrite import (
-    attribute_lines,
-    block,
-    const_attribute,
-    indented,
-    key,
-    statement,
-    value,
-)
+from cts.terraform.hclwrite import attribute_lines, block, key, map_of_objects, value
 from cts.watch.answer import as_type, needed_text, text_of, texts_of
-from cts.watch.query import Kind, Pairs, Params, View
+from cts.watch.query import Kind, Pairs, Params, View, probe
 from cts.watch.snapshot import Snapshot
 
 LABEL = "services"
 HEALTH_IN_FILTER = "Checks.Status"
+PASSING, WARNING, ANY = HEALTH = ("passing", "warning", "any")
+"""Which instances reach a module: passing ones, as in CTS; those without a critical check; all."""
+NOT_CRITICAL = 'not (Checks.Status == "critical")'
+AGENT_VERSION = "consul-version"
+"""In the meta of each node on newer Consul."""
 
 # ---- views ------------------------------------------------------------------------------------
 
@@ -81,11 +79,32 @@ def _rows(answer: Any) -> list[ServiceRow]:
     return sorted(rows, key=lambda row: (row["node"], row["id"]))
 
 
+def _looked_at(rows: list[ServiceRow]) -> list[ServiceRow]:
+    """An upgrade of a node's agent changes this and nothing else: no reason to run."""
+    return [{**row, "node_meta": without_version(row["node_meta"])} for row in rows]
+
+
+def without_version(meta: Mapping[str, str]) -> dict[str, str]:
+    return {key: value for key, value in meta.items() if key != AGENT_VERSION}
+
+
 def _health(view: View) -> Params:
     """Only healthy instances reach a module, unless the filter decides on health: that is CTS's
     `passing`."""
-    return {} if HEALTH_IN_FILTER in view.filter else {"passing": "1"}
+    if view.health == WARNING:
+        own = f"({view.filter}) and " if view.filter else ""
+        return {"filter": own + NOT_CRITICAL}
+    decided = view.health == ANY or HEALTH_IN_FILTER in view.filter
+    return {} if decided else {"passing": "1"}
 
+
+CATALOG_INDEX = probe(
+    "catalog-index",
+    "the newest index of services and nodes",
+    "/v1/catalog/services",
+    {"node-meta": "cts:none"},
+)
+CHECKS_INDEX = probe("checks-index", "the newest index of checks", "/v1/health/state/none", {})
 
 SERVICE = Kind(
     "service",
@@ -93,6 +112,8 @@ SERVICE = Kind(
     path=lambda name: f"/v1/health/service/{quote(name, safe='')}",
     decode=_rows,
     members=lambda rows: frozenset(f"{row['node']}/{row['id']}" for row in rows),
+    newest=(CATALOG_INDEX, CHECKS_INDEX),
+    looked_at=_looked_at,
     params=_health,
     # Newer servers answer it from a stream otherwise, and don't say what ACLs have hidden.
     held={"near": "_agent"},
@@ -106,12 +127,10 @@ LISTING = Kind(
     path=lambda _: "/v1/catalog/services",
     decode=lambda answer: sorted(as_type(dict, answer, "the list of services")),
     members=frozenset,
+    newest=(CATALOG_INDEX,),
     lists=SERVICE,
 )
 """The names of all services in the catalog."""
-
-EMPTY_LISTING = View(LISTING, node_meta=(("cts", "none"),))
-"""A listing that no service is in."""
 
 
 def service_views(
@@ -119,8 +138,12 @@ def service_views(
     datacenter: str = "",
     namespace: str = "",
     filter: str = "",  # noqa: A002
+    health: str = "",
 ) -> tuple[View, ...]:
-    return tuple(View(SERVICE, name, datacenter, namespace, filter) for name in sorted(set(names)))
+    return tuple(
+        View(SERVICE, name, datacenter, namespace, filter, health=health)
+        for name in sorted(set(names))
+    )
 
 
 @lru_cache(maxsize=256)  # each task asks at each look, and the listing rarely changes
@@ -164,30 +187,21 @@ def service_key(row: ServiceRow) -> str:
     return ".".join(part for part in parts if part)
 
 
-def _service(row: ServiceRow) -> str:
-    filled = {**row, "cts_user_defined_meta": row.get("cts_user_defined_meta", {})}
+def _service(row: ServiceRow, meta: Pairs) -> str:
+    filled = {**row, "cts_user_defined_meta": dict(meta)}
     return block({name: value(filled[name]) for name in ATTRIBUTES})
 
 
-def _type_lines() -> str:
+def _type() -> str:
     names = list(ATTRIBUTES)
     groups = (names[:9], names[9:15], names[15:])
-    return "\n\n".join(
+    lines = "\n\n".join(
         "\n".join(attribute_lines({name: ATTRIBUTES[name] for name in group})) for group in groups
     )
+    return map_of_objects(lines)
 
 
 # ---- compiled ---------------------------------------------------------------------------------
-
-UNWATCHED = {
-    "datacenter": "datacenter",
-    "namespace": "namespace",
-    "filter": "filter",
-    "meta": "cts_user_defined_meta",
-    "trigger_only": "use_as_module_input = false",
-    "others": "service blocks of its services",
-}
-"""Fields that this version does nothing with yet, as they are written."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -212,45 +226,59 @@ class ServicesCondition(Condition):
     """The module gets none of it: `use_as_module_input = false`."""
     others: "tuple[ServicesCondition, ...]" = ()
     """Other services by name, asked for or fed in another way, as CTS's `service` blocks say."""
+    health: str = ""
+    """One of `HEALTH`; empty: the passing ones, or what the filter says."""
+    datacenters: tuple[str, ...] = ()
+    """In place of `datacenter`, where there are several."""
 
     def __post_init__(self) -> None:
         set_fields(self, names=tuple(sorted(set(self.names))), filter=self.filter.strip("\n"))
         others = tuple(sorted(set(self.others), key=repr))
         set_fields(self, meta=canonical_pairs(self.meta), others=others)
+        is_empty = not self.names and self.regexp is None
+        if self.health == PASSING or HEALTH_IN_FILTER in self.filter or is_empty:
+            set_fields(self, health="")
+        set_fields(self, **datacenters.canonical(self.datacenter, self.datacenters))
+
+    @property
+    def parts(self) -> "tuple[ServicesCondition, ...]":
+        own = replace(self, others=()) if self.others else self
+        return (*datacenters.each(own), *self.others)
 
     @property
     def first_view(self) -> View | None:
-        if self.regexp is None:
+        if self.regexp is None or self.datacenters:
             return None
         return View(LISTING, "", self.datacenter, self.namespace)
 
     def views(self, first: Snapshot | None) -> tuple[View, ...]:
+        if self.others or self.datacenters:
+            return tuple(view for part in self.parts for view in part.views(None))
         names = self.names
         if self.regexp is not None:
             names = _matching(self.regexp, first) if first else ()
-        own = service_views(names, self.datacenter, self.namespace, self.filter)
-        return own + tuple(view for group in self.others for view in group.views(None))
+        return service_views(names, self.datacenter, self.namespace, self.filter, self.health)
+
+    def with_health(self, health: str) -> "ServicesCondition":
+        others = tuple(each.with_health(health) for each in self.others)
+        return replace(self, health=health, others=others)
 
     @property
     def variable(self) -> str:
         return "" if self.trigger_only else LABEL
 
     def declaration(self, *, const: bool) -> str:
-        return "# Service definition protocol v0\n" + statement(
-            f'variable "{LABEL}"',
-            'description = "Consul services of the task"',
-            "type = map(",
-            indented("object({\n" + indented(_type_lines()) + "\n})"),
-            ")",
-            *attribute_lines(const_attribute(const=const)),
-        )
+        described = "Consul services of the task"
+        return declared(LABEL, described, _type(), const=const, protocol="Service")
 
     def value(self, read: Read) -> str:
         """Of two rows with one key the later wins, as in Terraform."""
-        first = self.first_view
-        views = self.views(read[first.id] if first else None)
-        by_key = {service_key(row): row for view in views for row in read[view.id].value}
-        return block({key(name): _service(by_key[name]) for name in sorted(by_key)})
+        by_key = {service_key(row): (row, meta) for row, meta in self._rows(read)}
+        return block({key(name): _service(*by_key[name]) for name in sorted(by_key)})
 
-    def waits_for(self) -> Iterator[str]:
-        yield from (why for name, why in UNWATCHED.items() if getattr(self, name))
+    def _rows(self, read: Read) -> Iterator[tuple[ServiceRow, Pairs]]:
+        """Each with its `cts_user_defined_meta`."""
+        for part in self.parts:
+            first = part.first_view
+            for view in part.views(read[first.id] if first else None):
+                yield from ((row, part.meta) for row in read[view.id].value)

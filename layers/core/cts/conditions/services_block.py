@@ -4,6 +4,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from typing import ClassVar
 
+from cts.conditions import datacenters
 from cts.conditions.block import ConditionBlock, PassingBlock, Room, Told
 from cts.conditions.patterns import problems_of
 from cts.conditions.services import LABEL, ServicesCondition
@@ -67,6 +68,7 @@ class ServicesInput(ConditionBlock):
     names: tuple[str, ...] = option(())
     regexp: str | None = option()
     datacenter: str = option("")
+    datacenters: tuple[str, ...] = option(())
     namespace: str = option("")
     filter: str = option("")
     cts_user_defined_meta: Mapping[str, str] = option({})
@@ -83,6 +85,7 @@ class ServicesInput(ConditionBlock):
                 yield problem(Code.EMPTY_NAME, what, fix, option=f"names[{n}]")
         if self.regexp is not None:
             yield from problems_of(self.regexp, self.where)
+        yield from datacenters.problems_of(self.datacenter, self.datacenters, self.where)
 
     def warnings(self) -> Iterator[Problem]:
         for n, name in enumerate(self.names):
@@ -96,6 +99,7 @@ class ServicesInput(ConditionBlock):
             names=self.names,
             regexp=None if self.regexp is None else undoubled(self.regexp),
             datacenter=self.datacenter,
+            datacenters=self.datacenters,
             namespace=self.namespace,
             filter=undoubled(self.filter),
             meta=tuple(self.cts_user_defined_meta.items()),

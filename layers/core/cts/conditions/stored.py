@@ -52,14 +52,11 @@ def read_input(raw: Mapping[str, Any]) -> Condition:
     return made
 
 
-def is_watched(raw: Mapping[str, Any]) -> bool:
-    """Whether this version knows the condition, and watches what it looks at."""
-    kind = condition(_kind(raw))
+def is_known(raw: Mapping[str, Any]) -> bool:
+    """Whether this version knows the condition, and those in it."""
     inner = [each for value in raw.values() if isinstance(value, list | tuple) for each in value]
-    return (
-        kind is not None
-        and kind.watched
-        and all(is_watched(each) for each in inner if isinstance(each, Mapping))
+    return condition(_kind(raw)) is not None and all(
+        is_known(each) for each in inner if isinstance(each, Mapping)
     )
 
 

@@ -34,7 +34,7 @@ from cts.generation import BufferPeriod, Generation, TaskEntry, Waiting
 from cts.terraform.archive import content_digest
 from cts.terraform.definition import Definition, Module
 
-CONTRACT = 3
+CONTRACT = 4
 """Raised when the same sources compile to something else: they are then published again."""
 
 
@@ -275,6 +275,7 @@ def _entry(task: Task, definition: Definition, digest: str) -> TaskEntry:
     return TaskEntry(
         definition=digest,
         condition=definition.condition,
+        inputs=definition.inputs,
         description=task.description,
         enabled=task.enabled,
         buffer=BufferPeriod(buffer.min or 0.0, buffer.max or 0.0)

@@ -43,7 +43,9 @@ def check_weight(configuration: Configuration) -> None:
 def define(
     task: Task, configuration: Configuration, module: Module, variables: Mapping[str, Any]
 ) -> Definition:
-    condition, inputs = _watched(task, configuration.services_by_id)
+    watched = _watched(task, configuration.services_by_id)
+    health = _health(task, configuration)
+    condition, *inputs = (each.with_health(health) for each in watched)
     found = [(entry, configuration.provider(entry)) for entry in task.providers]
     providers = tuple(_provider(entry, block) for entry, block in found)
     driver = configuration.driver
@@ -56,7 +58,7 @@ def define(
         module=module,
         condition=condition,
         variables=variables,
-        inputs=inputs,
+        inputs=tuple(inputs),
         providers=providers,
         required_providers={name: required[name] for name in names if name in required},
         backend=_backend(terraform),
@@ -109,10 +111,8 @@ def _cloud(task: Task, cloud: model.TerraformCloud) -> Mapping[str, Any]:
 # ---- conditions and module inputs -------------------------------------------------------------
 
 
-def _watched(
-    task: Task, services: Mapping[str, Service]
-) -> tuple[Condition, tuple[Condition, ...]]:
-    """What triggers the task, and what else its module gets.
+def _watched(task: Task, services: Mapping[str, Service]) -> tuple[Condition, ...]:
+    """What triggers the task, then what else its module gets.
 
     Without a condition CTS takes the services of the list, or of the module input, for one.
     """
@@ -124,7 +124,12 @@ def _watched(
         inputs = [each for each in inputs if each is not condition]
     else:
         condition = task.condition.compiled()
-    return condition, tuple(sorted(inputs, key=lambda each: each.kind))
+    return (condition, *sorted(inputs, key=lambda each: each.kind))
+
+
+def _health(task: Task, configuration: Configuration) -> str:
+    blocks = (task.serverless, configuration.serverless)
+    return next((each.health for each in blocks if each and each.health), "")
 
 
 # ---- what has to wait -------------------------------------------------------------------------
@@ -132,8 +137,6 @@ def _watched(
 
 def waits_for(definition: Definition) -> Iterator[str]:
     """What a task needs that this version accepts and does not do yet."""
-    yield from definition.condition.waits_for()
-    yield from (f'module_input "{each.kind}"' for each in definition.inputs)
     if definition.providers:
         yield "providers"
     yield from (f'backend "{name}"' for name in definition.backend)

@@ -17,7 +17,8 @@ class Reason(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Wish:
-    """One reason to run. A change names the trigger fingerprint it was seen with."""
+    """One reason to run. A change names the trigger fingerprint that it was seen with, a tick its
+    timetable."""
 
     since: float
     due_at: float

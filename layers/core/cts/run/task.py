@@ -4,11 +4,14 @@
 into `running` and the last success into `running.before`; `finish` settles both.
 """
 
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
 from cts.run.model import TERRAFORM, End
 from cts.run.retry import MAX_RETRIES, GiveUp, RetryAt, after_failure
 from cts.run.state import Done, Former, Outcome, Reason, Running, TaskState, Wish
+from cts.run.tick import is_fresh, ticked
+from cts.run.wanted import counted_anew, wanting, without
 
 RECENT = 5
 """Outcomes kept in the state: as many as CTS keeps events of a task."""
@@ -34,15 +37,15 @@ def observe(
         return state
     failed = state.failed
     if failed is not None and fingerprint != failed:
-        state = _counted_anew(state)
+        state = counted_anew(state)
     settled = state.running or state.done
     if settled is not None and settled.trigger == fingerprint:
-        return _without(state, Reason.CHANGE)
+        return without(state, Reason.CHANGE)
     stands = state.wanted.get(Reason.CHANGE)
     if stands is not None and stands.fingerprint == fingerprint:
         return state
     if fingerprint == state.failed and state.gave_up:
-        return _without(state, Reason.CHANGE)
+        return without(state, Reason.CHANGE)
     since = stands.since if stands and stands.fingerprint != failed else now
     if fingerprint == state.failed and state.retry_at is not None:
         due_at = state.retry_at
@@ -50,12 +53,12 @@ def observe(
         due_at = now
     else:
         due_at = min(now + buffer[0], since + buffer[1])
-    return _wanting(state, Reason.CHANGE, Wish(since, due_at, correlation, fingerprint))
+    return wanting(state, Reason.CHANGE, Wish(since, due_at, correlation, fingerprint))
 
 
 def ask(state: TaskState, now: float, correlation: str) -> TaskState:
     """A person wants a run now, whatever failed before."""
-    return _wanting(_counted_anew(state), Reason.PERSON, Wish(now, now, correlation))
+    return wanting(counted_anew(state), Reason.PERSON, Wish(now, now, correlation))
 
 
 # ---- when to run --------------------------------------------------------------------------
@@ -94,9 +97,16 @@ class Claimed:
 
 
 def claim(
-    state: TaskState, run: str, trigger: str, inputs: str, now: float, driver: str = TERRAFORM
+    state: TaskState,
+    run: str,
+    trigger: str,
+    inputs: str,
+    now: float,
+    driver: str = TERRAFORM,
+    tick: float | None = None,
 ) -> Claimed | TaskState:
-    """Claim a due task for a run that is fed with what was just loaded.
+    """Claim a due task for a run that is fed with what was just loaded. `tick`: the next time of
+    its timetable, which replaces a tick that this run serves, or that nothing is to be done for.
 
     States are written a moment before views, so the loaded trigger fingerprint may be older than
     the wish: such a run serves the change it was loaded with, and the newer wish stays. Without a
@@ -107,24 +117,27 @@ def claim(
         for reason, wish in state.wanted.items()
         if wish.due_at <= now and _says_go(reason, state, trigger, inputs, now)
     ]
+    left = ticked(state, inputs, now, tick)
     if not going:
-        stands = state.wanted.get(Reason.CHANGE)
-        done = state.done is not None and state.done.trigger == trigger
+        stands = left.wanted.get(Reason.CHANGE)
+        done = left.done is not None and left.done.trigger == trigger
         is_done = done and stands is not None and stands.fingerprint == trigger
-        return _without(state, Reason.CHANGE) if is_done else state
+        return without(left, Reason.CHANGE) if is_done else left
     serves = {reason: wish for reason, wish in state.wanted.items() if wish.due_at <= now}
     serves.pop(Reason.CHANGE, None)
     change = state.wanted.get(Reason.CHANGE)
     if change and (Reason.CHANGE in going or change.fingerprint == trigger):
         serves[Reason.CHANGE] = replace(change, fingerprint=trigger)
     first = min((state.wanted[reason] for reason in going), key=lambda wish: wish.since)
-    # A run of other data ends the count: what failed before it may be tried again after it.
-    counted = state if trigger == state.failed else _counted_anew(state)
+    # A run of other data ends the count: what failed before it may be tried again after it. So
+    # does a tick that no run has served yet.
+    is_next = Reason.SCHEDULE in going and is_fresh(state.wanted[Reason.SCHEDULE])
+    counted = state if trigger == state.failed and not is_next else counted_anew(state)
     retry = counted.failures > 0 and counted.gave_up is None
     return Claimed(
         state=replace(
             counted,
-            wanted={r: wish for r, wish in state.wanted.items() if serves.get(r) != wish},
+            wanted={r: wish for r, wish in left.wanted.items() if serves.get(r) != wish},
             running=Running(run, serves, trigger, inputs, now, state.done, retry, driver),
             done=None,
             queued_since=None,
@@ -160,15 +173,19 @@ def queue(state: TaskState, now: float) -> TaskState:
 # ---- how a run ends -----------------------------------------------------------------------
 
 
-def unclaim(state: TaskState, run: str) -> TaskState:
-    """The run was given up before its build began: all is as before the claim."""
+def unclaim(state: TaskState, run: str, now: float) -> TaskState:
+    """The run was given up before its build began: all is as before the claim, except a tick,
+    which is not missed for that: it is due now."""
     running = state.running
     if running is None or running.run != run:
         return state
+    serves = dict(running.serves)
+    if tick := serves.get(Reason.SCHEDULE):
+        serves[Reason.SCHEDULE] = replace(tick, due_at=max(tick.due_at, now))
     return _less_what_is_done(
         replace(
             state,
-            wanted={**running.serves, **state.wanted},
+            wanted=_put_back(serves, state.wanted),
             running=None,
             done=running.before,
         )
@@ -193,7 +210,7 @@ def finish(state: TaskState, run: str, end: End, now: float, jitter: float) -> T
     )
     if end.status.succeeded:
         done = Done(run, running.trigger, running.inputs)
-        return _less_what_is_done(replace(_counted_anew(state), done=done))
+        return _less_what_is_done(replace(counted_anew(state), done=done))
     state = replace(state, done=None if end.apply_began else running.before)
     return _less_what_is_done(_failed(state, running, end, now, jitter))
 
@@ -211,13 +228,24 @@ def _failed(state: TaskState, running: Running, end: End, now: float, jitter: fl
             return replace(state, retry_at=None, gave_up=why)
         case RetryAt(at):
             back = {reason: replace(wish, due_at=at) for reason, wish in running.serves.items()}
-            return replace(state, retry_at=at, gave_up=None, wanted={**back, **state.wanted})
+            wanted = _put_back(back, state.wanted)
+            return replace(state, retry_at=at, gave_up=None, wanted=wanted)
+
+
+def _put_back(served: Mapping[Reason, Wish], wanted: Mapping[Reason, Wish]) -> dict[Reason, Wish]:
+    """What a run served is wanted again: a change only if there is no newer one, a tick instead of
+    the next one, unless that falls due first."""
+    back = {**served, **wanted}
+    ticks = [each[Reason.SCHEDULE] for each in (served, wanted) if Reason.SCHEDULE in each]
+    if ticks:
+        back[Reason.SCHEDULE] = min(ticks, key=lambda wish: wish.due_at)
+    return back
 
 
 def _less_what_is_done(state: TaskState) -> TaskState:
     stands = state.wanted.get(Reason.CHANGE)
     if stands and state.done and stands.fingerprint == state.done.trigger:
-        return _counted_anew(_without(state, Reason.CHANGE))
+        return counted_anew(without(state, Reason.CHANGE))
     return state
 
 
@@ -226,21 +254,3 @@ def _less_what_is_done(state: TaskState) -> TaskState:
 
 def sent(state: TaskState, event: str) -> TaskState:
     return replace(state, unannounced=tuple(each for each in state.unannounced if each != event))
-
-
-# ---- small steps --------------------------------------------------------------------------
-
-
-def _wanting(state: TaskState, reason: Reason, wish: Wish) -> TaskState:
-    return replace(state, wanted={**state.wanted, reason: wish})
-
-
-def _without(state: TaskState, reason: Reason) -> TaskState:
-    if reason not in state.wanted:
-        return state
-    wanted = {r: w for r, w in state.wanted.items() if r is not reason}
-    return replace(state, wanted=wanted, queued_since=state.queued_since if wanted else None)
-
-
-def _counted_anew(state: TaskState) -> TaskState:
-    return replace(state, failures=0, failed=None, retry_at=None, gave_up=None)

@@ -77,6 +77,11 @@ def statement(opening: str, *lines: str) -> str:
     return f"{opening} {{\n{indented(chr(10).join(lines))}\n}}\n"
 
 
+def map_of_objects(types: str) -> str:
+    """The type of a variable. `types`: the lines of the objects' attributes."""
+    return "map(\n" + indented("object({\n" + indented(types) + "\n})") + "\n)"
+
+
 def const_attribute(*, const: bool) -> dict[str, str]:
     """A value for a module's constant must be a constant in the root module too. Terraform
     before 1.15 does not have constants, so only these variables say so."""

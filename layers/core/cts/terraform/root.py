@@ -58,7 +58,11 @@ def _module_lines(definition: Definition) -> Iterable[str]:
 
 def filled(definition: Definition) -> dict[str, Condition]:
     """The module's variables that Consul's data comes in, and what fills each."""
-    fills = (NOTHING, definition.condition, *definition.inputs)
+    return {NOTHING.variable: NOTHING, **_given(definition)}
+
+
+def _given(definition: Definition) -> dict[str, Condition]:
+    fills = (definition.condition, *definition.inputs)
     return {each.variable: each for each in fills if each.variable}
 
 
@@ -71,8 +75,9 @@ def variables(definition: Definition) -> str:
 
 
 def values(definition: Definition, read: Read) -> str:
-    """Their values."""
-    written = {name: each.value(read) for name, each in filled(definition).items()}
+    """Their values. Services that nothing gives come last, as in CTS."""
+    fills = {**_given(definition), **filled(definition)}
+    written = {name: each.value(read) for name, each in fills.items()}
     return "\n".join(attribute_lines(written)) + "\n"
 
 

@@ -6,9 +6,10 @@ from dataclasses import dataclass, field, replace
 from cts.generation import Generation, TaskEntry
 from cts.run.state import TaskState
 from cts.run.task import observe
+from cts.run.tick import scheduled
 from cts.watch import needs
-from cts.watch.fingerprint import trigger_fingerprint
-from cts.watch.needs import Firsts, digests, rendered, watched
+from cts.watch.fingerprint import fingerprint_of
+from cts.watch.needs import Firsts, looked_at, rendered, unread, watched
 from cts.watch.query import View
 from cts.watch.snapshot import Snapshot
 from cts.watch.view import Answer, Chunk, Row, Verdict, chunk_of, judge, rows_of
@@ -42,14 +43,14 @@ def without_dropped(stored: StoredViews, chunks: Mapping[str, Chunk]) -> StoredV
 
 def first_views(generation: Generation) -> set[View]:
     """The views that say which others are needed."""
-    return needs.first_views(task.condition for task in generation.tasks.values())
+    return needs.first_views(each for task in generation.tasks.values() for each in task.conditions)
 
 
 def views(generation: Generation, firsts: Firsts) -> set[View]:
     """All views a generation needs, as far as they are known."""
     found: set[View] = set()
     for task in generation.tasks.values():
-        found.update(watched(task.condition, firsts))
+        found.update(watched(task.conditions, firsts))
     return found
 
 
@@ -62,7 +63,7 @@ def tasks_by_view(generation: Generation, firsts: Firsts) -> dict[str, list[str]
     """View id -> the tasks that look at it."""
     found: dict[str, list[str]] = {}
     for name, task in generation.tasks.items():
-        for view in {*watched(task.condition, firsts)}:
+        for view in {*watched(task.conditions, firsts)}:
             found.setdefault(view.id, []).append(name)
     return found
 
@@ -89,7 +90,8 @@ def look_at(
     generation: Generation, stored: StoredViews, answers: Mapping[View, Answer], *, derive_all: bool
 ) -> Look:
     """Judge answers. With `derive_all` every task is observed, whatever changed."""
-    verdicts = {view: judge(stored.rows.get(view.id), each.row) for view, each in answers.items()}
+    rows = {view: each.row_after(stored.rows.get(view.id)) for view, each in answers.items()}
+    verdicts = {view: judge(stored.rows.get(view.id), row) for view, row in rows.items()}
     changed = {
         view: answers[view]
         for view, verdict in verdicts.items()
@@ -99,7 +101,7 @@ def look_at(
     needed = frozenset(view.id for view in views(generation, firsts))
     return Look(
         changed=changed,
-        moved={v.id: answers[v].row for v, each in verdicts.items() if each is Verdict.MOVED},
+        moved={v.id: rows[v] for v, each in verdicts.items() if each is Verdict.MOVED},
         superseded=_superseded(stored, {v.id: each.row for v, each in changed.items()}, needed),
         firsts=firsts,
         needed=needed,
@@ -124,12 +126,11 @@ def _superseded(
 def _looks_at(
     task: TaskEntry, changed: Mapping[View, Answer], firsts: Firsts, former: Firsts
 ) -> bool:
-    needed = set(rendered(task.condition, firsts))
-    if needed & changed.keys():
-        return True
-    first = task.condition.first_view
-    return first is not None and (
-        first.id not in former or needed != set(rendered(task.condition, former))
+    needed = set(rendered(task.conditions, firsts))
+    return (
+        bool(needed & changed.keys())
+        or needed != set(rendered(task.conditions, former))
+        or any(view.id not in former for view in needs.first_views(task.conditions))
     )
 
 
@@ -159,11 +160,12 @@ def _observed(
     correlation: str,
 ) -> TaskState:
     """A task some of whose views were never read is left as it is: partial knowledge never acts."""
-    seen = digests(task.condition, rows, firsts)
-    if seen is None:
+    if unread(task.conditions, rows, firsts):
         return state
-    fingerprint = trigger_fingerprint(task.definition, seen)
-    return observe(state, fingerprint, now, task.buffer, correlation)
+    condition = task.condition
+    fingerprint = fingerprint_of(task.definition, looked_at(condition, rows, firsts))
+    state = observe(state, fingerprint, now, task.buffer, correlation)
+    return scheduled(state, condition.timetable, condition.next_tick(now))
 
 
 def chunks_after(stored: StoredViews, look: Look) -> list[Chunk]:

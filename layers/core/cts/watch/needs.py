@@ -1,10 +1,10 @@
-"""Which views a condition needs, given the first views that were read.
+"""Which views conditions need, given the first views that were read.
 
 Some conditions have to read one view first, because its answer says which others they need. What
 was read of such views is handed around by view id: a view that is missing there was not read.
 """
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 
 from cts.conditions.condition import Condition
 from cts.watch.query import View
@@ -15,36 +15,62 @@ Firsts = Mapping[str, Snapshot]
 """View id -> what was read of it, of views that must be read first."""
 
 
+def _parts(conditions: Iterable[Condition]) -> Iterator[Condition]:
+    for each in conditions:
+        yield from each.parts
+
+
 def first_views(conditions: Iterable[Condition]) -> set[View]:
     """The views that say which others are needed."""
-    return {view for each in conditions if (view := each.first_view)}
+    return {view for part in _parts(conditions) if (view := part.first_view)}
 
 
-def rendered(condition: Condition, firsts: Firsts) -> tuple[View, ...]:
+def _rendered(part: Condition, firsts: Firsts) -> tuple[View, ...]:
+    first = part.first_view
+    return part.views(firsts.get(first.id) if first else None)
+
+
+def rendered(conditions: Iterable[Condition], firsts: Firsts) -> tuple[View, ...]:
     """The views whose rows the module gets, as far as they are known."""
-    first = condition.first_view
-    return condition.views(firsts.get(first.id) if first else None)
+    return tuple(view for part in _parts(conditions) for view in _rendered(part, firsts))
 
 
-def watched(condition: Condition, firsts: Firsts) -> tuple[View, ...]:
-    """All views that the condition looks at, as far as they are known."""
-    first = condition.first_view
-    return (*([first] if first else ()), *rendered(condition, firsts))
+def watched(conditions: Iterable[Condition], firsts: Firsts) -> tuple[View, ...]:
+    """All views that the conditions look at, as far as they are known."""
+    every = tuple(conditions)
+    read_first = (view for part in _parts(every) if (view := part.first_view))
+    return tuple(dict.fromkeys((*read_first, *rendered(every, firsts))))
 
 
-def unread(condition: Condition, rows: Mapping[str, Row], firsts: Firsts) -> tuple[View, ...]:
+def unread(
+    conditions: Iterable[Condition], rows: Mapping[str, Row], firsts: Firsts
+) -> tuple[View, ...]:
     """The views that have to be read before the module's rows are known."""
-    first = condition.first_view
-    if first and first.id not in firsts:
-        return (first,)
-    return tuple(view for view in rendered(condition, firsts) if view.id not in rows)
+    missing: list[View] = []
+    for part in _parts(conditions):
+        if part.first_view and part.first_view.id not in firsts:
+            missing.append(part.first_view)
+        else:
+            missing += (view for view in _rendered(part, firsts) if view.id not in rows)
+    return tuple(missing)
 
 
-def digests(condition: Condition, rows: Mapping[str, Row], firsts: Firsts) -> dict[str, str] | None:
-    """View id -> digest of all that the condition renders; None while some view was not read."""
-    first = condition.first_view
-    if first and first.id not in firsts:
+def digests(
+    conditions: Iterable[Condition], rows: Mapping[str, Row], firsts: Firsts
+) -> dict[str, str] | None:
+    """View id -> digest of all that the conditions render; None while some view was not read."""
+    every = tuple(conditions)
+    if unread(every, rows, firsts):
         return None
-    found = {view.id: rows.get(view.id) for view in rendered(condition, firsts)}
-    read = {view: row.digest for view, row in found.items() if row}
-    return read if len(read) == len(found) else None
+    return {view.id: rows[view.id].digest for view in rendered(every, firsts)}
+
+
+def looked_at(condition: Condition, rows: Mapping[str, Row], firsts: Firsts) -> Mapping[str, str]:
+    """View id -> digest of what triggers the condition's task, or what stands for it. All its views
+    were read."""
+    found: dict[str, str] = {}
+    for part in condition.parts:
+        first = part.first_view
+        own = {view.id: rows[view.id].triggers for view in _rendered(part, firsts)}
+        found |= part.looked_at(own, firsts[first.id] if first else None)
+    return found

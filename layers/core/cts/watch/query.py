@@ -3,7 +3,7 @@ the kinds themselves are in `conditions/`."""
 
 import hashlib
 import json
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field, fields
 from functools import cache
 from typing import Any, Optional
@@ -29,8 +29,15 @@ class Kind:
     is not from Consul."""
     members: Callable[[list[Any]], frozenset[str]] = field(compare=False)
     """What an answer may lose, of a value."""
+    newest: tuple["Kind", ...] = field(compare=False)
+    """Kinds of probes: whatever moves the index of an answer has moved one of theirs, and none of
+    its indices is above all of theirs."""
+    looked_at: Callable[[list[Any]], list[Any]] | None = field(compare=False, default=None)
+    """A value -> the part of it whose change triggers tasks. None: all of it."""
     params: Callable[["View"], Params] = field(compare=False, default=lambda _: {})
-    """Parameters that only this kind has."""
+    """Parameters that only this kind has, or gives another value."""
+    may_be_absent: bool = field(compare=False, default=False)
+    """Consul answers what is not there with 404 instead of an empty list."""
     held: Params = field(compare=False, default_factory=dict)
     """Parameters of blocking queries."""
     whole: str = field(compare=False, default="")
@@ -50,6 +57,8 @@ class View:
     namespace: str = ""
     filter: str = ""
     node_meta: Pairs = ()
+    health: str = ""
+    """Which instances of a service count, where it is not only the passing ones."""
 
     @property
     def id(self) -> str:
@@ -59,10 +68,36 @@ class View:
 
     def __str__(self) -> str:
         what = self.kind.words(self.name)
-        named = {"datacenter": self.datacenter, "namespace": self.namespace, "filter": self.filter}
-        options = [f"{name} {value}" for name, value in named.items() if value]
+        named = ("datacenter", "namespace", "filter", "health")
+        options = [f"{name} {value}" for name in named if (value := getattr(self, name))]
         options += [f"node-meta {key}:{value}" for key, value in self.node_meta]
         return f"{what} ({', '.join(options)})" if options else what
+
+
+def probe(name: str, words: str, path: str, params: Params) -> Kind:
+    """A kind of query that finds nothing: its answers have a constant size, and the newest index
+    of a table of Consul's. One goes back only if Consul lost its data or was restored."""
+    return Kind(
+        name,
+        words=lambda _: words,
+        path=lambda _: path,
+        decode=lambda _: [],
+        members=frozenset,
+        newest=(),
+        params=lambda _: params,
+        may_be_absent=True,
+    )
+
+
+def probes(views: Iterable[View]) -> frozenset[View]:
+    """What tells whether one of these views may have moved."""
+    return frozenset(
+        View(kind, datacenter=view.datacenter) for view in views for kind in view.kind.newest
+    )
+
+
+def datacenters(views: Iterable[View]) -> frozenset[str]:
+    return frozenset(view.datacenter for view in views)
 
 
 @cache  # every look at the catalog needs the ids of all views
@@ -85,8 +120,8 @@ def request(
     something changes, or after `wait` seconds."""
     optional = {"dc": view.datacenter, "ns": view.namespace, "filter": view.filter}
     params: dict[str, str | list[str]] = {
-        **view.kind.params(view),
         **{name: value for name, value in optional.items() if value},
+        **view.kind.params(view),
     }
     if view.node_meta:
         params["node-meta"] = [f"{key}:{value}" for key, value in view.node_meta]

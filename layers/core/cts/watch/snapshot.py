@@ -2,7 +2,7 @@
 
 import hashlib
 import json
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from cts.watch.query import View
@@ -14,6 +14,8 @@ class Snapshot:
 
     body: bytes
     digest: str
+    looked_at: str = field(default="", compare=False)
+    """The digest of the part whose change triggers tasks; empty: `digest` is."""
 
     @property
     def value(self) -> list[Any]:
@@ -25,7 +27,15 @@ class Snapshot:
 def snapshot(view: View, answer: Any) -> Snapshot:
     """Decode what Consul answered to the view's request (its JSON). Raises ValueError for what no
     Consul answers."""
-    return of(view.kind.decode(answer))
+    return decoded(view, view.kind.decode(answer))
+
+
+def decoded(view: View, value: list[Any]) -> Snapshot:
+    made = of(value)
+    if view.kind.looked_at is None:
+        return made
+    part = view.kind.looked_at(value)
+    return made if part == value else replace(made, looked_at=of(part).digest)
 
 
 def members(view: View, snapshot: Snapshot) -> frozenset[str]:

@@ -1,7 +1,7 @@
 """What one Consul answer means, given what was stored. The index rules are hcat's."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from enum import Enum
 
 from cts.watch.query import View
@@ -18,6 +18,12 @@ class Row:
     """ACLs hid part of it. Normal for a listing, but not accepted after a complete one."""
     token: bool = False
     """It was asked for with a token."""
+    looked_at: str = ""
+    """The digest of the part whose change triggers tasks; empty: `digest` is."""
+
+    @property
+    def triggers(self) -> str:
+        return self.looked_at or self.digest
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,7 +40,15 @@ class Answer:
 
     @property
     def row(self) -> Row:
-        return Row(self.index, self.snapshot.digest, self.filtered, self.token)
+        snapshot = self.snapshot
+        return Row(self.index, snapshot.digest, self.filtered, self.token, snapshot.looked_at)
+
+    def row_after(self, stored: Row | None) -> Row:
+        """The row that follows. While the digest stays, so does what triggers: rows of the first
+        release have one digest only, and an upgrade of this project runs nothing."""
+        if stored is None or stored.digest != self.snapshot.digest:
+            return self.row
+        return replace(self.row, looked_at=stored.looked_at)
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,6 +105,11 @@ def loses(row: Row, known: frozenset[str] | None, view: View, answer: Answer) ->
     if row.digest in (answer.snapshot.digest, EMPTY.digest):
         return False
     return known is None or not known <= members(view, answer.snapshot)
+
+
+def is_behind(row: Row, answer: Answer) -> bool:
+    """Whether an answer with other data is older than the last one: an agent may be behind."""
+    return answer.index < row.index and answer.snapshot.digest != row.digest
 
 
 def doubt(row: Row, known: frozenset[str] | None, view: View, answer: Answer) -> str | None:

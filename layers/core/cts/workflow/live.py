@@ -15,7 +15,7 @@ from cts.watch.lease import (
     TakeOver,
     take_over,
 )
-from cts.watch.query import View
+from cts.watch.query import View, datacenters
 from cts.watch.stale import STALE_AFTER
 from cts.watch.view import Answer
 from cts.workflow.watcher import LivePorts, PollOutcome, Thread, Watcher, opened
@@ -45,24 +45,27 @@ class _Live(Watcher):
     async def hold(self, verdict: TakeOver, beats: Thread) -> PollOutcome:
         poller, queries, read = self.poller, self.queries, self.opened.read
         await self.aws(poller.load)
-        trusted = await self._trusts_indices(verdict)
+        trusted = await self._trusted(verdict)
         queries.watch(poller.views(), trusted=trusted)
         queries.inherit(poller.views(), poller.stale.loaded)
         lease = self.opened.new
         if read is not None and trusted:
             lease = replace(lease, fresh_at=read.fresh_at)
-        raised = lease if trusted else replace(lease, fresh_at=NOT_READ)
+        all_trusted = datacenters(poller.views()) <= trusted
+        raised = lease if all_trusted else replace(lease, fresh_at=NOT_READ)
         if not await self.aws(poller.raise_epoch, read, raised):
             return PollOutcome.OVERTAKEN
         return await self._until_relieved(lease, trusted, beats)
 
-    async def _trusts_indices(self, verdict: TakeOver) -> bool:
+    async def _trusted(self, verdict: TakeOver) -> frozenset[str]:
+        """The datacenters whose stored indices the first queries may block on."""
         read, now = self.opened.read, self.run.ports.now()
         fresh = read is not None and now - read.fresh_at < FRESH_EVERY
-        indices = [row.index for row in self.poller.stored.rows.values()]
-        return await self.queries.trusts(indices) and verdict is TakeOver.RELIEVE and fresh
+        rows = {view: self.poller.row(view) for view in self.poller.views()}
+        trusted = await self.queries.newest.trusted(rows)
+        return trusted if verdict is TakeOver.RELIEVE and fresh else frozenset()
 
-    async def _settle_in(self, *, trusted: bool) -> dict[View, Answer]:
+    async def _settle_in(self, trusted: frozenset[str]) -> dict[View, Answer]:
         """Load what the former poller stored before the epoch was raised, and derive every task
         again. Returns the answers that arrived in the meantime."""
         await self.aws(self.poller.load)
@@ -74,9 +77,11 @@ class _Live(Watcher):
 
     # ---- the loops ------------------------------------------------------------------------
 
-    async def _until_relieved(self, lease: Lease, trusted: bool, beats: Thread) -> PollOutcome:
+    async def _until_relieved(
+        self, lease: Lease, trusted: frozenset[str], beats: Thread
+    ) -> PollOutcome:
         """Run both loops. Heartbeats don't wait for writes, nor writes for heartbeats."""
-        watching = asyncio.create_task(self._look_until_the_end(trusted=trusted))
+        watching = asyncio.create_task(self._look_until_the_end(trusted))
         others = [
             asyncio.create_task(self._beat_for_ever(lease, beats)),
             asyncio.create_task(self._record_for_ever()),
@@ -91,13 +96,13 @@ class _Live(Watcher):
                 task.cancel()
             await asyncio.gather(watching, *others, return_exceptions=True)
 
-    async def _look_until_the_end(self, *, trusted: bool) -> PollOutcome:
+    async def _look_until_the_end(self, trusted: frozenset[str]) -> PollOutcome:
         clock, poller = self.run.ports.now, self.poller
         answers: dict[View, Answer] | None = None
         while clock() < self.run.until:
             try:
                 if answers is None:
-                    answers = await self._settle_in(trusted=trusted)
+                    answers = await self._settle_in(trusted)
                 next_at = poller.next_due or self.run.until
                 answers |= await self.queries.answers(clock() if answers else next_at)
                 self.tell(await self.aws(self._store, answers))
@@ -135,7 +140,6 @@ class _Live(Watcher):
             passes = passed > 0
             self.beat(self.queries.inbox.stale(STALE_AFTER))
             self.queries.raise_what_broke()
-            await self.queries.look_for_reset()
             next_at = lease.heartbeat_at + HEARTBEAT_EVERY
             await asyncio.sleep(max(0.0, next_at - self.run.ports.now()))
 

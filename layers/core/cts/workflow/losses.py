@@ -6,7 +6,7 @@ from cts.errors import Refused
 from cts.ports import Consul
 from cts.watch.query import View
 from cts.watch.snapshot import EMPTY, members
-from cts.watch.view import Answer, Row, doubt, loses
+from cts.watch.view import Answer, Row, doubt, is_behind, loses
 
 
 class Losses:
@@ -14,33 +14,43 @@ class Losses:
 
     def __init__(self, consul: Consul, row: Callable[[View], Row | None]) -> None:
         self._consul, self._row = consul, row
-        self._members: dict[View, tuple[str, frozenset[str]]] = {}
-        """What the last answer that was believed had, in addition to its digest."""
+        self._believed: dict[View, tuple[Row, frozenset[str]]] = {}
+        """The last answer that was believed, and what it had."""
 
     @property
     def views(self) -> Set[View]:
         """Views of which an answer was believed."""
-        return self._members.keys()
+        return self._believed.keys()
 
     def keep(self, views: Collection[View]) -> None:
         """Forget all others."""
-        self._members = {view: each for view, each in self._members.items() if view in views}
+        self._believed = {view: each for view, each in self._believed.items() if view in views}
 
     async def confirmed(self, view: View, answer: Answer, watched: Collection[View]) -> Answer:
-        """An answer that loses something is read again with `consistent` before it is believed.
-        Raises Unavailable, and Refused if it can't be believed."""
-        row = self._row(view)
-        digest, known = self._members.get(view, ("", None))
-        if row is not None and loses(row, known, view, answer):
+        """An answer that loses something, or is older than the last one, is read again with
+        `consistent` before it is believed. Raises Unavailable, and Refused if it can't be
+        believed."""
+        row, known = self._last(view)
+        if row is not None and (loses(row, known, view, answer) or is_behind(row, answer)):
             answer = await self._consul.ask(view, consistent=True)
             if why := doubt(row, known, view, answer):
                 raise Refused(f"asking Consul for {view}: {why}")
             await self._look_for_hidden(view, known, answer, watched)
         elif row is not None and (why := doubt(row, known, view, answer)):
             raise Refused(f"asking Consul for {view}: {why}")
-        if answer.snapshot.digest != digest:
-            self._members[view] = answer.snapshot.digest, members(view, answer.snapshot)
+        if row is None or known is None or answer.snapshot.digest != row.digest:
+            known = members(view, answer.snapshot)
+        self._believed[view] = answer.row, known
         return answer
+
+    def _last(self, view: View) -> tuple[Row | None, frozenset[str] | None]:
+        """The last answer, believed or stored by another poller, and what it had, if known. What
+        was believed may not be stored yet."""
+        stored, (believed, known) = self._row(view), self._believed.get(view, (None, None))
+        if believed is None or (stored and stored.index > believed.index):
+            same = stored and believed and stored.digest == believed.digest
+            return stored, known if same else None
+        return believed, known
 
     async def _look_for_hidden(
         self,

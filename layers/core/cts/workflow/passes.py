@@ -5,9 +5,10 @@ from collections.abc import Awaitable, Callable
 
 from cts.errors import Refused, Unavailable
 from cts.ports import Consul
-from cts.watch.query import View
+from cts.watch.query import View, datacenters, probes
 from cts.watch.view import Answer
 from cts.workflow.inbox import Inbox
+from cts.workflow.newest import newest_of
 
 PASSED_AT_ONCE = 6
 """Queries of a pass at a time: fewer than are answered at once, so that what must be read again
@@ -41,7 +42,8 @@ class Passes:
     ) -> None:
         self._consul, self._ask, self._inbox, self._goes_on = consul, ask, inbox, goes_on
         self.views: frozenset[View] = frozenset()
-        self._running: asyncio.Task[None] | None = None
+        self._running: dict[str, asyncio.Task[None]] = {}
+        """By datacenter: one that is silent makes no other late."""
         self._asking: dict[View, asyncio.Task[None]] = {}
         self._turns = asyncio.Semaphore(PASSED_AT_ONCE)
         self._failures: dict[View, tuple[int, float]] = {}
@@ -53,41 +55,43 @@ class Passes:
         for view in self._asking.keys() - views:
             self._asking.pop(view).cancel()  # its answer would come after those of a held query
         self._failures = {view: each for view, each in self._failures.items() if view in views}
-        if self._running is None:
-            self._running = asyncio.create_task(self._pass_for_ever())
+        for name in datacenters(views) - self._running.keys():
+            self._running[name] = asyncio.create_task(self._pass_for_ever(name))
 
-    def cancel(self) -> None:
-        """Give up what is being asked just now."""
-        for task in self._asking.values():
-            task.cancel()
-        self._asking.clear()
+    def cancel(self, datacenter: str) -> None:
+        """Give up what is being asked there just now."""
+        for view in [view for view in self._asking if view.datacenter == datacenter]:
+            self._asking.pop(view).cancel()
 
     def tasks(self) -> list[asyncio.Task[None]]:
-        return [*self._asking.values(), *([self._running] if self._running else [])]
+        return [*self._asking.values(), *self._running.values()]
 
-    async def _pass_for_ever(self) -> None:
+    def _views_of(self, datacenter: str) -> frozenset[View]:
+        return frozenset(view for view in self.views if view.datacenter == datacenter)
+
+    async def _pass_for_ever(self, datacenter: str) -> None:
         loop = asyncio.get_running_loop()
-        seen: tuple[int, ...] = ()
+        seen: dict[View, int] = {}
         while self._goes_on():
             began = loop.time()
-            if self.views:
-                try:
-                    newest = await self._consul.newest_indices()
-                except (Unavailable, Refused) as error:
-                    for view in self.views:
-                        self._inbox.failed(view, error)
-                else:
-                    if newest != seen:
-                        self._inbox.unread |= self.views
-                    self._ask_unread()
-                    seen = newest
+            try:
+                newest = await newest_of(self._consul, self._views_of(datacenter))
+            except (Unavailable, Refused) as error:
+                for view in self._views_of(datacenter):
+                    self._inbox.failed(view, error)
+            else:
+                views = self._views_of(datacenter)
+                still = {probe for probe, index in newest.items() if seen.get(probe) == index}
+                self._inbox.unread |= {view for view in views if not probes([view]) <= still}
+                self._ask_unread(views)
+                seen = newest
             await asyncio.sleep(max(LEAST_INTERVAL, began + PASS_EVERY - loop.time()))
 
-    def _ask_unread(self) -> None:
+    def _ask_unread(self, views: frozenset[View]) -> None:
         """But what is being asked, waits to be taken, or has just failed."""
         now = asyncio.get_running_loop().time()
         busy = self._asking.keys() | self._inbox.waiting
-        for view in sorted((self.views & self._inbox.unread) - busy):
+        for view in sorted((views & self._inbox.unread) - busy):
             if self._failures.get(view, (0, now))[1] <= now:
                 self._asking[view] = asyncio.create_task(self._pass(view))
 

@@ -10,16 +10,12 @@ from dataclasses import dataclass, replace
 from typing import Protocol
 
 from cts.errors import Unavailable
-from cts.events import (
-    MOST_LISTED,
-    CatalogChanged,
-    TaskTriggered,
-    iso,
-)
+from cts.events import CatalogChanged, TaskTriggered
 from cts.generation import Generation
 from cts.ports import Bus
 from cts.run.state import TaskState
 from cts.run.task import correlation, falls_due
+from cts.run.tick import tick_correlation
 from cts.watch import diff
 from cts.watch.diff import Look, StoredViews
 from cts.watch.lease import Commit, Deposed, Lease
@@ -27,6 +23,7 @@ from cts.watch.query import View
 from cts.watch.snapshot import Snapshot
 from cts.watch.stale import Stale
 from cts.watch.view import Answer, Chunk, Row, rows_of
+from cts.workflow.catalog_change import CatalogChange, catalog_change
 from cts.workflow.stale_recorder import StaleRecord, StaleRecorder
 
 TRANSACTION_LIMIT = 100
@@ -92,7 +89,7 @@ class Poller:
         self.stale = StaleRecorder(ports.stale, ports.bus, ports.now)
         self.due_at: dict[str, tuple[float, str]] = {}
         """Task -> when it falls due, and the correlation id of why."""
-        self.untold: list[CatalogChanged] = []
+        self.untold: list[CatalogChange] = []
         self.unsure = False
         """A write was answered with an error: what is stored may be either."""
         self.tally = Tally()
@@ -171,18 +168,19 @@ class Poller:
             return None
         self.ports.snapshots.put_all({v.id: each.snapshot for v, each in look.changed.items()})
         correlation = self.ports.new_id()
+        before = {view: self.row(view) for view in look.changed}
         self.unsure = True
         states = self._write(look, correlation)
         self._note_due(states)
         self.unsure = False
         for view, row in look.superseded.items():
             self.ports.snapshots.supersede(view, row.digest)
-        changed = None
-        if look.changed:
-            self.tally.changes += len(look.changed)
-            changed = _catalog_changed(look, states, correlation, self.ports.now())
-            self.untold.append(changed)
-        return changed
+        if not look.changed:
+            return None
+        self.tally.changes += len(look.changed)
+        change = catalog_change(look.changed, before, states, correlation, self.ports.now())
+        self.untold.append(change)
+        return change.event
 
     def _write(self, look: Look, correlation: str) -> Mapping[str, TaskState]:
         """Write states, then chunks; decide again while others write in between."""
@@ -226,18 +224,18 @@ class Poller:
     # ---- announcing ---------------------------------------------------------------------
 
     def announce(self) -> None:
-        """Send CatalogChanged, and TaskTriggered for what fell due. Nothing depends on it: what is
-        due the sweep sends again."""
-        if self.untold:
-            self.ports.bus.send(self.untold)
-            self.untold = []
+        """Send TaskTriggered for what fell due, and CatalogChanged, which reads what was before.
+        Nothing depends on it: what is due the sweep sends again."""
         now = self.ports.now()
         due = {task: why for task, (at, why) in self.due_at.items() if at <= now}
         if due:
             self.ports.bus.send([TaskTriggered(task, why) for task, why in due.items()])
         for task in due:
-            del self.due_at[task]
+            self._note_tick(task, now)
         self.tally.triggered += len(due)
+        if self.untold:
+            self.ports.bus.send([each.with_delta(self.ports.snapshots.get) for each in self.untold])
+            self.untold = []
 
     def _note_due(self, states: Mapping[str, TaskState]) -> None:
         for task, state in states.items():
@@ -247,23 +245,16 @@ class Poller:
             else:
                 self.due_at[task] = (at, correlation(state))
 
+    def _note_tick(self, task: str, now: float) -> None:
+        """The next tick follows from the timetable, so its state is not read for it."""
+        tick = self.generation.tasks[task].condition.next_tick(now)
+        if tick is None:
+            del self.due_at[task]
+        else:
+            self.due_at[task] = (tick, tick_correlation(tick))
+
     @property
     def next_due(self) -> float | None:
         if self.untold:
             return self.ports.now()
         return min((at for at, _ in self.due_at.values()), default=None)
-
-
-def _catalog_changed(
-    look: Look, states: Mapping[str, TaskState], correlation: str, now: float
-) -> CatalogChanged:
-    views = sorted(str(view) for view in look.changed)
-    tasks = sorted(states)
-    return CatalogChanged(
-        views=views[:MOST_LISTED],
-        view_count=len(views),
-        tasks=tasks[:MOST_LISTED],
-        task_count=len(tasks),
-        correlation_id=correlation,
-        at=iso(now),
-    )

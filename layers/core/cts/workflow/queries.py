@@ -3,14 +3,15 @@
 import asyncio
 from collections.abc import Callable, Collection, Iterable, Mapping, Set
 
-from cts.conditions.services import EMPTY_LISTING
+from cts.conditions.services import CATALOG_INDEX
 from cts.errors import Refused, Unavailable
 from cts.ports import Consul
-from cts.watch.query import View
+from cts.watch.query import View, datacenters
 from cts.watch.stale import Stale
 from cts.watch.view import Answer, Row, wait_index, woken_by_restore
 from cts.workflow.inbox import Inbox
 from cts.workflow.losses import Losses
+from cts.workflow.newest import Newest
 from cts.workflow.passes import LEAST_INTERVAL, Passes, pause
 
 WAITS = (20, 30)
@@ -19,16 +20,16 @@ counts a connection until its query's wait ends, even when its client has gone."
 MOST_HELD = 64
 """Queries held at a time, each on a connection. Consul allows 200 an address, and pollers overlap
 at a hand-over. Views beyond it are asked in passes."""
-RESET_WITHIN = 5.0
-"""Seconds in which Consul must say its newest indices, or is asked again at the next look."""
 ENDS_BEFORE = 20.0
 """Seconds before the poller's end from which on no query is held open."""
 AFRESH_EVERY = 20.0
 """Seconds between two reads of all views, at least."""
 
-GUARD = EMPTY_LISTING
-"""Held all the time: Consul wakes it when it is restored, and then its index has not moved. A
-health query may sleep on."""
+
+def guards(names: Iterable[str]) -> frozenset[View]:
+    """Held all the time, one in each datacenter: Consul wakes it when it is restored, and then its
+    index has not moved. A health query may sleep on."""
+    return frozenset(View(CATALOG_INDEX, datacenter=name) for name in names)
 
 
 class Queries:
@@ -50,8 +51,9 @@ class Queries:
         self._held: dict[View, asyncio.Task[None]] = {}
         self._passes = Passes(consul, self._ask, self.inbox, lambda: self._wait() > 0)
         self._had_row: frozenset[View] = frozenset()
-        self._newest: tuple[int, ...] = ()
-        self._afresh_at = float("-inf")
+        self._guards: frozenset[View] = frozenset()
+        self.newest = Newest(consul, lambda: self.views, self.read_afresh)
+        self._afresh_at: dict[str, float] = {}
 
     @property
     def views(self) -> frozenset[View]:
@@ -64,35 +66,28 @@ class Queries:
 
     # ---- which views ----------------------------------------------------------------------
 
-    async def trusts(self, indices: Collection[int]) -> bool:
-        """Whether the first queries may block on these. Consul holds a query whose index is above
-        its own for the whole wait, so an index must be known to be a living one."""
-        try:
-            self._newest = await self._consul.newest_indices()
-        except (Unavailable, Refused):
-            return False
-        return max(indices, default=0) <= max(self._newest)
-
-    def watch(self, views: Iterable[View], *, trusted: bool = False) -> None:
-        """Start the queries that are missing, stop those that are no longer needed. With
-        `trusted`, new ones block on the stored indices."""
+    def watch(self, views: Iterable[View], *, trusted: Collection[str] = ()) -> None:
+        """Start the queries that are missing, stop those that are no longer needed. In `trusted`
+        datacenters, new ones block on the stored indices."""
         self.raise_what_broke()
         watched = frozenset(views)
         has_row = frozenset(view for view in watched if self._row(view))
         lost = self._had_row - has_row  # a runner took it out: read again
         self._had_row = has_row
-        for view in self._held.keys() & lost | self._held.keys() - watched - {GUARD}:
+        self._guards = guards(datacenters(watched))
+        self.newest.watch(datacenters(watched))
+        for view in self._held.keys() & lost | self._held.keys() - watched - self._guards:
             self._held.pop(view).cancel()
         self.inbox.watch(watched)
         self._losses.keep(watched - lost)
-        missing = sorted({GUARD, *watched} - self._held.keys(), key=lambda v: (v != GUARD, v))
+        known = {view for view in has_row if view.datacenter in trusted}
+        missing = (*sorted(self._guards - self._held.keys()), *sorted(watched - self._held.keys()))
         room = MOST_HELD - len(self._held)
         for view in missing[:room]:
-            row = self._row(view) if trusted else None
+            row = self._row(view) if view in known else None
             self._hold(view, row.index if row else 0)
         passed = frozenset(missing[room:])
-        unread = passed - has_row if trusted else passed - self.passed
-        self.inbox.unread |= (unread | passed & lost) & watched
+        self.inbox.unread |= (passed - self.passed - known | passed & lost) & watched
         self._passes.watch(passed)
 
     def raise_what_broke(self) -> None:
@@ -102,27 +97,16 @@ class Queries:
                 task.result()
 
     def _tasks(self) -> list[asyncio.Task[None]]:
-        return [*self._held.values(), *self._passes.tasks()]
+        return [*self._held.values(), *self._passes.tasks(), *self.newest.tasks()]
 
-    def read_afresh(self) -> None:
-        """Consul lost its data or was restored: no index is worth anything."""
-        self._afresh_at = _time()
-        for task in self._held.values():
-            task.cancel()
-        self._held.clear()
-        self._passes.cancel()
-        self.inbox.unread |= self.views
+    def read_afresh(self, datacenter: str) -> None:
+        """Its Consul lost its data or was restored: no index is worth anything."""
+        self._afresh_at[datacenter] = _time()
+        for view in [view for view in self._held if view.datacenter == datacenter]:
+            self._held.pop(view).cancel()
+        self._passes.cancel(datacenter)
+        self.inbox.unread |= {view for view in self.views if view.datacenter == datacenter}
         self.watch(self.views)
-
-    async def look_for_reset(self) -> None:
-        try:
-            async with asyncio.timeout(RESET_WITHIN):  # the next heartbeat must not be late
-                newest = await self._consul.newest_indices()
-        except (Unavailable, Refused, TimeoutError):
-            return
-        if any(index < former for index, former in zip(newest, self._newest, strict=False)):
-            self.read_afresh()
-        self._newest = newest
 
     async def close(self) -> None:
         tasks = self._tasks()
@@ -200,7 +184,7 @@ class Queries:
             try:
                 answer = await self._consul.ask(view, index=index, wait=wait)
                 if woken_by_restore(index, answer.index, wait, _time() - began):
-                    self._restored()
+                    self._restored(view.datacenter)
                     index = 0
                     await asyncio.sleep(LEAST_INTERVAL)
                     continue
@@ -215,7 +199,7 @@ class Queries:
             if self.inbox.is_superseded(view, answer, began):
                 index = 0
                 continue
-            if view != GUARD:
+            if view not in self._guards:
                 self.inbox.put(view, answer)
             index = wait_index(index, answer.index)
             await asyncio.sleep(max(0.0, LEAST_INTERVAL - (_time() - began)))
@@ -226,10 +210,10 @@ class Queries:
         left = self._until - self._now() - ENDS_BEFORE
         return int(min(low + (high - low) * self._chance(), left))
 
-    def _restored(self) -> None:
-        """All queries are woken then; the first one speaks for all."""
-        if _time() - self._afresh_at > AFRESH_EVERY:
-            self.read_afresh()
+    def _restored(self, datacenter: str) -> None:
+        """All its queries are woken then; the first one speaks for all."""
+        if _time() - self._afresh_at.get(datacenter, float("-inf")) > AFRESH_EVERY:
+            self.read_afresh(datacenter)
 
 
 def _time() -> float:

@@ -32,6 +32,7 @@ from cts.watch.snapshot import Snapshot
 from cts.watch.stale import StaleViews
 from cts.watch.view import Chunk, rows_of
 from cts.workflow import shown, shown_runs
+from cts.workflow.deltas import RunRecords, first_recorded
 
 USUAL_RUNS = 20
 MOST_RUNS = 200
@@ -70,6 +71,7 @@ class ReadPorts:
     tasks: ReadTasks
     runs: ReadRuns
     objects: ReadObjects
+    records: RunRecords
     now: Callable[[], float]
     live: bool
     """Whether a poller keeps running and sends heartbeats (mode `live`)."""
@@ -140,7 +142,7 @@ def _look(ports: ReadPorts, tasks: Mapping[str, TaskEntry]) -> shown.Known:
     rows = rows_of(ports.tasks.chunks())
     read = {
         view.id: ports.objects.get(view.id, rows[view.id].digest)
-        for view in first_views(entry.condition for entry in tasks.values())
+        for view in first_views(each for entry in tasks.values() for each in entry.conditions)
         if view.id in rows
     }
     firsts = {view: found for view, found in read.items() if found}
@@ -205,7 +207,12 @@ def _limit(text: str | None) -> int:
 
 
 def run(ports: ReadPorts, _request: ApiRequest, run: str) -> dict[str, Any]:
-    return shown_runs.run(_found(ports, run))
+    """One run, with the first of what differed in its input."""
+    found = _found(ports, run)
+    shown_run = shown_runs.run(found)
+    if shown_run["delta"]:
+        shown_run["delta"]["first"] = first_recorded(ports.records, found)
+    return shown_run
 
 
 def log(ports: ReadPorts, _request: ApiRequest, run: str) -> str:

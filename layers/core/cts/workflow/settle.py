@@ -112,10 +112,11 @@ def _undo(ports: SettlePorts, run: Run) -> None:
     end = End(RunStatus.CANCELED, apply_began=False)
     while True:
         state = ports.tasks.state(run.task)
-        after = unclaim(state, run.id)
+        now = ports.now()
+        after = unclaim(state, run.id, now)
         if after == state:
             return
-        if ports.tasks.settle(after, ended(run, end, ports.now(), None, None)):
+        if ports.tasks.settle(after, ended(run, end, now, None, None)):
             ports.sessions.close(run)
             return
 

@@ -10,7 +10,7 @@ from typing import Any
 
 from cts.events import iso
 from cts.generation import Current, Generation, Rejected, TaskEntry
-from cts.run.state import Outcome, TaskState, Wish
+from cts.run.state import Outcome, Reason, TaskState, Wish
 from cts.run.status import TaskStatus, task_status
 from cts.run.task import next_due
 from cts.watch.lease import Lease, lives
@@ -47,7 +47,7 @@ class Known:
 
     def views(self, entry: TaskEntry) -> set[View]:
         """All views that the task uses, including a listing."""
-        return {*watched(entry.condition, self.firsts)}
+        return {*watched(entry.conditions, self.firsts)}
 
     def stale_views(self, entry: TaskEntry) -> list[Stale]:
         """The task's views that are recorded as stale, oldest first."""
@@ -109,12 +109,13 @@ def _doing(
         return "running", ", ".join(state.running.serves), state.running.claimed_at
     if state.hold:
         return "held", state.hold, None
-    if state.gave_up and not state.wanted:
+    going = _wanting(state, entry.enabled, look.now)
+    rests = going[0] in ("idle", "scheduled")
+    if state.gave_up and rests:
         return "gave_up", state.gave_up, state.recent[0].ended_at if state.recent else None
     if missing := _not_read(look, entry):
         return "not_read", missing, None
-    going = _wanting(state, entry.enabled, look.now)
-    if going[0] == "idle" and entry.enabled and stale:
+    if rests and entry.enabled and stale:
         return "stale", _first([each.view for each in stale]), stale[0].since
     return going
 
@@ -125,13 +126,15 @@ def _wanting(state: TaskState, enabled: bool, now: float) -> tuple[str, str, flo
     if at is None:
         return "idle", why, None
     if at > now:
-        return "retrying" if state.retry_at == at else "waiting", why, at
+        tick = state.wanted.get(Reason.SCHEDULE)
+        word = "scheduled" if tick and tick.due_at == at else "waiting"
+        return "retrying" if state.retry_at == at else word, why, at
     return ("queued", why, state.queued_since) if state.queued_since else ("due", why, at)
 
 
 def _not_read(look: Known, entry: TaskEntry) -> str:
     """The views that the task needs but that have not been read from Consul yet."""
-    return _first([str(view) for view in unread(entry.condition, look.rows, look.firsts)])
+    return _first([str(view) for view in unread(entry.conditions, look.rows, look.firsts)])
 
 
 def _first(views: list[str]) -> str:

@@ -13,13 +13,14 @@ from cts.ports import Bus, Driver, Generations
 from cts.run.model import MOST_INPUTS, End, Run, RunStatus
 from cts.run.state import TaskState
 from cts.run.task import Claimed, claim, due, queue
+from cts.run.tick import LATE, less_missed
 from cts.terraform.archive import RunPlace, run_archive
 from cts.terraform.definition import Definition
-from cts.watch.fingerprint import trigger_fingerprint
-from cts.watch.needs import digests
+from cts.watch.fingerprint import fingerprint_of
+from cts.watch.needs import digests, first_views, looked_at
 from cts.watch.snapshot import Snapshot
 from cts.watch.view import Chunk, rows_of
-from cts.workflow import settle
+from cts.workflow import deltas, settle
 
 
 class ClaimedTasks(Protocol):
@@ -69,6 +70,7 @@ class StartPorts:
     new_folder: Callable[[], str]
     cap: int
     """Most builds at a time."""
+    records: deltas.RunRecords
 
 
 class StartOutcome(StrEnum):
@@ -94,8 +96,12 @@ def start(ports: StartPorts, task: str) -> StartOutcome:
     generation = ports.generations.generation(current) if current else None
     if generation is None or task not in generation.tasks:
         return StartOutcome.GONE
-    if not due(state, generation.tasks[task].enabled, ports.now()):
+    entry, now = generation.tasks[task], ports.now()
+    if not due(state, entry.enabled, now):
         return StartOutcome.NOT_DUE
+    left = less_missed(state, now, entry.condition.next_tick(now - LATE))
+    if left != state:  # stored at once: it may wait for a slot for long
+        return start(ports, task) if ports.tasks.put_state(left) else StartOutcome.BUSY
     if len(ports.slots.slots()) >= ports.cap:  # looked at first: many may wait
         return _queued(ports, state)
     try:
@@ -113,9 +119,11 @@ def _run(ports: StartPorts, state: TaskState, generation: Generation) -> StartOu
         _leave_queue(ports, state)
         return StartOutcome.NOT_READ
     inputs = loaded.inputs
-    trigger = trigger_fingerprint(entry.definition, inputs)
+    trigger = fingerprint_of(entry.definition, loaded.looked_at)
+    fed = fingerprint_of(entry.definition, inputs)
     run_id, now = ports.new_run_id(task), ports.now()
-    claimed = claim(state, run_id, trigger, trigger, now, entry.driver)
+    tick = entry.condition.next_tick(now)
+    claimed = claim(state, run_id, trigger, fed, now, entry.driver, tick)
     if not isinstance(claimed, Claimed):
         left = replace(claimed, queued_since=None)
         if left != state:
@@ -133,7 +141,7 @@ def _run(ports: StartPorts, state: TaskState, generation: Generation) -> StartOu
         trigger=trigger,
         inputs=dict(sorted(inputs.items())[:MOST_INPUTS]),
         correlation=claimed.correlation,
-        attempt=state.failures + 1 if trigger == state.failed else 1,
+        attempt=claimed.state.failures + 1,
         more_inputs=max(0, len(inputs) - MOST_INPUTS),
         driver=entry.driver,
         folder=ports.new_folder(),
@@ -144,6 +152,10 @@ def _run(ports: StartPorts, state: TaskState, generation: Generation) -> StartOu
     except (Altered, Missing, ValueError) as error:
         return _not_rendered(ports, claimed.state, run, error)
     ports.objects.put_archive(task, run_id, archive)
+    run = replace(
+        run,
+        delta=deltas.record(ports.settling.tasks, ports.records, state, run, entry, loaded.read),
+    )
     return _claim(ports, driver, state, claimed.state, run, archive)
 
 
@@ -194,21 +206,25 @@ def _leave_queue(ports: StartPorts, state: TaskState) -> None:
 
 class Loaded(NamedTuple):
     inputs: Mapping[str, str]
-    """View id -> digest of what the module gets."""
+    """View id -> digest of all that the run is given."""
+    looked_at: Mapping[str, str]
+    """What of it triggers the task."""
     read: Read
 
 
 def load(ports: StartPorts, entry: TaskEntry) -> Loaded | None:
-    """What the condition renders; None if something was not read."""
+    """What the condition and the module inputs render; None if something was not read."""
     rows = rows_of(ports.views.chunks())
-    first = entry.condition.first_view
-    known = {first.id: rows[first.id].digest} if first and first.id in rows else {}
-    firsts = _read(ports, known)
-    inputs = digests(entry.condition, rows, firsts)
+    needed = {view.id for view in first_views(entry.conditions)}
+    firsts = _read(ports, {view: rows[view].digest for view in needed & rows.keys()})
+    inputs = digests(entry.conditions, rows, firsts)
     if inputs is None:
         return None
-    read = _read(ports, inputs)
-    return Loaded(inputs, {**firsts, **read}) if len(read) == len(inputs) else None
+    rest = _read(ports, {v: digest for v, digest in inputs.items() if v not in firsts})
+    read = {**firsts, **rest}
+    if not inputs.keys() <= read.keys():
+        return None
+    return Loaded(inputs, looked_at(entry.condition, rows, firsts), read)
 
 
 def _read(ports: StartPorts, digests: Mapping[str, str]) -> dict[str, Snapshot]:

@@ -57,6 +57,7 @@ class Tls:
 
 @dataclass(frozen=True, slots=True)
 class ConsulTls(Tls):
+    cert: str = option("", is_file=True, secret=Group.CONNECTION, name="CONSUL_CLIENT_CERT_PEM")
     key: str = option("", is_file=True, secret=Group.CONNECTION, name="CONSUL_CLIENT_KEY_PEM")
 
 
@@ -274,6 +275,7 @@ class Serverless:
 
     where: Where
     variables: Values = option({})
+    health: str | None = option()
 
 
 @dataclass(frozen=True, slots=True)

@@ -4,6 +4,7 @@ import re
 from collections.abc import Iterator, Mapping
 from typing import Any
 
+from cts.conditions.services import HEALTH
 from cts.conditions.services_block import Service
 from cts.config import secrets
 from cts.config.blocks.model import (
@@ -12,6 +13,7 @@ from cts.config.blocks.model import (
     ConsulBlock,
     DriverBlock,
     ProviderBlock,
+    Serverless,
     Task,
     Vault,
 )
@@ -34,6 +36,8 @@ def validate(configuration: Configuration) -> Iterator[Problem]:
     yield from _providers(configuration)
     yield from check_buffer(configuration.buffer_period)
     yield from _consul(configuration.consul)
+    for block in (configuration.serverless, *(task.serverless for task in configuration.tasks)):
+        yield from _serverless(block)
     yield from _options(configuration)
 
 
@@ -43,6 +47,13 @@ def _log_level(configuration: Configuration) -> Iterator[Problem]:
         what = f'"{level}" is not a log level'
         fix = f"write one of {', '.join(LOG_LEVELS)}"
         yield configuration.where.problem(Code.INVALID_VALUE, what, fix, option="log_level")
+
+
+def _serverless(block: Serverless | None) -> Iterator[Problem]:
+    if block and block.health is not None and block.health not in HEALTH:
+        what = f'"{block.health}" does not say which instances the module gets'
+        fix = f"write one of {', '.join(HEALTH)}"
+        yield block.where.problem(Code.INVALID_VALUE, what, fix, option="health")
 
 
 # ---- driver -----------------------------------------------------------------------------------

@@ -85,8 +85,8 @@ def _consul(consul: ConsulBlock | None) -> Iterator[Problem]:
         what, fix = "the poller does not send a user and password yet", "use an ACL token"
         yield consul.auth.where.problem(Code.NOT_SUPPORTED_YET, what, fix)
     if consul.tls and (consul.tls.cert or consul.tls.key):
-        what = "the poller does not send a client certificate yet"
-        yield consul.tls.where.problem(Code.NOT_SUPPORTED_YET, what, "use an ACL token")
+        what = "this certificate is only used if the stack's parameter ConsulSecretArn is empty"
+        yield consul.tls.where.problem(Code.OVERRIDDEN, what)
 
 
 def _credentials_in_addresses(merged: Configuration) -> Iterator[Problem]:

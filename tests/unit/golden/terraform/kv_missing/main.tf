@@ -1,0 +1,19 @@
+# Written anew for each run from the task's configuration: changes made here are lost.
+#
+# Task: web
+# Description:
+
+terraform {
+  backend "s3" {
+    bucket               = "state-bucket"
+    key                  = "terraform.tfstate"
+    region               = "eu-west-1"
+    workspace_key_prefix = "tasks"
+  }
+}
+
+module "web" {
+  source    = "acme/web/aws"
+  services  = var.services
+  consul_kv = var.consul_kv
+}

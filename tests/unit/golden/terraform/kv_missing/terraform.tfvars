@@ -1,0 +1,7 @@
+# Written anew for each run from the task's configuration: changes made here are lost.
+#
+# Task: web
+# Description:
+
+consul_kv = {}
+services  = {}

@@ -1,0 +1,119 @@
+"""`cts runs show`: one run, and what differed in its input."""
+
+import json
+from dataclasses import replace
+from typing import Any
+
+import pytest
+
+from cts import keys
+from cts.run.model import RunDelta
+from tests.unit.cli_fakes import Account, cts, deployed, in_terminal, lines, plain
+from tests.unit.reader_fakes import applied, run_id
+
+
+@pytest.fixture
+def account(monkeypatch: pytest.MonkeyPatch) -> Account:
+    return deployed(monkeypatch)
+
+
+DELTA = RunDelta(run_id("web", 1), came=1, left=1, changed=51, unknown=1)
+LISTED = [
+    ("service web", "came", "node-a/web-3", []),
+    ("service web", "changed", "node-a/web-1", ["node_tagged_addresses", "port"]),
+    ("service web", "left", "node-b/web-2", []),
+    ("the keys that begin with app/", "unknown", "", []),
+]
+
+
+def compared(account: Account, delta: RunDelta | None, *listed: tuple[Any, ...]) -> str:
+    """A run with what differed in its input; returns its ID."""
+    run = replace(applied("web", 2), delta=delta)
+    account.world.ran(run)
+    names = ("view", "what", "name", "attributes")
+    first = [dict(zip(names, each, strict=True)) for each in listed]
+    if delta:
+        key = keys.run_object("web", run.id, "delta.json")
+        account.world.bucket.write(key, json.dumps({"first": first, "views": {}}).encode())
+    return run.id
+
+
+def test_a_run_is_shown_with_what_differed_in_its_input(account: Account) -> None:
+    run = compared(account, DELTA, *LISTED)
+    shown = cts("runs", "show", run).stdout
+    assert lines(shown) == [
+        f"{run} applied",
+        "why change",
+        "started 58 s ago, took 13 s",
+        "changes +2 ~1",
+        f"input 1 came, 1 left, 51 changed, 1 unknown, since {run_id('web', 1)}",
+        "service web",
+        "+ node-a/web-3",
+        "~ node-a/web-1 node_tagged_addresses, port",
+        "- node-b/web-2",
+        "the keys that begin with app/",
+        "? its former data is gone, so it can't be compared",
+        "and 50 more",
+    ]
+    assert cts("runs", "show", "web").stdout == shown, "a task's latest run"
+    assert json.loads(cts("runs", "show", run, "--json").stdout)["delta"]["first"][0] == {
+        "view": "service web",
+        "what": "came",
+        "name": "node-a/web-3",
+        "attributes": [],
+    }
+
+
+@pytest.mark.parametrize(
+    ("delta", "told"),
+    [
+        (None, "input what differs was not recorded"),
+        (RunDelta("", 2, 0, 0, 0), "input 2 came, no earlier success is known"),
+        (RunDelta("web-1", 0, 0, 0, 0), "input nothing differs, since web-1"),
+    ],
+)
+def test_what_a_run_is_compared_with_is_told(
+    account: Account, delta: RunDelta | None, told: str
+) -> None:
+    assert told in lines(cts("runs", "show", compared(account, delta)).stdout)
+
+
+def test_counts_are_shown_when_the_list_is_gone(account: Account) -> None:
+    account.world.ran(replace(applied("web", 2), delta=DELTA))
+    assert lines(cts("runs", "show", "web").stdout)[-1] == "and 54 more"
+
+
+def test_names_from_a_catalog_do_not_act_on_the_terminal(
+    account: Account, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    in_terminal(monkeypatch, 80)
+    hostile = "\x1b[2J\x1b]0;title\x07\n✓ web: applied\r\u202e"
+    run = compared(account, DELTA, (hostile, "came", hostile, [hostile]))
+    shown = plain(cts("runs", "show", run).stdout)
+    assert "\\x1b[2J" in shown
+    assert not {"\x1b", "\x07", "\r", "\u202e"} & {*shown}
+    assert "✓ web: applied" not in [line.strip() for line in shown.splitlines()]
+
+
+@pytest.mark.parametrize("width", [40, 80])
+def test_one_run_fits_into_a_terminal(
+    account: Account, monkeypatch: pytest.MonkeyPatch, width: int
+) -> None:
+    in_terminal(monkeypatch, width)
+    long = ("service web", "changed", "a long name " * 20, ["node_tagged_addresses", "port"])
+    run = compared(account, DELTA, *LISTED, long)
+    assert max(map(len, plain(cts("runs", "show", run).stdout).splitlines())) <= width
+
+
+def test_a_task_may_have_the_name_show(account: Account) -> None:
+    account.world.ran(applied("show", 1), applied("web", 2))
+    assert [line.split()[0] for line in lines(cts("runs", "show").stdout)[2:]] == [
+        run_id("show", 1)
+    ]
+
+
+@pytest.mark.parametrize("typed", [["web", "db"], ["show", "a", "b"]])
+def test_too_many_words_are_refused(account: Account, typed: list[str]) -> None:
+    result = cts("runs", *typed)
+    assert result.exit_code == 2
+    assert "write a task, or `show` and a run" in " ".join(lines(result.stderr))
