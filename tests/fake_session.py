@@ -6,16 +6,16 @@ from typing import Any
 
 import pytest
 
-from cts import wiring
+from cts.adapters import clients
 
 CLIENTS = (
-    wiring.codebuild_client,
-    wiring.dynamodb,
-    wiring.eventbridge,
-    wiring.s3,
-    wiring.secrets_manager,
-    wiring.ssm,
-    wiring.sts,
+    clients.codebuild,
+    clients.dynamodb,
+    clients.eventbridge,
+    clients.s3,
+    clients.secrets_manager,
+    clients.ssm,
+    clients.sts,
 )
 
 
@@ -27,7 +27,7 @@ class FakeSession:
         self.answers: dict[str, Any] = {}
 
     def client(self, service: str, config: object) -> "FakeClient":
-        assert config is wiring.PATIENCE
+        assert config is clients.PATIENCE
         self.built.append(service)
         return FakeClient(self, service)
 
@@ -54,9 +54,9 @@ class FakeClient:
 
 @contextmanager
 def fake_session(monkeypatch: pytest.MonkeyPatch) -> Iterator[FakeSession]:
-    """What `wiring` builds its clients with, for a while."""
+    """What clients are built with, for a while."""
     made = FakeSession()
-    monkeypatch.setattr(wiring, "session", lambda: made)
+    monkeypatch.setattr(clients, "session", lambda: made)
     for each in CLIENTS:
         each.cache_clear()
     yield made

@@ -6,6 +6,7 @@ from typing import Any
 import pytest
 
 from cts import wiring
+from cts.adapters import clients
 from cts.adapters.codebuild import LIMITS
 from cts.watch.lease import RELIEVED_BEFORE
 from cts.workflow.track import NEWS_AFTER
@@ -56,7 +57,7 @@ def test_a_poller_stays_until_another_one_relieves_it() -> None:
 
 @pytest.mark.parametrize("function", FUNCTIONS)
 def test_a_call_of_aws_that_is_never_answered_ends_before_its_function(function: str) -> None:
-    patience: Any = wiring.PATIENCE
+    patience: Any = clients.PATIENCE
     assert patience.read_timeout * patience.retries["total_max_attempts"] < timeout(function)
     assert patience.retries["total_max_attempts"] > 1
 

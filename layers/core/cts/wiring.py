@@ -9,12 +9,10 @@ import time
 import uuid
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime
-from functools import cache, partial
-from typing import TYPE_CHECKING, TypeVar, cast
+from functools import partial
+from typing import TYPE_CHECKING
 
-import boto3
-from botocore.config import Config
-
+from cts.adapters import clients
 from cts.adapters.bucket import Bucket
 from cts.adapters.bus import Bus
 from cts.adapters.table import Table
@@ -22,14 +20,6 @@ from cts.keys import run_id
 
 if TYPE_CHECKING:  # each function imports its own workflow only: a cold start pays per import
     from collections.abc import Callable
-
-    from mypy_boto3_codebuild import CodeBuildClient
-    from mypy_boto3_dynamodb import DynamoDBClient
-    from mypy_boto3_events import EventBridgeClient
-    from mypy_boto3_s3 import S3Client
-    from mypy_boto3_secretsmanager import SecretsManagerClient
-    from mypy_boto3_ssm import SSMClient
-    from mypy_boto3_sts import STSClient
 
     from cts.adapters.secrets import ConsulCa, ConsulToken
     from cts.adapters.sessions import Sessions
@@ -47,81 +37,20 @@ if TYPE_CHECKING:  # each function imports its own workflow only: a cold start p
     from cts.workflow import publish, read, settle, start, track, watcher
     from cts.workflow.counting import Metrics
 
-PATIENCE = Config(
-    connect_timeout=3, read_timeout=10, retries={"mode": "standard", "total_max_attempts": 4}
-)
 MARGIN = 20.0
 """How many seconds before Lambda's time limit a poller must have left."""
 
-Client = TypeVar("Client")
-
-
-class Later:
-    """A client that is built on first use: building one costs tens of milliseconds, and a poller
-    with nothing to write needs only DynamoDB."""
-
-    def __init__(self, build: Callable[[], object]) -> None:
-        self._build = build
-
-    def __getattr__(self, name: str) -> object:
-        return getattr(self._build(), name)
-
-
-def later(build: Callable[[], Client]) -> Client:
-    """What `build` returns, as far as its callers can see."""
-    return cast("Client", Later(build))
-
-
-@cache
-def session() -> boto3.Session:
-    return boto3.Session()
-
-
-@cache
-def codebuild_client() -> CodeBuildClient:
-    return session().client("codebuild", config=PATIENCE)
-
-
-@cache
-def dynamodb() -> DynamoDBClient:
-    return session().client("dynamodb", config=PATIENCE)
-
-
-@cache
-def eventbridge() -> EventBridgeClient:
-    return session().client("events", config=PATIENCE)
-
-
-@cache
-def s3() -> S3Client:
-    return session().client("s3", config=PATIENCE)
-
-
-@cache
-def secrets_manager() -> SecretsManagerClient:
-    return session().client("secretsmanager", config=PATIENCE)
-
-
-@cache
-def ssm() -> SSMClient:
-    return session().client("ssm", config=PATIENCE)
-
-
-@cache
-def sts() -> STSClient:
-    return session().client("sts", config=PATIENCE)
-
 
 def table(store: Store) -> Table:
-    return Table(dynamodb(), store.table, run_days=store.run_days)
+    return Table(clients.dynamodb(), store.table, run_days=store.run_days)
 
 
 def bucket(store: Store) -> Bucket:
-    return Bucket(later(s3), store.work_bucket)
+    return Bucket(clients.later(clients.s3), store.work_bucket)
 
 
 def bus(store: Store) -> Bus:
-    return Bus(later(eventbridge), store.bus)
+    return Bus(clients.later(clients.eventbridge), store.bus)
 
 
 def new_id() -> str:
@@ -213,8 +142,8 @@ def ca(settings: PollerSettings) -> ConsulCa:
     from cts.adapters.secrets import ConsulCa
 
     return ConsulCa(
-        later(secrets_manager),
-        later(ssm),
+        clients.later(clients.secrets_manager),
+        clients.later(clients.ssm),
         settings.consul_ca,
         settings.consul_secret,
         settings.connection_secret,
@@ -225,13 +154,15 @@ def token(settings: PollerSettings) -> ConsulToken:
     """Read by each new poller, so that a token pushed in the meantime takes effect at once."""
     from cts.adapters.secrets import ConsulToken
 
-    return ConsulToken(later(secrets_manager), settings.consul_secret, settings.connection_secret)
+    return ConsulToken(
+        clients.later(clients.secrets_manager), settings.consul_secret, settings.connection_secret
+    )
 
 
 def sessions(store: Store, builds: Builds | Tracked) -> Sessions:
     from cts.adapters.sessions import Sessions
 
-    return Sessions(later(sts), builds.task_role, bucket(store))
+    return Sessions(clients.later(clients.sts), builds.task_role, bucket(store))
 
 
 def settling(store: Store, builds: Builds | Tracked, metrics: Metrics) -> settle.SettlePorts:
@@ -251,7 +182,11 @@ def codebuild(store: Store, builds: Builds | Tracked) -> Driver:
     from cts.adapters.codebuild import CodeBuild
 
     return CodeBuild(
-        later(codebuild_client), builds.project, bucket(store), sessions(store, builds), time.time
+        clients.later(clients.codebuild),
+        builds.project,
+        bucket(store),
+        sessions(store, builds),
+        time.time,
     )
 
 

@@ -1,24 +1,20 @@
 """The rules about what a task names in the bundle: its module, its variables, their files."""
 
-from bisect import bisect_left
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
-from functools import cached_property
 from posixpath import join, normpath
-from typing import Any
 
 from cts.conditions.registry import NOTHING, filled_by
 from cts.config import bundle, limits
 from cts.config.blocks.model import Configuration, Task
-from cts.config.blocks.schema import walk
 from cts.config.bundle import Files
 from cts.config.limits import OverLimit, in_mib
 from cts.config.modules.declared import declared
+from cts.config.modules.named_files import Bundled, certificates, variable_files
 from cts.config.modules.secret_files import Found, secret_files
 from cts.config.modules.sources import broken_files, sources_outside
 from cts.config.modules.terraform_file import Declared, terraform_files
 from cts.config.rules.problem import Code, Place, Problem, Where, did_you_mean
-from cts.config.secrets import TEMPLATE
 from cts.config.text.tree import ParseError
 
 FOLDERS_SHOWN = 5
@@ -161,9 +157,9 @@ def check_modules(
     given: Sequence[Collection[str]],
 ) -> Iterator[Problem]:
     """What is wrong with modules and files. `given`: the names of each task's variables."""
-    there = _There(files)
+    there = Bundled(files)
     for task, names in zip(configuration.tasks, given, strict=True):
-        yield from _variable_files(task, there)
+        yield from variable_files(task, there)
         if not bundle.is_local(task.module):
             yield from _address(task, there)
         elif module := known.get(task.module):
@@ -178,47 +174,17 @@ def check_modules(
     yield from _secret_files(configuration, known)
     for block in (configuration.vault, configuration.driver):
         if block:
-            yield from _certificates(block, there)
+            yield from certificates(block, there)
 
 
-class _There:
-    """What a bundle has, looked at once for all tasks."""
-
-    def __init__(self, files: Files) -> None:
-        self.files = files
-
-    @cached_property
-    def module_folders(self) -> list[str]:
-        return bundle.module_folders(self.files)
-
-    @cached_property
-    def _names(self) -> list[str]:
-        return sorted(self.files)
-
-    def has(self, name: str) -> bool:
-        """A file or a folder."""
-        inside = f"{name}/"
-        first = bisect_left(self._names, inside)
-        return name in self.files or any(
-            each.startswith(inside) for each in self._names[first : first + 1]
-        )
-
-    @cached_property
-    def other_files(self) -> list[str]:
-        """That are neither configuration nor Terraform's."""
-        others = {*bundle.configuration_files(self.files)}
-        names = (each for each in self.files if not each.endswith(bundle.TERRAFORM))
-        return [each for each in names if each not in others]
-
-
-def _address(task: Task, there: _There) -> Iterator[Problem]:
+def _address(task: Task, there: Bundled) -> Iterator[Problem]:
     if task.module and f"./{task.module}" in there.module_folders:
         what = f'"{task.module}" is a module address, but the bundle has a folder with that name'
         fix = f'write "./{task.module}"'
         yield task.where.problem(Code.MODULE_MISSING, what, fix, option="module")
 
 
-def _local(task: Task, module: LocalModule, there: _There) -> Iterator[Problem]:
+def _local(task: Task, module: LocalModule, there: Bundled) -> Iterator[Problem]:
     if task.version:
         what = "a local module can't have a version"
         fix = "remove it: only modules from a registry have one"
@@ -279,32 +245,3 @@ def passed(task: Task) -> set[str]:
     blocks = (task.condition, *task.module_input)
     passing = {each.variable for each in blocks if each and each.is_passed}
     return {NOTHING.variable} | passing
-
-
-def _variable_files(task: Task, there: _There) -> Iterator[Problem]:
-    for n, path in enumerate(task.variable_files):
-        yield from _file(path, there, task.where, f"variable_files[{n}]")
-
-
-def _certificates(block: Any, there: _There) -> Iterator[Problem]:
-    """Files that the builds need; those of a block that is not needed may be missing."""
-    for inner, key, known, value in walk(block, unused=False):
-        if known.is_file and value and not TEMPLATE.search(value):
-            yield from _file(value, there, inner.where, key)
-            content = there.files.get(bundle.inside(value) or "", b"")
-            if not known.secret and bundle.PRIVATE_KEY.search(content):
-                what = "the certificate's file also contains a private key"
-                fix = 'move it to a separate file, and name that file: key = "..."'
-                yield inner.where.problem(Code.LITERAL_SECRET, what, fix, option=key)
-
-
-def _file(path: str, there: _There, where: Where, option: str) -> Iterator[Problem]:
-    name = bundle.inside(path)
-    if name is None:
-        what = f'"{path}" is not a path inside the bundle'
-        fix = "put the file into the bundle, and write its path relative to the top level"
-        yield where.problem(Code.OUTSIDE_BUNDLE, what, fix, option=option)
-    elif not there.has(name):
-        what = f'the bundle has no file "{path}"'
-        fix = did_you_mean(name, there.other_files) or "paths are relative to the bundle"
-        yield where.problem(Code.FILE_MISSING, what, fix, option=option)
