@@ -63,8 +63,8 @@ def test_bytecode_is_for_the_runtime_and_is_believed_without_a_look_at_the_sourc
 
 
 def test_botocore_knows_every_service_that_is_called(built: Path) -> None:
-    wiring = (ROOT / "layers/core/cts/wiring.py").read_text()
-    called = set(re.findall(r'\.client\("(\w+)"', wiring))
+    clients = (ROOT / "layers/core/cts/adapters/clients.py").read_text()
+    called = set(re.findall(r'\.client\("(\w+)"', clients))
     models = {path.name for path in (built / "DepsLayer/python/botocore/data").iterdir()}
     assert called
     assert called <= models

@@ -13,6 +13,7 @@ from typing import Any
 import pytest
 
 from cts import wiring
+from cts.adapters import clients
 from cts.errors import NotLookedAfter
 from cts.events import RunFinished, TaskTriggered
 from cts.run.model import End, RunStatus
@@ -199,7 +200,7 @@ def test_the_poller_does_what_its_mode_says_and_leaves_in_time(
     app.lambda_handler({}, left(lasts))
     [(name, until)] = ran
     assert name == mode
-    last_call = wiring.PATIENCE.read_timeout  # type: ignore[attr-defined]
+    last_call = clients.PATIENCE.read_timeout  # type: ignore[attr-defined]
     assert 1_000 + lasts / 2 < until <= 1_000 + lasts - last_call
 
 
