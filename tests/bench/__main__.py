@@ -37,6 +37,23 @@ CONFIGURATION = {
           module = "./module"
           condition "services" { names = ["bench"] }
         }
+        task {
+          name   = "regexp"
+          module = "./module"
+          condition "services" { regexp = "^matched$" }
+        }
+        task {
+          name   = "kv"
+          module = "./kv"
+          condition "consul-kv" { path = "bench/port" }
+        }
+    """,
+    "kv/main.tf": """
+        variable "services" { type = map(any) }
+        variable "consul_kv" { type = map(string) }
+        resource "terraform_data" "rule" {
+          input = var.consul_kv
+        }
     """,
     "module/main.tf": """
         variable "services" { type = map(object({ name = string, port = number })) }
@@ -77,10 +94,11 @@ class Bench:
     def __init__(self, stack: Stack, folder: Path) -> None:
         self._stack = stack
         self._folder = folder
-        self._catalog = Catalog(stack.consul_client())
+        self._consul = stack.consul_client()
+        self._catalog = Catalog(self._consul)
         self._s3 = stack.client("s3")
         self._seen = 0
-        self._triggered: list[float] = []
+        self._triggered: dict[str, list[float]] = {"bench": [], "regexp": [], "kv": []}
         self._applied: list[float] = []
         self._bare: list[float] = []
 
@@ -91,17 +109,32 @@ class Bench:
                 bundle.writestr(name, text)
         work = self._stack.outputs["WorkBucket"]
         self._s3.put_object(Bucket=work, Key="config/bundle.zip", Body=buffer.getvalue())
-        self._next("RunFinished")
+        for _ in self._triggered:
+            self._next("RunFinished")
 
     def change(self, number: int) -> None:
-        """One change of a port, timed from its write to the end of its apply."""
+        """One change of a port, timed from its write to the end of its apply. Then one for each of
+        the other tasks, timed until they are triggered."""
         written = time.time()
         self._catalog.register("bench-1", "bench", "10.0.0.1", 1000 + number)
-        self._triggered.append(_seconds(self._next("TaskTriggered")["at"]) - written)
+        self._triggered["bench"].append(self._trigger() - written)
         run = self._next("RunFinished")["detail"]["run_id"]
         ended = json.loads(self._object(f"runs/bench/{run}/result.json"))["at"]["ended"]
         self._applied.append(_seconds(ended) - written)
         self._bare.append(self._bare_terraform(run))
+
+        written = time.time()
+        self._catalog.register("matched-1", "matched", "10.0.0.2", 1000 + number)
+        self._triggered["regexp"].append(self._trigger() - written)
+        self._next("RunFinished")
+
+        written = time.time()
+        self._consul.put("/v1/kv/bench/port", content=str(number)).raise_for_status()
+        self._triggered["kv"].append(self._trigger() - written)
+        self._next("RunFinished")
+
+    def _trigger(self) -> float:
+        return _seconds(self._next("TaskTriggered")["at"])
 
     def _bare_terraform(self, run: str) -> float:
         """The same root module, with a state of its own in the same bucket."""
@@ -129,8 +162,11 @@ class Bench:
     def figures(self) -> Iterator[tuple[str, tuple[float, str]]]:
         applied, bare = median(self._applied), median(self._bare)
         ratios = [whole / alone for whole, alone in zip(self._applied, self._bare, strict=True)]
-        yield "trigger_p50_ms", (round(median(self._triggered) * 1000, 1), "ms")
-        yield "trigger_p99_ms", (round(quantiles(self._triggered, n=100)[98] * 1000, 1), "ms")
+        named = self._triggered["bench"]
+        yield "trigger_p50_ms", (round(median(named) * 1000, 1), "ms")
+        yield "trigger_p99_ms", (round(quantiles(named, n=100)[98] * 1000, 1), "ms")
+        for kind in ("regexp", "kv"):
+            yield f"{kind}_trigger_p50_ms", (round(median(self._triggered[kind]) * 1000, 1), "ms")
         yield "change_to_applied_p50_s", (round(applied, 2), "s")
         yield "bare_terraform_p50_s", (round(bare, 2), "s")
         yield "applied_to_bare_ratio", (round(median(ratios), 2), "ratio")
