@@ -39,7 +39,7 @@ TASKS = {
     "matched": TaskEntry("d-matched", ServicesCondition(regexp="^w")),
     "key": TaskEntry("d-key", KvCondition("app/port")),
 }
-SAMPLE = range(0, 500, 50)
+SAMPLE = range(0, 500, 100)
 
 
 @pytest.fixture(scope="module")

@@ -13,7 +13,7 @@ from cts.workflow import start
 from tests.model.simulation import Simulation, fake_archive
 from tests.model.state import Broken
 
-RUNS = 1000
+RUNS = 500
 BATCHES = [0, *(pytest.param(n, marks=pytest.mark.slow) for n in range(1, 25))]
 """Each takes every 25th history; `make unit` tries the first one only."""
 STEPS = 70
