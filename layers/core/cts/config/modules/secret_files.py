@@ -65,6 +65,12 @@ def secret_files(module: Files) -> tuple[Found, ...]:
     return tuple(found.values())
 
 
+def is_for_secrets(name: str) -> bool:
+    """Whether a file's name says that it holds keys, passwords or tokens."""
+    patterns = (CREDENTIALS.fullmatch, STORE.search, BINARY_KEY.search)
+    return any(each(name) for each in patterns)
+
+
 def _secret_file(name: str, content: bytes) -> str:
     """What a file is that is there for a secret; empty for any other."""
     if CREDENTIALS.fullmatch(name) and content:
