@@ -12,17 +12,17 @@ from cts.config.bundle import PRIVATE_KEY, TERRAFORM, Files
 from cts.config.hcl2.tokens import tokens
 from cts.config.rules.problem import Place
 from cts.config.rules.warnings import IN_ADDRESS, TAKE_IT_OUT
-from cts.config.secrets import has_credential
+from cts.config.secrets import NEUTRAL, has_credential
 from cts.config.text.comments import comments
 from cts.config.text.secret_comments import IN_COMMENT, MOST_FOUND, may_hold_secrets, secrets_in
 from cts.config.text.tree import BOM, Lines, ParseError
 
 KEY_FILE = re.compile(
-    r"\.(?:cer|crt|der|env|json|key|p8|pem)$|^id_(?:dsa|ecdsa|ed25519|rsa)", re.IGNORECASE
+    r"\.(?:asc|cer|crt|der|env|gpg|json|key|p8|pem)$|^id_(?:dsa|ecdsa|ed25519|rsa)", re.IGNORECASE
 )
 """Names of files that are keys, if a key is in them."""
 BINARY_KEY = re.compile(r"\.(?:key|p8)$", re.IGNORECASE)
-STORE = re.compile(r"\.(?:p12|pfx|ppk)$", re.IGNORECASE)
+STORE = re.compile(r"\.(?:jks|keystore|p12|pfx|ppk)$", re.IGNORECASE)
 """Files that hold private keys, not as plain text."""
 DER = b"0\x82"
 """How binary keys and certificates begin."""
@@ -99,7 +99,7 @@ def _in_text(name: str, content: bytes) -> Iterator[Found]:
 def _in_addresses(text: str, lines: Lines) -> Iterator[Found]:
     for found in SOURCE.finditer(text):
         address = found[1]
-        literal = INTERPOLATION.sub("", address)
+        literal = INTERPOLATION.sub(NEUTRAL, address)
         if has_credential(literal) or (literal == address and masked(address) != address):
             yield Found(lines.place(found.start()), IN_ADDRESS, TAKE_IT_OUT)
 
