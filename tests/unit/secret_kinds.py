@@ -245,7 +245,18 @@ COMMENTS = {
     "colon": f'# "client_secret": "{CANARY}"',
     "environment": f"# export FW_PASSWORD={CANARY}",
 }
-LINES = {"block": 3}
+IN_CODE = {
+    "provider": f'provider "a" {{\n  password = "{CANARY}"\n}}',
+    "locals": f'locals {{ password = "{CANARY}" }}',
+    "list": f'locals {{\n  tokens = ["a${{var.x}}", "{CANARY}"]\n}}',
+    "around a reference": f'locals {{\n  password = "{CANARY}${{var.x}}"\n}}',
+    "around nested braces": f'locals {{\n  password = "{CANARY}${{f({{}})}}"\n}}',
+    "argument": f'resource "x" "y" {{\n  url = "https://u:{CANARY}@h/"\n}}',
+    "address with references": f'locals {{\n  u = "https://${{var.h}}/?token={CANARY}"\n}}',
+    "header": f'locals {{\n  h = "Authorization: Bearer {CANARY}"\n}}',
+    "heredoc": f'locals {{\n  h = <<E\n  password: "{CANARY}"\nE\n}}',
+}
+LINES = {"block": 3, "locals": 2, "heredoc": 4}
 IN_COMMENTS = [
     *(
         Kind(
@@ -263,6 +274,21 @@ IN_COMMENTS = [
         | {"m/main.tf": VARIABLES + 'variable "z" {}\n'},
         Fate.LEFT,
         "v.tfvars:2",
+    ),
+    *(
+        Kind(
+            f"code of a module, {name}",
+            in_module(f"{text}\n"),
+            Fate.KEPT,
+            f"m/main.tf:{LINES.get(name, 3)}",
+        )
+        for name, text in IN_CODE.items()
+    ),
+    Kind(
+        "code of a module, in JSON",
+        module({"m/x.tf.json": f'{{"locals": {{"password": "{CANARY}"}}}}'}),
+        Fate.KEPT,
+        "m/x.tf.json:1",
     ),
     *(
         Kind(
@@ -342,6 +368,12 @@ NO_SECRETS = [
         '# begins with -----BEGIN PRIVATE KEY-----, as PEM does\n',
         'variable "k" {\n  description = "begins with -----BEGIN PRIVATE KEY-----"\n}\n',
         'locals {\n  k = "-----BEGIN PRIVATE KEY-----\\n${var.k}"\n}\n',
+        'locals {\n  a_token = "${var.token}"\n  b_token = "Bearer ${var.x["y"]}"\n}\n',
+        'locals {\n  password = var.password\n  token = data.x.y1.result\n  api_key = ""\n}\n',
+        'locals {\n  private_key = "keys/a.key"\n  secret_name = "fw"\n  auth = "basic"\n}\n',
+        'data "aws_secretsmanager_secret_version" "x" {\n  secret_id = "prod/fw-1"\n}\n',
+        'locals {\n  url = "https://${var.u}:${var.p}@h/?token=${var.t}"\n}\n',
+        'variable "x" {\n  description = "password = \\"abc\\" or https://user:password@h/"\n}\n',
         'resource "aws_key_pair" "key" {\n  key_name = "k"\n  public_key = var.key\n}\n',
         'module "x" {\n  source = "git::ssh://git@github.com/o/m.git?ref=v1.0%2B1"\n}\n',
         'module "x" {\n  source = "git::https://${var.u}:${var.token}@h/m?ref=v1"\n}\n',
