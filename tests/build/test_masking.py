@@ -62,6 +62,7 @@ def logged(text: str) -> str:
         (f"https://h/m#access_token={TOKEN}\n", "https://h/m#access_token=***\n"),
         (f"https://u:{TOKEN}@h/ redis://:{TOKEN}@h\n", "https://***:***@h/ redis://:***@h\n"),
         (f"https://{TOKEN}@h/\n", "https://***@h/\n"),
+        ("Authorization: Bearer aB3dE5gH x, pwd=y;\n", "Authorization: Bearer *** x, pwd=***;\n"),
         ("https://h/?code=aB3dE5gH&pin=12345678\n", "https://h/?code=***&pin=***\n"),
         *(
             (f'  3: {name} = "hunter"\n', f'  3: {name} = "***"\n')

@@ -46,6 +46,13 @@ TOKEN = re.compile(
     re.VERBOSE,
 )
 """Tokens that can be told by their form."""
+PAIR = re.compile(
+    r"(?<!\w)(?:password|passwd|pwd|account_?key|shared_?access_?key)=([^\s;,\"]+)"
+    r"|\b(?:authorization: ?|bearer )(?:\w{1,9} )?((?=[A-Za-z_.~+/-]{0,99}[0-9])[\w.~+/-]{8,})"
+    r"|\bbasic ([A-Za-z0-9+/]{8,200}==?)",
+    re.IGNORECASE,
+)
+"""In a connection string or a header."""
 KEY_HEADER = "-----BEGIN [A-Z0-9 ]{0,40}PRIVATE KEY(?: BLOCK)?-----"
 """Of a private key, in PEM or OpenPGP."""
 ARMOR = "(?:Charset|Comment|DEK-Info|Hash|MessageID|Proc-Type|Version): "
@@ -81,7 +88,8 @@ def masked(text: str) -> str:
     parts = text.split("://")
     for number in range(1, len(parts)):
         parts[number] = _without_user(parts[number], is_ssh=parts[number - 1].endswith("ssh"))
-    text = KEY.sub(rf"\1{MASK}", TOKEN.sub(MASK, masked_arguments("://".join(parts))))
+    text = TOKEN.sub(MASK, masked_arguments("://".join(parts)))
+    text = KEY.sub(rf"\1{MASK}", PAIR.sub(_masked_pair, text))
     return SOURCE_LINE.sub(_masked_source, text)
 
 
@@ -167,6 +175,11 @@ def _masked_source(line: re.Match[str]) -> str:
         parts += [line.group()[at : value.start()], f'"{MASK}"' if value[1] else MASK]
         at = value.end()
     return "".join([*parts, line.group()[at:]])
+
+
+def _masked_pair(found: re.Match[str]) -> str:
+    name = found.group()[: found.start(found.lastindex or 0) - found.start()]
+    return f"{name}{MASK}"
 
 
 def _without_user(rest: str, *, is_ssh: bool) -> str:

@@ -13,6 +13,7 @@ from cts.build.masking import (
     KEY_HEADER,
     NEW_WORD,
     NO_SECRET,
+    PAIR,
     TOKEN,
     TOKEN_USER,
     is_secret_argument,
@@ -38,13 +39,6 @@ PRIVATE_KEY = re.compile(KEY_HEADER)
 KEY_CONTENT = re.compile(rf"{KEY_HEADER}(.*?)(?=-----END |\Z)", re.DOTALL)
 USER_IN_URL = re.compile(r'://[^/\s:@"]{0,200}:([^/\s@]{1,200})@')
 TOKEN_IN_URL = re.compile(rf"://({TOKEN_USER}):?@")
-PAIR = re.compile(
-    r"(?<!\w)(?:password|passwd|pwd|account_?key|shared_?access_?key)=([^\s;,]+)"
-    r"|\b(?:authorization: ?|bearer )(?:\w{1,9} )?((?=[A-Za-z_.~+/-]{0,99}[0-9])[\w.~+/-]{8,})"
-    r"|\bbasic ([A-Za-z0-9+/]{8,200}==?)",
-    re.IGNORECASE,
-)
-"""In a connection string or a header."""
 SCHEME = re.compile(r"(?<![\w+.-])[A-Za-z][A-Za-z0-9+.-]{1,19}://")
 NEUTRAL = "."
 """Instead of a reference: it can be a part of any address, and is no secret."""
