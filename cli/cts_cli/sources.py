@@ -194,9 +194,10 @@ def find(paths: Sequence[Path]) -> Sources:
 
     Raises CommandError if there is no configuration.
     """
-    for path in paths:
-        _must_exist(path)
-    given = [path.resolve() for path in paths]
+    with explaining_errors():
+        for path in paths:
+            _must_exist(path)
+        given = [path.resolve() for path in paths]
     if len(paths) == 1 and paths[0].is_dir():
         links = Links(given)
         with explaining_errors():
