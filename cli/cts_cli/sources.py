@@ -1,7 +1,7 @@
 """The files that a command reads: the configuration files in order, and those they refer to."""
 
 import os
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence, Set
 from contextlib import suppress
 from itertools import islice
 from pathlib import Path
@@ -77,13 +77,8 @@ class Sources(Mapping[str, bytes]):
             self._contents[name] = self._read(self.base / name)
         found = {name: self.base / name for name in self._contents}
         final = configuration(self._contents)
-        named, variables = bundle.named(final), bundle.variable_files(final)
-        self._others = self._resolved({*names, *named.files})
-        for name in named.files:
-            self._links.check_each(self.base, name)
-            same = variables if name in variables else named.files - variables
-            others = self._resolved({*names, *(named.files - same)})
-            self._links.check_target(self.base / name, name, others, is_named=True)
+        named = bundle.named(final)
+        self._check_named(names, named.files, bundle.variable_files(final))
         for name, path in self._named(named):
             found[name] = path
             if len(found) > MOST_FILES:
@@ -92,6 +87,17 @@ class Sources(Mapping[str, bytes]):
                     f"found is '{path}'"
                 )
         return found
+
+    def _check_named(self, names: Iterable[str], files: Set[str], variables: Set[str]) -> None:
+        """`names`: of the configuration files. `variables`: some of the files that they name."""
+        written = self._resolved(names)
+        beside_variables = written | self._resolved(files - variables)
+        beside_others = written | self._resolved(variables)
+        self._others = beside_variables | beside_others
+        for name in sorted(files):
+            self._links.check_each(self.base, name)
+            others = beside_variables if name in variables else beside_others
+            self._links.check_target(self.base / name, name, others, is_named=True)
 
     def _resolved(self, names: Iterable[str]) -> set[Path]:
         return {Path(os.path.realpath(self.base / name)) for name in names}

@@ -21,7 +21,7 @@ NO_SECRET = re.compile(
                     |(?:secrets?)?manager|mechanism|method|minutes|mode|mount|names?|namespace
                     |paths?|period|policy|port|prefix|process|profile|provider|refs?|region|retries
                     |scopes?|seconds|size|source|store|suffix|timeout|ttl|type|ur[il]s?|version)$
-      | ^(?:allow|disable|enable|max|min|require|rotate|skip|use)[_-] | ^(?:next|page)_?token$""",
+      | ^(?:allow|disable|enable|max|min|require|rotate|skip|use)[_-] | ^(?:next|page|next_page)_?token$""",
     re.IGNORECASE | re.VERBOSE,
 )
 SECRET_ID = re.compile(r"(?:^|[_-])secret[_-]id$", re.IGNORECASE)
@@ -83,8 +83,8 @@ VALUE = re.compile(
 
 
 def masked(text: str) -> str:
-    """Without the credentials in URLs, such as the address of a module, without private keys and
-    known kinds of tokens."""
+    """Without the credentials in URLs, such as the address of a module, and in headers, without
+    private keys and known kinds of tokens."""
     parts = text.split("://")
     for number in range(1, len(parts)):
         parts[number] = _without_user(parts[number], is_ssh=parts[number - 1].endswith("ssh"))

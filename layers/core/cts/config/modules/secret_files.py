@@ -66,7 +66,8 @@ def secret_files(module: Files) -> tuple[Found, ...]:
     secrets = list[Found]()
     for name, content in module.items():
         what = "" if name.endswith(TERRAFORM) else _secret_file(basename(name), content)
-        whole = Found(Place(name), f"{what}{STORED}", f"remove the file, and {LET_IT_READ}", True)
+        fix = f"remove the file, and {LET_IT_READ}"
+        whole = Found(Place(name), f"{what}{STORED}", fix, is_refused=True)
         secrets += [whole] if what else islice(_one_a_line(_in_text(name, content)), MOST_FOUND)
     return tuple(secrets)
 
