@@ -21,7 +21,8 @@ NO_SECRET = re.compile(
                     |(?:secrets?)?manager|mechanism|method|minutes|mode|mount|names?|namespace
                     |paths?|period|policy|port|prefix|process|profile|provider|refs?|region|retries
                     |scopes?|seconds|size|source|store|suffix|timeout|ttl|type|ur[il]s?|version)$
-      | ^(?:allow|disable|enable|max|min|require|rotate|skip|use)[_-] | ^(?:next|page|next_page)_?token$""",
+      | ^(?:allow|disable|enable|max|min|require|rotate|skip|use)[_-]
+      | ^(?:next|page|next_page)_?token$""",
     re.IGNORECASE | re.VERBOSE,
 )
 SECRET_ID = re.compile(r"(?:^|[_-])secret[_-]id$", re.IGNORECASE)
