@@ -41,7 +41,7 @@ USER_IN_URL = re.compile(r'://[^/\s:@"]{0,200}:([^/\s@]{1,200})@')
 TOKEN_IN_URL = re.compile(rf"://({TOKEN_USER}):?@")
 SCHEME = re.compile(r"(?<![\w+.-])[A-Za-z][A-Za-z0-9+.-]{1,19}://")
 NEUTRAL = "."
-"""Instead of a reference: it can be a part of any address, and is no secret."""
+"""Instead of a reference: it can be a part of any address, and does not count as a secret."""
 PLAIN_SECRETS = ("password", "secret", "token", "apikey", "passphrase", "credentials")
 NUMBERS = re.compile(
     r"""passw(?:or)?d | ^key$ | (?:access|api|auth|client|license|private|secret|shared)[_-]?key$
