@@ -26,6 +26,7 @@ NO_SECRET = re.compile(
     re.IGNORECASE | re.VERBOSE,
 )
 SECRET_ID = re.compile(r"(?:^|[_-])secret[_-]id$", re.IGNORECASE)
+ID_IN_URL = re.compile(r"(?:secret|access[_-]?key)[_-]?id$", re.IGNORECASE)
 IN_URL = re.compile(rf"{SURE} | (?:^|[_-])(?:sig|signature)$", re.IGNORECASE | re.VERBOSE)
 """In the name of a URL's argument."""
 SHORT = re.compile(r"(?:^|[_-])(?:auth|code|keys?|pass|pin)$", re.IGNORECASE)
@@ -109,7 +110,7 @@ def is_secret_argument(name: str, value: str) -> bool:
     """Of a URL."""
     name = NEW_WORD.sub("_", name)
     if NO_SECRET.search(name):
-        return False
+        return bool(ID_IN_URL.search(name))
     return bool(IN_URL.search(name) or (SHORT.search(name) and WITH_DIGIT.match(value)))
 
 

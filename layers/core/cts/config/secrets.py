@@ -105,7 +105,7 @@ def _written(pattern: re.Pattern[str], text: str) -> Iterator[tuple[int, int]]:
 
 
 def _is_written(text: str) -> bool:
-    """Marks alone, such as asterisks, are no secret."""
+    """Marks alone, such as asterisks, do not count."""
     return any(map(str.isalnum, text))
 
 
