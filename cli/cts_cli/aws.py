@@ -201,5 +201,5 @@ def explaining_errors(doing: str) -> Iterator[None]:
         raise CommandError(f"{doing}: {word}: {message}".removesuffix(": ")) from error
     except EndpointConnectionError as error:
         raise CommandError(f"{doing}: {error}{if_local()}") from error
-    except BotoCoreError as error:
+    except (BotoCoreError, ValueError) as error:  # the latter for an invalid endpoint
         raise CommandError(f"{doing}: {error}") from error

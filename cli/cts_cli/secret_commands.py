@@ -1,6 +1,8 @@
 """The commands `cts secret`. Modules that are slow to import are imported when needed."""
 
-from typing import TYPE_CHECKING, Annotated
+from collections.abc import Iterator
+from contextlib import contextmanager, nullcontext
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -22,13 +24,40 @@ InGroup = Annotated[
     ),
 ]
 Yes = Annotated[bool, typer.Option("--yes", "-y", help="Remove it without asking.")]
+
+
+class ValuesHidden(Commands):
+    """Anything that is typed may be a value, which an error of Typer's would show."""
+
+    def make_context(self, *arguments: Any, **options: Any) -> Any:
+        _, typed, *_ = arguments
+        with _hiding_values() if typed else nullcontext():  # else Typer shows the help
+            return super().make_context(*arguments, **options)
+
+    def invoke(self, ctx: Any) -> Any:
+        with _hiding_values():
+            return super().invoke(ctx)
+
+
+@contextmanager
+def _hiding_values() -> Iterator[None]:
+    try:
+        yield
+    except typer.TyperException as error:
+        if not error.message:  # only NAME is missing
+            raise
+        raise CommandError(
+            "wrong usage, not shown here because a value may have been typed. The only argument "
+            "is NAME: leave the value out to be asked for it, or pass it on standard input; "
+            "`cts secret --help` lists the commands"
+        ) from None
+
+
 app = typer.Typer(
-    cls=Commands,
+    cls=ValuesHidden,
     no_args_is_help=True,
     help="Set, list or remove secrets that builds and the poller use.",
 )
-EXTRA = {"allow_extra_args": True, "ignore_unknown_options": True}
-"""What else is typed may be the value, which an error of Typer's would show."""
 
 
 def _secrets(stack: str) -> "Secrets":
@@ -38,9 +67,8 @@ def _secrets(stack: str) -> "Secrets":
     return named_secrets.load(found, client.Reader(found))
 
 
-@app.command("set", cls=Command, context_settings=EXTRA)
+@app.command("set", cls=Command)
 def set_(
-    typed: typer.Context,
     name: Name,
     group: InGroup = None,
     stack: StackName = "cts",
@@ -54,11 +82,6 @@ def set_(
     """
     from cts_cli import named_secrets
 
-    if typed.args:
-        raise CommandError(
-            "the only argument is NAME: leave the value out to be asked for it, or pass it on "
-            "standard input"
-        )
     named_secrets.check_name(name)
     found = _secrets(stack)
     named_secrets.store(found, name, found.group_to_set(name, group), as_json=as_json)

@@ -5,8 +5,8 @@ from collections.abc import Callable, Mapping
 from typing import Any
 from unicodedata import category
 
-from cts.build.masking import masked
-from cts.config.secrets import PRIVATE_KEY, SECRET_NAME
+from cts.build.masking import SECRET_NAME, masked
+from cts.config.secrets import PRIVATE_KEY
 
 MAY_BE_SECRET = re.compile(
     r"token|pass|pwd|secret|credential|private|signature|key\b|\bsig\b", re.IGNORECASE

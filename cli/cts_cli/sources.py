@@ -1,9 +1,8 @@
 """The files that a command reads: the configuration files in order, and those they refer to."""
 
 import os
-import stat
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager, suppress
+from collections.abc import Iterable, Iterator, Mapping, Sequence, Set
+from contextlib import suppress
 from itertools import islice
 from pathlib import Path
 
@@ -11,9 +10,9 @@ from cts.config import bundle
 from cts.config.bundle import CONFIGURATION, SOURCES
 from cts.config.compile import configuration
 from cts.config.limits import LARGEST_BUNDLE, MOST_FILES, in_mib
-from cts.config.names import wrong_name
 from cts_cli.errors import CommandError
 from cts_cli.links import Links
+from cts_cli.paths import explaining_errors, is_file, is_folder, is_text, refuse_name
 
 LEFT_OUT = {"__pycache__"}
 MOST_FOLDERS = 10_000
@@ -37,6 +36,8 @@ class Sources(Mapping[str, bytes]):
         self._contents: dict[str, bytes] = {}
         if listed is not None:
             self._contents[SOURCES] = "".join(f"{name}\n" for name in listed).encode()
+        self._others: set[Path] = set()
+        """Resolved: the configuration and what it names, which modules don't contain."""
         self._size = self._folders = 0
 
     def __getitem__(self, name: str) -> bytes:
@@ -72,10 +73,12 @@ class Sources(Mapping[str, bytes]):
         if names is None:
             names = [each.name for each in _in_folder(self.base, self._links)]
         for name in names:
-            _refuse_name(name)
+            refuse_name(name)
             self._contents[name] = self._read(self.base / name)
         found = {name: self.base / name for name in self._contents}
-        named = bundle.named(configuration(self._contents))
+        final = configuration(self._contents)
+        named = bundle.named(final)
+        self._check_named(names, named.files, bundle.variable_files(final))
         for name, path in self._named(named):
             found[name] = path
             if len(found) > MOST_FILES:
@@ -85,25 +88,39 @@ class Sources(Mapping[str, bytes]):
                 )
         return found
 
+    def _check_named(self, names: Iterable[str], files: Set[str], variables: Set[str]) -> None:
+        """`names`: of the configuration files. `variables`: some of the files that they name."""
+        written = self._resolved(names)
+        beside_variables = written | self._resolved(files - variables)
+        beside_others = written | self._resolved(variables)
+        self._others = beside_variables | beside_others
+        for name in sorted(files):
+            self._links.check_each(self.base, name)
+            others = beside_variables if name in variables else beside_others
+            self._links.check_target(self.base / name, name, others, is_named=True)
+
+    def _resolved(self, names: Iterable[str]) -> set[Path]:
+        return {Path(os.path.realpath(self.base / name)) for name in names}
+
     def _named(self, named: bundle.Named) -> Iterator[tuple[str, Path]]:
-        for name in sorted(named.modules | named.files | named.certificates):
+        for name in sorted(named.modules | named.certificates):
             self._links.check_each(self.base, name)
         for name in sorted(named.modules):
-            if _is_folder(self.base / name):
+            if is_folder(self.base / name):
                 yield from self._module(name)
             else:
                 yield from self._near(name)
         for name in sorted(named.files | named.certificates):
             path = self.base / name
-            if _is_file(path):
-                _refuse_name(name)
+            if is_file(path):
+                refuse_name(name)
                 yield name, path
             elif name not in named.certificates:
                 yield from self._near(name)
-            elif _is_folder(path):
+            elif is_folder(path):
                 yield from self._below(path, f"{name}/", _above(path), is_module=False)
         for name in sorted(named.not_modules):
-            if _is_folder(self.base / name):
+            if is_folder(self.base / name):
                 yield from self._near(name)
 
     def _module(self, name: str) -> Iterator[tuple[str, Path]]:
@@ -124,7 +141,7 @@ class Sources(Mapping[str, bytes]):
         self._links.check(folder)
         self._count_folder(folder)
         for entry in sorted(folder.iterdir()):
-            if entry.name.startswith(".") or entry.name in LEFT_OUT or not _is_text(entry.name):
+            if entry.name.startswith(".") or entry.name in LEFT_OUT or not is_text(entry.name):
                 continue
             name = f"{prefix}{entry.name}"
             if entry.is_dir():
@@ -132,7 +149,8 @@ class Sources(Mapping[str, bytes]):
             else:
                 self._links.check(entry)
                 if entry.is_file():
-                    _refuse_name(name)
+                    self._links.check_target(entry, name, self._others)
+                    refuse_name(name)
                     yield name, entry
 
     def _count_folder(self, folder: Path) -> None:
@@ -148,7 +166,7 @@ class Sources(Mapping[str, bytes]):
         """Files in the place where one was expected, down to two folders deeper: one of them may
         have been meant. Links are not followed. Ignore what can't be read."""
         at = self.base / name
-        while at != self.base and not _is_folder(at):
+        while at != self.base and not is_folder(at):
             at = at.parent
         if self._links.leads_out(at.resolve()):
             return
@@ -158,7 +176,7 @@ class Sources(Mapping[str, bytes]):
                 for entry in islice(entries, left):
                     left -= 1
                     path = Path(entry.path)
-                    if entry.name.startswith(".") or not _is_text(entry.name):
+                    if entry.name.startswith(".") or not is_text(entry.name):
                         continue
                     if entry.is_file(follow_symlinks=False):
                         yield path.relative_to(self.base).as_posix(), path
@@ -182,9 +200,10 @@ def find(paths: Sequence[Path]) -> Sources:
 
     Raises CommandError if there is no configuration.
     """
-    for path in paths:
-        _must_exist(path)
-    given = [path.resolve() for path in paths]
+    with explaining_errors():
+        for path in paths:
+            _must_exist(path)
+        given = [path.resolve() for path in paths]
     if len(paths) == 1 and paths[0].is_dir():
         links = Links(given)
         with explaining_errors():
@@ -241,7 +260,7 @@ def _name(path: Path, base: Path) -> str:
             "that contains the whole configuration, or pass only that folder"
         )
     name = inside.relative_to(base).as_posix()
-    if "\n" in name or not _is_text(name):
+    if "\n" in name or not is_text(name):
         raise CommandError(
             f"{name!r} can't be used as a name in a bundle: rename the file, without line breaks "
             "and in UTF-8"
@@ -251,47 +270,3 @@ def _name(path: Path, base: Path) -> str:
 
 def _above(folder: Path) -> frozenset[Path]:
     return frozenset(folder.resolve().parents)
-
-
-def _is_file(path: Path) -> bool:
-    """Raises OSError if access is denied."""
-    return stat.S_ISREG(_mode(path))
-
-
-def _is_folder(path: Path) -> bool:
-    """Raises OSError if access is denied."""
-    return stat.S_ISDIR(_mode(path))
-
-
-def _mode(path: Path) -> int:
-    """0 if there is no such file."""
-    try:
-        return path.stat().st_mode
-    except PermissionError:
-        raise
-    except (OSError, ValueError):  # missing, or not a possible file name
-        return 0
-
-
-def _refuse_name(name: str) -> None:
-    wrong = wrong_name(name) if _is_text(name) else "is not UTF-8"
-    if wrong:
-        raise CommandError(f"{name!r} can't be a name in a bundle, because it {wrong}: rename it")
-
-
-def _is_text(name: str) -> bool:
-    """Whether a bundle can contain a file with this name: names must be UTF-8."""
-    try:
-        name.encode()
-    except UnicodeEncodeError:
-        return False
-    return True
-
-
-@contextmanager
-def explaining_errors() -> Iterator[None]:
-    """Turn errors of the operating system into a CommandError."""
-    try:
-        yield
-    except OSError as error:
-        raise CommandError(f"reading '{error.filename}': {error.strerror}") from error

@@ -24,7 +24,7 @@ resource "terraform_data" "slow" {
 """
 ADDRESSES = [
     "git::https://deploy:hunter2@127.0.0.1:1/net/firewall.git",
-    "git::https://hunter2@127.0.0.1:1/net/firewall.git",
+    "git::https://hunter2-hunter2-x@127.0.0.1:1/net/firewall.git",
     "https://127.0.0.1:1/firewall.zip?token=hunter2",
     "https://127.0.0.1:1/firewall.zip?archive=zip&X-Amz-Signature=hunter2",
     "git::ssh://git:hunter2@127.0.0.1:1/firewall.git?sshkey=hunter2",
@@ -209,12 +209,12 @@ MASKED = [
     "https://oauth2:hunt/er2@gitlab.com/x.git",
     "https://h/m.zip?jwt=hunter2",
     "https://h/m.zip?a=1&pat=hunter2",
-    "https://h/m.zip?code=hunter2",
+    "https://h/m.zip?code=hunter22",
     "https://h/m.zip?accessToken=hunter2",
     "https://h/m.zip?apiKey=hunter2",
-    "https://h/m.zip?AWSAccessKeyId=hunter2",
-    "https://h/m.zip?my_key=hunter2",
-    "https://h/m.zip?auth=hunter2",
+    "https://h/m.zip?AWSAccessKeyId=hunter2&secret_id=hunter2",
+    "https://h/m.zip?my_key=hunter22",
+    "https://h/m.zip?auth=hunter22",
 ]
 SHOWN = [
     "https://host:8443/npm/@scope/pkg",

@@ -155,6 +155,24 @@ def test_without_the_internet_what_a_module_put_into_the_cache_fails_the_run(
         published.find()
 
 
+@pytest.mark.parametrize(("limit", "name"), [("LARGEST_ZIP", ZIP), ("LARGEST_SUMS", FILES[1])])
+def test_what_is_far_too_long_in_the_cache_is_not_read(
+    published: Published, monkeypatch: pytest.MonkeyPatch, limit: str, name: str
+) -> None:
+    published.find()
+    published.s3.seen.clear()
+    size = len(published.s3.objects[f"{CACHE}/{name}"])
+    monkeypatch.setattr(release, limit, size)
+    assert is_genuine(published.find())
+    assert f"GET {RELEASED}/{name}" not in published.s3.seen
+    monkeypatch.setattr(release, limit, size - 1)
+    assert is_genuine(published.find())
+    assert f"GET {RELEASED}/{name}" in published.s3.seen
+    found = published.client.get("work", f"tools/terraform/{VERSION}/{name}", size - 1)
+    assert found
+    assert found.body == b""
+
+
 def test_what_is_wrong_in_the_cache_is_named(published: Published) -> None:
     published.cache(ZIP, EVIL)
     published.find()

@@ -7,6 +7,7 @@ from enum import Enum
 CANARY = "c4nary7qx2c4nary7qx2c4"
 NUMBER = "90817263540"
 PEM = f"-----BEGIN PRIVATE KEY-----\n{CANARY}\n-----END PRIVATE KEY-----\n"
+PGP = "\n\n".join(PEM.replace("KEY", "KEY BLOCK").replace("PRIV", "PGP PRIV").split("\n", 1))
 TASK = 'task {\n  name = "web"\n  module = "./m"\n  condition "services" { names = ["web"] }\n}\n'
 VARIABLES = 'variable "services" {}\n'
 
@@ -55,6 +56,7 @@ JSON = json.dumps({"task": [JSON_TASK]}).replace(
 ADDRESSES = [
     ("user and password", f"git::https://u:{CANARY}@git.example.com/m.git"),
     ("only a user", f"git::https://{CANARY}@git.example.com/m.git"),
+    ("only a password", f"git::https://:{CANARY}@git.example.com/m.git"),
     ("over SSH", f"git::ssh://u:{CANARY}@git.example.com/m.git"),
     ("access_token", f"https://h.example.com/m.zip?access_token={CANARY}"),
     ("token", f"https://h.example.com/m.zip?archive=zip&token={CANARY}"),
@@ -81,6 +83,12 @@ IN_ADDRESS = [
         "m/main.tf:3",
     ),
     Kind(
+        "source, behind a variable",
+        in_module(f'module "x" {{\n  source = "git::https://${{var.u}}:{CANARY}@h/m"\n}}\n'),
+        Fate.KEPT,
+        "m/main.tf:3",
+    ),
+    Kind(
         "source, in JSON",
         module({"m/x.tf.json": f'{{"module": {{"x": {{"source": "{ADDRESSES[0][1]}"}}}}}}'}),
         Fate.KEPT,
@@ -102,6 +110,10 @@ KEY_FILES = {
     "deploy": PEM.replace("PRIVATE", "ENCRYPTED PRIVATE"),
     "account.json": json.dumps({"private_key": PEM}),
     "store.p12": CANARY,
+    "store.jks": CANARY,
+    "store.keystore": CANARY,
+    "gpg.asc": PGP,
+    "gpg.pem": PGP,
     "putty.ppk": f"PuTTY-User-Key-File-3: ssh-rsa\n{CANARY}",
     ".env": f"TOKEN={CANARY}",
     ".netrc": f"machine h login u password {CANARY}",
@@ -136,6 +148,17 @@ MOVED = {
     "password before a reference": f'url = "https://u:{CANARY}@{ENV}/"',
     "reference in task_env": f'task_env {{ FW_TOKEN = "{ENV}{CANARY}" }}',
     "key with a reference": f'cert = "-----BEGIN PRIVATE KEY-----\\n{CANARY}{ENV}"',
+    "password of an address behind a reference": f'dsn = "postgres://{ENV}:{CANARY}@h/x"',
+    "text behind the password of an address": f'x = "https://user:{ENV}{CANARY}@h/"',
+    "text behind a user": f'x = "https://{ENV}{CANARY}@h/"',
+    "argument of an address with a reference": f'url = "https://{ENV}/api?token={CANARY}"',
+    "argument behind a reference": f'x = "https://h/{ENV}?a=1&access_token={CANARY}"',
+    "text that looks like an address": f'password = "{ENV}://{CANARY}"',
+    "token behind a reference": f'x = "{ENV}ghp_{CANARY}"',
+    "header behind a reference": f'x = "{ENV}Authorization: Bearer {ENV}{CANARY}"',
+    "password behind a reference": f'x = "{ENV}password={CANARY}"',
+    "password without a user": f'url = "redis://:{CANARY}@h:6379/0"',
+    "key of PGP": f'gpg = "-----BEGIN PGP PRIVATE KEY BLOCK-----\\n\\n{CANARY}"',
     "url with a password": f'url = "https://u:{CANARY}@h.example.com/"',
     "url with a token as user": f'url = "https://{CANARY}@h.example.com/"',
     "url with a token": f'url = "https://h.example.com/?a=1&token={CANARY}"',
@@ -222,7 +245,18 @@ COMMENTS = {
     "colon": f'# "client_secret": "{CANARY}"',
     "environment": f"# export FW_PASSWORD={CANARY}",
 }
-LINES = {"block": 3}
+IN_CODE = {
+    "provider": f'provider "a" {{\n  password = "{CANARY}"\n}}',
+    "locals": f'locals {{ password = "{CANARY}" }}',
+    "list": f'locals {{\n  tokens = ["a${{var.x}}", "{CANARY}"]\n}}',
+    "around a reference": f'locals {{\n  password = "{CANARY}${{var.x}}"\n}}',
+    "around nested braces": f'locals {{\n  password = "{CANARY}${{f({{}})}}"\n}}',
+    "argument": f'resource "x" "y" {{\n  url = "https://u:{CANARY}@h/"\n}}',
+    "address with references": f'locals {{\n  u = "https://${{var.h}}/?token={CANARY}"\n}}',
+    "header": f'locals {{\n  h = "Authorization: Bearer {CANARY}"\n}}',
+    "heredoc": f'locals {{\n  h = <<E\n  password: "{CANARY}"\nE\n}}',
+}
+LINES = {"block": 3, "locals": 2, "heredoc": 4}
 IN_COMMENTS = [
     *(
         Kind(
@@ -240,6 +274,21 @@ IN_COMMENTS = [
         | {"m/main.tf": VARIABLES + 'variable "z" {}\n'},
         Fate.LEFT,
         "v.tfvars:2",
+    ),
+    *(
+        Kind(
+            f"code of a module, {name}",
+            in_module(f"{text}\n"),
+            Fate.KEPT,
+            f"m/main.tf:{LINES.get(name, 3)}",
+        )
+        for name, text in IN_CODE.items()
+    ),
+    Kind(
+        "code of a module, in JSON",
+        module({"m/x.tf.json": f'{{"locals": {{"password": "{CANARY}"}}}}'}),
+        Fate.KEPT,
+        "m/x.tf.json:1",
     ),
     *(
         Kind(
@@ -280,12 +329,20 @@ KINDS = [*IN_ADDRESS, *IN_FILES, *IN_ARGUMENTS, *OF_MACHINE, *IN_COMMENTS, *IN_V
 NO_SECRETS = [
     *(provider(text) for text in [
         'key = "tags/name"',
+        'secret_backend = "kv" token_expires_in = "5m" token_audience = "sts" tokenizer = "x"',
+        'endpoints { secretsmanager = "http://localhost:4566" } auth = "basic"',
+        'credentials { profile = "fw" } auth { lease = 3600 mount = "approle" field = "x" }',
+        'password_field = "pwd" secret_labels = "a" secret_manager = "aws" secrets_mount = "kv"',
         'key = "prod/eu-west-1/network/terraform.tfstate"',
         'key = "terraform-state-production-2024"',
         'public_key = "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAI"',
         'url = "https://host.example.com:8443/path?ref=token&page=2"',
         'host = "https://admin@fw.example.com"',
         f'token = "{ENV}"',
+        f'url = "https://{ENV}/api?token={ENV}&key=a" auth = "https://{ENV}:{ENV}-{ENV}@h/"',
+        'url = "https://h/?sort_key=name&key=name&keys=a&code=200&auth=basic&pin=true"',
+        'url = "https://h/?token_type=bearer&code_challenge=aB3dE5gH1&page_token=aB3dE5gH1"',
+        'url = "https://acme@dev.azure.com/x" image = "docker://alpine@sha256:0123456789abcdef"',
         f'authorization = "Bearer {ENV}"',
         f'token = "{ENV}:{ENV}"',
         f'dsn = "postgres://{ENV}:{ENV}@db.example.com/x"',
@@ -299,7 +356,10 @@ NO_SECRETS = [
         'bypass = "x" compass = "y" pattern_matching = true',
         'assume_role { role_arn = "arn:aws:iam::123456789012:role/x" session_name = "cts" }',
     ]),
+    task("git::https://acme@dev.azure.com/acme/net/_git/fw?ref=v1"),
+    task("git::https://deploy-bot@git.example.com/m"),
     *(in_module(text) for text in [
+        'module "x" {\n  source = "git::https://acme@dev.azure.com/acme/net/_git/fw"\n}\n',
         '# token: the ACL token that the module uses\n',
         '# token = var.token\n# password = "${var.password}"\n# secret = data.x.y\n',
         '# password = "<your password>"\n# token = "..."\n# api_key = "changeme"\n',
@@ -308,6 +368,12 @@ NO_SECRETS = [
         '# begins with -----BEGIN PRIVATE KEY-----, as PEM does\n',
         'variable "k" {\n  description = "begins with -----BEGIN PRIVATE KEY-----"\n}\n',
         'locals {\n  k = "-----BEGIN PRIVATE KEY-----\\n${var.k}"\n}\n',
+        'locals {\n  a_token = "${var.token}"\n  b_token = "Bearer ${var.x["y"]}"\n}\n',
+        'locals {\n  password = var.password\n  token = data.x.y1.result\n  api_key = ""\n}\n',
+        'locals {\n  private_key = "keys/a.key"\n  secret_name = "fw"\n  auth = "basic"\n}\n',
+        'data "aws_secretsmanager_secret_version" "x" {\n  secret_id = "prod/fw-1"\n}\n',
+        'locals {\n  url = "https://${var.u}:${var.p}@h/?token=${var.t}"\n}\n',
+        'variable "x" {\n  description = "password = \\"abc\\" or https://user:password@h/"\n}\n',
         'resource "aws_key_pair" "key" {\n  key_name = "k"\n  public_key = var.key\n}\n',
         'module "x" {\n  source = "git::ssh://git@github.com/o/m.git?ref=v1.0%2B1"\n}\n',
         'module "x" {\n  source = "git::https://${var.u}:${var.token}@h/m?ref=v1"\n}\n',
@@ -320,3 +386,5 @@ NO_SECRETS = [
     provider("") | {"c.hcl": "# token: in the stack's secret\n# export CONSUL_HTTP_TOKEN\n"},
 ]  # fmt: skip
 """What only looks like one."""
+NO_FILES = ['host = "fw.key"', 'name = "main.json"', 'domain = "corp.conf"', 'title = "id_rsa"']
+"""Arguments that only look like files."""

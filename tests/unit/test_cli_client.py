@@ -9,7 +9,7 @@ from botocore.exceptions import ClientError, EndpointConnectionError, NoCredenti
 
 from cts_cli import aws, client
 from cts_cli.errors import CommandError, NoCredentials, NotFound
-from tests.unit.cli_fakes import READER, Account, deployed, refused
+from tests.unit.cli_fakes import READER, Account, cts, deployed, refused
 
 Answer = Callable[[httpx.Request], httpx.Response]
 
@@ -208,6 +208,16 @@ def test_a_clients_own_error_is_translated(monkeypatch: pytest.MonkeyPatch) -> N
         aws.explaining_errors("looking"),
     ):
         raise ClientError({"Error": {"Code": "403", "Message": "Forbidden"}}, "HeadObject")
+
+
+def test_an_endpoint_that_is_no_url_is_an_error(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name, value in (("AWS_REGION", "eu-west-1"), ("AWS_ENDPOINT_URL", "\x1b[2Jx")):
+        monkeypatch.setenv(name, value)
+    with pytest.raises(CommandError, match=r"^looking for stack 'cts': Invalid endpoint"):
+        aws.find_stack("cts")
+    result = cts("status")
+    assert (result.exit_code, "\x1b[2J" in result.stderr) == (2, False)
+    assert "\\x1b[2Jx" in result.stderr
 
 
 def test_sessions_are_those_of_boto3() -> None:

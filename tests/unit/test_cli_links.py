@@ -61,6 +61,80 @@ def test_a_link_out_of_the_folder_is_refused(
     assert refusal("conf").startswith(told)
 
 
+NAMED = """task { name = "v" module = "acme/x/y" variable_files = ["web.tfvars", "k/b.json"] }
+terraform_provider "p" { credentials = "k/sa.json" }
+vault { tls { ca_cert = "ca.pem" } }
+"""
+HIDDEN = "which is hidden, so it is not pushed by its own name"
+OTHER = "which is not pushed as it is, because of its secrets"
+NO_PART = "a state or variable file, which modules don't contain"
+
+
+@pytest.mark.parametrize(
+    ("link", "target", "why"),
+    [
+        ("modules/m/g", ".git", HIDDEN),
+        ("modules/m/g", ".git/hooks", HIDDEN),
+        ("modules/m/env.txt", ".env", HIDDEN),
+        ("modules/m/x", "deep/.terraform/x.txt", HIDDEN),
+        ("b.hcl", ".env", HIDDEN),
+        ("web.tfvars", ".env", HIDDEN),
+        ("modules/m/data.json", "terraform.tfstate", NO_PART),
+        ("modules/m/data.json", "terraform.tfstate.backup", NO_PART),
+        ("modules/m/x.txt", "deep/z.tfvars", NO_PART),
+        ("web.tfvars", "terraform.tfstate", NO_PART),
+        ("modules/m/notes.txt", "tasks.hcl", OTHER),
+        ("modules/m/notes.txt", "k/sa.json", OTHER),
+        ("modules/m/notes.txt", "given/variables", OTHER),
+        ("modules/m/x.txt", "deep/store.p12", OTHER),
+        ("modules/m/x.txt", "deep/client.key", OTHER),
+        ("modules/m/x.txt", "deep/terraform.rc", OTHER),
+        ("k/b.json", "k/sa.json", OTHER),
+        ("web.tfvars", "tasks.hcl", OTHER),
+        ("ca.pem", "tasks.hcl", OTHER),
+    ],
+)
+def test_what_is_not_pushed_by_its_name_is_not_pushed_by_a_link(
+    here: Path, link: str, target: str, why: str
+) -> None:
+    os.chdir("conf")
+    Path("more.hcl").write_text(NAMED)
+    for name in (
+        ".git/hooks/x", ".env", "deep/.terraform/x.txt", "terraform.tfstate", "k/sa.json",
+        "terraform.tfstate.backup", "deep/z.tfvars", "deep/store.p12", "deep/client.key",
+        "deep/terraform.rc", "given/variables",
+    ):  # fmt: skip
+        Path(name).parent.mkdir(parents=True, exist_ok=True)
+        Path(name).write_text("{}")
+    if link != "web.tfvars":
+        Path("web.tfvars").symlink_to("given/variables")
+    Path(link).symlink_to(here / "conf" / target)
+    assert refusal(".").startswith(f"'{link}' is a link to '{here / 'conf' / target}', {why}: ")
+
+
+def test_what_is_named_by_a_link_is_judged_as_what_it_is_named_for(here: Path) -> None:
+    os.chdir("conf")
+    Path("more.hcl").write_text(f'{NAMED}\nconsul {{ tls {{ key = "client.key" }} }}')
+    for folder_ in ("given", "k"):
+        Path(folder_).mkdir()
+    for link, target in (
+        ("web.tfvars", "prod.tfvars"), ("k/sa.json", "account.json"), ("ca.pem", "other.pem"),
+        ("client.key", "other.key"),
+    ):  # fmt: skip
+        (Path("given") / target).write_text("{}")
+        Path(link).symlink_to(here / "conf/given" / target)
+    assert {"web.tfvars", "k/sa.json", "ca.pem", "client.key"} <= found(".")
+
+
+def test_a_file_below_a_linked_folder_is_judged_too(here: Path) -> None:
+    os.chdir("conf")
+    Path("given").mkdir()
+    Path("given/x.hcl").write_text(task("dns"))
+    Path("modules/m/shared").symlink_to("../../given")
+    assert OTHER in refusal("tasks.hcl", "given/x.hcl")
+    assert "modules/m/shared/x.hcl" in found("tasks.hcl")
+
+
 @pytest.mark.parametrize(
     ("link", "name"), [("conf/modules", "modules/m"), ("conf/modules/m", "modules/m")]
 )

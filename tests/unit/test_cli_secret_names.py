@@ -93,9 +93,9 @@ def test_a_question_that_is_interrupted_changes_nothing(account: Account, termin
 @pytest.mark.parametrize(
     ("arguments", "said"),
     [
-        (["FW_TOKEN", VALUE], "the only argument is NAME"),
-        (["FW_TOKEN", "-4ecf0b1e"], "the only argument is NAME"),
-        (["FW_TOKEN", f"--{VALUE}"], "the only argument is NAME"),
+        (["FW_TOKEN", VALUE], "The only argument is NAME"),
+        (["FW_TOKEN", "-4ecf0b1e"], "The only argument is NAME"),
+        (["FW_TOKEN", f"--{VALUE}"], "The only argument is NAME"),
         ([f"FW_TOKEN={VALUE}"], "NAME must be letters"),
         ([f"1{VALUE}"], "NAME must be letters"),
     ],
@@ -106,6 +106,32 @@ def test_a_value_is_no_argument_and_not_repeated(
     result = cts("secret", "set", *arguments, typed="x")
     assert (result.exit_code, account.versions) == (2, {})
     assert said in result.stderr
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ["remove", "FW_TOKEN", VALUE], ["remove", "FW_TOKEN", f"--{VALUE}"],
+        ["remove", "FW_TOKEN", "--group", VALUE], ["set", "FW_TOKEN", "--group", VALUE],
+        ["set", "FW_TOKEN", f"--json={VALUE}"], ["list", VALUE], ["list", f"-{VALUE}"],
+        [VALUE], [f"--{VALUE}"],
+    ],
+)  # fmt: skip
+def test_no_usage_error_repeats_what_was_typed(account: Account, arguments: list[str]) -> None:
+    account.write(TASK, '{"FW_TOKEN": "kept"}')
+    result = cts("secret", *arguments, typed="x")
+    assert (result.exit_code, account.held(TASK)) == (2, {"FW_TOKEN": "kept"})
+    assert "The only argument is NAME" in result.stderr
+    assert VALUE[:4] not in result.stdout + result.stderr
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"), [([], "Usage: "), (["set"], "Missing argument 'NAME'")]
+)
+def test_what_is_missing_is_said(account: Account, arguments: list[str], said: str) -> None:
+    result = cts("secret", *arguments)
+    assert result.exit_code == 2
+    assert said in result.stdout + result.stderr
 
 
 @pytest.mark.parametrize("typed", ["", "\n"])

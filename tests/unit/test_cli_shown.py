@@ -13,7 +13,7 @@ from cts_cli.shown import may_hold_secret, printable
             "git::https://oauth2:glpat-x@host/m.git?ref=v1",
             "git::https://oauth2:***@host/m.git?ref=v1",
         ),
-        ("https://ghp_x@github.com/o/m", "https://***@github.com/o/m"),
+        ("https://ghp-x9-x9-x9-x9-x9@github.com/o/m", "https://***@github.com/o/m"),
         ("https://u:p@ss@host/m", "https://***:***@host/m"),
         ("https://u:p/ss@host/m", "https://***:***@host/m"),
         ("https://u:@host", "https://***:***@host"),

@@ -289,3 +289,8 @@ def test_a_file_that_cannot_be_read_is_named(here: Path, monkeypatch: pytest.Mon
     monkeypatch.setattr(Path, "read_bytes", refuse)
     with pytest.raises(CommandError, match=r"reading 'conf/tasks\.hcl': Permission denied"):
         find("conf")["tasks.hcl"]
+
+
+def test_a_path_that_is_too_long_is_told(here: Path) -> None:
+    with pytest.raises(CommandError, match="File name too long"):
+        find("x" * 300)

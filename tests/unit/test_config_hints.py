@@ -105,7 +105,7 @@ def test_a_star_in_a_name_is_warned_of(given: str, fix: str) -> None:
     ("address", "is_told"),
     [
         ("git::https://deploy:pw@git.example.com/m.git", True),
-        ("git::https://pat@git.example.com/m.git", True),
+        ("git::https://pat-0123456789abcdef@git.example.com/m.git", True),
         ("git::https://git.example.com/m.git?token=x", True),
         ("github.com/o/m?ref=v1&access_token=x", True),
         ("git@github.com:o/m.git?sshkey=x", True),

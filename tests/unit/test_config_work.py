@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 
+from cts.build.masking import masked as masked_text
 from cts.config import bundle
 from cts.config import compile as compiler
 from cts.config.blocks.go_values import nanoseconds
@@ -23,7 +24,8 @@ from cts.config.modules.tfvars import read_variables
 from cts.config.moving import named
 from cts.config.rules.problem import LONGEST_WORD, MOST_WORDS, Code, Where, nearest
 from cts.config.rules.regexp import compiled, fault
-from cts.config.secrets import TEMPLATE, VAULT, has_secret_name
+from cts.config.secrets import TEMPLATE, VAULT, has_secret_name, literal_secrets
+from cts.config.text.secret_comments import secrets_in_code
 from cts.config.text.tree import Lines, ParseError
 from cts.watch.schedule import EPOCH, Month, parse
 from tests.unit.publisher import task
@@ -47,6 +49,12 @@ SHAPES: Mapping[str, Callable[[], object]] = {
     "openings of templates": lambda: TEMPLATE.search('{{ env "' * (LONG // 8)),
     "openings and quotes": lambda: TEMPLATE.search('{{ key "" ' * (LONG // 10)),
     "openings of Vault": lambda: VAULT.search('{{ with secret "' * (LONG // 16)),
+    "parts of a template": lambda: literal_secrets('{{ env "X" }}-' * 50_000, is_named=True),
+    "users in a template": lambda: literal_secrets('://u:{{ env "X" }}@' * 20_000, is_named=True),
+    "lines of source code": lambda: masked_text('1: a="' + "a" * LONG + "\n"),
+    "first lines of keys": lambda: masked_text("-----BEGIN PRIVATE KEY-----" + " \n" * LONG),
+    "code": lambda: [*secrets_in_code('a = ["' * LONG + "x=\n" * LONG)],
+    "interpolations": lambda: [*secrets_in_code('token = "${' * LONG)],
     "digits": lambda: as_number("1" * LONG + "x"),
     "digits of a duration": lambda: nanoseconds("1" * LONG),
     "lines of a map": lambda: mask_of("{\n" + "a = 1\n" * (LONG // 20) + "}"),

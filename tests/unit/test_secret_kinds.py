@@ -10,7 +10,7 @@ from cts.config.moving import moved, refused
 from cts.config.rules.problem import Problem
 from cts.config.text.comments import without_comments
 from cts.config.text.secret_comments import MOST_FOUND
-from tests.unit.secret_kinds import KINDS, NO_SECRETS, Fate, Kind, Texts, module
+from tests.unit.secret_kinds import KINDS, NO_FILES, NO_SECRETS, Fate, Kind, Texts, module, provider
 
 
 def compiled(files: Texts) -> Result:
@@ -87,3 +87,8 @@ def test_what_only_looks_like_a_secret_is_left_alone(files: Texts) -> None:
     result = compiled(files)
     assert not result.secrets
     assert "literal-secret" not in {code for _, code in said(result.problems + result.warnings)}
+
+
+def test_what_only_looks_like_a_file_is_left_alone() -> None:
+    for argument in NO_FILES:
+        assert not compiled(provider(argument)).warnings, argument

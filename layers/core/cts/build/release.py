@@ -19,6 +19,9 @@ from cts.build.openpgp import is_signed
 from cts.build.s3 import S3
 
 RELEASES = "https://releases.hashicorp.com/terraform"
+LARGEST_ZIP = 200_000_000
+LARGEST_SUMS = 1_000_000
+"""Bytes. A module may have put much more into the cache, which would fill a build's memory."""
 
 
 def find_terraform(version: str, s3: S3, bucket: str, folder: Path, log: Log) -> str:
@@ -54,6 +57,7 @@ class Release:
             raise RunError(f"Terraform {self.version} has no release for {system}", retryable=False)
         [packed] = self.files(
             [name],
+            LARGEST_ZIP,
             lambda found: hashlib.sha256(found).hexdigest() == expected,
             "does not have the checksum that HashiCorp has signed",
         )
@@ -66,15 +70,19 @@ class Release:
         mark = f"  terraform_{self.version}_".encode()
         text, _ = self.files(
             [sums, f"{sums}.72D7468F.sig"],
+            LARGEST_SUMS,
             lambda found, signature: is_signed(found, signature, KEY) and mark in found,
             "is not signed by HashiCorp's key 72D7468F as this version of the program knows it",
         )
         return {name: digest for digest, name in map(str.split, text.decode().splitlines())}
 
-    def files(self, names: list[str], right: Callable[..., bool], wrong: str) -> list[bytes]:
-        """The contents of these files, if they are right. `wrong` says what they are otherwise."""
+    def files(
+        self, names: list[str], most: int, right: Callable[..., bool], wrong: str
+    ) -> list[bytes]:
+        """The contents of these files, if they are right. `wrong` says what they are otherwise, or
+        if one in the cache has more than `most` bytes."""
         place = f"s3://{self.bucket}/{self.cache}"
-        cached = [self.s3.get(self.bucket, f"{self.cache}/{name}") for name in names]
+        cached = [self.s3.get(self.bucket, f"{self.cache}/{name}", most) for name in names]
         stored = [each.body for each in cached if each]
         if len(stored) == len(names):
             if right(*stored):

@@ -47,8 +47,9 @@ class S3:
         self.endpoint = os.environ.get("AWS_ENDPOINT_URL_S3") or os.environ.get("AWS_ENDPOINT_URL")
         self._credentials: Credentials | None = None
 
-    def get(self, bucket: str, key: str) -> StoredState | None:
-        return self._send("GET", bucket, key, accept=(404,))
+    def get(self, bucket: str, key: str, most: float = float("inf")) -> StoredState | None:
+        """`most`: bytes. A longer object is not read, and its body is empty here."""
+        return self._send("GET", bucket, key, accept=(404,), most=most)
 
     def exists(self, bucket: str, key: str) -> bool:
         return self._send("HEAD", bucket, key, accept=(404,)) is not None
@@ -97,6 +98,7 @@ class S3:
         headers: dict[str, str] | None = None,
         accept: tuple[int, ...] = (),
         query: str = "",
+        most: float = float("inf"),
     ) -> StoredState | None:
         """The answer; None for a status in `accept`."""
         began = time.monotonic()
@@ -110,7 +112,8 @@ class S3:
             try:
                 request = self._request(method, bucket, key, body, headers or {}, query)
                 with urllib.request.urlopen(request, timeout=min(60, max(1, left / 2))) as answer:
-                    return StoredState(answer.read(), answer.headers.get("ETag", ""))
+                    body = answer.read() if (answer.length or 0) <= most else b""
+                    return StoredState(body, answer.headers.get("ETag", ""))
             except urllib.error.HTTPError as error:
                 with error:
                     told = error.read()

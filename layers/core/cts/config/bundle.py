@@ -10,6 +10,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from posixpath import dirname, isabs, normpath
 
+from cts.build.masking import KEY_HEADER
 from cts.config import limits
 from cts.config.blocks.model import Configuration
 from cts.config.blocks.schema import walk
@@ -27,7 +28,6 @@ LEFT_OUT = {".git", ".terraform"}
 """Folders that do not belong to a module."""
 NO_PART = re.compile(r"\.tfstate(?:\..*)?$|\.tfvars(?:\.json)?$")
 """States, which hold secrets, and variable files, which count in a root module alone."""
-KEY_HEADER = "-----BEGIN [A-Z0-9 ]*PRIVATE KEY-----"
 PRIVATE_KEY = re.compile(KEY_HEADER.encode())
 ENTRY = b"PK\x01\x02"
 """What each entry in a zip's list of files begins with."""

@@ -29,7 +29,9 @@ def names_file(name: str, value: str) -> bool:
         return False
     if TEMPLATE.search(value) or PRIVATE_KEY.search(value):
         return False
-    return bool(FILE_NAME.search(name) or FILE.fullmatch(value))
+    is_bare = not {"/", "\\"} & {*value}  # some hosts and titles end like files
+    is_file = FILE.fullmatch(value) and not (is_bare and not KEY_NAME.search(name))
+    return bool(FILE_NAME.search(name) or is_file)
 
 
 def is_path_of_key(name: str, value: str) -> bool:

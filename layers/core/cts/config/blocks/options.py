@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from decimal import Decimal
 from functools import partial
 
+from cts.build.masking import SECRET_NAME
 from cts.config.blocks import go_values
 from cts.config.blocks.former import former
 from cts.config.blocks.go_values import FALSE, MOST_NANOSECONDS, NANOSECONDS, TRUE
@@ -16,7 +17,6 @@ from cts.config.blocks.model import WrittenSecret
 from cts.config.blocks.schema import Seconds
 from cts.config.limits import MOST_FINDINGS, MOST_SECRETS, Few
 from cts.config.rules.problem import Code, Place, Problem, Where, nearest
-from cts.config.secrets import SECRET_NAME
 from cts.config.text.tree import Body, Entry, Value
 
 LABELLED = ("driver",)

@@ -1,10 +1,10 @@
 """Blocks whose options only Terraform knows: providers, backends, required providers."""
 
-import re
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from typing import Any
 
+from cts.build.masking import NO_SECRET
 from cts.config.blocks.model import Backend, ProviderBlock
 from cts.config.blocks.options import A_STRING, Findings, Options
 from cts.config.blocks.schema import Group
@@ -14,8 +14,6 @@ from cts.config.rules.problem import Code, Place, Problem, Where
 from cts.config.secrets import has_secret_name, looks_secret
 from cts.config.text.tree import Body, Entry, Value
 
-PLAIN_NAME = re.compile(r"id|name|namespace|path|region|ttl|type|url|version", re.IGNORECASE)
-"""Options that are not secret even in a block whose name suggests a secret."""
 RESERVED = ("alias", "auto_commit", "task_env")
 
 
@@ -85,7 +83,7 @@ class Free:
     def is_secret(self, key: str, data: object, *, hidden: bool) -> bool:
         if isinstance(data, str) and is_path_of_key(key, data) and not _holds_key(key, data):
             return False
-        return looks_secret(key, data, hidden=hidden and not PLAIN_NAME.fullmatch(key))
+        return looks_secret(key, data, hidden=hidden and not NO_SECRET.fullmatch(key))
 
     def note(self, value: Value, path: str, key: str, *, hidden: bool) -> None:
         where, is_file = Where(path, value.place), _holds_key(key, str(value.data))

@@ -1,7 +1,7 @@
 """Secrets in a module's files. Nothing is moved out of these: Terraform reads them as they are."""
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import suppress
 from dataclasses import dataclass
 from itertools import islice
@@ -14,15 +14,23 @@ from cts.config.rules.problem import Place
 from cts.config.rules.warnings import IN_ADDRESS, TAKE_IT_OUT
 from cts.config.secrets import has_credential
 from cts.config.text.comments import comments
-from cts.config.text.secret_comments import IN_COMMENT, MOST_FOUND, may_hold_secrets, secrets_in
+from cts.config.text.secret_comments import (
+    IN_CODE,
+    IN_COMMENT,
+    MOST_FOUND,
+    may_hold_secrets,
+    secrets_in,
+    secrets_in_code,
+    without_references,
+)
 from cts.config.text.tree import BOM, Lines, ParseError
 
 KEY_FILE = re.compile(
-    r"\.(?:cer|crt|der|env|json|key|p8|pem)$|^id_(?:dsa|ecdsa|ed25519|rsa)", re.IGNORECASE
+    r"\.(?:asc|cer|crt|der|env|gpg|json|key|p8|pem)$|^id_(?:dsa|ecdsa|ed25519|rsa)", re.IGNORECASE
 )
 """Names of files that are keys, if a key is in them."""
 BINARY_KEY = re.compile(r"\.(?:key|p8)$", re.IGNORECASE)
-STORE = re.compile(r"\.(?:p12|pfx|ppk)$", re.IGNORECASE)
+STORE = re.compile(r"\.(?:jks|keystore|p12|pfx|ppk)$", re.IGNORECASE)
 """Files that hold private keys, not as plain text."""
 DER = b"0\x82"
 """How binary keys and certificates begin."""
@@ -34,10 +42,10 @@ CREDENTIALS = re.compile(
 """Files that programs keep passwords and tokens in."""
 SOURCE = re.compile(r'(?<![\w.-])"?source"?[ \t]*[=:][ \t]*("(?:[^"\\\n]|\\.)*")')
 """Of a module, in HCL or JSON; whatever else has that name should not have a credential either."""
-INTERPOLATION = re.compile(r"[$%]\{[^{}]*\}")
 LARGEST = 1_000_000
 """Bytes of a file that is searched."""
 STORED = ", and modules are stored as they are"
+LET_IT_READ = "let the module read it from where secrets are kept"
 DELETE = "delete it, and replace the secret if it is in use"
 
 
@@ -55,14 +63,27 @@ class Found:
 
 def secret_files(module: Files) -> tuple[Found, ...]:
     """What is secret in the files of a module, at most one thing in each line."""
-    found: dict[tuple[str, int], Found] = {}
+    secrets = list[Found]()
     for name, content in module.items():
         what = "" if name.endswith(TERRAFORM) else _secret_file(basename(name), content)
-        fix = "remove the file, and let the module read it from where secrets are kept"
+        fix = f"remove the file, and {LET_IT_READ}"
         whole = Found(Place(name), f"{what}{STORED}", fix, is_refused=True)
-        for each in (whole,) if what else islice(_in_text(name, content), MOST_FOUND):
-            found.setdefault((name, each.place.line), each)
-    return tuple(found.values())
+        secrets += [whole] if what else islice(_one_a_line(_in_text(name, content)), MOST_FOUND)
+    return tuple(secrets)
+
+
+def _one_a_line(secrets: Iterable[Found]) -> Iterator[Found]:
+    lines = set[int]()
+    for each in secrets:
+        if each.place.line not in lines:
+            lines.add(each.place.line)
+            yield each
+
+
+def is_for_secrets(name: str) -> bool:
+    """Whether a file's name says that it holds keys, passwords or tokens."""
+    patterns = (CREDENTIALS.fullmatch, STORE.search, BINARY_KEY.search)
+    return any(each(name) for each in patterns)
 
 
 def _secret_file(name: str, content: bytes) -> str:
@@ -88,12 +109,14 @@ def _in_text(name: str, content: bytes) -> Iterator[Found]:
         yield from _in_addresses(text, lines)
         with suppress(ParseError):  # what can't be read here is Terraform's to refuse
             yield from _in_comments(text, lines)
+        for at in secrets_in_code(text):
+            yield Found(lines.place(at), f"{IN_CODE}{STORED}", LET_IT_READ)
 
 
 def _in_addresses(text: str, lines: Lines) -> Iterator[Found]:
     for found in SOURCE.finditer(text):
         address = found[1]
-        literal = INTERPOLATION.sub("", address)
+        literal = without_references(address)
         if has_credential(literal) or (literal == address and masked(address) != address):
             yield Found(lines.place(found.start()), IN_ADDRESS, TAKE_IT_OUT)
 

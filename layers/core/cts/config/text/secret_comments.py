@@ -1,10 +1,19 @@
-"""Secrets in comments, such as an option that was commented out."""
+"""Secrets in comments, such as an option that was commented out, and in Terraform's own code."""
 
 import re
 from collections.abc import Iterable, Iterator
 
-from cts.build.masking import KEY_BEGINS
-from cts.config.secrets import has_credential, has_secret_name
+from cts.build.masking import KEY_BEGINS, SECRET_ID, secret_values
+from cts.config.local_files import is_path_of_key
+from cts.config.secrets import (
+    NEUTRAL,
+    RANDOM,
+    credentials,
+    has_credential,
+    has_secret_name,
+    is_literal,
+    looks_secret,
+)
 
 ASSIGNED = re.compile(
     r"""(?<![\w.-])"?([A-Za-z][\w-]{0,60})"?[ \t]*[:=][ \t]*
@@ -16,6 +25,8 @@ MARK = re.compile(r"#|//")
 MOST_FOUND = 20
 """Secrets that are said of one file."""
 IN_COMMENT = "this comment contains what looks like a secret"
+IN_CODE = "this looks like a secret"
+INTERPOLATION = re.compile(r"[$%]\{[^{}]*\}")
 REFERENCE = re.compile(r"\$\{|\{\{|(?:var|local|data|each|module|self)\.")
 PLACEHOLDER = re.compile(
     r"<.*>|\W*|x+|(?:my|your)[\w -]*|change.?me|example|none|null|password|placeholder|redacted"
@@ -39,6 +50,33 @@ def secrets_in(comments: Iterable[re.Match[str]]) -> Iterator[int]:
             if _holds_secret(line):
                 yield at
             at += len(line)
+
+
+def secrets_in_code(text: str) -> Iterator[int]:
+    """Where secrets are in Terraform's code: in quotes, and not only a reference. A file with
+    comments has theirs found, too."""
+    plain = without_references(text)
+    for start, end in credentials(plain):
+        if not PLACEHOLDER.fullmatch(plain, start, end):
+            yield start
+    for name, found in secret_values(plain):
+        if found[1] and _is_secret_in_code(name, found[1][1:-1]):
+            yield found.start()
+
+
+def without_references(text: str) -> str:
+    """Of the same length, with neutral text in the place of interpolations."""
+    return INTERPOLATION.sub(lambda found: NEUTRAL * len(found.group()), text)
+
+
+def _is_secret_in_code(name: str, value: str) -> bool:
+    """Modules often find a secret by its ID, which is a name there."""
+    literal = re.split(r"[$%]\{", value)[0]  # what is nested was not removed
+    if SECRET_ID.search(name) and not RANDOM.fullmatch(literal):
+        return False
+    if is_path_of_key(name, literal) or not is_literal(literal):
+        return False
+    return looks_secret(name, literal) and _is_secret(name, literal, None)
 
 
 def _holds_secret(line: str) -> bool:
