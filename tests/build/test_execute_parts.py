@@ -143,6 +143,13 @@ def test_no_credentials_at_all_is_said(
         client.get("work", "x")
 
 
+def test_a_note_shows_no_password_of_an_address() -> None:
+    written = Log()
+    written.note("no module at git::https://deploy:hunter2@git.example.com/m.git")
+    assert b"hunter2" not in written.body()
+    assert b"git.example.com/m.git" in written.body()
+
+
 def test_a_log_and_a_streams_text_keep_the_end_of_what_is_very_long() -> None:
     tail = Tail(10)
     for line in ("12345\n", "6789\n", "abc\n"):

@@ -190,7 +190,9 @@ class World:
 
     def register(self) -> str:
         pick, node_name = self.random.choice, self.random.choice(NODES)
-        id_ = f"{node_name}-{pick('xyz')}"
+        service = pick(NAMES)
+        # Consul 1.8.7 does not tell a held query of a service that its instance got another name.
+        id_ = f"{node_name}-{NAMES.index(service)}-{pick('xy')}"
         node = Node(
             f"{NODES.index(node_name):08}-0000-4000-8000-000000000000",
             f"10.0.0.{self.random.randint(1, 3)}",
@@ -198,7 +200,7 @@ class World:
         )
         made = Instance(
             node_name,
-            pick(NAMES),
+            service,
             self.random.randint(0, 2),
             self.random.sample(TAGS, self.random.randint(0, 3)),
             {"note": pick(TEXTS)} if self.random.random() < 0.5 else {},
@@ -317,6 +319,8 @@ def server(
 
 
 @pytest.mark.slow
+# A query that is cancelled while it connects leaves its socket to the garbage collector.
+@pytest.mark.filterwarnings("ignore:Exception ignored in:pytest.PytestUnraisableExceptionWarning")
 @pytest.mark.parametrize("mode", ["live", "poll"])
 def test_tasks_are_given_what_consul_has_and_triggered_by_what_they_look_at(
     server: tuple[local.Consul, bool], mode: str, request: pytest.FixtureRequest
