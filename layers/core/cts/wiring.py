@@ -210,6 +210,7 @@ def runner(store: Store, builds: Builds, metrics: Metrics) -> start.StartPorts:
         views=rows,
         generations=objects,
         objects=objects,
+        fed=objects,
         slots=rows,
         drivers=drivers(store, builds),
         place=RunPlace(

@@ -42,6 +42,8 @@ class Kind:
     """Parameters of blocking queries."""
     whole: str = field(compare=False, default="")
     """The rights that a token needs, where an answer that ACLs filtered is not usable."""
+    health: str = field(compare=False, default="")
+    """The attribute of its rows that says how healthy they are, where they have one."""
     lists: Optional["Kind"] = field(compare=False, default=None)
     """The kind of the views whose names are its members."""
 
