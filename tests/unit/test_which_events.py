@@ -24,7 +24,7 @@ from cts.watch.view import Answer
 from cts.workflow.poll import Poller, PollPorts
 from cts.workflow.start import StartOutcome
 from tests.fake_consul import instance
-from tests.fakes import Counter, failing
+from tests.fakes import Counter, before_next, failing
 from tests.unit.system import System
 from tests.unit.test_triggers import CATALOGUED, ONE_KEY, PREFIX, SEEN, key, web
 
@@ -334,6 +334,14 @@ def test_the_last_success_and_the_run_are_kept() -> None:
     world.web(*CAME, instance("web", 3))
     world.runs()
     assert world.bucket.fed("t").keys() == {first.run, world.state.recent[0].run}
+
+
+def test_who_loses_a_claim_does_not_replace_what_the_winner_is_fed_with() -> None:
+    world = World("added")
+    world.web(web())
+    before_next(world.table, "claim", lambda: world.start("t"))
+    assert world.start("t") is StartOutcome.BUSY
+    assert world.bucket.fed("t").keys() == {world.running("t").id}
 
 
 def test_snapshots_may_expire_between_two_changes() -> None:
