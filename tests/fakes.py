@@ -23,6 +23,8 @@ from cts.run.model import Run, RunStatus
 from cts.run.state import TaskState
 from cts.terraform.archive import content_digest, unzipped
 from cts.terraform.definition import Definition
+from cts.watch import happened
+from cts.watch.happened import Fed
 from cts.watch.lease import Commit, Lease
 from cts.watch.snapshot import Snapshot, digest_of
 from cts.watch.stale import StaleViews
@@ -271,6 +273,13 @@ class FakeBucket:
     def supersede(self, view: str, digest: str) -> None:
         if (key := keys.snapshot(view, digest)) in self.objects:
             self.superseded.add(key)
+
+    def fed(self, task: str) -> dict[str, Fed]:
+        stored = self._get(keys.fed(task))
+        return happened.read(stored.body) if stored else {}
+
+    def put_fed(self, task: str, fed: Mapping[str, Fed]) -> None:
+        self.write(keys.fed(task), happened.written(fed))
 
     def put_archive(self, task: str, run: str, archive: bytes) -> None:
         self.write(keys.run_object(task, run, "archive.zip"), archive)

@@ -17,6 +17,7 @@ from cts.errors import Altered, Missing, Refused, Unreadable
 from cts.generation import Current, Generation, TaskEntry
 from cts.terraform.archive import content_digest, zipped
 from cts.terraform.definition import Definition, Module
+from cts.watch.happened import Fed, Seen, Thing
 from cts.watch.snapshot import digest_of, of
 from tests.contract.conftest import Client
 from tests.fakes import FakeBucket
@@ -95,6 +96,15 @@ def test_a_snapshot_is_kept_by_its_content(bucket: AnyBucket) -> None:
     bucket.put_all({"view": made})
     assert bucket.get("view", made.digest) == made
     assert bucket.get("other", made.digest) is None
+
+
+def test_what_runs_are_fed_with_is_replaced(bucket: AnyBucket) -> None:
+    fed = Fed("d", {"view": Seen("1", {"n/web-1": Thing("2", "passing")})})
+    assert bucket.fed("web") == {}
+    bucket.put_fed("web", {"run-1": fed})
+    bucket.put_fed("web", {"run-1": fed, "run-2": Fed("d", {})})
+    assert bucket.fed("web") == {"run-1": fed, "run-2": Fed("d", {})}
+    assert bucket.fed("db") == {}
 
 
 def alter(bucket: AnyBucket, key: str, body: bytes) -> None:

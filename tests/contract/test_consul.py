@@ -309,6 +309,21 @@ def test_a_bad_filter_is_refused_with_consuls_sentence(real: Real, bad: str, ind
     real.run(scenario)
 
 
+@pytest.mark.parametrize("mode", ["stale", "consistent"])
+def test_in_each_mode_a_query_is_answered_and_held_alike(real: Real, mode: str) -> None:
+    async def scenario() -> None:
+        asking = Consul(real._server.address, real.token, real.authorities, consistency=mode)
+        await real.set("web", [instance("web")])
+        answer = await real.port.ask(WEB, consistent=True)
+        assert await asking.ask(WEB) == answer
+        held = asyncio.create_task(asking.ask(WEB, index=answer.index, wait=300))
+        await real.set("web", [])
+        assert (await held).snapshot == EMPTY
+        await asking.close()
+
+    real.run(scenario)
+
+
 def test_a_certificate_of_another_authority_is_not_trusted(real: Real) -> None:
     async def scenario() -> None:
         stranger = Consul(real._server.address, real.token, system)

@@ -28,7 +28,7 @@ from cts.generation import Generation, TaskEntry
 from cts.run.state import Reason
 from cts.terraform import root
 from cts.terraform.definition import Definition, Module
-from cts.workflow import poll, start
+from cts.workflow import loading, poll, start
 from cts.workflow.live import live
 from cts.workflow.once import once
 from cts.workflow.watcher import LivePorts
@@ -271,7 +271,8 @@ class World:
 
     def given(self, task: str) -> dict[str, Any] | None:
         """The variables a run would get now; None while something was not read."""
-        loaded = start.load(self.system.start_ports, self.system.tasks[task])
+        system = self.system
+        loaded = loading.load(system.table, system.bucket, system.tasks[task])
         if loaded is None:
             return None
         definition = self.system.bucket.definition(self.system.tasks[task].definition)

@@ -109,6 +109,23 @@ def test_a_regular_expression_sees_new_services_and_their_health(world: World) -
     assert len(world.applied_right("rx", "rx-web")) == len(runs) + 1
 
 
+def test_a_task_runs_for_its_events_alone_and_then_gets_all(world: World) -> None:
+    every, some = task("every", "ev"), task("some", "ev")
+    added = some.rstrip().removesuffix("}") + 'serverless { events = ["added"] }\n}\n'
+    world.catalog.register("ev-1", "ev", "10.6.0.1", 80)
+    world.publish({"ev.hcl": every + added})
+    for name in ("every", "some"):
+        assert len(world.applied_right(name, "ev")) == 1
+    world.catalog.register("ev-1", "ev", "10.6.0.1", 81)
+    assert len(world.applied_right("every", "ev")) == 2
+    world.catalog.register("ev-2", "ev", "10.6.0.2", 80)
+    runs = world.applied_right("some", "ev")
+    assert {row["port"] for row in world.inputs(runs[-1]).values()} == {80, 81}
+    world.catalog.deregister("ev-2")
+    assert len(world.applied_right("every", "ev")) == 4
+    assert (len(world.runs("some")), world.state("some").wanted) == (2, {})
+
+
 MESH = {
     "mesh.hcl": """
 task {

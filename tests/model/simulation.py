@@ -14,7 +14,7 @@ from cts.conditions.condition import Read
 from cts.events import RunFinished
 from cts.run.model import Run, RunStatus
 from cts.run.retry import MAX_RETRIES
-from cts.run.state import Reason, TaskState
+from cts.run.state import Done, Reason, TaskState
 from cts.run.task import due
 from cts.terraform.definition import Definition
 from cts.watch import lease
@@ -174,14 +174,24 @@ class Simulation(Storm):
         state, trigger = self.table.state(task), self.trigger(task)
         if state.gave_up:
             return state.failed == trigger
-        if state.done is None or state.done.trigger != trigger:
+        if state.done is None:
             return False
+        if state.done.trigger != trigger:
+            return self._is_ignored(state.done)
         applied, data = map(
             json.loads, (self.world[task], self.catalog.data(self.definition(task)))
         )
         # Without a timetable, changed inputs wait for a change of what the condition looks at.
         looked_at = None if self._timetable(task) else 2
         return bool(applied[:looked_at] == data[:looked_at])
+
+    def _is_ignored(self, done: Done) -> bool:
+        """And what was applied is what the last success was fed with."""
+        run = self.table.stored_runs[done.run]
+        entry = self.generation.tasks[run.task]
+        now = self.catalog.digests(entry.condition)
+        applied = self.world[run.task].encode() == self.bucket.archive(run.task, run.id)
+        return applied and self.is_ignored(run, entry.definition, now)
 
     def check(self) -> None:
         for task in TASKS:

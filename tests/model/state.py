@@ -1,6 +1,6 @@
 """The system of one history: its ports, with a door before each where faults strike."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from random import Random
 from typing import TYPE_CHECKING, Any
@@ -11,9 +11,11 @@ from cts.conditions.schedule import ScheduleCondition
 from cts.conditions.services import ServicesCondition
 from cts.errors import Unavailable
 from cts.generation import BufferPeriod, Current, Generation, TaskEntry
+from cts.run.model import Run
 from cts.terraform.archive import RunPlace
 from cts.terraform.definition import Definition, Module
 from cts.watch.lease import Commit
+from cts.watch.snapshot import EMPTY
 from cts.workflow import poll, settle, start, track
 from tests.fakes import (
     Clock,
@@ -31,7 +33,6 @@ from tests.model.process import Killed, Process
 
 if TYPE_CHECKING:
     from cts.events import TaskTriggered
-    from cts.run.model import Run
 
 TIMETABLES = ("*/2 * * * *", "*/5 * * * *")
 EVERY_OTHER_MINUTE = ScheduleCondition(TIMETABLES[0])
@@ -40,9 +41,12 @@ TASKS: dict[str, tuple[Condition, tuple[Condition, ...]]] = {
     "one": (ServicesCondition(names=("a",)), ()),
     "some": (ServicesCondition(regexp="b"), ()),
     "timed": (EVERY_OTHER_MINUTE, (ServicesCondition(names=("a",)),)),
+    "came": (ServicesCondition(names=("a", "b")), ()),
     "timer": (EVERY_OTHER_MINUTE, (ServicesCondition(regexp="b"),)),
 }
 """Conditions and module inputs."""
+EVENTS = {"came": ("added",)}
+"""Of the tasks that not every change triggers."""
 BUFFERS = (None, BufferPeriod(5, 20))
 DEPTH = 3
 """Actors nested in one another, at most."""
@@ -205,6 +209,7 @@ class State:
             tasks=door("runner", self.table),
             views=door("runner", self.table),
             objects=door("runner", self.bucket),
+            fed=door("runner", self.bucket),
             slots=door("runner", self.table),
             drivers={"terraform": door("runner", self.driver)},
             place=RunPlace("work", "state", "eu-west-1", "1.13.0"),
@@ -235,7 +240,8 @@ class State:
         for name, (condition, inputs) in TASKS.items():
             definition = Definition(name, Module("./m"), condition, inputs=inputs)
             self.bucket.put_definition(definition)
-            entry = TaskEntry(definition.digest, condition, inputs=inputs)
+            events = EVENTS.get(name, ())
+            entry = TaskEntry(definition.digest, condition, inputs=inputs, events=events)
             tasks[name] = entry if condition.timetable else replace(entry, buffer=buffer)
         return self._publish(Generation(1, 1, {}, tasks))
 
@@ -274,6 +280,17 @@ class State:
 
     def definition(self, task: str) -> Definition:
         return self.bucket.definition(self.generation.tasks[task].definition)
+
+    def is_ignored(self, done: Run, definition: str, now: Mapping[str, str]) -> bool:
+        """Whether nothing has come since a success, as far as is known. `now`: digests by view."""
+        if done.task not in EVENTS or done.definition != definition:
+            return False
+        is_known = done.id in self.bucket.fed(done.task)
+        came = any(
+            digest != EMPTY.digest and done.inputs.get(view, EMPTY.digest) == EMPTY.digest
+            for view, digest in now.items()
+        )
+        return is_known and not came
 
     # ---- faults ---------------------------------------------------------------------------
 

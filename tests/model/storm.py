@@ -261,8 +261,10 @@ class Storm(State):
         done = self.succeeded.get(run.task)
         if run.why == (Reason.SCHEDULE,) and (run.since % 60 or run.claimed_at < run.since):
             return False
-        if done is None or done.trigger != run.trigger or Reason.PERSON in run.why:
+        if done is None or Reason.PERSON in run.why:
             return True
+        if done.trigger != run.trigger:
+            return not self.is_ignored(done, run.definition, run.inputs)
         return Reason.SCHEDULE in run.why and done.inputs != run.inputs
 
     def _fed_in_order(self, run: Run) -> None:

@@ -322,7 +322,7 @@ def test_the_poller_reads_the_users_secret_else_the_stacks_own(
     assert session.of("secretsmanager.get_secret_value") == [{"SecretId": read}]
 
 
-def test_another_token_or_address_is_another_connection(
+def test_another_token_address_or_consistency_is_another_connection(
     session: FakeSession, given: pytest.MonkeyPatch
 ) -> None:
     found = [
@@ -332,3 +332,7 @@ def test_another_token_or_address_is_another_connection(
     assert len(set(found)) == 3
     app = deployed("Poller", given, ConsulCaArn="", ConsulAddress="https://a")
     assert connection(app, session, "1") == found[0]
+    modes = (
+        deployed("Poller", given, ConsulCaArn="", ConsulConsistency=each) for each in ("a", "b")
+    )
+    assert len({connection(app, session, "1") for app in modes}) == 2

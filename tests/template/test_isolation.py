@@ -80,6 +80,22 @@ def test_credentials_are_deleted_after_a_day_at_most() -> None:
     assert rule["NoncurrentVersionExpiration"] == {"NoncurrentDays": 1}
 
 
+def test_what_runs_were_fed_with_is_the_runners_and_stays() -> None:
+    """What a task's last success was fed with counts however old it is, and no build writes it."""
+    name = f"{WORK}/fed/web.json"
+
+    def may(action: str) -> set[str]:
+        return {
+            role for role in ROLES if any(fnmatchcase(name, each) for each in objects(role, action))
+        }
+
+    assert may("s3:GetObject") == {"PollerRole", "RunnerRole"}
+    assert may("s3:PutObject") == {"RunnerRole"}
+    rules = of_type("AWS::S3::Bucket")["WorkBucket"]["LifecycleConfiguration"]["Rules"]
+    [rule] = [each for each in rules if each.get("Prefix") == "fed/"]
+    assert "ExpirationInDays" not in rule
+
+
 # ---- a run has its own rights --------------------------------------------------------------------
 
 

@@ -72,6 +72,7 @@ class System:
             tasks=self.table,
             views=self.table,
             objects=self.bucket,
+            fed=self.bucket,
             slots=self.table,
             drivers=self.drivers,
             place=PLACE,

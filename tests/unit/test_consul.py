@@ -36,9 +36,13 @@ class Server:
         self.headers: dict[str, str] = {}
         self.requests: list[httpx.Request] = []
         self.token = Token()
+        self.consistency = "default"
 
     def consul(self, address: str = "10.0.0.5:8500") -> Consul:
-        return Consul(address, self.token, system, lambda *_: httpx.MockTransport(self.handle))
+        def transport(*_: object) -> httpx.MockTransport:
+            return httpx.MockTransport(self.handle)
+
+        return Consul(address, self.token, system, transport, self.consistency)
 
     def handle(self, request: httpx.Request) -> httpx.Response:
         self.requests.append(request)
@@ -83,6 +87,38 @@ def test_a_consistent_query_says_so() -> None:
     server = Server()
     asked(server, consistent=True)
     assert "consistent" in server.requests[0].url.params
+
+
+@pytest.mark.parametrize("mode", ["default", "stale", "consistent"])
+def test_queries_are_asked_for_in_the_chosen_mode_but_those_that_confirm(mode: str) -> None:
+    server = Server()
+    server.consistency = mode
+    for how, expected in (
+        ({}, mode),
+        ({"index": 5, "wait": 300}, mode),
+        ({"consistent": True}, "consistent"),
+    ):
+        asked(server, **how)
+        params = server.requests[-1].url.params
+        assert [each for each in ("stale", "consistent") if each in params] == (
+            [] if expected == "default" else [expected]
+        )
+
+
+def test_the_newest_index_is_the_leaders() -> None:
+    """That of a server which is behind would look like a restore."""
+    server = Server()
+    server.consistency = "stale"
+    consul = server.consul()
+
+    async def newest() -> int:
+        try:
+            return await consul.newest(View(services.CATALOG_INDEX))
+        finally:
+            await consul.close()
+
+    assert run(VirtualTime(), newest()) == 7
+    assert "stale" not in server.requests[0].url.params
 
 
 def test_odd_names_reach_consul_as_they_are() -> None:

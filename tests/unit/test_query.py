@@ -39,7 +39,7 @@ LISTING = View(services.LISTING)
             id="without-index-nothing-is-held",
         ),
         pytest.param(
-            request(WEB, consistent=True),
+            request(WEB, consistency="consistent"),
             ConsulRequest("/v1/health/service/web", {"passing": "1", "consistent": ""}),
             id="consistent",
         ),

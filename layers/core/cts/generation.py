@@ -37,6 +37,9 @@ class TaskEntry:
     """The name of the driver that executes its runs."""
     inputs: tuple[Condition, ...] = ()
     """Module inputs: their changes are in its next run and trigger none."""
+    events: tuple[str, ...] = ()
+    """What triggers it, of what happens to what its condition looks at (`watch/happened.py`
+    `Happened`); empty: all."""
 
     @property
     def conditions(self) -> tuple[Condition, ...]:
@@ -98,8 +101,9 @@ def _written(entry: TaskEntry) -> dict[str, Any]:
     # The first release takes no new field.
     if entry.driver == DRIVER:
         del facts["driver"]
-    if not entry.inputs:
-        del facts["inputs"]
+    for name in ("inputs", "events"):
+        if not facts[name]:
+            del facts[name]
     return facts
 
 
@@ -110,6 +114,7 @@ def _entry(raw: Mapping[str, Any]) -> TaskEntry:
         | {
             "condition": read_condition(raw["condition"]),
             "inputs": tuple(read_input(each) for each in raw.get("inputs", ())),
+            "events": tuple(raw.get("events", ())),
             "buffer": BufferPeriod(*buffer) if buffer else None,
         }
     )

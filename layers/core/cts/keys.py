@@ -70,6 +70,10 @@ def snapshot(view: str, digest: str) -> str:
     return f"views/{view}/{digest}"
 
 
+def fed(task: str) -> str:
+    return f"fed/{task}.json"
+
+
 def build_object(folder: str, name: str) -> str:
     return f"builds/{folder}/{name}"
 

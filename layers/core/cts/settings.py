@@ -53,6 +53,8 @@ class PollerSettings:
     """ARN of the stack's own secret."""
     consul_ca: str
     """ARN of a secret or parameter with PEM text. If empty, the system's CAs are trusted."""
+    consistency: str
+    """Consul's mode of queries: default, stale or consistent."""
 
     @classmethod
     def read(cls, env: Mapping[str, str]) -> "PollerSettings":
@@ -63,6 +65,7 @@ class PollerSettings:
             consul_secret=env.get("CTS_CONSUL_SECRET_ARN", ""),
             connection_secret=required(env, "CTS_CONNECTION_SECRET_ARN"),
             consul_ca=env.get("CTS_CONSUL_CA_ARN", ""),
+            consistency=required(env, "CTS_CONSUL_CONSISTENCY"),
         )
 
 

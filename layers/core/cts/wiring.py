@@ -112,7 +112,8 @@ def poller(
 
     async def connection() -> str:
         versions = [await its_token.version(), await its_ca.version()]
-        named = [settings.consul_address, settings.consul_secret, settings.consul_ca]
+        asked = [settings.consul_address, settings.consul_secret, settings.consul_ca]
+        named = [*asked, settings.consistency]
         return digest_of(json.dumps(named + versions).encode())
 
     return watcher.LivePorts(
@@ -126,7 +127,9 @@ def poller(
             new_id=new_id,
         ),
         generations=StoredGeneration(rows, objects),
-        consul=lambda: Consul(settings.consul_address, its_token, its_ca),
+        consul=lambda: Consul(
+            settings.consul_address, its_token, its_ca, consistency=settings.consistency
+        ),
         connection=connection,
         thread=partial(ThreadPoolExecutor, 1),
         chance=random.random,
@@ -210,6 +213,7 @@ def runner(store: Store, builds: Builds, metrics: Metrics) -> start.StartPorts:
         views=rows,
         generations=objects,
         objects=objects,
+        fed=objects,
         slots=rows,
         drivers=drivers(store, builds),
         place=RunPlace(

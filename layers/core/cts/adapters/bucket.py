@@ -16,6 +16,8 @@ from cts.errors import Altered, Missing, Unavailable, Unreadable
 from cts.generation import Current, Generation
 from cts.terraform.archive import content_digest, unzipped
 from cts.terraform.definition import Definition
+from cts.watch import happened
+from cts.watch.happened import Fed
 from cts.watch.snapshot import Snapshot, digest_of
 
 if TYPE_CHECKING:
@@ -114,6 +116,13 @@ class Bucket:
                     raise
 
     # ---- runs -------------------------------------------------------------------------------
+
+    def fed(self, task: str) -> dict[str, Fed]:
+        stored = self._get(keys.fed(task))
+        return happened.read(stored.body) if stored else {}
+
+    def put_fed(self, task: str, fed: Mapping[str, Fed]) -> None:
+        self._put(keys.fed(task), happened.written(fed))
 
     def put_archive(self, task: str, run: str, archive: bytes) -> None:
         """As a record of the run: its build gets a copy (`put_build_object`)."""

@@ -13,7 +13,7 @@ from typing import Protocol
 import httpx
 
 from cts.errors import Refused, Unavailable
-from cts.watch.query import ConsulRequest, View, request
+from cts.watch.query import CONSISTENT, DEFAULT, ConsulRequest, View, request
 from cts.watch.snapshot import snapshot
 from cts.watch.view import Answer
 
@@ -77,14 +77,21 @@ class Consul:
     of one connection one stream after the other, and a change would wait for them all."""
 
     def __init__(
-        self, address: str, token: TokenSource, authorities: Authorities, transport: Transport = tcp
+        self,
+        address: str,
+        token: TokenSource,
+        authorities: Authorities,
+        transport: Transport = tcp,
+        consistency: str = DEFAULT,
     ) -> None:
-        """`authorities`: CAs trusted to sign Consul's certificate; used with HTTPS only."""
+        """`authorities`: CAs trusted to sign Consul's certificate; used with HTTPS only.
+        `consistency`: Consul's mode of queries for which nothing else is said."""
         self._address = with_scheme(address)
         self._shown = re.sub(r"//.*@", "//", self._address)
         self._token = token
         self._authorities = authorities
         self._transport = transport
+        self._consistency = consistency
         self._free: list[httpx.AsyncClient] = []
         self._closing: set[asyncio.Task[None]] = set()
         self._slots = asyncio.Semaphore(SHORT)
@@ -93,7 +100,8 @@ class Consul:
         self, view: View, *, index: int = 0, wait: int = 0, consistent: bool = False
     ) -> Answer:
         """The view's value now, or, with an index, once it moves or `wait` seconds are over."""
-        asked = request(view, index=index, wait=wait, consistent=consistent)
+        mode = CONSISTENT if consistent else self._consistency
+        asked = request(view, index=index, wait=wait, consistency=mode)
         deadline = ANSWER_WITHIN + (wait * (1 + 1 / 16) if index else 0)
         absent = view.kind.may_be_absent
         async with self._connection() if index else self._turn() as client:
@@ -112,7 +120,8 @@ class Consul:
         return Answer(_index(str(view), reply), made, filtered, reply.token, denies)
 
     async def newest(self, probe: View) -> int:
-        """The index of a probe. Waits for no other query."""
+        """The index of a probe, from the leader: what another server knows may be older, and would
+        look like a restore. Waits for no other query."""
         asked, absent = request(probe), probe.kind.may_be_absent
         async with self._connection() as client:
             reply = await self._get(client, asked, ANSWER_WITHIN, may_be_absent=absent)

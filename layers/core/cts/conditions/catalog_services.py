@@ -15,6 +15,7 @@ from cts.config.rules.regexp import compiled
 from cts.config.text.escapes import undoubled
 from cts.terraform.hclwrite import value
 from cts.watch.answer import as_type
+from cts.watch.happened import Happened, Thing, Things
 from cts.watch.query import Kind, Pairs, View
 from cts.watch.snapshot import EMPTY, Snapshot, of
 
@@ -81,6 +82,13 @@ class CatalogServicesCondition(Condition):
         """Only names: a tag triggers nothing, as in CTS."""
         names = of(sorted(_matching(self.regexp, first))) if first else EMPTY
         return dict.fromkeys(digests, names.digest)
+
+    @property
+    def events(self) -> tuple[Happened, ...]:
+        return (Happened.ADDED, Happened.REMOVED)
+
+    def things(self, view: View, snapshot: Snapshot) -> Things:  # noqa: ARG002
+        return dict.fromkeys(_matching(self.regexp, snapshot), Thing())
 
     @property
     def variable(self) -> str:

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import Any, ClassVar
 
 from cts.terraform.hclwrite import attribute_lines, const_attribute, quoted, statement
+from cts.watch.happened import Happened, Things, things_of
 from cts.watch.query import Pairs, View
 from cts.watch.snapshot import Snapshot
 
@@ -46,6 +47,15 @@ class Condition(ABC):
         """What triggers the task if it changes, of the digests of the views (by id), or what
         stands for it. `first`: what was read of `first_view`."""
         return digests
+
+    @property
+    def events(self) -> tuple[Happened, ...]:
+        """What may happen to what it looks at."""
+        return (Happened.ADDED, Happened.REMOVED, Happened.CHANGED)
+
+    def things(self, view: View, snapshot: Snapshot) -> Things:
+        """What triggers the task, of one of its views."""
+        return things_of(view.kind, snapshot.value)
 
     def with_health(self, health: str) -> "Condition":  # noqa: ARG002
         """The same for instances in this state of health: one of `services.HEALTH`."""

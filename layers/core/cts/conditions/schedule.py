@@ -9,6 +9,7 @@ from cts.conditions.block import ConditionBlock, Room, Told
 from cts.conditions.condition import Condition, set_fields
 from cts.config.blocks.schema import option
 from cts.config.rules.problem import Code, Problem
+from cts.watch.happened import Happened
 from cts.watch.query import View
 from cts.watch.snapshot import Snapshot
 
@@ -28,6 +29,10 @@ class ScheduleCondition(Condition):
         set_fields(self, cron=" ".join(self.cron.split()))
 
     def views(self, first: Snapshot | None) -> tuple[View, ...]:  # noqa: ARG002
+        return ()
+
+    @property
+    def events(self) -> tuple[Happened, ...]:
         return ()
 
     @property

@@ -14,6 +14,7 @@ from cts.conditions.condition import Condition, Read, canonical_pairs, declared,
 from cts.config.rules.regexp import compiled
 from cts.terraform.hclwrite import attribute_lines, block, key, map_of_objects, value
 from cts.watch.answer import as_type, needed_text, text_of, texts_of
+from cts.watch.happened import Happened
 from cts.watch.query import Kind, Pairs, Params, View, probe
 from cts.watch.snapshot import Snapshot
 
@@ -117,6 +118,7 @@ SERVICE = Kind(
     params=_health,
     # Newer servers answer it from a stream otherwise, and don't say what ACLs have hidden.
     held={"near": "_agent"},
+    health="status",
     whole="service:read and node:read",
 )
 """The instances of one service."""
@@ -258,6 +260,15 @@ class ServicesCondition(Condition):
         if self.regexp is not None:
             names = _matching(self.regexp, first) if first else ()
         return service_views(names, self.datacenter, self.namespace, self.filter, self.health)
+
+    @property
+    def events(self) -> tuple[Happened, ...]:
+        """While the module gets passing instances alone, health never changes: they leave."""
+        found = {event for each in self.others for event in each.events}
+        if self.names or self.regexp is not None:
+            decided = self.health in (WARNING, ANY) or HEALTH_IN_FILTER in self.filter
+            found.update(each for each in Happened if decided or each is not Happened.HEALTH)
+        return tuple(each for each in Happened if each in found)
 
     def with_health(self, health: str) -> "ServicesCondition":
         others = tuple(each.with_health(health) for each in self.others)

@@ -30,6 +30,7 @@ from cts.config.rules.warnings import warn
 from cts.config.text.comments import secret_comments
 from cts.config.text.read import read
 from cts.config.text.secret_comments import IN_COMMENT
+from cts.config.which_events import check_events, events
 from cts.generation import BufferPeriod, Generation, TaskEntry, Waiting
 from cts.terraform.archive import content_digest
 from cts.terraform.definition import Definition, Module
@@ -100,6 +101,7 @@ def _compiled(files: Files, environment: Environment) -> Result:
         (problem for _, found in texts for problem in found.problems),
         in_variables.problems,
         validate(final),
+        check_events(final),
         check_modules(final, files, modules, [each.names for each in variables]),
     )))  # fmt: skip
     compiled = None if problems else _compile(final, modules, variables)
@@ -244,7 +246,8 @@ def _compile(
         if reasons := tuple(waits_for(definition)):
             compiled.waiting[name] = Waiting(digest, reasons)
         else:
-            compiled.tasks[name] = _entry(task, definition, digest)
+            triggers = events(task, configuration, definition.condition)
+            compiled.tasks[name] = _entry(task, definition, digest, triggers)
     return compiled
 
 
@@ -270,7 +273,7 @@ def _modules(local: LocalModules) -> tuple[dict[str, Module], dict[str, bytes]]:
     return modules, archives
 
 
-def _entry(task: Task, definition: Definition, digest: str) -> TaskEntry:
+def _entry(task: Task, definition: Definition, digest: str, triggers: tuple[str, ...]) -> TaskEntry:
     buffer = task.buffer_period
     return TaskEntry(
         definition=digest,
@@ -282,4 +285,5 @@ def _entry(task: Task, definition: Definition, digest: str) -> TaskEntry:
         if buffer and buffer.enabled
         else None,
         driver=definition.driver,
+        events=triggers,
     )

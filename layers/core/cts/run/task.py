@@ -27,8 +27,12 @@ def observe(
     now: float,
     buffer: tuple[float, float] | None,
     correlation: str,
+    *,
+    ignored: bool = False,
 ) -> TaskState:
     """Take in the trigger fingerprint that is current now. Touches the reason `change` only.
+
+    `ignored`: nothing that triggers this task has happened since its last success (`events`).
 
     `buffer` is the buffer period (min, max) in seconds: a change waits `min`, every further one
     prolongs the wait, `max` after the first ends it. A task that never ran doesn't wait.
@@ -39,7 +43,7 @@ def observe(
     if failed is not None and fingerprint != failed:
         state = counted_anew(state)
     settled = state.running or state.done
-    if settled is not None and settled.trigger == fingerprint:
+    if ignored or (settled is not None and settled.trigger == fingerprint):
         return without(state, Reason.CHANGE)
     stands = state.wanted.get(Reason.CHANGE)
     if stands is not None and stands.fingerprint == fingerprint:
@@ -104,23 +108,26 @@ def claim(
     now: float,
     driver: str = TERRAFORM,
     tick: float | None = None,
+    *,
+    ignored: bool = False,
 ) -> Claimed | TaskState:
     """Claim a due task for a run that is fed with what was just loaded. `tick`: the next time of
     its timetable, which replaces a tick that this run serves, or that nothing is to be done for.
+    `ignored`: as in `observe`, of what was just loaded.
 
     States are written a moment before views, so the loaded trigger fingerprint may be older than
     the wish: such a run serves the change it was loaded with, and the newer wish stays. Without a
     reason to run, the state comes back, less a change that is known to be done.
     """
+    done = state.done is not None and (ignored or state.done.trigger == trigger)
     going = [
         reason
         for reason, wish in state.wanted.items()
-        if wish.due_at <= now and _says_go(reason, state, trigger, inputs, now)
+        if wish.due_at <= now and _says_go(reason, state, trigger, inputs, now, done=done)
     ]
     left = ticked(state, inputs, now, tick)
     if not going:
         stands = left.wanted.get(Reason.CHANGE)
-        done = left.done is not None and left.done.trigger == trigger
         is_done = done and stands is not None and stands.fingerprint == trigger
         return without(left, Reason.CHANGE) if is_done else left
     serves = {reason: wish for reason, wish in state.wanted.items() if wish.due_at <= now}
@@ -148,12 +155,12 @@ def claim(
     )
 
 
-def _says_go(reason: Reason, state: TaskState, trigger: str, inputs: str, now: float) -> bool:
+def _says_go(
+    reason: Reason, state: TaskState, trigger: str, inputs: str, now: float, *, done: bool
+) -> bool:
     match reason:
         case Reason.CHANGE:
-            return (state.done is None or state.done.trigger != trigger) and not (
-                trigger == state.failed and _waits(state, now)
-            )
+            return not done and not (trigger == state.failed and _waits(state, now))
         case Reason.SCHEDULE:
             return state.done is None or state.done.inputs != inputs
         case _:

@@ -134,6 +134,11 @@ def _looks_at(
     )
 
 
+def rows_after(stored: StoredViews, look: Look) -> dict[str, Row]:
+    """The rows of the views that are needed, once the look was written."""
+    return {view: row for view, row in {**stored.rows, **look.rows}.items() if view in look.needed}
+
+
 def states_after(
     generation: Generation,
     stored: StoredViews,
@@ -141,11 +146,21 @@ def states_after(
     states: Mapping[str, TaskState],
     now: float,
     correlation: str,
+    ignored: Collection[str] = (),
 ) -> list[TaskState]:
-    """The states that follow, without those that stay as they are."""
-    rows = {view: row for view, row in {**stored.rows, **look.rows}.items() if view in look.needed}
+    """The states that follow, without those that stay as they are. `ignored`: the tasks that no
+    change since their last success triggers."""
+    rows = rows_after(stored, look)
     after = (
-        _observed(generation.tasks[task], states[task], rows, look.firsts, now, correlation)
+        _observed(
+            generation.tasks[task],
+            states[task],
+            rows,
+            look.firsts,
+            now,
+            correlation,
+            ignored=task in ignored,
+        )
         for task in look.tasks
     )
     return [state for state in after if state != states[state.task]]
@@ -158,13 +173,15 @@ def _observed(
     firsts: Firsts,
     now: float,
     correlation: str,
+    *,
+    ignored: bool,
 ) -> TaskState:
     """A task some of whose views were never read is left as it is: partial knowledge never acts."""
     if unread(task.conditions, rows, firsts):
         return state
     condition = task.condition
     fingerprint = fingerprint_of(task.definition, looked_at(condition, rows, firsts))
-    state = observe(state, fingerprint, now, task.buffer, correlation)
+    state = observe(state, fingerprint, now, task.buffer, correlation, ignored=ignored)
     return scheduled(state, condition.timetable, condition.next_tick(now))
 
 
@@ -192,10 +209,9 @@ def chunks_after(stored: StoredViews, look: Look) -> list[Chunk]:
 
 def stored_after(stored: StoredViews, look: Look, written: Collection[Chunk]) -> StoredViews:
     """What is stored once the look and these chunks were written."""
-    rows = {**stored.rows, **look.rows}
     return StoredViews(
         chunks={**stored.chunks, **{c.name: replace(c, version=c.version + 1) for c in written}},
-        rows={view: row for view, row in rows.items() if view in look.needed},
+        rows=rows_after(stored, look),
         firsts=look.firsts,
     )
 

@@ -7,6 +7,7 @@ was read of such views is handed around by view id: a view that is missing there
 from collections.abc import Iterable, Iterator, Mapping
 
 from cts.conditions.condition import Condition
+from cts.watch.happened import Things
 from cts.watch.query import View
 from cts.watch.snapshot import Snapshot
 from cts.watch.view import Row
@@ -74,3 +75,19 @@ def looked_at(condition: Condition, rows: Mapping[str, Row], firsts: Firsts) -> 
         own = {view.id: rows[view.id].triggers for view in _rendered(part, firsts)}
         found |= part.looked_at(own, firsts[first.id] if first else None)
     return found
+
+
+def things(
+    condition: Condition, firsts: Firsts, read: Mapping[str, Snapshot]
+) -> dict[str, Things] | None:
+    """View id -> what triggers the condition's task, of the views that were read; None if another
+    version of the program has stored one of them."""
+    try:
+        return {
+            view.id: part.things(view, read[view.id])
+            for part in condition.parts
+            for view in _rendered(part, firsts)
+            if view.id in read
+        }
+    except (KeyError, TypeError):
+        return None

@@ -14,6 +14,11 @@ Params = Mapping[str, str | list[str]]
 """Of a query string; a list is a parameter given several times."""
 
 
+DEFAULT, CONSISTENT = "default", "consistent"
+"""Modes of Consul: the leader answers, or a leader that has made sure that it is. With `stale` any
+server does."""
+
+
 @dataclass(frozen=True, slots=True, order=True)
 class Kind:
     """What is special to one kind of query. Kinds differ by name alone."""
@@ -42,6 +47,8 @@ class Kind:
     """Parameters of blocking queries."""
     whole: str = field(compare=False, default="")
     """The rights that a token needs, where an answer that ACLs filtered is not usable."""
+    health: str = field(compare=False, default="")
+    """The attribute of its rows that says how healthy they are, where they have one."""
     lists: Optional["Kind"] = field(compare=False, default=None)
     """The kind of the views whose names are its members."""
 
@@ -114,10 +121,10 @@ class ConsulRequest:
 
 
 def request(
-    view: View, *, index: int = 0, wait: int = 0, consistent: bool = False
+    view: View, *, index: int = 0, wait: int = 0, consistency: str = DEFAULT
 ) -> ConsulRequest:
     """The view's HTTP request. With an index, it is a blocking query: Consul answers when
-    something changes, or after `wait` seconds."""
+    something changes, or after `wait` seconds. `consistency`: one of Consul's modes."""
     optional = {"dc": view.datacenter, "ns": view.namespace, "filter": view.filter}
     params: dict[str, str | list[str]] = {
         **{name: value for name, value in optional.items() if value},
@@ -127,6 +134,6 @@ def request(
         params["node-meta"] = [f"{key}:{value}" for key, value in view.node_meta]
     if index:
         params |= {"index": str(index), "wait": f"{wait}s", **view.kind.held}
-    if consistent:
-        params["consistent"] = ""
+    if consistency != DEFAULT:
+        params[consistency] = ""
     return ConsulRequest(view.kind.path(view.name), params)

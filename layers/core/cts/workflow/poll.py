@@ -24,6 +24,7 @@ from cts.watch.snapshot import Snapshot
 from cts.watch.stale import Stale
 from cts.watch.view import Answer, Chunk, Row, rows_of
 from cts.workflow.catalog_change import CatalogChange, catalog_change
+from cts.workflow.ignored import Ignored, Watched
 from cts.workflow.stale_recorder import StaleRecord, StaleRecorder
 
 TRANSACTION_LIMIT = 100
@@ -50,11 +51,10 @@ class Watch(Protocol):
         """Write all or nothing, if the epoch stands and each item has the version given here."""
 
 
-class Snapshots(Protocol):
+class Snapshots(Watched, Protocol):
     def put_all(self, snapshots: Mapping[str, Snapshot]) -> None:
         """Put each view's snapshot. All are there when it returns."""
 
-    def get(self, view: str, digest: str) -> Snapshot | None: ...
     def supersede(self, view: str, digest: str) -> None:
         """Mark the object for expiry."""
 
@@ -90,6 +90,7 @@ class Poller:
         self.due_at: dict[str, tuple[float, str]] = {}
         """Task -> when it falls due, and the correlation id of why."""
         self.untold: list[CatalogChange] = []
+        self.ignored = Ignored(ports.snapshots)
         self.unsure = False
         """A write was answered with an error: what is stored may be either."""
         self.tally = Tally()
@@ -196,8 +197,11 @@ class Poller:
     def _states_after(
         self, look: Look, states: Mapping[str, TaskState], correlation: str
     ) -> list[TaskState]:
-        now = self.ports.now()
-        return diff.states_after(self.generation, self.stored, look, states, now, correlation)
+        generation, now = self.generation, self.ports.now()
+        rows = diff.rows_after(self.stored, look)
+        held = {**look.firsts, **{v.id: each.snapshot for v, each in look.changed.items()}}
+        ignored = self.ignored.tasks(generation.tasks, states, rows, look.firsts, held)
+        return diff.states_after(generation, self.stored, look, states, now, correlation, ignored)
 
     def _committed(self, states: list[TaskState], chunks: list[Chunk]) -> bool:
         limit = self.ports.transaction_limit - 1

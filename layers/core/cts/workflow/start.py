@@ -3,7 +3,7 @@
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from enum import StrEnum
-from typing import NamedTuple, Protocol
+from typing import Protocol
 
 from cts.conditions.condition import Read
 from cts.errors import Altered, Missing, Refused, Unavailable, Unreadable, Upstream
@@ -17,10 +17,10 @@ from cts.run.tick import LATE, less_missed
 from cts.terraform.archive import RunPlace, run_archive
 from cts.terraform.definition import Definition
 from cts.watch.fingerprint import fingerprint_of
-from cts.watch.needs import digests, first_views, looked_at
-from cts.watch.snapshot import Snapshot
-from cts.watch.view import Chunk, rows_of
+from cts.watch.happened import Fed
 from cts.workflow import deltas, settle
+from cts.workflow.ignored import FedTasks, fed_after, is_ignored
+from cts.workflow.loading import Rows, Stored, load
 
 
 class ClaimedTasks(Protocol):
@@ -32,20 +32,21 @@ class ClaimedTasks(Protocol):
     def record_build(self, run: Run) -> None: ...
 
 
-class Views(Protocol):
+class Views(Rows, Protocol):
     def current(self) -> Current | None: ...
-    def chunks(self) -> Mapping[str, Chunk]: ...
-    def drop_row(self, view: str, digest: str) -> None:
-        """Take the view's row out, if it still has this digest: its snapshot is gone."""
 
 
-class RunObjects(Protocol):
+class RunObjects(Stored, Protocol):
     """What a run is made of, and where its archive goes."""
 
     def definition(self, digest: str) -> Definition: ...
-    def get(self, view: str, digest: str) -> Snapshot | None: ...
     def module(self, digest: str) -> Mapping[str, bytes]: ...
     def put_archive(self, task: str, run: str, archive: bytes) -> None: ...
+
+
+class FedRuns(FedTasks, Protocol):
+    def put_fed(self, task: str, fed: Mapping[str, Fed]) -> None:
+        """In place of what is there."""
 
 
 class Slots(Protocol):
@@ -59,6 +60,7 @@ class StartPorts:
     views: Views
     generations: Generations
     objects: RunObjects
+    fed: FedRuns
     slots: Slots
     drivers: Mapping[str, Driver]
     place: RunPlace
@@ -114,38 +116,24 @@ def start(ports: StartPorts, task: str) -> StartOutcome:
 def _run(ports: StartPorts, state: TaskState, generation: Generation) -> StartOutcome:
     task, entry = state.task, generation.tasks[state.task]
     driver = settle.driver_of(ports.drivers, entry.driver, f"starting task {task}")
-    loaded = load(ports, entry)
+    loaded = load(ports.views, ports.objects, entry)
     if loaded is None:
         _leave_queue(ports, state)
         return StartOutcome.NOT_READ
-    inputs = loaded.inputs
     trigger = fingerprint_of(entry.definition, loaded.looked_at)
-    fed = fingerprint_of(entry.definition, inputs)
+    fed = fingerprint_of(entry.definition, loaded.inputs)
     run_id, now = ports.new_run_id(task), ports.now()
     tick = entry.condition.next_tick(now)
-    claimed = claim(state, run_id, trigger, fed, now, entry.driver, tick)
+    former = ports.fed.fed(task) if entry.events else {}
+    read = loaded.read
+    ignored = is_ignored(entry, state, loaded.looked_at, read, read.get, former.get)
+    claimed = claim(state, run_id, trigger, fed, now, entry.driver, tick, ignored=ignored)
     if not isinstance(claimed, Claimed):
         left = replace(claimed, queued_since=None)
         if left != state:
             ports.tasks.put_state(left)
         return StartOutcome.DONE_ALREADY
-    run = Run(
-        id=run_id,
-        task=task,
-        status=RunStatus.PENDING,
-        why=tuple(reason.value for reason in claimed.why),
-        since=claimed.since,
-        claimed_at=now,
-        generation=generation.number,
-        definition=entry.definition,
-        trigger=trigger,
-        inputs=dict(sorted(inputs.items())[:MOST_INPUTS]),
-        correlation=claimed.correlation,
-        attempt=claimed.state.failures + 1,
-        more_inputs=max(0, len(inputs) - MOST_INPUTS),
-        driver=entry.driver,
-        folder=ports.new_folder(),
-    )
+    run = _new_run(ports, generation, entry, claimed, loaded.inputs, now)
     # Before the claim: what can't be rendered or stored must not hold the task and a slot.
     try:
         archive = _archive(ports, run, state, entry, loaded.read)
@@ -156,7 +144,37 @@ def _run(ports: StartPorts, state: TaskState, generation: Generation) -> StartOu
         run,
         delta=deltas.record(ports.settling.tasks, ports.records, state, run, entry, loaded.read),
     )
-    return _claim(ports, driver, state, claimed.state, run, archive)
+    kept = fed_after(entry, state, former, run_id, loaded) if entry.events else {}
+    return _claim(ports, driver, state, claimed.state, run, archive, kept)
+
+
+def _new_run(
+    ports: StartPorts,
+    generation: Generation,
+    entry: TaskEntry,
+    claimed: Claimed,
+    inputs: Mapping[str, str],
+    now: float,
+) -> Run:
+    running = claimed.state.running
+    assert running is not None  # it was claimed
+    return Run(
+        id=running.run,
+        task=claimed.state.task,
+        status=RunStatus.PENDING,
+        why=tuple(reason.value for reason in claimed.why),
+        since=claimed.since,
+        claimed_at=now,
+        generation=generation.number,
+        definition=entry.definition,
+        trigger=running.trigger,
+        inputs=dict(sorted(inputs.items())[:MOST_INPUTS]),
+        correlation=claimed.correlation,
+        attempt=claimed.state.failures + 1,
+        more_inputs=max(0, len(inputs) - MOST_INPUTS),
+        driver=entry.driver,
+        folder=ports.new_folder(),
+    )
 
 
 def _claim(
@@ -166,9 +184,12 @@ def _claim(
     claimed: TaskState,
     run: Run,
     archive: bytes,
+    kept: Mapping[str, Fed],
 ) -> StartOutcome:
     match ports.tasks.claim(claimed, run, ports.cap):
         case None:
+            if kept:
+                ports.fed.put_fed(run.task, kept)
             return _build(ports, driver, run, archive)
         case "slot":
             return _queued(ports, state)
@@ -202,37 +223,6 @@ def _leave_queue(ports: StartPorts, state: TaskState) -> None:
     """It waits for something else than a slot: it must not be woken in place of those who do."""
     if state.queued_since is not None:
         ports.tasks.put_state(replace(state, queued_since=None))
-
-
-class Loaded(NamedTuple):
-    inputs: Mapping[str, str]
-    """View id -> digest of all that the run is given."""
-    looked_at: Mapping[str, str]
-    """What of it triggers the task."""
-    read: Read
-
-
-def load(ports: StartPorts, entry: TaskEntry) -> Loaded | None:
-    """What the condition and the module inputs render; None if something was not read."""
-    rows = rows_of(ports.views.chunks())
-    needed = {view.id for view in first_views(entry.conditions)}
-    firsts = _read(ports, {view: rows[view].digest for view in needed & rows.keys()})
-    inputs = digests(entry.conditions, rows, firsts)
-    if inputs is None:
-        return None
-    rest = _read(ports, {v: digest for v, digest in inputs.items() if v not in firsts})
-    read = {**firsts, **rest}
-    if not inputs.keys() <= read.keys():
-        return None
-    return Loaded(inputs, looked_at(entry.condition, rows, firsts), read)
-
-
-def _read(ports: StartPorts, digests: Mapping[str, str]) -> dict[str, Snapshot]:
-    """The snapshots that are there. The poller reads a view again whose snapshot is gone."""
-    snapshots = {view: ports.objects.get(view, digest) for view, digest in digests.items()}
-    for view in (view for view, found in snapshots.items() if found is None):
-        ports.views.drop_row(view, digests[view])
-    return {view: found for view, found in snapshots.items() if found is not None}
 
 
 def _build(ports: StartPorts, driver: Driver, run: Run, archive: bytes) -> StartOutcome:

@@ -139,6 +139,9 @@ class Watcher:
         self.aws_errors = 0
 
     def tell(self, changed: CatalogChanged | None) -> None:
+        told, self.poller.ignored.untold = self.poller.ignored.untold, []
+        for text in told:
+            self.run.on_trouble(text)
         if changed is not None:
             self.run.on_change(changed)
 

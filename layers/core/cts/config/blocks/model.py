@@ -276,6 +276,7 @@ class Serverless:
     where: Where
     variables: Values = option({})
     health: str | None = option()
+    events: tuple[str, ...] | None = option()
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,0 +1,51 @@
+"""What a run is given, as it is stored now."""
+
+from collections.abc import Mapping
+from typing import NamedTuple, Protocol
+
+from cts.conditions.condition import Read
+from cts.generation import TaskEntry
+from cts.watch.needs import digests, first_views, looked_at
+from cts.watch.snapshot import Snapshot
+from cts.watch.view import Chunk, rows_of
+
+
+class Rows(Protocol):
+    def chunks(self) -> Mapping[str, Chunk]: ...
+    def drop_row(self, view: str, digest: str) -> None:
+        """Take the view's row out, if it still has this digest: its snapshot is gone."""
+
+
+class Stored(Protocol):
+    def get(self, view: str, digest: str) -> Snapshot | None: ...
+
+
+class Loaded(NamedTuple):
+    inputs: Mapping[str, str]
+    """View id -> digest of all that the run is given."""
+    looked_at: Mapping[str, str]
+    """What of it triggers the task."""
+    read: Read
+
+
+def load(views: Rows, snapshots: Stored, entry: TaskEntry) -> Loaded | None:
+    """What the condition and the module inputs render; None if something was not read."""
+    rows = rows_of(views.chunks())
+
+    def read_of(digests: Mapping[str, str]) -> dict[str, Snapshot]:
+        """Those that are there. The poller reads a view again whose snapshot is gone."""
+        found = {view: snapshots.get(view, digest) for view, digest in digests.items()}
+        for view in (view for view, snapshot in found.items() if snapshot is None):
+            views.drop_row(view, digests[view])
+        return {view: snapshot for view, snapshot in found.items() if snapshot is not None}
+
+    needed = {view.id for view in first_views(entry.conditions)}
+    firsts = read_of({view: rows[view].digest for view in needed & rows.keys()})
+    inputs = digests(entry.conditions, rows, firsts)
+    if inputs is None:
+        return None
+    rest = read_of({v: digest for v, digest in inputs.items() if v not in firsts})
+    read = {**firsts, **rest}
+    if not inputs.keys() <= read.keys():
+        return None
+    return Loaded(inputs, looked_at(entry.condition, rows, firsts), read)
