@@ -16,14 +16,18 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
     from pathlib import Path
 
-LONGEST = ("test_size.py", "test_quiet.py", "test_consul_restart.py", "test_publisher_killed.py")
+LONGEST = (
+    "test_publisher_killed.py", "test_quiet.py", "test_faults_poller_gone.py",
+    "test_faults_poller_killed.py", "test_consul_restart.py", "test_changes.py",
+    "test_faults_apply.py", "test_size.py", "test_isolation.py", "test_kinds.py",
+)  # fmt: skip
 """These wait in real time, or for many cold starts."""
 
 
 @pytest.hookimpl(trylast=True)
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """What takes longest begins first, beside all the rest."""
-    items.sort(key=lambda item: item.path.name not in LONGEST)
+    """What takes longest begins first, beside all the rest: a module is for one worker alone."""
+    items.sort(key=lambda item: (item.path.name not in LONGEST, "e2e" not in item.path.parts))
 
 
 @contextmanager
