@@ -32,10 +32,10 @@ Found = TypeVar("Found")
 
 PATIENCE = 180.0
 """Seconds after which a test gives up waiting for a run on a busy machine."""
-EVERY = 0.4
+EVERY = 0.7
 """Seconds between two looks at a condition, which take the emulator time."""
 COMMAND = "from cts_cli.main import app; app()"
-TRACKER_EVERY = 2.0
+TRACKER_EVERY = 3.0
 POLLER_EVERY = 10.0
 RECORD = "./modules/record"
 """A module that keeps its variable `services`, all of it, in its Terraform state."""
@@ -141,7 +141,7 @@ class World(Records):
     # ---- time ---------------------------------------------------------------------------
 
     def start_ticking(self) -> None:
-        """Fire the tracker's schedule every two seconds and the poller's every ten, so that no
+        """Fire the tracker's schedule every three seconds and the poller's every ten, so that no
         test waits for a minute to pass."""
         self._stop.clear()
         self._ticker = threading.Thread(target=self._tick_on, daemon=True)
