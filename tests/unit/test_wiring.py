@@ -1,13 +1,16 @@
 """The clients of the adapters: built once each, on first use."""
 
+import re
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 
-from cts import wiring
+from cts import settings, wiring
 from cts.events import TaskTriggered
 from cts.keys import RUN_ID, task_of
 from cts.settings import Store, Tracked
+from tests.bench import imports
 from tests.fake_session import FakeSession, fake_session
 
 STORE = Store(table="t", work_bucket="w", bus="b", run_days=90)
@@ -41,3 +44,9 @@ def test_two_runs_of_one_second_have_ids_of_their_own_and_say_whose_they_are() -
     for each in (first, second):
         assert RUN_ID.fullmatch(each)
         assert task_of(each) == "my-web-2"
+
+
+def test_the_benchmark_sets_what_functions_require() -> None:
+    required = re.findall(r'required\(env, "(\w+)"', Path(settings.__file__).read_text())
+    assert required
+    assert {*required} <= imports.ENVIRONMENT.keys()
