@@ -33,7 +33,7 @@ from tests.fake_consul import Token
 from tests.fakes import FakeBucket, FakeBus
 
 SEEN_WITHIN = 30.0
-WEB = View(services.SERVICE, "web")
+WEB, LISTING = View(services.SERVICE, "web"), View(services.LISTING)
 TASKS = {
     "named": TaskEntry("d-named", ServicesCondition(("web",))),
     "matched": TaskEntry("d-matched", ServicesCondition(regexp="^w")),
@@ -124,12 +124,11 @@ class Stand:
         rows = rows_of(self.table.chunks())
         if WEB.id not in rows or rows[WEB.id].digest != self._now():
             return False
+        listing = (
+            self.bucket.get(LISTING.id, rows[LISTING.id].digest) if LISTING.id in rows else None
+        )
+        firsts = {LISTING.id: listing} if listing else {}
         for task, state in self.table.states(TASKS).items():
-            firsts = {
-                view.id: found
-                for view in [services_listing()]
-                if view.id in rows and (found := self.bucket.get(view.id, rows[view.id].digest))
-            }
             seen = digests(TASKS[task].conditions, rows, firsts)
             wanted = fingerprint_of(TASKS[task].definition, seen or {})
             if state.wanted or state.done is None or state.done.trigger != wanted:
@@ -146,10 +145,6 @@ class Stand:
             assert time.monotonic() < deadline, f"{what}: {self.runs}, not {runs}"
             self.apply_what_is_wanted()
             await asyncio.sleep(0.01)
-
-
-def services_listing() -> View:
-    return View(services.LISTING)
 
 
 @pytest.mark.slow
