@@ -168,7 +168,7 @@ def test_a_change_at_any_moment_of_a_hand_over_is_one_run(
             await asyncio.sleep(offset / 1000)
             stand.change(count)
             await stand.until_applied(count, f"a change {offset} ms after the next poller began")
-            assert await former is PollOutcome.OVERTAKEN
+            assert await asyncio.wait_for(former, SEEN_WITHIN) is PollOutcome.OVERTAKEN
             former = next_one
         former.cancel()
         await asyncio.gather(former, return_exceptions=True)
