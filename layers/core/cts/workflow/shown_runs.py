@@ -1,7 +1,6 @@
 """Runs, as the JSON values of the API's responses. No I/O. All times are ISO 8601, UTC."""
 
 import uuid
-from dataclasses import asdict
 from datetime import datetime
 from itertools import pairwise
 from typing import Any
@@ -51,19 +50,8 @@ def run(run: Run) -> dict[str, Any]:
         "trigger": run.trigger,
         "inputs": dict(run.inputs),
         "more_inputs": run.more_inputs,
-        "delta": delta(run),
         "correlation_id": run.correlation,
     }
-
-
-def delta(run: Run) -> dict[str, Any] | None:
-    """How much differs from what the last successful run was fed with; None for a run of a release
-    that did not record it."""
-    if run.delta is None:
-        return None
-    counted = asdict(run.delta)
-    del counted["extra"]
-    return counted
 
 
 def seconds(run: Run) -> dict[str, float]:
