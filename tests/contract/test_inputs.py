@@ -320,8 +320,6 @@ def server(
 
 
 @pytest.mark.slow
-# A query that is cancelled while it connects leaves its socket to the garbage collector.
-@pytest.mark.filterwarnings("ignore:Exception ignored in:pytest.PytestUnraisableExceptionWarning")
 @pytest.mark.parametrize("mode", ["live", "poll"])
 def test_tasks_are_given_what_consul_has_and_triggered_by_what_they_look_at(
     server: tuple[local.Consul, bool], mode: str, request: pytest.FixtureRequest
