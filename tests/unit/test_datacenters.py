@@ -101,7 +101,7 @@ def test_a_reset_shows_in_kv_alone() -> None:
     made.during(reset)
 
 
-NO_KV_INDEX = {View(consul_kv.KV_INDEX): Refused("HTTP 403")}
+NO_KV_INDEX: dict[View | None, Exception] = {View(consul_kv.KV_INDEX): Refused("HTTP 403")}
 """As where ACLs only let keys be listed that a token may list."""
 
 
