@@ -155,6 +155,7 @@ CHECKED = {
         ("warning", 'Service.ID == "pass" or Service.ID != "none"', "pass warn"),
         ("any", 'Service.ID != "pass"', "both crit none warn"),
         ("any", 'Checks.Status == "warning"', "both warn"),
+        ("", 'Checks.Status != ""', "both crit pass warn"),
     ],
 )
 def test_health_says_which_instances_count(
