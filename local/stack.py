@@ -19,6 +19,7 @@ from botocore.config import Config
 
 from local import deploy, leash, tools
 from local.consul import WATCHER, Consul, ConsulEnded
+from local.provider.mirror import cli_configuration
 from local.waiting import wait_until
 
 if TYPE_CHECKING:
@@ -213,6 +214,7 @@ class Stack:
         ready = self.folder / "front.json"
         ready.unlink(missing_ok=True)
         env = tools.environment(self.folder)
+        Path(env["TF_CLI_CONFIG_FILE"]).write_text(cli_configuration())
         build_env = {**env, "PATH": os.pathsep.join([str(tools.BIN), _plain_path()])}
         self._front = leash.start(
             [sys.executable, "-m", "local.serve", str(self.folder)],
