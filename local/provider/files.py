@@ -1,15 +1,14 @@
-"""The test provider `files`: each resource `files_object` is a file in a folder.
+"""The test provider `files`: a folder stands for a device, a file for an object on it.
 
-It stands for the provider of a device: the folder is the device. `mirror.py` makes it a program
-that Terraform installs and starts.
+`mirror.py` makes this file a program that Terraform installs and starts.
 
-Arguments: `folder`, which must exist · `token`: must be what the folder's file `.token` holds, if
-it has one · `delay`: seconds that each change takes, half of them before and half after the file is
-written · `tags` and blocks `label` (`name`, `value`): noted in each file that is written.
+Arguments: `device`: the folder, relative to FILES_ROOT if that is set; made if it is missing ·
+`token`: must be what the folder's file `.token` holds, if it has one · `delay`: seconds that each
+change takes, half of them before and half after the file is written · `tags` and blocks `label`
+(`name`, `value`): noted in each file that is written.
 
 A `files_object` has a `name` (another one makes another object), `content`, and `id`: its file is
-`<id>.json`. IDs are random: what a killed run left behind is not taken for an object of a later
-run.
+`<id>.json`. IDs are random, so that no run takes over what a killed one left behind.
 """
 
 import json
@@ -41,7 +40,7 @@ class FilesProvider(Provider):
     def get_provider_schema(self, diags: Any) -> Schema:
         return Schema(
             [
-                Attribute("folder", String(), required=True),
+                Attribute("device", String(), required=True),
                 Attribute("token", String(), optional=True, sensitive=True),
                 Attribute("delay", Number(), optional=True),
                 Attribute("tags", List(String()), optional=True),
@@ -53,10 +52,10 @@ class FilesProvider(Provider):
         pass
 
     def configure_provider(self, diags: Any, config: Values) -> None:
-        self.folder, asked = Path(config["folder"]), Path(config["folder"], ".token")
-        if not self.folder.is_dir():
-            diags.add_error(f"There is no folder {self.folder}.", path=["folder"])
-        elif asked.exists() and asked.read_text().strip() != config["token"]:
+        self.folder = Path(os.environ.get("FILES_ROOT", ""), config["device"])
+        self.folder.mkdir(parents=True, exist_ok=True)
+        asked = self.folder / ".token"
+        if asked.exists() and asked.read_text().strip() != config["token"]:
             # Many providers show secrets in their errors.
             diags.add_error(f"{self.folder} refuses the token {config['token']}.", path=["token"])
         self.half_delay = float(config["delay"] or 0) / 2

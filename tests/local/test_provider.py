@@ -30,7 +30,7 @@ variable "files" {
   ephemeral = true
 }
 provider "files" {
-  folder = var.files.folder
+  device = var.files.device
   token  = var.files.token
   delay  = var.files.delay
   tags   = ["a", "b"]
@@ -42,7 +42,7 @@ provider "files" {
 }
 provider "files" {
   alias  = "other"
-  folder = "${path.module}/other"
+  device = "${path.module}/other"
 }
 variable "objects" {
   type    = map(string)
@@ -71,7 +71,7 @@ def root(tmp_path: Path) -> Path:
 
 
 def write(root: Path, *, objects: dict[str, str], token: str = "s3cret", delay: float = 0) -> None:
-    values = {"files": {"folder": str(root / "files"), "token": token, "delay": delay}}
+    values = {"files": {"device": str(root / "files"), "token": token, "delay": delay}}
     (root / "values.auto.tfvars.json").write_text(json.dumps(values | {"objects": objects}))
 
 
@@ -127,7 +127,7 @@ def test_the_lock_file_names_the_version_until_it_is_upgraded(
     assert f'version     = "{VERSIONS[1]}"' in lock.read_text()
 
 
-def test_a_folder_refuses_another_token_than_its_own(root: Path, terraform: Terraform) -> None:
+def test_a_device_refuses_another_token_than_its_own(root: Path, terraform: Terraform) -> None:
     (root / "files" / ".token").write_text("rotated")
     terraform(root, "init")
     said = terraform(root, "plan", code=1).stderr
