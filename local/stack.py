@@ -143,6 +143,12 @@ class Stack:
     def consul(self) -> str:
         return self._consul.address
 
+    @property
+    def devices(self) -> Path:
+        """What builds change through the test provider (`local/provider`): a folder for each of
+        its folders."""
+        return self.folder / "devices"
+
     def consul_client(self) -> httpx.Client:
         """A Consul client with full access."""
         return self._consul.client()
@@ -215,7 +221,11 @@ class Stack:
         ready.unlink(missing_ok=True)
         env = tools.environment(self.folder)
         Path(env["TF_CLI_CONFIG_FILE"]).write_text(cli_configuration())
-        build_env = {**env, "PATH": os.pathsep.join([str(tools.BIN), _plain_path()])}
+        build_env = {
+            **env,
+            "PATH": os.pathsep.join([str(tools.BIN), _plain_path()]),
+            "FILES_ROOT": str(self.devices),
+        }
         self._front = leash.start(
             [sys.executable, "-m", "local.serve", str(self.folder)],
             env={**env, **CREDENTIALS, "CTS_LOCAL_BUILD": json.dumps(build_env)},
