@@ -5,26 +5,18 @@ import io
 import json
 import zipfile
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 from typing import Any
 
 from cts.conditions.condition import Read
+from cts.terraform.backend import state_key
 from cts.terraform.definition import Definition
 from cts.terraform.files import files
-from cts.terraform.root import module_folder, state_key
+from cts.terraform.place import RunPlace
+from cts.terraform.root import module_folder
 
 EPOCH = (1980, 1, 1, 0, 0, 0)
 """The oldest time a zip can hold: equal files make equal archives."""
-
-
-@dataclass(frozen=True, slots=True)
-class RunPlace:
-    """Where runs leave their records and their state, and with which Terraform."""
-
-    work_bucket: str
-    state_bucket: str
-    region: str
-    terraform_version: str
 
 
 def run_archive(
@@ -44,18 +36,32 @@ def run_archive(
             definition,
             read,
             description=description,
-            state_bucket=place.state_bucket,
-            region=place.region,
+            place=place,
+            run=run["run"],
         )
     )
     if module is not None:
         folder = module_folder(definition.task)
         contents |= {f"{folder}/{name}": body for name, body in module.items()}
     contents |= program
-    contents["run.json"] = json.dumps(
-        {**asdict(place), "state_key": state_key(definition), **run}, indent=1
-    )
+    contents["run.json"] = json.dumps({**asdict(place), **_facts(definition), **run}, indent=1)
     return zipped(contents)
+
+
+def _facts(definition: Definition) -> dict[str, Any]:
+    """What the build needs to know of the task besides its root module (`build/facts.py`)."""
+    own_backend = {"state_bucket": "", "state_key": ""}
+    panos = (each for each in definition.providers if each.name == "panos" and each.auto_commit)
+    return (own_backend if definition.backend else {"state_key": state_key(definition)}) | {
+        "environment": definition.whole_environment,
+        "vault": definition.vault,
+        "role_arn": definition.role_arn,
+        "after_apply": definition.after_apply,
+        "commit": next((each.name for each in panos), ""),
+        "persist_log": definition.persist_log,
+        "git_ssh_key": definition.git_ssh_key,
+        "consul_backend": definition.has_state_in_consul,
+    }
 
 
 def zipped(contents: Mapping[str, str | bytes]) -> bytes:
