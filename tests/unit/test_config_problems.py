@@ -135,6 +135,18 @@ CONDITIONS = [
         )
         for name in (".", "..", "/a", "a//b", "a/../b")
     ),
+    *(
+        pytest.param(
+            f'condition "{label}" {{ {more} use_as_module_input = false '
+            'node_meta = { "a" = "b:c" "a:b" = "c" } }',
+            f"4:{column} task.t.condition.{label}.node_meta [invalid-value]",
+            id=f"colon in a key of {label}",
+        )
+        for label, more, column in (
+            ("catalog-services", 'regexp = ""', 72),
+            ("nodes", "", 50),
+        )
+    ),
 ]
 
 
