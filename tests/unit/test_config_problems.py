@@ -89,6 +89,15 @@ def test_a_mistake_in_a_task(inside: str, expected: str) -> None:
     assert problems(task(inside)) == [expected]
 
 
+def test_names_that_consul_cannot_be_asked_for_in_a_list_of_services() -> None:
+    block = '\nservice {\n name = "a/../b"\n id = "c//d"\n}'
+    found = problems(task('services = ["web", "a//b", "c//d"]', condition="") + block)
+    assert [each.partition(" ")[2] for each in found] == [
+        "task.t.services[1] [invalid-value]",
+        "service.a/../b.name [invalid-value]",
+    ]
+
+
 def test_a_variable_that_is_no_expression() -> None:
     text = task('variables { zone = "x y" }').replace("./modules/web", "m")
     assert problems(text) == ["5:20 task.t.variables.zone [variable-file]"]
