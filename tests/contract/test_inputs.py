@@ -69,7 +69,8 @@ class Inline(Executor):
 
 
 Expected = Callable[[Model], Any]
-SPECS: dict[str, tuple[Condition, tuple[Condition, ...], Expected, dict[str, Expected]]] = {
+Specs = dict[str, tuple[Condition, tuple[Condition, ...], Expected, dict[str, Expected]]]
+SPECS: Specs = {
     "named": (
         ServicesCondition(("web", "my web"), meta=OWNER),
         (KvCondition("conf/", recurse=True),),
@@ -140,14 +141,16 @@ SPECS: dict[str, tuple[Condition, tuple[Condition, ...], Expected, dict[str, Exp
 class World:
     """A real Consul, the model of it, and pollers, runners and trackers on fakes."""
 
-    def __init__(self, server: local.Consul, random: Random, *, secure: bool) -> None:
-        self.server, self.random = server, random
+    def __init__(
+        self, server: local.Consul, random: Random, *, secure: bool, specs: Specs = SPECS
+    ) -> None:
+        self.server, self.random, self.specs = server, random, specs
         self.http = server.client()
         self.model, self.system = Model(), System(cap=50, clock=RealTime())
         self.numbers = itertools.count(1)
         self.intentions: dict[tuple[str, str], str] = {}
         """Source and destination -> Consul's ID."""
-        self.system.tasks = {name: self._entry(name) for name in SPECS}
+        self.system.tasks = {name: self._entry(name) for name in self.specs}
         self.system.publish()
         self.trusted = ssl.create_default_context(cafile=server.ca) if secure else None
         self.token = Token(local.WATCHER if secure else "")
@@ -185,7 +188,7 @@ class World:
         )
 
     def _entry(self, name: str) -> TaskEntry:
-        condition, inputs, *_ = SPECS[name]
+        condition, inputs, *_ = self.specs[name]
         made = Definition(name, Module("./m"), condition, inputs=inputs)
         self.system.bucket.put_definition(made)
         return TaskEntry(made.digest, condition, inputs=inputs)
@@ -323,15 +326,15 @@ class World:
         return _read(root.values(definition, loaded.read).encode())
 
     def expected(self, task: str) -> dict[str, Any]:
-        return {name: value(self.model) for name, value in SPECS[task][3].items()}
+        return {name: value(self.model) for name, value in self.specs[task][3].items()}
 
     def looked_at(self) -> dict[str, Any]:
-        return {task: spec[2](self.model) for task, spec in SPECS.items()}
+        return {task: spec[2](self.model) for task, spec in self.specs.items()}
 
     def run_what_is_wanted(self) -> set[str]:
         """Each task for which something is wanted runs, and gets what the model says."""
         ran = set()
-        for task in SPECS:
+        for task in self.specs:
             if Reason.CHANGE in self.system.table.state(task).wanted:
                 assert self.system.start(task) is start.StartOutcome.STARTED
                 run = self.system.running(task)
