@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from cts.conditions import services
 from cts.conditions.services import ServicesCondition
 from cts.generation import BufferPeriod, Generation, TaskEntry
-from cts.terraform.definition import Definition, Module, VariableFile
+from cts.terraform.definition import Definition, Module, Provider, VariableFile
 from cts.watch import diff
 from cts.watch.query import View
 
@@ -43,6 +43,12 @@ def test_a_definition_names_its_driver() -> None:
         replace(WEB, variables={"n": None}),
         replace(WEB, constants=("n",)),
         replace(WEB, variable_files=(VariableFile(("n",), "n = 1"),)),
+        replace(WEB, environment={"REGION": "eu"}),
+        replace(WEB, git_ssh_key='{{ env "KEY" }}'),
+        replace(WEB, default_tags=True),
+        replace(WEB, role_arn="arn:aws:iam::123456789012:role/dns"),
+        replace(WEB, after_apply=("./notify.sh",)),
+        replace(WEB, persist_log=True),
     ],
 )
 def test_whatever_is_applied_counts(other: Definition) -> None:
@@ -63,6 +69,25 @@ def test_variable_files_are_kept() -> None:
     task = replace(WEB, variable_files=(VariableFile(("a", "b"), "a = 1\nb = 2\n"),))
     assert Definition.from_json(task.to_json()) == task
     assert task.variable_names == ["a", "b"]
+
+
+def test_how_its_terraform_runs_is_kept() -> None:
+    task = replace(
+        WEB,
+        environment={"REGION": "eu"},
+        git_ssh_key='{{ env "KEY" }}',
+        default_tags=True,
+        role_arn="arn:aws:iam::123456789012:role/dns",
+        after_apply=("./notify.sh", "dns"),
+        persist_log=True,
+    )
+    assert Definition.from_json(task.to_json()) == task
+
+
+def test_of_several_values_the_one_of_the_last_provider_counts() -> None:
+    first, last = Provider("a", env={"B": "a", "C": "a"}), Provider("b", env={"C": "b"})
+    task = replace(WEB, environment={"A": "", "B": "", "C": ""}, providers=(first, last))
+    assert task.whole_environment == {"A": "", "B": "a", "C": "b"}
 
 
 def test_the_empty_regexp_is_kept() -> None:

@@ -1,7 +1,7 @@
 """What the archive says of its run."""
 
 import json
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from cts.build.errors import RunError
@@ -16,11 +16,35 @@ class Facts:
     correlation_id: str
     work_bucket: str
     state_bucket: str
+    """With `state_key`: empty if the state is in a backend of the task's own."""
     state_key: str
     region: str
     terraform_version: str
     former_runs: list[dict[str, str]]
     """The task's last runs: their `run` ids, and when each `ended_at`."""
+    environment: dict[str, str] = field(default_factory=dict)
+    """Of Terraform; the values may contain references to secrets."""
+    vault: dict[str, str] = field(default_factory=dict)
+    """The `address` and the `namespace` of the Vault that references mean."""
+    role_arn: str = ""
+    """The role that Terraform works with; empty: the role of the run."""
+    after_apply: list[str] = field(default_factory=list)
+    """Program and arguments to run after an apply that changed something."""
+    commit: str = ""
+    """The variable of the `panos` provider whose changes are to be committed."""
+    persist_log: bool = False
+    inspect: bool = False
+    """Whether to plan only."""
+    git_ssh_key: str = ""
+    """A reference to the private key for module sources that are read with Git over SSH."""
+    consul_backend: bool = False
+    """Whether the state is in the KV store of the stack's Consul, so that Terraform needs its
+    token."""
+    task_secret_arn: str = ""
+    """The secret with the names and values that `{{ env "NAME" }}` means."""
+    consul_address: str = ""
+    consul_secret_arn: str = ""
+    consul_ca_arn: str = ""
 
 
 def read_facts(file: Path) -> Facts:

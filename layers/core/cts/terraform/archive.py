@@ -19,12 +19,19 @@ EPOCH = (1980, 1, 1, 0, 0, 0)
 
 @dataclass(frozen=True, slots=True)
 class RunPlace:
-    """Where runs leave their records and their state, and with which Terraform."""
+    """Where runs leave their records and their state, with which Terraform they work, and where
+    their references to secrets are looked up."""
 
     work_bucket: str
     state_bucket: str
     region: str
     terraform_version: str
+    task_secret_arn: str = ""
+    consul_address: str = ""
+    consul_secret_arn: str = ""
+    """ARN of the secret with the connection's token."""
+    consul_ca_arn: str = ""
+    """ARN of a secret or parameter with PEM text; empty: the system's CAs are trusted."""
 
 
 def run_archive(
@@ -52,10 +59,24 @@ def run_archive(
         folder = module_folder(definition.task)
         contents |= {f"{folder}/{name}": body for name, body in module.items()}
     contents |= program
-    contents["run.json"] = json.dumps(
-        {**asdict(place), "state_key": state_key(definition), **run}, indent=1
-    )
+    contents["run.json"] = json.dumps({**asdict(place), **_facts(definition), **run}, indent=1)
     return zipped(contents)
+
+
+def _facts(definition: Definition) -> dict[str, Any]:
+    """What the build needs to know of the task besides its root module (`build/facts.py`)."""
+    own_backend = {"state_bucket": "", "state_key": ""}
+    panos = (each for each in definition.providers if each.name == "panos" and each.auto_commit)
+    return (own_backend if definition.backend else {"state_key": state_key(definition)}) | {
+        "environment": definition.whole_environment,
+        "vault": definition.vault,
+        "role_arn": definition.role_arn,
+        "after_apply": definition.after_apply,
+        "commit": next((each.name for each in panos), ""),
+        "persist_log": definition.persist_log,
+        "git_ssh_key": definition.git_ssh_key,
+        "consul_backend": definition.has_state_in_consul,
+    }
 
 
 def zipped(contents: Mapping[str, str | bytes]) -> bytes:

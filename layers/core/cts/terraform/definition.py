@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+from collections import ChainMap
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field, fields
 from typing import Any
@@ -65,12 +66,38 @@ class Definition:
     cloud: Mapping[str, Any] = field(default_factory=dict)
     """HCP Terraform's workspace; empty: a build of the stack."""
     vault: Mapping[str, str] = field(default_factory=dict)
-    """Where the secrets of its providers are, if they are Vault's: address and namespace."""
+    """Where the secrets that it refers to are, if they are Vault's: address and namespace."""
+    environment: Mapping[str, str] = field(default_factory=dict)
+    """Environment of its Terraform, besides what its providers say, which counts more. Values may
+    be references to secrets."""
+    git_ssh_key: str = ""
+    """A reference to the private key that Git reads module sources with over SSH."""
+    default_tags: bool = False
+    """Whether the provider `aws` tags what it makes with the task and the run."""
+    role_arn: str = ""
+    """The role that its Terraform works with; empty: the stack's."""
+    after_apply: tuple[str, ...] = ()
+    """Program and arguments to run after each apply that changed something."""
+    persist_log: bool = False
+    """Whether Terraform's trace log is kept."""
 
     @property
     def driver(self) -> str:
         """The driver that executes the task's runs, named as in CTS's `driver` block."""
         return "terraform-cloud" if self.cloud else "terraform"
+
+    @property
+    def whole_environment(self) -> dict[str, str]:
+        """Of its Terraform: what its providers say counts more, and of these the last one."""
+        return dict(
+            ChainMap(*(dict(each.env) for each in reversed(self.providers)), dict(self.environment))
+        )
+
+    @property
+    def has_state_in_consul(self) -> bool:
+        """Whether its state is in the KV store of the stack's Consul."""
+        consul = self.backend.get("consul")
+        return consul is not None and "address" not in consul
 
     @property
     def variable_names(self) -> list[str]:
@@ -103,6 +130,7 @@ class Definition:
                 "condition": read_condition(raw.get("condition", {})),
                 "constants": tuple(raw.get("constants", ())),
                 "inputs": tuple(read_input(each) for each in raw.get("inputs", ())),
+                "after_apply": tuple(raw.get("after_apply", ())),
                 "variable_files": tuple(
                     VariableFile(tuple(each["names"]), each["text"])
                     for each in raw.get("variable_files", ())
