@@ -1,6 +1,6 @@
 """Which references a text has, and what stands in their place."""
 
-from collections.abc import Callable
+from contextlib import suppress
 from typing import Any
 
 import pytest
@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from cts.build.references import (
     BadReference,
-    Kind,
+    Origin,
     Reference,
     filled,
     has_references,
@@ -30,28 +30,28 @@ def named(reference: Reference) -> tuple[Any, ...]:
 @pytest.mark.parametrize(
     ("text", "expected"),
     [
-        ('{{ env "PW" }}', (Kind.TASK_SECRET, "PW", (), "", "")),
-        ('{{env "PW"}}', (Kind.TASK_SECRET, "PW", (), "", "")),
-        ('{{ key "fw/pw" }}', (Kind.CONSUL, "fw/pw", (), "", "")),
-        (VAULT, (Kind.VAULT, "kv/fw", ("Data", "data", "pw"), "", "")),
+        ('{{ env "PW" }}', (Origin.TASK_SECRET, "PW", (), "", "")),
+        ('{{env "PW"}}', (Origin.TASK_SECRET, "PW", (), "", "")),
+        ('{{ key "fw/pw" }}', (Origin.CONSUL, "fw/pw", (), "", "")),
+        (VAULT, (Origin.VAULT, "kv/fw", ("Data", "data", "pw"), "", "")),
         (
             '{{ with secret "kv/fw" }}{{ index .Data.data "p-w" }}{{ end }}',
-            (Kind.VAULT, "kv/fw", ("Data", "data", "p-w"), "", ""),
+            (Origin.VAULT, "kv/fw", ("Data", "data", "p-w"), "", ""),
         ),
-        ("{{resolve:secretsmanager:fw}}", (Kind.SECRETS_MANAGER, "fw", (), "", "")),
+        ("{{resolve:secretsmanager:fw}}", (Origin.SECRETS_MANAGER, "fw", (), "", "")),
         (
             f"{{{{resolve:secretsmanager:{ARN}:SecretString:pw}}}}",
-            (Kind.SECRETS_MANAGER, ARN, ("pw",), "", ""),
+            (Origin.SECRETS_MANAGER, ARN, ("pw",), "", ""),
         ),
         (
             "{{resolve:secretsmanager:fw::pw:AWSPREVIOUS:v-1}}",
-            (Kind.SECRETS_MANAGER, "fw", ("pw",), "AWSPREVIOUS", "v-1"),
+            (Origin.SECRETS_MANAGER, "fw", ("pw",), "AWSPREVIOUS", "v-1"),
         ),
-        ("{{resolve:ssm:/fw/pw:3}}", (Kind.PARAMETER_STORE, "/fw/pw", (), "", "3")),
-        ("{{resolve:ssm-secure:pw}}", (Kind.PARAMETER_STORE, "pw", (), "", "")),
+        ("{{resolve:ssm:/fw/pw:3}}", (Origin.PARAMETER_STORE, "/fw/pw", (), "", "3")),
+        ("{{resolve:ssm-secure:pw}}", (Origin.PARAMETER_STORE, "pw", (), "", "")),
         (
             f"{{{{resolve:ssm:{PARAMETER_ARN}}}}}",
-            (Kind.PARAMETER_STORE, PARAMETER_ARN, (), "", ""),
+            (Origin.PARAMETER_STORE, PARAMETER_ARN, (), "", ""),
         ),
     ],
 )
@@ -134,17 +134,14 @@ def test_what_cannot_be_evaluated_is_named(text: str, named_in_error: str) -> No
 )
 def test_hostile_texts_take_linear_time(text: str) -> None:
     """A quadratic search would take minutes."""
-    try:
+    with suppress(BadReference):
         assert "".join(map(str, parts(text * 20_000)))
-    except BadReference as error:
-        assert "can't be evaluated" in str(error) or "lacks" in str(error)
 
 
 @given(st.text(st.sampled_from('{}"\\ \nenvkeyax.-:resolve'), max_size=60), st.booleans())
-def test_texts_without_references_stay_as_they_are(text: str, templates: bool) -> None:  # noqa: FBT001
+def test_texts_without_references_stay_as_they_are(text: str, templates: bool) -> None:
     def refuse(reference: Reference) -> str:
         raise AssertionError(reference)
 
     if not has_references(text, templates=templates):
-        refusing: Callable[[Reference], str] = refuse
-        assert filled(text, refusing, templates=templates) == text
+        assert filled(text, refuse, templates=templates) == text

@@ -61,7 +61,14 @@ MAY_IMPORT: dict[str, set[str]] = {
         "cts.stored",
     },
     "generation": {"cts.conditions", "cts.watch", "cts.stored"},
-    "terraform": {"cts.terraform", "cts.conditions", "cts.watch", "cts.stored", *WORDS},
+    "terraform": {
+        "cts.build.references",
+        "cts.terraform",
+        "cts.conditions",
+        "cts.watch",
+        "cts.stored",
+        *WORDS,
+    },
     "config": {
         "cts.build.masking",
         "cts.config",

@@ -32,7 +32,7 @@ INDEX = re.compile(rf"index\s+((?:\.\w+)+)((?:\s+{QUOTED})+)")
 PARTS_OF_ARN = {"secretsmanager": 7, "ssm": 6}
 
 
-class Kind(StrEnum):
+class Origin(StrEnum):
     """Where a value is."""
 
     TASK_SECRET = "env"
@@ -44,10 +44,10 @@ class Kind(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Reference:
-    """`text`: as it is written. `name`: of the variable, key, secret or parameter."""
+    """`text`: its own, in braces. `name`: of the variable, key, secret or parameter."""
 
     text: str
-    kind: Kind
+    kind: Origin
     name: str
     field: tuple[str, ...] = ()
     """Of Vault's answer, or of a secret that is a JSON object: the way to the value. Empty: all."""
@@ -99,9 +99,9 @@ class _With:
         if content.startswith("resolve:"):
             return [_resolve(text, content)]
         if found := NAMED.fullmatch(content):
-            return [Reference(text, Kind(found[1]), _unquoted(text, found[2]))]
+            return [Reference(text, Origin(found[1]), _unquoted(text, found[2]))]
         if self.opened is None and (found := WITH.fullmatch(content)):
-            self.opened = Reference(text, Kind.VAULT, _unquoted(text, found[1]))
+            self.opened = Reference(text, Origin.VAULT, _unquoted(text, found[1]))
             return []
         if self.opened is not None and content == "end":
             self.opened = None
@@ -138,16 +138,16 @@ def _unquoted(text: str, quoted: str) -> str:
 
 def _resolve(text: str, content: str) -> Reference:
     if content.startswith(SECRET):
-        kind, said = Kind.SECRETS_MANAGER, content.removeprefix(SECRET)
+        kind, said = Origin.SECRETS_MANAGER, content.removeprefix(SECRET)
         name, more = _name(said, PARTS_OF_ARN[kind])
         whole, field, stage, version, *rest = (*more, *[""] * (4 - len(more)))
         if name and whole in ("", "SecretString") and not rest:
             return Reference(text, kind, name, (field,) if field else (), stage, version)
     for prefix in PARAMETERS:
         if content.startswith(prefix):
-            kind, said = Kind.PARAMETER_STORE, content.removeprefix(prefix)
+            kind, said = Origin.PARAMETER_STORE, content.removeprefix(prefix)
             name, more = _name(said, PARTS_OF_ARN[kind])
-            if name and len(more) < 2 and all(map(str.isdigit, more)):  # noqa: PLR2004
+            if name and len(more) < 2 and all(map(str.isdigit, more)):
                 return Reference(text, kind, name, version="".join(more))
     raise BadReference(
         f"{text} can't be evaluated: it must be "
