@@ -104,8 +104,8 @@ def test_everything_is_read_once_and_with_the_right_credentials(
     for text in [*EACH, *EACH]:
         value(found, text)
     asked = [what for what in stores.seen if what[0].endswith("GetSecretValue")]
-    # The task secret, two fields of one secret and another one; the token for Consul.
-    assert sorted(who for _, who in asked) == ["RUN", *["TASK"] * 4]
+    # The task secret, one with two fields, and one by its ARN; the token for Consul.
+    assert sorted(who for _, who in asked) == ["RUN", *["TASK"] * 3]
     assert len([path for path, _ in stores.seen if path == "/v1/kv2/data/fw"]) <= 2
     assert {who for path, who in stores.seen if path.startswith("/v1/kv/fw")} >= {CONSUL_TOKEN}
 
@@ -224,7 +224,7 @@ def test_files_and_environment_get_the_values(stores: Stores, tmp_path: Path) ->
         )
     )
     backend.write_text(json.dumps({"conn_str": f"postgres://u:{reference}@db"}))
-    facts = {
+    facts: dict[str, Any] = {
         "environment": {"FW_PASSWORD": reference, "REGION": "eu"},
         "git_ssh_key": reference,
         "consul_backend": True,
