@@ -257,8 +257,8 @@ def test_a_task_without_references_asks_nobody(stores: Stores, tmp_path: Path) -
 def test_a_reference_that_cannot_be_evaluated_fails_for_good(
     stores: Stores, tmp_path: Path
 ) -> None:
-    found = values(stores, tmp_path, environment={"A": "{{resolve:ssm:}}"})
-    with pytest.raises(RunError, match=r"\{\{resolve:ssm:\}\} can't be evaluated") as error:
+    found = values(stores, tmp_path, environment={"A": "{{resolve:ssm:a:b}}"})
+    with pytest.raises(RunError, match=r"\{\{resolve:ssm:a:b\}\} can't be evaluated") as error:
         resolve(tmp_path, tmp_path, found.facts, found)
     assert not error.value.retryable
 

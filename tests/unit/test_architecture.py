@@ -71,6 +71,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     },
     "config": {
         "cts.build.masking",
+        "cts.build.references",
         "cts.config",
         "cts.conditions",
         "cts.generation",
@@ -112,6 +113,7 @@ COMMAND_MAY_IMPORT = {
     *WORDS,
     "cts",
     "cts.build.masking",
+    "cts.build.references",
     "cts.conditions",
     "cts.config",
     "cts.generation",

@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 
 from cts.build.masking import masked as masked_text
+from cts.build.references import RESOLVED, TEMPLATE, VAULT
 from cts.config import bundle
 from cts.config import compile as compiler
 from cts.config.blocks.go_values import nanoseconds
@@ -24,7 +25,7 @@ from cts.config.modules.tfvars import read_variables
 from cts.config.moving import named
 from cts.config.rules.problem import LONGEST_WORD, MOST_WORDS, Code, Where, nearest
 from cts.config.rules.regexp import compiled, fault
-from cts.config.secrets import TEMPLATE, VAULT, has_secret_name, literal_secrets
+from cts.config.secrets import has_secret_name, literal_secrets
 from cts.config.text.secret_comments import secrets_in_code
 from cts.config.text.tree import Lines, ParseError
 from cts.watch.schedule import EPOCH, Month, parse
@@ -48,6 +49,7 @@ def secrets_named(count: int) -> tuple[WrittenSecret, ...]:
 SHAPES: Mapping[str, Callable[[], object]] = {
     "openings of templates": lambda: TEMPLATE.search('{{ env "' * (LONG // 8)),
     "openings and quotes": lambda: TEMPLATE.search('{{ key "" ' * (LONG // 10)),
+    "openings of AWS": lambda: RESOLVED.search("{{resolve:ssm:" * (LONG // 14)),
     "openings of Vault": lambda: VAULT.search('{{ with secret "' * (LONG // 16)),
     "parts of a template": lambda: literal_secrets('{{ env "X" }}-' * 50_000, is_named=True),
     "users in a template": lambda: literal_secrets('://u:{{ env "X" }}@' * 20_000, is_named=True),

@@ -14,14 +14,20 @@ from dataclasses import dataclass, replace
 from enum import StrEnum
 from typing import Any
 
-TEMPLATE = re.compile(
-    r'^(?>[^\n]*?\{\{[ \t\r\n]*(?:env|key|with[ \t\r\n]+secret)[ \t\r\n]+")[^\n]+"[ \t\r\n]*\}\}',
-    re.MULTILINE,
-)
-"""What makes a whole text a template, as in CTS. It takes linear time: what closes a line's later
-opening closes the first one, too."""
+
+def _template(function: str) -> re.Pattern[str]:
+    """A line's first opening is tried alone: what closes a later one closes it, too. To try each
+    would take quadratic time."""
+    opening = rf'\{{\{{[ \t\r\n]*(?:{function})[ \t\r\n]+"'
+    return re.compile(rf'^(?>[^\n]*?{opening})[^\n]+"[ \t\r\n]*\}}\}}', re.MULTILINE)
+
+
+TEMPLATE = _template(r"env|key|with[ \t\r\n]+secret")
+"""What makes a whole text a template, as in CTS; any other text in braces is only text."""
+VAULT = _template(r"with[ \t\r\n]+secret")
 ACTION = re.compile(r'\{\{((?:"(?:[^"\\\n]|\\.)*"|[^"}]|\}(?!\}))*)\}\}')
-RESOLVE = re.compile(r"\{\{(resolve:[^{}\n]*)\}\}")
+RESOLVED = re.compile(r"\{\{(resolve:(?:secretsmanager|ssm|ssm-secure):[^{}\s]+)\}\}")
+"""A secret or a parameter of AWS, written as in CloudFormation. It may be in any value."""
 SECRET = "resolve:secretsmanager:"
 PARAMETERS = "resolve:ssm:", "resolve:ssm-secure:"
 QUOTED = r'("(?:[^"\\\n]|\\.)*")'
@@ -66,7 +72,7 @@ def parts(text: str, *, templates: bool = True) -> list[str | Reference]:
     found, at = list[str | Reference](), 0
     inside = _With()
     trims = False
-    for action in _actions(text) if is_template else RESOLVE.finditer(text):
+    for action in _actions(text) if is_template else RESOLVED.finditer(text):
         content = action[1]
         between = text[at : action.start()]
         between = between.lstrip() if trims else between
@@ -179,14 +185,6 @@ def references(value: Any, *, templates: bool = True) -> Iterator[Reference]:
         case list() | tuple():
             for each in value:
                 yield from references(each, templates=templates)
-
-
-def has_references(value: Any, *, templates: bool = True) -> bool:
-    """Whether the build has something to evaluate in a JSON value, be it a mistake."""
-    try:
-        return any(True for _ in references(value, templates=templates))
-    except BadReference:
-        return True
 
 
 def filled(value: Any, look_up: Callable[[Reference], str], *, templates: bool = True) -> Any:

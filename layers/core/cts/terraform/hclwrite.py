@@ -10,6 +10,7 @@ from itertools import groupby
 from typing import Any
 
 _ESCAPES = {'"': '\\"', "\\": "\\\\", "\n": "\\n", "\r": "\\r", "\t": "\\t"}
+_NAME = re.compile(r"(?!for$)[A-Za-z_][A-Za-z0-9_-]*", re.ASCII)
 _TEMPLATE_START = re.compile(r"([$%])(?=\{)")
 
 
@@ -39,8 +40,18 @@ def _code_point(char: str) -> str:
     return f"\\u{code:04x}" if code <= 0xFFFF else f"\\U{code:08x}"
 
 
-def value(of: Any) -> str:
-    """A JSON value as an expression; with several lines if it contains a map that isn't empty."""
+def is_name(text: str) -> bool:
+    """Whether a text can be the name of a block or an attribute, or be a key without quotes."""
+    return bool(_NAME.fullmatch(text))
+
+
+def name_or_key(text: str) -> str:
+    return text if is_name(text) else key(text)
+
+
+def value(of: Any, *, names: bool = False) -> str:
+    """A JSON value as an expression; with several lines if it contains a map that isn't empty.
+    With `names` keys have no quotes where they need none."""
     match of:
         case None:
             return "null"
@@ -51,9 +62,10 @@ def value(of: Any) -> str:
         case int() | float():
             return repr(of)
         case Mapping():
-            return block({key(name): value(of[name]) for name in sorted(of)})
+            spelt = name_or_key if names else key
+            return block({spelt(name): value(of[name], names=names) for name in sorted(of)})
         case _:
-            return _sequence([value(item) for item in of])
+            return _sequence([value(item, names=names) for item in of])
 
 
 def block(attributes: Mapping[str, str]) -> str:
@@ -74,7 +86,15 @@ def attribute_lines(attributes: Mapping[str, str]) -> Iterator[str]:
 
 def statement(opening: str, *lines: str) -> str:
     """A block of Terraform's language: `opening {`, the lines, `}`."""
-    return f"{opening} {{\n{indented(chr(10).join(lines))}\n}}\n"
+    return "\n".join([f"{opening} {{", *map(indented, lines), "}", ""])
+
+
+def as_blocks(of: Any) -> list[Mapping[str, Any]]:
+    """The nested blocks that a JSON value can be: an object is one, if its keys are names, and a
+    list of such objects is several. Empty if it can only be an attribute."""
+    found = of if isinstance(of, list) else [of]
+    are_blocks = (isinstance(each, Mapping) and all(map(is_name, each)) for each in found)
+    return found if all(are_blocks) else []
 
 
 def map_of_objects(types: str) -> str:
