@@ -12,11 +12,15 @@ from typing import Any
 _ESCAPES = {'"': '\\"', "\\": "\\\\", "\n": "\\n", "\r": "\\r", "\t": "\\t"}
 _NAME = re.compile(r"(?!for$)[A-Za-z_][A-Za-z0-9_-]*", re.ASCII)
 _TEMPLATE_START = re.compile(r"([$%])(?=\{)")
+_PLAIN = re.compile(r"[ !#-\[\]-z|}~]*")
+"""What needs no escapes, like nearly all texts. Looking at each character is slow."""
 
 
 def quoted(text: str) -> str:
     """A string literal. Printable characters stay readable, others become `\\uXXXX`. Half a
     surrogate pair, which JSON may hold and Terraform may not, becomes U+FFFD."""
+    if _PLAIN.fullmatch(text):
+        return f'"{text}"'
     escaped = "".join(_escape(char) for char in text)
     return '"' + _TEMPLATE_START.sub(r"\1\1", escaped) + '"'
 
@@ -24,7 +28,10 @@ def quoted(text: str) -> str:
 def key(text: str) -> str:
     """A map key, always quoted: bare, a first key `for` would start a for-expression. ASCII
     only, since `terraform fmt` aligns by what a reader sees as one character."""
-    return "".join(char if char.isascii() else _code_point(char) for char in quoted(text))
+    literal = quoted(text)
+    if literal.isascii():
+        return literal
+    return "".join(char if char.isascii() else _code_point(char) for char in literal)
 
 
 def _escape(char: str) -> str:
@@ -79,7 +86,7 @@ def attribute_lines(attributes: Mapping[str, str]) -> Iterator[str]:
     """`name = expression` for each, both as they are. The `=` of neighbours are aligned; an
     attribute of several lines is not aligned."""
     for group in _groups(attributes):
-        width = max(len(name) for name in group)
+        width = max(map(len, group))
         for name in group:
             yield f"{name:<{width}} = {attributes[name]}"
 
