@@ -127,6 +127,14 @@ CONDITIONS = [
         )
         for path in ("//", "a//b", "a//", "/./a", "a/..", "a\\u00a0b", "a\\nb")
     ),
+    *(
+        pytest.param(
+            f'condition "services" {{ names = ["web", "{name}"] }}',
+            "4:40 task.t.condition.services.names[1] [invalid-value]",
+            id=f"name {name}",
+        )
+        for name in (".", "..", "/a", "a//b", "a/../b")
+    ),
 ]
 
 

@@ -11,7 +11,8 @@ from cts.errors import Refused, Unavailable
 from cts.events import iso
 from cts.generation import BufferPeriod, Waiting
 from cts.run.model import RunStatus
-from cts.run.state import TaskState
+from cts.run.state import Done, TaskState
+from cts.watch.fingerprint import fingerprint_of
 from cts.watch.lease import Lease
 from cts.watch.query import View
 from cts.watch.snapshot import of
@@ -90,6 +91,38 @@ def test_a_task_has_the_keys_of_cts(world: World) -> None:
         "events_url": "/v1/status/tasks/web?include=events",
     }
     assert "events" not in task
+
+
+DONE = Done(run_id("web"), "trigger", "inputs")
+IN_FORCE = TaskState("web", recent=(success("web"),), done=DONE)
+
+
+@pytest.mark.parametrize(
+    ("events", "state", "ignored"),
+    [
+        pytest.param(("removed",), IN_FORCE, True, id="nothing-wants-it"),
+        pytest.param((), IN_FORCE, False, id="every-event-triggers-it"),
+        pytest.param(("removed",), replace(IN_FORCE, wanted=wish()), False, id="wanted"),
+        pytest.param(("removed",), replace(IN_FORCE, done=None), False, id="nothing-in-force"),
+        pytest.param(("removed",), replace(IN_FORCE, gave_up="why"), False, id="gave-up"),
+    ],
+)
+def test_what_triggers_a_task_is_told_and_whether_a_change_did_not(
+    world: World, events: tuple[str, ...], state: TaskState, ignored: bool
+) -> None:
+    world.add(state, events=events)
+    assert not get("/v1/status/tasks/web")["web"]["ignored"]  # nothing was read
+    world.read_services("web")
+    task = get("/v1/status/tasks/web")["web"]
+    assert (task["trigger_events"], task["ignored"]) == (list(events), ignored)
+
+
+def test_what_a_task_ran_with_is_not_ignored(world: World) -> None:
+    world.add(IN_FORCE, events=("removed",))
+    world.read_services("web")
+    done = replace(DONE, trigger=fingerprint_of(world.tasks["web"].definition, {}))
+    world.add(replace(IN_FORCE, done=done), events=("removed",))
+    assert not get("/v1/status/tasks/web")["web"]["ignored"]
 
 
 def test_events_are_the_last_runs_newest_first(world: World) -> None:
