@@ -105,7 +105,7 @@ def _read(content: bytes, name: str, found: Findings) -> Part:
     if reference := RESOLVED.search(text):
         place = Lines(text, name).place(reference.start())
         what = f"this reference is not looked up: {AS_IT_IS}"
-        fix = "move the variable to a file of its own"
+        fix = "move the variable to another file"
         found.problems.append(Problem(place, "", Code.TEMPLATE, what, fix))
     return VariableFile(names(text, name), text)
 
