@@ -13,6 +13,7 @@ from ministack.core import iam_actions as _actions
 from ministack.core import iam_evaluator as _evaluator
 from ministack.core import responses as _responses
 from ministack.core import router as _router
+from ministack.services import iam as _iam
 
 from local import answers
 from local.calls import json_body, leading_keys
@@ -28,6 +29,7 @@ def install() -> None:
     _actions.extract_resource_arn = _finer_resources(_actions.extract_resource_arn)
     _hook_conditions()
     _hook_variables()
+    _hook_trust()
 
 
 def _finer_resources(extract: Callable[..., str]) -> Callable[..., str]:
@@ -75,6 +77,28 @@ def _hook_conditions() -> None:
     _actions.s3_service_context = with_precondition
     _actions.dynamodb_service_context = extended
     _evaluator.enforce = enforced
+
+
+def _hook_trust() -> None:
+    """A role whose trust policy names another role of the account can be assumed by that one, which
+    needs no policy for it. STS checks the trust policy afterwards, with its conditions."""
+    enforce = _evaluator.enforce
+
+    def enforced(access_key: str, action: str, *rest: Any, **named: Any) -> Any:
+        result = enforce(access_key, action, *rest, **named)
+        if action != "sts:AssumeRole" or getattr(result, "decision", "") != "ImplicitDeny":
+            return result
+        role = str(named.get("resource_arn") or "")
+        return None if _names_caller(role, result.principal_arn) else result
+
+    _evaluator.enforce = enforced
+
+
+def _names_caller(role: str, session: str) -> bool:
+    """`session`: the ARN of a role's session."""
+    trust = (_iam._roles.get(role.rpartition("/")[2]) or {}).get("AssumeRolePolicyDocument", "")
+    account, name = session.split(":")[4], session.split("/")[1]
+    return f'"arn:aws:iam::{account}:role/{name}"' in json.dumps(trust).replace('\\"', '"')
 
 
 def _hook_variables() -> None:

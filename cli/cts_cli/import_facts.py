@@ -5,13 +5,13 @@ from collections.abc import Iterator, Mapping
 from dataclasses import fields, is_dataclass
 from typing import Any
 
+from cts.build.references import TEMPLATE, VAULT
 from cts.conditions.services_block import some_services
 from cts.config.blocks import model
 from cts.config.blocks.finalize import state_path
 from cts.config.blocks.model import Configuration, Task
 from cts.config.blocks.schema import Group
 from cts.config.rules.problem import Where
-from cts.terraform.references import TEMPLATE, VAULT
 from cts_cli.validate import Checked
 
 ENV = re.compile(r'\{\{[ \t\r\n]*env[ \t\r\n]+"([^"\n]+)"')

@@ -28,6 +28,7 @@ ENVIRONMENT = {
     "CTS_TABLE": "table",
     "CTS_TASK_ROLE": "arn:aws:iam::111122223333:role/task",
     "CTS_TERRAFORM_VERSION": "1.11.4",
+    "CTS_TASK_SECRET_ARN": "arn:aws:secretsmanager:us-east-1:123456789012:secret:task",
     "CTS_WORK_BUCKET": "work",
     "POWERTOOLS_METRICS_NAMESPACE": "cts",
 }

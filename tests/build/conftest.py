@@ -181,3 +181,11 @@ def children(pid: int) -> list[int]:
 
 def until(holds: Callable[[], object], seconds: float = 60) -> None:
     wait_until(holds, seconds, "the build", every=0.02)
+
+
+@pytest.fixture
+def environment(tmp_path: Path) -> dict[str, str]:
+    """Of a Terraform that has no settings of this machine."""
+    empty = tmp_path / "terraformrc"
+    empty.touch()
+    return {**os.environ, "TF_CLI_CONFIG_FILE": str(empty), "CHECKPOINT_DISABLE": "1"}

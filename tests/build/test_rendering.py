@@ -3,7 +3,6 @@ arrives as Consul holds it."""
 
 import base64
 import json
-import os
 import subprocess
 import unicodedata
 from decimal import Decimal
@@ -80,13 +79,6 @@ FEW = settings(
 )
 
 
-@pytest.fixture
-def environment(tmp_path: Path) -> dict[str, str]:
-    empty = tmp_path / "terraformrc"
-    empty.touch()
-    return {**os.environ, "TF_CLI_CONFIG_FILE": str(empty), "CHECKPOINT_DISABLE": "1"}
-
-
 def terraform(*arguments: str, folder: Path, env: dict[str, str], said: str | None = None) -> str:
     done = subprocess.run(
         ["terraform", *arguments],
@@ -101,9 +93,10 @@ def terraform(*arguments: str, folder: Path, env: dict[str, str], said: str | No
     return done.stdout
 
 
-def read(name: str, folder: Path, env: dict[str, str]) -> Any:
+def read(name: str, folder: Path, env: dict[str, str], *, nonsensitive: bool = False) -> Any:
     """The variable as Terraform understood it."""
-    said = f"base64encode(jsonencode(var.{name}))\n"
+    written = f"jsonencode(var.{name})"
+    said = f"base64encode({f'nonsensitive({written})' if nonsensitive else written})\n"
     answer = terraform("console", folder=folder, env=env, said=said)
     text = base64.b64decode(answer.strip().strip('"'))
     return json.loads(text, parse_int=Decimal, parse_float=Decimal)

@@ -165,7 +165,7 @@ def test_what_terraform_starts_gets_the_runs_credentials_and_no_others(
         "AWS_CONTAINER_CREDENTIALS_RELATIVE_URI": "/d",
         "AWS_CONTAINER_AUTHORIZATION_TOKEN_FILE": "e",
     }
-    with Endpoint(has) as endpoint:
+    with Endpoint(has, has) as endpoint:
         environment = endpoint.environment(container | {"PATH": "/bin"})
         assert environment.keys() == {
             "PATH",
@@ -182,7 +182,8 @@ def test_what_terraform_starts_gets_the_runs_credentials_and_no_others(
 def test_others_and_those_who_come_too_late_get_none(
     client: build_s3.S3, lasts: timedelta, token: str | None, status: int
 ) -> None:
-    with Endpoint(given(client, lasts)) as endpoint:
+    source = given(client, lasts)
+    with Endpoint(source, source) as endpoint:
         with pytest.raises(urllib.error.HTTPError) as error:
             asked(endpoint.environment({}), token)
         with error.value:
@@ -227,7 +228,7 @@ def test_terraform_pushes_its_state_with_credentials_that_came_while_it_was_at_w
     archive, has = place.archive("run-1", ONE + WAITS), given(client, timedelta(minutes=4))
     has._look_at = float("inf")
     options = [f"-backend-config={each}=true" for each in BACKEND]
-    with Endpoint(has) as endpoint:
+    with Endpoint(has, has) as endpoint:
         environment = endpoint.environment(place.environment)
 
         def terraform(*arguments: str) -> subprocess.Popen[bytes]:

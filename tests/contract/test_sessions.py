@@ -92,13 +92,18 @@ def assumed() -> dict[str, Any]:
     return FakeSts(lambda: 0.0).assume_role(Tags=[{"Key": "run", "Value": "x" * 20}])
 
 
-def test_a_session_is_that_of_the_task_and_of_the_run(stub: Stubber) -> None:
+@pytest.mark.parametrize("secrets", [(), ("connection-secret", "task-secret")])
+def test_a_session_is_that_of_the_task_and_of_the_run(
+    stub: Stubber, secrets: tuple[str, ...]
+) -> None:
     tags = [{"Key": "task", "Value": "web"}, {"Key": "run", "Value": RUN.id}]
+    tags += [{"Key": name, "Value": "yes"} for name in secrets]
     answer = assumed()
     answer["Credentials"]["AccessKeyId"] = "ASIA" + "1" * 16
     expected = {"RoleArn": ROLE, "RoleSessionName": "20260101T000000-abc123", "Tags": tags}
     stub.add_response("assume_role", answer, expected)
-    Sessions(cast("STSClient", stub.client), ROLE, FakeBucket()).renew(RUN)
+    run = replace(RUN, secrets=secrets)
+    Sessions(cast("STSClient", stub.client), ROLE, FakeBucket()).renew(run)
     stub.assert_no_pending_responses()
 
 

@@ -142,6 +142,17 @@ def test_neither_gets_the_credentials_of_another_run(
         codebuild.batch_get_builds(ids=[build])
 
 
+@pytest.mark.parametrize("whose", ["run", "container"])
+@pytest.mark.parametrize("secret", ["TaskSecret", "ConnectionSecret", "HcpSecret"])
+def test_a_task_without_references_reads_no_secret(
+    world: World, found: dict[str, Any], whose: str, secret: str
+) -> None:
+    name = world.stack.outputs[secret]
+    world.client("secretsmanager").put_secret_value(SecretId=name, SecretString="{}")
+    with pytest.raises(ClientError, match="AccessDenied"):
+        client(world, found, whose, "secretsmanager").get_secret_value(SecretId=name)
+
+
 TOOL = "tools/terraform/x"
 
 

@@ -238,7 +238,16 @@ def test_a_run_is_started_with_what_the_template_names(
     session.answers["sts.assume_role"] = assumed_role()
     ports = deployed("Runner", given).ports()
     assert ports.cap == 3
-    assert ports.place == RunPlace("WorkBucket", "StateBucket", "eu-west-1", "TerraformVersion")
+    assert ports.place == RunPlace(
+        "WorkBucket",
+        "StateBucket",
+        "eu-west-1",
+        "TerraformVersion",
+        task_secret_arn="TaskSecret",
+        consul_address="ConsulAddress",
+        consul_secret_arn="ConsulSecretArn",
+        consul_ca_arn="ConsulCaArn",
+    )
     assert "execute.py" in ports.program
     ports.objects.put_archive(RUN.task, RUN.id, b"zip")
     assert ports.drivers["terraform"].start(RUN, b"zip") == "Project:1"

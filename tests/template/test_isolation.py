@@ -163,6 +163,8 @@ def test_a_run_does_nothing_else() -> None:
         "s3:ListBucket",
         "s3:ListBucketVersions",
         "s3:PutObject",
+        "secretsmanager:GetSecretValue",
+        "ssm:GetParameter",
     }
     [policy] = ROLES["TaskRole"]["Policies"]
     assert policy["PolicyName"] == "run"

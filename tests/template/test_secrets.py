@@ -5,10 +5,11 @@ import re
 import pytest
 
 from cts.config.blocks.schema import Group
+from cts.terraform.permissions import CONNECTION_SECRET, TASK_SECRET
 from tests.template.deployed import DEPLOYED, TEMPLATE, chosen, of_type, statements
 
 SECRETS = of_type("AWS::SecretsManager::Secret")
-READERS = {"PollerRole"}
+READERS = {"PollerRole", "TaskRole"}
 
 
 def test_there_is_one_for_each_group_of_readers() -> None:
@@ -42,6 +43,25 @@ def test_the_poller_reads_the_secret_with_its_token_and_the_authority_and_no_oth
     assert token["Resource"] == [{"Fn::If": ["HasConsulSecret", {"Ref": "ConsulSecretArn"}, own]}]
     assert ca["Action"] == ["secretsmanager:GetSecretValue", "ssm:GetParameter"]
     assert ca["Resource"] == [{"Ref": "ConsulCaArn"}]
+
+
+def test_a_run_reads_a_secret_only_if_its_session_has_the_tag() -> None:
+    """Which the runner gives to a task that refers to one."""
+    found = [
+        (each["Action"], each["Resource"], each["Condition"])
+        for each in statements("TaskRole")
+        if any(action.startswith(("secretsmanager:", "ssm:")) for action in each["Action"])
+    ]
+    own = {"Fn::GetAtt": ["ConnectionSecret", "Id"]}
+    read = ["secretsmanager:GetSecretValue"]
+    of_task = {"StringEquals": {f"aws:PrincipalTag/{TASK_SECRET}": "yes"}}
+    of_connection = {"StringEquals": {f"aws:PrincipalTag/{CONNECTION_SECRET}": "yes"}}
+    token = {"Fn::If": ["HasConsulSecret", {"Ref": "ConsulSecretArn"}, own]}
+    assert found == [
+        (read, [{"Fn::GetAtt": ["TaskSecret", "Id"]}], of_task),
+        (read, [token], of_connection),
+        ([*read, "ssm:GetParameter"], [{"Ref": "ConsulCaArn"}], of_connection),
+    ]
 
 
 def test_without_an_authority_of_its_own_the_poller_may_read_none() -> None:

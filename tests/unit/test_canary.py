@@ -2,9 +2,7 @@
 
 import io
 import json
-import zipfile
-from collections.abc import Iterator, Mapping
-from dataclasses import fields, is_dataclass
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +12,7 @@ from cts import keys
 from cts.build.log import Log
 from cts.build.output import Copied
 from cts.run.model import RENEW_AFTER
+from tests.digging import holding
 from tests.unit.cli_fakes import Account, cts, deployed
 from tests.unit.publisher import zipped
 from tests.unit.reader_fakes import call
@@ -31,32 +30,6 @@ def account(monkeypatch: pytest.MonkeyPatch) -> Account:
 
 
 # ---- looking for it ----------------------------------------------------------------------------
-
-
-def texts(value: Any) -> Iterator[str]:
-    """Every text in a value, also in the files of a zip."""
-    match value:
-        case bytes() if value.startswith(b"PK"):
-            with zipfile.ZipFile(io.BytesIO(value)) as archive:
-                for name in archive.namelist():
-                    yield from (name, *texts(archive.read(name)))
-        case bytes():
-            yield value.decode(errors="replace")
-        case str():
-            yield value
-        case Mapping():
-            yield from texts([*value.keys(), *value.values()])
-        case list() | tuple() | set() | frozenset():
-            for each in value:
-                yield from texts(each)
-        case _ if is_dataclass(value):
-            yield from texts([getattr(value, each.name) for each in fields(value)])
-        case _:
-            yield str(value)
-
-
-def holding(secret: str, places: Mapping[str, Any]) -> set[str]:
-    return {name for name, value in places.items() if any(secret in text for text in texts(value))}
 
 
 def kind_of(key: str) -> str:

@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 
 from cts.build.masking import masked as masked_text
+from cts.build.references import RESOLVED, TEMPLATE, VAULT
 from cts.config import bundle
 from cts.config import compile as compiler
 from cts.config.blocks.go_values import nanoseconds
@@ -27,7 +28,6 @@ from cts.config.rules.regexp import compiled, fault
 from cts.config.secrets import has_secret_name, literal_secrets
 from cts.config.text.secret_comments import secrets_in_code
 from cts.config.text.tree import Lines, ParseError
-from cts.terraform.references import RESOLVED, TEMPLATE, VAULT
 from cts.watch.schedule import EPOCH, Month, parse
 from tests.unit.publisher import task
 

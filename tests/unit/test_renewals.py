@@ -12,6 +12,7 @@ from cts.keys import session_name
 from cts.run.model import RENEW_AFTER
 from cts.run.state import TaskState
 from cts.terraform.archive import unzipped, with_file, zipped
+from cts.terraform.definition import Provider
 from cts.workflow.shown_runs import run as shown
 from cts.workflow.track import NEWS_AFTER
 from tests.fakes import RUN, failing
@@ -49,6 +50,25 @@ def test_a_build_starts_with_credentials_for_its_run_alone() -> None:
     of_people = world.bucket.archive("web", run.id)
     assert of_people is not None
     assert "session.json" not in unzipped(of_people)
+
+
+def test_a_build_may_read_the_secrets_that_its_task_refers_to_also_later() -> None:
+    world = system()
+    fw = Provider("fw", env={"PW": '{{ env "PW" }}', "USER": '{{ key "user" }}'})
+    entry = world.tasks["web"]
+    definition = replace(world.bucket.definition(entry.definition), providers=(fw,))
+    world.bucket.put_definition(definition)
+    world.tasks["web"] = replace(entry, definition=definition.digest)
+    world.publish()
+    world.begins(world.started())
+    world.clock.now += RENEW_AFTER
+    world.sweep()
+    first, renewed = (request["Tags"] for request in world.sts.asked)
+    assert first == renewed
+    assert {each["Key"]: each["Value"] for each in first[2:]} == {
+        "connection-secret": "yes",
+        "task-secret": "yes",
+    }
 
 
 def test_a_running_build_always_has_credentials() -> None:

@@ -91,6 +91,14 @@ class Builds:
     region: str
     terraform_version: str
     concurrency: int
+    task_secret: str
+    """ARN of the secret that references of tasks mean."""
+    consul_address: str
+    consul_secret: str
+    """ARN of the user's secret with the token for Consul. If empty, the stack's own is used."""
+    connection_secret: str
+    """ARN of the stack's own secret."""
+    consul_ca: str
 
     @classmethod
     def read(cls, env: Mapping[str, str]) -> "Builds":
@@ -101,6 +109,11 @@ class Builds:
             region=required(env, "AWS_REGION"),
             terraform_version=required(env, "CTS_TERRAFORM_VERSION"),
             concurrency=int(required(env, "CTS_CONCURRENCY")),
+            task_secret=required(env, "CTS_TASK_SECRET_ARN"),
+            consul_address=required(env, "CTS_CONSUL_ADDRESS"),
+            consul_secret=env.get("CTS_CONSUL_SECRET_ARN", ""),
+            connection_secret=required(env, "CTS_CONNECTION_SECRET_ARN"),
+            consul_ca=env.get("CTS_CONSUL_CA_ARN", ""),
         )
 
 

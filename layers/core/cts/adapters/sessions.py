@@ -54,7 +54,7 @@ class Sessions:
             found = self._client.assume_role(
                 RoleArn=self._role,
                 RoleSessionName=keys.session_name(run.id),
-                Tags=[{"Key": "task", "Value": run.task}, {"Key": "run", "Value": run.id}],
+                Tags=[{"Key": name, "Value": value} for name, value in _tags(run).items()],
             )["Credentials"]
         session = {
             "folder": run.folder,
@@ -64,3 +64,8 @@ class Sessions:
             "Expiration": found["Expiration"].isoformat(),
         }
         return json.dumps(session).encode()
+
+
+def _tags(run: Run) -> dict[str, str]:
+    """What the role's policy asks for: whose run it is, and which secrets it may read."""
+    return {"task": run.task, "run": run.id, **dict.fromkeys(run.secrets, "yes")}

@@ -7,8 +7,9 @@ import threading
 from collections.abc import Mapping
 from http.server import BaseHTTPRequestHandler
 from socketserver import ThreadingTCPServer
+from typing import Protocol
 
-from cts.build.session import Session
+from cts.build.credentials import Credentials
 
 OTHERS = (
     "AWS_ACCESS_KEY_ID",
@@ -20,21 +21,35 @@ OTHERS = (
 """Variables that come before those of `environment`."""
 
 
+RUN = "/run"
+"""The path of the run's own credentials."""
+
+
+class HasCredentials(Protocol):
+    def credentials(self) -> Credentials:
+        """Raises ConnectionError without valid ones."""
+
+
 class Endpoint(ThreadingTCPServer):
-    """On the loopback interface, until the program ends."""
+    """On the loopback interface, until the program ends. `run`: the run's own credentials; `task`:
+    those that Terraform works with."""
 
     daemon_threads = True
 
-    def __init__(self, session: Session) -> None:
+    def __init__(self, run: HasCredentials, task: HasCredentials) -> None:
         super().__init__(("127.0.0.1", 0), _Handler)
-        self.session, self.token = session, secrets.token_urlsafe()
+        self.run, self.task, self.token = run, task, secrets.token_urlsafe()
         threading.Thread(target=self.serve_forever, daemon=True).start()
+
+    @property
+    def address(self) -> str:
+        return f"http://127.0.0.1:{self.server_address[1]}"
 
     def environment(self, given: Mapping[str, str]) -> dict[str, str]:
         """That of a program which works for the run."""
         kept = {name: value for name, value in given.items() if name not in OTHERS}
         return kept | {
-            "AWS_CONTAINER_CREDENTIALS_FULL_URI": f"http://127.0.0.1:{self.server_address[1]}/",
+            "AWS_CONTAINER_CREDENTIALS_FULL_URI": f"{self.address}/",
             "AWS_CONTAINER_AUTHORIZATION_TOKEN": self.token,
         }
 
@@ -46,8 +61,9 @@ class _Handler(BaseHTTPRequestHandler):
         if not secrets.compare_digest(self.headers.get("Authorization", ""), self.server.token):
             self._answer(403, {"code": "AccessDenied", "message": "wrong authorization token"})
             return
+        source = self.server.run if self.path == RUN else self.server.task
         try:
-            found = self.server.session.credentials()
+            found = source.credentials()
         except ConnectionError as error:
             self._answer(503, {"code": "ExpiredToken", "message": str(error)})
             return

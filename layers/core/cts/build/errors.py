@@ -2,6 +2,7 @@
 
 import sys
 import traceback
+from collections.abc import Callable
 from contextlib import suppress
 
 from cts.build.masking import masked
@@ -16,10 +17,10 @@ class RunError(Exception):
         self.retryable, self.logged = retryable, logged
 
 
-def described(failed: Exception) -> str:
-    """Why a run failed, for users; an unexpected error also goes to the build's log."""
+def described(failed: Exception, shown: Callable[[str], str] = masked) -> str:
+    """Why a run failed, for users; an unexpected error also goes to the build's log, as `shown`."""
     if isinstance(failed, RunError):
         return str(failed)
     with suppress(OSError):
-        print(masked(traceback.format_exc()), file=sys.stderr)
+        print(shown(traceback.format_exc()), file=sys.stderr)
     return f"the build failed unexpectedly: {type(failed).__name__}: {failed}"

@@ -3,6 +3,7 @@
 import json
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 from cts.build.errors import RunError
 
@@ -24,8 +25,10 @@ class Facts:
     """The task's last runs: their `run` ids, and when each `ended_at`."""
     environment: dict[str, str] = field(default_factory=dict)
     """Of Terraform; the values may contain references to secrets."""
-    vault: dict[str, str] = field(default_factory=dict)
+    vault: dict[str, Any] = field(default_factory=dict)
     """The `address` and the `namespace` of the Vault that references mean."""
+    providers: list[str] = field(default_factory=list)
+    """The variables that configure providers."""
     role_arn: str = ""
     """The role that Terraform works with; empty: the role of the run."""
     after_apply: list[str] = field(default_factory=list)
@@ -45,6 +48,12 @@ class Facts:
     consul_address: str = ""
     consul_secret_arn: str = ""
     consul_ca_arn: str = ""
+
+    @property
+    def session_name(self) -> str:
+        """Of a role that the build assumes: the end of the run's ID, for the name of its task may
+        have letters that STS does not accept."""
+        return "-".join(self.run.rsplit("-", 2)[-2:])
 
 
 def read_facts(file: Path) -> Facts:

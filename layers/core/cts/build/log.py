@@ -4,6 +4,7 @@ import threading
 from collections import deque
 from contextlib import suppress
 
+from cts.build.hidden import Hidden
 from cts.build.masking import masked
 from cts.build.times import now
 
@@ -30,21 +31,27 @@ class Tail:
 
 
 class Log:
-    """What people read later, without the credentials in URLs; standard output meanwhile. It lies
-    in memory: a full disk must not end a run without a word."""
+    """What people read later, without secrets; standard output meanwhile. It lies in memory: a full
+    disk must not end a run without a word."""
 
     def __init__(self) -> None:
+        self.hidden = Hidden()
         self._text = Tail(LOG_CHARACTERS)
         self._lock = threading.Lock()
 
     def write(self, text: str) -> str:
         """The text as it was written."""
-        text = masked(text)
+        text = self.shown(text)
         with self._lock:
             self._text.add(text)
             with suppress(OSError, ValueError):
                 print(text, end="", flush=True)
         return text
+
+    def shown(self, text: str) -> str:
+        """As it may be shown. What is known to be secret goes first: masking by patterns could
+        leave a part of it."""
+        return masked(self.hidden(text))
 
     def note(self, text: str) -> None:
         self.write(f"[{now()}] {text}\n")

@@ -19,8 +19,11 @@ def main() -> int:
     arguments = parser.parse_args()
     stop = Stop(arguments.minutes)
     signal.signal(signal.SIGTERM, lambda *_: stop.ask("the build was stopped"))
+    shown = masked
     try:
-        return Execution(arguments.folder.resolve(), arguments.build, stop).execute()
+        execution = Execution(arguments.folder.resolve(), arguments.build, stop)
+        shown = execution.log.shown
+        return execution.execute()
     except Exception as failed:  # noqa: BLE001  even the result could not be stored
-        print(masked(described(failed)), file=sys.stderr)
+        print(shown(described(failed, shown)), file=sys.stderr)
         return 1

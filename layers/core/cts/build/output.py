@@ -27,7 +27,7 @@ class Copied(threading.Thread):
             self.take(line)
 
     def take(self, line: str) -> None:
-        self.copied.add(self.log.write(self.mask(line)))
+        self.copied.add(self.log.write(self.mask(self.log.hidden(line))))
 
     def text(self) -> str:
         # Not for ever: a program a module left in the background may hold the stream open.

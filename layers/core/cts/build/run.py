@@ -9,20 +9,19 @@ import os
 from pathlib import Path
 from typing import Any
 
-from cts.build.endpoint import Endpoint
 from cts.build.errors import described
 from cts.build.facts import read_facts
 from cts.build.lock import StateLock
 from cts.build.log import Log
 from cts.build.log_sender import LogSender
 from cts.build.lost_state import LOOK_FIRST, LostState
-from cts.build.masking import masked
 from cts.build.plan import counted
 from cts.build.records import Records
 from cts.build.release import find_terraform
 from cts.build.s3 import S3
 from cts.build.session import opened
 from cts.build.stop import Stop
+from cts.build.surroundings import Surroundings
 from cts.build.terraform import TerraformProcess, backend_options
 from cts.build.times import now
 
@@ -45,6 +44,9 @@ class Execution:
         self.sender = LogSender(self.log, facts.work_bucket, log_key, self.s3, self.s3_once)
         self.lock = StateLock(self.s3, facts, self.records, self.log)
         self.lost_state = LostState(self.s3, facts, self.records, self.log, folder)
+        self.surroundings = Surroundings(
+            folder, self.own, facts, self.session, self.log, stop.ends_at
+        )
         self.step, self.at = "start", {"started": now()}
         self.terraform: TerraformProcess | None = None
         self.counts: dict[str, int] | None = None
@@ -70,6 +72,7 @@ class Execution:
     def converge(self) -> str:
         """Init, plan, apply: the status."""
         terraform = self.terraform = self.found_terraform()
+        terraform.environment |= self.surroundings.resolve()
         self.reach("init")
         self.lock.release_orphan()
         self.init(terraform)
@@ -93,7 +96,7 @@ class Execution:
         facts = self.facts
         wanted = facts.terraform_version
         binary = find_terraform(wanted, self.s3, facts.work_bucket, self.own, self.log)
-        environment = Endpoint(self.session).environment(os.environ)
+        environment = self.surroundings.endpoint.environment(os.environ)
         terraform = TerraformProcess(binary, self.folder, self.log, self.stop, environment)
         self.version = terraform.version()
         self.log.note(
@@ -110,6 +113,7 @@ class Execution:
         if has_state:
             terraform.environment |= workspace
         options = backend_options(self.version, other_endpoint=bool(self.s3.endpoint))
+        options += self.surroundings.backend_options(self.version)
         terraform.converging("init", "-no-color", *options)
         terraform.environment |= workspace
 
@@ -118,20 +122,21 @@ class Execution:
 
     def failure(self, failed: Exception) -> dict[str, Any]:
         """The result of a run that failed, with the state that Terraform could not store."""
-        text, retryable = described(failed), getattr(failed, "retryable", True)
+        text, retryable = described(failed, self.log.shown), getattr(failed, "retryable", True)
         if not getattr(failed, "logged", False):
             self.log.note(text)
         try:
             kept = self.kept_state(text)
         except Exception as unexpected:  # noqa: BLE001  the result must tell of both
-            said = f"Whether its state is stored could not be told: {described(unexpected)}."
+            why = described(unexpected, self.log.shown)
+            said = f"Whether its state is stored could not be told: {why}."
             kept = f"{said} {LOOK_FIRST}", False
         if kept is not None:
             self.log.note(kept[0])
             text, retryable = f"{text}\n\n{kept[0]}", kept[1]
         return {
             "status": "errored",
-            "error": masked(text),
+            "error": self.log.shown(text),
             "retryable": retryable,
             "errored_state": bool(kept and kept[1]),
         }

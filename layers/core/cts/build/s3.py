@@ -146,7 +146,8 @@ class S3:
             url = f"https://{bucket}.s3.{self.region}.amazonaws.com{china}/{quote(key)}"
         url += f"?{query}" if query else ""
         headers = headers | {"content-type": "application/octet-stream"}
-        headers |= signed(method, url, body, self.region, self._fresh_credentials())
+        credentials = self._fresh_credentials()
+        headers |= signed(method, url, body, self.region, credentials, service="s3")
         return urllib.request.Request(url, body or None, headers, method=method)
 
     def _fresh_credentials(self) -> Credentials:

@@ -92,7 +92,8 @@ def _vault(vault: model.Vault | None, definition: Definition) -> Mapping[str, st
     asked = from_vault([*places, *(dict(each.arguments) for each in definition.providers)])
     if not asked or not vault:
         return {}
-    return {"address": vault.address, "namespace": vault.namespace}
+    wrapped = {"unwrap_token": "true"} if vault.unwrap_token else {}
+    return {"address": vault.address, "namespace": vault.namespace, **wrapped}
 
 
 def _provider(entry: str, block: model.ProviderBlock | None) -> Provider:

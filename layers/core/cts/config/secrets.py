@@ -19,7 +19,8 @@ from cts.build.masking import (
     is_secret_argument,
     is_secret_name,
 )
-from cts.terraform.references import RESOLVED, TEMPLATE, VAULT, is_reference
+from cts.build.references import RESOLVED, TEMPLATE, VAULT
+from cts.terraform.references import is_reference
 
 ACTION = re.compile(r'\{\{(?:"[^"\n]*"|[^"}]|\}(?!\}))*\}\}')
 """Anything in braces, once a text is a template."""

@@ -94,6 +94,8 @@ class Run:
     for a run of an earlier version of this program."""
     renewed_at: float | None = field(default=None, metadata=LATER)
     """When its build was last given new credentials."""
+    secrets: tuple[str, ...] = field(default=(), metadata=LATER)
+    """Which of the stack's secrets its build may read (`terraform/permissions.py`)."""
     extra: Mapping[str, Any] = field(default_factory=dict)
 
 

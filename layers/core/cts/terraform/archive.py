@@ -55,6 +55,7 @@ def _facts(definition: Definition) -> dict[str, Any]:
     return (own_backend if definition.backend else {"state_key": state_key(definition)}) | {
         "environment": definition.whole_environment,
         "vault": definition.vault,
+        "providers": sorted({each.name for each in definition.providers}),
         "role_arn": definition.role_arn,
         "after_apply": definition.after_apply,
         "commit": next((each.name for each in panos), ""),

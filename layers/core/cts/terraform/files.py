@@ -1,6 +1,9 @@
 """A task and what Consul said, as the files Terraform runs on."""
 
 import json
+from collections.abc import Mapping
+from typing import Any
+from unicodedata import normalize
 
 from cts.conditions.condition import Read
 from cts.terraform import providers, root
@@ -51,10 +54,21 @@ def _secret_files(definition: Definition) -> dict[str, str]:
         "secret.backend.json": secret_options(definition),
     }
     return {
-        name: json.dumps(values, indent=2, sort_keys=True) + "\n"
+        name: json.dumps(_with_normal_keys(values), indent=2) + "\n"
         for name, values in written.items()
         if values
     }
+
+
+def _with_normal_keys(of: Any) -> Any:
+    """For Terraform keys are the same if they have one normal form, which JSON must not have. The
+    later one counts, as in its own syntax."""
+    match of:
+        case Mapping():
+            return {normalize("NFC", key): _with_normal_keys(of[key]) for key in sorted(of)}
+        case list():
+            return [_with_normal_keys(each) for each in of]
+    return of
 
 
 def _variable_files(definition: Definition) -> dict[str, str]:

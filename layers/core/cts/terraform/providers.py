@@ -65,7 +65,7 @@ def _lines(arguments: Mapping[str, Any], path: str) -> Iterator[str]:
 
 
 def _default_tags(given: Any, of_run: tuple[str, str]) -> list[str]:
-    """The block with the tags that the task and the run have, beside those that are given."""
+    """The block with the tags of the task and the run, in addition to those that are given."""
     tags = value(dict(zip(RUN_TAGS, of_run, strict=True)))
     lone = f"{DEFAULT_TAGS}[0]" if isinstance(given, list) else DEFAULT_TAGS
     only = given[0] if isinstance(given, list) and given else given

@@ -1,22 +1,9 @@
 """References to secrets: which texts the build replaces with what they refer to."""
 
-import re
 from collections.abc import Callable, Mapping
 from typing import Any
 
-
-def _template(function: str) -> re.Pattern[str]:
-    """A line's first opening is tried alone: what closes a later one closes it, too. To try each
-    would take quadratic time."""
-    opening = rf'\{{\{{[ \t\r\n]*(?:{function})[ \t\r\n]+"'
-    return re.compile(rf'^(?>[^\n]*?{opening})[^\n]+"[ \t\r\n]*\}}\}}', re.MULTILINE)
-
-
-TEMPLATE = _template(r"env|key|with[ \t\r\n]+secret")
-"""What CTS evaluates in a provider's arguments; any other text in braces is only text."""
-VAULT = _template(r"with[ \t\r\n]+secret")
-RESOLVED = re.compile(r"\{\{resolve:(?:secretsmanager|ssm|ssm-secure):[^{}\s]+\}\}")
-"""A secret or a parameter of AWS, written as in CloudFormation. It may be in any value."""
+from cts.build.references import RESOLVED, TEMPLATE
 
 
 def is_reference(text: str) -> bool:

@@ -16,6 +16,7 @@ from cts.run.task import Claimed, claim, due, queue
 from cts.run.tick import LATE, less_missed
 from cts.terraform.archive import run_archive
 from cts.terraform.definition import Definition
+from cts.terraform.permissions import secrets
 from cts.terraform.place import RunPlace
 from cts.watch.fingerprint import fingerprint_of
 from cts.watch.happened import Fed
@@ -137,7 +138,9 @@ def _run(ports: StartPorts, state: TaskState, generation: Generation) -> StartOu
     run = _new_run(ports, generation, entry, claimed, loaded.inputs, now)
     # Before the claim: what can't be rendered or stored must not hold the task and a slot.
     try:
-        archive = _archive(ports, run, state, entry, loaded.read)
+        definition = _definition(ports, run)
+        run = replace(run, secrets=secrets(definition))
+        archive = _archive(ports, definition, run, state, entry, loaded.read)
     except (Altered, Missing, ValueError) as error:
         return _not_rendered(ports, claimed.state, run, error)
     ports.objects.put_archive(task, run_id, archive)
@@ -240,12 +243,12 @@ def _build(ports: StartPorts, driver: Driver, run: Run, archive: bytes) -> Start
 
 def _archive(
     ports: StartPorts,
+    definition: Definition,
     run: Run,
     state: TaskState,
     entry: TaskEntry,
     read: Read,
 ) -> bytes:
-    definition = _definition(ports, run)
     digest = definition.module.digest
     return run_archive(
         definition,

@@ -4,6 +4,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from typing import Any, TypeAlias
 
+from cts.build.references import RESOLVED
 from cts.config import bundle, limits
 from cts.config.blocks.model import Configuration, Serverless, Task
 from cts.config.blocks.options import Findings
@@ -14,7 +15,7 @@ from cts.config.rules.problem import Code, Place, Problem, Where
 from cts.config.rules.warnings import secret_variables
 from cts.config.text.tree import BOM, Lines
 from cts.terraform.definition import VariableFile
-from cts.terraform.references import RESOLVED, has_resolved
+from cts.terraform.references import has_resolved
 from cts.terraform.root import module_values
 
 Variables: TypeAlias = dict[str, Any]
@@ -104,7 +105,7 @@ def _read(content: bytes, name: str, found: Findings) -> Part:
     if reference := RESOLVED.search(text):
         place = Lines(text, name).place(reference.start())
         what = f"this reference is not looked up: {AS_IT_IS}"
-        fix = "move the variable to a file of its own"
+        fix = "move the variable to another file"
         found.problems.append(Problem(place, "", Code.TEMPLATE, what, fix))
     return VariableFile(names(text, name), text)
 

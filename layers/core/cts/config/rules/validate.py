@@ -4,6 +4,7 @@ import re
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
+from cts.build.references import TEMPLATE
 from cts.conditions.paths import SERVICE_FAULT, can_be_asked_for
 from cts.conditions.services_block import Service
 from cts.config import secrets
@@ -23,7 +24,7 @@ from cts.config.rules.serverless import check_serverless
 from cts.config.rules.task_rules import check_buffer, check_tasks
 from cts.config.rules.terraform_version import check_version
 from cts.terraform.hclwrite import is_name
-from cts.terraform.references import TEMPLATE, is_reference
+from cts.terraform.references import is_reference
 
 CHECK_ADDRESS = re.compile(r"http[a-z0-9+.-]*:(?:\[[^\[\]\s]*\]|[^\[\]\s])*", re.IGNORECASE)
 BACKENDS = ("azurerm", "consul", "cos", "gcs", "kubernetes", "local", "manta", "pg", "s3")
