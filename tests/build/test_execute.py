@@ -36,6 +36,8 @@ resource "terraform_data" "slow" {
   provisioner "local-exec" { command = "touch running; exec sleep 300" }
 }
 """
+SOON = 0.2
+"""Minutes. A build with so little time waits for a lock for three seconds."""
 FAILING = """
 resource "terraform_data" "two" {
   depends_on = [terraform_data.one]
@@ -243,10 +245,10 @@ def test_a_build_that_may_not_write_its_record_says_which(place: Place) -> None:
 
 def test_a_lock_that_somebody_else_holds_is_never_released(place: Place) -> None:
     held(place, who="person@laptop")
-    assert place.build(place.archive("run-1", ONE)) == 1
+    assert place.build(place.archive("run-1", ONE), minutes=SOON) == 0
     result = place.result("run-1")
-    assert (result["status"], result["retryable"]) == ("errored", True)
-    assert "locked by person@laptop since 2026-01-01T10:00:00.123456789Z" in result["error"]
+    assert (result["status"], result["step"], result["retryable"]) == ("busy", "plan", True)
+    assert "locked by person@laptop since 2026-01-01 10:00:00.123456789" in result["error"]
     assert LOCK in place.s3.objects
 
 
@@ -254,7 +256,8 @@ def test_a_lock_of_a_former_build_from_after_its_end_is_not_released(place: Plac
     former = [{"run": "run-0", "ended_at": "2026-01-01T09:59:00Z"}]
     started(place, "run-0", build="project:0", who="a@b", at="2026-01-01T09:00:00Z")
     held(place, who="a@b")
-    assert place.build(place.archive("run-1", ONE, former=former)) == 1
+    assert place.build(place.archive("run-1", ONE, former=former), minutes=SOON) == 0
+    assert place.result("run-1")["status"] == "busy"
     assert LOCK in place.s3.objects
 
 
@@ -263,7 +266,8 @@ def test_a_lock_from_before_a_former_build_began_is_not_released(place: Place) -
     former = [{"run": "run-0", "ended_at": "2026-01-01T10:01:00Z"}]
     started(place, "run-0", build="project:0", who="a@b", at="2026-01-01T10:00:30Z")
     held(place, who="a@b")
-    assert place.build(place.archive("run-1", ONE, former=former)) == 1
+    assert place.build(place.archive("run-1", ONE, former=former), minutes=SOON) == 0
+    assert place.result("run-1")["status"] == "busy"
     assert LOCK in place.s3.objects
 
 
@@ -289,7 +293,7 @@ def test_a_lock_taken_by_another_while_it_is_judged_is_kept(place: Place) -> Non
             held(place, who="person@laptop")
 
     place.s3.fault = another_takes_it
-    assert place.build(place.archive("run-1", ONE, former=former)) == 1
+    assert place.build(place.archive("run-1", ONE, former=former), minutes=SOON) == 0
     assert "locked by person@laptop" in place.result("run-1")["error"]
 
 

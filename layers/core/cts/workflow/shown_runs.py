@@ -7,7 +7,7 @@ from itertools import pairwise
 from typing import Any
 
 from cts.events import iso
-from cts.run.model import Run
+from cts.run.model import Orphan, Run
 from cts.run.state import Outcome
 from cts.workflow.shown import maybe
 
@@ -45,6 +45,8 @@ def run(run: Run) -> dict[str, Any]:
         "terraform": end.terraform if end else None,
         "retry_at": maybe(run.retry_at),
         "gave_up": run.gave_up,
+        "because": (end.because or None) if end else None,
+        "orphans": [orphan(each) for each in end.orphans] if end else [],
         "build": run.build,
         "generation": run.generation,
         "definition": run.definition,
@@ -54,6 +56,13 @@ def run(run: Run) -> dict[str, Any]:
         "delta": delta(run),
         "correlation_id": run.correlation,
     }
+
+
+def orphan(found: Orphan) -> dict[str, Any]:
+    """An object that may exist outside of the state."""
+    shown = asdict(found)
+    del shown["extra"]
+    return {name: text or None for name, text in shown.items()}
 
 
 def delta(run: Run) -> dict[str, Any] | None:
