@@ -40,11 +40,13 @@ The stack is up. In another terminal, in this folder:
 
 3. Push a configuration and see what happens:
 
+   echo s3cr3t | cts secret set FIREWALL_TOKEN
    cts push local/demo/config
    cts status
    cts logs firewall
 
 Consul UI: {consul}/ui   Function logs: {logs}
+What the tasks have made, a file for each object: {devices}
 Press Ctrl-C here, or run `make down`, to stop the stack.
 """
 SHOWN = (
@@ -111,7 +113,9 @@ def exports(stack: Stack) -> str:
 
 def _explanation(stack: Stack) -> str:
     file = ENV.relative_to(PROJECT)
-    return UP.format(file=file, consul=stack.consul, logs=stack.folder / "logs")
+    return UP.format(
+        file=file, consul=stack.consul, logs=stack.folder / "logs", devices=stack.devices
+    )
 
 
 def _running() -> int:

@@ -19,6 +19,7 @@ from botocore.config import Config
 
 from local import deploy, leash, tools
 from local.consul import WATCHER, Consul, ConsulEnded
+from local.provider.mirror import cli_configuration
 from local.waiting import wait_until
 
 if TYPE_CHECKING:
@@ -142,6 +143,12 @@ class Stack:
     def consul(self) -> str:
         return self._consul.address
 
+    @property
+    def devices(self) -> Path:
+        """What builds change through the test provider (`local/provider`): a folder for each of
+        its folders."""
+        return self.folder / "devices"
+
     def consul_client(self) -> httpx.Client:
         """A Consul client with full access."""
         return self._consul.client()
@@ -213,7 +220,12 @@ class Stack:
         ready = self.folder / "front.json"
         ready.unlink(missing_ok=True)
         env = tools.environment(self.folder)
-        build_env = {**env, "PATH": os.pathsep.join([str(tools.BIN), _plain_path()])}
+        Path(env["TF_CLI_CONFIG_FILE"]).write_text(cli_configuration())
+        build_env = {
+            **env,
+            "PATH": os.pathsep.join([str(tools.BIN), _plain_path()]),
+            "FILES_ROOT": str(self.devices),
+        }
         self._front = leash.start(
             [sys.executable, "-m", "local.serve", str(self.folder)],
             env={**env, **CREDENTIALS, "CTS_LOCAL_BUILD": json.dumps(build_env)},

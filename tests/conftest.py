@@ -1,11 +1,17 @@
 """What all tests share."""
 
 import os
+import subprocess
 import sys
 from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
 
 import pytest
 from hypothesis import settings
+
+from local import tools
+from local.provider.mirror import cli_configuration
 
 # Before their import, so that a failure says what differs.
 pytest.register_assert_rewrite("tests.e2e.faults", "tests.e2e.world")
@@ -30,3 +36,34 @@ def pytest_runtest_call(item: pytest.Item) -> Iterator[None]:
         return (yield)
     finally:
         sys.settrace(tracer)
+
+
+@dataclass
+class Terraform:
+    """Real Terraform, which finds the test provider of `local/provider`."""
+
+    environment: dict[str, str]
+
+    def __call__(
+        self, folder: Path, *arguments: str, code: int = 0
+    ) -> subprocess.CompletedProcess[str]:
+        """Runs a command in the folder of a root module: `terraform(folder, "plan", "-out=p")`."""
+        done = subprocess.run(
+            ["terraform", *arguments, "-no-color"],
+            cwd=folder,
+            env=self.environment,
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+        assert done.returncode == code, done.stdout + done.stderr
+        return done
+
+
+@pytest.fixture(scope="session")
+def terraform(tmp_path_factory: pytest.TempPathFactory) -> Terraform:
+    environment = tools.environment(tmp_path_factory.mktemp("terraform"))
+    Path(environment["TF_CLI_CONFIG_FILE"]).write_text(cli_configuration())
+    tools.terraform()
+    return Terraform(environment)

@@ -11,7 +11,7 @@ from cts.config.blocks.finalize import state_path
 from cts.config.blocks.model import Configuration, Task
 from cts.config.blocks.schema import Group
 from cts.config.rules.problem import Where
-from cts.config.secrets import TEMPLATE, VAULT
+from cts.terraform.references import TEMPLATE, VAULT
 from cts_cli.validate import Checked
 
 ENV = re.compile(r'\{\{[ \t\r\n]*env[ \t\r\n]+"([^"\n]+)"')

@@ -96,9 +96,8 @@ def _state(console: Console, state: Mapping[str, str], *, has_commands: bool) ->
         case backend:
             _say(
                 console,
-                f'It stays there. Tasks with backend "{backend}" do not run yet. Without the '
-                "block, they would begin with an empty state in the stack's bucket, and create "
-                "everything a second time: move it first.",
+                f'It stays there, and tasks with backend "{backend}" go on with it: stop CTS '
+                "before the first push.",
             )
 
 
@@ -126,7 +125,7 @@ def _secrets(console: Console, found: Mapping[str, Any]) -> None:
             _say(console, import_facts.SET_SECRET.format(group=group), "cyan")
     if vault := found["vault"]:
         _heading(console, "Vault", vault["address"])
-        _say(console, "Builds will read from it. Tasks that need it do not run yet.")
+        _say(console, "Builds read from it, with the token in the stack's secret.")
 
 
 def _kept_in(group: str, where: str = "") -> Text:

@@ -72,9 +72,11 @@ class Secrets:
             return tasks
         if environment(live).get(name) != group:
             return []
-        provided = ((task, map(live.provider, task.providers)) for task in live.tasks)
+        parts = (
+            (task, [task.serverless, *map(live.provider, task.providers)]) for task in live.tasks
+        )
         return [
-            task.name for task, found in provided if any(name in read_names(each) for each in found)
+            task.name for task, found in parts if any(name in read_names(each) for each in found)
         ]
 
 

@@ -19,6 +19,7 @@ from local.demo.catalog import Catalog
 from local.stack import Stack
 
 CONFIGURATION = Path(__file__).parent / "config"
+TOKEN = "s3cr3t"
 PATIENCE = 90.0
 """Seconds to wait for a run to end."""
 HOPS = (
@@ -51,6 +52,8 @@ class Story:
         self._seen = 0
 
     def tell(self) -> None:
+        (self._stack.devices / "firewall").mkdir(parents=True)
+        (self._stack.devices / "firewall" / ".token").write_text(TOKEN)
         both, firewall = frozenset({"firewall", "dns"}), frozenset({"firewall"})
         steps = [
             Step("cts push: two tasks, firewall and dns", self._push, both),
@@ -67,6 +70,7 @@ class Story:
     # ---- what is done -----------------------------------------------------------------------
 
     def _push(self) -> None:
+        self._cts("secret", "set", "FIREWALL_TOKEN", given=TOKEN)
         self._cts("push", str(CONFIGURATION))
 
     def _register(self) -> None:
@@ -80,7 +84,7 @@ class Story:
     def _deregister(self) -> None:
         self._catalog.deregister("api-1")
 
-    def _cts(self, *arguments: str) -> None:
+    def _cts(self, *arguments: str, given: str | None = None) -> None:
         environment = {
             **os.environ,
             **self._stack.env,
@@ -89,7 +93,8 @@ class Story:
         }
         self._console.file.flush()
         command = [str(Path(sys.executable).parent / "cts"), *arguments]
-        if subprocess.run(command, env=environment, check=False).returncode:
+        done = subprocess.run(command, env=environment, input=given, text=True, check=False)
+        if done.returncode:
             raise StoryEnded(f"`cts {' '.join(arguments)}` failed")
 
     # ---- what is told -----------------------------------------------------------------------
@@ -106,7 +111,7 @@ class Story:
                     self._tell_event(event, began, times)
                     if event["detail_type"] == "RunFinished":
                         waiting.discard(event["detail"]["task"])
-        self._tell_state(step.tasks)
+        self._tell_device(step.tasks)
         self._console.print()
 
     def _news(self, deadline: float, waiting: Collection[str]) -> list[dict[str, Any]]:
@@ -160,18 +165,15 @@ class Story:
         ]
         self._console.print(f"      [dim]seconds: {', '.join(hops)}")
 
-    def _tell_state(self, tasks: Collection[str]) -> None:
+    def _tell_device(self, tasks: Collection[str]) -> None:
+        """The objects that the test provider made for each task, which are files."""
         for task in sorted(tasks):
-            state = self._object("StateBucket", f"tasks/{task}/terraform.tfstate")
-            lines = [
-                str(instance["attributes"]["output"]["value"])
-                for resource in state["resources"]
-                for instance in resource["instances"]
-            ]
-            first = plain(lines[0]) if lines else "nothing"
-            self._console.print(f"   [dim]{task} now holds[/] {first}")
+            files = (self._stack.devices / task).glob("*.json")
+            objects = sorted((json.loads(file.read_text()) for file in files), key=_name)
+            lines = [f"[bold]{plain(_name(each))}[/] {plain(each['content'])}" for each in objects]
+            self._console.print(f"   [dim]{task} now holds[/] {lines[0] if lines else 'nothing'}")
             for line in lines[1:]:
-                self._console.print(f"   {'':{len(task)}}           {plain(line)}")
+                self._console.print(f"   {'':{len(task)}}           {line}")
 
     def _line(self, after: float, who: str, text: str) -> None:
         self._console.print(f"   [dim]{after:+7.2f} s[/]  [magenta]{who:<10}[/] {text}")
@@ -180,6 +182,10 @@ class Story:
         name = self._stack.outputs[bucket]
         body = self._stack.client("s3").get_object(Bucket=name, Key=key)["Body"].read()
         return json.loads(body)
+
+
+def _name(held: dict[str, Any]) -> str:
+    return str(held["name"])
 
 
 def plain(text: str) -> str:

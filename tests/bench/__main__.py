@@ -1,6 +1,7 @@
-"""`make bench`: how long a change in Consul takes, and what each function's import costs.
+"""`make bench`: how long a change in Consul takes, and what imports, rendering and builds cost.
 
-Every figure is printed, and written to build/bench.json as {name: {"value", "unit"}}. Bare
+Every figure is printed, and written to build/bench.json as {name: {"value", "unit"}}. With names of
+GROUPS as arguments (`python -m tests.bench rendering`), only their figures are printed. Bare
 Terraform runs in turn with the changes, so that the ratio holds on a machine whose speed drifts.
 """
 
@@ -12,7 +13,7 @@ import sys
 import tempfile
 import time
 import zipfile
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from datetime import datetime
 from pathlib import Path
 from statistics import median, quantiles
@@ -25,7 +26,9 @@ from local.demo.catalog import Catalog
 from local.stack import Stack
 from local.tools import PROJECT
 from local.waiting import wait_until
+from tests.bench.builds import build_costs
 from tests.bench.imports import import_costs
+from tests.bench.rendering import rendering_costs
 
 CHANGES = 50
 PATIENCE = 60.0
@@ -65,22 +68,28 @@ CONFIGURATION = {
 }
 
 
-def main() -> None:
+def main(names: list[str]) -> None:
     console = Console(highlight=False)
-    figures = dict(import_costs())
-    with tempfile.TemporaryDirectory() as folder, Stack.start(Path(folder)) as stack:
-        bench = Bench(stack, Path(folder))
-        bench.push()
-        with console.status("") as status:
-            for number in range(CHANGES):
-                status.update(f"{number} of {CHANGES} changes")
-                bench.change(number)
-        figures |= bench.figures()
+    figures = {name: figure for group in names or GROUPS for name, figure in GROUPS[group]()}
     show(console, figures)
+    if names:
+        return
     path = PROJECT / "build/bench.json"
     path.parent.mkdir(exist_ok=True)
     named = {name: {"value": value, "unit": unit} for name, (value, unit) in figures.items()}
     path.write_text(json.dumps(named, indent=1) + "\n")
+
+
+def change_costs() -> Iterator[tuple[str, tuple[float, str]]]:
+    """The time from a change to its trigger and to the end of its apply."""
+    with tempfile.TemporaryDirectory() as folder, Stack.start(Path(folder)) as stack:
+        bench = Bench(stack, Path(folder))
+        bench.push()
+        with Console().status("") as status:
+            for number in range(CHANGES):
+                status.update(f"{number} of {CHANGES} changes")
+                bench.change(number)
+        yield from bench.figures()
 
 
 def show(console: Console, figures: dict[str, tuple[float, str]]) -> None:
@@ -196,5 +205,12 @@ def _seconds(iso: str) -> float:
     return datetime.fromisoformat(iso).timestamp()
 
 
+GROUPS: dict[str, Callable[[], Iterator[tuple[str, tuple[float, str]]]]] = {
+    "imports": import_costs,
+    "rendering": rendering_costs,
+    "builds": build_costs,
+    "changes": change_costs,
+}
+
 if __name__ == "__main__":
-    main()
+    main(sys.argv[1:])

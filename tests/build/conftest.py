@@ -17,6 +17,7 @@ import pytest
 from cts.adapters.program import program
 from cts.build import s3 as build_s3
 from cts.build.credentials import Credentials
+from local.provider.mirror import cli_configuration
 from local.waiting import wait_until
 from tests.build.s3 import S3, serving
 
@@ -146,7 +147,7 @@ def place(s3: S3, tmp_path: Path) -> Iterator[Place]:
 @contextmanager
 def placed(s3: S3, folder: Path) -> Iterator[Place]:
     settings = folder / "terraformrc"
-    settings.touch()
+    settings.write_text(cli_configuration())
     environment = {
         "PATH": os.environ["PATH"],
         "HOME": str(folder),

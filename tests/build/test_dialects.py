@@ -12,6 +12,7 @@ from cts.terraform.archive import unzipped
 from cts.terraform.files import files
 from cts.terraform.root import module_folder
 from cts.watch.snapshot import EMPTY
+from tests.unit.test_terraform_files import PLACE
 
 FOURTEEN = {
     "id": "string", "name": "string", "address": "string", "port": "number",
@@ -94,7 +95,7 @@ def test_terraform_validates_the_root_module(
     definition = compiled.definitions[compiled.tasks[dialect].definition]
     read = {view.id: EMPTY for view in definition.condition.views(None)}
     root: dict[str, str | bytes] = dict(
-        files(definition, read, description="", state_bucket="s", region="eu-west-1")
+        files(definition, read, description="", place=PLACE, run="run-1")
     )
     folder = module_folder(definition.task)
     for name, content in unzipped(compiled.modules[definition.module.digest]).items():

@@ -7,9 +7,11 @@ import signal
 import pytest
 
 from cts.conditions.services import ServicesCondition, service_row
+from cts.terraform.backend import state_key
 from cts.terraform.definition import Definition, Module
 from cts.terraform.files import files
-from cts.terraform.root import module_folder, state_key
+from cts.terraform.place import RunPlace
+from cts.terraform.root import module_folder
 from cts.watch.snapshot import of
 from tests.build.conftest import STATE, TASK, Place, kill, placed, until
 from tests.build.s3 import serving
@@ -77,7 +79,8 @@ def test_the_files_of_a_task_are_applied_with_its_local_module(place: Place) -> 
         TASK, Module("./m", digest="d"), ServicesCondition(("web",)), {"zone": ["a"]}
     )
     read = {view.id: of([row]) for view in definition.condition.views(None)}
-    made = files(definition, read, description="", state_bucket="state", region="eu-west-1")
+    where = RunPlace("work", "state", "eu-west-1", "1.11.4")
+    made = files(definition, read, description="", place=where, run="run-1")
     for name, text in made.items():
         (archive / name).write_text(text)
     module = archive / module_folder(TASK)

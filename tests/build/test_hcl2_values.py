@@ -14,6 +14,7 @@ from cts.conditions.services import ServicesCondition
 from cts.config.modules.tfvars import read_variables
 from cts.terraform.definition import Definition, Module, VariableFile
 from cts.terraform.files import files
+from tests.unit.test_terraform_files import PLACE
 
 SAMPLE, ALL = 60, 1000
 WORDS = [
@@ -207,7 +208,7 @@ def test_terraform_takes_the_variables_in_the_order_of_cts(tmp_path: Path) -> No
             VariableFile(("d", "e"), "d = [4][*]\ne = 4 # as it is"),
         ),
     )
-    made = files(definition, {}, description="", state_bucket="s", region="r")
+    made = files(definition, {}, description="", place=PLACE, run="run-1")
     for name, text in made.items():
         if name.startswith("variables."):
             (tmp_path / name).write_text(text, encoding="utf-8")

@@ -13,8 +13,9 @@ import pytest
 
 from cts.adapters.program import program
 from cts.conditions.services import ServicesCondition
-from cts.terraform.archive import RunPlace, run_archive, unzipped
+from cts.terraform.archive import run_archive, unzipped
 from cts.terraform.definition import Definition, Module
+from cts.terraform.place import RunPlace
 from local import buildspec
 from tests.build.conftest import TASK, Place
 from tests.build.test_execute import ONE

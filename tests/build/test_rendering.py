@@ -20,10 +20,12 @@ from cts.conditions.consul_kv import KvCondition
 from cts.conditions.services import ServiceRow, ServicesCondition, service_key
 from cts.terraform.definition import Definition, Module
 from cts.terraform.files import files
+from cts.terraform.place import RunPlace
 from cts.watch.snapshot import Snapshot, of
 
 GOLDEN = Path(__file__).parents[1] / "unit" / "golden" / "terraform"
 RENDERED_ONLY = ("terraform.tfvars", "variables.tf", "variables.auto.tfvars", "variables.module.tf")
+PLACE = RunPlace("work", "state", "eu-west-1", "1.11.4")
 NASTY = [
     "",
     '"',
@@ -111,7 +113,7 @@ def write(folder: Path, rows: list[ServiceRow], variables: dict[str, Any]) -> No
 
 
 def write_files(folder: Path, definition: Definition, read: Read) -> None:
-    made = files(definition, read, description="\n}", state_bucket="s", region="r")
+    made = files(definition, read, description="\n}", place=PLACE, run="run-1")
     for name in RENDERED_ONLY:
         (folder / name).unlink(missing_ok=True)
         if name in made:

@@ -12,8 +12,8 @@ from cts.conditions.services import ServicesCondition
 from cts.errors import Unavailable
 from cts.generation import BufferPeriod, Current, Generation, TaskEntry
 from cts.run.model import Run
-from cts.terraform.archive import RunPlace
 from cts.terraform.definition import Definition, Module
+from cts.terraform.place import RunPlace
 from cts.watch.lease import Commit
 from cts.watch.snapshot import EMPTY
 from cts.workflow import poll, settle, start, track

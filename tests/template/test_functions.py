@@ -19,7 +19,7 @@ from cts.events import RunFinished, TaskTriggered
 from cts.run.model import End, RunStatus
 from cts.run.state import TaskState, unreadable_state
 from cts.settings import PollerSettings
-from cts.terraform.archive import RunPlace
+from cts.terraform.place import RunPlace
 from cts.workflow.counting import count
 from cts.workflow.poll import Tally
 from cts.workflow.watcher import Beat, LivePorts, PollOutcome

@@ -5,6 +5,9 @@ from typing import Any
 
 import pytest
 
+from cts.config import compile as compiler
+from cts.terraform.definition import Definition
+
 CONNECT = socket.socket.connect
 
 
@@ -17,3 +20,13 @@ def _no_network(monkeypatch: pytest.MonkeyPatch) -> None:
 
     monkeypatch.setattr(socket.socket, "connect", connect)
     monkeypatch.setenv("AWS_EC2_METADATA_DISABLED", "true")
+
+
+@pytest.fixture
+def without_providers(monkeypatch: pytest.MonkeyPatch) -> None:
+    """As if tasks with providers could not run yet."""
+
+    def waits_for(definition: Definition) -> list[str]:
+        return ["providers"] if definition.providers else []
+
+    monkeypatch.setattr(compiler, "waits_for", waits_for)

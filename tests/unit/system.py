@@ -14,8 +14,8 @@ from cts.generation import Current, Generation, TaskEntry
 from cts.run.model import Run
 from cts.run.state import Done, Outcome, TaskState
 from cts.run.task import ask, observe
-from cts.terraform.archive import RunPlace
 from cts.terraform.definition import Definition, Module
+from cts.terraform.place import RunPlace
 from cts.watch.fingerprint import fingerprint_of
 from cts.watch.needs import looked_at, unread
 from cts.watch.query import View

@@ -109,6 +109,7 @@ COMMAND_MAY_IMPORT = {
     "cts.config",
     "cts.generation",
     "cts.keys",
+    "cts.terraform.references",
     "cts.watch.snapshot",
     "cts_cli",
     "boto3",

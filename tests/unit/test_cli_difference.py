@@ -64,10 +64,9 @@ def test_what_another_compiler_made_is_told_apart_by_name_only(
 
 
 def test_what_does_not_run_yet_is_told(account: Account, conf: Path) -> None:
-    provided = task("dns").replace("module =", 'providers = ["acmedns"]\n  module =')
-    provided += 'terraform_provider "acmedns" {}\n'
-    first = lines(cts("push", folder(conf, provided)).stdout)
-    waits = "dns accepted, does not run yet: providers"
+    cloud = 'driver "terraform-cloud" {\n  organization = "example"\n}\n'
+    first = lines(cts("push", folder(conf, cloud, task("dns"))).stdout)
+    waits = 'dns accepted, does not run yet: driver "terraform-cloud"'
     assert f"+ {waits}" in first
     again = lines(cts("push", conf).stdout)
     assert again == [

@@ -66,6 +66,7 @@ def test_what_a_task_runs_for_is_told_in_words(here: Path, condition: str, words
     assert task["runs_when"] == words
 
 
+@pytest.mark.usefixtures("without_providers")
 def test_tasks_are_listed_with_what_they_wait_for(here: Path) -> None:
     nightly = """task {
   name    = "nightly"
@@ -118,10 +119,8 @@ def test_where_the_state_is(here: Path, text: str, backend: str, where: str) -> 
     [
         ("", "move it before the first push"),
         ('driver "terraform" { backend "local" {} }', "move it before the first push"),
-        (
-            'driver "terraform" { backend "s3" { bucket = "b" } }',
-            "create everything a second time: move it first",
-        ),
+        ('driver "terraform" { backend "s3" { bucket = "b" } }', "It stays there, and tasks"),
+        ('driver "terraform" { backend "consul" { path = "x" } }', "It stays there, and tasks"),
         ('driver "terraform-cloud" { organization = "o" }', "Tasks in HCP Terraform do not run"),
     ],
 )

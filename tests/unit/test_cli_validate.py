@@ -46,6 +46,7 @@ def test_a_valid_configuration_says_what_is_in_it(here: Path) -> None:
     assert validated() == (0, ["✓ valid: 1 task in 1 file"])
 
 
+@pytest.mark.usefixtures("without_providers")
 def test_it_says_how_many_tasks_would_run(here: Path) -> None:
     write("a.hcl", GOOD + WAITS)
     assert validated()[1][-1] == "✓ valid: 2 tasks in 1 file, 1 would run, 1 warning"

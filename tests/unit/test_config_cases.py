@@ -27,6 +27,7 @@ from cts.watch.snapshot import of
 from cts_cli.errors import CommandError
 from cts_cli.sources import find
 from tests.unit.cases.effective import as_json, effective, look_up
+from tests.unit.test_terraform_files import PLACE
 
 FOLDER = Path(__file__).parent / "cases"
 BARE = 'task { name = "t1" module = "m" '
@@ -200,7 +201,7 @@ def test_row_c166_is_silent_once_there_is_a_username() -> None:
 @pytest.mark.parametrize(("name", "is_written"), [("C-168", True), ("C-160", False)])
 def test_a_version_is_written_to_the_root_module(name: str, is_written: bool) -> None:
     definition = definitions(compiled(ROWS[name]))["t1"]
-    text = main(definition, description="", state_bucket="b", region="r")
+    text = main(definition, description="", place=PLACE, run="run-1")
     assert ("version" in text.partition("module ")[2]) is is_written
 
 

@@ -90,8 +90,8 @@ def test_a_mistake_in_a_task(inside: str, expected: str) -> None:
 
 
 def test_a_variable_that_is_no_expression() -> None:
-    text = task('variables { services = "x y" }').replace("./modules/web", "m")
-    assert problems(text) == ["5:24 task.t.variables.services [variable-file]"]
+    text = task('variables { zone = "x y" }').replace("./modules/web", "m")
+    assert problems(text) == ["5:20 task.t.variables.zone [variable-file]"]
 
 
 LACKS = [
@@ -401,7 +401,7 @@ def test_what_was_hardly_meant_is_warned_of(text: str, expected: str) -> None:
 
 
 def test_what_has_to_wait_is_told_beside_problems() -> None:
-    text = 'driver "terraform" { backend "pg" { } }\n' + task() + "\ncolour = 1"
+    text = 'driver "terraform-cloud" { organization = "o" }\n' + task() + "\ncolour = 1"
     result = compile_bundle({**FILES, "c.hcl": text.encode()})
     assert [brief(problem) for problem in result.problems] == ["8:1 colour [unknown-option]"]
     assert [brief(problem) for problem in result.warnings] == ["2:1 task.t [not-supported-yet]"]

@@ -24,9 +24,10 @@ from cts.config.modules.tfvars import read_variables
 from cts.config.moving import named
 from cts.config.rules.problem import LONGEST_WORD, MOST_WORDS, Code, Where, nearest
 from cts.config.rules.regexp import compiled, fault
-from cts.config.secrets import TEMPLATE, VAULT, has_secret_name, literal_secrets
+from cts.config.secrets import has_secret_name, literal_secrets
 from cts.config.text.secret_comments import secrets_in_code
 from cts.config.text.tree import Lines, ParseError
+from cts.terraform.references import RESOLVED, TEMPLATE, VAULT
 from cts.watch.schedule import EPOCH, Month, parse
 from tests.unit.publisher import task
 
@@ -48,6 +49,7 @@ def secrets_named(count: int) -> tuple[WrittenSecret, ...]:
 SHAPES: Mapping[str, Callable[[], object]] = {
     "openings of templates": lambda: TEMPLATE.search('{{ env "' * (LONG // 8)),
     "openings and quotes": lambda: TEMPLATE.search('{{ key "" ' * (LONG // 10)),
+    "openings of AWS": lambda: RESOLVED.search("{{resolve:ssm:" * (LONG // 14)),
     "openings of Vault": lambda: VAULT.search('{{ with secret "' * (LONG // 16)),
     "parts of a template": lambda: literal_secrets('{{ env "X" }}-' * 50_000, is_named=True),
     "users in a template": lambda: literal_secrets('://u:{{ env "X" }}@' * 20_000, is_named=True),

@@ -59,6 +59,11 @@ def test_each_alarm_has_a_paragraph() -> None:
     assert described == alarms
 
 
+def test_the_readmes_example_is_in_the_demos_configuration() -> None:
+    (example,) = re.findall(r"```hcl\n(.*?)```", text("README.md"), re.DOTALL)
+    assert example in text("local/demo/config/tasks.hcl")
+
+
 @pytest.mark.parametrize("document", DOCUMENTS, ids=name)
 class TestDocument:
     def test_links_to_what_exists(self, document: Path) -> None:

@@ -89,6 +89,7 @@ def test_each_generation_names_the_one_before_it() -> None:
         digests.append(made.current.digest)
 
 
+@pytest.mark.usefixtures("without_providers")
 def test_a_task_that_has_to_wait_is_in_the_generation_and_a_warning_says_why() -> None:
     made = world(task("web"), WAITING)
     generation = made.bucket.generation(made.current)

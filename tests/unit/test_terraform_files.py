@@ -15,9 +15,10 @@ from cts.conditions.intentions import INTENTIONS, IntentionsCondition
 from cts.conditions.nodes import NodesCondition
 from cts.conditions.schedule import ScheduleCondition
 from cts.conditions.services import SERVICE, ServiceRow, ServicesCondition
-from cts.terraform import root
-from cts.terraform.definition import Definition, Module
+from cts.terraform.backend import state_key
+from cts.terraform.definition import Definition, Module, Provider
 from cts.terraform.files import files
+from cts.terraform.place import RunPlace
 from cts.watch.query import View
 from cts.watch.snapshot import of, snapshot
 from tests.fake_consul import instance
@@ -25,6 +26,8 @@ from tests.unit.test_nodes_and_intentions import intention, node
 
 GOLDEN = Path(__file__).parent / "golden" / "terraform"
 WEB = ServicesCondition(names=("web",))
+PLACE = RunPlace("work-bucket", "state-bucket", "eu-west-1", "1.11.4")
+RUN = "web-20261129-100000-abcdef"
 
 
 def read(*rows: ServiceRow) -> Read:
@@ -44,8 +47,8 @@ def watching(
         replace(definition, constants=(constant,)),
         {view.id: snapshot(view, answer) for view, answer in {**nothing, **answers}.items()},
         description="",
-        state_bucket="state-bucket",
-        region="eu-west-1",
+        place=PLACE,
+        run=RUN,
     )
 
 
@@ -122,22 +125,22 @@ CASES: dict[str, dict[str, str]] = {
         Definition("web", Module("acme/web/aws"), WEB),
         read(),
         description="",
-        state_bucket="state-bucket",
-        region="eu-west-1",
+        place=PLACE,
+        run=RUN,
     ),
     "whole": files(
         Definition("edge-fw", Module("acme/edge-fw/acmefw", "1.4.0"), WEB, VARIABLES),
         read(ODD, row()),
         description="edge rules\n} of two lines",
-        state_bucket="state-bucket",
-        region="eu-west-1",
+        place=PLACE,
+        run=RUN,
     ),
     "local_module": files(
         Definition("web", Module("../modules/web", digest="0123abcd"), WEB, {"zone": "dmz"}),
         read(row()),
         description="a module from the bundle",
-        state_bucket="state-bucket",
-        region="eu-west-1",
+        place=PLACE,
+        run=RUN,
     ),
     "constants": files(
         Definition(
@@ -149,8 +152,8 @@ CASES: dict[str, dict[str, str]] = {
         ),
         read(row()),
         description="Terraform 1.15",
-        state_bucket="state-bucket",
-        region="eu-west-1",
+        place=PLACE,
+        run=RUN,
     ),
     "kv_and_services": watching(
         KvCondition("rules/", recurse=True),
@@ -202,8 +205,136 @@ CASES: dict[str, dict[str, str]] = {
         MESH,
         hosts_and_rules(),
         description="hosts and rules",
-        state_bucket="state-bucket",
-        region="eu-west-1",
+        place=PLACE,
+        run=RUN,
+    ),
+}
+
+
+KEY_REFERENCE = '{{ env "EDGE_KEY" }}'
+PARAMETER = "{{resolve:ssm:/edge/zone}}"
+EDGE = Provider(
+    "acmefw",
+    "edge",
+    {
+        "host": "fw.example.net",
+        "insecure": False,
+        "port": 8443,
+        "zones": ["a", "b"],
+        "headers": {"k8s.io/x": 'say "hi" ${x}'},
+        "timeouts": {"read": "5s", "retry": {"count": 3}},
+        "route": [{"to": "10.0.0.0/8"}, {"to": "10.1.0.0/16", "via": None}],
+        "features": {},
+        "matrix": [[1, 2], []],
+    },
+)
+AWS = Provider("aws", arguments={"region": "eu-west-1"})
+TAGGED = Provider("aws", arguments={"default_tags": {"tags": {"team": "net"}}, "region": "r"})
+
+
+def built(definition: Definition, place: RunPlace = PLACE) -> dict[str, str]:
+    return files(definition, read(), description="", place=place, run=RUN)
+
+
+def with_backend(kind: str, **options: Any) -> Definition:
+    return Definition("web", Module("acme/web/aws"), WEB, backend={kind: options})
+
+
+CASES |= {
+    "providers": built(
+        Definition(
+            "edge-fw",
+            Module("git::ssh://git@example.com/edge.git?ref=v1.4.0"),
+            WEB,
+            {"zone": "dmz"},
+            providers=(
+                EDGE,
+                Provider("local", env={"LOCAL_HOME": "/tmp"}),
+                Provider("panos", arguments={"hostname": "h"}, auto_commit=True),
+            ),
+            required_providers={
+                "acmefw": {"source": "acme/acmefw", "version": "2.1.0"},
+                "local": "2.5.1",
+            },
+        )
+    ),
+    "references": built(
+        Definition(
+            "edge-fw",
+            Module("https://example.com/edge.zip"),
+            WEB,
+            {"zone": PARAMETER, "ports": [80], "rules": {"a": [f"x-{PARAMETER}"]}, "text": "{{}}"},
+            constants=("zone",),
+            providers=(
+                Provider("acmefw", arguments={"host": "h", "auth": {"key": KEY_REFERENCE, "n": 5}}),
+                AWS,
+            ),
+            backend={
+                "s3": {
+                    "bucket": "their-bucket",
+                    "key": "edge",
+                    "assume_role": {"role_arn": "arn:aws:iam::123456789012:role/state"},
+                    "secret_key": KEY_REFERENCE,
+                }
+            },
+        )
+    ),
+    "default_tags": built(
+        Definition("web", Module("acme/web/aws"), WEB, providers=(AWS,), default_tags=True)
+    ),
+    "default_tags_with_own": built(
+        Definition("web", Module("acme/web/aws"), WEB, providers=(TAGGED,), default_tags=True)
+    ),
+    "before_ephemeral_variables": built(
+        Definition("web", Module("acme/web/aws"), WEB, providers=(AWS,)),
+        replace(PLACE, terraform_version="1.9.8"),
+    ),
+    "before_sensitive_variables": built(
+        Definition("web", Module("acme/web/aws"), WEB, providers=(AWS,)),
+        replace(PLACE, terraform_version="0.13.7"),
+    ),
+    "backend_azurerm": built(
+        with_backend(
+            "azurerm", storage_account_name="a", container_name="b", key="web", use_oidc=True
+        )
+    ),
+    "backend_consul": built(
+        with_backend("consul", path="consul-terraform-sync/terraform", gzip=True),
+        replace(PLACE, consul_address="https://consul.example.com:8501/"),
+    ),
+    "backend_consul_elsewhere": built(
+        with_backend("consul", path="x", gzip=False, address="c:1", access_token=KEY_REFERENCE),
+        replace(PLACE, consul_address="https://consul.example.com:8501"),
+    ),
+    "backend_cos": built(
+        with_backend(
+            "cos",
+            bucket="b",
+            region="ap-guangzhou",
+            assume_role={"role_arn": "r", "session_name": "s", "session_duration": 3600},
+        )
+    ),
+    "backend_gcs": built(with_backend("gcs", bucket="b", prefix="web")),
+    "backend_kubernetes": built(
+        with_backend(
+            "kubernetes",
+            secret_suffix="web",
+            labels={"k8s.io/team": "net", "for": "x"},
+            exec=[{"api_version": "v1", "command": "login", "args": ["a"], "env": {"A": "b"}}],
+        )
+    ),
+    "backend_manta": built(with_backend("manta", path="web", insecure_skip_tls_verify=False)),
+    "backend_pg": built(with_backend("pg", conn_str=KEY_REFERENCE, schema_name="web")),
+    "backend_s3": built(
+        with_backend(
+            "s3",
+            bucket="b",
+            key="web",
+            region="eu-west-1",
+            use_lockfile=True,
+            allowed_account_ids=["1", "2"],
+            assume_role={"role_arn": "r", "tags": {"a": "b"}, "policy_arns": ["x"]},
+        )
     ),
 }
 
@@ -222,7 +353,7 @@ def test_golden(case: str, pytestconfig: pytest.Config) -> None:
 
 def rendered(rows: list[ServiceRow]) -> dict[str, str]:
     definition = Definition("web", Module("acme/web/aws"), WEB)
-    return files(definition, read(*rows), description="", state_bucket="s", region="r")
+    return files(definition, read(*rows), description="", place=PLACE, run=RUN)
 
 
 def test_the_order_of_rows_and_of_their_maps_changes_nothing() -> None:
@@ -256,7 +387,7 @@ def test_of_two_rows_with_one_key_the_later_wins() -> None:
 )
 def test_a_description_stays_in_its_comment(description: str) -> None:
     definition = Definition("web", Module("acme/web/aws"), WEB)
-    made = files(definition, read(), description=description, state_bucket="s", region="r")
+    made = files(definition, read(), description=description, place=PLACE, run=RUN)
     for text in made.values():
         header = text.split("\n\n")[0]
         assert all(line.startswith("#") for line in header.splitlines())
@@ -265,5 +396,5 @@ def test_a_description_stays_in_its_comment(description: str) -> None:
 
 def test_the_state_of_a_task_named_default_has_the_same_place_as_any_other() -> None:
     definition = Definition("default", Module("acme/web/aws"), WEB)
-    made = files(definition, read(), description="", state_bucket="s", region="r")
-    assert f'key                  = "{root.state_key(definition)}"' in made["main.tf"]
+    made = files(definition, read(), description="", place=PLACE, run=RUN)
+    assert f'key                  = "{state_key(definition)}"' in made["main.tf"]

@@ -203,7 +203,7 @@ def drivers(store: Store, builds: Builds | Tracked) -> dict[str, Driver]:
 
 def runner(store: Store, builds: Builds, metrics: Metrics) -> start.StartPorts:
     from cts.adapters.program import program
-    from cts.terraform.archive import RunPlace
+    from cts.terraform.place import RunPlace
     from cts.workflow import start
 
     rows, objects = table(store), bucket(store)

@@ -35,7 +35,7 @@ from cts.generation import BufferPeriod, Generation, TaskEntry, Waiting
 from cts.terraform.archive import content_digest
 from cts.terraform.definition import Definition, Module
 
-CONTRACT = 4
+CONTRACT = 5
 """Raised when the same sources compile to something else: they are then published again."""
 
 

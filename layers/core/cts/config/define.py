@@ -1,6 +1,7 @@
 """A checked configuration to definitions: what each task applies, in one canonical form."""
 
 from collections.abc import Iterator, Mapping
+from dataclasses import replace
 from typing import Any
 
 from cts.conditions.condition import Condition
@@ -8,8 +9,9 @@ from cts.conditions.no_condition import NoConditionBlock
 from cts.conditions.registry import NOTHING
 from cts.conditions.services_block import Service, listed
 from cts.config.blocks import model
-from cts.config.blocks.model import Configuration, Task
+from cts.config.blocks.model import Configuration, Serverless, Task
 from cts.config.limits import LARGEST_GIVEN, too_much_given, weight
+from cts.config.rules.problem import Where
 from cts.config.secrets import from_vault
 from cts.terraform.definition import Definition, Module, Provider
 
@@ -23,6 +25,8 @@ def check_weight(configuration: Configuration) -> None:
     of_all = weight([dict(each.options) for each in (terraform.backend if terraform else ())])
     if cloud and (spaces := cloud.workspaces):
         of_all += weight([*spaces.tags, *spaces.tags_allowlist, *spaces.tags_denylist])
+    if configuration.serverless:
+        of_all += weight(configuration.serverless.environment)
     providers = {
         each.id: weight([each.arguments, each.task_env, required.get(each.name)])
         for each in configuration.terraform_provider
@@ -53,7 +57,7 @@ def define(
     chosen = terraform or cloud
     required = chosen.required_providers if chosen else {}
     names = {provider.name for provider in providers}
-    return Definition(
+    definition = Definition(
         task=task.name,
         module=module,
         condition=condition,
@@ -61,14 +65,31 @@ def define(
         inputs=tuple(inputs),
         providers=providers,
         required_providers={name: required[name] for name in names if name in required},
-        backend=_backend(terraform),
+        backend=_backend(terraform, configuration.consul),
         cloud=_cloud(task, cloud) if cloud else {},
-        vault=_vault(configuration.vault, providers),
+        persist_log=bool(terraform and terraform.persist_log),
+        **_serverless(task, configuration),
     )
+    return replace(definition, vault=_vault(configuration.vault, definition))
 
 
-def _vault(vault: model.Vault | None, providers: tuple[Provider, ...]) -> Mapping[str, str]:
-    asked = any(from_vault([dict(each.arguments), dict(each.env)]) for each in providers)
+def _serverless(task: Task, configuration: Configuration) -> dict[str, Any]:
+    """The task's options; unset ones are those of the top level."""
+    absent = Serverless(Where())
+    own, defaults = task.serverless or absent, configuration.serverless or absent
+    default_tags = defaults.default_tags if own.default_tags is None else own.default_tags
+    return {
+        "environment": {**(defaults.environment or {}), **(own.environment or {})},
+        "git_ssh_key": own.git_ssh_key or defaults.git_ssh_key or "",
+        "default_tags": bool(default_tags),
+        "role_arn": own.role_arn or "",
+        "after_apply": own.after_apply or (),
+    }
+
+
+def _vault(vault: model.Vault | None, definition: Definition) -> Mapping[str, str]:
+    places = [definition.backend, definition.whole_environment, definition.git_ssh_key]
+    asked = from_vault([*places, *(dict(each.arguments) for each in definition.providers)])
     if not asked or not vault:
         return {}
     return {"address": vault.address, "namespace": vault.namespace}
@@ -82,9 +103,19 @@ def _provider(entry: str, block: model.ProviderBlock | None) -> Provider:
     )
 
 
-def _backend(terraform: model.TerraformBlock | None) -> Mapping[str, Any]:
-    """`local` becomes the state bucket: folders don't outlive a run."""
+def _backend(
+    terraform: model.TerraformBlock | None, consul: model.ConsulBlock | None
+) -> Mapping[str, Any]:
+    """`local` becomes the state bucket: folders don't outlive a run. The address of `consul` is
+    the stack's, so the stack also knows how to reach it."""
     written = {each.type: dict(each.options) for each in (terraform.backend if terraform else ())}
+    options = written.get("consul", {})
+    if consul and options.get("address") == consul.address:
+        tls = consul.tls or model.ConsulTls(Where())
+        files = {"ca_file": tls.ca_cert, "cert_file": tls.cert, "key_file": tls.key}
+        of_stack = {"address": consul.address, "scheme": "https", **files}
+        kept = {name: each for name, each in options.items() if each != of_stack.get(name)}
+        written["consul"] = kept
     return {name: options for name, options in written.items() if name != "local"}
 
 
@@ -137,8 +168,5 @@ def _health(task: Task, configuration: Configuration) -> str:
 
 def waits_for(definition: Definition) -> Iterator[str]:
     """What a task needs that this version accepts and does not do yet."""
-    if definition.providers:
-        yield "providers"
-    yield from (f'backend "{name}"' for name in definition.backend)
     if definition.cloud:
         yield 'driver "terraform-cloud"'

@@ -2,7 +2,8 @@
 
 import re
 
-from cts.config.secrets import PRIVATE_KEY, TEMPLATE
+from cts.config.secrets import PRIVATE_KEY
+from cts.terraform.references import is_reference
 
 FILE_NAME = re.compile(
     r"""(?:^|[_-])(?:file|dir|directory|folder)s?$ | kubeconfig$
@@ -27,7 +28,7 @@ def names_file(name: str, value: str) -> bool:
     is_address = "://" in value and not value.startswith("file:///")
     if not value or len(value) > FEW or is_address or "\n" in value:
         return False
-    if TEMPLATE.search(value) or PRIVATE_KEY.search(value):
+    if is_reference(value) or PRIVATE_KEY.search(value):
         return False
     is_bare = not {"/", "\\"} & {*value}  # some hosts and titles end like files
     is_file = FILE.fullmatch(value) and not (is_bare and not KEY_NAME.search(name))

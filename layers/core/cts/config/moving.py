@@ -11,8 +11,9 @@ from cts.config.blocks.model import WrittenSecret
 from cts.config.blocks.schema import Group
 from cts.config.bundle import inside
 from cts.config.rules.problem import Code, Problem, Where
-from cts.config.secrets import TEMPLATE, literal_secrets, template_parts
+from cts.config.secrets import literal_secrets, template_parts
 from cts.config.text.tree import Value
+from cts.terraform.references import is_reference
 
 OF_TEMPLATE = "_TEXT"
 """Behind the name of a secret that is only a part of its option's value."""
@@ -30,7 +31,7 @@ def noted(
     the name of a secret."""
     text, file = str(value.data), value.place.file
     whole = WrittenSecret(where, group, name, file, value.start, value.end, text, is_file=is_file)
-    if not TEMPLATE.search(text):
+    if not is_reference(text):
         yield whole
     elif not is_file:
         parts = template_parts(text)

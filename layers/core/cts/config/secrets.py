@@ -19,20 +19,11 @@ from cts.build.masking import (
     is_secret_argument,
     is_secret_name,
 )
+from cts.terraform.references import RESOLVED, TEMPLATE, VAULT, is_reference
 
-
-def _template(function: str) -> re.Pattern[str]:
-    """A line's first opening is tried alone: what closes a later one closes it, too. To try each
-    would take quadratic time."""
-    opening = rf'\{{\{{[ \t\r\n]*(?:{function})[ \t\r\n]+"'
-    return re.compile(rf'^(?>[^\n]*?{opening})[^\n]+"[ \t\r\n]*\}}\}}', re.MULTILINE)
-
-
-TEMPLATE = _template(r"env|key|with[ \t\r\n]+secret")
-"""What CTS evaluates in a provider's arguments; any other text in braces is only text."""
-VAULT = _template(r"with[ \t\r\n]+secret")
 ACTION = re.compile(r'\{\{(?:"[^"\n]*"|[^"}]|\}(?!\}))*\}\}')
 """Anything in braces, once a text is a template."""
+RESOLVED_PART = re.compile(f"({RESOLVED.pattern})")
 NOT_LITERAL = re.compile(r"-----[A-Z0-9 ]{1,60}-----|\b(?:basic|bearer|token)\b", re.IGNORECASE)
 """What may be written around a reference: the marks of a key, and the kinds of authorization."""
 PRIVATE_KEY = re.compile(KEY_HEADER)
@@ -119,7 +110,7 @@ def looks_secret(name: str, value: object, *, hidden: bool = False) -> bool:
             plain = NEW_WORD.sub("_", name)
             is_number = (hidden and abs(value) >= SMALLEST) or NUMBERS.search(plain)
             return bool(is_number) and not NO_SECRET.search(plain)
-        case str() if TEMPLATE.search(value):
+        case str() if is_reference(value):
             return bool(literal_secrets(value, is_named=hidden or has_secret_name(name)))
         case str() if value:
             return hidden or _is_secret_text(name, value)
@@ -133,7 +124,10 @@ def _is_secret_text(name: str, text: str) -> bool:
 
 
 def template_parts(text: str) -> list[str]:
-    """A template in parts: text, what is in braces, text, and so on."""
+    """A text with references in parts: text, what is in braces, text, and so on. Without a
+    template, other braces are text."""
+    if not TEMPLATE.search(text):
+        return RESOLVED_PART.split(text)
     parts, at = list[str](), 0
     while (start := text.find("{{", at)) >= 0 and (found := ACTION.match(text, start)):
         parts += [text[at:start], found.group()]

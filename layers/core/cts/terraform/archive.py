@@ -5,33 +5,18 @@ import io
 import json
 import zipfile
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 from typing import Any
 
 from cts.conditions.condition import Read
+from cts.terraform.backend import state_key
 from cts.terraform.definition import Definition
 from cts.terraform.files import files
-from cts.terraform.root import module_folder, state_key
+from cts.terraform.place import RunPlace
+from cts.terraform.root import module_folder
 
 EPOCH = (1980, 1, 1, 0, 0, 0)
 """The oldest time a zip can hold: equal files make equal archives."""
-
-
-@dataclass(frozen=True, slots=True)
-class RunPlace:
-    """Where runs leave their records and their state, with which Terraform they work, and where
-    their references to secrets are looked up."""
-
-    work_bucket: str
-    state_bucket: str
-    region: str
-    terraform_version: str
-    task_secret_arn: str = ""
-    consul_address: str = ""
-    consul_secret_arn: str = ""
-    """ARN of the secret with the connection's token."""
-    consul_ca_arn: str = ""
-    """ARN of a secret or parameter with PEM text; empty: the system's CAs are trusted."""
 
 
 def run_archive(
@@ -51,8 +36,8 @@ def run_archive(
             definition,
             read,
             description=description,
-            state_bucket=place.state_bucket,
-            region=place.region,
+            place=place,
+            run=run["run"],
         )
     )
     if module is not None:

@@ -1,8 +1,13 @@
 """A task and what Consul said, as the files Terraform runs on."""
 
+import json
+
 from cts.conditions.condition import Read
-from cts.terraform import root
+from cts.terraform import providers, root
+from cts.terraform.backend import secret_options
 from cts.terraform.definition import Definition
+from cts.terraform.place import RunPlace
+from cts.terraform.references import has_resolved
 
 
 def files(
@@ -10,30 +15,46 @@ def files(
     read: Read,
     *,
     description: str,
-    state_bucket: str,
-    region: str,
+    place: RunPlace,
+    run: str,
 ) -> dict[str, str]:
     """File name -> text, as CTS names them and `terraform fmt` formats them. `read` is what was
-    read of the condition's views.
+    read of the condition's views, `run` the id of the run.
 
     A local module's own files go into `root.module_folder(task)`, next to these.
     """
     made = {
-        "main.tf": root.main(
-            definition, description=description, state_bucket=state_bucket, region=region
-        ),
-        "variables.tf": root.variables(definition),
+        "main.tf": root.main(definition, description=description, place=place, run=run),
+        "variables.tf": root.variables(definition, place),
         "terraform.tfvars": root.values(definition, read),
+        "providers.auto.tfvars": providers.values(definition),
     }
     if definition.variable_names:
-        made["variables.module.tf"] = root.module_variables(
-            definition.variable_names, definition.constants
-        )
-    if definition.variables:
-        made["variables.auto.tfvars"] = root.module_values(definition.variables)
+        made["variables.module.tf"] = root.module_variables(definition)
+    if plain := {k: v for k, v in definition.variables.items() if not has_resolved(v)}:
+        made["variables.auto.tfvars"] = root.module_values(plain)
     header = _header(definition.task, description)
-    headed = {name: header + text for name, text in made.items()}
-    return dict(sorted((headed | _variable_files(definition)).items()))
+    headed = {name: header + text for name, text in made.items() if text}
+    others = _variable_files(definition) | _secret_files(definition)
+    return dict(sorted((headed | others).items()))
+
+
+def _secret_files(definition: Definition) -> dict[str, str]:
+    """The build rewrites them, with what the references in them refer to. They are JSON, where
+    any text is data, whatever a secret contains."""
+    variables = {k: v for k, v in definition.variables.items() if has_resolved(v)}
+    of_providers = {
+        each.name: each.arguments for each in definition.providers if providers.is_secret(each)
+    }
+    written = {
+        "secret.auto.tfvars.json": {**of_providers, **variables},
+        "secret.backend.json": secret_options(definition),
+    }
+    return {
+        name: json.dumps(values, indent=2, sort_keys=True) + "\n"
+        for name, values in written.items()
+        if values
+    }
 
 
 def _variable_files(definition: Definition) -> dict[str, str]:

@@ -10,12 +10,17 @@ from itertools import groupby
 from typing import Any
 
 _ESCAPES = {'"': '\\"', "\\": "\\\\", "\n": "\\n", "\r": "\\r", "\t": "\\t"}
+_NAME = re.compile(r"(?!for$)[A-Za-z_][A-Za-z0-9_-]*", re.ASCII)
 _TEMPLATE_START = re.compile(r"([$%])(?=\{)")
+_PLAIN = re.compile(r"[ !#-\[\]-z|}~]*")
+"""What needs no escapes, like nearly all texts. Looking at each character is slow."""
 
 
 def quoted(text: str) -> str:
     """A string literal. Printable characters stay readable, others become `\\uXXXX`. Half a
     surrogate pair, which JSON may hold and Terraform may not, becomes U+FFFD."""
+    if _PLAIN.fullmatch(text):
+        return f'"{text}"'
     escaped = "".join(_escape(char) for char in text)
     return '"' + _TEMPLATE_START.sub(r"\1\1", escaped) + '"'
 
@@ -23,7 +28,10 @@ def quoted(text: str) -> str:
 def key(text: str) -> str:
     """A map key, always quoted: bare, a first key `for` would start a for-expression. ASCII
     only, since `terraform fmt` aligns by what a reader sees as one character."""
-    return "".join(char if char.isascii() else _code_point(char) for char in quoted(text))
+    literal = quoted(text)
+    if literal.isascii():
+        return literal
+    return "".join(char if char.isascii() else _code_point(char) for char in literal)
 
 
 def _escape(char: str) -> str:
@@ -39,8 +47,18 @@ def _code_point(char: str) -> str:
     return f"\\u{code:04x}" if code <= 0xFFFF else f"\\U{code:08x}"
 
 
-def value(of: Any) -> str:
-    """A JSON value as an expression; with several lines if it contains a map that isn't empty."""
+def is_name(text: str) -> bool:
+    """Whether a text can be the name of a block or an attribute, or be a key without quotes."""
+    return bool(_NAME.fullmatch(text))
+
+
+def name_or_key(text: str) -> str:
+    return text if is_name(text) else key(text)
+
+
+def value(of: Any, *, names: bool = False) -> str:
+    """A JSON value as an expression; with several lines if it contains a map that isn't empty.
+    With `names` keys have no quotes where they need none."""
     match of:
         case None:
             return "null"
@@ -51,9 +69,10 @@ def value(of: Any) -> str:
         case int() | float():
             return repr(of)
         case Mapping():
-            return block({key(name): value(of[name]) for name in sorted(of)})
+            spelt = name_or_key if names else key
+            return block({spelt(name): value(of[name], names=names) for name in sorted(of)})
         case _:
-            return _sequence([value(item) for item in of])
+            return _sequence([value(item, names=names) for item in of])
 
 
 def block(attributes: Mapping[str, str]) -> str:
@@ -67,14 +86,22 @@ def attribute_lines(attributes: Mapping[str, str]) -> Iterator[str]:
     """`name = expression` for each, both as they are. The `=` of neighbours are aligned; an
     attribute of several lines is not aligned."""
     for group in _groups(attributes):
-        width = max(len(name) for name in group)
+        width = max(map(len, group))
         for name in group:
             yield f"{name:<{width}} = {attributes[name]}"
 
 
 def statement(opening: str, *lines: str) -> str:
     """A block of Terraform's language: `opening {`, the lines, `}`."""
-    return f"{opening} {{\n{indented(chr(10).join(lines))}\n}}\n"
+    return "\n".join([f"{opening} {{", *map(indented, lines), "}", ""])
+
+
+def as_blocks(of: Any) -> list[Mapping[str, Any]]:
+    """The nested blocks that a JSON value can be: an object is one, if its keys are names, and a
+    list of such objects is several. Empty if it can only be an attribute."""
+    found = of if isinstance(of, list) else [of]
+    are_blocks = (isinstance(each, Mapping) and all(map(is_name, each)) for each in found)
+    return found if all(are_blocks) else []
 
 
 def map_of_objects(types: str) -> str:

@@ -1,21 +1,16 @@
 """The root module of a task: backend, module block, variables."""
 
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 from cts.conditions.condition import Condition, Read
 from cts.conditions.registry import NOTHING
+from cts.terraform import providers
+from cts.terraform.backend import backend
 from cts.terraform.definition import Definition
 from cts.terraform.hclwrite import attribute_lines, const_attribute, quoted, statement, value
-
-STATE_PREFIX = "tasks"
-STATE_KEY = "terraform.tfstate"
-
-
-def state_key(definition: Definition) -> str:
-    """The key of the task's state in the state bucket. The workspace has the task's name, as in
-    CTS, so that a module can read `terraform.workspace`."""
-    return f"{STATE_PREFIX}/{definition.task}/{STATE_KEY}"
+from cts.terraform.place import RunPlace
+from cts.terraform.references import has_resolved
 
 
 def module_folder(task: str) -> str:
@@ -23,25 +18,17 @@ def module_folder(task: str) -> str:
     return f"modules/{task}"
 
 
-def main(definition: Definition, *, description: str, state_bucket: str, region: str) -> str:
-    backend = {
-        "bucket": quoted(state_bucket),
-        "key": quoted(_backend_key(definition)),
-        "region": quoted(region),
-        "workspace_key_prefix": quoted(STATE_PREFIX),
-    }
+def main(definition: Definition, *, description: str, place: RunPlace, run: str) -> str:
     module = f"module {quoted(definition.task)}"
     comment = f"# {one_line(description)}\n" if one_line(description) else ""
-    return (
-        statement("terraform", statement('backend "s3"', *attribute_lines(backend)).rstrip())
-        + f"\n{comment}"
-        + statement(module, *_module_lines(definition))
+    state = backend(definition, place).splitlines()
+    return "\n".join(
+        [
+            statement("terraform", *providers.required(definition), *state),
+            *providers.blocks(definition, run),
+            comment + statement(module, *_module_lines(definition)),
+        ]
     )
-
-
-def _backend_key(definition: Definition) -> str:
-    """Terraform keeps the workspace `default` at the key itself, not below the prefix."""
-    return state_key(definition) if definition.task == "default" else STATE_KEY
 
 
 def _module_lines(definition: Definition) -> Iterable[str]:
@@ -66,12 +53,13 @@ def _given(definition: Definition) -> dict[str, Condition]:
     return {each.variable: each for each in fills if each.variable}
 
 
-def variables(definition: Definition) -> str:
-    """The variables Consul's data comes in."""
+def variables(definition: Definition, place: RunPlace) -> str:
+    """The variables Consul's data comes in, and those of the providers."""
     constants = definition.constants
-    return "\n".join(
+    of_consul = (
         each.declaration(const=name in constants) for name, each in filled(definition).items()
     )
+    return "\n".join([*of_consul, *providers.variables(definition, place)])
 
 
 def values(definition: Definition, read: Read) -> str:
@@ -81,15 +69,20 @@ def values(definition: Definition, read: Read) -> str:
     return "\n".join(attribute_lines(written)) + "\n"
 
 
-def module_variables(names: Iterable[str], constants: Collection[str]) -> str:
+def module_variables(definition: Definition) -> str:
     """Of any type: Terraform converts a value to what the module declares."""
     return "\n".join(
-        statement(
-            f"variable {quoted(name)}",
-            *attribute_lines({"type": "any"} | const_attribute(const=name in constants)),
-        )
-        for name in sorted(names)
+        statement(f"variable {quoted(name)}", *attribute_lines(_declared(definition, name)))
+        for name in definition.variable_names
     )
+
+
+def _declared(definition: Definition, name: str) -> dict[str, str]:
+    """Terraform takes no constant that is sensitive."""
+    if name in definition.constants:
+        return {"type": "any"} | const_attribute(const=True)
+    is_secret = has_resolved(definition.variables.get(name))
+    return {"type": "any"} | ({"sensitive": "true"} if is_secret else {})
 
 
 def module_values(variables: Mapping[str, Any]) -> str:

@@ -14,8 +14,9 @@ from cts.run.model import MOST_INPUTS, End, Run, RunStatus
 from cts.run.state import TaskState
 from cts.run.task import Claimed, claim, due, queue
 from cts.run.tick import LATE, less_missed
-from cts.terraform.archive import RunPlace, run_archive
+from cts.terraform.archive import run_archive
 from cts.terraform.definition import Definition
+from cts.terraform.place import RunPlace
 from cts.watch.fingerprint import fingerprint_of
 from cts.watch.happened import Fed
 from cts.workflow import deltas, settle

@@ -20,6 +20,7 @@ from cts.config.blocks.schema import (
     Option,
     Seconds,
     Values,
+    Variables,
     about,
     key_of,
     options_of,
@@ -132,6 +133,20 @@ def _values(options: Options, key: str) -> dict[str, Any] | None:
     return free.body(Body(tuple(last.values())), path)
 
 
+def _variables(options: Options, key: str) -> dict[str, str] | None:
+    """Environment variables, whose secrets are noted, even those that a later value overrides."""
+    free = Free(options.found, options.is_hcl)
+
+    def text(name: str, value: Value) -> str | None:
+        path = f"{key}.{name}"
+        found = options.as_text(path, value)
+        if found is not None:
+            free.value(replace(value, data=found), f"{options.path}.{path}", name)
+        return found
+
+    return options.by_name(key, text)
+
+
 def _secrets(known: Option, group: Group, options: Options, key: str) -> None:
     """Note each secret that is written out, even one that a later value overrides. A reference
     is not a secret."""
@@ -205,6 +220,7 @@ READERS: Mapping[Any, Callable[[Options, str], Any]] = {
     tuple[str, ...]: Options.texts,
     Mapping[str, str]: Options.texts_by_name,
     Values: _values,
+    Variables: _variables,
     ConditionBlock: _condition,
     tuple[ConditionBlock, ...]: _inputs,
     tuple[ProviderBlock, ...]: providers,

@@ -29,7 +29,7 @@ from cts.config.blocks.model import (
 )
 from cts.config.blocks.schema import Seconds, about, options_of
 from cts.config.rules.problem import Where
-from cts.config.secrets import TEMPLATE
+from cts.terraform.references import is_reference
 
 T = TypeVar("T")
 Environment = Mapping[str, str]
@@ -169,7 +169,7 @@ def _backend(backend: Backend, consul: ConsulBlock) -> Backend:
         files = {
             "ca_file": consul.tls.ca_cert, "cert_file": consul.tls.cert, "key_file": consul.tls.key,
         }  # fmt: skip
-        kept = {name: file for name, file in files.items() if file and not TEMPLATE.search(file)}
+        kept = {name: file for name, file in files.items() if file and not is_reference(file)}
         defaults |= {"scheme": "https"} | kept
     return replace(backend, options=defaults | dict(backend.options))
 

@@ -12,7 +12,7 @@ from typing import Any
 
 from cts.conditions.block import ConditionBlock
 from cts.conditions.services_block import Service
-from cts.config.blocks.schema import Group, Seconds, Values, block, option
+from cts.config.blocks.schema import Group, Seconds, Values, Variables, block, option
 from cts.config.rules.problem import Where
 
 NO_PROCESS = "there is no long-running process"
@@ -159,7 +159,7 @@ class TerraformBlock:
     where: Where
     version: str = option("")
     log: bool = option(False, unused="every run's log is kept")
-    persist_log: bool = option(False, unused="every run's log is kept")
+    persist_log: bool = option(False)
     path: str = option("", unused="each build downloads Terraform")
     backend: tuple[Backend, ...] = block()
     required_providers: Values = option({})
@@ -274,9 +274,14 @@ class Serverless:
     """Options that CTS does not have. At the top level, the defaults for all tasks."""
 
     where: Where
-    variables: Values = option({})
+    variables: Values = option({}, resolved=True)
     health: str | None = option()
     events: tuple[str, ...] | None = option()
+    environment: Variables = option({}, templates=True)
+    git_ssh_key: str = option("", secret=Group.TASK, name="GIT_SSH_KEY")
+    default_tags: bool | None = option()
+    role_arn: str = option("")
+    after_apply: tuple[str, ...] = option(())
 
 
 @dataclass(frozen=True, slots=True)

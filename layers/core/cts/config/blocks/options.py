@@ -5,6 +5,7 @@ converted is a problem. Keys match in any letter case, but one spelling per bloc
 """
 
 import re
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from decimal import Decimal
 from functools import partial
@@ -138,16 +139,19 @@ class Options:
 
     def texts_by_name(self, key: str) -> dict[str, str] | None:
         """Names and texts; several blocks are one."""
+        return self.by_name(key, lambda name, value: self.as_text(f"{key}.{name}", value))
+
+    def by_name(self, key: str, read: Callable[[str, Value], str | None]) -> dict[str, str] | None:
+        """`read`: the text that a name has, or None."""
         entries = self.entries(key)
         if not entries:
             return None
         texts: dict[str, str] = {}
         for entry in entries:
             for item in self.inner(key, entry):
-                path = f"{key}.{item.key}"
                 value = self.lone(item.value)
-                self.places[path] = value.place
-                if (text := self.as_text(path, value)) is not None:
+                self.places[f"{key}.{item.key}"] = value.place
+                if (text := read(item.key, value)) is not None:
                     texts[item.key] = text
         return texts
 

@@ -13,6 +13,8 @@ Seconds = NewType("Seconds", float)
 """A duration, written as Go writes it."""
 Values = NewType("Values", Mapping[str, Any])
 """Names and plain values, as JSON has them."""
+Variables = NewType("Variables", Mapping[str, str])
+"""Environment variables."""
 
 
 class Group(StrEnum):
@@ -46,6 +48,10 @@ class Option:
     is_file: bool = False
     verbatim: bool = False
     """CTS takes template syntax for text here."""
+    templates: bool = False
+    """Builds look up what templates refer to here."""
+    resolved: bool = False
+    """Builds only look up references to secrets and parameters of AWS here."""
 
 
 def option(default: Any = None, **known: Any) -> Any:

@@ -25,7 +25,7 @@ class Free:
     is_hcl: bool
     finds_secrets: bool = True
     is_provider: bool = False
-    """Terraform's providers take no lists of objects from CTS, and no repeated blocks."""
+    """Whose blocks may be repeated: they are a list."""
 
     def body(self, body: Body, path: str, *, hidden: bool = False) -> dict[str, Any]:
         """`hidden`: it stands below a name that is a secret's."""
@@ -40,11 +40,14 @@ class Free:
     def option(self, entries: list[Entry], path: str, *, hidden: bool = False) -> Any:
         values = [entry.value for entry in entries]
         blocks = [value for value in values if isinstance(value.data, Body)]
-        if blocks and len(values) > 1:
+        is_repeated = self.is_provider and len(blocks) == len(values)
+        if blocks and len(values) > 1 and not is_repeated:
             what = "there is already a block with this name"
             fix = "keep only one, because it is not clear which one is meant"
             self.problem(entries[-1].place, Code.REPEATED_BLOCK, path, what, fix)
-        if all(isinstance(value.data, tuple) for value in values):
+        if blocks and is_repeated and len(blocks) > 1:
+            last = replace(values[-1], data=tuple(blocks))
+        elif all(isinstance(value.data, tuple) for value in values):
             items = [item for value in values for item in value.items]
             last = Value(values[-1].place, tuple(items), values[-1].start, values[-1].end)
         else:
@@ -67,9 +70,6 @@ class Free:
             case Body() as body:
                 return self.body(body, path, hidden=inner)
             case tuple() as items:
-                if self.is_provider and any(isinstance(item.data, Body) for item in items):
-                    what = "a provider's argument can't be a list of objects here"
-                    self.problem(value.place, Code.WRONG_TYPE, path, what, "write one block")
                 return [
                     self.value(item, f"{path}[{n}]", key, hidden=inner)
                     for n, item in enumerate(items)

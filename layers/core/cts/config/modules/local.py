@@ -160,6 +160,7 @@ def check_modules(
     there = Bundled(files)
     for task, names in zip(configuration.tasks, given, strict=True):
         yield from variable_files(task, there)
+        yield from _taken(task, names)
         if not bundle.is_local(task.module):
             yield from _address(task, there)
         elif module := known.get(task.module):
@@ -175,6 +176,18 @@ def check_modules(
     for block in (configuration.vault, configuration.driver):
         if block:
             yield from certificates(block, there)
+
+
+def _taken(task: Task, given: Collection[str]) -> Iterator[Problem]:
+    """Variables with names that the root module uses itself."""
+    inputs, providers = passed(task), {entry.partition(".")[0] for entry in task.providers}
+    for name in sorted(inputs & {*given}):
+        what = f'the variable "{name}" can\'t be set: it is for data from Consul'
+        yield _given_at(task, name).problem(Code.DUPLICATE_INPUT, what, "remove it")
+    for name in sorted((providers - inputs) & {*given}):
+        what = f'the variable "{name}" has the name of a provider of the task'
+        fix = "rename the module's variable: each provider has one with its own name"
+        yield _given_at(task, name).problem(Code.DUPLICATE_INPUT, what, fix)
 
 
 def _address(task: Task, there: Bundled) -> Iterator[Problem]:

@@ -10,7 +10,7 @@ from cts.config.blocks.model import Task
 from cts.config.blocks.schema import walk
 from cts.config.bundle import Files
 from cts.config.rules.problem import Code, Problem, Where, did_you_mean
-from cts.config.secrets import TEMPLATE
+from cts.terraform.references import is_reference
 
 
 class Bundled:
@@ -51,7 +51,7 @@ def variable_files(task: Task, there: Bundled) -> Iterator[Problem]:
 def certificates(block: Any, there: Bundled) -> Iterator[Problem]:
     """Files that the builds need; those of a block that is not needed may be missing."""
     for inner, key, known, value in walk(block, unused=False):
-        if known.is_file and value and not TEMPLATE.search(value):
+        if known.is_file and value and not is_reference(value):
             yield from _file(value, there, inner.where, key)
             content = there.files.get(bundle.inside(value) or "", b"")
             if not known.secret and bundle.PRIVATE_KEY.search(content):

@@ -12,13 +12,16 @@ from cts.config.modules.local import LocalModules
 from cts.config.modules.tfvars import names, read_expression, read_variables
 from cts.config.rules.problem import Code, Place, Problem, Where
 from cts.config.rules.warnings import secret_variables
-from cts.config.text.tree import BOM
+from cts.config.text.tree import BOM, Lines
 from cts.terraform.definition import VariableFile
+from cts.terraform.references import RESOLVED, has_resolved
 from cts.terraform.root import module_values
 
 Variables: TypeAlias = dict[str, Any]
 Part: TypeAlias = Variables | VariableFile
 """What one of the places says."""
+BEFORE = "a variable file that only Terraform can evaluate sets it too"
+AS_IT_IS = "only Terraform can evaluate this file, and gets it as it is"
 EACH_VARIABLE = 100
 """Bytes that a variable takes for each task that has it, whatever its value."""
 
@@ -57,7 +60,9 @@ def given(
         values = {k: v for k, v in defaults.items() if declared is None or k in declared}
         values |= _expressions(task, found)
         in_files = [read[name] for name in _files(task) if name in read]
-        made.append(_together([values, *in_files, _inline(task.serverless, found)]))
+        own = _inline(task.serverless, found)
+        made.append(_together([values, *in_files, own]))
+        found.problems.extend(_unresolved(task, in_files, own))
     return made, found
 
 
@@ -96,6 +101,11 @@ def _read(content: bytes, name: str, found: Findings) -> Part:
         return values
     found.warnings.append(_not_checked(problems[0]))
     text = content.decode().removeprefix(BOM)
+    if reference := RESOLVED.search(text):
+        place = Lines(text, name).place(reference.start())
+        what = f"this reference is not looked up: {AS_IT_IS}"
+        fix = "move the variable to a file of its own"
+        found.problems.append(Problem(place, "", Code.TEMPLATE, what, fix))
     return VariableFile(names(text, name), text)
 
 
@@ -114,11 +124,27 @@ def _together(parts: list[Part]) -> Given:
     for part in parts:
         if isinstance(part, VariableFile):
             files.append(part)
-        elif files and part:
-            files.append(VariableFile(tuple(sorted(part)), module_values(part)))
         else:
-            values |= part
+            plain = {k: v for k, v in part.items() if files and not has_resolved(v)}
+            if plain:
+                files.append(VariableFile(tuple(sorted(plain)), module_values(plain)))
+            values |= {k: v for k, v in part.items() if k not in plain}
     return Given(values, tuple(files))
+
+
+def _unresolved(task: Task, in_files: list[Part], own: Variables) -> Iterator[Problem]:
+    """References that a file before them overrides, because only Terraform can evaluate it: it
+    reads such files last."""
+    earlier: set[str] = set()
+    for part in (*in_files, own):
+        if isinstance(part, VariableFile):
+            earlier |= {*part.names}
+            continue
+        for name in sorted(earlier & part.keys()):
+            if has_resolved(part[name]):
+                what = f'the reference in the variable "{name}" would have no effect: {BEFORE}'
+                fix = "set it in one place only"
+                yield task.where.problem(Code.VARIABLE_FILE, what, fix, option="variable_files")
 
 
 def _files(task: Task) -> Iterator[str]:

@@ -6,6 +6,7 @@ from cts.conditions.registry import NOTHING
 from cts.config.blocks.model import BufferBlock, CloudWorkspace, Task
 from cts.config.rules.problem import Code, Problem
 from cts.config.rules.terraform_version import check_version
+from cts.terraform.hclwrite import is_name
 
 EXECUTION_MODES = ("", "remote", "agent")
 
@@ -45,6 +46,10 @@ def _provider_instances(task: Task) -> Iterator[Problem]:
     seen: dict[str, str] = {}
     for n, entry in enumerate(task.providers):
         name = entry.partition(".")[0]
+        if not is_name(name):
+            what = f'"{name}" is not a valid name of a provider'
+            fix = "begin with a letter, and only use letters, digits and dashes"
+            yield task.where.problem(Code.INVALID_VALUE, what, fix, option=f"providers[{n}]")
         if name in seen:
             what = f'"{seen[name]}" and "{entry}" are the same provider'
             fix = "a task can only use one instance of each provider"

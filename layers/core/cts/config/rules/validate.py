@@ -1,10 +1,9 @@
 """The rules. Each yields what breaks it; all are checked in one pass."""
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
-from cts.conditions.services import HEALTH
 from cts.conditions.services_block import Service
 from cts.config import secrets
 from cts.config.blocks.model import (
@@ -13,14 +12,17 @@ from cts.config.blocks.model import (
     ConsulBlock,
     DriverBlock,
     ProviderBlock,
-    Serverless,
     Task,
     Vault,
 )
 from cts.config.blocks.schema import walk, where_of
+from cts.config.rules.environment import check_names
 from cts.config.rules.problem import Code, Problem, Where
+from cts.config.rules.serverless import check_serverless
 from cts.config.rules.task_rules import check_buffer, check_tasks
 from cts.config.rules.terraform_version import check_version
+from cts.terraform.hclwrite import is_name
+from cts.terraform.references import TEMPLATE, is_reference
 
 CHECK_ADDRESS = re.compile(r"http[a-z0-9+.-]*:(?:\[[^\[\]\s]*\]|[^\[\]\s])*", re.IGNORECASE)
 BACKENDS = ("azurerm", "consul", "cos", "gcs", "kubernetes", "local", "manta", "pg", "s3")
@@ -36,8 +38,7 @@ def validate(configuration: Configuration) -> Iterator[Problem]:
     yield from _providers(configuration)
     yield from check_buffer(configuration.buffer_period)
     yield from _consul(configuration.consul)
-    for block in (configuration.serverless, *(task.serverless for task in configuration.tasks)):
-        yield from _serverless(block)
+    yield from check_serverless(configuration)
     yield from _options(configuration)
 
 
@@ -47,13 +48,6 @@ def _log_level(configuration: Configuration) -> Iterator[Problem]:
         what = f'"{level}" is not a log level'
         fix = f"write one of {', '.join(LOG_LEVELS)}"
         yield configuration.where.problem(Code.INVALID_VALUE, what, fix, option="log_level")
-
-
-def _serverless(block: Serverless | None) -> Iterator[Problem]:
-    if block and block.health is not None and block.health not in HEALTH:
-        what = f'"{block.health}" does not say which instances the module gets'
-        fix = f"write one of {', '.join(HEALTH)}"
-        yield block.where.problem(Code.INVALID_VALUE, what, fix, option="health")
 
 
 # ---- driver -----------------------------------------------------------------------------------
@@ -104,7 +98,17 @@ def _providers(configuration: Configuration) -> Iterator[Problem]:
             fix = 'give it a different alias: alias = "..."'
             yield provider.where.problem(Code.DUPLICATE_PROVIDER, what, fix)
         yield from _vault_needed(provider, configuration.vault)
+        yield from check_names(provider.task_env, provider.where, "task_env")
+        yield from _arguments(provider)
     yield from _auto_commit(configuration)
+
+
+def _arguments(provider: ProviderBlock) -> Iterator[Problem]:
+    for name in provider.arguments:
+        if not is_name(name):
+            what = f'"{name}" can\'t be an argument of a provider'
+            fix = "begin with a letter, and only use letters, digits, underscores and dashes"
+            yield provider.where.problem(Code.INVALID_VALUE, what, fix, option=name)
 
 
 def _vault_needed(provider: ProviderBlock, vault: Vault | None) -> Iterator[Problem]:
@@ -149,20 +153,23 @@ def _options(configuration: Configuration) -> Iterator[Problem]:
         if known.required and value == known.default:
             what = f"{key} is missing"
             yield block.where.problem(Code.MISSING_OPTION, what, known.required, option=key)
-        if not (known.secret or known.verbatim or where_of(value)):
-            yield from _templates(block.where, key, value)
+        if not (known.secret or known.verbatim or known.templates or where_of(value)):
+            refused = TEMPLATE.search if known.resolved else is_reference
+            yield from _templates(block.where, key, value, refused)
 
 
-def _templates(where: Where, key: str, value: Any) -> Iterator[Problem]:
+def _templates(
+    where: Where, key: str, value: Any, refused: Callable[[str], object]
+) -> Iterator[Problem]:
     """Template syntax where it is not supported. Secrets can be references, and arguments of a
     provider can contain templates."""
     match value:
-        case str() if secrets.TEMPLATE.search(value):
+        case str() if refused(value):
             what = "template syntax is not supported here"
             yield where.problem(Code.TEMPLATE, what, "write the value", option=key)
         case Mapping():
             for name, inner in value.items():
-                yield from _templates(where, f"{key}.{name}", inner)
+                yield from _templates(where, f"{key}.{name}", inner, refused)
         case tuple():
             for n, inner in enumerate(value):
-                yield from _templates(where, f"{key}[{n}]", inner)
+                yield from _templates(where, f"{key}[{n}]", inner, refused)

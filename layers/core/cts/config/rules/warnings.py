@@ -13,7 +13,8 @@ from cts.config.blocks.model import (
 )
 from cts.config.blocks.schema import walk, where_of
 from cts.config.rules.problem import Code, Problem, Where, did_you_mean
-from cts.config.secrets import TEMPLATE, looks_secret, texts
+from cts.config.secrets import looks_secret, texts
+from cts.terraform.references import is_reference
 
 IN_ADDRESS = "the address may contain a credential, but is stored as plain text"
 NOT_NEEDED_BECAUSE = "not needed here, because "
@@ -78,7 +79,7 @@ def _consul(consul: ConsulBlock | None) -> Iterator[Problem]:
     if consul.token:
         what = "this token is only used if the stack's parameter ConsulSecretArn is empty"
         yield consul.where.problem(Code.OVERRIDDEN, what, option="token")
-        if TEMPLATE.search(consul.token) and '"CONSUL_HTTP_TOKEN"' not in consul.token:
+        if is_reference(consul.token) and '"CONSUL_HTTP_TOKEN"' not in consul.token:
             what = 'only the reference {{ env "CONSUL_HTTP_TOKEN" }} is supported so far'
             yield consul.where.problem(Code.NOT_SUPPORTED_YET, what, option="token")
     if consul.auth and consul.auth.enabled is not False:
@@ -101,7 +102,7 @@ def _credentials_in_addresses(merged: Configuration) -> Iterator[Problem]:
 def _nearly_templates(merged: Configuration) -> Iterator[Problem]:
     for provider in merged.terraform_provider:
         for path, text in texts([dict(provider.arguments), dict(provider.task_env)]):
-            if "{{" in text and not TEMPLATE.search(text):
+            if "{{" in text and not is_reference(text):
                 what = f"the braces in {path} are not a template, so they are plain text"
                 fix = 'write {{ env "NAME" }}, {{ key "path" }} or {{ with secret "path" }}'
                 yield provider.where.problem(Code.TEMPLATE, what, fix)
@@ -179,5 +180,5 @@ def secret_variables(values: Mapping[str, object], where: Where) -> Iterator[Pro
                 yield from secret_variables(inner, where.at(name))
         if any(looks_secret(name, each) for each in items):
             what = f'the variable "{name}" looks like a secret, but is stored as plain text'
-            fix = "once tasks with providers run, set it in a terraform_provider instead"
+            fix = "write a reference, as in {{resolve:secretsmanager:NAME}}"
             yield where.problem(Code.LITERAL_SECRET, what, fix, option=name)

@@ -1,4 +1,12 @@
-# Stands for a DNS server: one record per service, with the addresses of its healthy instances.
+# A record for each service, with the addresses of its healthy instances.
+
+terraform {
+  required_providers {
+    files = {
+      source = "example.com/test/files"
+    }
+  }
+}
 
 variable "services" {
   description = "Consul services of the task"
@@ -12,12 +20,9 @@ locals {
   addresses = { for service in var.services : service.name => service.address... }
 }
 
-resource "terraform_data" "record" {
+resource "files_object" "record" {
   for_each = local.addresses
 
-  input = "${each.key}.example.net A ${join(" ", sort(each.value))}"
-}
-
-output "records" {
-  value = [for record in terraform_data.record : record.input]
+  name    = "${each.key}.example.net"
+  content = "A ${join(" ", sort(each.value))}"
 }

@@ -1,4 +1,13 @@
-# Stands for a firewall: `terraform_data` is built into Terraform, so that no provider is needed.
+# A rule for each instance. A module for a real firewall has the same variables, and resources of
+# that firewall's provider.
+
+terraform {
+  required_providers {
+    files = {
+      source = "example.com/test/files"
+    }
+  }
+}
 
 variable "services" {
   description = "Consul services of the task"
@@ -14,12 +23,9 @@ variable "zone" {
   type        = string
 }
 
-resource "terraform_data" "rule" {
+resource "files_object" "rule" {
   for_each = var.services
 
-  input = "allow ${var.zone} -> ${each.value.name} at ${each.value.address}:${each.value.port}"
-}
-
-output "rules" {
-  value = [for rule in terraform_data.rule : rule.input]
+  name    = each.key
+  content = "allow ${var.zone} -> ${each.value.name} at ${each.value.address}:${each.value.port}"
 }

@@ -1,0 +1,1 @@
+"""A Terraform provider for tests and the demo, which works without network."""

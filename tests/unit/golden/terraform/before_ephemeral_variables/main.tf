@@ -1,0 +1,22 @@
+# Written anew for each run from the task's configuration: changes made here are lost.
+#
+# Task: web
+# Description:
+
+terraform {
+  backend "s3" {
+    bucket               = "state-bucket"
+    key                  = "terraform.tfstate"
+    region               = "eu-west-1"
+    workspace_key_prefix = "tasks"
+  }
+}
+
+provider "aws" {
+  region = var.aws.region
+}
+
+module "web" {
+  source   = "acme/web/aws"
+  services = var.services
+}

@@ -1,0 +1,13 @@
+# Written anew for each run from the task's configuration: changes made here are lost.
+#
+# Task: web
+# Description:
+
+aws = {
+  "default_tags" = {
+    "tags" = {
+      "team" = "net"
+    }
+  }
+  "region" = "r"
+}

@@ -1,0 +1,7 @@
+# Written anew for each run from the task's configuration: changes made here are lost.
+#
+# Task: edge-fw
+# Description:
+
+ports = [80]
+text  = "{{}}"
