@@ -16,7 +16,7 @@ from cts.build.records import Records, json_object
 from cts.build.s3 import S3, StoredState
 
 PLANNED = re.compile(
-    r"^  # (\S.*?)(?: is tainted, so it)? (?:will be created|(?:will|must) be replaced\b.*)$",
+    r"^  # (\S.*?)(?: is tainted, so(?: it)?)? (?:will be created|(?:will|must) be replaced\b.*)$",
     re.MULTILINE,
 )
 """What Terraform prints of an object that it will create."""
