@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from cts.build.orphans import FOUND, PLANNED, Orphan, ids_of, outside
+from cts.build.orphans import FOUND, PLANNED, LeftOutside, ids_of, outside
 from local.provider.mirror import SOURCE, VERSIONS
 from tests.build.conftest import STATE, TASK, Place, kill, until
 from tests.conftest import Terraform
@@ -229,4 +229,4 @@ x.done: Creating...
 def test_what_is_outside_of_the_state(
     planned: dict[str, str], state: dict[str, str], found: list[tuple[str, str, str]]
 ) -> None:
-    assert list(outside("r", planned, state, LOG)) == [Orphan("r", *each) for each in found]
+    assert list(outside("r", planned, state, LOG)) == [LeftOutside("r", *each) for each in found]

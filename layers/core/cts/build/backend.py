@@ -15,7 +15,7 @@ OVERRIDE = "cts_no_state_override.tf"
 """Of an inspection of a task without state: to plan in a workspace creates it."""
 
 
-class Backend(Protocol):
+class StateBackend(Protocol):
     def prepare(self) -> None:
         """Before anything locks the state."""
 

@@ -29,7 +29,7 @@ SHOWN = 50
 
 
 @dataclass(frozen=True, slots=True)
-class Orphan:
+class LeftOutside:
     """It exists if its creation was seen to end. Otherwise it may exist."""
 
     run: str
@@ -47,7 +47,7 @@ class Orphans:
     def __init__(self, s3: S3, facts: Facts, records: Records, log: Log) -> None:
         self.s3, self.records, self.log, self.run = s3, records, log, facts.run
         self.bucket, self.marker = facts.work_bucket, f"unfinished/{facts.task}/apply"
-        self.found: list[Orphan] = []
+        self.found: list[LeftOutside] = []
         self._seen: StoredState | None = None
 
     def look_back(self, stored: Callable[[], bytes | None]) -> None:
@@ -90,7 +90,7 @@ class Orphans:
 
 def outside(
     run: str, planned: Mapping[str, str], state: Mapping[str, str], log: str
-) -> Iterator[Orphan]:
+) -> Iterator[LeftOutside]:
     """What the run may have created outside of the state. `planned`: address -> the id of what
     was to be replaced, empty for what is new; `state`: address -> id. Whose id is another than
     before is in the state."""
@@ -98,11 +98,11 @@ def outside(
     for address, before in planned.items():
         if address not in state or (before and state[address] == before):
             seen = "created" if address in created else "begun" if address in begun else ""
-            yield Orphan(run, address, created.get(address, ""), seen)
+            yield LeftOutside(run, address, created.get(address, ""), seen)
 
 
-def _read(orphan: Mapping[str, Any]) -> Orphan:
-    return Orphan(*(str(orphan.get(each.name, "")) for each in fields(Orphan)))
+def _read(orphan: Mapping[str, Any]) -> LeftOutside:
+    return LeftOutside(*(str(orphan.get(each.name, "")) for each in fields(LeftOutside)))
 
 
 def ids_of(state: Mapping[str, Any]) -> dict[str, str]:
@@ -128,7 +128,7 @@ def _index(key: object) -> str:
     return f"[{text.replace('${', '$${').replace('%{', '%%{')}]"
 
 
-def told(found: list[Orphan]) -> str:
+def told(found: list[LeftOutside]) -> str:
     """For people."""
     lines = [
         f"  {each.address}{f' (id {each.id})' if each.id else ''}: "

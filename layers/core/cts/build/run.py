@@ -11,9 +11,9 @@ from pathlib import Path
 from typing import Any
 
 from cts.build.backend import (
-    Backend,
     OwnBackend,
     StackBackend,
+    StateBackend,
     consul_environment,
     without_state,
     workspace,
@@ -67,7 +67,7 @@ class Execution:
         self.hooks = Hooks(self.s3, facts, self.log, stop, folder)
         self.trace = Trace(self.own)
         self.wait = LockWait(stop)
-        self.backend: Backend = StackBackend(self.s3, facts, self.lock)
+        self.backend: StateBackend = StackBackend(self.s3, facts, self.lock)
         self.lost_state = LostState(self.s3, facts, self.records, self.log, folder, self.stored)
         self.step, self.at = "start", {"started": now()}
         self.terraform: TerraformProcess | None = None
