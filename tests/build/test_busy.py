@@ -185,6 +185,19 @@ def test_a_state_that_could_not_be_stored_in_consul_is_pushed_by_the_next_run(
     assert f"work/unpushed/{TASK}" not in place.s3.objects
 
 
+def test_a_lost_state_waits_for_the_lock_too(place: Place) -> None:
+    first = place.archive("run-1", HOLDING)
+    place.start(first)
+    until((first / "running").exists)
+    lost = {"version": 4, "serial": 9, "lineage": "x", "outputs": {}, "resources": []}
+    lost["terraform_version"] = "1.11.4"
+    place.s3.objects[f"work/unpushed/{TASK}"] = b"run-0"
+    place.s3.objects[f"work/runs/{TASK}/run-0/errored.tfstate"] = json.dumps(lost).encode()
+    assert place.build(place.archive("run-2", ONE), "project:2", minutes=SOON) == 0
+    assert place.result("run-2")["status"] == "busy"
+    assert f"work/unpushed/{TASK}" in place.s3.objects
+
+
 def test_an_inspection_leaves_nothing_behind(consul: OwnConsul) -> None:
     place = consul.place
     assert place.build(consul.archive("run-1", ONE, inspect=True)) == 0

@@ -353,3 +353,25 @@ def test_terraform_comes_from_the_path(place: Place) -> None:
     place.build(place.archive("run-1", ONE))
     assert shutil.which("terraform")
     assert not any("tools/" in request for request in place.s3.seen)
+
+
+def test_an_inspection_leaves_nothing_in_the_bucket(place: Place) -> None:
+    def inspected(run: str, main: str) -> int:
+        archive = place.archive(run, main)
+        facts = json.loads((archive / "run.json").read_text()) | {"inspect": True}
+        (archive / "run.json").write_text(json.dumps(facts))
+        code = place.build(archive)
+        result = place.result(run)
+        assert (result["status"], place.record(run, "applying")) == ("planned", None)
+        added: int = result["counts"]["add"]
+        return code or added
+
+    before = {key for key in place.s3.objects if key.startswith("state/")}
+    assert inspected("run-1", ONE) == 1
+    assert {key for key in place.s3.objects if key.startswith("state/")} == before
+    assert place.build(place.archive("run-2", ONE)) == 0
+    stored = place.s3.objects[STATE]
+    place.s3.seen.clear()
+    assert inspected("run-3", TWO) == 1
+    assert place.s3.objects[STATE] == stored
+    assert not [each for each in place.s3.seen if each.startswith("PUT state/")]

@@ -7,6 +7,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+from cts.build.busy import busy_from
 from cts.build.errors import RunError
 from cts.build.facts import Facts
 from cts.build.log import Log
@@ -92,6 +93,8 @@ class LostState:
         try:
             terraform.run("state", "push", "-no-color", str(file))
         except RunError as failed:
+            if busy := busy_from(str(failed)):
+                raise busy from failed
             refused = NOT_TO_BE_PUSHED.search(str(failed))
             text = f"{name}, the state of a former run, could not be pushed: {failed}"
             text += f" {self._see_docs()}" if refused else ""
