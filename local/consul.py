@@ -8,7 +8,7 @@ import re
 import socket
 import ssl
 import subprocess
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import httpx
 
@@ -42,7 +42,7 @@ class Consul:
     """`address`: that of its HTTP API, which stays the same across restarts."""
 
     def __init__(
-        self, folder: Path, settings: Mapping[str, object] | None = None, *, secure: bool = False
+        self, folder: Path, settings: Mapping[str, Any] | None = None, *, secure: bool = False
     ) -> None:
         """`settings` are added to Consul's configuration. `secure`: it only serves HTTPS, with a
         certificate from a private CA, and denies everything but WATCHER's permissions."""
@@ -69,7 +69,8 @@ class Consul:
         settings = self._configuration()
         if _version(binary) >= SERVES_GRPC_TLS:  # older versions reject this option
             settings["ports"] = {**self._ports, **UNUSED, "grpc_tls": -1}
-        configuration.write_text(json.dumps({**settings, **self._settings}))
+        ports = {**settings["ports"], **self._settings.get("ports", {})}
+        configuration.write_text(json.dumps({**settings, **self._settings, "ports": ports}))
         self._process = leash.start(
             [str(binary), "agent", "-config-file", str(configuration)],
             env=tools.environment(self._folder),
@@ -98,7 +99,7 @@ class Consul:
             leash.stop(self._process)
             self._process = None
 
-    def _configuration(self) -> dict[str, object]:
+    def _configuration(self) -> dict[str, Any]:
         return {
             "node_name": "local",
             "datacenter": "dc1",

@@ -40,7 +40,7 @@ class FakeConsul:
         self.datacenters: dict[str, FakeConsul] = {}
         """The others that this one knows."""
         self.errors: dict[View | None, Exception] = {}
-        """What asking a view raises; the key None is for probes."""
+        """What asking a view or a probe raises; the key None is for all probes."""
         self.filtered: set[View] = set()
         """Views of which ACLs hide a part."""
         self.token, self.default_deny = False, False
@@ -205,8 +205,8 @@ class FakeConsul:
         if probe.datacenter in self.datacenters:
             return await self.datacenters[probe.datacenter].newest(probe)
         await self._answers(SILENT_FOR)
-        if None in self.errors:
-            raise self.errors[None]
+        if error := self.errors.get(None, self.errors.get(probe)):
+            raise error
         return self._index(probe)
 
     async def _answers(self, within: float) -> None:

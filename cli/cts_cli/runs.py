@@ -74,7 +74,7 @@ def _since(delta: Mapping[str, Any] | None) -> str:
 
 def _print_delta(console: Console, delta: Mapping[str, Any]) -> None:
     """By view, and how many are not listed."""
-    for view, found in groupby(delta["first"] or (), key=itemgetter("view")):
+    for view, found in groupby(delta["first"], key=itemgetter("view")):
         console.print(Text(f"  {view}"), soft_wrap=True)
         for each in found:
             sign, style = SIGNS[each["what"]]
@@ -83,7 +83,7 @@ def _print_delta(console: Console, delta: Mapping[str, Any]) -> None:
             text = Text.assemble(name, (f"  {attributes}", "dim") if attributes else "")
             print_paragraph(console, text, (f"    {sign}", style))
     total = sum(delta[what] for what in SIGNS)
-    if more := total - len(delta["first"] or ()):
+    if more := total - len(delta["first"]):
         console.print(Text(f"  and {more} more", "dim"))
 
 

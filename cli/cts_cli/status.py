@@ -47,6 +47,7 @@ def print_status(found: Mapping[str, Any], at: datetime) -> None:
         for task in tasks:
             _failure(console, task)
             _reason(console, task, watched, at)
+            _ignored(console, task)
             _stale(console, task, watched, at)
         console.print(_summary(found["summary"], tasks), soft_wrap=True)
     for name, each in waiting.items():
@@ -134,6 +135,8 @@ def _filled(text: str, task: Mapping[str, Any], at: datetime) -> str:
 def _idle(task: Mapping[str, Any], watched: Watched) -> Text:
     if not task["enabled"]:
         return Text("disabled", "dim")
+    if task.get("ignored"):
+        return Text("changed, not triggered", "dim")
     return up_to_date(watched) if task["last_run"] else Text("has not run yet", "dim")
 
 
@@ -157,6 +160,14 @@ def _reason(console: Console, task: Mapping[str, Any], watched: Watched, at: dat
     text, style = _looks(task, watched)
     if text.endswith(REASON) and len(task["reason"]) > LONG_REASON:
         _print_of(console, task, _filled(text, task, at), style)
+
+
+def _ignored(console: Console, task: Mapping[str, Any]) -> None:
+    """Why a change triggers nothing. Older stacks don't report it."""
+    if task.get("ignored") and task["enabled"]:
+        events = ", ".join(task["trigger_events"])
+        said = f"changes are in its next run; what triggers it: {events}"
+        console.print(Text.assemble((task["task_name"], "bold"), f": {said}"), soft_wrap=True)
 
 
 def _stale(console: Console, task: Mapping[str, Any], watched: Watched, at: datetime) -> None:

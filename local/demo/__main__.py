@@ -25,6 +25,7 @@ def main() -> int:
     console.rule("[bold]cts-serverless: services in Consul, Terraform on AWS", align="left")
     console.print(
         "Real Consul, real Terraform and the real template on an AWS emulator: no account needed.\n"
+        "Firewall and DNS server are folders, through a test provider: their objects are files.\n"
     )
     FOLDERS.mkdir(exist_ok=True)
     try:

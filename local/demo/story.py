@@ -56,7 +56,7 @@ class Story:
         (self._stack.devices / "firewall" / ".token").write_text(TOKEN)
         both, firewall = frozenset({"firewall", "dns"}), frozenset({"firewall"})
         steps = [
-            Step("cts push: two tasks, firewall and dns", self._push, both),
+            Step("cts secret set, cts push: two tasks, firewall and dns", self._push, both),
             Step("Register web-1, web-2 and api-1", self._register, both),
             Step("The check of web-2 goes critical", self._critical, both),
             Step("Deregister api-1, which dns does not watch", self._deregister, firewall),

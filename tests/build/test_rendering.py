@@ -14,9 +14,12 @@ import pytest
 from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
+from cts.conditions import intentions, nodes
 from cts.conditions.catalog_services import CatalogServicesCondition
 from cts.conditions.condition import Read
 from cts.conditions.consul_kv import KvCondition
+from cts.conditions.intentions import IntentionsCondition
+from cts.conditions.nodes import NodesCondition
 from cts.conditions.services import ServiceRow, ServicesCondition, service_key
 from cts.terraform.definition import Definition, Module
 from cts.terraform.files import files
@@ -189,6 +192,47 @@ def test_keys_and_names_arrive_unchanged(
     assert read("consul_kv", tmp_path, environment) == normal(pairs)
     tags = {text: [text, ""] for text in texts}
     assert read("catalog_services", tmp_path, environment) == normal(tags)
+    terraform("fmt", "-check", "-diff", folder=tmp_path, env=environment)
+
+
+@example(texts=NASTY)
+@given(texts=st.lists(TEXTS, min_size=5, max_size=40))
+@FEW
+def test_nodes_and_intentions_arrive_unchanged(
+    texts: list[str], tmp_path: Path, environment: dict[str, str]
+) -> None:
+    condition, mesh = NodesCondition(), IntentionsCondition()
+    hosts = [
+        {
+            **dict.fromkeys(nodes.ATTRIBUTES, text),
+            "name": f"{number}",
+            "datacenter": "dc1",
+            "tagged_addresses": {text: text},
+            "meta": {f"a{text}": text, "b": ""},
+        }
+        for number, text in enumerate(texts)
+    ]
+    rules = [
+        {
+            **dict.fromkeys(intentions.ATTRIBUTES, text),
+            **dict.fromkeys(["source_peer", "source_sameness_group", "source_partition"], ""),
+            **dict.fromkeys(["source_namespace", "destination_namespace"], ""),
+            "destination_partition": "",
+            "destination": f"{number}",
+            "precedence": number,
+            "meta": {text: text},
+        }
+        for number, text in enumerate(texts)
+    ]
+    answers = {condition: of(hosts), mesh: of(rules)}
+    write_files(
+        tmp_path,
+        Definition("web", Module("./m"), condition, inputs=(mesh,)),
+        {view.id: found for each, found in answers.items() for view in each.views(None)},
+    )
+    assert read("nodes", tmp_path, environment) == normal({f"{h['name']}.dc1": h for h in hosts})
+    by_ends = {f"{rule['source']} => {rule['destination']}": rule for rule in rules}
+    assert read("intentions", tmp_path, environment) == normal(by_ends)
     terraform("fmt", "-check", "-diff", folder=tmp_path, env=environment)
 
 

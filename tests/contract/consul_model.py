@@ -31,6 +31,8 @@ class Model:
     """By id, which is the instance's node's alone here."""
     critical_nodes: set[str] = field(default_factory=set)
     kv: dict[str, str] = field(default_factory=dict)
+    intentions: dict[tuple[str, str], tuple[str, str]] = field(default_factory=dict)
+    """Source and destination -> action, and the text of description and meta."""
 
     def services(self, found: str, *, exactly: bool, meta: dict[str, str]) -> dict[str, Any]:
         """`found`: a regular expression for the names."""
@@ -77,4 +79,37 @@ class Model:
             key: value
             for key, value in self.kv.items()
             if (key.startswith(path) if recurse else key == path)
+        }
+
+    def hosts(self) -> dict[str, Any]:
+        return {
+            f"{name}.dc1": {
+                "id": each.id,
+                "name": name,
+                "address": each.address,
+                "datacenter": "dc1",
+                "tagged_addresses": {},
+                "meta": each.meta,
+            }
+            for name, each in self.nodes.items()
+        }
+
+    def mesh(self) -> dict[str, Any]:
+        texts = ("namespace", "partition", "peer", "sameness_group")
+        return {
+            f"{source} => {target}": {
+                "source": source,
+                "source_namespace": "default",
+                **{f"source_{each}": "" for each in texts[1:]},
+                "destination": target,
+                "destination_namespace": "default",
+                "destination_partition": "",
+                "action": action,
+                "permissions": "",
+                "jwt": "",
+                "precedence": (source != "*") * 1 + (target != "*") * 3 + 5,
+                "description": text,
+                "meta": {"note": text},
+            }
+            for (source, target), (action, text) in self.intentions.items()
         }

@@ -1,7 +1,9 @@
 """The adapter's connections, as a server on this machine sees them."""
 
 import asyncio
+import gc
 from collections.abc import Awaitable, Callable, Iterable
+from contextlib import suppress
 from functools import partial
 from urllib.parse import parse_qs, unquote, urlsplit
 
@@ -193,3 +195,33 @@ def test_a_connection_is_used_again() -> None:
         assert server.most == BUDGET
 
     asyncio.run(server.serve(scenario))
+
+
+def test_a_query_that_is_cancelled_while_it_connects_closes_its_socket() -> None:
+    """Left to the garbage collector, an open socket is an error of the test."""
+    began, ended = asyncio.Event(), asyncio.Event()
+
+    async def never_shakes_hands(
+        reader: asyncio.StreamReader, writer: asyncio.StreamWriter
+    ) -> None:
+        await reader.read(1)
+        began.set()
+        with suppress(ConnectionError):
+            await reader.read()
+        ended.set()
+        writer.close()
+
+    async def scenario() -> None:
+        listening = await asyncio.start_server(never_shakes_hands, "127.0.0.1", 0)
+        port = listening.sockets[0].getsockname()[1]
+        consul = Consul(f"https://127.0.0.1:{port}", Token(), system)
+        async with listening, asyncio.timeout(10):
+            asked = asyncio.create_task(consul.ask(view(1)))
+            await began.wait()
+            asked.cancel()
+            await asyncio.gather(asked, return_exceptions=True)
+            await consul.close()
+            await ended.wait()
+
+    asyncio.run(scenario())
+    gc.collect()

@@ -13,7 +13,8 @@ from cts.adapters.consul import Consul
 from cts.conditions.catalog_services import CatalogServicesCondition
 from cts.conditions.condition import Condition
 from cts.conditions.consul_kv import KvCondition
-from cts.conditions.services import ServicesCondition
+from cts.conditions.services import LISTING, ServicesCondition
+from cts.watch.query import View
 from cts.watch.view import Answer
 from local import consul as local
 from tests.fake_consul import Token, system
@@ -94,6 +95,29 @@ def test_a_path_is_a_prefix_and_folders_are_keys(server: local.Consul, http: htt
     run(server, scenario)
 
 
+def test_each_service_that_can_be_asked_for_is_listed_and_read_by_its_name(
+    server: local.Consul, http: httpx.Client
+) -> None:
+    """Where Consul cleans the path, it answers with another service, or with an error."""
+    lost = [".", "..", "/a", "a//b", "a/../b"]
+    for name in (kept := [*ODD, "a/", "a/b", " "]) + lost:
+        service = {"ID": f"of {name}", "Service": name}
+        body = {"Node": "odd", "Address": "10.0.0.1", "Service": service}
+        http.put("/v1/catalog/register", json=body).raise_for_status()
+
+    async def scenario(port: Consul) -> None:
+        listing = (await port.ask(View(LISTING))).snapshot
+        assert {*kept, "consul"} <= set(listing.value)
+        assert not set(lost).intersection(listing.value)
+        for view in ServicesCondition(regexp="").views(listing):
+            if view.name in kept:
+                [row] = (await port.ask(view)).snapshot.value
+                assert (row["id"], row["name"]) == (f"of {view.name}", view.name)
+
+    run(server, scenario)
+    http.put("/v1/catalog/deregister", json={"Node": "odd"}).raise_for_status()
+
+
 @pytest.mark.parametrize("recurse", [False, True])
 def test_a_held_query_sees_a_key_come_change_and_go(
     server: local.Consul, http: httpx.Client, recurse: bool
@@ -132,6 +156,7 @@ CHECKED = {
         ("warning", 'Service.ID == "pass" or Service.ID != "none"', "pass warn"),
         ("any", 'Service.ID != "pass"', "both crit none warn"),
         ("any", 'Checks.Status == "warning"', "both warn"),
+        ("", 'Checks.Status != ""', "both crit pass warn"),
     ],
 )
 def test_health_says_which_instances_count(

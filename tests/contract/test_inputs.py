@@ -21,6 +21,8 @@ from cts.adapters.consul import Consul
 from cts.conditions.catalog_services import CatalogServicesCondition
 from cts.conditions.condition import Condition
 from cts.conditions.consul_kv import KvCondition
+from cts.conditions.intentions import IntentionsCondition
+from cts.conditions.nodes import NodesCondition
 from cts.conditions.schedule import ScheduleCondition
 from cts.conditions.services import ServicesCondition
 from cts.config.modules.tfvars import read_variables
@@ -67,7 +69,8 @@ class Inline(Executor):
 
 
 Expected = Callable[[Model], Any]
-SPECS: dict[str, tuple[Condition, tuple[Condition, ...], Expected, dict[str, Expected]]] = {
+Specs = dict[str, tuple[Condition, tuple[Condition, ...], Expected, dict[str, Expected]]]
+SPECS: Specs = {
     "named": (
         ServicesCondition(("web", "my web"), meta=OWNER),
         (KvCondition("conf/", recurse=True),),
@@ -98,6 +101,18 @@ SPECS: dict[str, tuple[Condition, tuple[Condition, ...], Expected, dict[str, Exp
             "services": lambda m: m.services("db", exactly=True, meta={}),
         },
     ),
+    "hosts": (
+        NodesCondition(filter='Node != "local"'),
+        (),
+        lambda m: m.hosts(),
+        {"nodes": lambda m: m.hosts(), "services": lambda _: {}},
+    ),
+    "mesh": (
+        IntentionsCondition(),
+        (),
+        lambda m: m.mesh(),
+        {"intentions": lambda m: m.mesh(), "services": lambda _: {}},
+    ),
     "key": (
         KvCondition("app/port"),
         (),
@@ -126,12 +141,16 @@ SPECS: dict[str, tuple[Condition, tuple[Condition, ...], Expected, dict[str, Exp
 class World:
     """A real Consul, the model of it, and pollers, runners and trackers on fakes."""
 
-    def __init__(self, server: local.Consul, random: Random, *, secure: bool) -> None:
-        self.server, self.random = server, random
+    def __init__(
+        self, server: local.Consul, random: Random, *, secure: bool, specs: Specs = SPECS
+    ) -> None:
+        self.server, self.random, self.specs = server, random, specs
         self.http = server.client()
         self.model, self.system = Model(), System(cap=50, clock=RealTime())
         self.numbers = itertools.count(1)
-        self.system.tasks = {name: self._entry(name) for name in SPECS}
+        self.intentions: dict[tuple[str, str], str] = {}
+        """Source and destination -> Consul's ID."""
+        self.system.tasks = {name: self._entry(name) for name in self.specs}
         self.system.publish()
         self.trusted = ssl.create_default_context(cafile=server.ca) if secure else None
         self.token = Token(local.WATCHER if secure else "")
@@ -169,7 +188,7 @@ class World:
         )
 
     def _entry(self, name: str) -> TaskEntry:
-        condition, inputs, *_ = SPECS[name]
+        condition, inputs, *_ = self.specs[name]
         made = Definition(name, Module("./m"), condition, inputs=inputs)
         self.system.bucket.put_definition(made)
         return TaskEntry(made.digest, condition, inputs=inputs)
@@ -184,7 +203,8 @@ class World:
     def step(self) -> str:
         what = self.random.choice(
             [self.register, self.register, self.deregister, self.remove_node, self.node_health,
-             self.put_key, self.put_key, self.delete_key, self.delete_keys]
+             self.put_key, self.put_key, self.delete_key, self.delete_keys,
+             self.put_intention, self.delete_intention]
         )  # fmt: skip
         return f"{what.__name__} {what()}"
 
@@ -264,6 +284,33 @@ class World:
         self.model.kv = {k: v for k, v in self.model.kv.items() if not k.startswith(prefix)}
         return prefix
 
+    def put_intention(self) -> str:
+        ends = self.random.choice("*ab"), self.random.choice("*bc")
+        action, text = self.random.choice(["allow", "deny"]), self.random.choice(TEXTS)
+        body = {
+            "SourceName": ends[0], "DestinationName": ends[1], "SourceType": "consul",
+            "Action": action, "Description": text, "Meta": {"note": text},
+        }  # fmt: skip
+        if ends in self.intentions:
+            self._intention("PUT", ends, body)
+        else:
+            made = self.http.post("/v1/connect/intentions", json=body).raise_for_status()
+            self.intentions[ends] = made.json()["ID"]
+        self.model.intentions[ends] = action, text
+        return f"{ends} {action} {text!r}"
+
+    def delete_intention(self) -> str:
+        if not self.intentions:
+            return "nothing"
+        ends = self.random.choice(sorted(self.intentions))
+        self._intention("DELETE", ends)
+        del self.model.intentions[ends], self.intentions[ends]
+        return f"{ends}"
+
+    def _intention(self, method: str, ends: tuple[str, str], body: Any = None) -> None:
+        path = f"/v1/connect/intentions/{self.intentions[ends]}"
+        self.http.request(method, path, json=body).raise_for_status()
+
     def _catalog(self, what: str, body: Any) -> None:
         self.http.put(f"/v1/catalog/{what}", json=body).raise_for_status()
 
@@ -279,15 +326,15 @@ class World:
         return _read(root.values(definition, loaded.read).encode())
 
     def expected(self, task: str) -> dict[str, Any]:
-        return {name: value(self.model) for name, value in SPECS[task][3].items()}
+        return {name: value(self.model) for name, value in self.specs[task][3].items()}
 
     def looked_at(self) -> dict[str, Any]:
-        return {task: spec[2](self.model) for task, spec in SPECS.items()}
+        return {task: spec[2](self.model) for task, spec in self.specs.items()}
 
     def run_what_is_wanted(self) -> set[str]:
         """Each task for which something is wanted runs, and gets what the model says."""
         ran = set()
-        for task in SPECS:
+        for task in self.specs:
             if Reason.CHANGE in self.system.table.state(task).wanted:
                 assert self.system.start(task) is start.StartOutcome.STARTED
                 run = self.system.running(task)
@@ -320,8 +367,6 @@ def server(
 
 
 @pytest.mark.slow
-# A query that is cancelled while it connects leaves its socket to the garbage collector.
-@pytest.mark.filterwarnings("ignore:Exception ignored in:pytest.PytestUnraisableExceptionWarning")
 @pytest.mark.parametrize("mode", ["live", "poll"])
 def test_tasks_are_given_what_consul_has_and_triggered_by_what_they_look_at(
     server: tuple[local.Consul, bool], mode: str, request: pytest.FixtureRequest
@@ -335,6 +380,8 @@ def test_tasks_are_given_what_consul_has_and_triggered_by_what_they_look_at(
         for node in NODES:
             world._catalog("deregister", {"Node": node})
         world.http.delete("/v1/kv/", params={"recurse": ""})
+        while world.intentions:
+            world.delete_intention()
         world.http.close()
 
 

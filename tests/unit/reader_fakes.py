@@ -48,12 +48,15 @@ class World:
         enabled: bool = True,
         regexp: str | None = None,
         buffer: BufferPeriod | None = None,
+        events: tuple[str, ...] = (),
     ) -> None:
         """A task that watches the service of its own name, or those that match."""
         condition = ServicesCondition(() if regexp else (state.task,), regexp)
         definition = Definition(state.task, Module(f"./modules/{state.task}"), condition)
         self.bucket.put_definition(definition)
-        entry = TaskEntry(definition.digest, condition, enabled=enabled, buffer=buffer)
+        entry = TaskEntry(
+            definition.digest, condition, enabled=enabled, buffer=buffer, events=events
+        )
         self.tasks[state.task] = entry
         self.table.stored_states[state.task] = state
         self.publish(self.table.live or published())

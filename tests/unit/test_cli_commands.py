@@ -9,7 +9,7 @@ import pytest
 
 import cts as package
 from cts.generation import Waiting
-from cts.run.state import TaskState
+from cts.run.state import Done, TaskState
 from cts.watch.lease import Lease
 from cts_cli import client
 from tests.unit.cli_fakes import Account, cts, deployed, lines, refused
@@ -69,6 +69,19 @@ def test_status_shows_a_row_for_each_task_and_a_summary(account: Account) -> Non
         "10 tasks: 3 successful, 1 errored, 1 critical, 5 unknown · 1 running · 2 disabled",
         "generation 3, published 3 min ago · poller: last heartbeat 8 s ago",
     ]
+
+
+@pytest.mark.parametrize("enabled", [True, False])
+def test_status_tells_of_a_change_that_triggers_nothing(account: Account, enabled: bool) -> None:
+    done = Done("run", "trigger", "inputs")
+    state = TaskState("web", recent=(success("web"),), done=done)
+    account.world.add(state, enabled=enabled, events=("added", "removed"))
+    account.world.read_services("web")
+    said = lines(cts("status").stdout)
+    now = "changed, not triggered" if enabled else "disabled"
+    why = "web: changes are in its next run; what triggers it: added, removed"
+    assert f"web ● successful {now} ✓ 1 min ago +1" in said
+    assert (why in said) == enabled
 
 
 def test_status_before_the_first_push_says_what_to_do(account: Account) -> None:

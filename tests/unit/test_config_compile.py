@@ -5,6 +5,7 @@ import zipfile
 
 import pytest
 
+from cts.conditions.catalog_services import CatalogServicesCondition
 from cts.conditions.services import ServicesCondition
 from cts.config.compile import CONTRACT, Compiled, compile_bundle, differences, generation, runs
 from cts.generation import BufferPeriod, Generation
@@ -55,6 +56,17 @@ def test_a_task_becomes_a_definition_and_an_entry() -> None:
     assert (entry.description, entry.enabled) == ("the web", True)
     assert entry.condition == definition.condition
     assert entry.buffer == BufferPeriod(5, 20)
+
+
+def test_a_list_of_services_triggers_only_a_task_without_a_condition() -> None:
+    alone = web('task {\n name = "t"\n module = "x/y/z"\n services = ["web"]\n}')
+    beside = web(
+        'task {\n name = "t"\n module = "x/y/z"\n services = ["web"]\n'
+        'condition "catalog-services" {\n regexp = ""\n use_as_module_input = false\n}\n}'
+    )
+    assert (alone.condition, alone.inputs) == (ServicesCondition(("web",)), ())
+    assert beside.condition == CatalogServicesCondition("", trigger_only=True)
+    assert beside.inputs == (ServicesCondition(("web",)),)
 
 
 def test_a_module_from_elsewhere_keeps_its_address_and_version() -> None:

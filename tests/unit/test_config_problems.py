@@ -89,6 +89,15 @@ def test_a_mistake_in_a_task(inside: str, expected: str) -> None:
     assert problems(task(inside)) == [expected]
 
 
+def test_names_that_consul_cannot_be_asked_for_in_a_list_of_services() -> None:
+    block = '\nservice {\n name = "a/../b"\n id = "c//d"\n}'
+    found = problems(task('services = ["web", "a//b", "c//d"]', condition="") + block)
+    assert [each.partition(" ")[2] for each in found] == [
+        "task.t.services[1] [invalid-value]",
+        "service.a/../b.name [invalid-value]",
+    ]
+
+
 def test_a_variable_that_is_no_expression() -> None:
     text = task('variables { zone = "x y" }').replace("./modules/web", "m")
     assert problems(text) == ["5:20 task.t.variables.zone [variable-file]"]
@@ -126,6 +135,26 @@ CONDITIONS = [
             id=f"path {path}",
         )
         for path in ("//", "a//b", "a//", "/./a", "a/..", "a\\u00a0b", "a\\nb")
+    ),
+    *(
+        pytest.param(
+            f'condition "services" {{ names = ["web", "{name}"] }}',
+            "4:40 task.t.condition.services.names[1] [invalid-value]",
+            id=f"name {name}",
+        )
+        for name in (".", "..", "/a", "a//b", "a/../b")
+    ),
+    *(
+        pytest.param(
+            f'condition "{label}" {{ {more} use_as_module_input = false '
+            'node_meta = { "a" = "b:c" "a:b" = "c" } }',
+            f"4:{column} task.t.condition.{label}.node_meta [invalid-value]",
+            id=f"colon in a key of {label}",
+        )
+        for label, more, column in (
+            ("catalog-services", 'regexp = ""', 72),
+            ("nodes", "", 50),
+        )
     ),
 ]
 

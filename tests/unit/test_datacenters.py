@@ -8,9 +8,10 @@ import pytest
 from cts.conditions import consul_kv, services
 from cts.conditions.consul_kv import KvCondition
 from cts.conditions.services import ServicesCondition
-from cts.errors import Unavailable
+from cts.errors import Refused, Unavailable
 from cts.generation import TaskEntry
 from cts.watch.query import View
+from cts.watch.stale import STALE_AFTER
 from cts.watch.view import Answer, Chunk, chunk_of
 from cts.workflow.newest import LOOK_EVERY
 from cts.workflow.passes import PASS_EVERY
@@ -100,6 +101,28 @@ def test_a_reset_shows_in_kv_alone() -> None:
     made.during(reset)
 
 
+NO_KV_INDEX: dict[View | None, Exception] = {View(consul_kv.KV_INDEX): Refused("HTTP 403")}
+"""As where ACLs only let keys be listed that a token may list."""
+
+
+def test_a_reset_is_seen_though_the_index_of_another_table_is_refused(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr("cts.workflow.queries.WAITS", (600, 600))  # no held query comes back
+    made = world(here=HERE, key=ONE_KEY)
+    made.consul.errors |= NO_KV_INDEX
+
+    async def reset() -> None:
+        await many_changes(made.consul)
+        await asyncio.sleep(LOOK_EVERY + 5)
+        await made.consul.lose_everything()
+        await made.consul.set("web", [instance("web", 99)])
+        await asyncio.sleep(LOOK_EVERY + 1)
+        assert made.names(WEB) == ["web-99"]
+
+    made.during(reset)
+
+
 # ---- hand-over ----------------------------------------------------------------------------
 
 
@@ -143,6 +166,12 @@ def test_stored_indices_are_trusted_by_table(kv_index: int, expected: int) -> No
     made.consul.index, made.consul.kv_index = 30, kv_index
     index = 500 if kv_index == 500 else 25
     assert handed_over(made, {KEY: index}) == {KEY: expected}
+
+
+def test_a_stored_index_is_not_trusted_if_the_index_of_its_table_is_refused() -> None:
+    made = world(key=ONE_KEY)
+    made.consul.errors |= NO_KV_INDEX
+    assert handed_over(made, {KEY: 10}) == {KEY: 0}
 
 
 def test_a_datacenter_that_does_not_answer_leaves_the_others_trusted() -> None:
@@ -189,6 +218,27 @@ def test_a_write_of_kv_has_no_service_asked() -> None:
         assert WEB not in made.consul.views
 
     made.during(changes)
+
+
+def test_passes_go_on_though_the_index_of_a_table_is_refused() -> None:
+    """Where no index tells whether a view has moved, it is asked in each pass."""
+    keys = tuple(KvCondition(f"k{number:03}") for number in range(MOST_HELD + 10))
+    names = tuple(f"z{number:03}" for number in range(MOST_HELD + 10))
+    made = world(here=replace(HERE, condition=ServicesCondition(names), inputs=keys))
+    made.consul.errors |= NO_KV_INDEX
+    key, service = View(consul_kv.KEY, keys[-1].path), View(services.SERVICE, names[-1])
+
+    async def changes() -> None:
+        await asyncio.sleep(5)
+        await made.consul.put(key.name, "1")
+        await made.consul.set(service.name, [instance(service.name)])
+        await asyncio.sleep(2 * PASS_EVERY + 1)
+        assert stored(made, key).value == [{"key": key.name, "value": "1"}]
+        assert made.names(service) == [f"{service.name}-1"]
+        await asyncio.sleep(STALE_AFTER + 5)
+
+    made.during(changes)
+    assert made.table.stale_views().count == 0
 
 
 def test_a_datacenter_that_is_silent_makes_no_other_late() -> None:

@@ -1,50 +1,65 @@
 """A run's delta: its inputs against those of the last successful run."""
 
 from dataclasses import replace
+from typing import NamedTuple
 
 import pytest
 
 from cts import keys
 from cts.conditions.services import SERVICE, service_row
 from cts.errors import Altered, Unavailable, Unreadable
-from cts.run.model import RunDelta
+from cts.run.model import Run
 from cts.run.state import Outcome, TaskState
 from cts.run.status import last_success
 from cts.watch.query import View
 from cts.watch.snapshot import Snapshot, of
-from cts.workflow.deltas import MOST_COMPARED, NO_NAME, OBJECT, first_recorded
+from cts.workflow.deltas import MOST_COMPARED, NO_NAME, OBJECT, recorded
 from cts.workflow.start import StartOutcome
 from tests.fake_consul import instance
 from tests.fakes import failing
 from tests.unit.system import LISTING, WEB, System, system
 
 
-def ran(world: System, *ports: int, status: str = "applied") -> RunDelta:
+class Delta(NamedTuple):
+    former: str
+    came: int
+    left: int
+    changed: int
+    unknown: int
+
+
+def ran(world: System, *ports: int, status: str = "applied") -> Delta:
     """The task's next run, on these instances of `web`."""
     world.web(*ports)
     return finished(world, status)
 
 
-def finished(world: System, status: str = "applied") -> RunDelta:
+def finished(world: System, status: str = "applied") -> Delta:
     run = world.started()
     world.begins(run)
     world.write(run, "applying", {})
     world.result(run, status, retryable=False)
     world.ends(run, "SUCCEEDED" if status == "applied" else "FAILED")
-    assert run.delta
-    return run.delta
+    return delta_of(world, run)
+
+
+def delta_of(world: System, run: Run) -> Delta:
+    found = recorded(world.bucket, run)
+    assert found
+    del found["first"]
+    return Delta(**found)
 
 
 def listed(world: System) -> list[tuple[str, str, str]]:
     """What the latest run lists."""
-    newest = world.table.runs("web", 1)[0]
-    found = first_recorded(world.bucket, newest) or []
-    return [(each["view"], each["what"], each["name"]) for each in found]
+    found = recorded(world.bucket, world.table.runs("web", 1)[0])
+    assert found
+    return [(each["view"], each["what"], each["name"]) for each in found["first"]]
 
 
 def test_in_the_first_run_all_is_new() -> None:
     world = system()
-    assert ran(world, 80, 81) == RunDelta("", came=2, left=0, changed=0, unknown=0)
+    assert ran(world, 80, 81) == Delta("", came=2, left=0, changed=0, unknown=0)
     assert listed(world) == [
         ("service web", "came", "node-80/web-80"),
         ("service web", "came", "node-81/web-81"),
@@ -56,7 +71,7 @@ def test_a_run_tells_who_came_and_who_left_since_the_last_success() -> None:
     ran(world, 80, 81)
     first = world.table.runs("web", 1)[0].id
     world.clock.now += 60
-    assert ran(world, 81, 82, 83) == RunDelta(first, came=2, left=1, changed=0, unknown=0)
+    assert ran(world, 81, 82, 83) == Delta(first, came=2, left=1, changed=0, unknown=0)
     assert ("service web", "left", "node-80/web-80") in listed(world)
 
 
@@ -68,7 +83,7 @@ def test_a_failed_run_is_not_what_the_next_is_compared_with() -> None:
     ran(world, 81, status="errored")
     assert world.table.state("web").done is None
     world.clock.now += 60
-    assert ran(world, 82) == RunDelta(first, came=1, left=1, changed=0, unknown=0)
+    assert ran(world, 82) == Delta(first, came=1, left=1, changed=0, unknown=0)
 
 
 def test_a_former_snapshot_that_expired_is_unknown_and_not_guessed() -> None:
@@ -77,7 +92,7 @@ def test_a_former_snapshot_that_expired_is_unknown_and_not_guessed() -> None:
     first = world.table.runs("web", 1)[0]
     del world.bucket.objects[keys.snapshot(WEB.id, first.inputs[WEB.id])]
     world.clock.now += 60
-    assert ran(world, 81) == RunDelta(first.id, came=0, left=0, changed=0, unknown=1)
+    assert ran(world, 81) == Delta(first.id, came=0, left=0, changed=0, unknown=1)
     assert listed(world) == [("service web", "unknown", "")]
 
 
@@ -87,7 +102,7 @@ def test_a_former_run_whose_row_expired_is_unknown() -> None:
     [(first, _)] = world.table.stored_runs.items()
     world.table.stored_runs.clear()
     world.clock.now += 60
-    assert ran(world, 81) == RunDelta(first, came=0, left=0, changed=0, unknown=1)
+    assert ran(world, 81) == Delta(first, came=0, left=0, changed=0, unknown=1)
 
 
 def test_a_former_run_whose_row_can_not_be_read_is_unknown_and_the_run_begins() -> None:
@@ -96,8 +111,7 @@ def test_a_former_run_whose_row_can_not_be_read_is_unknown_and_the_run_begins() 
     world.web(81)
     world.clock.now += 60
     with failing(world.table, "run", Unreadable("reading the row")):
-        delta = world.started().delta
-    assert delta
+        delta = delta_of(world, world.started())
     assert (delta.came, delta.unknown) == (0, 1)
 
 
@@ -118,8 +132,7 @@ def test_what_can_not_be_read_is_unknown_and_the_run_begins(
     monkeypatch.setattr(world.bucket, "get", get)
     world.web(81)
     world.clock.now += 60
-    delta = world.started().delta
-    assert delta
+    delta = delta_of(world, world.started())
     assert (delta.came, delta.unknown) == (0, 1)
 
 
@@ -187,8 +200,7 @@ def test_inputs_that_the_former_row_leaves_out_are_unknown() -> None:
     world.clock.now += 60
     world.ask("web")
     assert world.start("web") is StartOutcome.STARTED
-    delta = world.running("web").delta
-    assert delta
+    delta = delta_of(world, world.running("web"))
     assert (delta.came, delta.unknown) == (0, 1)
 
 

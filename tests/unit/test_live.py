@@ -188,6 +188,23 @@ def test_a_change_is_stored_and_announced_at_once() -> None:
     assert [change.views for change in world.changes] == [["service web"], ["service web"]]
 
 
+def test_however_often_it_changes_a_view_is_asked_ten_times_a_second_at_most() -> None:
+    """As in CTS."""
+    world = World(one=ONE)
+
+    async def changes() -> None:
+        await asyncio.sleep(5)
+        world.consul.asked.clear()
+        for port in range(200):
+            await world.consul.set("web", [instance("web", Port=port)])
+            await asyncio.sleep(0.01)
+        assert 10 < len(world.consul.asked) <= 21
+        await asyncio.sleep(0.2)
+        assert [each["port"] for each in stored(world, WEB).value] == [199]
+
+    world.during(changes)
+
+
 def test_nothing_changes_nothing_is_written_but_the_heartbeat() -> None:
     world = World(one=ONE)
     written: list[object] = []

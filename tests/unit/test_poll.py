@@ -227,6 +227,17 @@ def test_a_replaced_snapshot_is_marked_for_expiry_and_the_new_one_is_not() -> No
     assert world.bucket.superseded == {f"views/{WEB.id}/{of(['b']).digest}"}
 
 
+def test_a_snapshot_that_came_back_before_it_was_marked_does_not_expire() -> None:
+    world = World(one=ONE)
+    world.look({WEB: answer(7, "a")})
+    with failing(world.bus, "send", Unavailable("slow")), pytest.raises(Unavailable):
+        world.look({WEB: answer(8, "b")})
+    assert world.poller.next_due == world.clock.now
+    world.look({WEB: answer(9, "a")})
+    assert world.bucket.superseded == {f"views/{WEB.id}/{of(['b']).digest}"}
+    assert world.poller.next_due is None
+
+
 # ---- regular expressions ------------------------------------------------------------------
 
 
@@ -388,7 +399,7 @@ def test_the_snapshot_of_a_view_that_nothing_needs_any_more_expires() -> None:
     world = World(both=BOTH)
     world.look({WEB: answer(7, "a"), API: answer(7, "b")})
     world.generation = Generation(2, 1, {}, {"one": ONE})
-    world.new_poller()
+    world.new_poller().announce()
     assert world.bucket.superseded == {f"views/{API.id}/{of(['b']).digest}"}
 
 

@@ -72,6 +72,20 @@ LISTING = View(services.LISTING)
             id="a-filter-that-decides-on-health",
         ),
         pytest.param(
+            request(View(services.SERVICE, "web", filter='Service.Meta.a == "Checks.Status"')),
+            ConsulRequest(
+                "/v1/health/service/web", {"filter": 'Service.Meta.a == "Checks.Status"'}
+            ),
+            id="the-words-in-a-value-decide-too",
+        ),
+        pytest.param(
+            request(View(services.SERVICE, "web", filter='Checks.Name == "c"')),
+            ConsulRequest(
+                "/v1/health/service/web", {"passing": "1", "filter": 'Checks.Name == "c"'}
+            ),
+            id="a-filter-on-checks-that-does-not-decide",
+        ),
+        pytest.param(
             request(View(services.LISTING, "", "dc2", "ns1", "", (("rack", "r1"), ("row", "2")))),
             ConsulRequest(
                 "/v1/catalog/services",

@@ -10,8 +10,9 @@ from cts.conditions import services
 from cts.errors import Refused, Unavailable
 from cts.events import iso
 from cts.generation import BufferPeriod, Waiting
-from cts.run.model import RunDelta, RunStatus
-from cts.run.state import TaskState
+from cts.run.model import RunStatus
+from cts.run.state import Done, TaskState
+from cts.watch.fingerprint import fingerprint_of
 from cts.watch.lease import Lease
 from cts.watch.query import View
 from cts.watch.snapshot import of
@@ -90,6 +91,38 @@ def test_a_task_has_the_keys_of_cts(world: World) -> None:
         "events_url": "/v1/status/tasks/web?include=events",
     }
     assert "events" not in task
+
+
+DONE = Done(run_id("web"), "trigger", "inputs")
+IN_FORCE = TaskState("web", recent=(success("web"),), done=DONE)
+
+
+@pytest.mark.parametrize(
+    ("events", "state", "ignored"),
+    [
+        pytest.param(("removed",), IN_FORCE, True, id="nothing-wants-it"),
+        pytest.param((), IN_FORCE, False, id="every-event-triggers-it"),
+        pytest.param(("removed",), replace(IN_FORCE, wanted=wish()), False, id="wanted"),
+        pytest.param(("removed",), replace(IN_FORCE, done=None), False, id="nothing-in-force"),
+        pytest.param(("removed",), replace(IN_FORCE, gave_up="why"), False, id="gave-up"),
+    ],
+)
+def test_what_triggers_a_task_is_told_and_whether_a_change_did_not(
+    world: World, events: tuple[str, ...], state: TaskState, ignored: bool
+) -> None:
+    world.add(state, events=events)
+    assert not get("/v1/status/tasks/web")["web"]["ignored"]  # nothing was read
+    world.read_services("web")
+    task = get("/v1/status/tasks/web")["web"]
+    assert (task["trigger_events"], task["ignored"]) == (list(events), ignored)
+
+
+def test_what_a_task_ran_with_is_not_ignored(world: World) -> None:
+    world.add(IN_FORCE, events=("removed",))
+    world.read_services("web")
+    done = replace(DONE, trigger=fingerprint_of(world.tasks["web"].definition, {}))
+    world.add(replace(IN_FORCE, done=done), events=("removed",))
+    assert not get("/v1/status/tasks/web")["web"]["ignored"]
 
 
 def test_events_are_the_last_runs_newest_first(world: World) -> None:
@@ -409,18 +442,15 @@ def test_a_run_that_goes_on_has_no_end_yet(world: World) -> None:
 
 
 def test_a_run_shows_what_differed_in_its_input(world: World) -> None:
-    run = replace(applied(), delta=RunDelta(run_id("web", 0), 1, 0, 2, 0))
-    world.ran(run)
+    world.ran(run := applied())
     counts = {"former": run_id("web", 0), "came": 1, "left": 0, "changed": 2, "unknown": 0}
-    assert get("/v1/runs")["runs"][0]["delta"] == counts
-    assert get(f"/v1/runs/{run.id}")["delta"] == {**counts, "first": None}
     first = [{"view": "service web", "what": "came", "name": "a/web-1", "attributes": []}]
-    body = json.dumps({"first": first, "views": {}}).encode()
+    body = json.dumps({**counts, "first": first, "views": {}}).encode()
     world.bucket.write(keys.run_object("web", run.id, "delta.json"), body)
     assert get(f"/v1/runs/{run.id}")["delta"] == {**counts, "first": first}
 
 
-def test_a_run_of_an_earlier_release_has_no_delta(world: World) -> None:
+def test_a_run_without_a_record_has_no_delta(world: World) -> None:
     world.ran(applied())
     assert get(f"/v1/runs/{run_id('web')}")["delta"] is None
 

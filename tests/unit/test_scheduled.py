@@ -220,6 +220,22 @@ def test_an_enabled_task_does_not_make_up_for_ticks() -> None:
     assert world.tick == ELEVEN + 3600
 
 
+def test_a_task_that_is_disabled_while_it_waits_for_a_slot_does_not_make_up_for_its_tick() -> None:
+    world = World()
+    condition = ScheduleCondition("0 * * * *")
+    world.web(1, 2)
+    world.table.held_slots = {f"other-{n}" for n in range(5)}
+    assert world.at(TEN).start("web") is StartOutcome.QUEUED
+    world.configure(condition, enabled=False)
+    world.take_over()
+    assert world.table.state("web").queued_since is None
+    world.table.held_slots.clear()
+    world.at(ELEVEN + 1800).configure(condition)
+    world.take_over()
+    assert world.start("web") is StartOutcome.NOT_DUE
+    assert world.tick == ELEVEN + 3600
+
+
 @pytest.mark.parametrize("free", [True, False], ids=["a-slot-is-free", "no-slot-is-free"])
 def test_after_an_outage_the_newest_tick_counts(*, free: bool) -> None:
     world = World()

@@ -16,7 +16,7 @@ from cts.conditions import services
 from cts.conditions.services import ServicesCondition
 from cts.errors import Unreadable
 from cts.generation import Current, Generation, Rejected
-from cts.run.model import End, Run, RunDelta, RunStatus, ended
+from cts.run.model import End, Run, RunStatus, ended
 from cts.run.state import Done, Former, Outcome, Reason, Running, TaskState, Wish, state_from
 from cts.run.task import claim, finish, observe, unclaim
 from cts.stored import dump, load
@@ -196,9 +196,7 @@ DONE = Done("r", "t", "t", NEWER)
 def test_the_release_before_reads_a_run() -> None:
     items, table = released()
     end = End(RunStatus.ERRORED, apply_began=False, known=False, extra=NEWER)
-    run = replace(
-        RUN, end=end, more_inputs=7, driver="another", delta=RunDelta("r", 1, 2, 3, 4, NEWER)
-    )
+    run = replace(RUN, end=end, more_inputs=7, driver="another")
     assert table.settle(TaskState("web"), run)
     body = first(items, "TASK#web", "RUN#web-a-1")
     has(body, "run")

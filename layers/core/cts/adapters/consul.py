@@ -5,10 +5,10 @@ import json
 import re
 import socket
 import ssl
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Any, Protocol
 
 import httpx
 
@@ -63,6 +63,16 @@ def tcp(trusted: ssl.SSLContext | None) -> httpx.AsyncBaseTransport:
         limits=httpx.Limits(max_connections=1, keepalive_expiry=60),
         socket_options=KEEP_ALIVE,
     )
+
+
+class _Handshake:
+    """Closes the connection of a handshake that is cancelled: httpcore only does so if it fails."""
+
+    async def __call__(self, step: str, facts: Mapping[str, Any]) -> None:
+        if step == "connection.connect_tcp.complete":
+            self._stream = facts["return_value"]
+        elif step == "connection.start_tls.failed":
+            await self._stream.aclose()
 
 
 @dataclass(frozen=True, slots=True)
@@ -147,7 +157,13 @@ class Consul:
         try:
             async with (
                 asyncio.timeout(deadline),
-                client.stream("GET", asked.path, params=asked.params, headers=headers) as response,
+                client.stream(
+                    "GET",
+                    asked.path,
+                    params=asked.params,
+                    headers=headers,
+                    extensions={"trace": _Handshake()},
+                ) as response,
             ):
                 body = await _whole(doing, response)
         except TimeoutError:

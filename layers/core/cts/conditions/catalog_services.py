@@ -5,6 +5,7 @@ from dataclasses import dataclass, replace
 from functools import lru_cache
 from typing import Any, ClassVar
 
+from cts.conditions import node_meta
 from cts.conditions.block import ConditionBlock, PassingBlock, Room, Told
 from cts.conditions.condition import Condition, Read, canonical_pairs, declared, set_fields
 from cts.conditions.patterns import problems_of
@@ -117,6 +118,7 @@ class CatalogServicesQuery(ConditionBlock):
     def problems(self) -> Iterator[Problem]:
         if self.regexp is not None:
             yield from problems_of(self.regexp, self.where)
+        yield from node_meta.problems_of(self.node_meta, self.where)
 
     def compiled(self) -> CatalogServicesCondition:
         return CatalogServicesCondition(

@@ -8,6 +8,7 @@ from urllib.parse import quote
 
 from cts.conditions.block import ConditionBlock, PassingBlock, Room, Told
 from cts.conditions.condition import Condition, Read, declared, set_fields
+from cts.conditions.paths import FAULT, can_be_asked_for
 from cts.config.blocks.schema import option
 from cts.config.rules.problem import Code, Problem
 from cts.terraform.hclwrite import value
@@ -16,8 +17,6 @@ from cts.watch.query import Kind, View, probe
 from cts.watch.snapshot import Snapshot
 
 VARIABLE = "consul_kv"
-CLEANED_AWAY = frozenset({"", ".", ".."})
-"""Parts of a path that Consul's HTTP server removes."""
 
 
 def _entries(answer: Any) -> list[dict[str, str]]:
@@ -109,8 +108,8 @@ def _fault(path: str) -> str:
         return "the path does not name a key"
     if not path.isprintable():
         return "Consul's HTTP API rejects characters that are not printable"
-    if key and CLEANED_AWAY.intersection(key.removesuffix("/").split("/")):
-        return "Consul's HTTP API reads another key if a part of the path is empty, . or .."
+    if key and not can_be_asked_for(key):
+        return FAULT.format("key", "path")
     return ""
 
 

@@ -4,7 +4,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from typing import Any, ClassVar
 
-from cts.conditions import datacenters
+from cts.conditions import datacenters, node_meta
 from cts.conditions.block import ConditionBlock, PassingBlock, Room, Told
 from cts.conditions.condition import Condition, Read, canonical_pairs, declared, set_fields
 from cts.conditions.services import LISTING, without_version
@@ -121,6 +121,7 @@ class NodesInput(ConditionBlock):
 
     def problems(self) -> Iterator[Problem]:
         yield from datacenters.problems_of(self.datacenter, self.datacenters, self.where)
+        yield from node_meta.problems_of(self.node_meta, self.where)
 
     def compiled(self) -> NodesCondition:
         return NodesCondition(

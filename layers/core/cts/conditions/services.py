@@ -11,6 +11,7 @@ from urllib.parse import quote
 
 from cts.conditions import datacenters
 from cts.conditions.condition import Condition, Read, canonical_pairs, declared, set_fields
+from cts.conditions.paths import can_be_asked_for
 from cts.config.rules.regexp import compiled
 from cts.terraform.hclwrite import attribute_lines, block, key, map_of_objects, value
 from cts.watch.answer import as_type, needed_text, text_of, texts_of
@@ -123,16 +124,23 @@ SERVICE = Kind(
 )
 """The instances of one service."""
 
+
+def _listed(answer: Any) -> list[str]:
+    """Without names that can't be asked for: a single one would keep all tasks from running that
+    match names."""
+    return sorted(filter(can_be_asked_for, as_type(dict, answer, "the list of services")))
+
+
 LISTING = Kind(
     "listing",
     words=lambda _: "the list of services",
     path=lambda _: "/v1/catalog/services",
-    decode=lambda answer: sorted(as_type(dict, answer, "the list of services")),
+    decode=_listed,
     members=frozenset,
     newest=(CATALOG_INDEX,),
     lists=SERVICE,
 )
-"""The names of all services in the catalog."""
+"""The names of all services in the catalog that can be asked for."""
 
 
 def service_views(

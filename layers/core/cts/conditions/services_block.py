@@ -6,6 +6,7 @@ from typing import ClassVar
 
 from cts.conditions import datacenters
 from cts.conditions.block import ConditionBlock, PassingBlock, Room, Told
+from cts.conditions.paths import SERVICE_FAULT, can_be_asked_for
 from cts.conditions.patterns import problems_of
 from cts.conditions.services import LABEL, ServicesCondition
 from cts.config.blocks.schema import option
@@ -83,6 +84,8 @@ class ServicesInput(ConditionBlock):
             if not name:
                 what, fix = "a service name is empty", "remove it"
                 yield problem(Code.EMPTY_NAME, what, fix, option=f"names[{n}]")
+            elif not can_be_asked_for(name):
+                yield problem(Code.INVALID_VALUE, *SERVICE_FAULT, option=f"names[{n}]")
         if self.regexp is not None:
             yield from problems_of(self.regexp, self.where)
         yield from datacenters.problems_of(self.datacenter, self.datacenters, self.where)

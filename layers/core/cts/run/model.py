@@ -91,20 +91,6 @@ class End:
 
 
 @dataclass(frozen=True, slots=True)
-class RunDelta:
-    """How many instances, keys and so on differ from what the last successful run was fed with."""
-
-    former: str
-    """That run; empty if there was none, or if it is no longer known."""
-    came: int
-    left: int
-    changed: int
-    unknown: int
-    """How many views can't be compared, because what they were is gone."""
-    extra: Mapping[str, Any] = field(default_factory=dict)
-
-
-@dataclass(frozen=True, slots=True)
 class Run:
     """A row of the run history. Times are seconds since the epoch."""
 
@@ -136,7 +122,6 @@ class Run:
     for a run of an earlier version of this program."""
     renewed_at: float | None = field(default=None, metadata=LATER)
     """When its build was last given new credentials."""
-    delta: RunDelta | None = field(default=None, metadata=LATER)
     extra: Mapping[str, Any] = field(default_factory=dict)
 
 

@@ -6,40 +6,44 @@ Consul holds can never become Terraform code.
 
 import re
 from collections.abc import Iterator, Mapping, Sequence
-from itertools import groupby
 from typing import Any
 
-_ESCAPES = {'"': '\\"', "\\": "\\\\", "\n": "\\n", "\r": "\\r", "\t": "\\t"}
 _NAME = re.compile(r"(?!for$)[A-Za-z_][A-Za-z0-9_-]*", re.ASCII)
-_TEMPLATE_START = re.compile(r"([$%])(?=\{)")
-_PLAIN = re.compile(r"[ !#-\[\]-z|}~]*")
-"""What needs no escapes, like nearly all texts. Looking at each character is slow."""
+_SPECIAL = re.compile(r'["\\]|[$%]\{')
 
 
 def quoted(text: str) -> str:
     """A string literal. Printable characters stay readable, others become `\\uXXXX`. Half a
     surrogate pair, which JSON may hold and Terraform may not, becomes U+FFFD."""
-    if _PLAIN.fullmatch(text):
+    if text.isprintable() and not _SPECIAL.search(text):
         return f'"{text}"'
-    escaped = "".join(_escape(char) for char in text)
-    return '"' + _TEMPLATE_START.sub(r"\1\1", escaped) + '"'
+    escaped = text.translate(_ESCAPES).replace("${", "$${").replace("%{", "%%{")
+    return f'"{escaped}"'
 
 
 def key(text: str) -> str:
     """A map key, always quoted: bare, a first key `for` would start a for-expression. ASCII
     only, since `terraform fmt` aligns by what a reader sees as one character."""
-    literal = quoted(text)
-    if literal.isascii():
-        return literal
-    return "".join(char if char.isascii() else _code_point(char) for char in literal)
+    found = quoted(text)
+    if found.isascii():
+        return found
+    return "".join(char if char.isascii() else _code_point(char) for char in found)
 
 
-def _escape(char: str) -> str:
-    if char in _ESCAPES:
-        return _ESCAPES[char]
-    if "\ud800" <= char <= "\udfff":
-        return "\ufffd"
-    return char if char.isprintable() else _code_point(char)
+class _Escapes(dict[int, str]):
+    """What to write for each character, by code point, as `str.translate` asks for it."""
+
+    def __missing__(self, code: int) -> str:
+        char = chr(code)
+        if "\ud800" <= char <= "\udfff":
+            return "\ufffd"
+        self[code] = char if char.isprintable() else _code_point(char)
+        return self[code]
+
+
+_ESCAPES = _Escapes(
+    {ord('"'): '\\"', ord("\\"): "\\\\", ord("\n"): "\\n", ord("\r"): "\\r", ord("\t"): "\\t"}
+)
 
 
 def _code_point(char: str) -> str:
@@ -60,12 +64,12 @@ def value(of: Any, *, names: bool = False) -> str:
     """A JSON value as an expression; with several lines if it contains a map that isn't empty.
     With `names` keys have no quotes where they need none."""
     match of:
+        case str():
+            return quoted(of)
         case None:
             return "null"
         case bool():
             return "true" if of else "false"
-        case str():
-            return quoted(of)
         case int() | float():
             return repr(of)
         case Mapping():
@@ -85,10 +89,20 @@ def block(attributes: Mapping[str, str]) -> str:
 def attribute_lines(attributes: Mapping[str, str]) -> Iterator[str]:
     """`name = expression` for each, both as they are. The `=` of neighbours are aligned; an
     attribute of several lines is not aligned."""
-    for group in _groups(attributes):
-        width = max(map(len, group))
-        for name in group:
-            yield f"{name:<{width}} = {attributes[name]}"
+    aligned: list[str] = []
+    for name, expression in attributes.items():
+        if "\n" not in expression:
+            aligned.append(name)
+            continue
+        yield from _aligned(aligned, attributes)
+        aligned = []
+        yield f"{name} = {expression}"
+    yield from _aligned(aligned, attributes)
+
+
+def _aligned(names: list[str], attributes: Mapping[str, str]) -> Iterator[str]:
+    width = max(map(len, names), default=0)
+    return (f"{name:<{width}} = {attributes[name]}" for name in names)
 
 
 def statement(opening: str, *lines: str) -> str:
@@ -116,13 +130,9 @@ def const_attribute(*, const: bool) -> dict[str, str]:
 
 
 def indented(text: str) -> str:
-    return "\n".join(f"  {line}" if line else line for line in text.split("\n"))
-
-
-def _groups(attributes: Mapping[str, str]) -> Iterator[list[str]]:
-    for aligned, group in groupby(attributes, key=lambda name: "\n" not in attributes[name]):
-        names = list(group)
-        yield from [names] if aligned else [[name] for name in names]
+    if "\n\n" in text or text[:1] in ("", "\n") or text[-1:] == "\n":
+        return "\n".join(f"  {line}" if line else line for line in text.split("\n"))
+    return "  " + text.replace("\n", "\n  ")
 
 
 def _sequence(items: Sequence[str]) -> str:

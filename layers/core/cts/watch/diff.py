@@ -176,7 +176,10 @@ def _observed(
     *,
     ignored: bool,
 ) -> TaskState:
-    """A task some of whose views were never read is left as it is: partial knowledge never acts."""
+    """A task some of whose views were never read wants what it wanted: partial knowledge never
+    acts. A disabled task waits for no slot: it must not be woken, nor take a tick that is past."""
+    if not task.enabled:
+        state = replace(state, queued_since=None)
     if unread(task.conditions, rows, firsts):
         return state
     condition = task.condition

@@ -8,7 +8,7 @@ from typing import Any, Protocol
 from cts.conditions.condition import Read
 from cts.errors import Altered, Refused, Unavailable, Unreadable
 from cts.generation import TaskEntry
-from cts.run.model import MOST_INPUTS, Run, RunDelta
+from cts.run.model import MOST_INPUTS, Run
 from cts.run.state import TaskState
 from cts.run.status import last_success
 from cts.watch.delta import Difference, What, counts, differences, first, short
@@ -17,7 +17,7 @@ from cts.watch.query import Kind, View
 from cts.watch.snapshot import EMPTY, Snapshot
 
 OBJECT = "delta.json"
-"""In the run's folder: the first differences, and the names of what it was fed with."""
+"""In the run's folder: counts, the first differences, and the names of what it was fed with."""
 MOST_COMPARED = 50
 """Former snapshots that are read: nothing must wait for many of them."""
 NO_NAME = "a view that is no longer watched"
@@ -35,9 +35,8 @@ class FormerRuns(Protocol):
 
 def record(
     runs: FormerRuns, records: RunRecords, state: TaskState, run: Run, entry: TaskEntry, read: Read
-) -> RunDelta:
-    """Record it in the run's folder; returns the summary for its row. `state`: before the claim;
-    `read`: what the run is given."""
+) -> None:
+    """Record it in the run's folder. `state`: before the claim; `read`: what the run is given."""
     views = {view.id: view for view in rendered(entry.conditions, read)}
     last = last_success(state)
     former = _row(runs, run.task, last) if last else None
@@ -49,19 +48,30 @@ def record(
         fed = _Fed(records, former)
         found = [*fed.against(views, read), *fed.gone(views, _kinds(entry, views.values()))]
     named = sorted(views.items())[:MOST_INPUTS]
+    came, left, changed, unknown = counts(found)
     body = {
+        "former": last or "",
+        "came": came,
+        "left": left,
+        "changed": changed,
+        "unknown": unknown,
         "first": first(found),
         "views": {view: [each.kind.name, short(str(each))] for view, each in named},
     }
     records.put_if_absent(run.task, run.id, OBJECT, json.dumps(body).encode())
-    return RunDelta(last or "", *counts(found))
 
 
-def first_recorded(records: RunRecords, run: Run) -> list[dict[str, Any]] | None:
-    """The first differences of a run; None if they are gone."""
+def recorded(records: RunRecords, run: Run) -> dict[str, Any] | None:
+    """`former`: the last successful run, empty if there was none or if it is no longer known;
+    `came`, `left`, `changed`: how many instances, keys and so on; `unknown`: how many views can't
+    be compared, because what they were is gone; `first`: the first differences. None if there is
+    no record."""
     body = records.run_object(run.task, run.id, OBJECT)
-    found: list[dict[str, Any]] | None = json.loads(body)["first"] if body else None
-    return found
+    if body is None:
+        return None
+    delta: dict[str, Any] = json.loads(body)
+    del delta["views"]
+    return delta
 
 
 def _row(runs: FormerRuns, task: str, run: str) -> Run | None:

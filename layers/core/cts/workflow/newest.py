@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Callable, Collection, Mapping
+from contextlib import suppress
 
 from cts.errors import Refused, Unavailable
 from cts.ports import Consul
@@ -17,8 +18,13 @@ LOOK_WITHIN = 5.0
 
 
 async def newest_of(consul: Consul, views: Collection[View]) -> dict[View, int]:
-    """The index of each probe of these views. Raises Unavailable or Refused."""
-    return {probe: await consul.newest(probe) for probe in sorted(probes(views))}
+    """The index of each probe of these views, but those that the token may not ask for: they don't
+    tell anything. Raises Unavailable."""
+    found: dict[View, int] = {}
+    for probe in sorted(probes(views)):
+        with suppress(Refused):
+            found[probe] = await consul.newest(probe)
+    return found
 
 
 class Newest:
@@ -46,11 +52,12 @@ class Newest:
         here = {view: row for view, row in rows.items() if view.datacenter == datacenter}
         try:
             newest = await newest_of(self._consul, here)
-        except (Unavailable, Refused):
+        except Unavailable:
             return False
         self._known |= newest
         return all(
-            row.index <= max(newest[probe] for probe in probes([view]))
+            probes([view]) <= newest.keys()
+            and row.index <= max(newest[probe] for probe in probes([view]))
             for view, row in here.items()
             if row
         )
@@ -75,7 +82,7 @@ class Newest:
                     newest = await newest_of(self._consul, views)
             except TimeoutError:  # held queries may be on connections that are dead
                 was_silent = True
-            except (Unavailable, Refused):
+            except Unavailable:
                 pass
             else:
                 gone_back = any(index < self._known.get(p, 0) for p, index in newest.items())

@@ -76,7 +76,7 @@ class Passes:
             began = loop.time()
             try:
                 newest = await newest_of(self._consul, self._views_of(datacenter))
-            except (Unavailable, Refused) as error:
+            except Unavailable as error:
                 for view in self._views_of(datacenter):
                     self._inbox.failed(view, error)
             else:

@@ -90,6 +90,8 @@ class Poller:
         self.due_at: dict[str, tuple[float, str]] = {}
         """Task -> when it falls due, and the correlation id of why."""
         self.untold: list[CatalogChange] = []
+        self.superseded: set[tuple[str, str]] = set()
+        """Replaced snapshots that are not marked for expiry yet: view ID and digest."""
         self.ignored = Ignored(ports.snapshots)
         self.unsure = False
         """A write was answered with an error: what is stored may be either."""
@@ -174,8 +176,7 @@ class Poller:
         states = self._write(look, correlation)
         self._note_due(states)
         self.unsure = False
-        for view, row in look.superseded.items():
-            self.ports.snapshots.supersede(view, row.digest)
+        self.superseded |= {(view, row.digest) for view, row in look.superseded.items()}
         if not look.changed:
             return None
         self.tally.changes += len(look.changed)
@@ -228,8 +229,8 @@ class Poller:
     # ---- announcing ---------------------------------------------------------------------
 
     def announce(self) -> None:
-        """Send TaskTriggered for what fell due, and CatalogChanged, which reads what was before.
-        Nothing depends on it: what is due the sweep sends again."""
+        """Send TaskTriggered for what fell due, and CatalogChanged, which reads what was before;
+        then mark that for expiry. Nothing depends on it: what is due the sweep sends again."""
         now = self.ports.now()
         due = {task: why for task, (at, why) in self.due_at.items() if at <= now}
         if due:
@@ -240,6 +241,15 @@ class Poller:
         if self.untold:
             self.ports.bus.send([each.with_delta(self.ports.snapshots.get) for each in self.untold])
             self.untold = []
+        self._expire_superseded()
+
+    def _expire_superseded(self) -> None:
+        """But not what has come back since."""
+        for view, digest in self.superseded:
+            row = self.stored.rows.get(view)
+            if row is None or row.digest != digest:
+                self.ports.snapshots.supersede(view, digest)
+        self.superseded.clear()
 
     def _note_due(self, states: Mapping[str, TaskState]) -> None:
         for task, state in states.items():
@@ -259,6 +269,6 @@ class Poller:
 
     @property
     def next_due(self) -> float | None:
-        if self.untold:
+        if self.untold or self.superseded:
             return self.ports.now()
         return min((at for at, _ in self.due_at.values()), default=None)

@@ -32,7 +32,7 @@ from cts.watch.snapshot import Snapshot
 from cts.watch.stale import StaleViews
 from cts.watch.view import Chunk, rows_of
 from cts.workflow import shown, shown_runs
-from cts.workflow.deltas import RunRecords, first_recorded
+from cts.workflow.deltas import RunRecords, recorded
 
 USUAL_RUNS = 20
 MOST_RUNS = 200
@@ -207,12 +207,9 @@ def _limit(text: str | None) -> int:
 
 
 def run(ports: ReadPorts, _request: ApiRequest, run: str) -> dict[str, Any]:
-    """One run, with the first of what differed in its input."""
+    """One run, with what differed in its input."""
     found = _found(ports, run)
-    shown_run = shown_runs.run(found)
-    if shown_run["delta"]:
-        shown_run["delta"]["first"] = first_recorded(ports.records, found)
-    return shown_run
+    return {**shown_runs.run(found), "delta": recorded(ports.records, found)}
 
 
 def log(ports: ReadPorts, _request: ApiRequest, run: str) -> str:

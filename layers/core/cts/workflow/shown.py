@@ -13,8 +13,9 @@ from cts.generation import Current, Generation, Rejected, TaskEntry
 from cts.run.state import Outcome, Reason, TaskState, Wish
 from cts.run.status import TaskStatus, task_status
 from cts.run.task import next_due
+from cts.watch.fingerprint import fingerprint_of
 from cts.watch.lease import Lease, lives
-from cts.watch.needs import Firsts, unread, watched
+from cts.watch.needs import Firsts, looked_at, unread, watched
 from cts.watch.query import View
 from cts.watch.stale import MOST_WHYS, Stale, StaleViews
 from cts.watch.view import Row
@@ -98,7 +99,18 @@ def task(look: Known, name: str) -> dict[str, Any]:
             for each in stale[:MOST_VIEWS]
         ],
         "stale_count": len(stale),
+        "trigger_events": list(entry.events),
+        "ignored": _ignores(look, entry, state),
     }
+
+
+def _ignores(look: Known, entry: TaskEntry, state: TaskState) -> bool:
+    """Whether something has changed since the task's last success, and none of it is an event
+    that triggers the task."""
+    if not entry.events or state.done is None or state.gave_up or _not_read(look, entry):
+        return False
+    now = fingerprint_of(entry.definition, looked_at(entry.condition, look.rows, look.firsts))
+    return now != state.done.trigger and Reason.CHANGE not in state.wanted
 
 
 def _doing(

@@ -53,7 +53,6 @@ def run(run: Run) -> dict[str, Any]:
         "trigger": run.trigger,
         "inputs": dict(run.inputs),
         "more_inputs": run.more_inputs,
-        "delta": delta(run),
         "correlation_id": run.correlation,
     }
 
@@ -63,16 +62,6 @@ def orphan(found: Orphan) -> dict[str, Any]:
     shown = asdict(found)
     del shown["extra"]
     return {name: text or None for name, text in shown.items()}
-
-
-def delta(run: Run) -> dict[str, Any] | None:
-    """How much differs from what the last successful run was fed with; None for a run of a release
-    that did not record it."""
-    if run.delta is None:
-        return None
-    counted = asdict(run.delta)
-    del counted["extra"]
-    return counted
 
 
 def seconds(run: Run) -> dict[str, float]:

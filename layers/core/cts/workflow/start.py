@@ -141,12 +141,11 @@ def _run(ports: StartPorts, state: TaskState, generation: Generation) -> StartOu
     except (Altered, Missing, ValueError) as error:
         return _not_rendered(ports, claimed.state, run, error)
     ports.objects.put_archive(task, run_id, archive)
-    run = replace(
-        run,
-        delta=deltas.record(ports.settling.tasks, ports.records, state, run, entry, loaded.read),
-    )
     kept = fed_after(entry, state, former, run_id, loaded) if entry.events else {}
-    return _claim(ports, driver, state, claimed.state, run, archive, kept)
+    outcome = _claim(ports, driver, state, claimed.state, run, archive, kept)
+    if outcome is StartOutcome.STARTED:
+        deltas.record(ports.settling.tasks, ports.records, state, run, entry, loaded.read)
+    return outcome
 
 
 def _new_run(

@@ -4,6 +4,7 @@ import re
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
+from cts.conditions.paths import SERVICE_FAULT, can_be_asked_for
 from cts.conditions.services_block import Service
 from cts.config import secrets
 from cts.config.blocks.model import (
@@ -35,6 +36,7 @@ def validate(configuration: Configuration) -> Iterator[Problem]:
     yield from _driver(configuration.driver)
     yield from check_tasks(configuration.tasks)
     yield from _services(configuration.service)
+    yield from _listed(configuration)
     yield from _providers(configuration)
     yield from check_buffer(configuration.buffer_period)
     yield from _consul(configuration.consul)
@@ -88,6 +90,19 @@ def _services(services: tuple[Service, ...]) -> Iterator[Problem]:
             what = f'there is another service with id "{id_}" at {first[id_].where.place}'
             fix = "give each a different id"
             yield service.where.problem(Code.DUPLICATE_SERVICE, what, fix, option="id")
+
+
+def _listed(configuration: Configuration) -> Iterator[Problem]:
+    """The names in tasks' lists of services; of those in `service` blocks, in their blocks."""
+    for task in configuration.tasks:
+        for n, name in enumerate(task.services):
+            is_name = name and name not in configuration.services_by_id
+            if is_name and not can_be_asked_for(name):
+                option = f"services[{n}]"
+                yield task.where.problem(Code.INVALID_VALUE, *SERVICE_FAULT, option=option)
+    for service in configuration.service:
+        if service.name and not can_be_asked_for(service.name):
+            yield service.where.problem(Code.INVALID_VALUE, *SERVICE_FAULT, option="name")
 
 
 def _providers(configuration: Configuration) -> Iterator[Problem]:

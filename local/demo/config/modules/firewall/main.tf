@@ -12,6 +12,7 @@ terraform {
 variable "services" {
   description = "Consul services of the task"
   type = map(object({
+    id      = string
     name    = string
     address = string
     port    = number
@@ -26,6 +27,6 @@ variable "zone" {
 resource "files_object" "rule" {
   for_each = var.services
 
-  name    = each.key
+  name    = each.value.id
   content = "allow ${var.zone} -> ${each.value.name} at ${each.value.address}:${each.value.port}"
 }
