@@ -21,6 +21,8 @@ RUN_LOOKS = {
     "pending": ("running", "cyan"),
     "applied": ("applied", "green"),
     "planned_and_finished": ("unchanged", "green"),
+    "planned": ("planned", "green"),
+    "busy": ("busy", "yellow"),
     "errored": ("errored", "red"),
     "canceled": ("canceled", "dim"),
 }
@@ -118,7 +120,7 @@ def what_is_live(configuration: Mapping[str, Any]) -> str:
 def print_ended(run: Mapping[str, Any]) -> None:
     """Print one line that says how a run ended and how long each step took."""
     word, style = RUN_LOOKS[run["status"]]
-    mark = "✗" if run["status"] == "errored" else "✓"
+    mark = {"errored": "✗", "busy": "…"}.get(run["status"], "✓")
     text = Text.assemble((f"{mark} {run['id']}: {word}", style))
     if changes := words.changes(run["counts"]):
         text.append(f", {changes}")

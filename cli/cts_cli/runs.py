@@ -1,6 +1,6 @@
 """The most recent runs as a table, and one run with what differed in its input."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 from itertools import groupby
 from operator import itemgetter
@@ -17,6 +17,7 @@ SIGNS = {
     "unknown": ("?", "dim"),
 }
 """How each kind of difference is marked."""
+ORPHANS = {"created": "exists", "begun": "may exist: its creation had begun"}
 
 
 def print_runs(found: Mapping[str, Any], at: datetime) -> None:
@@ -38,6 +39,7 @@ def print_run(found: Mapping[str, Any], at: datetime) -> None:
         "started": Text(f"{words.ago(found['claimed_at'], at)}, took {took}"),
         "changes": resource_changes(found["counts"]),
         "error": Text(words.first_line(found["error"])),
+        "retry": Text(found.get("because") or ""),
         "input": Text(_since(delta)),
     }
     for name, fact in facts.items():
@@ -45,6 +47,20 @@ def print_run(found: Mapping[str, Any], at: datetime) -> None:
             print_paragraph(console, fact, (f"{name:<8}", "dim"))
     if delta:
         _print_delta(console, delta)
+    if orphans := found.get("orphans"):
+        _print_orphans(console, orphans)
+
+
+def _print_orphans(console: Console, orphans: Sequence[Mapping[str, Any]]) -> None:
+    """Objects that a killed build may have left, of which Terraform knows nothing."""
+    text = "outside of the state, left by a build that was killed:"
+    console.print(Text(text, "yellow"), soft_wrap=True)
+    for each in orphans:
+        name = Text(each["address"] or "")
+        if each["id"]:
+            name.append(f"  id {each['id']}", "dim")
+        name.append(f"  {ORPHANS.get(each['seen'], 'may exist')}, {each['run']}", "dim")
+        print_paragraph(console, name, ("    !", "yellow"))
 
 
 def _since(delta: Mapping[str, Any] | None) -> str:

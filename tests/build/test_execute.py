@@ -38,6 +38,8 @@ resource "terraform_data" "slow" {
   provisioner "local-exec" { command = "touch running; exec sleep 300" }
 }
 """
+SOON = 0.2
+"""Minutes. A build with so little time waits for a lock for three seconds."""
 FAILING = """
 resource "terraform_data" "two" {
   depends_on = [terraform_data.one]
@@ -246,10 +248,10 @@ def test_a_build_that_may_not_write_its_record_says_which(place: Place) -> None:
 
 def test_a_lock_that_somebody_else_holds_is_never_released(place: Place) -> None:
     held(place, who="person@laptop")
-    assert place.build(place.archive("run-1", ONE)) == 1
+    assert place.build(place.archive("run-1", ONE), minutes=SOON) == 0
     result = place.result("run-1")
-    assert (result["status"], result["retryable"]) == ("errored", True)
-    assert "locked by person@laptop since 2026-01-01T10:00:00.123456789Z" in result["error"]
+    assert (result["status"], result["step"], result["retryable"]) == ("busy", "plan", True)
+    assert "locked by person@laptop since 2026-01-01 10:00:00.123456789" in result["error"]
     assert LOCK in place.s3.objects
 
 
@@ -257,7 +259,8 @@ def test_a_lock_of_a_former_build_from_after_its_end_is_not_released(place: Plac
     former = [{"run": "run-0", "ended_at": "2026-01-01T09:59:00Z"}]
     started(place, "run-0", build="project:0", who="a@b", at="2026-01-01T09:00:00Z")
     held(place, who="a@b")
-    assert place.build(place.archive("run-1", ONE, former=former)) == 1
+    assert place.build(place.archive("run-1", ONE, former=former), minutes=SOON) == 0
+    assert place.result("run-1")["status"] == "busy"
     assert LOCK in place.s3.objects
 
 
@@ -266,7 +269,8 @@ def test_a_lock_from_before_a_former_build_began_is_not_released(place: Place) -
     former = [{"run": "run-0", "ended_at": "2026-01-01T10:01:00Z"}]
     started(place, "run-0", build="project:0", who="a@b", at="2026-01-01T10:00:30Z")
     held(place, who="a@b")
-    assert place.build(place.archive("run-1", ONE, former=former)) == 1
+    assert place.build(place.archive("run-1", ONE, former=former), minutes=SOON) == 0
+    assert place.result("run-1")["status"] == "busy"
     assert LOCK in place.s3.objects
 
 
@@ -292,7 +296,7 @@ def test_a_lock_taken_by_another_while_it_is_judged_is_kept(place: Place) -> Non
             held(place, who="person@laptop")
 
     place.s3.fault = another_takes_it
-    assert place.build(place.archive("run-1", ONE, former=former)) == 1
+    assert place.build(place.archive("run-1", ONE, former=former), minutes=SOON) == 0
     assert "locked by person@laptop" in place.result("run-1")["error"]
 
 
@@ -349,3 +353,25 @@ def test_terraform_comes_from_the_path(place: Place) -> None:
     place.build(place.archive("run-1", ONE))
     assert shutil.which("terraform")
     assert not any("tools/" in request for request in place.s3.seen)
+
+
+def test_an_inspection_leaves_nothing_in_the_bucket(place: Place) -> None:
+    def inspected(run: str, main: str) -> int:
+        archive = place.archive(run, main)
+        facts = json.loads((archive / "run.json").read_text()) | {"inspect": True}
+        (archive / "run.json").write_text(json.dumps(facts))
+        code = place.build(archive)
+        result = place.result(run)
+        assert (result["status"], place.record(run, "applying")) == ("planned", None)
+        added: int = result["counts"]["add"]
+        return code or added
+
+    before = {key for key in place.s3.objects if key.startswith("state/")}
+    assert inspected("run-1", ONE) == 1
+    assert {key for key in place.s3.objects if key.startswith("state/")} == before
+    assert place.build(place.archive("run-2", ONE)) == 0
+    stored = place.s3.objects[STATE]
+    place.s3.seen.clear()
+    assert inspected("run-3", TWO) == 1
+    assert place.s3.objects[STATE] == stored
+    assert not [each for each in place.s3.seen if each.startswith("PUT state/")]

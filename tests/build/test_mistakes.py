@@ -1,5 +1,7 @@
 """Which failures a retry can mend: an outage, and not a mistake in the configuration."""
 
+import shutil
+
 import pytest
 
 from tests.build.conftest import Place
@@ -43,3 +45,42 @@ def test_an_outage_is_tried_again(place: Place, main: str) -> None:
     assert place.build(place.archive("run-1", main)) == 1
     result = place.result("run-1")
     assert (result["status"], result["retryable"]) == ("errored", True)
+
+
+def test_why_it_is_tried_again_or_not_is_told(place: Place) -> None:
+    place.build(place.archive("run-1", MISTAKES["unclosed"]))
+    found = "terraform validate finds the error in the configuration"
+    assert place.result("run-1")["because"] == found
+    place.build(place.archive("run-2", OUTAGES["a-registry-of-modules"]), "project:2")
+    assert place.result("run-2")["because"] == "what failed may work the next time"
+
+
+BAD_VARIABLES = "zone = [1,\n"
+GOES_ON = """#!/bin/sh
+[ "$1" != plan ] || printf '\\nError: Missing expression\\n\\n  on a.auto.tfvars line 2:\\n' >&2
+exec {terraform} "$@"
+"""
+
+
+def test_a_bad_file_of_variables_is_a_mistake(place: Place) -> None:
+    archive = place.archive("run-1", 'variable "zone" {}\n')
+    (archive / "a.auto.tfvars").write_text(BAD_VARIABLES)
+    assert place.build(archive) == 1
+    result = place.result("run-1")
+    assert (result["status"], result["retryable"]) == ("errored", False)
+    assert result["because"] == "the error is in a file of variables"
+
+
+def test_an_error_that_terraform_goes_on_after_is_one(place: Place) -> None:
+    """Terraform 1.15.5 does with a bad file of variables: its plan ends with code 2."""
+    folder = place.folder / "bin"
+    folder.mkdir()
+    wrapper = folder / "terraform"
+    wrapper.write_text(GOES_ON.format(terraform=shutil.which("terraform")))
+    wrapper.chmod(0o755)
+    place.environment["PATH"] = f"{folder}:{place.environment['PATH']}"
+    assert place.build(place.archive("run-1", 'resource "terraform_data" "one" {}\n')) == 1
+    result = place.result("run-1")
+    assert (result["status"], result["step"]) == ("errored", "plan")
+    assert "Missing expression" in result["error"]
+    assert place.record("run-1", "applying") is None

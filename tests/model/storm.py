@@ -231,7 +231,7 @@ class Storm(State):
                 self._apply(build)
             case Stage.APPLIED:
                 build.record()
-                if build.result["status"] != "errored":
+                if build.result["status"] not in ("errored", "busy"):
                     self.succeeded[build.task] = build.fake.run
             case Stage.RECORDED:
                 self._end(build, "FAILED" if build.result["status"] == "errored" else "SUCCEEDED")
@@ -278,14 +278,23 @@ class Storm(State):
                 raise Broken(f"{run.id} is fed with an older value of {view} than the run before")
 
     def _plan(self, build: Build) -> None:
-        if build.task in self.broken and self.random.random() < 0.5:
+        if self._is_locked():
+            build.ends("busy")
+        elif build.task in self.broken and self.random.random() < 0.5:
             build.ends("errored", retryable=self.random.random() < 0.8)
         elif self.world.get(build.task) == build.data():
             build.ends("unchanged")
         else:
             build.apply()
+            if self._is_locked():
+                build.ends("busy")
+                return
             self.succeeded[build.task] = None
             self.world[build.task] = f"half of {build.data()}"
+
+    def _is_locked(self) -> bool:
+        """Whether someone else works on the state."""
+        return self.faults is not CALM and self.random.random() < 0.1
 
     def _apply(self, build: Build) -> None:
         if build.task in self.broken:

@@ -124,8 +124,10 @@ def test_a_runs_role_is_assumed_by_runner_and_tracker_alone() -> None:
                 f"{WORK}/runs/{TASK}/{RUN}/*",
                 f"{WORK}/runs/{TASK}/*/started",
                 f"{WORK}/runs/{TASK}/*/errored.tfstate",
+                f"{WORK}/runs/{TASK}/*/log",
                 f"{WORK}/tools/*",
                 f"{WORK}/unpushed/{TASK}",
+                f"{WORK}/unfinished/{TASK}/*",
                 f"{STATE}/tasks/{TASK}/*",
                 f"{STATE}/terraform.tfstate",
             },
@@ -136,10 +138,18 @@ def test_a_runs_role_is_assumed_by_runner_and_tracker_alone() -> None:
                 f"{WORK}/runs/{TASK}/{RUN}/*",
                 f"{WORK}/tools/*",
                 f"{WORK}/unpushed/{TASK}",
+                f"{WORK}/unfinished/{TASK}/*",
                 f"{STATE}/tasks/{TASK}/*",
             },
         ),
-        ("s3:DeleteObject", {f"{WORK}/unpushed/{TASK}", f"{STATE}/tasks/{TASK}/*.tflock"}),
+        (
+            "s3:DeleteObject",
+            {
+                f"{WORK}/unpushed/{TASK}",
+                f"{WORK}/unfinished/{TASK}/*",
+                f"{STATE}/tasks/{TASK}/*.tflock",
+            },
+        ),
         ("s3:DeleteObjectVersion", {f"{STATE}/tasks/{TASK}/*.tflock"}),
         ("s3:GetObjectVersion", set()),
     ],
@@ -150,7 +160,12 @@ def test_a_run_reaches_its_own_objects(action: str, allowed: set[str]) -> None:
 
 def test_a_run_lists_its_own_names_and_those_of_the_workspaces() -> None:
     """In the work bucket none of them are those of credentials."""
-    assert prefixes("WorkBucket") == {f"runs/{TASK}/*", "tools/*", f"unpushed/{TASK}"}
+    assert prefixes("WorkBucket") == {
+        f"runs/{TASK}/*",
+        "tools/*",
+        f"unpushed/{TASK}",
+        f"unfinished/{TASK}/*",
+    }
     assert prefixes("StateBucket") == {"tasks/", f"tasks/{TASK}/*", "terraform.tfstate"}
     assert prefixes("StateBucket", "s3:ListBucketVersions") == {f"tasks/{TASK}/*"}
 

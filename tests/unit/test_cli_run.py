@@ -1,11 +1,13 @@
 """`cts runs show`: one run, and what differed in its input."""
 
 import json
+from dataclasses import replace
 from typing import Any
 
 import pytest
 
 from cts import keys
+from cts.run.model import End, Orphan, RunStatus
 from tests.unit.cli_fakes import Account, cts, deployed, in_terminal, lines, plain
 from tests.unit.reader_fakes import applied, run_id
 
@@ -115,3 +117,32 @@ def test_too_many_words_are_refused(account: Account, typed: list[str]) -> None:
     result = cts("runs", *typed)
     assert result.exit_code == 2
     assert "write a task, or `show` and a run" in " ".join(lines(result.stderr))
+
+
+def test_what_a_killed_build_left_is_shown(account: Account) -> None:
+    run = applied("web", 2)
+    assert run.end
+    found = (
+        Orphan("web-1", "x.a", "7", "created"),
+        Orphan("web-1", "x.b", "", "begun"),
+        Orphan("web-1", "x.c", "", ""),
+    )
+    account.world.ran(replace(run, end=replace(run.end, orphans=found)))
+    shown = lines(cts("runs", "show", run.id).stdout)
+    assert shown[-4:] == [
+        "outside of the state, left by a build that was killed:",
+        "! x.a id 7 exists, web-1",
+        "! x.b may exist: its creation had begun, web-1",
+        "! x.c may exist, web-1",
+    ]
+
+
+def test_a_busy_run_is_shown_with_why_it_is_tried_again(account: Account) -> None:
+    run = applied("web", 2)
+    because = "whoever has locked the state is expected to release it"
+    busy = End(RunStatus.BUSY, apply_began=False, error="the state is locked", because=because)
+    account.world.ran(replace(run, status=RunStatus.BUSY, end=busy))
+    shown = lines(cts("runs", "show", run.id).stdout)
+    assert shown[0] == f"{run.id} busy"
+    assert f"retry {because}" in shown
+    assert "busy" in cts("runs").stdout

@@ -2,7 +2,7 @@
 
 import pytest
 
-from cts.run.retry import GiveUp, RetryAt, after_failure
+from cts.run.retry import GiveUp, RetryAt, after_busy, after_failure
 
 
 @pytest.mark.parametrize(
@@ -37,3 +37,23 @@ def test_a_fifth_failure_is_the_last() -> None:
 
 def test_what_trying_again_cannot_mend_is_given_up_at_once() -> None:
     assert isinstance(after_failure(failures=1, retryable=False, now=0.0, jitter=0.0), GiveUp)
+
+
+def test_giving_up_says_why() -> None:
+    why = "terraform validate finds the error in the configuration"
+    last = after_failure(failures=1, retryable=False, because=why, now=0.0, jitter=0.0)
+    assert last == GiveUp(f"retrying can't fix this error: {why}")
+
+
+@pytest.mark.parametrize(
+    ("waited", "jitter", "wait"),
+    [
+        pytest.param(5.0, 0.0, 60.0, id="about-a-minute"),
+        pytest.param(5.0, 0.5, 75.0, id="chance-spreads-it"),
+        pytest.param(3600.0, 0.0, 360.0, id="a-tenth-of-the-time-it-has-waited"),
+        pytest.param(86_400.0, 0.0, 600.0, id="ten-minutes-at-most"),
+    ],
+)
+def test_what_was_busy_is_tried_again(waited: float, jitter: float, wait: float) -> None:
+    again = after_busy(since=1000.0 - waited, now=1000.0, jitter=jitter)
+    assert again == RetryAt(1000.0 + wait)

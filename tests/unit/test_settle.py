@@ -7,7 +7,7 @@ import pytest
 from cts.errors import Unavailable
 from cts.events import RunFinished
 from cts.run.model import End, Run, RunStatus
-from cts.run.state import TaskState
+from cts.run.state import Reason, TaskState
 from cts.workflow import settle
 from tests.fakes import before_next, failing
 from tests.unit.system import System, system
@@ -117,3 +117,16 @@ def test_sending_what_is_unannounced_keeps_what_others_wrote() -> None:
     settle.announce(world.start_ports.settling, read)
     after = world.table.state("web")
     assert (after.unannounced, len(after.wanted)) == ((), 1)
+
+
+def test_a_busy_run_is_announced_with_its_next_try_and_not_counted_as_failed() -> None:
+    world = system()
+    run = world.started()
+    locked = End(RunStatus.BUSY, apply_began=False, error="the state is locked by a@b")
+    settled(world, run, locked)
+    [told] = world.bus.of(RunFinished)
+    assert (told.status, told.error, told.gave_up) == ("busy", "the state is locked by a@b", None)
+    row = world.table.stored_runs[run.id]
+    assert row.retry_at == world.table.state("web").wanted[Reason.CHANGE].due_at
+    assert row.retry_at >= world.clock() + 60
+    assert not {"RunsFailed", "RunsSucceeded"} & set(world.metrics.counted)

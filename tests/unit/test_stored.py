@@ -354,7 +354,7 @@ def test_a_run_keeps_what_a_newer_version_wrote() -> None:
 def test_a_status_of_a_newer_version_is_shown_as_unknown() -> None:
     items, table = released()
     [key] = [sk for pk, sk in items.items if pk == "TASK#web"]
-    items.change("TASK#web", key, items.body("TASK#web", key) | {"status": "planned"})
+    items.change("TASK#web", key, items.body("TASK#web", key) | {"status": "discarded"})
     [run] = table.runs("web", 9)
     assert shown_runs.run(run)["status"] == "unknown"
 

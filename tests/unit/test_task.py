@@ -43,6 +43,7 @@ APPLIED = End(RunStatus.APPLIED, apply_began=True)
 UNCHANGED = End(RunStatus.UNCHANGED, apply_began=False)
 FAILED_EARLY = End(RunStatus.ERRORED, apply_began=False, error="no such host")
 FAILED_HALF = End(RunStatus.ERRORED, apply_began=True, error="quota reached")
+BUSY = End(RunStatus.BUSY, apply_began=False, error="the state is locked by root@build")
 NOT_RETRYABLE = replace(FAILED_EARLY, retryable=False)
 
 
@@ -536,3 +537,33 @@ def test_what_gave_up_is_tried_again_once_other_data_ran_in_between() -> None:
     state = observe(second.state, "A", 4.0, None, "c")
     state = finish(state, "web-1-2", End(RunStatus.APPLIED, apply_began=True), 5.0, 0.0)
     assert state.wanted[Reason.CHANGE].fingerprint == "A"
+
+
+def test_a_busy_run_is_tried_again_after_a_minute_and_is_no_failure() -> None:
+    before = seen(DONE_A, "B")
+    state = ended(claimed(before, "B"), BUSY)
+    assert state.wanted[Reason.CHANGE].due_at == 260.0
+    assert state.wanted[Reason.CHANGE].since == before.wanted[Reason.CHANGE].since
+    assert (state.failures, state.retry_at, state.gave_up) == (0, None, None)
+    assert (state.done, state.recent) == (DONE_A.done, DONE_A.recent)
+    assert state.unannounced == ("web-2/RunFinished",)
+    assert [each.run for each in state.former] == ["web-2"]
+    assert seen(state, "B", 250.0) == state
+
+
+def test_a_busy_retry_goes_on_counting_what_failed_before_it() -> None:
+    failed = ended(claimed(seen(DONE_A, "B"), "B"), FAILED_EARLY)
+    busy = ended(claimed(failed, "B", 300.0, "web-3"), BUSY, 310.0)
+    again = ended(claimed(busy, "B", 400.0, "web-4"), FAILED_EARLY, 410.0)
+    assert (busy.failures, again.failures) == (1, 2)
+
+
+def test_a_change_that_went_back_while_a_run_was_busy_wants_nothing() -> None:
+    running = seen(claimed(seen(DONE_A, "B"), "B"), "A", 150.0)
+    assert not ended(running, BUSY).wanted.get(Reason.CHANGE)
+
+
+def test_a_person_who_asked_for_an_inspection_has_got_it() -> None:
+    state = claimed(ask(DONE_A, 100.0, "c"), "A")
+    after = ended(state, End(RunStatus.PLANNED, apply_began=False))
+    assert (after.wanted, after.done, after.failures) == ({}, DONE_A.done, 0)

@@ -9,7 +9,7 @@ from cts.adapters.codebuild import LIMITS
 from cts.errors import Refused, Unavailable, Unreadable
 from cts.events import ConfigPublished, ConfigRejected, RunFinished
 from cts.generation import Rejected
-from cts.run.model import RunStatus
+from cts.run.model import Orphan, RunStatus
 from cts.run.state import unreadable_state
 from cts.stored import dump
 from cts.workflow import shown_runs
@@ -60,6 +60,35 @@ def test_the_same_news_again_changes_nothing() -> None:
     assert world.ends(run).settled == []
     assert world.table.state("web") == before
     assert len(world.bus.of(RunFinished)) == 1
+
+
+def test_a_busy_run_has_applied_nothing_even_if_the_lock_was_taken_after_its_plan() -> None:
+    world = system()
+    run = world.started()
+    world.begins(run)
+    world.write(run, "applying", {})
+    world.result(run, "busy", error="the state is locked by a@b", step="apply")
+    world.ends(run)
+    row, state = world.table.stored_runs[run.id], world.table.state("web")
+    assert row.end
+    assert (row.status, row.end.apply_began) == (RunStatus.BUSY, False)
+    assert (state.failures, state.recent, state.gave_up) == (0, (), None)
+    assert state.wanted
+    world.clock.now = row.retry_at or 0
+    assert world.sweep().triggered == ["web"]
+
+
+def test_orphans_are_in_the_row_of_the_run_that_names_them() -> None:
+    world = system()
+    run = world.started()
+    world.begins(run)
+    orphan = Orphan("web-0", 'x.y["a"]', "7", "created")
+    named = {"run": "web-0", "address": 'x.y["a"]', "id": "7", "seen": "created"}
+    world.result(run, "applied", orphans=[named])
+    world.ends(run)
+    end = world.table.stored_runs[run.id].end
+    assert end
+    assert end.orphans == (orphan,)
 
 
 def test_a_failure_says_when_it_is_tried_again() -> None:
@@ -530,6 +559,9 @@ ENDS: list[object] = [
     {"status": "errored", "error": "x" * 1_000_000},
     {"status": "errored", "error": "\ud800", "terraform": 1.11},
     {"status": "applied", "counts": {"add": "one", "change": True}, "at": {"init": "soon", "x": 1}},
+    {"status": "applied", "orphans": {"address": "x"}},
+    {"status": "applied", "orphans": [None, 7, {"address": ["x"]}, *[{"id": "x" * 9999}] * 999]},
+    {"status": "busy", "because": 7},
     {"status": "applied", "at": {f"step-{n}": "2026-01-01T00:00:00Z" for n in range(5000)}},
 ]
 

@@ -59,7 +59,7 @@ class RunStarted:
 
 @dataclass(frozen=True, slots=True)
 class RunFinished:
-    """A run ended. `status` is applied, planned_and_finished or errored."""
+    """A run ended. `status` is applied, planned_and_finished, planned, busy or errored."""
 
     detail_type: ClassVar[str] = "RunFinished"
 

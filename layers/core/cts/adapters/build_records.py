@@ -10,17 +10,20 @@ from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import Any
 
-from cts.run.model import End, Run, RunStatus
+from cts.run.model import End, Orphan, Run, RunStatus
 from cts.run.news import GivenUp, GoesOn, HasEnded, NeverBegan, News, NotStarted
 
 STARTED, APPLYING, RESULT = "started", "applying", "result.json"
 LONGEST_TEXT = 4_200
 """Characters; a build cuts what Terraform said to a little less."""
 MOST_ENTRIES = 20
+MOST_ORPHANS, LONGEST_NAME = 50, 500
 STATUSES = {
     "applied": RunStatus.APPLIED,
     "unchanged": RunStatus.UNCHANGED,
     "errored": RunStatus.ERRORED,
+    "busy": RunStatus.BUSY,
+    "planned": RunStatus.PLANNED,
 }
 
 
@@ -153,11 +156,15 @@ def end_from(body: bytes | None, *, apply_began: bool) -> End | None:
     word = _text(record.get("status"))
     if word not in STATUSES:
         return None
+    status = STATUSES[word]
     return End(
-        status=STATUSES[word],
-        apply_began=apply_began,
+        status=status,
+        # Its last command may have been an apply, which did not get the lock.
+        apply_began=apply_began and status is not RunStatus.BUSY,
         error=_text(record.get("error")),
         retryable=record.get("retryable") is not False,
+        because=_text(record.get("because")) or "",
+        orphans=_orphans(record.get("orphans")),
         step=_text(record.get("step")),
         counts=_counts(record.get("counts")),
         terraform=_text(record.get("terraform")),
@@ -190,6 +197,24 @@ def _counts(value: object) -> dict[str, int] | None:
 def _times(value: object) -> dict[str, str]:
     entries = value.items() if isinstance(value, dict) else ()
     return _few({step: str(at) for step, at in entries if _is_time(at)})
+
+
+def _orphans(value: object) -> tuple[Orphan, ...]:
+    entries = value[:MOST_ORPHANS] if isinstance(value, list) else []
+    return tuple(
+        Orphan(
+            run=_name(each.get("run")),
+            address=_name(each.get("address")),
+            id=_name(each.get("id")),
+            seen=_name(each.get("seen")),
+        )
+        for each in entries
+        if isinstance(each, dict)
+    )
+
+
+def _name(value: object) -> str:
+    return (_text(value) or "")[:LONGEST_NAME]
 
 
 def _few(entries: Mapping[str, Any]) -> dict[str, Any]:

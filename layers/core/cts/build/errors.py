@@ -11,10 +11,16 @@ from cts.build.masking import masked
 class RunError(Exception):
     """A sentence: what was being done, then what came back."""
 
-    def __init__(self, text: str, *, retryable: bool = True, logged: bool = False) -> None:
-        """`logged`: the log says it already."""
+    def __init__(
+        self, text: str, *, retryable: bool = True, because: str = "", logged: bool = False
+    ) -> None:
+        """`because`: why a retry can or can't help. `logged`: the log says it already."""
         super().__init__(text)
-        self.retryable, self.logged = retryable, logged
+        self.retryable, self.because, self.logged = retryable, because, logged
+
+
+class Busy(RunError):
+    """Someone else works on the state; nothing was done."""
 
 
 def described(failed: Exception, shown: Callable[[str], str] = masked) -> str:

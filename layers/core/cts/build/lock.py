@@ -23,7 +23,7 @@ class StateLock:
 
     def release_orphan(self) -> None:
         """A lock whose holder is a build that has ended is deleted, if it is still that lock.
-        Any other lock may be alive."""
+        Any other lock may be alive: Terraform waits for it."""
         for _ in range(3):
             lock = self.s3.get(self.bucket, self.key)
             if lock is None:
@@ -33,13 +33,12 @@ class StateLock:
             if created is None or not all(info.get(each) for each in ("ID", "Who", "Operation")):
                 what = f"s3://{self.bucket}/{self.key} is not a Terraform lock"
                 fix = "If nothing is using that state, delete the lock."
-                raise RunError(f"{what}. {fix}", retryable=False)  # Only a person can tell.
+                why = "only a person can tell what the object is"
+                raise RunError(f"{what}. {fix}", retryable=False, because=why)
             holder = f"{info['Who']} since {info['Created']} ({info['Operation']}, {info['ID']})"
             former = self._former_holder(info["Who"], created)
             if not former:
-                raise RunError(
-                    f"the state is locked by {holder}, and that is not a build that has ended"
-                )
+                return
             if self.s3.delete(self.bucket, self.key, lock.etag):
                 self.log.note(f"released the state lock that run {former} left: {holder}")
                 return

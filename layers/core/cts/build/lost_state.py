@@ -3,9 +3,11 @@ run of the task before that plans anything."""
 
 import re
 import time
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+from cts.build.busy import busy_from
 from cts.build.errors import RunError
 from cts.build.facts import Facts
 from cts.build.log import Log
@@ -19,6 +21,7 @@ FILE = "errored.tfstate"
 NOT_STORED = re.compile(r"^(?:terraform apply\b.*: )?Error: Failed to persist state", re.MULTILINE)
 NOT_TO_BE_PUSHED = re.compile(r"Failed to write state|reading source state")
 """Terraform's words for a state whose lineage, serial or text rule it out, whoever asks."""
+BY_HAND = "the state has to be put right by hand"
 LOOK_FIRST = (
     'Store the state before the task runs again: see "A state that could not be stored" in '
     "docs/operations.md."
@@ -26,11 +29,20 @@ LOOK_FIRST = (
 
 
 class LostState:
-    """`folder`: of the root module, where Terraform leaves such a state."""
+    """`folder`: of the root module, where Terraform leaves such a state. `stored` reads the one
+    that is stored."""
 
-    def __init__(self, s3: S3, facts: Facts, records: Records, log: Log, folder: Path) -> None:
+    def __init__(
+        self,
+        s3: S3,
+        facts: Facts,
+        records: Records,
+        log: Log,
+        folder: Path,
+        stored: Callable[[], bytes | None],
+    ) -> None:
         self.s3, self.facts, self.records, self.log = s3, facts, records, log
-        self.folder, self.began = folder, time.time()
+        self.folder, self.stored, self.began = folder, stored, time.time()
         self.bucket = facts.work_bucket
         self.marker = f"unpushed/{facts.task}"
         """Names the run whose state is to be pushed; it outlives the records of runs."""
@@ -48,44 +60,47 @@ class LostState:
         kept = self.s3.get(self.bucket, self.records.key(FILE, run))
         if kept is None:
             text = f"run {run} could not store its state, and {name} is not there"
-            raise RunError(f"{text}. {self._see_docs()}", retryable=False)
+            raise RunError(f"{text}. {self._see_docs()}", retryable=False, because=BY_HAND)
         state = as_state(kept.body)
         if state is None:
             text = f"{name} is not a Terraform state"
-            raise RunError(f"{text}. {self._see_docs()}", retryable=False)
+            raise RunError(f"{text}. {self._see_docs()}", retryable=False, because=BY_HAND)
         if not self._is_stored(state):
             file = own / FILE
             file.write_bytes(kept.body)
             self._push(terraform, file, name)
         self.s3.delete(self.bucket, self.marker, marker.etag)
-        self.log.note(f"the state that run {run} could not store is in the state bucket now")
+        self.log.note(f"the state that run {run} could not store is stored now")
 
     def _is_stored(self, ours: dict[str, Any]) -> bool:
-        """Whether the state bucket has it. Raises RunError if a newer state is there."""
+        """Whether the backend has it. Raises RunError if a newer state is there."""
         theirs = self._stored()
         if theirs is None:
             return False
         if is_same(ours, theirs):
             return True
         if theirs["serial"] > ours["serial"]:
-            text = "the state bucket has a newer state than the one that a former run could not"
-            raise RunError(f"{text} store. {self._see_docs()}", retryable=False)
+            text = "the backend has a newer state than the one that a former run could not"
+            text += f" store. {self._see_docs()}"
+            raise RunError(text, retryable=False, because=BY_HAND)
         return False
 
     def _stored(self) -> dict[str, Any] | None:
-        """What the state bucket has; None if nothing readable."""
-        stored = self.s3.get(self.facts.state_bucket, self.facts.state_key)
-        return as_state(stored.body) if stored else None
+        """What the backend has; None if nothing readable."""
+        return as_state(self.stored() or b"")
 
     def _push(self, terraform: TerraformProcess, file: Path, name: str) -> None:
         try:
             terraform.run("state", "push", "-no-color", str(file))
         except RunError as failed:
+            if busy := busy_from(str(failed)):
+                raise busy from failed
             refused = NOT_TO_BE_PUSHED.search(str(failed))
             text = f"{name}, the state of a former run, could not be pushed: {failed}"
             text += f" {self._see_docs()}" if refused else ""
             self.log.note(f"nothing was planned: {text}")
-            raise RunError(text, retryable=not refused, logged=True) from failed
+            because = BY_HAND if refused else ""
+            raise RunError(text, retryable=not refused, because=because, logged=True) from failed
 
     def _see_docs(self) -> str:
         return (
@@ -134,7 +149,7 @@ class LostState:
 
     def _unstored(self, error: str, printed: str) -> bytes | None:
         """What the apply could not store: from Terraform's file, else as it printed it. Empty if
-        neither can be read; None if the state bucket has it. What a module leaves or prints may
+        neither can be read; None if the backend has it. What a module leaves or prints may
         look like it, but is another state."""
         file = self.folder / FILE
         # Files' times are a few milliseconds behind.
@@ -149,7 +164,7 @@ class LostState:
         return b"" if is_told and (is_new or printed) and not found else None
 
     def _is_missing(self, ours: dict[str, Any], *, is_told: bool) -> bool:
-        """Whether it is the task's state, and the state bucket lacks it. When in doubt it is; but
+        """Whether it is the task's state, and the backend lacks it. When in doubt it is; but
         an older one that Terraform doesn't report is a module's copy."""
         try:
             theirs = self._stored()

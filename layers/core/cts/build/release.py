@@ -54,7 +54,8 @@ class Release:
         name = f"terraform_{self.version}_{system}.zip"
         expected = self.checksums().get(name)
         if expected is None:
-            raise RunError(f"Terraform {self.version} has no release for {system}", retryable=False)
+            text = f"Terraform {self.version} has no release for {system}"
+            raise RunError(text, retryable=False, because="there is nothing to download")
         [packed] = self.files(
             [name],
             LARGEST_ZIP,
@@ -107,7 +108,9 @@ def _fetch(url: str) -> bytes:
             return body
     except urllib.error.HTTPError as error:
         error.close()
-        missing = error.code == 404
-        raise RunError(f"fetching {url}: HTTP {error.code}", retryable=not missing) from error
+        text = f"fetching {url}: HTTP {error.code}"
+        if error.code == 404:
+            raise RunError(text, retryable=False, because="there is no such release") from error
+        raise RunError(text) from error
     except (OSError, http.client.HTTPException) as error:
         raise RunError(f"fetching {url}: {error}") from error

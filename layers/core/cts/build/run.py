@@ -6,15 +6,20 @@ time limit are arguments.
 
 import json
 import os
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-from cts.build.errors import described
+from cts.build.backend import OwnBackend, StackBackend, StateBackend, without_state, workspace
+from cts.build.busy import LockWait
+from cts.build.errors import Busy, RunError, described
 from cts.build.facts import read_facts
+from cts.build.hooks import Hooks
 from cts.build.lock import StateLock
 from cts.build.log import Log
 from cts.build.log_sender import LogSender
-from cts.build.lost_state import LOOK_FIRST, LostState
+from cts.build.lost_state import BY_HAND, LOOK_FIRST, LostState
+from cts.build.orphans import Orphans
 from cts.build.plan import counted
 from cts.build.records import Records
 from cts.build.release import find_terraform
@@ -22,8 +27,15 @@ from cts.build.s3 import S3
 from cts.build.session import opened
 from cts.build.stop import Stop
 from cts.build.surroundings import Surroundings
-from cts.build.terraform import TerraformProcess, backend_options
+from cts.build.terraform import Ended, TerraformProcess
 from cts.build.times import now
+from cts.build.trace import Trace
+
+BECAUSE = {
+    True: "what failed may work the next time",
+    False: "a person has to look at it first",
+}
+"""Of an error that doesn't say why a retry can or can't help."""
 
 
 class Execution:
@@ -43,14 +55,18 @@ class Execution:
         log_key = self.records.key("log")
         self.sender = LogSender(self.log, facts.work_bucket, log_key, self.s3, self.s3_once)
         self.lock = StateLock(self.s3, facts, self.records, self.log)
-        self.lost_state = LostState(self.s3, facts, self.records, self.log, folder)
         self.surroundings = Surroundings(
             folder, self.own, facts, self.session, self.log, stop.ends_at
         )
+        self.orphans = Orphans(self.s3, facts, self.records, self.log)
+        self.hooks = Hooks(self.s3, facts, self.log, stop, folder)
+        self.trace = Trace(self.own, self.log.shown)
+        self.wait = LockWait(stop)
+        self.backend: StateBackend = StackBackend(self.s3, facts, self.lock)
+        self.lost_state = LostState(self.s3, facts, self.records, self.log, folder, self.stored)
         self.step, self.at = "start", {"started": now()}
         self.terraform: TerraformProcess | None = None
         self.counts: dict[str, int] | None = None
-        self.version = ""
 
     def execute(self) -> int:
         """The exit code: 0 if the run was applied, changed nothing, or is another build's."""
@@ -66,30 +82,58 @@ class Execution:
         except Exception as failed:  # noqa: BLE001  whatever happens, its reason is stored
             result = self.failure(failed)
         self.put_result(result)
-        self.lock.delete_former_versions(self.s3_once)
+        self.clean_up()
         return 1 if result["status"] == "errored" else 0
 
     def converge(self) -> str:
-        """Init, plan, apply: the status."""
+        """Init, plan, apply, and what follows an apply: the status."""
         terraform = self.terraform = self.found_terraform()
         terraform.environment |= self.surroundings.resolve()
+        options = self.surroundings.backend_options(terraform.version)
+        if not self.facts.state_key:
+            self.backend = OwnBackend(self.facts, terraform)
         self.reach("init")
-        self.lock.release_orphan()
-        self.init(terraform)
+        if self.facts.inspect:
+            return self.inspect(terraform, options)
+        self.backend.prepare()
+        self.backend.init(terraform, self.wait, options)
+        terraform.environment |= workspace(self.facts)
         self.lost_state.push_former(terraform, self.own)
+        self.orphans.look_back(self.stored)
+        planned = self.plan(terraform)
+        if planned.code == 2:
+            self.apply(terraform, planned.output)
+        self.hooks.pay(terraform.environment, self.reach)
+        return "applied" if planned.code == 2 else "unchanged"
+
+    def stored(self) -> bytes | None:
+        """The state that is stored."""
+        return self.backend.state()
+
+    def plan(self, terraform: TerraformProcess, *options: str) -> Ended:
         self.reach("plan")
         plan = self.own / "plan"
-        planned = terraform.converging(
-            "plan", "-no-color", f"-out={plan}", "-detailed-exitcode", codes=(0, 2)
-        )
+        arguments = ("-no-color", f"-out={plan}", "-detailed-exitcode", *options)
+        planned = self.wait.run(terraform.converging, "plan", *arguments, codes=(0, 2))
         self.counts = counted(terraform, plan, planned.output, self.log)
-        if planned.code == 0:
-            return "unchanged"
+        return planned
+
+    def apply(self, terraform: TerraformProcess, said: str) -> None:
+        """What was planned; `said` when it was."""
         self.stop.check()
         self.reach("apply")
+        self.hooks.owe(self.counts or {})
+        self.orphans.begin(said)
         self.records.put("applying", self.at["apply"].encode())
-        terraform.run("apply", "-no-color", str(plan))
-        return "applied"
+        self.wait.run(terraform.run, "apply", "-no-color", str(self.own / "plan"))
+
+    def inspect(self, terraform: TerraformProcess, options: list[str]) -> str:
+        """Plan, and leave nothing behind: no lock, no workspace, no record."""
+        if not self.backend.init(terraform, self.wait, options):
+            without_state(terraform, self.folder)
+        terraform.environment |= workspace(self.facts)
+        self.plan(terraform, "-lock=false")
+        return "planned"
 
     def found_terraform(self) -> TerraformProcess:
         self.own.mkdir(exist_ok=True)
@@ -97,25 +141,15 @@ class Execution:
         wanted = facts.terraform_version
         binary = find_terraform(wanted, self.s3, facts.work_bucket, self.own, self.log)
         environment = self.surroundings.endpoint.environment(os.environ)
+        if facts.persist_log:
+            environment |= self.trace.environment()
         terraform = TerraformProcess(binary, self.folder, self.log, self.stop, environment)
-        self.version = terraform.version()
+        terraform.find_version()
         self.log.note(
             f"run {facts.run}, correlation id {facts.correlation_id}, "
-            f"Terraform {self.version} ({wanted} is configured)"
+            f"Terraform {terraform.version} ({wanted} is configured)"
         )
         return terraform
-
-    def init(self, terraform: TerraformProcess) -> None:
-        """In the task's workspace, so that providers only its state still needs are installed too.
-        Without state `init` would refuse that workspace, whereas `plan` creates it."""
-        workspace = {"TF_WORKSPACE": self.facts.task}
-        has_state = self.s3.exists(self.facts.state_bucket, self.facts.state_key)
-        if has_state:
-            terraform.environment |= workspace
-        options = backend_options(self.version, other_endpoint=bool(self.s3.endpoint))
-        options += self.surroundings.backend_options(self.version)
-        terraform.converging("init", "-no-color", *options)
-        terraform.environment |= workspace
 
     def reach(self, step: str) -> None:
         self.step, self.at[step] = step, now()
@@ -123,6 +157,7 @@ class Execution:
     def failure(self, failed: Exception) -> dict[str, Any]:
         """The result of a run that failed, with the state that Terraform could not store."""
         text, retryable = described(failed, self.log.shown), getattr(failed, "retryable", True)
+        because = getattr(failed, "because", "")
         if not getattr(failed, "logged", False):
             self.log.note(text)
         try:
@@ -134,10 +169,12 @@ class Execution:
         if kept is not None:
             self.log.note(kept[0])
             text, retryable = f"{text}\n\n{kept[0]}", kept[1]
+            because = "" if retryable else BY_HAND
         return {
-            "status": "errored",
+            "status": "busy" if isinstance(failed, Busy) else "errored",
             "error": self.log.shown(text),
             "retryable": retryable,
+            "because": self.log.shown(because or BECAUSE[retryable]),
             "errored_state": bool(kept and kept[1]),
         }
 
@@ -156,10 +193,23 @@ class Execution:
             "build": self.build,
             "step": self.step,
             "counts": self.counts,
-            "terraform": self.version,
+            "terraform": self.terraform.version if self.terraform else "",
+            "orphans": [asdict(each) for each in self.orphans.found],
             "at": self.at,
         }
         try:
             self.records.put("result.json", json.dumps(record, indent=1).encode())
         finally:
             self.sender.put_last()
+
+    def clean_up(self) -> None:
+        """Once the result is stored. Nothing depends on it."""
+        try:
+            if self.terraform and not self.terraform.was_killed:
+                self.orphans.end()
+            if body := self.trace.body():
+                self.records.put("terraform.log", body)
+        except RunError as failed:
+            self.log.note(f"what is left of the run was not put away: {failed}")
+        if self.facts.state_key:
+            self.lock.delete_former_versions(self.s3_once)

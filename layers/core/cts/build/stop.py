@@ -29,6 +29,12 @@ class Stop:
         if self.reason:
             raise RunError(f"stopped before the next step, because {self.reason}")
 
+    def pause(self, seconds: float) -> None:
+        """Not longer than until the build stops."""
+        until = min(time.monotonic() + seconds, self.interrupt_at)
+        while not self.reason and (left := until - time.monotonic()) > 0:
+            time.sleep(min(left, 0.2))
+
     def ask(self, reason: str) -> None:
         self.reason = self.reason or reason
         self._tell()

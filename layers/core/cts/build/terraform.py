@@ -1,6 +1,7 @@
 """Terraform's commands."""
 
 import json
+import re
 import subprocess
 from dataclasses import dataclass
 from itertools import takewhile
@@ -9,10 +10,15 @@ from typing import Any
 
 from cts.build.errors import RunError
 from cts.build.log import Log
+from cts.build.masking import masked
 from cts.build.output import Copied, TerraformErrors
 from cts.build.stop import Stop
 
 ERROR_CHARACTERS = 4096
+PULL_SECONDS = 120
+SAYS_ERROR = re.compile(r"^[ \t│]*Error: ", re.MULTILINE)
+IN_VARIABLES = re.compile(r"^[ \t│]*on \S+\.tfvars(?:\.json)? line \d+", re.MULTILINE)
+Codes = tuple[int, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,14 +37,16 @@ class TerraformProcess:
         self, binary: str, folder: Path, log: Log, stop: Stop, environment: dict[str, str]
     ) -> None:
         self.binary, self.folder, self.log, self.stop = binary, folder, log, stop
-        self.printed_state = ""
+        self.printed_state = self.version = ""
+        self.was_killed = False
         self.environment = environment | {
             "TF_IN_AUTOMATION": "1",
             "TF_INPUT": "0",
             "CHECKPOINT_DISABLE": "1",
         }
 
-    def version(self) -> str:
+    def find_version(self) -> None:
+        """Raises RunError if the program can't be run."""
         try:
             said = subprocess.run(
                 [self.binary, "version", "-json"],
@@ -46,7 +54,7 @@ class TerraformProcess:
                 capture_output=True,
                 check=True,
             )
-            return str(json.loads(said.stdout)["terraform_version"])
+            self.version = str(json.loads(said.stdout)["terraform_version"])
         except (OSError, subprocess.SubprocessError, ValueError, KeyError, TypeError) as error:
             raise RunError(f"running {self.binary} version -json: {error}") from error
 
@@ -63,12 +71,32 @@ class TerraformProcess:
         )
         return json.loads(said.stdout)
 
-    def run(self, *arguments: str, codes: tuple[int, ...] = (0,)) -> Ended:
-        """How the command ended, if with one of `codes` and uninterrupted."""
+    def pulled_state(self) -> bytes:
+        """The stored state, which is not for the log. Raises RunError."""
+        try:
+            said = subprocess.run(
+                [self.binary, "state", "pull", "-no-color"],
+                cwd=self.folder,
+                env=self.environment,
+                stdin=subprocess.DEVNULL,
+                capture_output=True,
+                check=True,
+                timeout=PULL_SECONDS,
+            )
+        except subprocess.CalledProcessError as error:
+            raise RunError(f"terraform state pull: {masked(error.stderr.decode())}") from error
+        except (OSError, subprocess.SubprocessError) as error:
+            raise RunError(f"terraform state pull: {error}") from error
+        return said.stdout
+
+    def run(self, *arguments: str, codes: Codes = (0,)) -> Ended:
+        """How the command ended, if with one of `codes`, uninterrupted, and without an error:
+        Terraform 1.15 plans on after one in a file of variables."""
         self.stop.check()
         self.log.note("terraform " + " ".join(arguments))
         ended = self._ended(arguments)
-        if self.stop.reason or ended.code not in codes:
+        says_error = SAYS_ERROR.search(ended.errors) is not None
+        if self.stop.reason or says_error or ended.code not in codes:
             command = f"terraform {' '.join(takewhile(str.isalpha, arguments))}"
             command += f", interrupted because {self.stop.reason}" if self.stop.reason else ""
             self.log.note(f"{command}: ended with code {ended.code}")
@@ -76,18 +104,21 @@ class TerraformProcess:
             raise RunError(f"{command}: {_reason(ended)}", logged=True)
         return ended
 
-    def converging(self, *arguments: str, codes: tuple[int, ...] = (0,)) -> Ended:
+    def converging(self, *arguments: str, codes: Codes = (0,)) -> Ended:
         """As `run`; what fails because the configuration is wrong is not to be tried again."""
         try:
             return self.run(*arguments, codes=codes)
         except RunError as failed:
-            if not self.stop.reason and self.is_mistake(str(failed)):
-                failed.retryable = False
+            if not self.stop.reason and (mistake := self.mistake(str(failed))):
+                failed.retryable, failed.because = False, mistake
             raise
 
-    def is_mistake(self, error: str) -> bool:
-        """Whether `validate`, which needs no network, finds the cause of the error in the
-        configuration. False when in doubt: an outage must not end the retries."""
+    def mistake(self, error: str) -> str:
+        """Where the cause of the error is, if it is in the configuration: in a file of variables,
+        or `validate` finds it, which needs no network. Empty when in doubt: an outage must not end
+        the retries."""
+        if IN_VARIABLES.search(error):
+            return "the error is in a file of variables"
         try:
             said = subprocess.run(
                 [self.binary, "validate", "-json"],
@@ -101,9 +132,10 @@ class TerraformProcess:
             found = [each for each in json.loads(said.stdout)["diagnostics"] if "range" in each]
             mistakes = [each["summary"] for each in found if each["severity"] == "error"]
         except (OSError, subprocess.SubprocessError, ValueError, KeyError, TypeError):
-            return False
+            return ""
         told = " ".join(error.split())
-        return any(mistake in told for mistake in mistakes)
+        is_found = any(mistake in told for mistake in mistakes)
+        return "terraform validate finds the error in the configuration" if is_found else ""
 
     def _ended(self, arguments: tuple[str, ...]) -> Ended:
         # A group of its own: a signal to our whole group would end the providers before Terraform.
@@ -120,6 +152,8 @@ class TerraformProcess:
         )
         output, errors = Copied(process.stdout, self.log), TerraformErrors(process.stderr, self.log)
         code = self.stop.wait(process)
+        # By ourselves, or for want of memory. Otherwise it has stored its state.
+        self.was_killed = self.was_killed or code < 0
         return Ended(code, output.text(), errors.text(), errors.state)
 
 

@@ -23,6 +23,10 @@ class RunStatus(StrEnum):
     APPLIED = "applied"
     UNCHANGED = "planned_and_finished"
     ERRORED = "errored"
+    BUSY = "busy"
+    """Someone else held the lock of its state; nothing was done."""
+    PLANNED = "planned"
+    """An inspection: a plan, which is never applied."""
     CANCELED = "canceled"
     """It was given up before its build began; nothing was done."""
     UNKNOWN = "unknown"
@@ -37,8 +41,28 @@ class RunStatus(StrEnum):
         return self is not RunStatus.PENDING
 
     @property
+    def did_nothing(self) -> bool:
+        """Neither a success nor a failure."""
+        return self in (RunStatus.BUSY, RunStatus.PLANNED)
+
+    @property
     def succeeded(self) -> bool:
         return self in (RunStatus.APPLIED, RunStatus.UNCHANGED)
+
+
+@dataclass(frozen=True, slots=True)
+class Orphan:
+    """An object that may exist outside of the state, because a build was killed while it created
+    it."""
+
+    run: str
+    """The one that was killed."""
+    address: str
+    id: str
+    """What its provider calls it; empty if that is not known."""
+    seen: str
+    """What the log of the run tells of its creation: `created`, `begun`, or empty."""
+    extra: Mapping[str, Any] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,6 +81,10 @@ class End:
     terraform: str | None = None
     times: Mapping[str, str] = field(default_factory=dict)
     """Step -> when it began (ISO 8601)."""
+    because: str = field(default="", metadata=LATER)
+    """Why a retry can or can't help; empty if the build did not say."""
+    orphans: tuple[Orphan, ...] = field(default=(), metadata=LATER)
+    """Of former runs."""
     known: bool = field(default=True, metadata=LATER)
     """False if neither its driver nor the build reported it, and its time limit has long passed."""
     extra: Mapping[str, Any] = field(default_factory=dict)

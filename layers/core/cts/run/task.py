@@ -7,8 +7,8 @@ into `running` and the last success into `running.before`; `finish` settles both
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
-from cts.run.model import TERRAFORM, End
-from cts.run.retry import MAX_RETRIES, GiveUp, RetryAt, after_failure
+from cts.run.model import TERRAFORM, End, RunStatus
+from cts.run.retry import MAX_RETRIES, GiveUp, RetryAt, after_busy, after_failure
 from cts.run.state import Done, Former, Outcome, Reason, Running, TaskState, Wish
 from cts.run.tick import is_fresh, ticked
 from cts.run.wanted import counted_anew, wanting, without
@@ -212,14 +212,32 @@ def finish(state: TaskState, run: str, end: End, now: float, jitter: float) -> T
         state,
         running=None,
         unannounced=(*state.unannounced, f"{run}/RunFinished"),
-        recent=(_outcome(running, end, now), *state.recent[int(running.retry) :])[:RECENT],
         former=((Former(run, now), *state.former) if end.known else state.former)[:FORMER],
     )
+    if end.status.did_nothing:
+        return _less_what_is_done(_untouched(state, running, end, now, jitter))
+    outcomes = (_outcome(running, end, now), *state.recent[int(running.retry) :])
+    state = replace(state, recent=outcomes[:RECENT])
     if end.status.succeeded:
         done = Done(run, running.trigger, running.inputs)
         return _less_what_is_done(replace(counted_anew(state), done=done))
     state = replace(state, done=None if end.apply_began else running.before)
     return _less_what_is_done(_failed(state, running, end, now, jitter))
+
+
+def _untouched(
+    state: TaskState, running: Running, end: End, now: float, jitter: float
+) -> TaskState:
+    """All is as before the run. What a busy one served is due again soon, without counting as a
+    failure; an inspection is what a person asked for."""
+    serves = dict(running.serves)
+    if end.status is RunStatus.BUSY:
+        since = min((wish.since for wish in serves.values()), default=now)
+        again = after_busy(since=since, now=now, jitter=jitter)
+        serves = {reason: replace(wish, due_at=again.at) for reason, wish in serves.items()}
+    else:
+        serves.pop(Reason.PERSON, None)
+    return replace(state, done=running.before, wanted=_put_back(serves, state.wanted))
 
 
 def _outcome(running: Running, end: End, now: float) -> Outcome:
@@ -230,7 +248,13 @@ def _outcome(running: Running, end: End, now: float) -> Outcome:
 def _failed(state: TaskState, running: Running, end: End, now: float, jitter: float) -> TaskState:
     failures = state.failures + 1  # a claim of other data has reset the count
     state = replace(state, failures=failures, failed=running.trigger)
-    match after_failure(failures=failures, retryable=end.retryable, now=now, jitter=jitter):
+    match after_failure(
+        failures=failures,
+        retryable=end.retryable,
+        because=end.because,
+        now=now,
+        jitter=jitter,
+    ):
         case GiveUp(why):
             return replace(state, retry_at=None, gave_up=why)
         case RetryAt(at):

@@ -9,7 +9,7 @@ from cts.events import RunFinished, TaskTriggered, iso
 from cts.ports import Bus, Driver
 from cts.run.model import End, Run, RunStatus, ended
 from cts.run.state import TaskState
-from cts.run.task import correlation, finish, sent, unclaim
+from cts.run.task import correlation, falls_due, finish, sent, unclaim
 from cts.workflow.counting import Counted, Metrics, count
 
 START, RENDER = "start", "render"
@@ -68,9 +68,11 @@ def fail_unclaimed(ports: SettlePorts, claimed: TaskState, run: Run, end: End) -
 
 
 def _ended(run: Run, end: End, now: float, after: TaskState) -> Run:
-    failed = not end.status.succeeded
-    retry_at, gave_up = (after.retry_at, after.gave_up) if failed else (None, None)
-    return ended(run, end, now, retry_at, gave_up)
+    if end.status.succeeded:
+        return ended(run, end, now, None, None)
+    if end.status.did_nothing:
+        return ended(run, end, now, falls_due(after, True), None)
+    return ended(run, end, now, after.retry_at, after.gave_up)
 
 
 def give_up(ports: SettlePorts, driver: Driver, run: Run, end: End | None) -> bool:
@@ -135,6 +137,8 @@ def announce(ports: SettlePorts, state: TaskState) -> TaskState:
 
 def counted(run: Run) -> Iterator[Counted]:
     """What an ended run counts for."""
+    if run.status.did_nothing:
+        return
     yield ("RunsSucceeded" if run.status.succeeded else "RunsFailed"), "Count", 1
     if run.end is not None and run.end.step == START and run.build is None:
         yield "BuildsRefused", "Count", 1

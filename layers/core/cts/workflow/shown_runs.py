@@ -1,12 +1,13 @@
 """Runs, as the JSON values of the API's responses. No I/O. All times are ISO 8601, UTC."""
 
 import uuid
+from dataclasses import asdict
 from datetime import datetime
 from itertools import pairwise
 from typing import Any
 
 from cts.events import iso
-from cts.run.model import Run
+from cts.run.model import Orphan, Run
 from cts.run.state import Outcome
 from cts.workflow.shown import maybe
 
@@ -44,6 +45,8 @@ def run(run: Run) -> dict[str, Any]:
         "terraform": end.terraform if end else None,
         "retry_at": maybe(run.retry_at),
         "gave_up": run.gave_up,
+        "because": (end.because or None) if end else None,
+        "orphans": [orphan(each) for each in end.orphans] if end else [],
         "build": run.build,
         "generation": run.generation,
         "definition": run.definition,
@@ -52,6 +55,13 @@ def run(run: Run) -> dict[str, Any]:
         "more_inputs": run.more_inputs,
         "correlation_id": run.correlation,
     }
+
+
+def orphan(found: Orphan) -> dict[str, Any]:
+    """An object that may exist outside of the state."""
+    shown = asdict(found)
+    del shown["extra"]
+    return {name: text or None for name, text in shown.items()}
 
 
 def seconds(run: Run) -> dict[str, float]:

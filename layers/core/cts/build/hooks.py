@@ -1,0 +1,88 @@
+"""What is to be done after an apply that changed something: a commit, and a program of the user's.
+
+An object in the work bucket says that it is owed. It is put before the apply begins and deleted
+when all is done, so whatever ends the run in between, the task's next run does it."""
+
+import json
+import subprocess
+from collections.abc import Callable
+from pathlib import Path
+
+from cts.build.errors import RunError
+from cts.build.facts import Facts
+from cts.build.log import Log
+from cts.build.output import Copied
+from cts.build.panos import Panos
+from cts.build.s3 import S3
+from cts.build.stop import Stop
+
+SECRET_VARIABLES = "secret.auto.tfvars.json"
+ERROR_CHARACTERS = 2000
+
+
+class Hooks:
+    """`folder`: of the root module."""
+
+    def __init__(self, s3: S3, facts: Facts, log: Log, stop: Stop, folder: Path) -> None:
+        self.s3, self.facts, self.log, self.stop, self.folder = s3, facts, log, stop, folder
+        self.bucket, self.marker = facts.work_bucket, f"unfinished/{facts.task}/after_apply"
+
+    def owe(self, counts: dict[str, int]) -> None:
+        """Before an apply that does this. What changes only outputs has nothing to follow."""
+        if self._are_configured() and any(counts[each] for each in ("add", "change", "destroy")):
+            self.s3.put(self.bucket, self.marker, self.facts.run.encode())
+
+    def pay(self, environment: dict[str, str], reach: Callable[[str], None]) -> None:
+        """Do what is owed, if anything is. `environment`: Terraform's; `reach` is told the name of
+        the step. Raises RunError."""
+        marker = self.s3.get(self.bucket, self.marker) if self._are_configured() else None
+        if marker is None:
+            return
+        reach("after_apply")
+        if self.facts.commit:
+            Panos(self._arguments(), environment, self.folder).commit(self.log, self.stop)
+        if self.facts.after_apply:
+            self._execute(self.facts.after_apply, environment)
+        self.s3.delete(self.bucket, self.marker, marker.etag)
+
+    def _are_configured(self) -> bool:
+        return bool(self.facts.after_apply or self.facts.commit)
+
+    def _arguments(self) -> dict[str, object]:
+        """Of the provider, as Terraform gets them."""
+        try:
+            variables = json.loads((self.folder / SECRET_VARIABLES).read_text())
+        except FileNotFoundError:
+            return {}
+        arguments: dict[str, object] = variables.get(self.facts.commit) or {}
+        return arguments
+
+    def _execute(self, command: list[str], environment: dict[str, str]) -> None:
+        self.stop.check()
+        doing = f"after_apply {command[0]}"
+        self.log.note("after_apply " + " ".join(command))
+        module = self.folder / "modules" / self.facts.task
+        run = {"CTS_TASK": self.facts.task, "CTS_RUN_ID": self.facts.run}
+        try:
+            process = subprocess.Popen(
+                command,
+                cwd=module if module.is_dir() else self.folder,
+                env=environment | run,
+                stdin=subprocess.DEVNULL,
+                stdout=subprocess.PIPE,
+                stderr=subprocess.PIPE,
+                encoding="utf-8",
+                errors="replace",
+                process_group=0,
+            )
+        except (OSError, ValueError) as error:
+            because = "the program can't be started"
+            raise RunError(f"{doing}: {error}", retryable=False, because=because) from error
+        said, errors = Copied(process.stdout, self.log), Copied(process.stderr, self.log)
+        code = self.stop.wait(process)
+        told = (errors.text().strip() or said.text().strip())[-ERROR_CHARACTERS:]
+        if self.stop.reason:
+            raise RunError(f"{doing}: interrupted because {self.stop.reason}", logged=True)
+        if code != 0:
+            text = f"{doing} ended with code {code}"
+            raise RunError(f"{text}: {told}" if told else text)

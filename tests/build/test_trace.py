@@ -1,0 +1,37 @@
+"""Terraform's trace log: kept where it was asked for, and nowhere else."""
+
+import json
+
+import pytest
+
+from cts.build import trace
+from cts.build.log import Log
+from cts.build.trace import Trace
+from tests.build.conftest import Place
+
+SECRET = """
+resource "terraform_data" "one" {
+  provisioner "local-exec" { command = "echo https://deploy:hunter2@example.com/" }
+}
+"""
+
+
+@pytest.mark.parametrize("kept", [True, False])
+def test_the_trace_is_kept_if_that_is_asked_for(place: Place, kept: bool) -> None:
+    archive = place.archive("run-1", SECRET)
+    facts = json.loads((archive / "run.json").read_text()) | {"persist_log": kept}
+    (archive / "run.json").write_text(json.dumps(facts))
+    assert place.build(archive) == 0
+    text = (place.record("run-1", "terraform.log") or b"").decode()
+    assert ("[TRACE]" in text, "CLI command args" in text) == (kept, kept)
+    assert text.count('"plan"') >= kept
+    assert "hunter2" not in text
+    assert "[TRACE]" not in place.log("run-1")
+
+
+def test_of_a_long_trace_the_end_is_kept(place: Place, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(trace, "TRACE_BYTES", 6)
+    found = Trace(place.folder, Log().shown)
+    assert found.body() == b""
+    found.file.write_text("0123456789")
+    assert found.body() == b"[the first 4 bytes are left out]\n456789"
