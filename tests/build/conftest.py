@@ -21,6 +21,8 @@ from local.provider.mirror import cli_configuration
 from local.waiting import wait_until
 from tests.build.s3 import S3, serving
 
+SOON = 0.2
+"""Minutes. A build with so little time waits for a lock for three seconds."""
 TASK = "web"
 FOLDER = "f01de4"
 STATE = f"state/tasks/{TASK}/terraform.tfstate"

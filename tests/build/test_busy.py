@@ -10,10 +10,8 @@ import pytest
 
 from cts.build.busy import busy_from
 from local.consul import Consul
-from tests.build.conftest import TASK, Place, kill, until
+from tests.build.conftest import SOON, TASK, Place, kill, until
 
-SOON = 0.2
-"""Minutes. A build with so little time waits for a lock for three seconds."""
 HOLDING = """
 resource "terraform_data" "slow" {
   provisioner "local-exec" { command = "touch running; until [ -e go ]; do sleep 0.05; done" }

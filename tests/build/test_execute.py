@@ -13,7 +13,7 @@ from cts.terraform.files import files
 from cts.terraform.place import RunPlace
 from cts.terraform.root import module_folder
 from cts.watch.snapshot import of
-from tests.build.conftest import STATE, TASK, Place, kill, placed, until
+from tests.build.conftest import SOON, STATE, TASK, Place, kill, placed, until
 from tests.build.s3 import serving
 
 ONE = 'resource "terraform_data" "one" { input = terraform.workspace }\n'
@@ -38,8 +38,6 @@ resource "terraform_data" "slow" {
   provisioner "local-exec" { command = "touch running; exec sleep 300" }
 }
 """
-SOON = 0.2
-"""Minutes. A build with so little time waits for a lock for three seconds."""
 FAILING = """
 resource "terraform_data" "two" {
   depends_on = [terraform_data.one]

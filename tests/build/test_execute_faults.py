@@ -9,7 +9,7 @@ import pytest
 from cts.build.masking import masked
 from cts.build.run import Execution
 from cts.build.stop import Stop
-from tests.build.conftest import STATE, TASK, Place, until
+from tests.build.conftest import SOON, STATE, TASK, Place, until
 from tests.build.test_execute import LOCK, ONE, started
 
 NOISY = """
@@ -96,8 +96,10 @@ def test_a_former_run_whose_record_is_unreadable_holds_no_lock(place: Place, bod
     former = [{"run": "run-0", "ended_at": "2026-01-01T10:01:00Z"}]
     place.s3.objects[f"work/runs/{TASK}/run-0/started"] = body.encode()
     place.s3.objects[LOCK] = json.dumps(LOCK_BODY).encode()
-    assert place.build(place.archive("run-1", ONE, former=former)) == 1
-    assert "the state is locked by a@b" in place.result("run-1")["error"]
+    assert place.build(place.archive("run-1", ONE, former=former), minutes=SOON) == 0
+    result = place.result("run-1")
+    assert result["status"] == "busy"
+    assert "the state is locked by a@b" in result["error"]
 
 
 @pytest.mark.parametrize("text", ["", "[", "{}"])

@@ -20,8 +20,8 @@ class StateBackend(Protocol):
         """Before anything locks the state."""
 
     def init(self, terraform: TerraformProcess, wait: LockWait, options: list[str]) -> bool:
-        """Initialise the folder, with these options; in the task's workspace if that exists, so that
-        providers only its state still needs are installed too. Whether it exists."""
+        """Initialise the folder. In the task's workspace if that exists, so that providers only its
+        state still needs are installed too. Whether it exists."""
 
     def state(self) -> bytes | None:
         """What is stored, None if nothing. Raises RunError."""
