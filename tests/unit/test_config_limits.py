@@ -143,6 +143,7 @@ def test_too_much_is_the_one_problem_of_a_push(files: Mapping[str, str]) -> None
     assert any(char.isdigit() for char in problem_.what)
 
 
+@pytest.mark.slow
 def test_what_is_at_a_limit_is_accepted() -> None:
     text = task("t")
     room = limits.LARGEST_CONFIGURATION - len(text)
@@ -160,6 +161,7 @@ FINDINGS = {
 }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("text", FINDINGS.values(), ids=FINDINGS)
 def test_the_first_problems_are_reported_and_that_there_are_more(text: str) -> None:
     problems = checked(**{"a.hcl": text, "m/main.tf": MODULE}).problems
