@@ -174,7 +174,7 @@ def _in_comments(configuration: Configuration, files: Files) -> Iterator[Problem
 
 def _effective(configuration: Configuration) -> dict[str, Any]:
     """The value of each option in the end, by its path."""
-    return {block.where.at(key).path: value for block, key, _, value in walk(configuration)}
+    return {block.where.path_of(key): value for block, key, _, value in walk(configuration)}
 
 
 def _in_order(problems: list[Problem], names: list[str]) -> tuple[Problem, ...]:

@@ -75,13 +75,12 @@ def _absent(block: type[T]) -> T:
 def _filled(block: T) -> T:
     """The block with the default of each option that is unset. Blocks that are not there stay
     away."""
-    values = {each.name: getattr(block, each.name) for each in options_of(type(block))}
-    defaults = {each.name: about(each).default for each in options_of(type(block))}
+    values = {each: getattr(block, each.name) for each in options_of(type(block))}
     return replace(  # type: ignore[type-var]
         block,
         **{
-            name: defaults[name] if value is None else _filled_inside(value)
-            for name, value in values.items()
+            each.name: about(each).default if value is None else _filled_inside(value)
+            for each, value in values.items()
         },
     )
 

@@ -96,6 +96,12 @@ def _options(block_type: Any) -> "tuple[Field[Any], ...]":
     return tuple(each for each in fields(block_type) if "option" in each.metadata)
 
 
+@cache
+def _known(block_type: Any) -> tuple[tuple[str, str, Option], ...]:
+    """Of each option the field's name, the key, and what is known of it."""
+    return tuple((each.name, key_of(each), about(each)) for each in _options(block_type))
+
+
 def where_of(value: Any) -> Where | None:
     """Where a block stands; None for any other value."""
     where: Where | None = getattr(value, "where", None)
@@ -105,10 +111,11 @@ def where_of(value: Any) -> Where | None:
 def walk(block: Any, *, unused: bool = True) -> Iterator[tuple[Any, str, Option, Any]]:
     """Each option of a block and of the blocks in it: the block, the key, what is known of the
     option, its value. Without `unused` blocks that are not needed here are left out."""
-    for each in options_of(block):
-        known, value = about(each), getattr(block, each.name)
-        yield block, key_of(each), known, value
-        if known.unused and not unused:
+    kind: Any = type(block)
+    for name, key, known in _known(kind):
+        value = getattr(block, name)
+        yield block, key, known, value
+        if value is None or (known.unused and not unused):
             continue
         for inner in value if isinstance(value, tuple) else (value,):
             if where_of(inner):

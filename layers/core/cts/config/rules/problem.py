@@ -123,13 +123,13 @@ class Where:
 
     def at(self, option: str) -> "Where":
         """Where that option stands."""
-        return Where(self._path(option), self.options.get(option, self.place))
+        return Where(self.path_of(option), self.options.get(option, self.place))
 
     def problem(self, code: Code, what: str, fix: str = "", *, option: str = "") -> Problem:
         """A problem of the block or, if `option` is given, of that option."""
-        return Problem(self.options.get(option, self.place), self._path(option), code, what, fix)
+        return Problem(self.options.get(option, self.place), self.path_of(option), code, what, fix)
 
-    def _path(self, option: str) -> str:
+    def path_of(self, option: str) -> str:
         return ".".join(part for part in (self.path, option) if part)
 
 
