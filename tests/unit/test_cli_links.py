@@ -231,7 +231,6 @@ def test_what_is_near_is_not_looked_for_elsewhere(here: Path) -> None:
     assert found("conf") == {"tasks.hcl", "modules/m/main.tf"}
 
 
-@pytest.mark.slow
 def test_folders_that_lead_to_each_other_in_many_ways_come_to_an_end(
     here: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

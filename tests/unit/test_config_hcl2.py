@@ -323,6 +323,7 @@ WRONG = {
     "[" * 60 + "]" * 60: "1:55 more than 50 levels of nesting",
     "true ? " * 60 + "1" + " : 1" * 60: "1:355 more than 50 levels of nesting",
     '"' + "%{ if true }" * 60 + "%{ endif }" * 60 + '"': "1:606 more than 50 levels of nesting",
+    "+".join(["1"] * 500): "1:5 this expression is too complex",
 }
 
 

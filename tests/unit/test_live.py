@@ -643,7 +643,6 @@ def many_registered(world: World) -> dict[str, Any]:
     return {name: (world.consul.index, [instance(name)]) for name in MANY_NAMES}
 
 
-@pytest.mark.slow
 def test_a_slow_answer_of_a_pass_is_followed_by_what_changed_meanwhile() -> None:
     world = World(many=MANY)
     stored: list[list[str]] = []
@@ -746,7 +745,6 @@ def test_what_was_asked_before_a_hand_over_is_not_believed_if_older(view: View) 
     assert world.names(view) == [f"{view.name}-{number}" for number in (1, 2, 3)]
 
 
-@pytest.mark.slow
 def test_a_view_that_fails_while_its_last_answer_is_stored_is_asked_again() -> None:
     world = World(many=MANY)
 
