@@ -1,5 +1,6 @@
 """What all tests share."""
 
+import gc
 import os
 import subprocess
 import sys
@@ -23,6 +24,12 @@ settings.load_profile("patient")
 
 def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption("--update-golden", action="store_true", help="rewrite the golden files")
+
+
+def pytest_collection_finish() -> None:
+    """What is there by now, thousands of tests among it, stays until the end: looking through it
+    for garbage again and again takes a tenth of the time."""
+    gc.freeze()
 
 
 @pytest.hookimpl(wrapper=True)

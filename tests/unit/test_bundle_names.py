@@ -89,6 +89,7 @@ def test_other_names_are_fine() -> None:
     assert {*found} == {CONFIGURATION, *names, "m/run.sh", "dos"} - {"m/"}
 
 
+@pytest.mark.slow
 def test_many_names_are_looked_at_in_time() -> None:
     """Not each with each, nor each with all of its parents."""
     deep = "a/" * 490

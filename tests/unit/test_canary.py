@@ -171,6 +171,7 @@ def test_credentials_of_runs_are_nowhere_but_where_their_builds_find_them(
 NOT_PUSHED = [kind for kind in KINDS if kind.fate in (Fate.REFUSED, Fate.MOVED)]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("kind", NOT_PUSHED, ids=lambda kind: kind.name)
 def test_a_bundle_that_others_made_is_rejected_without_a_word_of_the_secret(
     account: Account, kind: Kind

@@ -287,6 +287,7 @@ def test_the_version_is_the_packages() -> None:
     assert cts("--version").stdout == f"cts {package.__version__}\n"
 
 
+@pytest.mark.slow
 def test_help_names_no_type_of_a_flag() -> None:
     assert "bool" not in cts("--help").stdout + cts("push", "--help").stdout
 

@@ -194,6 +194,7 @@ def test_a_question_shows_what_a_terminal_would_obey(
     assert "Push? [y/N]" in result.stderr
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("command", ["status", "runs", "rollback"])
 def test_in_a_terminal_there_are_only_our_own_colours(
     account: Account, monkeypatch: pytest.MonkeyPatch, command: str

@@ -71,7 +71,13 @@ def became(row: dict[str, Any], now: dict[str, Any]) -> str:
     return "read" if before.get("problems") and not now.get("problems") else "words"
 
 
-@pytest.mark.parametrize("row", ROWS, ids=[str(n) for n in range(len(ROWS))])
+@pytest.mark.parametrize(
+    "row",
+    [
+        pytest.param(row, id=str(n), marks=[pytest.mark.slow] if n % 10 else [])
+        for n, row in enumerate(ROWS)
+    ],
+)
 def test_each_text_became_what_the_table_says(row: dict[str, Any]) -> None:
     now = outcome(row["kind"], row["text"])
     assert now == row.get("after", row["before"])

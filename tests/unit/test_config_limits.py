@@ -143,6 +143,7 @@ def test_too_much_is_the_one_problem_of_a_push(files: Mapping[str, str]) -> None
     assert any(char.isdigit() for char in problem_.what)
 
 
+@pytest.mark.slow
 def test_what_is_at_a_limit_is_accepted() -> None:
     text = task("t")
     room = limits.LARGEST_CONFIGURATION - len(text)

@@ -186,6 +186,7 @@ def test_a_repeated_piece_gives_a_result(piece: str, times: int, before: str) ->
     assert time.thread_time() - began < SLOWEST
 
 
+@pytest.mark.slow
 @settings(max_examples=50)
 @given(
     st.recursive(

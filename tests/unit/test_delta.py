@@ -122,6 +122,7 @@ def test_rows_of_another_version_say_nothing(stored: list[Any]) -> None:
 NAMES = st.frozensets(st.text(max_size=3), max_size=8)
 
 
+@pytest.mark.slow
 @given(NAMES, NAMES)
 def test_what_came_and_left_is_all_that_differs(
     before: frozenset[str], after: frozenset[str]
@@ -134,7 +135,7 @@ def test_what_came_and_left_is_all_that_differs(
 
 
 @pytest.mark.parametrize("letter", ["a", "é", "\U0001f600", "\0", '"'])
-@pytest.mark.parametrize("length", [1, 150, 100_000])
+@pytest.mark.parametrize("length", [1, 150, pytest.param(100_000, marks=pytest.mark.slow)])
 def test_what_is_listed_is_limited_and_all_is_counted(letter: str, length: int) -> None:
     """Of an event's 32 KB three lists take at most 27."""
     found = [Difference(letter * length, What.CAME, f"{n}{letter * length}") for n in range(200)]

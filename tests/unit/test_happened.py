@@ -60,6 +60,7 @@ THINGS = st.dictionaries(
 )
 
 
+@pytest.mark.slow
 @given(THINGS, THINGS)
 def test_nothing_happened_exactly_if_all_is_as_it_was(before: Things, now: Things) -> None:
     assert (happened(before, now) == set()) == (before == now)

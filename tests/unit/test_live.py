@@ -599,6 +599,7 @@ MANY_NAMES = tuple(f"s{n:03}" for n in range(MOST_HELD + 40))
 MANY = TaskEntry("d-many", ServicesCondition(MANY_NAMES))
 
 
+@pytest.mark.slow
 def test_more_views_than_queries_are_all_seen_within_a_second_or_two() -> None:
     world = World(many=MANY)
     late: list[str] = []
@@ -619,6 +620,7 @@ def test_more_views_than_queries_are_all_seen_within_a_second_or_two() -> None:
     assert world.troubles == [f"41 of {MOST_HELD + 40} views are polled only once a second"]
 
 
+@pytest.mark.slow
 def test_a_pass_asks_no_view_while_nothing_moves() -> None:
     world = World(many=MANY)
 
@@ -660,6 +662,7 @@ def test_a_slow_answer_of_a_pass_is_followed_by_what_changed_meanwhile() -> None
     assert stored == [[f"{LAST.name}-{n}" for n in (1, 2, 3)]]
 
 
+@pytest.mark.slow
 def test_what_a_pass_asked_says_nothing_any_more_once_its_view_is_held() -> None:
     world = World(some=TaskEntry("d-some", ServicesCondition(regexp="^s")))
     names = [f"s{n:03}" for n in range(MOST_HELD + 10)]
@@ -682,6 +685,7 @@ def test_what_a_pass_asked_says_nothing_any_more_once_its_view_is_held() -> None
     world.during(becomes_held)
 
 
+@pytest.mark.slow
 def test_what_a_pass_asked_before_a_restore_is_not_believed_after_it() -> None:
     world = World(many=MANY)
 
@@ -701,6 +705,7 @@ def test_what_a_pass_asked_before_a_restore_is_not_believed_after_it() -> None:
     world.during(restored)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("view", [FIRST, LAST], ids=["held", "passed"])
 def test_what_was_asked_before_a_hand_over_is_not_believed_if_older(view: View) -> None:
     world = World(many=MANY)
@@ -759,6 +764,7 @@ def test_a_view_that_fails_while_its_last_answer_is_stored_is_asked_again() -> N
     world.during(fails)
 
 
+@pytest.mark.slow
 def test_a_view_that_hangs_makes_no_other_late() -> None:
     world = World(many=MANY)
     other = View(services.SERVICE, f"s{MOST_HELD + 38:03}")
@@ -776,6 +782,7 @@ def test_a_view_that_hangs_makes_no_other_late() -> None:
     world.during(hangs)
 
 
+@pytest.mark.slow
 def test_a_refused_view_is_not_asked_in_every_pass() -> None:
     world = World(many=MANY)
     world.consul.errors[LAST] = Refused("filtered by ACLs")
@@ -989,6 +996,7 @@ def test_while_another_poller_lives_it_leaves_at_once() -> None:
     assert world.consul.asked == []
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("stays", [280.0, 880.0, 1_780.0])
 def test_a_poller_is_relieved_shortly_before_its_own_end_whatever_lambda_allows(
     stays: float,

@@ -15,6 +15,7 @@ def test_every_mutation_fits_in_exactly_one_place() -> None:
     assert misfits(ALL) == []
 
 
+@pytest.mark.slow
 def test_a_mutation_changes_its_file_and_leaves_it_readable() -> None:
     """What can't even be compiled is no mistake that a test has to notice."""
     for each in ALL:

@@ -533,6 +533,7 @@ def test_one_change_of_many_tasks_takes_several_transactions_states_first() -> N
     assert written == [(2, 0), (2, 0), (1, 0), (0, 1)]
 
 
+@pytest.mark.slow
 @given(st.integers(0, 12), st.integers(0, 12), st.integers(1, 9))
 def test_batches_hold_everything_once_within_the_limit_states_first(
     states: int, chunks: int, limit: int

@@ -204,6 +204,7 @@ def test_however_much_there_is_to_tell_fits_an_item_and_an_event() -> None:
     assert len(entry_of(told, "bus")["Detail"]) < AN_ENTRY
 
 
+@pytest.mark.slow
 def test_problems_in_the_longest_words_fit_an_item_and_an_event(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
@@ -316,6 +317,7 @@ def test_what_is_owed_for_long_still_fits_an_item() -> None:
     assert len(made.bus.of(ConfigPublished)[-2].added) == MOST_LISTED
 
 
+@pytest.mark.slow
 def test_of_more_than_can_be_owed_the_newest_are_told() -> None:
     made = World()
     pushes = MOST_OWED + 20

@@ -219,6 +219,7 @@ def test_the_next_time_is_right_and_none_before_it_is(
         assert not any(right_day(at) for at in days if at.date() < end.date())
 
 
+@pytest.mark.slow
 @given(st.integers(1970, 2099), st.integers(1, 12), st.integers(1, 28))
 def test_the_nearest_workday(year: int, number: int, day: int) -> None:
     month = Month.of(year, number)
@@ -231,6 +232,7 @@ def test_the_nearest_workday(year: int, number: int, day: int) -> None:
     assert abs(found.day - day) == abs(nearest - day)
 
 
+@pytest.mark.slow
 @given(st.text("0123456789*?-/,#LW @adeilmnorstuwy", max_size=40))
 def test_any_text_is_cron_or_refused(text: str) -> None:
     with suppress(CronError):

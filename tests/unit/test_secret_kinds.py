@@ -1,6 +1,7 @@
 """Each kind of secret is found where it is, and never shown."""
 
 import json
+from functools import cache
 
 import pytest
 
@@ -14,7 +15,13 @@ from tests.unit.secret_kinds import KINDS, NO_FILES, NO_SECRETS, Fate, Kind, Tex
 
 
 def compiled(files: Texts) -> Result:
-    return compile_bundle({name: text.encode() for name, text in files.items()})
+    return _compiled(tuple(files.items()))
+
+
+@cache
+def _compiled(files: tuple[tuple[str, str], ...]) -> Result:
+    """Several tests look at what becomes of the same files."""
+    return compile_bundle({name: text.encode() for name, text in files})
 
 
 def pushed(files: Texts, result: Result) -> dict[str, bytes]:

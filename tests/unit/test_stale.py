@@ -3,6 +3,8 @@
 import json
 from dataclasses import asdict, replace
 
+import pytest
+
 from cts.events import ViewFresh, ViewStale
 from cts.watch.stale import LONGEST_WHY, MOST_KEPT, MOST_UNANNOUNCED, Stale, StaleViews, recorded
 
@@ -51,6 +53,7 @@ def test_what_was_told_is_not_told_again_because_the_record_does_not_name_all() 
     assert recorded(loaded, more, {}, 2.0).unannounced
 
 
+@pytest.mark.slow
 def test_ten_thousand_stale_views_fit_into_an_item() -> None:
     views = {
         f"{n:032x}": Stale(f"service s{n}" + "f" * 9_999, n, "x" * 9_999) for n in range(10_000)

@@ -490,6 +490,7 @@ STEPS = st.lists(
 )
 
 
+@pytest.mark.slow
 @given(STEPS)
 def test_a_failed_or_undone_run_never_loses_a_change(steps: list[tuple[str, str]]) -> None:
     """Whatever is seen last is done, runs, is wanted (or a person's run is), or was given up."""

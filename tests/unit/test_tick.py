@@ -391,6 +391,7 @@ WAITS = (0.0, 1.0, 59.0, 200.0, LATE, HOUR / 2, HOUR)
 STEPS = st.lists(st.tuples(st.sampled_from(ACTIONS), st.sampled_from(WAITS)), max_size=30)
 
 
+@pytest.mark.slow
 @given(STEPS)
 def test_it_runs_for_a_reason_only_and_the_next_tick_always_stands(
     steps: list[tuple[str, float]],

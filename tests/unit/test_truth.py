@@ -27,6 +27,7 @@ SEEN_WITHIN = 10.0
 # ---- outages ------------------------------------------------------------------------------
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "error",
     [
