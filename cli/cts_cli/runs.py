@@ -52,7 +52,7 @@ def print_run(found: Mapping[str, Any], at: datetime) -> None:
 
 
 def _print_orphans(console: Console, orphans: Sequence[Mapping[str, Any]]) -> None:
-    """Objects that a killed build may have left, of which Terraform knows nothing."""
+    """Objects that a killed build may have left, and that are not in the state."""
     text = "outside of the state, left by a build that was killed:"
     console.print(Text(text, "yellow"), soft_wrap=True)
     for each in orphans:

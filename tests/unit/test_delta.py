@@ -12,6 +12,7 @@ from cts.conditions import consul_kv, services
 from cts.conditions.catalog_services import CATALOG
 from cts.conditions.intentions import INTENTIONS
 from cts.conditions.nodes import NODES
+from cts.conditions.paths import can_be_asked_for
 from cts.watch.delta import (
     LONGEST_TEXT,
     MOST_BYTES,
@@ -119,7 +120,7 @@ def test_rows_of_another_version_say_nothing(stored: list[Any]) -> None:
     assert [*differences("it", NODES, of(stored), now)] == [Difference("it", What.UNKNOWN)]
 
 
-NAMES = st.frozensets(st.text(max_size=3), max_size=8)
+NAMES = st.frozensets(st.text(max_size=3).filter(can_be_asked_for), max_size=8)
 
 
 @pytest.mark.slow

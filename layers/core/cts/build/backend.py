@@ -85,6 +85,6 @@ def workspace(facts: Facts) -> dict[str, str]:
 
 
 def without_state(terraform: TerraformProcess, folder: Path) -> None:
-    """Initialise a folder anew with a state of its own, which nobody else sees."""
+    """Initialise a folder again, with an empty state on its disk."""
     (folder / OVERRIDE).write_text(NO_BACKEND)
     terraform.converging("init", "-no-color", "-reconfigure")

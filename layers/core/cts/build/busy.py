@@ -51,11 +51,11 @@ class LockWait:
 
 
 def busy_from(error: str) -> Busy | None:
-    """Of an error of Terraform's: who holds the lock. None if it is about another matter."""
+    """What an error of Terraform's says of the lock's holder. None if it has another cause."""
     found = dict(HELD.findall(error))
     if not LOCKED.search(error) or "ID" not in found:
         return None
-    who, since = found.get("Who", "somebody"), found.get("Created", "an unknown time")
+    who, since = found.get("Who", "an unknown user"), found.get("Created", "an unknown time")
     what = f"{found.get('Operation', 'unknown')}, {found['ID']}"
     because = "whoever has locked the state is expected to release it"
     return Busy(f"the state is locked by {who} since {since} ({what})", because=because)

@@ -52,7 +52,7 @@ class Panos:
         self._key = self._option("api_key")
 
     def commit(self, log: Log, stop: Stop) -> None:
-        """What this administrator has changed, and nobody else, and wait for the job's end.
+        """Commit only what this administrator has changed, and wait for the job's end.
         Raises RunError."""
         for attempt in range(RETRIES + 1):
             try:
@@ -132,8 +132,8 @@ class Panos:
         return ""
 
     def _is_verified(self) -> bool:
-        """By default it is not, as with the provider that CTS knows: most firewalls have a
-        certificate of their own making."""
+        """By default it is not, as with the provider that CTS knows: most firewalls have
+        self-signed certificates."""
         if skip := self._option("skip_verify_certificate"):
             return not YES.fullmatch(skip)
         return bool(YES.fullmatch(self._option("verify_certificate")))

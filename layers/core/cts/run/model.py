@@ -61,7 +61,7 @@ class Orphan:
     id: str
     """What its provider calls it; empty if that is not known."""
     seen: str
-    """What the log of the run tells of its creation: `created`, `begun`, or empty."""
+    """What the run's log says of its creation: `created`, `begun`, or empty."""
     extra: Mapping[str, Any] = field(default_factory=dict)
 
 
