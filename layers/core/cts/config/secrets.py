@@ -2,7 +2,7 @@
 
 import re
 from bisect import bisect_right
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from difflib import get_close_matches
 from functools import lru_cache
 from itertools import accumulate
@@ -24,7 +24,6 @@ from cts.terraform.references import is_reference
 
 ACTION = re.compile(r'\{\{(?:"[^"\n]*"|[^"}]|\}(?!\}))*\}\}')
 """Anything in braces, once a text is a template."""
-RESOLVED_PART = re.compile(f"({RESOLVED.pattern})")
 NOT_LITERAL = re.compile(r"-----[A-Z0-9 ]{1,60}-----|\b(?:basic|bearer|token)\b", re.IGNORECASE)
 """What may be written around a reference: the marks of a key, and the kinds of authorization."""
 PRIVATE_KEY = re.compile(KEY_HEADER)
@@ -128,11 +127,22 @@ def template_parts(text: str) -> list[str]:
     """A text with references in parts: text, what is in braces, text, and so on. Without a
     template, other braces are text."""
     if not TEMPLATE.search(text):
-        return RESOLVED_PART.split(text)
-    parts, at = list[str](), 0
+        return _parted(text, RESOLVED.finditer(text))
+    return _parted(text, _actions(text))
+
+
+def _actions(text: str) -> Iterator[re.Match[str]]:
+    at = 0
     while (start := text.find("{{", at)) >= 0 and (found := ACTION.match(text, start)):
-        parts += [text[at:start], found.group()]
+        yield found
         at = found.end()
+
+
+def _parted(text: str, found: Iterable[re.Match[str]]) -> list[str]:
+    parts, at = list[str](), 0
+    for each in found:
+        parts += [text[at : each.start()], each[0]]
+        at = each.end()
     return [*parts, text[at:]]
 
 
