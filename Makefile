@@ -15,7 +15,7 @@ export SAM_CLI_TELEMETRY := 0
 unexport PYTHONDONTWRITEBYTECODE
 export TMPDIR := $(CURDIR)/.local/tmp
 
-.PHONY: help setup demo local down test check unit soak mutate findings bench format lock audit clean
+.PHONY: help setup demo local down test check unit soak mutate findings bench format lock audit clean unit-config unit-others
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "%-8s %s\n", $$1, $$2}' Makefile
@@ -53,8 +53,15 @@ check: setup ## check format, lint, types, template and imports, in seconds
 	$(BIN)/sam validate --lint --region us-east-1
 	$(BIN)/pytest -q -n 0 tests/unit/test_architecture.py
 
+# Two processes with half of the files each: each worker of pytest-xdist would collect all of them.
 unit: setup ## test the pure parts, and the workflows with fakes, in seconds: without the slow tests
-	$(BIN)/pytest -n auto -m "not soak and not slow" tests/unit
+	$(MAKE) --jobs 2 --output-sync --no-print-directory unit-config unit-others
+
+CONFIG_TESTS = $(wildcard tests/unit/test_c*.py)
+unit-config unit-others:
+	$(BIN)/pytest -q -n 0 -m "not soak and not slow" $(FILES)
+unit-config: FILES = $(CONFIG_TESTS)
+unit-others: FILES = $(filter-out $(CONFIG_TESTS),$(wildcard tests/unit/test_*.py))
 
 soak: setup ## test ten of each fault, 500 tasks, 10,000 broken configurations; writes docs/reports/
 	$(BIN)/python -m pytest -n $(WORKERS) --dist loadscope --no-loadscope-reorder -m soak -p tests.e2e.soak $(SEED:%=--randomly-seed=%)
