@@ -131,7 +131,9 @@ CRONS = st.sampled_from(["0 6 * * *", "@daily", "*/15 9-17 * * Mon-Fri", "0 0 LW
 SCALARS = TEXTS | st.integers(-5, 70_000) | st.booleans() | st.sampled_from([0.5, -1.25])
 # HCL's lists of one element are that element.
 PLAIN = SCALARS | st.lists(SCALARS, max_size=3).filter(lambda items: len(items) != 1)
-FREE = st.dictionaries(NAMES, PLAIN | st.dictionaries(NAMES, SCALARS, max_size=2), max_size=3)
+VALUES = PLAIN | st.dictionaries(NAMES, SCALARS, max_size=2)
+FREE = st.dictionaries(NAMES, VALUES, max_size=3)
+ARGUMENTS = st.dictionaries(NAMES.map("a{}".format), VALUES, max_size=3)
 PAIRS = st.dictionaries(NAMES, TEXTS, max_size=2)
 
 
@@ -211,7 +213,7 @@ def _driver(draw: st.DrawFn) -> Block:
 def _provider(draw: st.DrawFn, name: str, alias: str) -> Block:
     named = {"alias": alias} if alias else {}
     env = (Block("task_env", "", draw(PAIRS)),) if draw(st.booleans()) else ()
-    return Block("terraform_provider", name, draw(FREE) | named, env)
+    return Block("terraform_provider", name, draw(ARGUMENTS) | named, env)
 
 
 def _service(draw: st.DrawFn, name: str) -> Block:

@@ -73,7 +73,6 @@ WRONG_TYPES = [
     'terraform_provider "p" { task_env { PASSWORD = ["@", "@"] } }',
     'terraform_provider "p" { task_env { PIN = @ } }',
     'terraform_provider "p" { task_env { X { y = "@" } } }',
-    'terraform_provider "p" { x = [{ y = "@" }, { y = "@" }] }',
     'terraform_provider = "@"',
     'license { auto_retrieval = "@" }',
     TASK % 'condition = "@"',
