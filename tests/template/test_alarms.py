@@ -4,6 +4,7 @@ from collections.abc import Callable, Iterator
 
 import pytest
 
+from cts.run.retry import after_busy
 from tests.template.alarms import MINUTE, Changes, Series, watch
 from tests.template.deployed import of_type
 
@@ -147,6 +148,27 @@ def test_an_error_of_the_reader_is_an_alarm() -> None:
     assert found.raised == [11]
 
 
+def busy(minutes: int, jitter: float) -> Series:
+    """Runs that find a state locked, for so long: each waits for a minute, then the task."""
+    at = 0.0
+    while at < minutes * MINUTE:
+        at += 90
+        yield at, 1
+        at = after_busy(since=0, now=at, jitter=jitter).at
+
+
+@pytest.mark.parametrize("jitter", [0.0, 0.99])
+def test_a_state_that_stays_locked_is_one_alarm_until_it_is_released(jitter: float) -> None:
+    found = watch(ALARMS["TasksBusy"], busy(DAY, jitter), DAY + 120)
+    assert (len(found.raised), len(found.ended)) == (1, 1)
+    assert 20 <= found.raised[0] <= 62
+    assert DAY < found.ended[0] <= DAY + 62
+
+
+def test_a_state_that_someone_works_on_for_a_quarter_of_an_hour_is_no_alarm() -> None:
+    assert watch(ALARMS["TasksBusy"], busy(15, 0.0), 120) == NOTHING
+
+
 def test_what_happened_once_has_no_news_of_its_end() -> None:
     """All that ends is the time for which it is remembered."""
     once = {name for name, alarm in ALARMS.items() if alarm["EvaluationPeriods"] == 1}
@@ -154,6 +176,6 @@ def test_what_happened_once_has_no_news_of_its_end() -> None:
     assert not any("OKActions" in ALARMS[name] for name in once)
 
 
-@pytest.mark.parametrize("name", ["PollerSilent", "ViewsStale", "AwsErrors"])
+@pytest.mark.parametrize("name", ["PollerSilent", "ViewsStale", "AwsErrors", "TasksBusy"])
 def test_what_lasts_has_news_of_its_end(name: str) -> None:
     assert ALARMS[name]["OKActions"] == ALARMS[name]["AlarmActions"]

@@ -255,7 +255,7 @@ def test_whoever_announces_counts_where_the_alarms_look(name: str) -> None:
         alarm["MetricName"]
         for alarm in alarm_metrics()
         if {"Name": "service", "Value": "announced"} in alarm["Dimensions"]
-    } == {"RunsFailed", "BuildsRefused", "ConfigsRejected"}
+    } == {"RunsFailed", "RunsBusy", "BuildsRefused", "ConfigsRejected"}
 
 
 def alarm_metrics() -> list[dict[str, Any]]:

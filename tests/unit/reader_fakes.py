@@ -126,6 +126,10 @@ def tick(due_at: float) -> dict[Reason, Wish]:
     return {Reason.SCHEDULE: Wish(due_at, due_at, "correlation", "@hourly")}
 
 
+def busy(due_at: float, *, since: float) -> dict[Reason, Wish]:
+    return {reason: replace(each, busy_since=since) for reason, each in wish(due_at).items()}
+
+
 def running(task: str) -> Running:
     return Running(run_id(task), wish(), "trigger", "inputs", NOW - 12, before=None)
 

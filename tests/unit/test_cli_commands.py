@@ -16,6 +16,7 @@ from tests.unit.cli_fakes import Account, cts, deployed, lines, refused
 from tests.unit.reader_fakes import (
     NOW,
     applied,
+    busy,
     errored,
     failure,
     pending,
@@ -39,6 +40,7 @@ def account(monkeypatch: pytest.MonkeyPatch) -> Account:
 
 def test_status_shows_a_row_for_each_task_and_a_summary(account: Account) -> None:
     world = account.world
+    world.add(TaskState("app", wanted=busy(NOW + 40, since=NOW - 90)))
     world.add(TaskState("cache", recent=(success("cache", add=0, change=3),), wanted=wish(NOW + 4)))
     world.add(TaskState("db", recent=(failure("db"),), wanted=wish(NOW + 38), retry_at=NOW + 38))
     world.add(TaskState("dns", running=running("dns")))
@@ -49,11 +51,12 @@ def test_status_shows_a_row_for_each_task_and_a_summary(account: Account) -> Non
     world.add(TaskState("old"), enabled=False)
     world.add(TaskState("queue", wanted=wish(), queued_since=NOW - 20))
     world.add(TaskState("web", recent=(success("web", add=0),)))
-    world.read_services("cache", "db", "dns", "lb", "nightly", "off", "old", "queue", "web")
+    world.read_services("app", "cache", "db", "dns", "lb", "nightly", "off", "old", "queue", "web")
     world.table.leased = Lease(4, "owner", 3, NOW - 100, NOW - 8, NOW - 100)
     result = cts("status")
     assert result.exit_code == 0
     assert lines(result.stdout)[2:] == [
+        "app ○ unknown busy: its state has been locked by someone else for 1 min 30 s never",
         "cache ● successful buffer period: runs in 4.0 s ✓ 1 min ago ~3",
         "db ● errored retrying in 38 s ✗ 30 s ago",
         "dns ○ unknown running for 12 s never",
@@ -66,7 +69,7 @@ def test_status_shows_a_row_for_each_task_and_a_summary(account: Account) -> Non
         "web ● successful up to date ✓ 1 min ago no changes",
         "✗ db: Error: no route to host (cts logs db)",
         "✗ lb: Error: no route to host (cts logs lb)",
-        "10 tasks: 3 successful, 1 errored, 1 critical, 5 unknown · 1 running · 2 disabled",
+        "11 tasks: 3 successful, 1 errored, 1 critical, 6 unknown · 1 running · 2 disabled",
         "generation 3, published 3 min ago · poller: last heartbeat 8 s ago",
     ]
 

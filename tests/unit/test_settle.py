@@ -130,3 +130,4 @@ def test_a_busy_run_is_announced_with_its_next_try_and_not_counted_as_failed() -
     assert row.retry_at == world.table.state("web").wanted[Reason.CHANGE].due_at
     assert row.retry_at >= world.clock() + 60
     assert not {"RunsFailed", "RunsSucceeded"} & set(world.metrics.counted)
+    assert world.metrics.counted["RunsBusy"] == [1]

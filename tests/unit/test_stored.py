@@ -159,7 +159,7 @@ def first(items: Items, pk: str, sk: str) -> Any:
     return json.loads(items.items[pk, sk]["body"]["S"])
 
 
-WISH = Wish(1.0, 1.0, "c", "t", NEWER)
+WISH = Wish(1.0, 1.0, "c", "t", extra=NEWER)
 RUN = Run(
     "web-a-1", "web", RunStatus.ERRORED, (), 1.0, 2.0, 1, "d", "t", {"v": "d"}, "c", 1, extra=NEWER
 )

@@ -552,6 +552,16 @@ def test_a_busy_run_is_tried_again_after_a_minute_and_is_no_failure() -> None:
     assert seen(state, "B", 250.0) == state
 
 
+def test_a_wish_says_since_when_its_runs_were_busy() -> None:
+    first = ended(claimed(seen(DONE_A, "B"), "B"), BUSY)
+    again = ended(claimed(first, "B", 300.0, "web-3"), BUSY, 360.0)
+    assert first.wanted[Reason.CHANGE].busy_since == 200.0
+    assert again.wanted[Reason.CHANGE].busy_since == 200.0
+    failed = ended(claimed(first, "B", 300.0, "web-3"), FAILED_EARLY, 310.0)
+    assert failed.wanted[Reason.CHANGE].busy_since is None
+    assert seen(again, "C", 400.0).wanted[Reason.CHANGE].busy_since is None
+
+
 def test_a_busy_retry_goes_on_counting_what_failed_before_it() -> None:
     failed = ended(claimed(seen(DONE_A, "B"), "B"), FAILED_EARLY)
     busy = ended(claimed(failed, "B", 300.0, "web-3"), BUSY, 310.0)

@@ -24,6 +24,8 @@ class Wish:
     due_at: float
     correlation: str = ""
     fingerprint: str | None = None
+    busy_since: float | None = field(default=None, metadata=LATER)
+    """Since when its runs have found the state locked by someone else."""
     extra: Mapping[str, Any] = field(default_factory=dict)
     """Here and below: what a newer version of this program wrote, to be written back."""
 

@@ -234,7 +234,10 @@ def _untouched(
     if end.status is RunStatus.BUSY:
         since = min((wish.since for wish in serves.values()), default=now)
         again = after_busy(since=since, now=now, jitter=jitter)
-        serves = {reason: replace(wish, due_at=again.at) for reason, wish in serves.items()}
+        serves = {
+            reason: replace(wish, due_at=again.at, busy_since=wish.busy_since or now)
+            for reason, wish in serves.items()
+        }
     else:
         serves.pop(Reason.PERSON, None)
     return replace(state, done=running.before, wanted=_put_back(serves, state.wanted))
@@ -258,7 +261,10 @@ def _failed(state: TaskState, running: Running, end: End, now: float, jitter: fl
         case GiveUp(why):
             return replace(state, retry_at=None, gave_up=why)
         case RetryAt(at):
-            back = {reason: replace(wish, due_at=at) for reason, wish in running.serves.items()}
+            back = {
+                reason: replace(wish, due_at=at, busy_since=None)
+                for reason, wish in running.serves.items()
+            }
             wanted = _put_back(back, state.wanted)
             return replace(state, retry_at=at, gave_up=None, wanted=wanted)
 

@@ -137,6 +137,8 @@ def announce(ports: SettlePorts, state: TaskState) -> TaskState:
 
 def counted(run: Run) -> Iterator[Counted]:
     """What an ended run counts for."""
+    if run.status is RunStatus.BUSY:
+        yield "RunsBusy", "Count", 1
     if run.status.did_nothing:
         return
     yield ("RunsSucceeded" if run.status.succeeded else "RunsFailed"), "Count", 1

@@ -138,6 +138,9 @@ def _wanting(state: TaskState, enabled: bool, now: float) -> tuple[str, str, flo
     if at is None:
         return "idle", why, None
     if at > now:
+        sinces = [each.busy_since for each in state.wanted.values() if each.busy_since is not None]
+        if sinces:
+            return "busy", why, min(sinces)
         tick = state.wanted.get(Reason.SCHEDULE)
         word = "scheduled" if tick and tick.due_at == at else "waiting"
         return "retrying" if state.retry_at == at else word, why, at
