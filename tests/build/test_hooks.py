@@ -48,6 +48,14 @@ def test_a_program_follows_an_apply(place: Place) -> None:
     assert list(place.result("run-1")["at"])[-2:] == ["after_apply", "ended"]
 
 
+@pytest.mark.parametrize("timeout", ["10s", "nan", "-1", "1e9"])
+def test_a_timeout_that_is_no_number_of_seconds_is_a_mistake(tmp_path: Path, timeout: str) -> None:
+    given = {"hostname": "fw", "username": "admin", "timeout": timeout}
+    with pytest.raises(RunError, match="timeout of the provider panos must be a number") as error:
+        Panos(given, {}, tmp_path)
+    assert not error.value.retryable
+
+
 def test_it_runs_in_the_folder_of_a_local_module(place: Place) -> None:
     folder = archive(place, "run-1", ONE, after_apply=["./notify.sh"])
     module = folder / "modules" / TASK

@@ -12,6 +12,7 @@ import pytest
 from cts.build.orphans import FOUND, PLANNED, LeftOutside, ids_of, outside
 from local.provider.mirror import SOURCE, VERSIONS
 from tests.build.conftest import STATE, TASK, Place, kill, until
+from tests.build.stores import storing
 from tests.conftest import Terraform
 
 Moment = Callable[[subprocess.Popen[str]], object]
@@ -106,6 +107,25 @@ def test_what_a_killed_build_left_is_named_by_the_next_run(device: Device) -> No
     again = device.archive("run-3", NAMES)
     assert device.place.build(again, "project:3") == 0
     assert device.orphans("run-3") == []
+
+
+def test_a_secret_that_is_a_word_of_an_address_makes_no_orphans(device: Device) -> None:
+    place = device.place
+    with storing() as stores:
+        place.environment["AWS_ENDPOINT_URL_SECRETS_MANAGER"] = stores.url
+        stores.secrets["word"] = "object"
+        for run in ("run-1", "run-2"):
+            archive = device.archive(run, NAMES[:2])
+            facts = json.loads((archive / "run.json").read_text())
+            environment = {"WORD": "{{resolve:secretsmanager:word}}"}
+            (archive / "run.json").write_text(json.dumps(facts | {"environment": environment}))
+            assert place.build(archive, f"project:{run}") == 0, place.log(run)
+            # As if it had been killed after its last object was in the state.
+            creates = dict.fromkeys(PLANNED.findall(place.log("run-1")), "")
+            marker = {"run": "run-1", "creates": creates, "orphans": []}
+            place.s3.objects[MARKER] = json.dumps(marker).encode()
+    assert sorted(creates) == ['files_***.one["n0"]', 'files_***.one["n1"]']
+    assert device.orphans("run-2") == []
 
 
 def test_a_run_that_ended_by_itself_leaves_nothing_to_name(device: Device) -> None:

@@ -134,6 +134,30 @@ def test_what_is_missing_is_named_and_not_tried_again(
     assert not error.value.retryable
 
 
+@pytest.mark.parametrize("bad", ["half \ud83d of-a-character", "nul \0 of-text"])
+@pytest.mark.parametrize(
+    "text",
+    [
+        '{{ env "PW" }}',
+        "{{resolve:ssm:bad}}",
+        "{{resolve:secretsmanager:bad}}",
+        "{{resolve:secretsmanager:bad-field:SecretString:pw}}",
+        '{{ with secret "kv1/bad" }}{{ .Data.pw }}{{ end }}',
+    ],
+)
+def test_what_no_file_and_no_environment_can_hold_is_refused(
+    stores: Stores, tmp_path: Path, text: str, bad: str
+) -> None:
+    stores.secrets[TASK] = json.dumps({"PW": bad, "VAULT_TOKEN": VAULT_TOKEN})
+    stores.secrets["bad-field"] = json.dumps({"pw": bad})
+    stores.secrets["bad"] = stores.parameters["bad"] = bad
+    stores.vault["kv1/bad"] = {"pw": bad}
+    with pytest.raises(RunError) as error:
+        value(values(stores, tmp_path), text)
+    assert str(error.value) == f"reading {text}: the value must be text, without NUL"
+    assert not error.value.retryable
+
+
 SERVICES = {
     '{{ env "PW" }}': "secretsmanager.GetSecretValue",
     '{{ key "fw/pw" }}': "/v1/kv/fw/pw",

@@ -65,4 +65,4 @@ class Log:
         with self._lock:
             cut, text = self._text.left_out, str(self._text)
         note = f"[the first {cut} characters are left out]\n" if cut else ""
-        return (note + text).encode()
+        return (note + text).encode(errors="replace")

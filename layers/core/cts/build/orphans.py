@@ -61,7 +61,12 @@ class Orphans:
         log = self.s3.get(self.bucket, self.records.key("log", run))
         text = log.body.decode(errors="replace") if log else ""
         self.found = [_read(each) for each in record.get("orphans", [])]
-        state = ids_of(json_object(stored() or b"") or {})
+        # As it was printed: a secret may be a word of an address.
+        shown = self.log.shown
+        state = {
+            shown(address): shown(id_)
+            for address, id_ in ids_of(json_object(stored() or b"") or {}).items()
+        }
         self.found += sorted(outside(run, planned, state, text), key=lambda each: not each.seen)
         if self.found:
             self.log.note(told(self.found))

@@ -47,7 +47,7 @@ class Panos:
         protocol = self._option("protocol") or "https"
         address = f"{host}:{port}" if port and port != "0" else host
         self.url = f"{protocol}://{address}/api/"
-        self._timeout = float(self._option("timeout") or 10)
+        self._timeout = self._seconds()
         self._context = None if self._is_verified() else _unverified()
         self._key = self._option("api_key")
 
@@ -130,6 +130,13 @@ class Panos:
             if found not in (None, ""):
                 return str(found)
         return ""
+
+    def _seconds(self) -> float:
+        given = self._option("timeout") or "10"
+        if not re.fullmatch(r"[1-9]\d{0,5}(\.0)?", given, re.ASCII):
+            text = "committing to the firewall: the timeout of the provider panos must be a number"
+            raise _mistake(f"{text} of seconds")
+        return float(given)
 
     def _is_verified(self) -> bool:
         """By default it is not, as with the provider that CTS knows: most firewalls have

@@ -2,6 +2,7 @@
 starts. They lie nowhere else."""
 
 import json
+import re
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -17,6 +18,8 @@ VARIABLES = "secret.auto.tfvars.json"
 """Terraform reads it by itself, also when it applies a plan."""
 BACKEND = "secret.backend.json"
 GIT_KEY = "git_ssh_key"
+UNFIT = re.compile("[\0\ud800-\udfff]")
+"""What JSON may hold, but no environment or no file: NUL, and halves of characters."""
 
 
 class Values:
@@ -33,7 +36,7 @@ class Values:
         def connect() -> Any:
             found = read_connection(stack, facts.consul_secret_arn, facts.consul_ca_arn)
             for each in (found.token, found.key):
-                hide(each)
+                self._hidden("reading the credentials for Consul", each)
             return found
 
         self.consul = ConsulKv(facts.consul_address, connect, own, ends_at)
@@ -44,10 +47,16 @@ class Values:
     def __call__(self, reference: Reference) -> str:
         """Its value. Raises RunError, whose sentence names the reference."""
         if reference.text not in self._known:
-            value = self._read(reference, f"reading {reference.text}")
-            self.hide(value)
-            self._known[reference.text] = value
+            doing = f"reading {reference.text}"
+            self._known[reference.text] = self._hidden(doing, self._read(reference, doing))
         return self._known[reference.text]
+
+    def _hidden(self, doing: str, value: str) -> str:
+        """The value, of which nothing is shown from now on."""
+        if UNFIT.search(value):
+            raise RunError(f"{doing}: the value must be text, without NUL", retryable=False)
+        self.hide(value)
+        return value
 
     def _read(self, reference: Reference, doing: str) -> str:
         match reference.kind:
@@ -76,8 +85,7 @@ class Values:
                 f"{doing}: the stack's task secret has no {name}: store it with "
                 f"`cts secret set {name}`"
             )
-        self.hide(fields[name])
-        return fields[name]
+        return self._hidden(doing, fields[name])
 
     def _secret(self, doing: str, name: str, stage: str = "", version: str = "") -> str:
         which = (name, stage, version)

@@ -22,7 +22,8 @@ class Trace:
         """What was written, without secrets; of much the end. Empty if there is nothing."""
         with suppress(OSError), self.file.open("rb") as opened:
             size = opened.seek(0, os.SEEK_END)
-            opened.seek(max(0, size - TRACE_BYTES))
+            if opened.seek(max(0, size - TRACE_BYTES)):
+                opened.readline()  # the rest of a line, which may hold a part of a secret
             cut = opened.tell()
             note = f"[the first {cut} bytes are left out]\n" if cut else ""
             return (note + self.shown(opened.read().decode(errors="replace"))).encode()
