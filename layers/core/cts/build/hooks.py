@@ -13,10 +13,10 @@ from cts.build.facts import Facts
 from cts.build.log import Log
 from cts.build.output import Copied
 from cts.build.panos import Panos
+from cts.build.resolve import VARIABLES
 from cts.build.s3 import S3
 from cts.build.stop import Stop
 
-SECRET_VARIABLES = "secret.auto.tfvars.json"
 ERROR_CHARACTERS = 2000
 
 
@@ -51,7 +51,7 @@ class Hooks:
     def _arguments(self) -> dict[str, object]:
         """Of the provider, as Terraform gets them."""
         try:
-            variables = json.loads((self.folder / SECRET_VARIABLES).read_text())
+            variables = json.loads((self.folder / VARIABLES).read_text())
         except FileNotFoundError:
             return {}
         arguments: dict[str, object] = variables.get(self.facts.commit) or {}
