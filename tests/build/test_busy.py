@@ -260,6 +260,22 @@ def test_who_holds_the_lock_is_told(error: str, lock: str) -> None:
     assert f"(OperationTypeApply, {lock})" in str(busy)
 
 
+NESTED = """
+resource "terraform_data" "one" {
+  provisioner "local-exec" { command = "echo x >> applied; cat locked >&2; exit 1" }
+}
+"""
+
+
+def test_what_a_module_says_of_another_lock_is_a_failure_of_the_module(place: Place) -> None:
+    """Such as a Terraform that it runs itself. Its apply has begun, and is not begun anew."""
+    archive = place.archive("run-1", NESTED)
+    (archive / "locked").write_text(S3_ERROR)
+    assert place.build(archive, minutes=SOON) == 1
+    assert place.result("run-1")["status"] == "errored"
+    assert (archive / "applied").read_text() == "x\n"
+
+
 @pytest.mark.parametrize("error", [OUTAGE, "Error: no such firewall", "ID: 7\nWho: somebody"])
 def test_what_is_no_held_lock_is_not_busy(error: str) -> None:
     assert busy_from(error) is None

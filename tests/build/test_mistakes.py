@@ -1,5 +1,6 @@
 """Which failures a retry can mend: an outage, and not a mistake in the configuration."""
 
+import json
 import shutil
 
 import pytest
@@ -69,6 +70,21 @@ def test_a_bad_file_of_variables_is_a_mistake(place: Place) -> None:
     result = place.result("run-1")
     assert (result["status"], result["retryable"]) == ("errored", False)
     assert result["because"] == "the error is in a file of variables"
+
+
+@pytest.mark.parametrize("name", ["main.tf", "secret.backend.json"])
+def test_a_bad_option_of_a_backend_is_a_mistake(place: Place, name: str) -> None:
+    archive = place.archive("run-1", "")
+    facts = json.loads((archive / "run.json").read_text())
+    facts |= {"state_bucket": "", "state_key": ""}
+    (archive / "run.json").write_text(json.dumps(facts))
+    (archive / "main.tf").write_text('terraform {\n  backend "consul" {\n    path = "p"\n  }\n}\n')
+    bad = {"main.tf": 'terraform {\n  backend "consul" {\n    x = 1\n  }\n}\n'}
+    (archive / name).write_text(bad.get(name, '{"x": 1}'))
+    assert place.build(archive) == 1
+    result = place.result("run-1")
+    assert (result["step"], result["retryable"]) == ("init", False)
+    assert "the error is in the backend's options" in result["because"]
 
 
 def test_an_error_that_terraform_goes_on_after_is_one(place: Place) -> None:

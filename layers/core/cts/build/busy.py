@@ -12,7 +12,10 @@ LOCK_SECONDS = 60.0
 """How long to wait. What a person does by hand often takes less; and when a build is killed, Consul
 frees its lock after 20 to 35 seconds (a session of 15 to 30, then a delay of 5)."""
 PAUSE_SECONDS = 3.0
-LOCKED = re.compile(r"acquiring the state lock|failed to lock \S* ?state", re.IGNORECASE)
+LOCKED = re.compile(
+    r"\A[^\n]*(?:acquiring the state lock|failed to lock \S* ?state)", re.IGNORECASE
+)
+"""In the first line: what follows may be the words of a module's program."""
 HELD = re.compile(r"^[\s│]*(ID|Operation|Who|Created):[ \t]*(\S.*?)[ \t]*$", re.MULTILINE)
 """What Terraform says of a lock. Without it the lock itself could not be reached: an outage."""
 
@@ -53,7 +56,7 @@ class LockWait:
 def busy_from(error: str) -> Busy | None:
     """What an error of Terraform's says of the lock's holder. None if it has another cause."""
     found = dict(HELD.findall(error))
-    if not LOCKED.search(error) or "ID" not in found:
+    if not LOCKED.match(error) or "ID" not in found:
         return None
     who, since = found.get("Who", "an unknown user"), found.get("Created", "an unknown time")
     what = f"{found.get('Operation', 'unknown')}, {found['ID']}"

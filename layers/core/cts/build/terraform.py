@@ -18,6 +18,10 @@ ERROR_CHARACTERS = 4096
 PULL_SECONDS = 120
 SAYS_ERROR = re.compile(r"^[ \t│]*Error: ", re.MULTILINE)
 IN_VARIABLES = re.compile(r"^[ \t│]*on \S+\.tfvars(?:\.json)? line \d+", re.MULTILINE)
+IN_SETTINGS = re.compile(
+    r"^[ \t│]*on (?:main\.tf line \d+, in terraform:|secret\.backend\.json line \d+)", re.MULTILINE
+)
+"""Of the backend, and of what the configuration requires: `validate` does not look at the first."""
 Codes = tuple[int, ...]
 
 
@@ -119,6 +123,8 @@ class TerraformProcess:
         the retries."""
         if IN_VARIABLES.search(error):
             return "the error is in a file of variables"
+        if IN_SETTINGS.search(error):
+            return "the error is in the backend's options, or in what is required of Terraform"
         try:
             said = subprocess.run(
                 [self.binary, "validate", "-json"],
