@@ -80,6 +80,8 @@ def logged(text: str) -> str:
                 "community",
                 "userPass",
                 "secret_id",
+                "TF_TOKEN_registry_acme_co_id",
+                "TF_TOKEN_acme_store",
             )
         ),
         ('  3: tokens = ["a", "b]", x] # y\n', '  3: tokens = ["***", "***", x] # y\n'),

@@ -26,6 +26,8 @@ NO_SECRET = re.compile(
     re.IGNORECASE | re.VERBOSE,
 )
 SECRET_ID = re.compile(r"(?:^|[_-])secret[_-]id$", re.IGNORECASE)
+REGISTRY_TOKEN = re.compile("TF_TOKEN_")
+"""Begins the name of Terraform's variable for a registry; a host may end with any word."""
 ID_IN_URL = re.compile(r"(?:secret|access[_-]?key)[_-]?id$", re.IGNORECASE)
 IN_URL = re.compile(rf"{SURE} | (?:^|[_-])(?:sig|signature)$", re.IGNORECASE | re.VERBOSE)
 """In the name of a URL's argument."""
@@ -103,6 +105,8 @@ def masked_arguments(text: str) -> str:
 @lru_cache(maxsize=4096)
 def is_secret_name(name: str) -> bool:
     name = NEW_WORD.sub("_", name)
+    if REGISTRY_TOKEN.match(name):
+        return True
     return bool((SECRET_ID if NO_SECRET.search(name) else SECRET_NAME).search(name))
 
 
