@@ -2,6 +2,7 @@
 
 import base64
 import json
+import re
 import stat
 import time
 from collections.abc import Iterator
@@ -20,7 +21,7 @@ from cts.build.aws import Aws
 from cts.build.credentials import Credentials
 from cts.build.errors import RunError
 from cts.build.facts import Facts
-from cts.build.hidden import Hidden
+from cts.build.hidden import Hidden, any_of
 from cts.build.references import parts
 from cts.build.resolve import Values, resolve
 from tests.build.stores import CONSUL_TOKEN, VAULT_TOKEN, Stores, storing
@@ -306,6 +307,19 @@ def test_a_value_is_hidden_in_every_form(secret: str, before: str, after: str) -
         base64.urlsafe_b64encode(secret.encode()).decode().rstrip("="),
     ):
         assert "***" in hidden(f"{before}{form}{after}")
+
+
+@given(st.sets(st.text("ab.|", min_size=1, max_size=6), min_size=1), st.text("ab.|", max_size=20))
+def test_the_longest_text_that_fits_is_found(texts: set[str], text: str) -> None:
+    one_by_one = "|".join(map(re.escape, sorted(texts, key=len, reverse=True)))
+    assert re.sub(any_of(sorted(texts)), "*", text) == re.sub(one_by_one, "*", text)
+
+
+def test_lines_that_each_continue_another_are_hidden() -> None:
+    hidden = Hidden()
+    lines = ["s3cr3t" + "x" * number for number in range(300)]
+    hidden.add("\n".join(lines))
+    assert hidden(f"{lines[299]} {lines[2]}") == "*** ***"
 
 
 @pytest.mark.parametrize("user", ["", "a", "ab", "abc", "admin"])

@@ -3,13 +3,17 @@
 import base64
 import json
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+from itertools import groupby
+from os.path import commonprefix
 from urllib.parse import quote, quote_plus
 
 from cts.build.masking import MASK
 
 SHORTEST = 4
 """Characters. To mask a shorter value wherever it occurs would make a log unreadable."""
+DEEPEST = 20
+"""Levels of a pattern, of which Python takes about a hundred."""
 PART = 8
 """Characters of the shortest line, word or other part of a value that is masked alone."""
 HTML = {"&": "\\u0026", "<": "\\u003c", ">": "\\u003e"}
@@ -25,12 +29,30 @@ class Hidden:
 
     def add(self, value: str) -> None:
         self._forms.update(forms(value))
-        longest_first = sorted(self._forms, key=lambda form: (-len(form), form))
-        self._pattern = re.compile("|".join(map(re.escape, longest_first))) if self._forms else None
+        self._pattern = None
 
     def __call__(self, text: str) -> str:
         """The text without them."""
-        return self._pattern.sub(MASK, text) if self._pattern else text
+        if not self._forms:
+            return text
+        pattern = self._pattern = self._pattern or re.compile(any_of(sorted(self._forms)))
+        return pattern.sub(MASK, text)
+
+
+def any_of(texts: Sequence[str], depth: int = 0) -> str:
+    """A pattern for any of the texts, the longest that fits. Those that begin alike share their
+    beginning, or a search would take as long as there are texts: a secret may have a thousand
+    lines."""
+    start = commonprefix([texts[0], texts[-1]])  # noqa: RUF071 (of texts)
+    rests = [each[len(start) :] for each in texts if each != start]
+    if depth == DEEPEST:
+        inside = [re.escape(each) for each in sorted(rests, key=len, reverse=True)]
+    else:
+        alike = groupby(rests, key=lambda each: each[0])
+        inside = [any_of([*each], depth + 1) for _, each in alike]
+    if len(rests) < len(texts):
+        inside.append("")
+    return f"{re.escape(start)}(?:{'|'.join(inside)})" if rests else re.escape(start)
 
 
 def forms(value: str) -> set[str]:
