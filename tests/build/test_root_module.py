@@ -30,15 +30,28 @@ from tests.build.test_rendering import (
     read,
     terraform,
 )
+from tests.unit.test_terraform_files import FILES, PARAMETER
 
 WEB = ServicesCondition(("web",))
 BUILTIN = {"terraform": {"source": "terraform.io/builtin/terraform"}}
 BEFORE_EPHEMERAL = replace(PLACE, terraform_version="1.9.8")
 """Such values can't be shown."""
 SOURCE = re.compile(r'^(module "[^"]+" \{\n  source +=) .*(\n  version .*)?$', re.MULTILINE)
+PROVIDER = re.compile(r'^provider "(.+)" \{$', re.MULTILINE)
 PASSED = re.compile(r"^  ([\w-]+) += var\.\1$", re.MULTILINE)
 KEY_REFERENCE = '{{ env "KEY" }}'
 MANY = 10_000
+MODULE_OF_FILES = """
+terraform {
+  required_providers {
+    files = { source = "example.com/test/files" }
+  }
+}
+resource "files_object" "one" {
+  name    = "one"
+  content = var.content
+}
+"""
 
 
 def unpacked(folder: Path, made: dict[str, str], module: str = "") -> None:
@@ -71,11 +84,45 @@ def test_terraform_accepts_the_files(
     """Providers that are not there aside, for which `init` would need a network."""
     made = {path.name: path.read_text() for path in (GOLDEN / case).iterdir()}
     before_1_15 = {name: re.sub(r"(?m)^ +const += true\n", "", made[name]) for name in made}
-    unpacked(tmp_path, before_1_15)
+    providers = {*PROVIDER.findall(made["main.tf"])}
+    unpacked(tmp_path, before_1_15, MODULE_OF_FILES if providers == {"files"} else "")
     terraform("get", folder=tmp_path, env=environment)
-    if 'provider "' not in made["main.tf"]:
-        terraform("init", "-backend=false", folder=tmp_path, env=environment)
-        terraform("validate", folder=tmp_path, env=environment)
+    if providers <= {"files"}:
+        terraform("init", folder=tmp_path, env=environment)
+        terraform("plan", "-input=false", "-out=plan", folder=tmp_path, env=environment)
+
+
+@pytest.mark.parametrize(
+    ("case", "device", "tags", "labels", "content"),
+    [
+        (
+            "test_provider",
+            FILES["device"],
+            FILES["tags"],
+            {each["name"]: each.get("value") for each in FILES["label"]},
+            PARAMETER,
+        ),
+        ("test_provider_without_secrets", "d", [], {"only": None}, 'say "hi" ${x}'),
+    ],
+    ids=["secrets", "plain"],
+)
+def test_a_provider_gets_what_its_block_says(
+    case: str,
+    device: str,
+    tags: list[str],
+    labels: dict[str, Any],
+    content: str,
+    tmp_path: Path,
+    environment: dict[str, str],
+) -> None:
+    """References are looked up by builds: here they are texts."""
+    made = {path.name: path.read_text() for path in (GOLDEN / case).iterdir()}
+    unpacked(tmp_path, made, MODULE_OF_FILES)
+    for command in (("init",), ("plan", "-out=plan"), ("apply", "plan")):
+        terraform(*command, folder=tmp_path, env=environment)
+    [file] = (tmp_path / device).glob("*.json")
+    noted = json.loads(file.read_text())
+    assert (noted["tags"], noted["labels"], noted["content"]) == (tags, labels, content)
 
 
 @pytest.mark.parametrize("kind", ["kubernetes", "cos"])
