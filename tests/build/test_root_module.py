@@ -2,7 +2,6 @@
 
 import json
 import re
-import shutil
 import string
 from dataclasses import replace
 from pathlib import Path
@@ -13,7 +12,6 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from cts.conditions.services import ServicesCondition
-from cts.terraform.backend import BLOCKS
 from cts.terraform.definition import Definition, Module, Provider
 from cts.terraform.files import files
 from cts.watch.snapshot import Snapshot, of
@@ -41,6 +39,20 @@ PROVIDER = re.compile(r'^provider "(.+)" \{$', re.MULTILINE)
 PASSED = re.compile(r"^  ([\w-]+) += var\.\1$", re.MULTILINE)
 KEY_REFERENCE = '{{ env "KEY" }}'
 MANY = 10_000
+SINCE_CONSTANTS = [1, 15]
+MODULE_WITH_CONSTANTS = """
+variable "services" {
+  type  = any
+  const = true
+}
+variable "zone" {
+  type  = string
+  const = true
+}
+variable "rack" { type = string }
+module "inner" { source = "./${var.zone}" }
+output "of" { value = module.inner.of }
+"""
 MODULE_OF_FILES = """
 terraform {
   required_providers {
@@ -125,22 +137,19 @@ def test_a_provider_gets_what_its_block_says(
     assert (noted["tags"], noted["labels"], noted["content"]) == (tags, labels, content)
 
 
-@pytest.mark.parametrize("kind", ["kubernetes", "cos"])
-def test_terraform_takes_the_blocks_of_a_backend(
-    kind: str, tmp_path: Path, environment: dict[str, str]
-) -> None:
-    """It goes on to what it needs a network for, or other options."""
-    shutil.copy(GOLDEN / f"backend_{kind}" / "main.tf", tmp_path)
-    root = (tmp_path / "main.tf").read_text().partition("\nmodule ")[0]
-    assert any(f"    {name} {{" in root for name in BLOCKS[kind])
-    said = refused("init", folder=tmp_path, env={**environment, "KUBE_CONFIG_PATH": "/absent"})
-    assert "Unsupported" not in said
-
-
-def refused(*arguments: str, folder: Path, env: dict[str, str]) -> str:
-    with pytest.raises(AssertionError) as told:
-        terraform(*arguments, folder=folder, env=env)
-    return str(told.value)
+def test_a_constant_names_a_module(tmp_path: Path, environment: dict[str, str]) -> None:
+    """Which `init` wants to know."""
+    told = json.loads(terraform("version", "-json", folder=tmp_path, env=environment))
+    if [*map(int, told["terraform_version"].split(".")[:2])] < SINCE_CONSTANTS:
+        pytest.skip("constants need Terraform 1.15")
+    unpacked(tmp_path, {path.name: path.read_text() for path in (GOLDEN / "constants").iterdir()})
+    (tmp_path / "m" / "dmz").mkdir()
+    (tmp_path / "m" / "dmz" / "main.tf").write_text('output "of" { value = "inner" }\n')
+    (tmp_path / "m" / "main.tf").write_text(MODULE_WITH_CONSTANTS)
+    (tmp_path / "outputs.tf").write_text(output("of"))
+    for command in (("init",), ("plan", "-out=plan"), ("apply", "plan")):
+        terraform(*command, folder=tmp_path, env=environment)
+    assert terraform("output", "-raw", "of", folder=tmp_path, env=environment) == "inner"
 
 
 def test_providers_and_secrets_need_nothing_but_the_files(
