@@ -229,7 +229,7 @@ EDGE = Provider(
     },
 )
 FROM_THE_MIRROR = {"files": {"source": "example.com/test/files", "version": "1.1.0"}}
-FILES = {
+FILES: dict[str, Any] = {
     "device": 'a "${b}%{c}',
     "token": KEY_REFERENCE,
     "delay": 0.5,
