@@ -187,7 +187,7 @@ def until(holds: Callable[[], object], seconds: float = 60) -> None:
 
 @pytest.fixture
 def environment(tmp_path: Path) -> dict[str, str]:
-    """Of a Terraform that has no settings of this machine."""
-    empty = tmp_path / "terraformrc"
-    empty.touch()
-    return {**os.environ, "TF_CLI_CONFIG_FILE": str(empty), "CHECKPOINT_DISABLE": "1"}
+    """Of a Terraform that has no settings of this machine, and finds the test provider."""
+    settings = tmp_path / "terraformrc"
+    settings.write_text(cli_configuration())
+    return {**os.environ, "TF_CLI_CONFIG_FILE": str(settings), "CHECKPOINT_DISABLE": "1"}

@@ -2,6 +2,7 @@
 
 import base64
 import json
+import ssl
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -37,10 +38,16 @@ class Stores:
 
 
 @contextmanager
-def storing() -> Iterator[Stores]:
-    server = ThreadingHTTPServer(("127.0.0.1", 0), _Handler)
+def storing(tls: ssl.SSLContext | None = None) -> Iterator[Stores]:
+    server = _Server(("127.0.0.1", 0), _Handler)
     server.daemon_threads = True
-    stores = Stores(f"http://127.0.0.1:{server.server_address[1]}")
+    if tls:
+        # Handshakes in the threads of connections: one that fails stops no other.
+        server.socket = tls.wrap_socket(
+            server.socket, server_side=True, do_handshake_on_connect=False
+        )
+    scheme = "https" if tls else "http"
+    stores = Stores(f"{scheme}://127.0.0.1:{server.server_address[1]}")
     server.stores = stores  # type: ignore[attr-defined]
     thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.05})
     thread.start()
@@ -50,6 +57,11 @@ def storing() -> Iterator[Stores]:
         server.shutdown()
         thread.join()
         server.server_close()
+
+
+class _Server(ThreadingHTTPServer):
+    def handle_error(self, *_: object) -> None:
+        """A client may leave at any time, and some refuse the certificate."""
 
 
 class _Handler(BaseHTTPRequestHandler):

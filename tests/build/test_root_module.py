@@ -2,7 +2,6 @@
 
 import json
 import re
-import shutil
 import string
 from dataclasses import replace
 from pathlib import Path
@@ -13,7 +12,6 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from cts.conditions.services import ServicesCondition
-from cts.terraform.backend import BLOCKS
 from cts.terraform.definition import Definition, Module, Provider
 from cts.terraform.files import files
 from cts.watch.snapshot import Snapshot, of
@@ -30,15 +28,42 @@ from tests.build.test_rendering import (
     read,
     terraform,
 )
+from tests.unit.test_terraform_files import FILES, PARAMETER
 
 WEB = ServicesCondition(("web",))
 BUILTIN = {"terraform": {"source": "terraform.io/builtin/terraform"}}
 BEFORE_EPHEMERAL = replace(PLACE, terraform_version="1.9.8")
 """Such values can't be shown."""
 SOURCE = re.compile(r'^(module "[^"]+" \{\n  source +=) .*(\n  version .*)?$', re.MULTILINE)
+PROVIDER = re.compile(r'^provider "(.+)" \{$', re.MULTILINE)
 PASSED = re.compile(r"^  ([\w-]+) += var\.\1$", re.MULTILINE)
 KEY_REFERENCE = '{{ env "KEY" }}'
 MANY = 10_000
+SINCE_CONSTANTS = [1, 15]
+MODULE_WITH_CONSTANTS = """
+variable "services" {
+  type  = any
+  const = true
+}
+variable "zone" {
+  type  = string
+  const = true
+}
+variable "rack" { type = string }
+module "inner" { source = "./${var.zone}" }
+output "of" { value = module.inner.of }
+"""
+MODULE_OF_FILES = """
+terraform {
+  required_providers {
+    files = { source = "example.com/test/files" }
+  }
+}
+resource "files_object" "one" {
+  name    = "one"
+  content = var.content
+}
+"""
 
 
 def unpacked(folder: Path, made: dict[str, str], module: str = "") -> None:
@@ -71,29 +96,60 @@ def test_terraform_accepts_the_files(
     """Providers that are not there aside, for which `init` would need a network."""
     made = {path.name: path.read_text() for path in (GOLDEN / case).iterdir()}
     before_1_15 = {name: re.sub(r"(?m)^ +const += true\n", "", made[name]) for name in made}
-    unpacked(tmp_path, before_1_15)
+    providers = {*PROVIDER.findall(made["main.tf"])}
+    unpacked(tmp_path, before_1_15, MODULE_OF_FILES if providers == {"files"} else "")
     terraform("get", folder=tmp_path, env=environment)
-    if 'provider "' not in made["main.tf"]:
-        terraform("init", "-backend=false", folder=tmp_path, env=environment)
-        terraform("validate", folder=tmp_path, env=environment)
+    if providers <= {"files"}:
+        terraform("init", folder=tmp_path, env=environment)
+        terraform("plan", "-input=false", "-out=plan", folder=tmp_path, env=environment)
 
 
-@pytest.mark.parametrize("kind", ["kubernetes", "cos"])
-def test_terraform_takes_the_blocks_of_a_backend(
-    kind: str, tmp_path: Path, environment: dict[str, str]
+@pytest.mark.parametrize(
+    ("case", "device", "tags", "labels", "content"),
+    [
+        (
+            "test_provider",
+            FILES["device"],
+            FILES["tags"],
+            {each["name"]: each.get("value") for each in FILES["label"]},
+            PARAMETER,
+        ),
+        ("test_provider_without_secrets", "d", [], {"only": None}, 'say "hi" ${x}'),
+    ],
+    ids=["secrets", "plain"],
+)
+def test_a_provider_gets_what_its_block_says(
+    case: str,
+    device: str,
+    tags: list[str],
+    labels: dict[str, Any],
+    content: str,
+    tmp_path: Path,
+    environment: dict[str, str],
 ) -> None:
-    """It goes on to what it needs a network for, or other options."""
-    shutil.copy(GOLDEN / f"backend_{kind}" / "main.tf", tmp_path)
-    root = (tmp_path / "main.tf").read_text().partition("\nmodule ")[0]
-    assert any(f"    {name} {{" in root for name in BLOCKS[kind])
-    said = refused("init", folder=tmp_path, env={**environment, "KUBE_CONFIG_PATH": "/absent"})
-    assert "Unsupported" not in said
+    """References are looked up by builds: here they are texts."""
+    made = {path.name: path.read_text() for path in (GOLDEN / case).iterdir()}
+    unpacked(tmp_path, made, MODULE_OF_FILES)
+    for command in (("init",), ("plan", "-out=plan"), ("apply", "plan")):
+        terraform(*command, folder=tmp_path, env=environment)
+    [file] = (tmp_path / device).glob("*.json")
+    noted = json.loads(file.read_text())
+    assert (noted["tags"], noted["labels"], noted["content"]) == (tags, labels, content)
 
 
-def refused(*arguments: str, folder: Path, env: dict[str, str]) -> str:
-    with pytest.raises(AssertionError) as told:
-        terraform(*arguments, folder=folder, env=env)
-    return str(told.value)
+def test_a_constant_names_a_module(tmp_path: Path, environment: dict[str, str]) -> None:
+    """Which `init` wants to know."""
+    told = json.loads(terraform("version", "-json", folder=tmp_path, env=environment))
+    if [*map(int, told["terraform_version"].split(".")[:2])] < SINCE_CONSTANTS:
+        pytest.skip("constants need Terraform 1.15")
+    unpacked(tmp_path, {path.name: path.read_text() for path in (GOLDEN / "constants").iterdir()})
+    (tmp_path / "m" / "dmz").mkdir()
+    (tmp_path / "m" / "dmz" / "main.tf").write_text('output "of" { value = "inner" }\n')
+    (tmp_path / "m" / "main.tf").write_text(MODULE_WITH_CONSTANTS)
+    (tmp_path / "outputs.tf").write_text(output("of"))
+    for command in (("init",), ("plan", "-out=plan"), ("apply", "plan")):
+        terraform(*command, folder=tmp_path, env=environment)
+    assert terraform("output", "-raw", "of", folder=tmp_path, env=environment) == "inner"
 
 
 def test_providers_and_secrets_need_nothing_but_the_files(

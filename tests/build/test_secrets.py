@@ -67,7 +67,7 @@ def aws(key: str) -> Aws:
 
 def values(stores: Stores, own: Path, hidden: Hidden | None = None, **more: Any) -> Values:
     vault = {"address": stores.url, "namespace": "team", **more.pop("vault", {})}
-    facts = replace(FACTS, consul_address=stores.url, vault=vault, **more)
+    facts = replace(FACTS, **{"consul_address": stores.url, "vault": vault, **more})
     return Values(facts, aws("TASK"), aws("RUN"), own, (hidden or Hidden()).add)
 
 

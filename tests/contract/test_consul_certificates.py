@@ -1,24 +1,20 @@
-"""Certificates of Consul and of its client, made here, without what RFC 5280 demands."""
+"""Certificates of Consul and of its client."""
 
 import asyncio
 import json
 import ssl
-from datetime import UTC, datetime, timedelta
-from ipaddress import IPv4Address
 from pathlib import Path
 from typing import TYPE_CHECKING, cast
 
 import pytest
-from cryptography import x509
-from cryptography.hazmat.primitives import hashes, serialization
-from cryptography.hazmat.primitives.asymmetric import ec
-from cryptography.x509.oid import NameOID
+from cryptography.hazmat.primitives import serialization
 
 from cts.adapters.consul import Authorities, Consul
 from cts.adapters.secrets import ConsulCa
 from cts.conditions import services
 from cts.errors import Refused, Unavailable
 from cts.watch.query import View
+from tests.certificates import PEM, authority, pair
 from tests.fake_consul import Token
 
 if TYPE_CHECKING:
@@ -27,37 +23,11 @@ if TYPE_CHECKING:
 
 WEB = View(services.SERVICE, "web")
 ARN = "arn:aws:secretsmanager:r:1:secret:"
-PEM = serialization.Encoding.PEM
-
-
-def made(name: str, issuer: x509.Name | None = None) -> x509.CertificateBuilder:
-    """A certificate without key identifiers."""
-    subject = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, name)])
-    now = datetime.now(UTC)
-    return (
-        x509.CertificateBuilder()
-        .subject_name(subject)
-        .issuer_name(issuer or subject)
-        .serial_number(x509.random_serial_number())
-        .not_valid_before(now - timedelta(days=1))
-        .not_valid_after(now + timedelta(days=1))
-        .add_extension(x509.BasicConstraints(ca=issuer is None, path_length=None), critical=True)
-    )
 
 
 @pytest.fixture(scope="module")
 def ca(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The CA's certificate; beside it `server.pem`, with its key, for this machine."""
-    folder = tmp_path_factory.mktemp("certificates")
-    ca_key, key = (ec.generate_private_key(ec.SECP256R1()) for _ in range(2))
-    authority = made("ca").public_key(ca_key.public_key()).sign(ca_key, hashes.SHA256())
-    addresses = x509.SubjectAlternativeName([x509.IPAddress(IPv4Address("127.0.0.1"))])
-    server = made("server", authority.subject).add_extension(addresses, critical=False)
-    signed = server.public_key(key.public_key()).sign(ca_key, hashes.SHA256())
-    text = key.private_bytes(PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption())
-    (folder / "server.pem").write_bytes(text + signed.public_bytes(PEM))
-    (folder / "ca.pem").write_bytes(authority.public_bytes(PEM))
-    return folder / "ca.pem"
+    return authority(tmp_path_factory.mktemp("certificates"))
 
 
 def asked(ca: Path, authorities: Authorities, *, demands: bool = False) -> int:
@@ -123,19 +93,18 @@ def test_the_same_ca_is_trusted_once_it_is_named(ca: Path) -> None:
     assert asked(ca, named(ca=ca.read_text())) == 7
 
 
-def pair(ca: Path, *names: str) -> str:
+def with_pair(ca: Path, *names: str) -> str:
     """A secret with the certificate of this machine and its key, under these names."""
-    key, begin, certificate = ca.with_name("server.pem").read_text().partition("-----BEGIN CERT")
-    return json.dumps({"token": "t", **dict(zip(names, (begin + certificate, key), strict=True))})
+    return json.dumps({"token": "t", **dict(zip(names, pair(ca), strict=True))})
 
 
 def test_a_client_shows_the_certificate_that_a_push_has_moved(ca: Path) -> None:
-    own = pair(ca, "CONSUL_CLIENT_CERT_PEM", "CONSUL_CLIENT_KEY_PEM")
+    own = with_pair(ca, "CONSUL_CLIENT_CERT_PEM", "CONSUL_CLIENT_KEY_PEM")
     assert asked(ca, named(ca=ca.read_text(), own=own), demands=True) == 7
 
 
 def test_a_client_shows_the_certificate_of_the_users_own_secret(ca: Path) -> None:
-    mine = pair(ca, "cert", "key")
+    mine = with_pair(ca, "cert", "key")
     assert asked(ca, named("mine", ca=ca.read_text(), mine=mine), demands=True) == 7
 
 
@@ -165,7 +134,7 @@ def test_a_pair_that_is_none_is_refused_without_being_shown(
 
 
 def test_an_encrypted_key_is_refused_and_nobody_is_asked_for_its_password(ca: Path) -> None:
-    fields = json.loads(pair(ca, "cert", "key"))
+    fields = json.loads(with_pair(ca, "cert", "key"))
     key = serialization.load_pem_private_key(fields["key"].encode(), None)
     how = serialization.BestAvailableEncryption(b"password")
     fields["key"] = key.private_bytes(PEM, serialization.PrivateFormat.PKCS8, how).decode()

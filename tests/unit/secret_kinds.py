@@ -138,12 +138,17 @@ IN_FILES = [
 ]
 
 ENV = '{{ env \\"X\\" }}'
+OF_AWS = "{{resolve:secretsmanager:fw:SecretString:pw}}"
 MOVED = {
     "text before a reference": f'password = "{CANARY}{ENV}"',
     "text behind a reference": f'token = "{ENV}{CANARY}"',
     "text between references": f'secret = "{ENV}-{CANARY}-{ENV}"',
     "text twice": f'api_key = "{CANARY}{ENV}{CANARY}"',
     "text in a secret of Vault": 'pw = "{{ with secret \\"kv/x\\" }}' + CANARY + '{{ end }}"',
+    "text before a reference of AWS": f'password = "{CANARY}{OF_AWS}"',
+    "text behind a reference of AWS": f'token = "{{{{resolve:ssm:/x}}}}{CANARY}"',
+    "text between references of two kinds": f'secret = "{OF_AWS}{CANARY}{ENV}"',
+    "password behind a user of AWS": f'url = "https://{OF_AWS}:{CANARY}@h/"',
     "text in a heredoc": f"password = <<E\n{CANARY}{{{{ env \"X\" }}}}\nE",
     "password before a reference": f'url = "https://u:{CANARY}@{ENV}/"',
     "reference in task_env": f'task_env {{ FW_TOKEN = "{ENV}{CANARY}" }}',
@@ -304,6 +309,7 @@ IN_COMMENTS = [
 VALUES = {
     "text": f'password = "{CANARY}"',
     "list": f'password = ["{CANARY}"]',
+    "text before a reference": f'password = "{CANARY}{OF_AWS}"',
     "object in a list": f'password = [{{ token = "{CANARY}" }}]',
 }
 DECLARED = {"m/main.tf": VARIABLES + 'variable "password" {}\n'}
@@ -339,6 +345,8 @@ NO_SECRETS = [
         'url = "https://host.example.com:8443/path?ref=token&page=2"',
         'host = "https://admin@fw.example.com"',
         f'token = "{ENV}"',
+        f'token = "{OF_AWS}" password = "{{{{resolve:ssm-secure:/fw/pw:3}}}}"',
+        f'dsn = "postgres://{OF_AWS}:{OF_AWS}@db.example.com/x" auth = "Bearer {OF_AWS}"',
         f'url = "https://{ENV}/api?token={ENV}&key=a" auth = "https://{ENV}:{ENV}-{ENV}@h/"',
         'url = "https://h/?sort_key=name&key=name&keys=a&code=200&auth=basic&pin=true"',
         'url = "https://h/?token_type=bearer&code_challenge=aB3dE5gH1&page_token=aB3dE5gH1"',

@@ -228,6 +228,15 @@ EDGE = Provider(
         "matrix": [[1, 2], []],
     },
 )
+FROM_THE_MIRROR = {"files": {"source": "example.com/test/files", "version": "1.1.0"}}
+FILES: dict[str, Any] = {
+    "device": 'a "${b}%{c}',
+    "token": KEY_REFERENCE,
+    "delay": 0.5,
+    "tags": ["x", '"${y}"', "{{ z }}"],
+    "label": [{"name": "one", "value": f"a-{KEY_REFERENCE}"}, {"name": "${two}"}],
+}
+"""Of the test provider."""
 AWS = Provider("aws", arguments={"region": "eu-west-1"})
 TAGGED = Provider("aws", arguments={"default_tags": {"tags": {"team": "net"}}, "region": "r"})
 
@@ -278,6 +287,27 @@ CASES |= {
                 }
             },
         )
+    ),
+    "test_provider": built(
+        Definition(
+            "files",
+            Module("acme/files/local", "1.0.0"),
+            WEB,
+            {"content": PARAMETER},
+            providers=(Provider("files", "edge", FILES, env={"FILES_ROOT": "."}),),
+            required_providers={"files": {"source": "example.com/test/files", "version": "~> 1.0"}},
+        )
+    ),
+    "test_provider_without_secrets": built(
+        Definition(
+            "files",
+            Module("acme/files/local", "1.0.0"),
+            WEB,
+            {"content": 'say "hi" ${x}'},
+            providers=(Provider("files", arguments={"device": "d", "label": {"name": "only"}}),),
+            required_providers=FROM_THE_MIRROR,
+        ),
+        replace(PLACE, terraform_version="1.9.8"),
     ),
     "default_tags": built(
         Definition("web", Module("acme/web/aws"), WEB, providers=(AWS,), default_tags=True)

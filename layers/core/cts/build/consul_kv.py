@@ -8,6 +8,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
+from typing import Any
 from urllib.parse import quote, urlencode
 
 from cts.build.asking import asked
@@ -124,22 +125,29 @@ class ConsulKv:
         }
 
 
-def tls_context(
-    whose: str, ca: str, files: dict[str, Path], *, verify: bool = True
-) -> ssl.SSLContext:
+class TlsContext(ssl.SSLContext):
+    """`server_name`: the name that the server's certificate must have; empty: the address's."""
+
+    server_name = ""
+
+    def wrap_socket(self, *args: Any, **options: Any) -> ssl.SSLSocket:
+        if self.server_name:
+            options["server_hostname"] = self.server_name
+        return super().wrap_socket(*args, **options)
+
+
+def tls_context(whose: str, ca: str, files: dict[str, Path]) -> TlsContext:
     """`files`: perhaps the client's `certificate` and its `key`. Raises RunError."""
+    context = TlsContext(ssl.PROTOCOL_TLS_CLIENT)
+    # As in HashiCorp's programs, an intermediate CA may be trusted alone, and a private CA may lack
+    # extensions that RFC 5280 demands.
+    context.verify_flags |= ssl.VERIFY_X509_PARTIAL_CHAIN
+    context.verify_flags &= ~ssl.VERIFY_X509_STRICT
     try:
-        if not ca:
-            context = ssl.create_default_context()
-        else:
-            context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
-            # As in HashiCorp's programs, an intermediate CA may be trusted alone, and a private CA
-            # may lack extensions that RFC 5280 demands.
-            context.verify_flags |= ssl.VERIFY_X509_PARTIAL_CHAIN
-            context.verify_flags &= ~ssl.VERIFY_X509_STRICT
+        if ca:
             context.load_verify_locations(cadata=ca)
-        if not verify:
-            context.check_hostname, context.verify_mode = False, ssl.CERT_NONE
+        else:
+            context.load_default_certs()
         if "certificate" in files and "key" in files:
             context.load_cert_chain(files["certificate"], files["key"], password=str)
     except (ssl.SSLError, ValueError, TypeError):

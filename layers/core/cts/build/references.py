@@ -26,8 +26,9 @@ TEMPLATE = _template(r"env|key|with[ \t\r\n]+secret")
 """What makes a whole text a template, as in CTS; any other text in braces is only text."""
 VAULT = _template(r"with[ \t\r\n]+secret")
 ACTION = re.compile(r'\{\{((?:"(?:[^"\\\n]|\\.)*"|[^"}]|\}(?!\}))*)\}\}')
-RESOLVED = re.compile(r"\{\{(resolve:(?:secretsmanager|ssm|ssm-secure):[^{}\s]+)\}\}")
-"""A secret or a parameter of AWS, written as in CloudFormation. It may be in any value."""
+RESOLVED = re.compile(r"\{\{\s*resolve:[^{}]*(?:\}\})?")
+"""A secret or a parameter of AWS, written as in CloudFormation, perhaps with mistakes. It may be in
+any value."""
 SECRET = "resolve:secretsmanager:"
 PARAMETERS = "resolve:ssm:", "resolve:ssm-secure:"
 QUOTED = r'("(?:[^"\\\n]|\\.)*")'
@@ -62,7 +63,11 @@ class Reference:
 
 
 class BadReference(ValueError):
-    """A sentence: what can't be evaluated, and what could be."""
+    """`text`: what can't be evaluated. Says what to write instead."""
+
+    def __init__(self, text: str, why: str, fix: str) -> None:
+        super().__init__(f"{text} {why}: {fix}")
+        self.text, self.why, self.fix = text, why, fix
 
 
 def parts(text: str, *, templates: bool = True) -> list[str | Reference]:
@@ -73,7 +78,7 @@ def parts(text: str, *, templates: bool = True) -> list[str | Reference]:
     inside = _With()
     trims = False
     for action in _actions(text) if is_template else RESOLVED.finditer(text):
-        content = action[1]
+        content = action[1] if is_template else "resolve:"
         between = text[at : action.start()]
         between = between.lstrip() if trims else between
         trims = is_template and bool(re.search(r"\s-$", content))
@@ -83,6 +88,8 @@ def parts(text: str, *, templates: bool = True) -> list[str | Reference]:
         found += inside.take(action[0], content.removesuffix("-" if trims else "").strip())
         at = action.end()
     inside.end()
+    if is_template and (unclosed := RESOLVED.search(text, at)):
+        _resolve(unclosed[0])
     rest = text[at:].lstrip() if trims else text[at:]
     return [each for each in (*found, rest) if each != ""]
 
@@ -103,7 +110,7 @@ class _With:
 
     def take(self, text: str, content: str) -> list[Reference]:
         if content.startswith("resolve:"):
-            return [_resolve(text, content)]
+            return [_resolve(text)]
         if found := NAMED.fullmatch(content):
             return [Reference(text, Origin(found[1]), _unquoted(text, found[2]))]
         if self.opened is None and (found := WITH.fullmatch(content)):
@@ -116,13 +123,15 @@ class _With:
             whole = f"{self.opened.text}{text}{{{{ end }}}}"
             return [replace(self.opened, text=whole, field=way)]
         raise BadReference(
-            f'{text} can\'t be evaluated: it must be {{{{ env "NAME" }}}}, {{{{ key "path" }}}}, '
-            'or {{ with secret "path" }}{{ .Data.data.field }}{{ end }}'
+            text,
+            "can't be evaluated",
+            'write {{ env "NAME" }}, {{ key "path" }}, '
+            'or {{ with secret "path" }}{{ .Data.data.field }}{{ end }}',
         )
 
     def end(self) -> None:
         if self.opened is not None:
-            raise BadReference(f"{self.opened.text} lacks its {{{{ end }}}}")
+            raise BadReference(self.opened.text, "does not end", "add {{ end }}")
 
 
 def _field(text: str, content: str) -> tuple[str, ...]:
@@ -139,10 +148,13 @@ def _unquoted(text: str, quoted: str) -> str:
     try:
         return str(json.loads(quoted))
     except ValueError:
-        raise BadReference(f"{text} has an escape that is not known in {quoted}") from None
+        why, fix = f"has an unknown escape in {quoted}", "write a backslash as \\\\"
+        raise BadReference(text, why, fix) from None
 
 
-def _resolve(text: str, content: str) -> Reference:
+def _resolve(text: str) -> Reference:
+    is_whole = text.endswith("}}") and not re.search(r"\s", text)
+    content = text[2:-2] if is_whole else ""
     if content.startswith(SECRET):
         kind, said = Origin.SECRETS_MANAGER, content.removeprefix(SECRET)
         name, more = _name(said, PARTS_OF_ARN[kind])
@@ -156,10 +168,10 @@ def _resolve(text: str, content: str) -> Reference:
             if name and len(more) < 2 and all(map(str.isdigit, more)):
                 return Reference(text, kind, name, version="".join(more))
     raise BadReference(
-        f"{text} can't be evaluated: it must be "
-        "{{resolve:secretsmanager:NAME-OR-ARN:SecretString:FIELD:STAGE:VERSION}}, which may end "
-        "behind any part, or {{resolve:ssm:NAME-OR-ARN:VERSION}}, where the version is a number "
-        "and may be left out"
+        text,
+        "can't be evaluated",
+        "write {{resolve:secretsmanager:NAME:SecretString:FIELD}}, which may end after NAME, or "
+        "{{resolve:ssm:NAME}}, without spaces",
     )
 
 

@@ -40,7 +40,7 @@ class Values:
             return found
 
         self.consul = ConsulKv(facts.consul_address, connect, own, ends_at)
-        self.vault = VaultSecrets(facts.vault, self._named, own, ends_at)
+        self.vault = VaultSecrets(facts.vault, self._filled, own, ends_at)
         self._known: dict[str, str] = {}
         self._texts: dict[tuple[str, str, str], str] = {}
 
@@ -72,9 +72,11 @@ class Values:
                 text = self._secret(doing, reference.name, reference.stage, reference.version)
                 return _field(doing, text, reference.field[0]) if reference.field else text
 
-    def _named(self, name: str, doing: str = "") -> str:
+    def _filled(self, text: str) -> str:
+        return str(filled(text, self))
+
+    def _named(self, name: str, doing: str) -> str:
         """A value of the task secret."""
-        doing = doing or f'reading {{{{ env "{name}" }}}}'
         try:
             text = self._secret(doing, self.facts.task_secret_arn)
         except NotThere:

@@ -15,29 +15,30 @@ from cts.build.consul_kv import tls_context, written
 from cts.build.errors import RunError
 
 OK, NOT_FOUND = 200, 404
-KEY = "VAULT_CLIENT_KEY_PEM"
+TOKEN, KEY = '{{ env "VAULT_TOKEN" }}', '{{ env "VAULT_CLIENT_KEY_PEM" }}'
+"""Where `cts push` moves them."""
 
 
 class VaultSecrets:
-    """`settings`: `address`, and perhaps `namespace`, `unwrap_token`, `ca_cert`, `cert` (PEM
-    texts), `verify` ("false") of the `vault` block. `named` gives a value of the task secret, and
-    raises NotThere without one."""
+    """`settings`: `address`, and perhaps `namespace`, `unwrap_token` ("true"), `verify` ("false"),
+    `server_name`, `ca_cert` and `cert` (PEM texts), `token` and `key` (texts with references) of
+    the `vault` block. `fill` gives such a text with its values, and raises RunError."""
 
     def __init__(
         self,
         settings: Mapping[str, Any],
-        named: Callable[[str], str],
+        fill: Callable[[str], str],
         folder: Path,
         ends_at: float,
     ) -> None:
-        self.settings, self.named, self.folder, self.ends_at = settings, named, folder, ends_at
+        self.settings, self.fill, self.folder, self.ends_at = settings, fill, folder, ends_at
         self.address = str(settings.get("address", "")).rstrip("/")
         self._found: dict[str, dict[str, Any]] = {}
 
     @cached_property
     def token(self) -> str:
         """A wrapped one can be unwrapped once only."""
-        given = self.named("VAULT_TOKEN").strip()
+        given = self.fill(str(self.settings.get("token") or TOKEN)).strip()
         if str(self.settings.get("unwrap_token", "")).lower() != "true":
             return given
         doing = "unwrapping the token for Vault"
@@ -104,9 +105,14 @@ class VaultSecrets:
         files = {}
         if certificate := self.settings.get("cert"):
             files["certificate"] = written(self.folder / "vault-certificate.pem", str(certificate))
-            files["key"] = written(self.folder / "vault-key.pem", self.named(KEY))
-        verify = str(self.settings.get("verify", "true")).lower() != "false"
-        return tls_context("Vault", str(self.settings.get("ca_cert", "")), files, verify=verify)
+            files["key"] = written(
+                self.folder / "vault-key.pem", self.fill(str(self.settings.get("key") or KEY))
+            )
+        context = tls_context("Vault", str(self.settings.get("ca_cert", "")), files)
+        context.server_name = str(self.settings.get("server_name", ""))
+        if self.settings.get("verify") == "false":
+            context.check_hostname, context.verify_mode = False, ssl.CERT_NONE
+        return context
 
 
 def _json(doing: str, answer: Reply) -> dict[str, Any]:

@@ -23,6 +23,7 @@ from cts.config.modules.local import (
     unreadable_modules,
 )
 from cts.config.modules.task_variables import Given, given
+from cts.config.modules.vault_tls import vault_tls
 from cts.config.moving import named
 from cts.config.rules.problem import Code, Place, Problem, beside_no_problem, without_followers
 from cts.config.rules.validate import validate
@@ -35,7 +36,7 @@ from cts.generation import BufferPeriod, Generation, TaskEntry, Waiting
 from cts.terraform.archive import content_digest
 from cts.terraform.definition import Definition, Module
 
-CONTRACT = 5
+CONTRACT = 6
 """Raised when the same sources compile to something else: they are then published again."""
 
 
@@ -104,7 +105,7 @@ def _compiled(files: Files, environment: Environment) -> Result:
         check_events(final),
         check_modules(final, files, modules, [each.names for each in variables]),
     )))  # fmt: skip
-    compiled = None if problems else _compile(final, modules, variables)
+    compiled = None if problems else _compile(final, files, modules, variables)
     warnings = _first("warnings", chain(
         (warning for _, found in texts for warning in found.warnings),
         in_variables.warnings,
@@ -230,9 +231,10 @@ def _not_there(name: str) -> Problem:
 
 
 def _compile(
-    configuration: Configuration, local: LocalModules, variables: Sequence[Given]
+    configuration: Configuration, files: Files, local: LocalModules, variables: Sequence[Given]
 ) -> Compiled:
     modules, archives = _modules(local)
+    tls = vault_tls(configuration.vault, files)
     compiled = Compiled(modules=archives)
     for task, given_to in zip(configuration.tasks, variables, strict=True):
         name = task.name
@@ -241,6 +243,8 @@ def _compile(
         definition = replace(definition, variable_files=given_to.files)
         if found := local.get(task.module):
             definition = replace(definition, constants=found.constants)
+        if definition.vault:
+            definition = replace(definition, vault={**definition.vault, **tls})
         digest = definition.digest
         compiled.definitions[digest] = definition
         if reasons := tuple(waits_for(definition)):

@@ -11,9 +11,11 @@ from cts.conditions.services_block import Service, listed
 from cts.config.blocks import model
 from cts.config.blocks.model import Configuration, Serverless, Task
 from cts.config.limits import LARGEST_GIVEN, too_much_given, weight
+from cts.config.moving import reference
 from cts.config.rules.problem import Where
 from cts.config.secrets import from_vault
 from cts.terraform.definition import Definition, Module, Provider
+from cts.terraform.references import is_reference
 
 
 def check_weight(configuration: Configuration) -> None:
@@ -92,8 +94,12 @@ def _vault(vault: model.Vault | None, definition: Definition) -> Mapping[str, st
     asked = from_vault([*places, *(dict(each.arguments) for each in definition.providers)])
     if not asked or not vault:
         return {}
+    tls = vault.tls or model.VaultTls(Where())
     wrapped = {"unwrap_token": "true"} if vault.unwrap_token else {}
-    return {"address": vault.address, "namespace": vault.namespace, **wrapped}
+    found = {"token": vault.token, "key": tls.key if tls.enabled else ""}
+    usual = {*map(reference, ("VAULT_TOKEN", "VAULT_CLIENT_KEY_PEM"))}
+    given = {n: text for n, text in found.items() if is_reference(text) and text not in usual}
+    return {"address": vault.address, "namespace": vault.namespace, **wrapped, **given}
 
 
 def _provider(entry: str, block: model.ProviderBlock | None) -> Provider:

@@ -21,6 +21,8 @@ LARGEST_CONFIGURATION = 2 * MIB
 """Bytes of the configuration files in all."""
 LARGEST_VARIABLES = MIB
 """Bytes of the variable files in all."""
+LARGEST_CERTIFICATES = MIB // 4
+"""Bytes of the files of `vault.tls`, which are in the definition of each task that needs Vault."""
 MOST_MODULES = 1_000
 """Local modules. Their files count for each module that they are in: modules may lie in others."""
 LARGEST_TERRAFORM = 2 * MIB

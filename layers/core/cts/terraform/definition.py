@@ -66,7 +66,8 @@ class Definition:
     cloud: Mapping[str, Any] = field(default_factory=dict)
     """HCP Terraform's workspace; empty: a build of the stack."""
     vault: Mapping[str, str] = field(default_factory=dict)
-    """Where the secrets that it refers to are, if they are Vault's: address and namespace."""
+    """Where the secrets that it refers to are, if they are Vault's: the address, and what else the
+    build needs to reach it (`build/vault.py`)."""
     environment: Mapping[str, str] = field(default_factory=dict)
     """Environment of its Terraform, besides what its providers say, which counts more. Values may
     be references to secrets."""

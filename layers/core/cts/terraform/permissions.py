@@ -17,6 +17,7 @@ def secrets(definition: Definition) -> tuple[str, ...]:
         definition.whole_environment,
         dict(definition.backend),
         definition.git_ssh_key,
+        dict(definition.vault),
     )
     kinds = {found.kind for value in evaluated for found in references(value)}
     needed = []

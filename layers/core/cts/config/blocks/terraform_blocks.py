@@ -145,6 +145,7 @@ def _provider(options: Options, key: str, value: Value) -> ProviderBlock | None:
     if alias:
         inside.path += f".{alias}"
     arguments = Body(tuple(entry for entry in body.entries if entry.key not in RESERVED))
+    inside.places.update((entry.key, entry.value.place) for entry in body.entries)
     free = Free(options.found, options.is_hcl, is_provider=True)
     return ProviderBlock(
         where=inside.where,
@@ -201,5 +202,6 @@ def _backend(options: Options, entry: Entry) -> Backend:
         fix = f'write backend "{entry.key}" {{ ... }}'
         options.wrong(f"backend.{entry.key}", entry.value, "must be a block of options", fix)
         body = Body()
+    inside.places.update((entry.key, entry.value.place) for entry in body.entries)
     free = Free(options.found, options.is_hcl)
     return Backend(inside.where, entry.key, free.body(body, inside.path))

@@ -12,6 +12,7 @@ from cts.config.bundle import Files
 from cts.config.modules.local import LocalModules
 from cts.config.modules.tfvars import names, read_expression, read_variables
 from cts.config.rules.problem import Code, Place, Problem, Where
+from cts.config.rules.references import mistakes
 from cts.config.rules.warnings import secret_variables
 from cts.config.text.tree import BOM, Lines
 from cts.terraform.definition import VariableFile
@@ -98,7 +99,9 @@ def _read(content: bytes, name: str, found: Findings) -> Part:
     wrong = [each for each in problems if each.code is not Code.NOT_CHECKED]
     found.problems.extend(wrong)
     if wrong or not problems:
-        found.warnings.extend(secret_variables(values, Where("", Place(name))))
+        where, lines = Where("", Place(name)), Lines(content.decode(errors="replace"), name)
+        found.warnings.extend(secret_variables(values, where))
+        found.problems.extend(mistakes(values, where, templates=False, file=lines))
         return values
     found.warnings.append(_not_checked(problems[0]))
     text = content.decode().removeprefix(BOM)
@@ -167,5 +170,6 @@ def _expressions(task: Task, found: Findings) -> Variables:
         where = task.where.at(f"variables.{name}")
         values[name], problems = read_expression(text, where.place, where.path)
         found.problems.extend(problems)
+        found.problems.extend(mistakes({"": values[name]}, where, templates=False))
     found.warnings.extend(secret_variables(values, task.where.at("variables")))
     return values

@@ -20,6 +20,7 @@ from cts.config.blocks.model import (
 from cts.config.blocks.schema import walk, where_of
 from cts.config.rules.environment import check_names
 from cts.config.rules.problem import Code, Problem, Where
+from cts.config.rules.references import check_references
 from cts.config.rules.serverless import check_serverless
 from cts.config.rules.task_rules import check_buffer, check_tasks
 from cts.config.rules.terraform_version import check_version
@@ -42,6 +43,7 @@ def validate(configuration: Configuration) -> Iterator[Problem]:
     yield from check_buffer(configuration.buffer_period)
     yield from _consul(configuration.consul)
     yield from check_serverless(configuration)
+    yield from check_references(configuration)
     yield from _options(configuration)
 
 

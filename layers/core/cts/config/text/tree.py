@@ -90,7 +90,7 @@ class Lines:
     """The places of a text's characters."""
 
     def __init__(self, text: str, file: str) -> None:
-        self.file = file
+        self.text, self.file = text, file
         self.starts = [0]
         for line in text.split("\n"):
             self.starts.append(self.starts[-1] + len(line) + 1)
@@ -98,3 +98,8 @@ class Lines:
     def place(self, at: int) -> Place:
         line = bisect_right(self.starts, at)
         return Place(self.file, line, at - self.starts[line - 1] + 1)
+
+    def place_of(self, part: str) -> Place | None:
+        """Of the first such part."""
+        at = self.text.find(part)
+        return self.place(at) if at >= 0 else None

@@ -1,0 +1,11 @@
+# Written anew for each run from the task's configuration: changes made here are lost.
+#
+# Task: files
+# Description:
+
+files = {
+  "device" = "d"
+  "label" = {
+    "name" = "only"
+  }
+}

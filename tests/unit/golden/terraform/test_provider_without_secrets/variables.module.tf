@@ -1,0 +1,8 @@
+# Written anew for each run from the task's configuration: changes made here are lost.
+#
+# Task: files
+# Description:
+
+variable "content" {
+  type = any
+}
