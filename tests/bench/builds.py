@@ -4,7 +4,7 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from statistics import median
 
@@ -14,7 +14,9 @@ from tests.build.conftest import OTHER_STATE, Place, placed
 from tests.build.s3 import serving
 
 SAMPLES = 20
-MAIN = """
+Main = Callable[[Path, int], str]
+"""Where objects of the provider are, and a number that makes a change -> `main.tf`."""
+PROVIDER = """
 terraform {
   required_providers {
     files = {
@@ -30,12 +32,38 @@ resource "files_object" "rule" {
   content = "%s"
 }
 """
+DATA = """
+resource "terraform_data" "rule" {
+  input = "%s"
+}
+"""
+"""The least that Terraform can do: it starts no other program."""
 OPTIONS = backend_options("1.11", other_endpoint=True)
 
 
 def build_costs() -> Iterator[tuple[str, tuple[float, str]]]:
-    """The program of a build, from its start to its result, and Terraform alone, in turn: the same
-    archive, and states of their own in the same bucket."""
+    """The program of a build, from the start of its process to its result, and Terraform alone: for
+    a task with a provider, and for one without."""
+    for suffix, main in ("", _with_provider), ("_of_data", _with_data):
+        start, whole, part = _times(main)
+        yield f"run{suffix}_start_p50_s", (round(start, 2), "s")
+        yield f"run{suffix}_p50_s", (round(whole, 2), "s")
+        yield f"terraform{suffix}_p50_s", (round(part, 2), "s")
+        yield f"run_over_terraform{suffix}_ratio", (round(whole / part, 2), "ratio")
+
+
+def _with_provider(folder: Path, content: int) -> str:
+    return PROVIDER % (SOURCE, folder, content)
+
+
+def _with_data(_: Path, content: int) -> str:
+    return DATA % content
+
+
+def _times(main: Main) -> tuple[float, float, float]:
+    """Medians: of the start of a build, until its first request, of the whole build, and of
+    Terraform alone. The last two in turn, with the same root module, and states of their own in the
+    same bucket."""
     builds, alone = [], []
     with (
         tempfile.TemporaryDirectory() as folder,
@@ -45,25 +73,21 @@ def build_costs() -> Iterator[tuple[str, tuple[float, str]]]:
         place.environment["CHECKPOINT_DISABLE"] = "1"
         s3.objects["state/tasks/alone/terraform.tfstate"] = OTHER_STATE
         for number in range(SAMPLES + 1):
-            builds.append(_build(place, number))
-            alone.append(_terraform(place, number))
+            builds.append(_build(place, number, main))
+            alone.append(_terraform(place, number, main))
     # The first ones warm all caches.
-    whole, part = median(builds[1:]), median(alone[1:])
-    yield "run_p50_s", (round(whole, 2), "s")
-    yield "terraform_p50_s", (round(part, 2), "s")
-    yield "run_over_terraform_ratio", (round(whole / part, 2), "ratio")
+    starts, wholes = zip(*builds[1:], strict=True)
+    return median(starts), median(wholes), median(alone[1:])
 
 
-def _archive(place: Place, run: str, content: int) -> Path:
-    return place.archive(run, MAIN % (SOURCE, place.folder / run.partition("-")[0], content))
-
-
-def _build(place: Place, number: int) -> float:
+def _build(place: Place, number: int, main: Main) -> tuple[float, float]:
+    """When it made its first request, and stored its result."""
     run = f"build-{number}"
-    archive = _archive(place, run, number)
-    stored = []
+    archive = place.archive(run, main(place.folder / "build", number))
+    seen, stored = [], []
 
     def watch(_: str, path: str) -> None:
+        seen.append(time.monotonic())
         if path.endswith("/result.json"):
             stored.append(time.monotonic())
 
@@ -71,11 +95,11 @@ def _build(place: Place, number: int) -> float:
     began = time.monotonic()
     if place.build(archive):
         sys.exit(f"the build failed: {place.result(run)['error']}")
-    return stored[-1] - began
+    return seen[0] - began, stored[-1] - began
 
 
-def _terraform(place: Place, number: int) -> float:
-    folder = _archive(place, f"alone-{number}", number)
+def _terraform(place: Place, number: int, main: Main) -> float:
+    folder = place.archive(f"alone-{number}", main(place.folder / "alone", number))
     environment = place.environment | {"TF_WORKSPACE": "alone", "TF_IN_AUTOMATION": "1"}
     began = time.monotonic()
     for command in (["init", *OPTIONS], ["plan", "-out=plan"], ["apply", "plan"]):
