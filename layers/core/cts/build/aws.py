@@ -11,6 +11,7 @@ from xml.etree import ElementTree as ET
 from cts.build.asking import Reply, asked, is_outage
 from cts.build.credentials import Credentials, read_credentials
 from cts.build.errors import RunError
+from cts.build.https import context_for
 from cts.build.signature import signed
 
 PASSING = b"Throttling", b"RequestLimitExceeded", b"InternalServiceError", b"InternalFailure"
@@ -110,7 +111,7 @@ class Aws:
         def passes(answer: Reply) -> bool:
             return is_outage(answer) or any(each in answer.body for each in PASSING)
 
-        return asked(doing, request, self.ends_at, passes=passes)
+        return asked(doing, request, self.ends_at, context=context_for(url), passes=passes)
 
 
 def _endpoint(service: str, region: str) -> str:

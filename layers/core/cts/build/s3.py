@@ -17,6 +17,7 @@ from xml.sax.saxutils import escape
 
 from cts.build.credentials import Credentials, find_credentials
 from cts.build.errors import RunError
+from cts.build.https import context_for
 from cts.build.signature import signed
 
 PASSING = re.compile(
@@ -111,7 +112,8 @@ class S3:
             time.sleep(pause)
             try:
                 request = self._request(method, bucket, key, body, headers or {}, query)
-                with urllib.request.urlopen(request, timeout=min(60, max(1, left / 2))) as answer:
+                seconds, shared = min(60, max(1, left / 2)), context_for(request.full_url)
+                with urllib.request.urlopen(request, timeout=seconds, context=shared) as answer:
                     body = answer.read() if (answer.length or 0) <= most else b""
                     return StoredState(body, answer.headers.get("ETag", ""))
             except urllib.error.HTTPError as error:
