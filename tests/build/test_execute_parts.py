@@ -14,6 +14,7 @@ from botocore.credentials import Credentials
 from cts.build import log, output
 from cts.build import s3 as build_s3
 from cts.build.errors import RunError
+from cts.build.https import context_for
 from cts.build.log import Log, Tail
 from cts.build.output import TerraformErrors
 from cts.build.plan import counts
@@ -91,7 +92,7 @@ def test_no_request_takes_more_than_half_of_the_time_that_is_left(
     now = [100.0]
     waits: list[float] = []
 
-    def hangs(request: object, timeout: float) -> None:
+    def hangs(request: object, timeout: float, context: object) -> None:
         waits.append(timeout)
         now[0] += timeout
         raise TimeoutError("timed out")
@@ -105,6 +106,13 @@ def test_no_request_takes_more_than_half_of_the_time_that_is_left(
     assert waits[0] == 25
     assert len(waits) > 1
     assert now[0] <= 151
+
+
+def test_all_connections_share_what_is_known_of_cas() -> None:
+    shared = context_for("https://work.s3.eu-west-1.amazonaws.com/x")
+    assert shared is not None
+    assert shared is context_for("https://sts.eu-west-1.amazonaws.com/")
+    assert context_for("http://127.0.0.1:4566/") is None
 
 
 def test_credentials_of_a_container_are_never_asked_for_through_a_proxy(
