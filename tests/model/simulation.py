@@ -135,12 +135,14 @@ class Simulation(Storm):
         return wanted == tick and not due(state, True, self.clock())
 
     def _ticks_are_taken(self) -> None:
-        """Once its data is stored, the next tick puts a task in line."""
+        """Once its data is stored, the next tick puts a task in line: the next one by the clock of
+        a poller that is ahead."""
         for task in TASKS:
             if not self._timetable(task) or not self._is_stored(task):
                 continue
             stored_at = self.stored_at.setdefault(task, self.clock())
-            tick = self.generation.tasks[task].condition.next_tick(stored_at)
+            condition = self.generation.tasks[task].condition
+            tick = condition.next_tick(stored_at + max(self.skews))
             if tick is not None and tick + 60 < self.clock() and not self._in_line(task):
                 raise Broken(f"a tick was lost: {self.table.state(task)}")
 
