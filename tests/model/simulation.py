@@ -11,7 +11,7 @@ from typing import Any
 from unittest.mock import patch
 
 from cts.conditions.condition import Read
-from cts.events import RunFinished
+from cts.events import RunFinished, TaskHeld, TaskReleased, iso
 from cts.run.model import Run, RunStatus
 from cts.run.retry import MAX_RETRIES
 from cts.run.state import Done, Reason, TaskState
@@ -127,7 +127,9 @@ class Simulation(Storm):
         """Nothing is wanted but the next tick, which a scheduled task always has."""
         if state.running:
             return False
-        if not self._enabled(state.task) or self._fails_for_ever(state.task):
+        if Reason.INSPECT in state.wanted and state.task in self.generation.tasks:
+            return False
+        if not self._may_apply(state.task) or self._fails_for_ever(state.task):
             return True
         wanted = {reason: wish.fingerprint for reason, wish in state.wanted.items()}
         timetable = self._timetable(state.task)
@@ -137,7 +139,7 @@ class Simulation(Storm):
     def _ticks_are_taken(self) -> None:
         """Once its data is stored, the next tick puts a task in line."""
         for task in TASKS:
-            if not self._timetable(task) or not self._is_stored(task):
+            if not self._timetable(task) or not self._is_stored(task) or self._held(task):
                 continue
             stored_at = self.stored_at.setdefault(task, self.clock())
             tick = self.generation.tasks[task].condition.next_tick(stored_at)
@@ -156,9 +158,12 @@ class Simulation(Storm):
         entry = self.generation.tasks[task]
         return fingerprint_of(entry.definition, self.catalog.digests(entry.condition))
 
-    def _enabled(self, task: str) -> bool:
+    def _may_apply(self, task: str) -> bool:
         entry = self.generation.tasks.get(task)
-        return entry is not None and entry.enabled
+        return entry is not None and entry.enabled and not self._held(task)
+
+    def _held(self, task: str) -> bool:
+        return self.table.state(task).hold is not None
 
     def _timetable(self, task: str) -> str:
         entry = self.generation.tasks.get(task)
@@ -169,7 +174,7 @@ class Simulation(Storm):
         return bool(self._timetable(task)) and task in self.broken
 
     def _in_line(self, task: str) -> bool:
-        if not self._enabled(task) or self._fails_for_ever(task):
+        if not self._may_apply(task) or self._fails_for_ever(task):
             return True
         state, trigger = self.table.state(task), self.trigger(task)
         if state.gave_up:
@@ -202,6 +207,7 @@ class Simulation(Storm):
         if self.table.held_slots:
             raise Broken(f"slots still held: {self.table.held_slots}")
         told = {event.run_id for event in self.bus.of(RunFinished)}
+        self._holds_were_told()
         for run in self.table.stored_runs.values():
             self._was_to_run(run)
             if not run.status.ended:
@@ -223,10 +229,26 @@ class Simulation(Storm):
         if state.running:
             raise Broken(f"{task} still runs: {state.running}")
 
+    def _holds_were_told(self) -> None:
+        held = {(event.at, event.task) for event in self.bus.of(TaskHeld)}
+        released = {(event.at, event.task) for event in self.bus.of(TaskReleased)}
+        for at, task, is_held in self.held:
+            if (iso(at), task) not in (held if is_held else released):
+                raise Broken(f"{task} was {'held' if is_held else 'released'}, and nobody was told")
+
+    def _was_held(self, run: Run) -> bool:
+        """At its claim. Both may be at the same moment, one before the other."""
+        before = [each for each in self.held if each[1] == run.task and each[0] <= run.claimed_at]
+        return bool(before) and before[-1][2] and before[-1][0] < run.claimed_at
+
     def _was_to_run(self, run: Run) -> None:
         entry = self.generations[run.generation].tasks[run.task]
-        if not entry.enabled or entry.definition != run.definition:
+        if entry.definition != run.definition:
             raise Broken(f"{run.id} is not what its generation says")
+        if Reason.INSPECT in run.why:
+            return
+        if not entry.enabled or self._was_held(run):
+            raise Broken(f"{run.id} applied a task that is disabled or held")
         runs = (each for each in self.table.stored_runs.values() if each.task == run.task)
         later = next((each for each in runs if each.claimed_at > run.claimed_at), None)
         if run.retry_at is None or later is None or run.claimed_at < self.calm_at:

@@ -149,6 +149,8 @@ class State:
         """Task -> its last successful run, None once something was applied after it."""
         self.fed: dict[tuple[str, str], list[str]] = {}
         """Task and view -> digests its runs were fed with."""
+        self.held: list[tuple[float, str, bool]] = []
+        """When a person held a task, or released it."""
         self.depth = 0
         self.sent = 0
         self.calm_at = 0.0

@@ -12,8 +12,9 @@ from cts.conditions.services import ServicesCondition, service_row
 from cts.events import TaskTriggered
 from cts.generation import Current, Generation, TaskEntry
 from cts.run.model import Run
+from cts.run.person import ask
 from cts.run.state import Done, Outcome, TaskState
-from cts.run.task import ask, observe
+from cts.run.task import observe
 from cts.terraform.definition import Definition, Module
 from cts.terraform.place import RunPlace
 from cts.watch.fingerprint import fingerprint_of

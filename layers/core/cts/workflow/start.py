@@ -11,7 +11,7 @@ from cts.events import RunStarted, iso
 from cts.generation import Current, Generation, TaskEntry
 from cts.ports import Bus, Driver, Generations
 from cts.run.model import MOST_INPUTS, End, Run, RunStatus
-from cts.run.state import TaskState
+from cts.run.state import Reason, TaskState
 from cts.run.task import Claimed, claim, due, queue
 from cts.run.tick import LATE, less_missed
 from cts.terraform.archive import run_archive
@@ -161,6 +161,7 @@ def _new_run(
 ) -> Run:
     running = claimed.state.running
     assert running is not None  # it was claimed
+    asked = running.serves.get(Reason.INSPECT) or running.serves.get(Reason.PERSON)
     return Run(
         id=running.run,
         task=claimed.state.task,
@@ -177,6 +178,8 @@ def _new_run(
         more_inputs=max(0, len(inputs) - MOST_INPUTS),
         driver=entry.driver,
         folder=ports.new_folder(),
+        by=asked.by if asked else "",
+        request=asked.correlation if asked else "",
     )
 
 
@@ -235,10 +238,13 @@ def _build(ports: StartPorts, driver: Driver, run: Run, archive: bytes) -> Start
         settle.give_up(ports.settling, driver, run, settle.refused(error))
         return StartOutcome.REFUSED
     ports.tasks.record_build(replace(run, build=build))
-    at = iso(ports.now())
-    started = RunStarted(run.task, run.id, list(run.why), run.attempt, build, run.correlation, at)
-    ports.bus.send([started])
+    ports.bus.send([_started(run, build, ports.now())])
     return StartOutcome.STARTED
+
+
+def _started(run: Run, build: str, now: float) -> RunStarted:
+    why, at = list(run.why), iso(now)
+    return RunStarted(run.task, run.id, why, run.attempt, build, run.correlation, at, run.by)
 
 
 def _archive(
@@ -260,6 +266,7 @@ def _archive(
             "task": run.task,
             "run": run.id,
             "correlation_id": run.correlation,
+            "inspect": Reason.INSPECT in run.why,
             # A state lock that one of these left behind is an orphan.
             "former_runs": [
                 {"run": each.run, "ended_at": iso(each.ended_at)} for each in state.former
