@@ -34,7 +34,7 @@ if TYPE_CHECKING:  # each function imports its own workflow only: a cold start p
         Store,
         Tracked,
     )
-    from cts.workflow import publish, read, settle, start, track, watcher
+    from cts.workflow import publish, read, settle, start, tasks, track, watcher
     from cts.workflow.counting import Metrics
 
 MARGIN = 20.0
@@ -264,4 +264,18 @@ def reader(settings: ReaderSettings) -> read.ReadPorts:
         records=objects,
         now=time.time,
         live=settings.live,
+    )
+
+
+def api(store: Store, metrics: Metrics) -> tasks.TaskPorts:
+    from cts.workflow import tasks
+
+    rows = table(store)
+    return tasks.TaskPorts(
+        tasks=rows,
+        live=rows,
+        generations=bucket(store),
+        bus=bus(store),
+        metrics=metrics,
+        now=time.time,
     )

@@ -10,7 +10,7 @@ from typing import Any
 
 from cts.events import iso
 from cts.generation import Current, Generation, Rejected, TaskEntry
-from cts.run.state import Hold, Outcome, Reason, TaskState, Wish
+from cts.run.state import Outcome, Reason, TaskState, Wish
 from cts.run.status import TaskStatus, task_status
 from cts.run.task import next_due
 from cts.watch.fingerprint import fingerprint_of
@@ -91,7 +91,7 @@ def task(look: Known, name: str) -> dict[str, Any]:
         "at": maybe(at),
         "run": state.running.run if state.running else None,
         "wanted": [_wish(reason.value, wish) for reason, wish in state.wanted.items()],
-        "hold": _hold(state.held) if state.held else None,
+        "hold": hold(state),
         "gave_up": state.gave_up,
         "retry_at": maybe(state.retry_at),
         "last_run": _last_run(state.recent[0]) if state.recent else None,
@@ -161,8 +161,10 @@ def _wish(reason: str, wish: Wish) -> dict[str, str | None]:
     return {"reason": reason, **times, "by": wish.by or None}
 
 
-def _hold(hold: Hold) -> dict[str, str]:
-    return {"why": hold.why, "by": hold.by, "since": iso(hold.since)}
+def hold(state: TaskState) -> dict[str, str] | None:
+    """None if the task is not held."""
+    held = state.held
+    return {"why": held.why, "by": held.by, "since": iso(held.since)} if held else None
 
 
 def _last_run(outcome: Outcome) -> dict[str, Any]:
