@@ -126,6 +126,7 @@ class Storm(State):
             ports=self.poll_ports(watcher),
             generations=Door(self, "poller", Generations(self), watcher),
             consul=lambda: AskedConsul(self.asks, self.catalog, self.clock),
+            has_state=lambda _task: False,
             connection=connection,
             thread=watcher.thread,
             chance=self.random.random,

@@ -96,6 +96,8 @@ class System:
             generations=self.bucket,
         )
         self.tasks: dict[str, TaskEntry] = {}
+        self.former_state = ""
+        """Where CTS may have left states."""
 
     # ---- what was configured and seen -----------------------------------------------------
 
@@ -116,9 +118,12 @@ class System:
 
     def publish(self) -> None:
         number = self.table.live.number + 1 if self.table.live else 1
-        version = self.bucket.put_generation(Generation(number, 1, {}, self.tasks))
+        version = self.bucket.put_generation(self._generation(number))
         sources = {"config/bundle.zip": f"v{number}"}
         self.table.live = Current(number, version, 1, sources, 0.0, [], [], [])
+
+    def _generation(self, number: int) -> Generation:
+        return Generation(number, 1, {}, self.tasks, former_state=self.former_state)
 
     def store(self, view: View, values: list[Any]) -> None:
         made = decoded(view, values)

@@ -104,6 +104,7 @@ def poller(
     on_trouble: Callable[[str], None],
 ) -> watcher.LivePorts:
     from cts.adapters.consul import Consul
+    from cts.adapters.states import States
     from cts.watch.snapshot import digest_of
     from cts.workflow import poll, watcher
 
@@ -131,6 +132,7 @@ def poller(
             settings.consul_address, its_token, its_ca, consistency=settings.consistency
         ),
         connection=connection,
+        has_state=States(clients.later(clients.s3), settings.state_bucket).has_state,
         thread=partial(ThreadPoolExecutor, 1),
         chance=random.random,
         owner=new_id(),

@@ -125,6 +125,10 @@ class TaskState:
     """Newest first."""
     holds: tuple[Hold, ...] = field(default=(), metadata=LATER)
     """The last ones, newest first."""
+    place: str = field(default="", metadata=LATER)
+    """Where its Terraform state is (`run/place.py`); empty: not decided, or in the state bucket."""
+    path: str = field(default="", metadata=LATER)
+    """In Consul's KV, if it is there: the option `path` of the backend."""
     extra: Mapping[str, Any] = field(default_factory=dict)
     unreadable: str = ""
     """The item's text if this program can't read it. The task is held then, and the text stays."""

@@ -25,6 +25,7 @@ from cts.errors import (
 from cts.generation import Current, TaskEntry
 from cts.ports import Bus, Generations
 from cts.run import person
+from cts.run.place import released
 from cts.run.state import Reason, TaskState, Wish
 from cts.run.task import due
 from cts.workflow import settle, shown
@@ -103,7 +104,7 @@ def hold(ports: TaskPorts, asked: Request) -> Answer:
 def release(ports: TaskPorts, asked: Request) -> Answer:
     """Whatever held it. A task that nothing holds stays as it is."""
     _nothing(asked)
-    after = _change(ports, asked, lambda state, _, now: person.release(state, asked.by, now))
+    after = _change(ports, asked, lambda state, _, now: released(state, asked.by, now))
     return 200, _shown(after)
 
 
