@@ -6,6 +6,7 @@ call or after it.
 """
 
 import json
+from dataclasses import replace
 from itertools import groupby
 from typing import Any
 from unittest.mock import patch
@@ -13,6 +14,7 @@ from unittest.mock import patch
 from cts.conditions.condition import Read
 from cts.events import RunFinished, TaskHeld, TaskReleased, iso
 from cts.run.model import Run, RunStatus
+from cts.run.place import PROGRAM, StatePlace
 from cts.run.retry import MAX_RETRIES
 from cts.run.state import Done, Reason, TaskState
 from cts.run.task import due
@@ -23,7 +25,7 @@ from cts.watch.lease import DEAD_AFTER
 from cts.watch.needs import watched
 from cts.watch.view import rows_of
 from cts.workflow import queries
-from tests.model.outside import Stage, data_of
+from tests.model.outside import LEFT, Stage, data_of
 from tests.model.state import CALM, TASKS, Broken
 from tests.model.storm import Storm
 
@@ -127,7 +129,8 @@ class Simulation(Storm):
         """Nothing is wanted but the next tick, which a scheduled task always has."""
         if state.running:
             return False
-        if Reason.INSPECT in state.wanted and state.task in self.generation.tasks:
+        is_live = state.task in self.generation.tasks
+        if is_live and (Reason.INSPECT in state.wanted or self._awaits_its_place(state)):
             return False
         if not self._may_apply(state.task) or self._fails_for_ever(state.task):
             return True
@@ -135,6 +138,10 @@ class Simulation(Storm):
         timetable = self._timetable(state.task)
         tick = {Reason.SCHEDULE: timetable} if timetable else {}
         return wanted == tick and not due(state, True, self.clock())
+
+    def _awaits_its_place(self, state: TaskState) -> bool:
+        """The next poller can tell it."""
+        return state.held is not None and state.held.by == PROGRAM
 
     def _ticks_are_taken(self) -> None:
         """Once its data is stored, the next tick puts a task in line."""
@@ -242,9 +249,14 @@ class Simulation(Storm):
         return bool(before) and before[-1][2] and before[-1][0] < run.claimed_at
 
     def _was_to_run(self, run: Run) -> None:
-        entry = self.generations[run.generation].tasks[run.task]
+        generation = self.generations[run.generation]
+        entry = generation.tasks[run.task]
         if entry.definition != run.definition:
             raise Broken(f"{run.id} is not what its generation says")
+        if generation.former_state and run.task not in self.decided:
+            place = StatePlace.CONSUL if run.task in LEFT else StatePlace.STACK
+            if self.table.state(run.task).place != place:
+                raise Broken(f"{run.id} ran, and its task's place is not {place}")
         if Reason.INSPECT in run.why:
             return
         if not entry.enabled or self._was_held(run):
@@ -260,5 +272,5 @@ class Simulation(Storm):
 
 
 def fake_archive(definition: Definition, read: Read, **_: Any) -> bytes:
-    """The archive of the model: what is to be applied."""
-    return data_of(definition, read).encode()
+    """The archive of the model: what is to be applied, wherever its state is."""
+    return data_of(replace(definition, backend={}), read).encode()

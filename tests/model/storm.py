@@ -7,7 +7,8 @@ from cts.errors import Refused, Unavailable
 from cts.events import TaskTriggered
 from cts.generation import Generation
 from cts.run.model import Run
-from cts.run.person import ask, hold, release
+from cts.run.person import ask, hold
+from cts.run.place import released
 from cts.run.state import Reason, TaskState
 from cts.workflow import live, once, start, track
 from cts.workflow.watcher import LivePorts
@@ -77,7 +78,10 @@ class Storm(State):
     def release(self) -> None:
         task = self.random.choice(list(TASKS))
         self.log("PERSON releases", task)
-        self._put_held(release(self.table.state(task), "person", self.clock()))
+        after = released(self.table.state(task), "person", self.clock())
+        if after.place != self.table.state(task).place:
+            self.decided.add(task)
+        self._put_held(after)
 
     def _put_held(self, state: TaskState) -> None:
         if state != self.table.state(state.task):
