@@ -9,11 +9,13 @@ import json
 from typing import TYPE_CHECKING, Any
 from urllib.parse import unquote
 
+from ministack import app as _app
 from ministack.core import iam_actions as _actions
 from ministack.core import iam_evaluator as _evaluator
 from ministack.core import responses as _responses
 from ministack.core import router as _router
 from ministack.services import iam as _iam
+from ministack.services import lambda_svc as _lambda
 
 from local import answers
 from local.calls import json_body, leading_keys
@@ -30,6 +32,7 @@ def install() -> None:
     _hook_conditions()
     _hook_variables()
     _hook_trust()
+    _hook_urls()
 
 
 def _finer_resources(extract: Callable[..., str]) -> Callable[..., str]:
@@ -119,6 +122,32 @@ def _with_values(statement: Any, context: Any) -> Any:
         resources=filled(statement.resources, context.principal_keys),
         conditions=filled(statement.conditions, context.principal_keys),
     )
+
+
+def _hook_urls() -> None:
+    """A function URL with IAM takes two permissions, and tells the function who signed."""
+    enforce, event_of = _app._enforce_data_plane, _lambda._build_function_url_event
+
+    def enforced(service: str, action: str, *rest: Any, **named: Any) -> Any:
+        denied = enforce(service, action, *rest, **named)
+        if denied or action != "lambda:InvokeFunctionUrl":
+            return denied
+        through = {"lambda:InvokedViaFunctionUrl": "true"}
+        return enforce(
+            service, "lambda:InvokeFunction", *rest, **{**named, "service_context": through}
+        )
+
+    def with_caller(*arguments: Any, **named: Any) -> dict[str, Any]:
+        event: dict[str, Any] = event_of(*arguments, **named)
+        key = _router.extract_access_key_id(event["headers"], {})
+        if caller := _evaluator.resolve_caller_identity(key):
+            names = ("accessKey", "accountId", "userArn", "userId", "principalOrgId")
+            iam = {name: caller.get(name) for name in names} | {"callerId": caller.get("userId")}
+            event["requestContext"]["authorizer"] = {"iam": iam}
+        return event
+
+    _app._enforce_data_plane = enforced
+    _lambda._build_function_url_event = with_caller
 
 
 def hidden(request: Request, headers: dict[str, str], query: Any, answer: Response) -> Response:

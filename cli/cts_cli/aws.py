@@ -54,6 +54,8 @@ class Stack:
     name: str
     session: boto3.Session
     reader_url: str
+    api_url: str
+    """Empty for a stack of an earlier version."""
     work_bucket: str
     secrets: Mapping[Group, str]
     """The ARN of each."""
@@ -167,6 +169,7 @@ def _stack(name: str, found: boto3.Session, described: "StackTypeDef") -> Stack:
         name=name,
         session=found,
         reader_url=outputs["ReaderUrl"],
+        api_url=outputs.get("ApiUrl", ""),
         work_bucket=outputs["WorkBucket"],
         secrets=secrets,
         environment={"CONSUL_HTTP_ADDR": given["ConsulAddress"]},

@@ -1,9 +1,10 @@
-"""A client for the reader's HTTP API, signed for IAM (Signature Version 4, service `lambda`)."""
+"""Clients for the HTTP APIs, signed for IAM (Signature Version 4, service `lambda`)."""
 
+import json
 import os
 import time
 from collections.abc import Callable, Generator, Mapping
-from typing import Any
+from typing import Any, ClassVar
 from urllib.parse import quote, urlencode
 
 import httpx
@@ -11,7 +12,7 @@ from botocore.auth import SigV4Auth
 from botocore.awsrequest import AWSRequest
 
 from cts_cli.aws import Stack, explaining_errors, if_local
-from cts_cli.errors import CommandError, NoCredentials, NotFound
+from cts_cli.errors import CommandError, NoCredentials, NotFound, OlderStack
 
 TRIES = 4
 FIRST_PAUSE = 0.3
@@ -31,7 +32,7 @@ class Signed(httpx.Auth):
         self._region = stack.session.region_name
 
     def auth_flow(self, request: httpx.Request) -> Generator[httpx.Request, httpx.Response, None]:
-        signed = AWSRequest(method=request.method, url=str(request.url))
+        signed = AWSRequest(method=request.method, url=str(request.url), data=request.content)
         with explaining_errors("reading the AWS credentials"):
             credentials = self._credentials.get_frozen_credentials()
         SigV4Auth(credentials, "lambda", self._region).add_auth(signed)
@@ -58,61 +59,95 @@ def transport() -> httpx.BaseTransport | None:
     return Emulated(endpoint) if endpoint else None
 
 
-class Reader:
-    """Retries requests after transient errors, which is safe because all of them only read."""
+class Client:
+    """Repeats requests after transient errors, which is safe: some only read, and what the others
+    ask for twice happens once."""
 
-    def __init__(self, stack: Stack, pause: Callable[[float], None] = time.sleep) -> None:
-        self._base = stack.reader_url.rstrip("/")
+    NAME: ClassVar[str]
+
+    def __init__(self, stack: Stack, url: str, pause: Callable[[float], None]) -> None:
+        self._base = url.rstrip("/")
         self._http = httpx.Client(auth=Signed(stack), transport=transport(), timeout=TIMEOUT)
         self._pause = pause
 
+    def _ask(
+        self,
+        method: str,
+        path: tuple[str, ...],
+        query: Mapping[str, str | int] | None = None,
+        body: bytes = b"",
+    ) -> httpx.Response:
+        # Quoted before signing, so that httpx leaves the URL as it was signed.
+        url = "/".join([self._base, "v1", *(quote(each, safe="") for each in path)])
+        if query:
+            url = f"{url}?{urlencode(query, quote_via=quote)}"
+        kind = {"content-type": "application/json"} if body else {}
+        for attempt in range(TRIES):
+            if attempt:
+                self._pause(FIRST_PAUSE * 2 ** (attempt - 1))
+            try:
+                response = self._http.request(method, url, content=body, headers=kind)
+            except httpx.TransportError as error:
+                hint = if_local() if isinstance(error, httpx.ConnectError) else ""
+                failure = CommandError(
+                    f"cannot reach the {self.NAME} at {self._base}: {error}{hint}"
+                )
+                continue
+            if response.is_success:
+                return response
+            failure = _failure(self.NAME, response)
+            if response.status_code not in TRY_AGAIN:
+                break
+        raise failure
+
+
+class Reader(Client):
+    """The API that reads."""
+
+    NAME = "reader"
+
+    def __init__(self, stack: Stack, pause: Callable[[float], None] = time.sleep) -> None:
+        super().__init__(stack, stack.reader_url, pause)
+
     def get(self, *path: str, **query: str | int) -> Any:
         """The response's JSON. Raises NotFound or CommandError."""
-        return self._ask(path, query).json()
+        return self._ask("GET", path, query).json()
 
     def live(self) -> Mapping[str, Any] | None:
         """The live generation. Raises CommandError if the deployed stack is too old."""
         live: Mapping[str, Any] | None = self.get("configuration")["live"]
         if live is not None and not _is_known(live):
-            raise CommandError(
-                "the deployed stack is older than this command: deploy this version first"
-            )
+            raise OlderStack
         return live
 
     def text(self, *path: str) -> str | None:
         """The response's text; None if nothing was found."""
         try:
-            return self._ask(path, {}).text
+            return self._ask("GET", path).text
         except NotFound:
             return None
 
-    def _ask(self, path: tuple[str, ...], query: dict[str, str | int]) -> httpx.Response:
-        # Quoted before signing, so that httpx leaves the URL as it was signed.
-        url = "/".join([self._base, "v1", *(quote(each, safe="") for each in path)])
-        if query:
-            url = f"{url}?{urlencode(query, quote_via=quote)}"
-        for attempt in range(TRIES):
-            if attempt:
-                self._pause(FIRST_PAUSE * 2 ** (attempt - 1))
-            try:
-                response = self._http.get(url)
-            except httpx.TransportError as error:
-                hint = if_local() if isinstance(error, httpx.ConnectError) else ""
-                failure = CommandError(f"cannot reach the reader at {self._base}: {error}{hint}")
-                continue
-            if response.is_success:
-                return response
-            failure = _failure(response)
-            if response.status_code not in TRY_AGAIN:
-                break
-        raise failure
+
+class Api(Client):
+    """The API that changes things."""
+
+    NAME = "API"
+
+    def __init__(self, stack: Stack, pause: Callable[[float], None] = time.sleep) -> None:
+        if not stack.api_url:
+            raise OlderStack
+        super().__init__(stack, stack.api_url, pause)
+
+    def post(self, *path: str, body: Mapping[str, Any] | None = None) -> Any:
+        """The response's JSON. Raises NotFound or CommandError."""
+        return self._ask("POST", path, body=json.dumps(body).encode() if body else b"").json()
 
 
 def _is_known(live: Mapping[str, Any]) -> bool:
     return live.keys() >= OF_LIVE and all(isinstance(each, dict) for each in live["tasks"].values())
 
 
-def _failure(response: httpx.Response) -> CommandError:
+def _failure(name: str, response: httpx.Response) -> CommandError:
     try:
         body = response.json()
         said = body["error"]["message"] if "error" in body else body["Message"]
@@ -121,12 +156,12 @@ def _failure(response: httpx.Response) -> CommandError:
     match response.status_code:
         case httpx.codes.NOT_FOUND:
             return NotFound(said)
-        case httpx.codes.BAD_REQUEST:
+        case httpx.codes.BAD_REQUEST | httpx.codes.CONFLICT:
             return CommandError(said)
         case httpx.codes.FORBIDDEN:
             return CommandError(
-                f"the reader refused the request ({said}): you need the permissions "
-                "lambda:InvokeFunctionUrl and lambda:InvokeFunction on the reader's function"
+                f"the {name} refused the request ({said}): you need the permissions "
+                f"lambda:InvokeFunctionUrl and lambda:InvokeFunction on the {name}'s function"
             )
         case code:
-            return CommandError(f"the reader returned HTTP {code}: {said}")
+            return CommandError(f"the {name} returned HTTP {code}: {said}")

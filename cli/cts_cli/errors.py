@@ -11,6 +11,11 @@ class NotFound(CommandError):
     """The reader has nothing by that name."""
 
 
+class OlderStack(CommandError):
+    def __init__(self) -> None:
+        super().__init__("the deployed stack is older than this command: deploy this version first")
+
+
 class NoCredentials(CommandError):
     def __init__(self) -> None:
         super().__init__(

@@ -14,8 +14,8 @@ from cts_cli.shown import each_text, shown
 from cts_cli.validate import Checked
 
 DIFFERENCES = "docs/differences.md"
-MOVED = {"", "local"}
-"""Backends that the state bucket replaces."""
+DEFAULT, LOCAL = "", "local"
+"""Backends: CTS's default, and the one that the state bucket replaces."""
 LONGEST_GROUP = max(map(len, Group))
 WIDEST = 34
 """Columns of a name."""
@@ -84,7 +84,14 @@ def _state(console: Console, state: Mapping[str, str], *, has_commands: bool) ->
     _heading(console, "Terraform state")
     _say(console, f"CTS keeps it in {state['where']}.")
     match state["backend"]:
-        case backend if backend in MOVED:
+        case backend if backend == DEFAULT:
+            _say(
+                console,
+                "It stays there: a new task for which a state is found there goes on with it. Stop "
+                "CTS before the first push. The stack's token needs the permissions that CTS has "
+                "for it, and builds must be able to reach Consul.",
+            )
+        case backend if backend == LOCAL:
             how = ", as below" if has_commands else ""
             _say(
                 console,
@@ -187,7 +194,7 @@ def _next(console: Console, found: Mapping[str, Any], arguments: str, waiting: i
         _say(console, "fix the problems above, then run this command again")
         return
     _say(console, "sam build && sam deploy --guided", "cyan")
-    if found["state"]["backend"] in MOVED:
+    if found["state"]["backend"] == LOCAL:
         _say(console, "then stop CTS, and run this for each task, in its working folder:")
         for command in MOVE_STATE:
             _say(console, f"  {command}", "cyan")

@@ -8,7 +8,7 @@ import typer
 
 import cts
 from cts.keys import RUN_ID
-from cts_cli import secret_commands
+from cts_cli import secret_commands, task_commands
 from cts_cli.errors import CommandError, NotFound
 from cts_cli.typed import Command, Commands, Json, StackName
 
@@ -51,7 +51,8 @@ def main(
     Exit codes:
       0    success
       1    the command ran but found problems: an invalid configuration,
-           a push that did not go live, the log of a failed run
+           a push that did not go live, the log of a failed run,
+           a run that was waited for and failed
       2    wrong usage, or something could not be reached
       130  interrupted
 
@@ -161,6 +162,8 @@ def rollback(
 
 
 app.add_typer(secret_commands.app, name="secret")
+for command in task_commands.COMMANDS:
+    app.command(cls=Command)(command)
 
 
 @app.command(cls=Command)

@@ -36,6 +36,7 @@ def print_run(found: Mapping[str, Any], at: datetime) -> None:
     delta = found.get("delta")  # an older stack answers none
     facts = {
         "why": Text(_why(found)),
+        "by": Text(found.get("by") or ""),
         "started": Text(f"{words.ago(found['claimed_at'], at)}, took {took}"),
         "changes": resource_changes(found["counts"]),
         "error": Text(words.first_line(found["error"])),

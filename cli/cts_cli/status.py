@@ -16,7 +16,7 @@ DOING = {
     "busy": ("busy: its state has been locked by someone else for {since}", "yellow"),
     "due": ("about to run: {reason}", "cyan"),
     "gave_up": ("gave up: {reason}", "red"),
-    "held": ("held: {reason}", "yellow"),
+    "held": ("held for {age}: {reason}", "yellow"),
     "not_read": ("waiting for Consul: {reason}", "yellow"),
     "queued": ("waiting for a build slot for {since}", "cyan"),
     "retrying": ("retrying in {until}", "yellow"),
@@ -48,6 +48,7 @@ def print_status(found: Mapping[str, Any], at: datetime) -> None:
         for task in tasks:
             _failure(console, task)
             _reason(console, task, watched, at)
+            _help(console, task)
             _ignored(console, task)
             _stale(console, task, watched, at)
         console.print(_summary(found["summary"], tasks), soft_wrap=True)
@@ -161,6 +162,17 @@ def _reason(console: Console, task: Mapping[str, Any], watched: Watched, at: dat
     text, style = _looks(task, watched)
     if text.endswith(REASON) and len(task["reason"]) > LONG_REASON:
         _print_of(console, task, _filled(text, task, at), style)
+
+
+def _help(console: Console, task: Mapping[str, Any]) -> None:
+    """Who holds it, and which command ends that it does not run. Older stacks don't say who."""
+    name, hold = task["task_name"], task.get("hold")
+    if task["state"] == "held" and hold:
+        said = Text.assemble(("! ", "yellow"), (name, "bold"), f": held by {hold['by']}")
+        console.print(said.append(f"  (cts release {name})", "dim"), soft_wrap=True)
+    if task["state"] == "gave_up" and task["enabled"]:
+        said = Text.assemble((name, "bold"), ": runs again once what it watches changes")
+        console.print(said.append(f"  (cts retry {name})", "dim"), soft_wrap=True)
 
 
 def _ignored(console: Console, task: Mapping[str, Any]) -> None:

@@ -12,6 +12,8 @@ from cts_cli.errors import CommandError
 LONGEST_ANSWER = 6 * 60.0
 """Seconds. If its event is lost, the publisher still checks every five minutes."""
 LONG = 20.0
+MOST_LOOKED_AT = 20
+"""Of a task's newest runs."""
 
 
 class Reader(Protocol):
@@ -122,3 +124,21 @@ def along(
             return run
         tell(f"{run_id} is still running" if so_far else f"waiting for output from {run_id}")
     raise CommandError(f"run '{run_id}' has not ended")
+
+
+def for_run(
+    reader: Reader,
+    task: str,
+    request: str,
+    ticks: Iterable[float],
+    tell: Callable[[str], None],
+) -> str:
+    """The ID of the run that a request asked for, once it has begun."""
+    for _ in ticks:
+        runs = reader.get("runs", task=task, limit=MOST_LOOKED_AT)["runs"]
+        if found := [run["id"] for run in runs if run.get("request") == request]:
+            return str(found[0])
+        tell(f"waiting for the run of {task} to begin")
+    raise CommandError(
+        f"the run of task '{task}' has not begun: `cts status` shows what it waits for"
+    )

@@ -11,7 +11,7 @@ from local import deploy
 from local.tools import PROJECT
 
 SAMPLES = 9
-FUNCTIONS = ("Publisher", "Poller", "Runner", "Tracker", "Reader")
+FUNCTIONS = ("Publisher", "Poller", "Runner", "Tracker", "Reader", "Api")
 LAYERS = ("CoreLayer", "DepsLayer")
 OWN_LAYERS = {"Publisher": ("HclLayer",)}
 ENVIRONMENT = {
@@ -41,6 +41,7 @@ READY = {
     "Runner": "app.ports()",
     "Tracker": "app.ports()",
     "Reader": "app.ports()",
+    "Api": "app.ports()",
 }
 """What a function does before its first call: its clients are built."""
 PROGRAM = """

@@ -86,6 +86,7 @@ class Stand:
                 ports=ports,
                 generations=self,
                 consul=lambda: Consul(self.server.address, Token(""), authorities),
+                has_state=lambda _task: False,
                 connection=connection,
                 thread=lambda: ThreadPoolExecutor(1),
                 chance=lambda: 0.5,

@@ -177,6 +177,7 @@ class World:
             ports=ports,
             generations=self,
             consul=lambda: Consul(self.server.address, self.token, self.authorities),
+            has_state=lambda _task: False,
             connection=self.connection,
             thread=Inline,
             chance=self.random.random,

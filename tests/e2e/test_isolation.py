@@ -18,7 +18,8 @@ from botocore.exceptions import ClientError
 
 from cts import keys, wiring
 from cts.run.model import Run, RunStatus
-from cts.run.task import Claimed, ask, claim
+from cts.run.person import ask
+from cts.run.task import Claimed, claim
 from cts.terraform.archive import unzipped, zipped
 from local.stack import REGION
 from tests.e2e.conftest import running

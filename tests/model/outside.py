@@ -8,7 +8,7 @@ from enum import Enum, auto
 from functools import cache
 from typing import Any
 
-from cts.conditions import services
+from cts.conditions import consul_kv, services
 from cts.conditions.condition import Condition, Read
 from cts.terraform.definition import Definition
 from cts.watch.needs import rendered
@@ -21,6 +21,10 @@ LISTING = View(services.LISTING)
 NOT_PASSING = 0
 """A service that the catalog lists and that has no passing instance."""
 VALUES = (None, NOT_PASSING, 1, 2)
+FORMER_STATE = "cts/terraform"
+LEFT = ("both", "timed")
+"""Tasks of which CTS has left a state in Consul."""
+LEFT_KEYS = frozenset(f"{FORMER_STATE}-env:{task}" for task in LEFT)
 
 
 @cache
@@ -88,6 +92,8 @@ class Catalog:
     def answer(self, view: View) -> Answer:
         if not view.kind.newest:  # a probe
             return Answer(self.newest, of([]))
+        if view.kind == consul_kv.KEY:
+            return Answer(self.newest, value_of(view.name, int(view.name in LEFT_KEYS)))
         if view.kind == services.LISTING:
             return Answer(self.index(view), of(list(self.names)))
         return Answer(self.index(view), value_of(view.name, self.values.get(view.name)))

@@ -6,13 +6,15 @@ call or after it.
 """
 
 import json
+from dataclasses import replace
 from itertools import groupby
 from typing import Any
 from unittest.mock import patch
 
 from cts.conditions.condition import Read
-from cts.events import RunFinished
+from cts.events import RunFinished, TaskHeld, TaskReleased, iso
 from cts.run.model import Run, RunStatus
+from cts.run.place import PROGRAM, StatePlace
 from cts.run.retry import MAX_RETRIES
 from cts.run.state import Done, Reason, TaskState
 from cts.run.task import due
@@ -23,7 +25,7 @@ from cts.watch.lease import DEAD_AFTER
 from cts.watch.needs import watched
 from cts.watch.view import rows_of
 from cts.workflow import queries
-from tests.model.outside import Stage, data_of
+from tests.model.outside import LEFT, Stage, data_of
 from tests.model.state import CALM, TASKS, Broken
 from tests.model.storm import Storm
 
@@ -127,18 +129,25 @@ class Simulation(Storm):
         """Nothing is wanted but the next tick, which a scheduled task always has."""
         if state.running:
             return False
-        if not self._enabled(state.task) or self._fails_for_ever(state.task):
+        is_live = state.task in self.generation.tasks
+        if is_live and (Reason.INSPECT in state.wanted or self._awaits_its_place(state)):
+            return False
+        if not self._may_apply(state.task) or self._fails_for_ever(state.task):
             return True
         wanted = {reason: wish.fingerprint for reason, wish in state.wanted.items()}
         timetable = self._timetable(state.task)
         tick = {Reason.SCHEDULE: timetable} if timetable else {}
         return wanted == tick and not due(state, True, self.clock())
 
+    def _awaits_its_place(self, state: TaskState) -> bool:
+        """The next poller can tell it."""
+        return state.held is not None and state.held.by == PROGRAM
+
     def _ticks_are_taken(self) -> None:
         """Once its data is stored, the next tick puts a task in line: the next one by the clock of
         a poller that is ahead."""
         for task in TASKS:
-            if not self._timetable(task) or not self._is_stored(task):
+            if not self._timetable(task) or not self._is_stored(task) or self._held(task):
                 continue
             stored_at = self.stored_at.setdefault(task, self.clock())
             condition = self.generation.tasks[task].condition
@@ -158,9 +167,12 @@ class Simulation(Storm):
         entry = self.generation.tasks[task]
         return fingerprint_of(entry.definition, self.catalog.digests(entry.condition))
 
-    def _enabled(self, task: str) -> bool:
+    def _may_apply(self, task: str) -> bool:
         entry = self.generation.tasks.get(task)
-        return entry is not None and entry.enabled
+        return entry is not None and entry.enabled and not self._held(task)
+
+    def _held(self, task: str) -> bool:
+        return self.table.state(task).hold is not None
 
     def _timetable(self, task: str) -> str:
         entry = self.generation.tasks.get(task)
@@ -171,7 +183,7 @@ class Simulation(Storm):
         return bool(self._timetable(task)) and task in self.broken
 
     def _in_line(self, task: str) -> bool:
-        if not self._enabled(task) or self._fails_for_ever(task):
+        if not self._may_apply(task) or self._fails_for_ever(task):
             return True
         state, trigger = self.table.state(task), self.trigger(task)
         if state.gave_up:
@@ -204,6 +216,7 @@ class Simulation(Storm):
         if self.table.held_slots:
             raise Broken(f"slots still held: {self.table.held_slots}")
         told = {event.run_id for event in self.bus.of(RunFinished)}
+        self._holds_were_told()
         for run in self.table.stored_runs.values():
             self._was_to_run(run)
             if not run.status.ended:
@@ -225,10 +238,31 @@ class Simulation(Storm):
         if state.running:
             raise Broken(f"{task} still runs: {state.running}")
 
+    def _holds_were_told(self) -> None:
+        held = {(event.at, event.task) for event in self.bus.of(TaskHeld)}
+        released = {(event.at, event.task) for event in self.bus.of(TaskReleased)}
+        for at, task, is_held in self.held:
+            if (iso(at), task) not in (held if is_held else released):
+                raise Broken(f"{task} was {'held' if is_held else 'released'}, and nobody was told")
+
+    def _was_held(self, run: Run) -> bool:
+        """At its claim. Both may be at the same moment, one before the other."""
+        before = [each for each in self.held if each[1] == run.task and each[0] <= run.claimed_at]
+        return bool(before) and before[-1][2] and before[-1][0] < run.claimed_at
+
     def _was_to_run(self, run: Run) -> None:
-        entry = self.generations[run.generation].tasks[run.task]
-        if not entry.enabled or entry.definition != run.definition:
+        generation = self.generations[run.generation]
+        entry = generation.tasks[run.task]
+        if entry.definition != run.definition:
             raise Broken(f"{run.id} is not what its generation says")
+        if generation.former_state and run.task not in self.decided:
+            place = StatePlace.CONSUL if run.task in LEFT else StatePlace.STACK
+            if self.table.state(run.task).place != place:
+                raise Broken(f"{run.id} ran, and its task's place is not {place}")
+        if Reason.INSPECT in run.why:
+            return
+        if not entry.enabled or self._was_held(run):
+            raise Broken(f"{run.id} applied a task that is disabled or held")
         runs = (each for each in self.table.stored_runs.values() if each.task == run.task)
         later = next((each for each in runs if each.claimed_at > run.claimed_at), None)
         if run.retry_at is None or later is None or run.claimed_at < self.calm_at:
@@ -240,5 +274,5 @@ class Simulation(Storm):
 
 
 def fake_archive(definition: Definition, read: Read, **_: Any) -> bytes:
-    """The archive of the model: what is to be applied."""
-    return data_of(definition, read).encode()
+    """The archive of the model: what is to be applied, wherever its state is."""
+    return data_of(replace(definition, backend={}), read).encode()

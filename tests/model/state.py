@@ -28,7 +28,7 @@ from tests.fakes import (
     FakeTable,
     fake_sessions,
 )
-from tests.model.outside import Asked, Build, Catalog
+from tests.model.outside import FORMER_STATE, Asked, Build, Catalog
 from tests.model.process import Killed, Process
 
 if TYPE_CHECKING:
@@ -149,6 +149,10 @@ class State:
         """Task -> its last successful run, None once something was applied after it."""
         self.fed: dict[tuple[str, str], list[str]] = {}
         """Task and view -> digests its runs were fed with."""
+        self.held: list[tuple[float, str, bool]] = []
+        """When a person held a task, or released it."""
+        self.decided: set[str] = set()
+        """Tasks that a person released although it could not be told where their state is."""
         self.depth = 0
         self.sent = 0
         self.calm_at = 0.0
@@ -243,7 +247,8 @@ class State:
             events = EVENTS.get(name, ())
             entry = TaskEntry(definition.digest, condition, inputs=inputs, events=events)
             tasks[name] = entry if condition.timetable else replace(entry, buffer=buffer)
-        return self._publish(Generation(1, 1, {}, tasks))
+        former_state = self.random.choice(("", FORMER_STATE))
+        return self._publish(Generation(1, 1, {}, tasks, former_state=former_state))
 
     def _publish(self, made: Generation) -> Generation:
         version = self.bucket.put_generation(made)

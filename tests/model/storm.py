@@ -7,8 +7,9 @@ from cts.errors import Refused, Unavailable
 from cts.events import TaskTriggered
 from cts.generation import Generation
 from cts.run.model import Run
-from cts.run.state import Reason
-from cts.run.task import ask
+from cts.run.person import ask, hold
+from cts.run.place import released
+from cts.run.state import Reason, TaskState
 from cts.workflow import live, once, start, track
 from cts.workflow.watcher import LivePorts
 from tests.fakes import build_event
@@ -66,7 +67,26 @@ class Storm(State):
     def wish(self) -> None:
         task = self.random.choice(list(TASKS))
         self.log("PERSON asks for", task)
-        self.table.put_state(ask(self.table.state(task), self.clock(), "person"))
+        reason = self.random.choice((Reason.PERSON, Reason.PERSON, Reason.INSPECT))
+        self.table.put_state(ask(self.table.state(task), self.clock(), "person", reason=reason))
+
+    def hold(self) -> None:
+        task = self.random.choice(list(TASKS))
+        self.log("PERSON holds", task)
+        self._put_held(hold(self.table.state(task), "why", "person", self.clock()))
+
+    def release(self) -> None:
+        task = self.random.choice(list(TASKS))
+        self.log("PERSON releases", task)
+        after = released(self.table.state(task), "person", self.clock())
+        if after.place != self.table.state(task).place:
+            self.decided.add(task)
+        self._put_held(after)
+
+    def _put_held(self, state: TaskState) -> None:
+        if state != self.table.state(state.task):
+            assert self.table.put_state(state)
+            self.held += [(self.clock(), state.task, state.hold is not None)]
 
     def advance(self) -> None:
         self.clock.now += self.random.choice(
@@ -110,6 +130,7 @@ class Storm(State):
             ports=self.poll_ports(watcher),
             generations=Door(self, "poller", Generations(self), watcher),
             consul=lambda: AskedConsul(self.asks, self.catalog, self.clock),
+            has_state=lambda _task: False,
             connection=connection,
             thread=watcher.thread,
             chance=self.random.random,
@@ -231,7 +252,7 @@ class Storm(State):
                 self._apply(build)
             case Stage.APPLIED:
                 build.record()
-                if build.result["status"] not in ("errored", "busy"):
+                if build.result["status"] in ("applied", "unchanged"):
                     self.succeeded[build.task] = build.fake.run
             case Stage.RECORDED:
                 self._end(build, "FAILED" if build.result["status"] == "errored" else "SUCCEEDED")
@@ -261,7 +282,7 @@ class Storm(State):
         done = self.succeeded.get(run.task)
         if run.why == (Reason.SCHEDULE,) and (run.since % 60 or run.claimed_at < run.since):
             return False
-        if done is None or Reason.PERSON in run.why:
+        if done is None or {Reason.PERSON, Reason.INSPECT} & {*run.why}:
             return True
         if done.trigger != run.trigger:
             return not self.is_ignored(done, run.definition, run.inputs)
@@ -282,6 +303,8 @@ class Storm(State):
             build.ends("busy")
         elif build.task in self.broken and self.random.random() < 0.5:
             build.ends("errored", retryable=self.random.random() < 0.8)
+        elif Reason.INSPECT in build.fake.run.why:
+            build.ends("planned")
         elif self.world.get(build.task) == build.data():
             build.ends("unchanged")
         else:
@@ -318,6 +341,8 @@ ACTIONS, WEIGHTS = map(
         (S.sweep, 8),
         (S.advance, 8),
         (S.wish, 2),
+        (S.hold, 0.7),
+        (S.release, 1),
         (S.configure, 1.5),
         (S.toggle_broken, 2),
         (S.refuse, 1),

@@ -142,9 +142,10 @@ def test_a_dead_letter_that_is_counted_a_quarter_of_an_hour_late_is_an_alarm() -
     assert alarm["Period"] > 15 * MINUTE
 
 
-def test_an_error_of_the_reader_is_an_alarm() -> None:
-    """People call it: no retry and no dead letter tells of it."""
-    found = watch(ALARMS["ReaderFailing"], [(at, at == 600) for at in range(0, 3600, 60)], 60)
+@pytest.mark.parametrize("name", ["ReaderFailing", "ApiFailing"])
+def test_an_error_of_what_people_call_is_an_alarm(name: str) -> None:
+    """No retry and no dead letter tells of it."""
+    found = watch(ALARMS[name], [(at, at == 600) for at in range(0, 3600, 60)], 60)
     assert found.raised == [11]
 
 

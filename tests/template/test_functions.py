@@ -15,7 +15,7 @@ import pytest
 from cts import wiring
 from cts.adapters import clients
 from cts.errors import NotLookedAfter
-from cts.events import RunFinished, TaskTriggered
+from cts.events import RunFinished, TaskHeld, TaskTriggered
 from cts.run.model import End, RunStatus
 from cts.run.state import TaskState, unreadable_state
 from cts.settings import PollerSettings
@@ -26,6 +26,7 @@ from cts.workflow.watcher import Beat, LivePorts, PollOutcome
 from tests.fake_session import FakeSession, fake_session
 from tests.fakes import RUN, FakeSts, build_event
 from tests.template.deployed import ROOT, of_type
+from tests.unit.api_fakes import ports_of
 from tests.unit.publisher import World, task
 from tests.unit.system import system
 
@@ -221,7 +222,19 @@ def test_what_is_announced_is_counted_where_the_alarms_look(
     assert (metrics["service"], metrics["stack"]) == ("announced", "mine")
 
 
-@pytest.mark.parametrize("name", ["Publisher", "Runner", "Tracker"])
+def test_the_api_records_who_signed_the_request(given: pytest.MonkeyPatch) -> None:
+    app, world = deployed("Api", given), system()
+    given.setattr(app, "ports", lambda: ports_of(world))
+    answer = app.lambda_handler(sample("api-hold"), LEFT)
+    assert answer["statusCode"] == 200
+    [held] = world.bus.of(TaskHeld)
+    assert (held.by, held.why) == (
+        "arn:aws:iam::111122223333:user/operator",
+        "the firewall is replaced",
+    )
+
+
+@pytest.mark.parametrize("name", ["Publisher", "Runner", "Tracker", "Api"])
 def test_all_of_them_announce_on_the_stacks_own_bus(
     session: FakeSession, given: pytest.MonkeyPatch, name: str
 ) -> None:

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from tests.template.deployed import DEPLOYED, ROOT, TEMPLATE, of_type, statements
+from tests.template.deployed import DEPLOYED, ROOT, TEMPLATE, as_list, of_type, statements
 
 PARAMETERS: dict[str, Any] = TEMPLATE["Parameters"]
 FUNCTIONS = of_type("AWS::Lambda::Function")
@@ -95,10 +95,58 @@ def test_a_function_that_failed_on_an_event_leaves_a_dead_letter(name: str) -> N
     assert settings["DestinationConfig"]["OnFailure"]["Destination"] == DEAD_LETTERS
 
 
-def test_only_the_reader_is_invoked_by_people() -> None:
-    assert set(FUNCTIONS) - set(invoked_by_events()) == {"Reader"}
-    (url,) = of_type("AWS::Lambda::Url").values()
-    assert url["AuthType"] == "AWS_IAM"
+def test_people_invoke_the_reader_and_the_api_signed() -> None:
+    assert set(FUNCTIONS) - set(invoked_by_events()) == {"Reader", "Api"}
+    urls = of_type("AWS::Lambda::Url")
+    assert urls.keys() == {"ReaderUrl", "ApiUrl"}
+    assert {url["AuthType"] for url in urls.values()} == {"AWS_IAM"}
+
+
+@pytest.mark.parametrize(
+    ("policy", "functions"), [("CtsReader", {"Reader"}), ("CtsOperator", {"Reader", "Api"})]
+)
+def test_people_reach_functions_by_their_urls_only(policy: str, functions: set[str]) -> None:
+    """Who may invoke the API directly may claim to be anyone."""
+    allowed = of_type("AWS::IAM::ManagedPolicy")[policy]["PolicyDocument"]["Statement"]
+    conditions = {
+        "lambda:InvokeFunctionUrl": {"StringEquals": {"lambda:FunctionUrlAuthType": "AWS_IAM"}},
+        "lambda:InvokeFunction": {"Bool": {"lambda:InvokedViaFunctionUrl": "true"}},
+    }
+    invoked = [each for each in allowed if each["Action"].startswith("lambda:")]
+    assert {each["Action"] for each in invoked} == conditions.keys()
+    for statement in invoked:
+        assert statement["Condition"] == conditions[statement["Action"]]
+        assert {arn["Fn::GetAtt"][0] for arn in as_list(statement["Resource"])} == functions
+    [other] = [each for each in allowed if each not in invoked]
+    assert other["Action"] == "cloudformation:DescribeStacks"
+    assert other["Resource"]["Fn::Sub"].endswith(":stack/${AWS::StackName}/*")
+
+
+@pytest.mark.parametrize("name", ROLES)
+def test_no_function_build_or_schedule_invokes_what_people_call(name: str) -> None:
+    invoked = [
+        resource["Fn::GetAtt"][0]
+        for statement in statements(name)
+        if "lambda:InvokeFunction" in statement["Action"]
+        for resource in statement["Resource"]
+    ]
+    assert not {"Api", "Reader"} & {*invoked}
+
+
+def test_the_api_writes_states_and_nothing_else() -> None:
+    writes = [each for each in statements("ApiRole") if "dynamodb:PutItem" in each["Action"]]
+    assert [each["Condition"] for each in writes] == [
+        {"ForAllValues:StringEquals": {"dynamodb:LeadingKeys": ["STATE"]}}
+    ]
+    actions = {action for statement in statements("ApiRole") for action in statement["Action"]}
+    assert actions == {
+        "s3:GetObject",
+        "s3:ListBucket",
+        "dynamodb:GetItem",
+        "dynamodb:PutItem",
+        "events:PutEvents",
+        "sqs:SendMessage",  # SAM's, of asynchronous invocations
+    }
 
 
 @pytest.mark.parametrize("name", [*RULES, *SCHEDULES])

@@ -24,19 +24,24 @@ from typer.testing import CliRunner, Result
 from cts import keys
 from cts.config.blocks.schema import Group
 from cts.workflow.publish import PublishPorts, publish
+from cts.workflow.tasks import TaskPorts
 from cts_cli import aws, client, main, waits, words
+from functions.api import app as api
 from functions.reader import app
 from tests.fakes import FakeBus, FakeMetrics
+from tests.unit.api_fakes import ANN, event, invoke
 from tests.unit.publisher import SECONDS
 from tests.unit.reader_fakes import NOW, World, call
 
 testing._get_command = cache(get_command)  # type: ignore[attr-defined]  # or built each time
 
 READER = "https://0123456789abcdef.lambda-url.eu-west-1.on.aws/"
+API = "https://fedcba9876543210.lambda-url.eu-west-1.on.aws/"
 CONSUL = "https://consul.example.com:8501"
 SECRETS = {group: f"arn:{group}" for group in Group}
 OUTPUTS = {
     "ReaderUrl": READER,
+    "ApiUrl": API,
     "WorkBucket": "work",
     **{f"{group.capitalize()}Secret": arn for group, arn in SECRETS.items()},
 }
@@ -151,6 +156,8 @@ class Account(Vault):
     interrupted: bool = False
     """Whether Ctrl-C comes when a push, or a run, is waited for."""
     requests: list[httpx.Request] = field(default_factory=list)
+    user: str = ANN
+    """Who signs requests."""
     clock: Iterator[float] = field(default_factory=lambda: itertools.count(NOW - 200))
 
     def client(self, _service: str) -> "Account":
@@ -238,6 +245,17 @@ class Account(Vault):
         stored = self.world.bucket.objects.get(keys.BUNDLE)
         return hashlib.md5(stored[-1]).hexdigest() if stored else ""
 
+    def api_ports(self) -> TaskPorts:
+        table, bucket = self.world.table, self.world.bucket
+        return TaskPorts(
+            tasks=table,
+            live=table,
+            generations=bucket,
+            bus=self.bus,
+            metrics=FakeMetrics(),
+            now=lambda: NOW,
+        )
+
     def _maybe_fail(self) -> None:
         if self.error is not None:
             raise self.error
@@ -246,6 +264,10 @@ class Account(Vault):
         if self.interrupted and (self.pushed or "/runs/" in str(request.url)):
             raise KeyboardInterrupt
         self.requests.append(request)
+        if str(request.url).startswith(API):
+            asked = event(str(request.url), request.method, request.content.decode(), self.user)
+            code, found = invoke(asked)
+            return httpx.Response(code, json=found)
         code, kind, body = call(str(request.url), request.method)
         return httpx.Response(code, headers={"content-type": kind}, text=body)
 
@@ -258,6 +280,7 @@ def deployed(monkeypatch: pytest.MonkeyPatch) -> Account:
     monkeypatch.setattr(aws, "session", lambda: account)
     monkeypatch.setattr(client, "transport", lambda: httpx.MockTransport(account.read))
     monkeypatch.setattr(app, "ports", lambda: account.world.ports)
+    monkeypatch.setattr(api, "ports", account.api_ports)
     monkeypatch.setattr(waits, "every", lambda _seconds, _at_most=0.0: range(2))
     monkeypatch.setattr(words, "now", lambda: datetime.fromtimestamp(NOW, UTC))
     return account

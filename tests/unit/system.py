@@ -12,8 +12,9 @@ from cts.conditions.services import ServicesCondition, service_row
 from cts.events import TaskTriggered
 from cts.generation import Current, Generation, TaskEntry
 from cts.run.model import Run
+from cts.run.person import ask
 from cts.run.state import Done, Outcome, TaskState
-from cts.run.task import ask, observe
+from cts.run.task import observe
 from cts.terraform.definition import Definition, Module
 from cts.terraform.place import RunPlace
 from cts.watch.fingerprint import fingerprint_of
@@ -95,6 +96,8 @@ class System:
             generations=self.bucket,
         )
         self.tasks: dict[str, TaskEntry] = {}
+        self.former_state = ""
+        """Where CTS may have left states."""
 
     # ---- what was configured and seen -----------------------------------------------------
 
@@ -115,9 +118,12 @@ class System:
 
     def publish(self) -> None:
         number = self.table.live.number + 1 if self.table.live else 1
-        version = self.bucket.put_generation(Generation(number, 1, {}, self.tasks))
+        version = self.bucket.put_generation(self._generation(number))
         sources = {"config/bundle.zip": f"v{number}"}
         self.table.live = Current(number, version, 1, sources, 0.0, [], [], [])
+
+    def _generation(self, number: int) -> Generation:
+        return Generation(number, 1, {}, self.tasks, former_state=self.former_state)
 
     def store(self, view: View, values: list[Any]) -> None:
         made = decoded(view, values)

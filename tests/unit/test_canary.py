@@ -3,6 +3,7 @@
 import io
 import json
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -92,6 +93,7 @@ def fails(account: Account, said: str) -> System:
     if not system.tasks:
         return system
     system.web(80)
+    system.put(replace(system.table.state("web"), place="stack"))
     run = system.started("web")
     log = Log()
     error = Copied(io.StringIO(said), log).text()

@@ -14,7 +14,11 @@ def completed(words: str, shell: str = "bash") -> list[str]:
 
 @pytest.mark.parametrize(
     ("words", "expected"),
-    [("cts va", {"validate"}), ("cts r", {"runs", "rollback"}), ("cts push --y", {"--yes"})],
+    [
+        ("cts va", {"validate"}),
+        ("cts r", {"runs", "rollback", "run", "release", "retry"}),
+        ("cts push --y", {"--yes"}),
+    ],
 )
 def test_words_are_completed(words: str, expected: set[str]) -> None:
     assert {*completed(words)} == expected

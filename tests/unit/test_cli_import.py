@@ -117,7 +117,7 @@ def test_where_the_state_is(here: Path, text: str, backend: str, where: str) -> 
 @pytest.mark.parametrize(
     ("text", "told"),
     [
-        ("", "move it before the first push"),
+        ("", "It stays there: a new task for which a state is found"),
         ('driver "terraform" { backend "local" {} }', "move it before the first push"),
         ('driver "terraform" { backend "s3" { bucket = "b" } }', "It stays there, and tasks"),
         ('driver "terraform" { backend "consul" { path = "x" } }', "It stays there, and tasks"),

@@ -61,7 +61,9 @@ CONFIGURATION = {
 }
 
 COMMANDS: dict[str, list[list[str]]] = {
+    "hold": [["hold", HOSTILE, "--why", "x"], ["hold", "web", "--why", f" {HOSTILE}" * 99]],
     "import": [["import", "bad"], ["import", "raw"], ["import", HOSTILE]],
+    "inspect": [["inspect", HOSTILE]],
     "logs": [["logs", run_id("web")], ["logs", "web"], ["logs", HOSTILE]],
     "push": [
         ["push", "good"],
@@ -72,7 +74,10 @@ COMMANDS: dict[str, list[list[str]]] = {
         ["push", HOSTILE],
         ["push", "good", "--stack", HOSTILE],
     ],
+    "release": [["release", HOSTILE]],
+    "retry": [["retry", HOSTILE]],
     "rollback": [["rollback"], ["rollback", "--yes"]],
+    "run": [["run", HOSTILE]],
     "runs": [["runs"], ["runs", "web"], ["runs", HOSTILE]],
     "secret list": [["secret", "list"], ["secret", "list", "--stack", HOSTILE]],
     "secret remove": [["secret", "remove", HOSTILE], ["secret", "remove", HOSTILE, "--yes"]],

@@ -13,6 +13,7 @@ import pytest
 from cts.conditions import registry, services
 from cts.conditions.block import ConditionBlock, Room, Told
 from cts.conditions.condition import Condition, Read
+from cts.conditions.consul_kv import KEY
 from cts.config.blocks.schema import option
 from cts.config.compile import compile_bundle, generation
 from cts.config.rules.problem import Code, Problem
@@ -133,6 +134,7 @@ class World(System):
             ports=ports,
             generations=self,
             consul=lambda: self.consul,
+            has_state=lambda _task: False,
             connection=self._connection,
             thread=lambda: ThreadPoolExecutor(1),
             chance=lambda: 0.5,
@@ -171,7 +173,8 @@ def test_a_change_of_what_it_looks_at_is_noticed_and_reaches_the_module() -> Non
     assert world.says(3) is PollOutcome.NOTHING_NEW
     assert world.says(3, 5) is PollOutcome.WRITTEN
     assert world.table.state("gates").wanted[Reason.CHANGE] != former
-    assert world.consul.views == {View(TIDE, "brest")}
+    state_of_cts = View(KEY, "consul-terraform-sync/terraform-env:gates")
+    assert world.consul.views == {View(TIDE, "brest"), state_of_cts}
 
     assert world.start("gates") is StartOutcome.STARTED
     run = world.running("gates")

@@ -93,6 +93,7 @@ class World:
             ports=self.ports,
             generations=self,
             consul=lambda: self.consul,
+            has_state=lambda _task: False,
             connection=self.connects,
             thread=self.thread,
             chance=lambda: 0.5,

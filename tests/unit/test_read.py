@@ -11,6 +11,7 @@ from cts.errors import Refused, Unavailable
 from cts.events import iso
 from cts.generation import BufferPeriod, Waiting
 from cts.run.model import RunStatus
+from cts.run.person import hold
 from cts.run.state import Done, TaskState
 from cts.watch.fingerprint import fingerprint_of
 from cts.watch.lease import Lease
@@ -326,6 +327,14 @@ def test_other_methods_are_not_allowed(world: World, path: str, api: str) -> Non
             None,
             id="hold",
         ),
+        pytest.param(
+            hold(TaskState("web", wanted=wish()), "adopted", "ann", NOW - 60),
+            True,
+            "held",
+            "adopted",
+            NOW - 60,
+            id="hold-of-a-person",
+        ),
         pytest.param(TaskState("web", wanted=wish()), False, "idle", "change", None, id="disabled"),
         pytest.param(
             TaskState("web", wanted=tick(NOW + 3600)),
@@ -407,6 +416,7 @@ def test_a_task_shows_its_run_its_wishes_and_its_last_run(world: World) -> None:
             "reason": "change",
             "since": "2027-01-15T07:59:55.000Z",
             "due_at": "2027-01-15T08:00:05.000Z",
+            "by": None,
         }
     ]
     assert task["last_run"]["counts"] == {"add": 1, "change": 0, "destroy": 0}

@@ -17,7 +17,7 @@ from cts.conditions.services import ServicesCondition
 from cts.errors import Unreadable
 from cts.generation import Current, Generation, Rejected
 from cts.run.model import End, Run, RunStatus, ended
-from cts.run.state import Done, Former, Outcome, Reason, Running, TaskState, Wish, state_from
+from cts.run.state import Done, Former, Hold, Outcome, Reason, Running, TaskState, Wish, state_from
 from cts.run.task import claim, finish, observe, unclaim
 from cts.stored import dump, load
 from cts.terraform.definition import Definition
@@ -159,7 +159,7 @@ def first(items: Items, pk: str, sk: str) -> Any:
     return json.loads(items.items[pk, sk]["body"]["S"])
 
 
-WISH = Wish(1.0, 1.0, "c", "t", extra=NEWER)
+WISH = Wish(1.0, 1.0, "c", "t", by="p", extra=NEWER)
 RUN = Run(
     "web-a-1", "web", RunStatus.ERRORED, (), 1.0, 2.0, 1, "d", "t", {"v": "d"}, "c", 1, extra=NEWER
 )
@@ -169,18 +169,21 @@ def test_the_release_before_reads_a_state() -> None:
     items, table = released()
     state = TaskState(
         "new",
-        wanted={Reason.PERSON: WISH},
+        wanted={Reason.PERSON: WISH, Reason.INSPECT: WISH},
         running=Running(
             "r", {Reason.CHANGE: WISH}, "t", "t", 1.0, DONE, retry=True, driver="d", extra=NEWER
         ),
         done=DONE,
         recent=(Outcome("r", False, 1.0, extra=NEWER),),
         former=(Former("r", 1.0),),
+        hold="why",
+        holds=(Hold("why", "p", 1.0, extra=NEWER),),
         extra=NEWER,
     )
     assert table.put_state(state)
     body = first(items, "STATE", "TASK#new")
     has(body, "state")
+    assert body["wanted"].keys() == {"person"}
     has(body["wanted"]["person"], "wish")
     has(body["running"], "running")
     has(body["running"]["serves"]["change"], "wish")

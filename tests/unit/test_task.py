@@ -8,6 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from cts.run.model import End, RunStatus
+from cts.run.person import ask
 from cts.run.retry import FIRST_WAIT
 from cts.run.state import (
     Done,
@@ -23,7 +24,6 @@ from cts.run.status import TaskStatus, task_status
 from cts.run.task import (
     RECENT,
     Claimed,
-    ask,
     claim,
     due,
     finish,

@@ -2,9 +2,11 @@
 
 * CtsError
   x MissingSetting       a setting from template.yaml is missing from a function's environment
-  x BadRequest           a request that the reader's API does not support
+  x BadRequest           a request that the API does not support
+  x NotSigned            a request to change something that does not say who makes it
+  x Conflict             a change that the task's state forbids
   x NotAllowed           a method that the path does not support
-  x NoSuchPath           a path that the reader's API does not have
+  x NoSuchPath           a path that the API does not have
   x TaskNotFound         no task with that name
   x RunNotFound          no run with that ID
   x NoLog                the run has not written a log yet
@@ -50,11 +52,26 @@ class BadRequest(CtsError):
     """The API does not support the request."""
 
 
+class NotSigned(CtsError):
+    def __init__(self) -> None:
+        super().__init__(
+            "the request does not say who makes it: changes are made through the function's URL, "
+            "with a signature"
+        )
+
+
+class Conflict(CtsError):
+    """The task's state forbids the change."""
+
+    def __init__(self, task: str, why: str) -> None:
+        super().__init__(f"task '{task}' {why}")
+
+
 class NotAllowed(CtsError):
-    def __init__(self, method: str, api: str) -> None:
+    def __init__(self, method: str, api: str, supported: str = "GET") -> None:
         super().__init__(
             f"'{method}' in an unsupported method. The {api} API currently supports "
-            "the method(s): 'GET'"
+            f"the method(s): '{supported}'"
         )
 
 

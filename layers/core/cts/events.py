@@ -55,6 +55,8 @@ class RunStarted:
     build: str
     correlation_id: str
     at: str
+    by: str = ""
+    """The person who asked for it, as an ARN."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,6 +79,37 @@ class RunFinished:
     claimed_at: str
     ended_at: str
     correlation_id: str
+    by: str = ""
+    """As in `RunStarted`."""
+
+
+@dataclass(frozen=True, slots=True)
+class TaskHeld:
+    """Nothing is applied for this task until it is released."""
+
+    detail_type: ClassVar[str] = "TaskHeld"
+
+    id: str
+    task: str
+    why: str
+    by: str
+    """Who holds it, as an ARN."""
+    at: str
+
+
+@dataclass(frozen=True, slots=True)
+class TaskReleased:
+    """A task is no longer held. `why` and `held_by` are those of the hold."""
+
+    detail_type: ClassVar[str] = "TaskReleased"
+
+    id: str
+    task: str
+    why: str
+    held_by: str
+    held_at: str
+    by: str
+    at: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -137,6 +170,8 @@ Event = (
     | TaskTriggered
     | RunStarted
     | RunFinished
+    | TaskHeld
+    | TaskReleased
     | ConfigPublished
     | ConfigRejected
     | ViewStale

@@ -12,6 +12,8 @@ from cts.stored import LATER, known_fields, load
 FORMER = "former generation"
 """The key among a generation's sources that names the previous generation: the first release does
 not accept new fields, but it accepts any source."""
+FORMER_STATE = "state of a former CTS"
+"""In the same way, where in Consul's KV it would be."""
 DRIVER = "terraform"
 """The driver of an entry without one."""
 
@@ -69,12 +71,21 @@ class Generation:
     """Tasks that are not watched or run."""
     former: str = ""
     """The digest of the generation that this one replaced."""
+    former_state: str = ""
+    """The path in Consul's KV below which CTS keeps the states of these tasks by default; empty if
+    they have a backend of their own."""
+
+    def state_in_consul(self, task: str) -> str:
+        """The key of CTS's state for the task; empty if it has a backend of its own."""
+        return f"{self.former_state}-env:{task}" if self.former_state else ""
 
     def to_json(self) -> str:
         tasks = {name: _written(entry) for name, entry in self.tasks.items()}
         facts = asdict(self) | {"tasks": tasks}
         if former := facts.pop("former"):
-            facts["sources"] = {**self.sources, FORMER: former}
+            facts["sources"] = {**facts["sources"], FORMER: former}
+        if former_state := facts.pop("former_state"):
+            facts["sources"] = {**facts["sources"], FORMER_STATE: former_state}
         return json.dumps(facts, sort_keys=True, indent=1)
 
     @classmethod
@@ -83,6 +94,7 @@ class Generation:
         raw = known_fields(cls, json.loads(text))
         sources = dict(raw["sources"])
         former = sources.pop(FORMER, raw.get("former", ""))
+        former_state = sources.pop(FORMER_STATE, "")
         waiting = {name: load(Waiting, each) for name, each in raw.get("waiting", {}).items()}
         tasks = {
             name: _entry(task)
@@ -90,7 +102,7 @@ class Generation:
             if all(map(is_known, (task["condition"], *task.get("inputs", ()))))
         }
         read = {"sources": sources, "tasks": tasks, "waiting": waiting, "former": former}
-        return cls(**raw | read)
+        return cls(**raw | read, former_state=former_state)
 
 
 def _written(entry: TaskEntry) -> dict[str, Any]:

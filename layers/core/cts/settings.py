@@ -55,6 +55,7 @@ class PollerSettings:
     """ARN of a secret or parameter with PEM text. If empty, the system's CAs are trusted."""
     consistency: str
     """Consul's mode of queries: default, stale or consistent."""
+    state_bucket: str
 
     @classmethod
     def read(cls, env: Mapping[str, str]) -> "PollerSettings":
@@ -66,6 +67,7 @@ class PollerSettings:
             connection_secret=required(env, "CTS_CONNECTION_SECRET_ARN"),
             consul_ca=env.get("CTS_CONSUL_CA_ARN", ""),
             consistency=required(env, "CTS_CONSUL_CONSISTENCY"),
+            state_bucket=required(env, "CTS_STATE_BUCKET"),
         )
 
 

@@ -4,7 +4,7 @@
 them back, so that an older program does not drop them when it rewrites an item.
 
 The first release rejects unknown fields. So `parted` stores the fields that it knows separately
-from later ones, which have the metadata `LATER`.
+from later ones, which have the metadata `LATER`, and from entries whose key is a later word.
 """
 
 from collections.abc import Callable, Mapping
@@ -71,10 +71,11 @@ def parted(value: Any) -> tuple[dict[str, Any], dict[str, Any]]:
 
 def _first(value: Any) -> Any:
     if is_dataclass(value) and not isinstance(value, type):
-        known = [f.name for f in fields(value) if f.name != EXTRA and f.metadata != LATER]
-        return {name: _first(getattr(value, name)) for name in known}
+        names = [f.name for f in fields(value) if f.name != EXTRA and f.metadata != LATER]
+        return {name: _first(getattr(value, name)) for name in names}
     if isinstance(value, Mapping):
-        return {str(key): _first(each) for key, each in value.items()}
+        known = {key: each for key, each in value.items() if not getattr(key, "later", False)}
+        return {str(key): _first(each) for key, each in known.items()}
     if isinstance(value, list | tuple):
         return [_first(each) for each in value]
     return value

@@ -34,7 +34,7 @@ if TYPE_CHECKING:  # each function imports its own workflow only: a cold start p
         Store,
         Tracked,
     )
-    from cts.workflow import publish, read, settle, start, track, watcher
+    from cts.workflow import publish, read, settle, start, tasks, track, watcher
     from cts.workflow.counting import Metrics
 
 MARGIN = 20.0
@@ -104,6 +104,7 @@ def poller(
     on_trouble: Callable[[str], None],
 ) -> watcher.LivePorts:
     from cts.adapters.consul import Consul
+    from cts.adapters.states import States
     from cts.watch.snapshot import digest_of
     from cts.workflow import poll, watcher
 
@@ -131,6 +132,7 @@ def poller(
             settings.consul_address, its_token, its_ca, consistency=settings.consistency
         ),
         connection=connection,
+        has_state=States(clients.later(clients.s3), settings.state_bucket).has_state,
         thread=partial(ThreadPoolExecutor, 1),
         chance=random.random,
         owner=new_id(),
@@ -264,4 +266,18 @@ def reader(settings: ReaderSettings) -> read.ReadPorts:
         records=objects,
         now=time.time,
         live=settings.live,
+    )
+
+
+def api(store: Store, metrics: Metrics) -> tasks.TaskPorts:
+    from cts.workflow import tasks
+
+    rows = table(store)
+    return tasks.TaskPorts(
+        tasks=rows,
+        live=rows,
+        generations=bucket(store),
+        bus=bus(store),
+        metrics=metrics,
+        now=time.time,
     )

@@ -13,7 +13,7 @@ from cts.config.blocks.model import Configuration, Task, WrittenSecret
 from cts.config.blocks.schema import Group, walk
 from cts.config.blocks.terraform_blocks import stays_behind
 from cts.config.bundle import Files
-from cts.config.define import check_weight, define, waits_for
+from cts.config.define import check_weight, define, former_state, waits_for
 from cts.config.limits import MOST_FINDINGS, OverLimit
 from cts.config.modules.local import (
     LocalModules,
@@ -36,7 +36,7 @@ from cts.generation import BufferPeriod, Generation, TaskEntry, Waiting
 from cts.terraform.archive import content_digest
 from cts.terraform.definition import Definition, Module
 
-CONTRACT = 6
+CONTRACT = 7
 """Raised when the same sources compile to something else: they are then published again."""
 
 
@@ -48,6 +48,8 @@ class Compiled:
     """By digest."""
     modules: dict[str, bytes] = field(default_factory=dict)
     """The zip of each local module, by the digest of its content."""
+    former_state: str = ""
+    """As in a generation."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -194,7 +196,15 @@ def generation(
 ) -> Generation:
     """The generation of this number. `sources`: object key -> version id; `former`: the digest of
     the generation it replaces."""
-    return Generation(number, CONTRACT, dict(sources), compiled.tasks, compiled.waiting, former)
+    return Generation(
+        number=number,
+        contract=CONTRACT,
+        sources=dict(sources),
+        tasks=compiled.tasks,
+        waiting=compiled.waiting,
+        former=former,
+        former_state=compiled.former_state,
+    )
 
 
 Runs = Mapping[str, tuple[str, bool]]
@@ -235,7 +245,7 @@ def _compile(
 ) -> Compiled:
     modules, archives = _modules(local)
     tls = vault_tls(configuration.vault, files)
-    compiled = Compiled(modules=archives)
+    compiled = Compiled(modules=archives, former_state=former_state(configuration))
     for task, given_to in zip(configuration.tasks, variables, strict=True):
         name = task.name
         module = modules.get(task.module) or Module(task.module, task.version)

@@ -9,6 +9,7 @@ from cts.conditions.no_condition import NoConditionBlock
 from cts.conditions.registry import NOTHING
 from cts.conditions.services_block import Service, listed
 from cts.config.blocks import model
+from cts.config.blocks.finalize import state_path
 from cts.config.blocks.model import Configuration, Serverless, Task
 from cts.config.limits import LARGEST_GIVEN, too_much_given, weight
 from cts.config.moving import reference
@@ -124,6 +125,15 @@ def _backend(
         kept = {name: each for name, each in options.items() if each != of_stack.get(name)}
         written["consul"] = kept
     return {name: options for name, options in written.items() if name != "local"}
+
+
+def former_state(configuration: Configuration) -> str:
+    """The path in Consul's KV below which CTS keeps the states of this configuration's tasks; empty
+    if it says where else they are."""
+    driver, consul = configuration.driver, configuration.consul
+    if driver and (driver.terraform_cloud or (driver.terraform and driver.terraform.backend)):
+        return ""
+    return state_path(consul.kv_path if consul else "")
 
 
 def _cloud(task: Task, cloud: model.TerraformCloud) -> Mapping[str, Any]:

@@ -124,6 +124,10 @@ class Run:
     """When its build was last given new credentials."""
     secrets: tuple[str, ...] = field(default=(), metadata=LATER)
     """Which of the stack's secrets its build may read (`terraform/permissions.py`)."""
+    by: str = field(default="", metadata=LATER)
+    """The person who asked for it, as an ARN; empty if nobody did."""
+    request: str = field(default="", metadata=LATER)
+    """The ID of that person's request."""
     extra: Mapping[str, Any] = field(default_factory=dict)
 
 

@@ -13,6 +13,13 @@ class Reason(StrEnum):
     CHANGE = "change"
     SCHEDULE = "schedule"
     PERSON = "person"
+    INSPECT = "inspect"
+    """A person wants to see the plan. Its run changes nothing, so a hold does not stop it."""
+
+    @property
+    def later(self) -> bool:
+        """Whether the first release does not know it (`stored.py`)."""
+        return self is Reason.INSPECT
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,6 +33,8 @@ class Wish:
     fingerprint: str | None = None
     busy_since: float | None = field(default=None, metadata=LATER)
     """Since when its runs have found the state locked by someone else."""
+    by: str = field(default="", metadata=LATER)
+    """The person who asked, as an ARN; empty for all other reasons."""
     extra: Mapping[str, Any] = field(default_factory=dict)
     """Here and below: what a newer version of this program wrote, to be written back."""
 
@@ -54,6 +63,11 @@ class Running:
     """The driver that executes it."""
     extra: Mapping[str, Any] = field(default_factory=dict)
 
+    @property
+    def inspects(self) -> bool:
+        """Whether it only plans: the last success stays what it is."""
+        return Reason.INSPECT in self.serves
+
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
@@ -78,6 +92,19 @@ class Former:
 
 
 @dataclass(frozen=True, slots=True)
+class Hold:
+    """What keeps a task from running, or did."""
+
+    why: str
+    by: str
+    """Who holds it: a person's ARN."""
+    since: float
+    released_at: float | None = None
+    released_by: str = ""
+    extra: Mapping[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
 class TaskState:
     task: str
     version: int = 0
@@ -91,15 +118,28 @@ class TaskState:
     retry_at: float | None = None
     gave_up: str | None = None
     hold: str | None = None
+    """Why it is held, if it is; the first of `holds` says more."""
     queued_since: float | None = None
     unannounced: tuple[str, ...] = ()
-    """Ids (`<run id>/<type>`) of events that are true and not yet sent."""
+    """Ids (`<run id>/<type>`, `<hold id>/<type>`) of events that are true and not yet sent."""
     recent: tuple[Outcome, ...] = ()
     former: tuple[Former, ...] = field(default_factory=tuple, metadata=LATER)
     """Newest first."""
+    holds: tuple[Hold, ...] = field(default=(), metadata=LATER)
+    """The last ones, newest first."""
+    place: str = field(default="", metadata=LATER)
+    """Where its Terraform state is (`run/place.py`); empty: not decided, or in the state bucket."""
+    path: str = field(default="", metadata=LATER)
+    """In Consul's KV, if it is there: the option `path` of the backend."""
     extra: Mapping[str, Any] = field(default_factory=dict)
     unreadable: str = ""
     """The item's text if this program can't read it. The task is held then, and the text stays."""
+
+    @property
+    def held(self) -> Hold | None:
+        """The hold in force; None also if nothing more than its reason is known."""
+        first = next(iter(self.holds), None)
+        return first if first and self.hold and first.released_at is None else None
 
 
 def state_from(raw: Mapping[str, Any], version: int) -> TaskState:

@@ -7,12 +7,14 @@ into `running` and the last success into `running.before`; `finish` settles both
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
+from cts.run.inspection import inspected, inspecting
 from cts.run.model import TERRAFORM, End, RunStatus
 from cts.run.retry import MAX_RETRIES, GiveUp, RetryAt, after_busy, after_failure
 from cts.run.state import Done, Former, Outcome, Reason, Running, TaskState, Wish
 from cts.run.tick import is_fresh, ticked
 from cts.run.wanted import counted_anew, wanting, without
 
+INSPECT = Reason.INSPECT
 RECENT = 5
 """Outcomes kept in the state: as many as CTS keeps events of a task."""
 FORMER = 2 * (MAX_RETRIES + 1)
@@ -42,7 +44,7 @@ def observe(
     failed = state.failed
     if failed is not None and fingerprint != failed:
         state = counted_anew(state)
-    settled = state.running or state.done
+    settled = state.done if state.running is None or state.running.inspects else state.running
     if ignored or (settled is not None and settled.trigger == fingerprint):
         return without(state, Reason.CHANGE)
     stands = state.wanted.get(Reason.CHANGE)
@@ -60,25 +62,20 @@ def observe(
     return wanting(state, Reason.CHANGE, Wish(since, due_at, correlation, fingerprint))
 
 
-def ask(state: TaskState, now: float, correlation: str) -> TaskState:
-    """A person wants a run now, whatever failed before."""
-    return wanting(counted_anew(state), Reason.PERSON, Wish(now, now, correlation))
-
-
 # ---- when to run --------------------------------------------------------------------------
 
 
 def next_due(state: TaskState, enabled: bool) -> float | None:
     """When the task may run next; None while nothing is wanted, a run is in
-    progress, or the task is disabled or held."""
+    progress, or the task is disabled or held and nothing but a plan is wanted of it."""
     return None if state.running else falls_due(state, enabled)
 
 
 def falls_due(state: TaskState, enabled: bool) -> float | None:
     """When what is wanted falls due, whether a run that goes on has ended by then or not."""
-    if not enabled or state.hold:
-        return None
-    return min((wish.due_at for wish in state.wanted.values()), default=None)
+    may_apply = enabled and not state.hold
+    wishes = (wish for reason, wish in state.wanted.items() if may_apply or reason == INSPECT)
+    return min((wish.due_at for wish in wishes), default=None)
 
 
 def due(state: TaskState, enabled: bool, now: float) -> bool:
@@ -118,7 +115,13 @@ def claim(
     States are written a moment before views, so the loaded trigger fingerprint may be older than
     the wish: such a run serves the change it was loaded with, and the newer wish stays. Without a
     reason to run, the state comes back, less a change that is known to be done.
+
+    A plan that a person asked for comes first, and alone: it may be due while nothing else is.
     """
+    plan = state.wanted.get(INSPECT)
+    if plan is not None and plan.due_at <= now:
+        running = Running(run, {INSPECT: plan}, trigger, inputs, now, state.done, driver=driver)
+        return Claimed(inspecting(state, running), (INSPECT,), plan.since, plan.correlation)
     done = state.done is not None and (ignored or state.done.trigger == trigger)
     going = [
         reason
@@ -214,6 +217,8 @@ def finish(state: TaskState, run: str, end: End, now: float, jitter: float) -> T
         unannounced=(*state.unannounced, f"{run}/RunFinished"),
         former=((Former(run, now), *state.former) if end.known else state.former)[:FORMER],
     )
+    if running.inspects:
+        return inspected(state, running, end, now, jitter)
     if end.status.did_nothing:
         return _less_what_is_done(_untouched(state, running, end, now, jitter))
     outcomes = (_outcome(running, end, now), *state.recent[int(running.retry) :])
@@ -229,7 +234,7 @@ def _untouched(
     state: TaskState, running: Running, end: End, now: float, jitter: float
 ) -> TaskState:
     """All is as before the run. What a busy one served is due again soon, without counting as a
-    failure; an inspection is what a person asked for."""
+    failure."""
     serves = dict(running.serves)
     if end.status is RunStatus.BUSY:
         since = min((wish.since for wish in serves.values()), default=now)

@@ -1,6 +1,7 @@
 """The backend of a root module: where its state is."""
 
 from collections.abc import Iterator, Mapping
+from dataclasses import replace
 from typing import Any
 
 from cts.terraform.definition import Definition
@@ -15,6 +16,13 @@ BLOCKS = {
     "kubernetes": ("exec",),
 }
 """Options that Terraform only takes as blocks; objects in all others are attributes."""
+
+
+def kept_in_consul(definition: Definition, path: str) -> Definition:
+    """With its state where CTS has left it. A backend of its own counts more."""
+    if not path or definition.backend:
+        return definition
+    return replace(definition, backend={"consul": {"gzip": True, "path": path}})
 
 
 def state_key(definition: Definition) -> str:

@@ -45,6 +45,7 @@ class _Live(Watcher):
     async def hold(self, verdict: TakeOver, beats: Thread) -> PollOutcome:
         poller, queries, read = self.poller, self.queries, self.opened.read
         await self.aws(poller.load)
+        await self.find_places()
         trusted = await self._trusted(verdict)
         queries.watch(poller.views(), trusted=trusted)
         queries.inherit(poller.views(), poller.stale.loaded)

@@ -4,7 +4,10 @@ from collections.abc import Mapping
 from typing import NamedTuple, Protocol
 
 from cts.conditions.condition import Read
+from cts.errors import Unavailable, Unreadable
 from cts.generation import TaskEntry
+from cts.run.model import Run
+from cts.terraform.definition import Definition
 from cts.watch.needs import digests, first_views, looked_at
 from cts.watch.snapshot import Snapshot
 from cts.watch.view import Chunk, rows_of
@@ -18,6 +21,10 @@ class Rows(Protocol):
 
 class Stored(Protocol):
     def get(self, view: str, digest: str) -> Snapshot | None: ...
+
+
+class Definitions(Protocol):
+    def definition(self, digest: str) -> Definition: ...
 
 
 class Loaded(NamedTuple):
@@ -49,3 +56,18 @@ def load(views: Rows, snapshots: Stored, entry: TaskEntry) -> Loaded | None:
     if not inputs.keys() <= read.keys():
         return None
     return Loaded(inputs, looked_at(entry.condition, rows, firsts), read)
+
+
+def definition_of(stored: Definitions, run: Run) -> Definition:
+    """What a newer version of this program published is left to that version's runner: raises
+    Unavailable."""
+    try:
+        definition = stored.definition(run.definition)
+    except Unreadable as error:
+        raise Unavailable(f"rendering run {run.id}: {error}") from error
+    if definition.digest != run.definition:
+        raise Unavailable(
+            f"rendering run {run.id}: definition {run.definition} has fields that this version of "
+            "the program does not know; a newer one runs it"
+        )
+    return definition

@@ -27,6 +27,7 @@ class _Once(Watcher):
     async def look_once(self) -> PollOutcome:
         poller, queries = self.poller, self.queries
         await self.aws(poller.load)
+        await self.find_places()
         queries.inherit(poller.views(), poller.stale.loaded)
         answers = await self._ask_all()
         self.beat(queries.inbox.stale(0))

@@ -13,6 +13,7 @@ from cts.errors import Unavailable
 from cts.events import CatalogChanged, TaskTriggered
 from cts.generation import Generation
 from cts.ports import Bus
+from cts.run.place import StatePlace, is_placed, place
 from cts.run.state import TaskState
 from cts.run.task import correlation, falls_due
 from cts.run.tick import tick_correlation
@@ -93,6 +94,8 @@ class Poller:
         self.superseded: set[tuple[str, str]] = set()
         """Replaced snapshots that are not marked for expiry yet: view ID and digest."""
         self.ignored = Ignored(ports.snapshots)
+        self.places: Mapping[str, StatePlace | str] = {}
+        """Where tasks keep their states, or why that can't be told: of those that have not run."""
         self.unsure = False
         """A write was answered with an error: what is stored may be either."""
         self.tally = Tally()
@@ -103,6 +106,13 @@ class Poller:
     def views(self) -> set[View]:
         """All views this generation needs, as far as they are known."""
         return diff.views(self.generation, self.stored.firsts)
+
+    def not_placed(self) -> list[str]:
+        """The tasks that have not run, and may have a state of CTS."""
+        if not self.generation.former_state:
+            return []
+        states = self.ports.watch.states(self.generation.tasks.keys())
+        return sorted(task for task, state in states.items() if not is_placed(state))
 
     def added_by(self, answers: Mapping[View, Answer]) -> set[View]:
         """The views that these answers say are needed too."""
@@ -202,7 +212,20 @@ class Poller:
         rows = diff.rows_after(self.stored, look)
         held = {**look.firsts, **{v.id: each.snapshot for v, each in look.changed.items()}}
         ignored = self.ignored.tasks(generation.tasks, states, rows, look.firsts, held)
-        return diff.states_after(generation, self.stored, look, states, now, correlation, ignored)
+        after = diff.states_after(generation, self.stored, look, states, now, correlation, ignored)
+        return self._placed(look, states, after)
+
+    def _placed(
+        self, look: Look, states: Mapping[str, TaskState], after: list[TaskState]
+    ) -> list[TaskState]:
+        """And with the places that were found."""
+        changed, now = {state.task: state for state in after}, self.ports.now()
+        for task in look.tasks & self.places.keys():
+            state, path = changed.get(task, states[task]), self.generation.former_state
+            state = place(state, self.places[task], path, now)
+            if state != states[task]:
+                changed[task] = state
+        return list(changed.values())
 
     def _committed(self, states: list[TaskState], chunks: list[Chunk]) -> bool:
         limit = self.ports.transaction_limit - 1

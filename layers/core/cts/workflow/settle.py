@@ -5,10 +5,11 @@ from dataclasses import dataclass, replace
 from typing import Protocol
 
 from cts.errors import Invalid, NoBuildsAllowed, Refused, Unavailable
-from cts.events import RunFinished, TaskTriggered, iso
+from cts.events import Event, RunFinished, TaskHeld, TaskReleased, TaskTriggered, iso
 from cts.ports import Bus, Driver
 from cts.run.model import End, Run, RunStatus, ended
-from cts.run.state import TaskState
+from cts.run.person import hold_id
+from cts.run.state import Hold, Reason, TaskState
 from cts.run.task import correlation, falls_due, finish, sent, unclaim
 from cts.workflow.counting import Counted, Metrics, count
 
@@ -16,13 +17,17 @@ START, RENDER = "start", "render"
 """The steps of a run whose build never began."""
 
 
-class Tasks(Protocol):
+class Announced(Protocol):
+    """The states that say what is to be announced, and the runs."""
+
     def state(self, task: str) -> TaskState: ...
     def put_state(self, state: TaskState) -> bool: ...
+    def run(self, task: str, run_id: str) -> Run | None: ...
+
+
+class Tasks(Announced, Protocol):
     def settle(self, state: TaskState, run: Run) -> bool:
         """Write the state, the run's row, and free its slot: all or nothing."""
-
-    def run(self, task: str, run_id: str) -> Run | None: ...
 
 
 class Sessions(Protocol):
@@ -30,6 +35,17 @@ class Sessions(Protocol):
 
     def renew(self, run: Run) -> None: ...
     def close(self, run: Run) -> None: ...
+
+
+class AnnouncePorts(Protocol):
+    """What announcing needs, of the ports of whoever announces."""
+
+    @property
+    def tasks(self) -> Announced: ...
+    @property
+    def bus(self) -> Bus: ...
+    @property
+    def metrics(self) -> Metrics: ...
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -68,7 +84,7 @@ def fail_unclaimed(ports: SettlePorts, claimed: TaskState, run: Run, end: End) -
 
 
 def _ended(run: Run, end: End, now: float, after: TaskState) -> Run:
-    if end.status.succeeded:
+    if end.status.succeeded or (Reason.INSPECT in run.why and end.status is not RunStatus.BUSY):
         return ended(run, end, now, None, None)
     if end.status.did_nothing:
         return ended(run, end, now, falls_due(after, True), None)
@@ -123,23 +139,56 @@ def _undo(ports: SettlePorts, run: Run) -> None:
             return
 
 
-def announce(ports: SettlePorts, state: TaskState) -> TaskState:
-    """Send what is unannounced; each is counted, and leaves the state, once it was sent."""
+def announce(ports: AnnouncePorts, state: TaskState) -> TaskState:
+    """Send what is unannounced; each is counted, and leaves the state, once it was sent. What is
+    no longer known takes its announcement with it."""
     for event_id in state.unannounced:
-        run_id = event_id.split("/", 1)[0]
-        run = ports.tasks.run(state.task, run_id)
-        if run is not None:  # a row that expired takes its announcement with it
-            ports.bus.send([run_finished(event_id, run)])
-            count(ports.metrics, counted(run))
+        name, _, kind = event_id.rpartition("/")
+        if kind == RunFinished.detail_type:
+            _announce_run(ports, state.task, name, event_id)
+        elif event := _of_hold(state, name, kind, event_id):
+            ports.bus.send([event])
         state = _cleared(ports, state, event_id)
     return state
+
+
+def _announce_run(ports: AnnouncePorts, task: str, run_id: str, event_id: str) -> None:
+    run = ports.tasks.run(task, run_id)
+    if run is not None:  # its row may have expired
+        ports.bus.send([run_finished(event_id, run)])
+        count(ports.metrics, counted(run))
+
+
+def _of_hold(state: TaskState, name: str, kind: str, event_id: str) -> Event | None:
+    """The event about a hold of the task; None if a newer version of this program knows it."""
+    hold = next((each for each in state.holds if hold_id(state.task, each) == name), None)
+    if hold is None:
+        return None
+    match kind:
+        case TaskHeld.detail_type:
+            return TaskHeld(event_id, state.task, hold.why, hold.by, iso(hold.since))
+        case TaskReleased.detail_type:
+            return _released(state.task, hold, event_id)
+    return None
+
+
+def _released(task: str, hold: Hold, event_id: str) -> TaskReleased:
+    return TaskReleased(
+        id=event_id,
+        task=task,
+        why=hold.why,
+        held_by=hold.by,
+        held_at=iso(hold.since),
+        by=hold.released_by,
+        at=iso(hold.released_at or hold.since),
+    )
 
 
 def counted(run: Run) -> Iterator[Counted]:
     """What an ended run counts for."""
     if run.status is RunStatus.BUSY:
         yield "RunsBusy", "Count", 1
-    if run.status.did_nothing:
+    if run.status.did_nothing or Reason.INSPECT in run.why:
         return
     yield ("RunsSucceeded" if run.status.succeeded else "RunsFailed"), "Count", 1
     if run.end is not None and run.end.step == START and run.build is None:
@@ -151,7 +200,7 @@ def counted(run: Run) -> Iterator[Counted]:
         yield "ChangeToAppliedSeconds", "Seconds", run.ended_at - run.since
 
 
-def _cleared(ports: SettlePorts, state: TaskState, event_id: str) -> TaskState:
+def _cleared(ports: AnnouncePorts, state: TaskState, event_id: str) -> TaskState:
     while True:
         after = sent(state, event_id)
         if after == state or ports.tasks.put_state(after):
@@ -180,4 +229,5 @@ def run_finished(event_id: str, run: Run) -> RunFinished:
         claimed_at=iso(run.claimed_at),
         ended_at=iso(run.ended_at or run.claimed_at),
         correlation_id=run.correlation,
+        by=run.by,
     )

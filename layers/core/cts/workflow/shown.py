@@ -91,6 +91,7 @@ def task(look: Known, name: str) -> dict[str, Any]:
         "at": maybe(at),
         "run": state.running.run if state.running else None,
         "wanted": [_wish(reason.value, wish) for reason, wish in state.wanted.items()],
+        "hold": hold(state),
         "gave_up": state.gave_up,
         "retry_at": maybe(state.retry_at),
         "last_run": _last_run(state.recent[0]) if state.recent else None,
@@ -120,7 +121,7 @@ def _doing(
     if state.running:
         return "running", ", ".join(state.running.serves), state.running.claimed_at
     if state.hold:
-        return "held", state.hold, None
+        return "held", state.hold, state.held.since if state.held else None
     going = _wanting(state, entry.enabled, look.now)
     rests = going[0] in ("idle", "scheduled")
     if state.gave_up and rests:
@@ -157,8 +158,16 @@ def _first(views: list[str]) -> str:
     return ", ".join(views[:MOST_VIEWS] + more)
 
 
-def _wish(reason: str, wish: Wish) -> dict[str, str]:
-    return {"reason": reason, "since": iso(wish.since), "due_at": iso(wish.due_at)}
+def _wish(reason: str, wish: Wish) -> dict[str, str | None]:
+    """`by`: the person who asked; null for a change and a schedule."""
+    times = {"since": iso(wish.since), "due_at": iso(wish.due_at)}
+    return {"reason": reason, **times, "by": wish.by or None}
+
+
+def hold(state: TaskState) -> dict[str, str] | None:
+    """None if the task is not held."""
+    held = state.held
+    return {"why": held.why, "by": held.by, "since": iso(held.since)} if held else None
 
 
 def _last_run(outcome: Outcome) -> dict[str, Any]:

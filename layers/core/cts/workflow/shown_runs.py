@@ -54,6 +54,8 @@ def run(run: Run) -> dict[str, Any]:
         "inputs": dict(run.inputs),
         "more_inputs": run.more_inputs,
         "correlation_id": run.correlation,
+        "by": run.by or None,
+        "request": run.request or None,
     }
 
 

@@ -6,15 +6,17 @@ from enum import StrEnum
 from typing import Protocol
 
 from cts.conditions.condition import Read
-from cts.errors import Altered, Missing, Refused, Unavailable, Unreadable, Upstream
+from cts.errors import Altered, Missing, Refused, Upstream
 from cts.events import RunStarted, iso
 from cts.generation import Current, Generation, TaskEntry
 from cts.ports import Bus, Driver, Generations
 from cts.run.model import MOST_INPUTS, End, Run, RunStatus
-from cts.run.state import TaskState
+from cts.run.place import is_placed
+from cts.run.state import Reason, TaskState
 from cts.run.task import Claimed, claim, due, queue
 from cts.run.tick import LATE, less_missed
 from cts.terraform.archive import run_archive
+from cts.terraform.backend import kept_in_consul
 from cts.terraform.definition import Definition
 from cts.terraform.permissions import secrets
 from cts.terraform.place import RunPlace
@@ -22,7 +24,7 @@ from cts.watch.fingerprint import fingerprint_of
 from cts.watch.happened import Fed
 from cts.workflow import deltas, settle
 from cts.workflow.ignored import FedTasks, fed_after, is_ignored
-from cts.workflow.loading import Rows, Stored, load
+from cts.workflow.loading import Rows, Stored, definition_of, load
 
 
 class ClaimedTasks(Protocol):
@@ -82,6 +84,7 @@ class StartOutcome(StrEnum):
     NOT_DUE = "nothing is due"
     GONE = "the configuration has no such task"
     NOT_READ = "a view has not been read yet"
+    NOT_PLACED = "whether CTS has left a state of it is not known yet"
     DONE_ALREADY = "the work is already done"
     QUEUED = "no slot is free"
     BUSY = "another claim came first"
@@ -103,6 +106,8 @@ def start(ports: StartPorts, task: str) -> StartOutcome:
     entry, now = generation.tasks[task], ports.now()
     if not due(state, entry.enabled, now):
         return StartOutcome.NOT_DUE
+    if generation.former_state and not is_placed(state):
+        return StartOutcome.NOT_PLACED
     left = less_missed(state, now, entry.condition.next_tick(now - LATE))
     if left != state:  # stored at once: it may wait for a slot for long
         return start(ports, task) if ports.tasks.put_state(left) else StartOutcome.BUSY
@@ -138,7 +143,7 @@ def _run(ports: StartPorts, state: TaskState, generation: Generation) -> StartOu
     run = _new_run(ports, generation, entry, claimed, loaded.inputs, now)
     # Before the claim: what can't be rendered or stored must not hold the task and a slot.
     try:
-        definition = _definition(ports, run)
+        definition = kept_in_consul(definition_of(ports.objects, run), state.path)
         run = replace(run, secrets=secrets(definition))
         archive = _archive(ports, definition, run, state, entry, loaded.read)
     except (Altered, Missing, ValueError) as error:
@@ -161,6 +166,7 @@ def _new_run(
 ) -> Run:
     running = claimed.state.running
     assert running is not None  # it was claimed
+    asked = running.serves.get(Reason.INSPECT) or running.serves.get(Reason.PERSON)
     return Run(
         id=running.run,
         task=claimed.state.task,
@@ -177,6 +183,8 @@ def _new_run(
         more_inputs=max(0, len(inputs) - MOST_INPUTS),
         driver=entry.driver,
         folder=ports.new_folder(),
+        by=asked.by if asked else "",
+        request=asked.correlation if asked else "",
     )
 
 
@@ -235,10 +243,13 @@ def _build(ports: StartPorts, driver: Driver, run: Run, archive: bytes) -> Start
         settle.give_up(ports.settling, driver, run, settle.refused(error))
         return StartOutcome.REFUSED
     ports.tasks.record_build(replace(run, build=build))
-    at = iso(ports.now())
-    started = RunStarted(run.task, run.id, list(run.why), run.attempt, build, run.correlation, at)
-    ports.bus.send([started])
+    ports.bus.send([_started(run, build, ports.now())])
     return StartOutcome.STARTED
+
+
+def _started(run: Run, build: str, now: float) -> RunStarted:
+    why, at = list(run.why), iso(now)
+    return RunStarted(run.task, run.id, why, run.attempt, build, run.correlation, at, run.by)
 
 
 def _archive(
@@ -260,6 +271,7 @@ def _archive(
             "task": run.task,
             "run": run.id,
             "correlation_id": run.correlation,
+            "inspect": Reason.INSPECT in run.why,
             # A state lock that one of these left behind is an orphan.
             "former_runs": [
                 {"run": each.run, "ended_at": iso(each.ended_at)} for each in state.former
@@ -267,17 +279,3 @@ def _archive(
         },
         program=ports.program,
     )
-
-
-def _definition(ports: StartPorts, run: Run) -> Definition:
-    """What a newer version of this program published is left to that version's runner."""
-    try:
-        definition = ports.objects.definition(run.definition)
-    except Unreadable as error:
-        raise Unavailable(f"rendering run {run.id}: {error}") from error
-    if definition.digest != run.definition:
-        raise Unavailable(
-            f"rendering run {run.id}: definition {run.definition} has fields that this version of "
-            "the program does not know; a newer one runs it"
-        )
-    return definition

@@ -14,6 +14,7 @@ from cts.generation import Generation
 from cts.ports import Consul
 from cts.watch.lease import Lease
 from cts.watch.stale import Stale
+from cts.workflow import former_state
 from cts.workflow.poll import Poller, PollPorts, Tally
 from cts.workflow.queries import Queries
 
@@ -65,6 +66,8 @@ class LivePorts:
     connection: Callable[[], Awaitable[str]]
     """Identifies the Consul address, CA and token in use; empty if unknown. May raise Unavailable
     or Refused."""
+    has_state: Callable[[str], bool]
+    """Whether the stack's state bucket has a state of a task."""
     thread: Callable[[], Executor]
     """Creates a dedicated thread for blocking calls."""
     chance: Callable[[], float]
@@ -135,8 +138,16 @@ class Watcher:
     def __init__(self, run: LivePorts, opened: Opened, aws: Thread) -> None:
         self.run, self.opened, self.aws = run, opened, aws
         self.poller = Poller(run.ports, opened.generation)
-        self.queries = Queries(run.consul(), self.poller.row, run.ports.now, run.chance, run.until)
+        self.consul = run.consul()
+        self.queries = Queries(self.consul, self.poller.row, run.ports.now, run.chance, run.until)
         self.aws_errors = 0
+
+    async def find_places(self) -> None:
+        """Look for states that CTS has left, once for each task that has not run."""
+        tasks = await self.aws(self.poller.not_placed)
+        has_state = partial(self.aws, self.run.has_state)
+        found = await former_state.look(self.consul, self.opened.generation, tasks, has_state)
+        self.poller.places = found
 
     def tell(self, changed: CatalogChanged | None) -> None:
         told, self.poller.ignored.untold = self.poller.ignored.untold, []

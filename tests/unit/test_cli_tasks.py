@@ -1,0 +1,140 @@
+"""The commands that change tasks: hold, release, retry, run, inspect."""
+
+import json
+from dataclasses import replace
+
+import httpx
+import pytest
+
+from cts.events import TaskHeld, TaskTriggered
+from cts.run.model import Run
+from cts.run.state import TaskState
+from cts_cli import client
+from tests.unit.api_fakes import ANN
+from tests.unit.cli_fakes import Account, cts, deployed, lines
+from tests.unit.reader_fakes import applied, errored, failure, success
+
+WHY = "the firewall is replaced"
+
+
+@pytest.fixture
+def account(monkeypatch: pytest.MonkeyPatch) -> Account:
+    account = deployed(monkeypatch)
+    account.world.add(TaskState("web", recent=(success("web"),)))
+    account.world.read_services("web")
+    return account
+
+
+def asked(run: Run) -> Run:
+    """A run that the next request asks for."""
+    return replace(run, request="r-1", by=ANN, why=("person",))
+
+
+def gave_up(account: Account) -> None:
+    account.world.add(TaskState("web", recent=(failure("web"),), gave_up="failed 5 times"))
+
+
+def test_a_held_task_says_so_until_it_is_released(account: Account) -> None:
+    held = cts("hold", "web", "--why", WHY)
+    assert (held.exit_code, lines(held.stdout)) == (
+        0,
+        ["✓ web is held: nothing is applied until `cts release web`"],
+    )
+    assert [each.by for each in account.bus.of(TaskHeld)] == [ANN]
+    said = lines(cts("status").stdout)
+    assert f"web ● successful held for 0 s: {WHY} ✓ 1 min ago +1" in said
+    assert f"! web: held by {ANN} (cts release web)" in said
+    released = cts("release", "web")
+    assert (released.exit_code, lines(released.stdout)) == (0, ["✓ web is not held"])
+    assert "held" not in cts("status").stdout
+
+
+def test_a_hold_needs_a_reason(account: Account) -> None:
+    assert cts("hold", "web").exit_code == 2
+    refused = cts("hold", "web", "--why", " ")
+    assert (refused.exit_code, '"why"' in refused.stderr) == (2, True)
+
+
+def test_a_task_that_gave_up_names_the_command_that_helps(account: Account) -> None:
+    gave_up(account)
+    said = lines(cts("status").stdout)
+    assert "web: runs again once what it watches changes (cts retry web)" in said
+    result = cts("retry", "web")
+    assert result.exit_code == 0
+    assert lines(result.stdout) == ["✓ asked for: `cts status` shows web, `cts logs web` its log"]
+    assert account.bus.of(TaskTriggered) == [TaskTriggered("web", "r-1")]
+
+
+def test_what_the_state_forbids_is_a_sentence(account: Account) -> None:
+    result = cts("retry", "web")
+    assert (result.exit_code, lines(result.stderr)) == (
+        2,
+        ["cts: task 'web' has nothing to retry: its last run did not fail"],
+    )
+
+
+@pytest.mark.parametrize("command", ["release", "retry", "run", "inspect"])
+def test_an_unknown_task_is_told(account: Account, command: str) -> None:
+    result = cts(command, "db")
+    assert result.exit_code == 2
+    said = "cts: a task with name 'db' does not exist or has not been initialized yet: "
+    assert lines(result.stderr) == [f"{said}`cts status` lists the tasks"]
+
+
+@pytest.mark.parametrize("command", ["run", "inspect"])
+@pytest.mark.parametrize(("run", "code"), [(applied(), 0), (errored(), 1)])
+def test_who_waits_sees_the_log_and_the_end(
+    account: Account, command: str, run: Run, code: int
+) -> None:
+    account.world.ran(asked(run), applied("web", 2))
+    account.world.write_log(run, "Plan: 1 to add\n")
+    result = cts(command, "web", "--wait")
+    assert (result.exit_code, lines(result.stdout)) == (code, ["Plan: 1 to add"])
+    assert run.id in result.stderr
+
+
+def test_scripts_get_json(account: Account) -> None:
+    found = json.loads(cts("run", "web", "--json").stdout)
+    assert (found["task"], found["asked"]["id"], found["asked"]["by"]) == ("web", "r-1", ANN)
+    account.world.ran(asked(applied()))
+    waited = json.loads(cts("run", "web", "--wait", "--json").stdout)
+    assert (waited["status"], waited["request"]) == ("applied", "r-1")
+
+
+def test_a_run_that_does_not_begin_is_told(account: Account) -> None:
+    result = cts("run", "web", "--wait")
+    assert (result.exit_code, "has not begun" in result.stderr) == (2, True)
+
+
+def test_a_run_says_who_asked_for_it(account: Account) -> None:
+    account.world.ran(asked(applied()))
+    assert f"by {ANN}" in lines(cts("runs", "show", "web").stdout)
+
+
+def test_an_older_stack_is_told(account: Account) -> None:
+    outputs = account.stacks["cts"]
+    account.stacks["cts"] = {name: outputs[name] for name in outputs if name != "ApiUrl"}
+    result = cts("hold", "web", "--why", WHY)
+    assert (result.exit_code, "older than this command" in result.stderr) == (2, True)
+
+
+def test_who_may_not_is_told_what_is_needed(
+    account: Account, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def answer(_: httpx.Request) -> httpx.Response:
+        return httpx.Response(403, json={"Message": "Forbidden"})
+
+    monkeypatch.setattr(client, "transport", lambda: httpx.MockTransport(answer))
+    result = cts("run", "web")
+    assert result.exit_code == 2
+    assert "the API refused the request (Forbidden)" in " ".join(lines(result.stderr))
+
+
+def test_the_body_is_signed(account: Account) -> None:
+    signatures = set()
+    for why in ("one", "two"):
+        cts("hold", "web", "--why", why)
+        cts("release", "web")
+        held, _ = account.requests[-2:]
+        signatures.add(held.headers["authorization"].rpartition("Signature=")[2])
+    assert len(signatures) == 2
