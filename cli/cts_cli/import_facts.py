@@ -17,9 +17,6 @@ from cts_cli.validate import Checked
 ENV = re.compile(r'\{\{[ \t\r\n]*env[ \t\r\n]+"([^"\n]+)"')
 """In what is a template: the name of a variable."""
 SET_SECRET = "cts secret set NAME --group {group}"
-OLDEST_FOR_LOCK_FILES = 10
-"""The first minor release of Terraform 1 that can lock a state in S3 with a lock file,
-as this stack does."""
 
 
 def facts(checked: Checked) -> dict[str, Any]:
@@ -76,8 +73,7 @@ def runs_when(task: Task) -> str:
 
 def parameters(checked: Checked) -> list[dict[str, str]]:
     """What the stack is deployed with. An empty value is one to be chosen."""
-    consul, driver = checked.result.configuration.consul, checked.result.configuration.driver
-    terraform = driver.terraform if driver else None
+    consul = checked.result.configuration.consul
     found = []
     if consul:
         address = _address(consul)
@@ -89,18 +85,7 @@ def parameters(checked: Checked) -> list[dict[str, str]]:
         if consul.tls and consul.tls.ca_cert:
             note = f"a secret with the content of {consul.tls.ca_cert}"
             found.append(_parameter("ConsulCaArn", "", note, "consul.tls.ca_cert"))
-    if terraform and terraform.version:
-        found.append(_terraform(terraform.version))
     return found
-
-
-def _terraform(version: str) -> dict[str, str]:
-    known = re.fullmatch(r"1\.(\d+)\.\d+", version)
-    option = "driver.terraform.version"
-    if known and int(known[1]) >= OLDEST_FOR_LOCK_FILES:
-        return _parameter("TerraformVersion", version, option, option)
-    note = f"1.{OLDEST_FOR_LOCK_FILES}.0 or newer; {option} is {version}"
-    return _parameter("TerraformVersion", "", note, option)
 
 
 def _parameter(name: str, value: str, note: str, option: str = "") -> dict[str, str]:

@@ -17,6 +17,7 @@ import pytest
 from cts.adapters.program import program
 from cts.build import s3 as build_s3
 from cts.build.credentials import Credentials
+from local import tools
 from local.provider.mirror import cli_configuration
 from local.waiting import wait_until
 from tests.build.s3 import S3, serving
@@ -51,7 +52,16 @@ class Place:
     environment: dict[str, str]
     started: list[subprocess.Popen[str]] = field(default_factory=list)
 
-    def archive(self, run: str, main: str, *, former: list[dict[str, str]] | None = None) -> Path:
+    def archive(
+        self,
+        run: str,
+        main: str,
+        *,
+        former: list[dict[str, str]] | None = None,
+        version: str = "",
+        engine: str = "terraform",
+        definition: str = "d1",
+    ) -> Path:
         folder = self.folder / run
         folder.mkdir()
         for name, text in program().items():
@@ -65,9 +75,11 @@ class Place:
             "state_bucket": "state",
             "region": "eu-west-1",
             "state_key": f"tasks/{TASK}/terraform.tfstate",
-            "terraform_version": "1.11.4",
+            "terraform_version": version or tools.version_of(tools.terraform()),
+            "definition": definition,
             "correlation_id": "c-1",
             "former_runs": former or [],
+            "engine": engine,
         }
         (folder / "run.json").write_text(json.dumps(facts))
         self.lasts(folder, timedelta(hours=1))

@@ -5,7 +5,7 @@ import io
 import platform
 import struct
 import zipfile
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import pytest
@@ -14,8 +14,15 @@ from cts.build import release
 from cts.build import s3 as build_s3
 from cts.build.errors import RunError
 from cts.build.log import Log
-from cts.build.openpgp import BINARY_RSA_SHA256, HASHICORP, Key, is_signed, padded
-from cts.build.release import find_terraform
+from cts.build.openpgp import (
+    BINARY_RSA_SHA256,
+    HASHICORP,
+    OPENTOFU,
+    Key,
+    is_signed,
+    padded,
+)
+from cts.build.release import ENGINES, find_engine
 from tests.build.s3 import S3
 
 VERSION = "1.99.0"
@@ -27,7 +34,7 @@ CACHE = f"work/tools/terraform/{VERSION}"
 RELEASED = f"releases/{VERSION}"
 KEY = Key(2**2048 - 1, 1)
 """With the exponent 1 a signature is what it says: a test needs no private key."""
-REAL = Path(__file__).parent / "release" / "terraform_1.9.8_SHA256SUMS"
+REAL = Path(__file__).parent / "release"
 
 
 def signature_of(document: bytes, kind: bytes = BINARY_RSA_SHA256) -> bytes:
@@ -63,7 +70,7 @@ class Published:
     log: Log
 
     def find(self, version: str = VERSION) -> str:
-        return find_terraform(version, self.client, "work", self.folder, self.log)
+        return find_engine("terraform", version, self.client, "work", self.folder, self.log)
 
     def release(self, name: str, body: bytes) -> None:
         self.s3.objects[f"{RELEASED}/{name}"] = body
@@ -82,8 +89,8 @@ def published(
     s3: S3, client: build_s3.S3, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> Published:
     monkeypatch.setenv("PATH", "")
-    monkeypatch.setattr(release, "RELEASES", f"{s3.url}/releases")
-    monkeypatch.setattr(release, "KEY", KEY)
+    published = replace(ENGINES["terraform"], releases=f"{s3.url}/releases/", key=KEY)
+    monkeypatch.setitem(release.ENGINES, "terraform", published)
     made = Published(s3, client, tmp_path, Log())
     body = zipped("#!/bin/sh\necho '{}'")
     sums = sums_of(body)
@@ -224,35 +231,50 @@ def test_a_release_that_lacks_this_machine_is_not_tried_again(published: Publish
 # ---- signatures ---------------------------------------------------------------------------
 
 
-def test_the_key_has_the_fingerprint_that_hashicorp_states() -> None:
-    size = struct.pack(">H", HASHICORP.modulus.bit_length())
+@pytest.mark.parametrize(
+    ("key", "made", "fingerprint"),
+    [
+        (HASHICORP, "60805c26", "374EC75B485913604A831CC7C820C6D5CD27AB87"),
+        (OPENTOFU, "6554c88c", "E3E6E43D84CB852EADB0051D0C0AF313E5FD9F80"),
+    ],
+)
+def test_a_key_has_the_fingerprint_that_its_owner_states(
+    key: Key, made: str, fingerprint: str
+) -> None:
+    size = struct.pack(">H", key.modulus.bit_length())
     parts = (
         b"\x04",
-        bytes.fromhex("60805c26"),  # when it was made
+        bytes.fromhex(made),
         b"\x01",
-        size + HASHICORP.modulus.to_bytes(512),
-        struct.pack(">H", 17) + HASHICORP.exponent.to_bytes(3),
+        size + key.modulus.to_bytes(512),
+        struct.pack(">H", 17) + key.exponent.to_bytes(3),
     )
     body = b"".join(parts)
     found = hashlib.sha1(b"\x99" + struct.pack(">H", len(body)) + body, usedforsecurity=False)
-    assert found.hexdigest() == "374EC75B485913604A831CC7C820C6D5CD27AB87".lower()
+    assert found.hexdigest() == fingerprint.lower()
 
 
-def test_a_real_release_is_signed_with_it() -> None:
-    sums, signature = REAL.read_bytes(), Path(f"{REAL}.72D7468F.sig").read_bytes()
-    assert is_signed(sums, signature, HASHICORP)
-    assert not is_signed(sums + b"\n", signature, HASHICORP)
-    assert not is_signed(sums.replace(b"b", b"c", 1), signature, HASHICORP)
+@pytest.mark.parametrize(
+    ("name", "key", "unsigned"),
+    [
+        ("terraform_1.9.8_SHA256SUMS.72D7468F.sig", HASHICORP, range(3 + 47, 3 + 51)),
+        ("tofu_1.8.5_SHA256SUMS.gpgsig", OPENTOFU, range(3 + 35, 3 + 51)),
+    ],
+)
+def test_a_real_release_is_signed_with_it(name: str, key: Key, unsigned: range) -> None:
+    """`unsigned`: the issuer's ID where it is outside of what is signed, two octets of the digest
+    and two of the number's length, as hints."""
+    signature = (REAL / name).read_bytes()
+    sums = (REAL / f"{name.partition('SUMS')[0]}SUMS").read_bytes()
+    assert is_signed(sums, signature, key)
+    assert not is_signed(sums + b"\n", signature, key)
+    assert not is_signed(sums.replace(b"b", b"c", 1), signature, key)
     assert not is_signed(sums, signature, KEY)
     for place in range(len(signature)):
         other = bytearray(signature)
         other[place] ^= 1
-        if is_signed(sums, bytes(other), HASHICORP):
-            assert place in UNSIGNED, place
-
-
-UNSIGNED = range(3 + 47, 3 + 51)
-"""Of the real signature: two octets of its digest and two of its number's length, as hints."""
+        if is_signed(sums, bytes(other), key):
+            assert place in unsigned, place
 
 
 @pytest.mark.parametrize("kind", [b"\x03\x00\x01\x08", b"\x04\x01\x01\x08", b"\x04\x00\x01\x02"])

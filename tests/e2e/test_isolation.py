@@ -98,6 +98,8 @@ OWN = {
     "own: read state",
     "own: read what is missing",
     "own: list runs",
+    "own: write what init fetched",
+    "own: read what init fetched",
 }
 
 

@@ -128,6 +128,7 @@ def test_a_runs_role_is_assumed_by_runner_and_tracker_alone() -> None:
                 f"{WORK}/tools/*",
                 f"{WORK}/unpushed/{TASK}",
                 f"{WORK}/unfinished/{TASK}/*",
+                f"{WORK}/cache/{TASK}/*",
                 f"{STATE}/tasks/{TASK}/*",
                 f"{STATE}/terraform.tfstate",
             },
@@ -139,6 +140,7 @@ def test_a_runs_role_is_assumed_by_runner_and_tracker_alone() -> None:
                 f"{WORK}/tools/*",
                 f"{WORK}/unpushed/{TASK}",
                 f"{WORK}/unfinished/{TASK}/*",
+                f"{WORK}/cache/{TASK}/*",
                 f"{STATE}/tasks/{TASK}/*",
             },
         ),
@@ -165,6 +167,7 @@ def test_a_run_lists_its_own_names_and_those_of_the_workspaces() -> None:
         "tools/*",
         f"unpushed/{TASK}",
         f"unfinished/{TASK}/*",
+        f"cache/{TASK}/*",
     }
     assert prefixes("StateBucket") == {"tasks/", f"tasks/{TASK}/*", "terraform.tfstate"}
     assert prefixes("StateBucket", "s3:ListBucketVersions") == {f"tasks/{TASK}/*"}

@@ -42,6 +42,9 @@ class TaskEntry:
     events: tuple[str, ...] = ()
     """What triggers it, of what happens to what its condition looks at (`watch/happened.py`
     `Happened`); empty: all."""
+    required_version: str = ""
+    """Which versions of Terraform its local module allows, as the module says it. Not in the
+    definition: a new version of this program that reads more of a module must run nothing."""
 
     @property
     def conditions(self) -> tuple[Condition, ...]:
@@ -113,7 +116,7 @@ def _written(entry: TaskEntry) -> dict[str, Any]:
     # The first release takes no new field.
     if entry.driver == DRIVER:
         del facts["driver"]
-    for name in ("inputs", "events"):
+    for name in ("inputs", "events", "required_version"):
         if not facts[name]:
             del facts[name]
     return facts

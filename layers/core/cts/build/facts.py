@@ -21,8 +21,13 @@ class Facts:
     state_key: str
     region: str
     terraform_version: str
+    """The exact version of the engine."""
     former_runs: list[dict[str, str]]
     """The task's last runs: their `run` ids, and when each `ended_at`."""
+    engine: str = "terraform"
+    """Or `opentofu`."""
+    definition: str = ""
+    """The digest of the task's definition."""
     environment: dict[str, str] = field(default_factory=dict)
     """Of Terraform; the values may contain references to secrets."""
     vault: dict[str, Any] = field(default_factory=dict)

@@ -12,6 +12,7 @@ from typing import Any
 
 from cts.build.backend import OwnBackend, StackBackend, StateBackend, without_state, workspace
 from cts.build.busy import LockWait
+from cts.build.cache import Cache
 from cts.build.errors import Busy, RunError, described
 from cts.build.facts import read_facts
 from cts.build.hooks import Hooks
@@ -22,7 +23,7 @@ from cts.build.lost_state import BY_HAND, LOOK_FIRST, LostState
 from cts.build.orphans import Orphans
 from cts.build.plan import counted
 from cts.build.records import Records
-from cts.build.release import find_terraform
+from cts.build.release import ENGINES, find_engine
 from cts.build.s3 import S3
 from cts.build.session import opened
 from cts.build.stop import Stop
@@ -59,6 +60,7 @@ class Execution:
             folder, self.own, facts, self.session, self.log, stop.ends_at
         )
         self.orphans = Orphans(self.s3, facts, self.records, self.log)
+        self.cache = Cache(self.s3, facts, folder, self.own, self.log)
         self.hooks = Hooks(self.s3, facts, self.log, stop, folder)
         self.trace = Trace(self.own, self.log.shown)
         self.wait = LockWait(stop)
@@ -96,7 +98,9 @@ class Execution:
         if self.facts.inspect:
             return self.inspect(terraform, options)
         self.backend.prepare()
+        self.cache.restore()
         self.backend.init(terraform, self.wait, options)
+        self.cache.is_complete = True
         terraform.environment |= workspace(self.facts)
         self.lost_state.push_former(terraform, self.own)
         self.orphans.look_back(self.stored)
@@ -138,17 +142,15 @@ class Execution:
     def found_terraform(self) -> TerraformProcess:
         self.own.mkdir(exist_ok=True)
         facts = self.facts
-        wanted = facts.terraform_version
-        binary = find_terraform(wanted, self.s3, facts.work_bucket, self.own, self.log)
+        engine, version = facts.engine, facts.terraform_version
+        binary = find_engine(engine, version, self.s3, facts.work_bucket, self.own, self.log)
         environment = self.surroundings.endpoint.environment(os.environ)
         if facts.persist_log:
             environment |= self.trace.environment()
         terraform = TerraformProcess(binary, self.folder, self.log, self.stop, environment)
-        terraform.find_version()
-        self.log.note(
-            f"run {facts.run}, correlation id {facts.correlation_id}, "
-            f"Terraform {terraform.version} ({wanted} is configured)"
-        )
+        terraform.version = version
+        title = ENGINES[engine].title
+        self.log.note(f"run {facts.run}, correlation id {facts.correlation_id}, {title} {version}")
         return terraform
 
     def reach(self, step: str) -> None:
@@ -207,6 +209,7 @@ class Execution:
         try:
             if self.terraform and not self.terraform.was_killed:
                 self.orphans.end()
+            self.cache.store()
             if body := self.trace.body():
                 self.records.put("terraform.log", body)
         except RunError as failed:

@@ -41,6 +41,7 @@ class TerraformProcess:
         self, binary: str, folder: Path, log: Log, stop: Stop, environment: dict[str, str]
     ) -> None:
         self.binary, self.folder, self.log, self.stop = binary, folder, log, stop
+        self.name = Path(binary).name.partition("-")[0]
         self.printed_state = self.version = ""
         self.was_killed = False
         self.environment = environment | {
@@ -48,19 +49,6 @@ class TerraformProcess:
             "TF_INPUT": "0",
             "CHECKPOINT_DISABLE": "1",
         }
-
-    def find_version(self) -> None:
-        """Raises RunError if the program can't be run."""
-        try:
-            said = subprocess.run(
-                [self.binary, "version", "-json"],
-                env=self.environment,
-                capture_output=True,
-                check=True,
-            )
-            self.version = str(json.loads(said.stdout)["terraform_version"])
-        except (OSError, subprocess.SubprocessError, ValueError, KeyError, TypeError) as error:
-            raise RunError(f"running {self.binary} version -json: {error}") from error
 
     def planned(self, plan: Path) -> Any:
         """A plan as JSON. It holds values, secret ones too: not for the log."""
@@ -88,20 +76,20 @@ class TerraformProcess:
                 timeout=PULL_SECONDS,
             )
         except subprocess.CalledProcessError as error:
-            raise RunError(f"terraform state pull: {masked(error.stderr.decode())}") from error
+            raise RunError(f"{self.name} state pull: {masked(error.stderr.decode())}") from error
         except (OSError, subprocess.SubprocessError) as error:
-            raise RunError(f"terraform state pull: {error}") from error
+            raise RunError(f"{self.name} state pull: {error}") from error
         return said.stdout
 
     def run(self, *arguments: str, codes: Codes = (0,)) -> Ended:
         """How the command ended, if with one of `codes`, uninterrupted, and without an error:
         Terraform 1.15 plans on after one in a file of variables."""
         self.stop.check()
-        self.log.note("terraform " + " ".join(arguments))
+        self.log.note(f"{self.name} {' '.join(arguments)}")
         ended = self._ended(arguments)
         says_error = SAYS_ERROR.search(ended.errors) is not None
         if self.stop.reason or says_error or ended.code not in codes:
-            command = f"terraform {' '.join(takewhile(str.isalpha, arguments))}"
+            command = f"{self.name} {' '.join(takewhile(str.isalpha, arguments))}"
             command += f", interrupted because {self.stop.reason}" if self.stop.reason else ""
             self.log.note(f"{command}: ended with code {ended.code}")
             self.printed_state = ended.state
@@ -141,7 +129,8 @@ class TerraformProcess:
             return ""
         told = " ".join(error.split())
         is_found = any(mistake in told for mistake in mistakes)
-        return "terraform validate finds the error in the configuration" if is_found else ""
+        where = f"{self.name} validate finds the error in the configuration"
+        return where if is_found else ""
 
     def _ended(self, arguments: tuple[str, ...]) -> Ended:
         # A group of its own: a signal to our whole group would end the providers before Terraform.

@@ -13,6 +13,7 @@ from cts.config.blocks.model import Configuration, Task, WrittenSecret
 from cts.config.blocks.schema import Group, walk
 from cts.config.blocks.terraform_blocks import stays_behind
 from cts.config.bundle import Files
+from cts.config.configured import check_versions, unknown_versions
 from cts.config.define import check_weight, define, former_state, waits_for
 from cts.config.limits import MOST_FINDINGS, OverLimit
 from cts.config.modules.local import (
@@ -36,7 +37,7 @@ from cts.generation import BufferPeriod, Generation, TaskEntry, Waiting
 from cts.terraform.archive import content_digest
 from cts.terraform.definition import Definition, Module
 
-CONTRACT = 7
+CONTRACT = 8
 """Raised when the same sources compile to something else: they are then published again."""
 
 
@@ -106,6 +107,7 @@ def _compiled(files: Files, environment: Environment) -> Result:
         validate(final),
         check_events(final),
         check_modules(final, files, modules, [each.names for each in variables]),
+        check_versions(final, modules),
     )))  # fmt: skip
     compiled = None if problems else _compile(final, files, modules, variables)
     warnings = _first("warnings", chain(
@@ -115,6 +117,7 @@ def _compiled(files: Files, environment: Environment) -> Result:
         _waiting(final),
         unreadable_modules(final, modules),
         secrets_in_modules(final, modules),
+        unknown_versions(final, modules),
         _in_comments(final, files),
         _left_behind(merged, files),
     ))  # fmt: skip
@@ -261,7 +264,8 @@ def _compile(
             compiled.waiting[name] = Waiting(digest, reasons)
         else:
             triggers = events(task, configuration, definition.condition)
-            compiled.tasks[name] = _entry(task, definition, digest, triggers)
+            required = found.required_version if found else ""
+            compiled.tasks[name] = _entry(task, definition, digest, triggers, required)
     return compiled
 
 
@@ -287,7 +291,9 @@ def _modules(local: LocalModules) -> tuple[dict[str, Module], dict[str, bytes]]:
     return modules, archives
 
 
-def _entry(task: Task, definition: Definition, digest: str, triggers: tuple[str, ...]) -> TaskEntry:
+def _entry(
+    task: Task, definition: Definition, digest: str, triggers: tuple[str, ...], required: str
+) -> TaskEntry:
     buffer = task.buffer_period
     return TaskEntry(
         definition=digest,
@@ -300,4 +306,5 @@ def _entry(task: Task, definition: Definition, digest: str, triggers: tuple[str,
         else None,
         driver=definition.driver,
         events=triggers,
+        required_version=required,
     )

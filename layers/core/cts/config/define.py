@@ -11,12 +11,14 @@ from cts.conditions.services_block import Service, listed
 from cts.config.blocks import model
 from cts.config.blocks.finalize import state_path
 from cts.config.blocks.model import Configuration, Serverless, Task
+from cts.config.configured import configured
 from cts.config.limits import LARGEST_GIVEN, too_much_given, weight
 from cts.config.moving import reference
 from cts.config.rules.problem import Where
 from cts.config.secrets import from_vault
 from cts.terraform.definition import Definition, Module, Provider
 from cts.terraform.references import is_reference
+from cts.terraform.versions import TERRAFORM
 
 
 def check_weight(configuration: Configuration) -> None:
@@ -59,6 +61,7 @@ def define(
     terraform, cloud = (driver.terraform, driver.terraform_cloud) if driver else (None, None)
     chosen = terraform or cloud
     required = chosen.required_providers if chosen else {}
+    version = configured(task, configuration)
     names = {provider.name for provider in providers}
     definition = Definition(
         task=task.name,
@@ -71,6 +74,8 @@ def define(
         backend=_backend(terraform, configuration.consul),
         cloud=_cloud(task, cloud) if cloud else {},
         persist_log=bool(terraform and terraform.persist_log),
+        engine="" if cloud or version.engine == TERRAFORM else version.engine,
+        terraform_version="" if cloud else version.version,
         **_serverless(task, configuration),
     )
     return replace(definition, vault=_vault(configuration.vault, definition))

@@ -61,6 +61,9 @@ class Running:
     """It tries again what failed before it: both are one outcome."""
     driver: str = field(default=TERRAFORM, metadata=LATER)
     """The driver that executes it."""
+    keeps: str = field(default="", metadata=LATER)
+    """The version of Terraform that the task keeps once this run applies: engine and version, as
+    `terraform 1.9.8`."""
     extra: Mapping[str, Any] = field(default_factory=dict)
 
     @property
@@ -131,6 +134,8 @@ class TaskState:
     """Where its Terraform state is (`run/place.py`); empty: not decided, or in the state bucket."""
     path: str = field(default="", metadata=LATER)
     """In Consul's KV, if it is there: the option `path` of the backend."""
+    terraform: str = field(default="", metadata=LATER)
+    """The version of Terraform that it keeps, as in `Running.keeps`; empty: none yet."""
     extra: Mapping[str, Any] = field(default_factory=dict)
     unreadable: str = ""
     """The item's text if this program can't read it. The task is held then, and the text stays."""

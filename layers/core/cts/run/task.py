@@ -8,6 +8,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
 from cts.run.inspection import inspected, inspecting
+from cts.run.kept_version import kept_after
 from cts.run.model import TERRAFORM, End, RunStatus
 from cts.run.retry import MAX_RETRIES, GiveUp, RetryAt, after_busy, after_failure
 from cts.run.state import Done, Former, Outcome, Reason, Running, TaskState, Wish
@@ -216,6 +217,7 @@ def finish(state: TaskState, run: str, end: End, now: float, jitter: float) -> T
         running=None,
         unannounced=(*state.unannounced, f"{run}/RunFinished"),
         former=((Former(run, now), *state.former) if end.known else state.former)[:FORMER],
+        terraform=kept_after(state, end),
     )
     if running.inspects:
         return inspected(state, running, end, now, jitter)

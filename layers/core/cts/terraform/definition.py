@@ -81,6 +81,10 @@ class Definition:
     """Program and arguments to run after each apply that changed something."""
     persist_log: bool = False
     """Whether Terraform's trace log is kept."""
+    engine: str = ""
+    """`opentofu`; empty: Terraform."""
+    terraform_version: str = ""
+    """The exact version of the engine; empty: `terraform/versions.py` chooses."""
 
     @property
     def driver(self) -> str:

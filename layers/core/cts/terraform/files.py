@@ -33,7 +33,7 @@ def files(
         "providers.auto.tfvars": providers.values(definition),
     }
     if definition.variable_names:
-        made["variables.module.tf"] = root.module_variables(definition)
+        made["variables.module.tf"] = root.module_variables(definition, place)
     if plain := {k: v for k, v in definition.variables.items() if not has_resolved(v)}:
         made["variables.auto.tfvars"] = root.module_values(plain)
     header = _header(definition.task, description)

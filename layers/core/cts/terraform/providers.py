@@ -77,8 +77,8 @@ def _default_tags(given: Any, of_run: tuple[str, str]) -> list[str]:
 def variables(definition: Definition, place: RunPlace) -> Iterator[str]:
     """A variable for each provider. It is of any type: an object's type would have to name the
     type of each value, and has none for null or for a list of different objects."""
-    marks = {"sensitive": "true"} if place.has_terraform(0, 14) else {}
-    if place.has_terraform(1, 10):
+    marks = {"sensitive": "true"} if place.has_sensitive else {}
+    if place.has_ephemeral:
         marks["ephemeral"] = "true"
     for provider in definition.providers:
         facts = {

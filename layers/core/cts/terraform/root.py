@@ -69,19 +69,19 @@ def values(definition: Definition, read: Read) -> str:
     return "\n".join(attribute_lines(written)) + "\n"
 
 
-def module_variables(definition: Definition) -> str:
+def module_variables(definition: Definition, place: RunPlace) -> str:
     """Of any type: Terraform converts a value to what the module declares."""
     return "\n".join(
-        statement(f"variable {quoted(name)}", *attribute_lines(_declared(definition, name)))
+        statement(f"variable {quoted(name)}", *attribute_lines(_declared(definition, name, place)))
         for name in definition.variable_names
     )
 
 
-def _declared(definition: Definition, name: str) -> dict[str, str]:
+def _declared(definition: Definition, name: str, place: RunPlace) -> dict[str, str]:
     """Terraform takes no constant that is sensitive."""
     if name in definition.constants:
         return {"type": "any"} | const_attribute(const=True)
-    is_secret = has_resolved(definition.variables.get(name))
+    is_secret = place.has_sensitive and has_resolved(definition.variables.get(name))
     return {"type": "any"} | ({"sensitive": "true"} if is_secret else {})
 
 

@@ -10,6 +10,7 @@ from cts.errors import Altered, Missing, Refused, Upstream
 from cts.events import RunStarted, iso
 from cts.generation import Current, Generation, TaskEntry
 from cts.ports import Bus, Driver, Generations
+from cts.run.kept_version import claimed_with
 from cts.run.model import MOST_INPUTS, End, Run, RunStatus
 from cts.run.place import is_placed
 from cts.run.state import Reason, TaskState
@@ -19,7 +20,7 @@ from cts.terraform.archive import run_archive
 from cts.terraform.backend import kept_in_consul
 from cts.terraform.definition import Definition
 from cts.terraform.permissions import secrets
-from cts.terraform.place import RunPlace
+from cts.terraform.place import RunPlace, placed
 from cts.watch.fingerprint import fingerprint_of
 from cts.watch.happened import Fed
 from cts.workflow import deltas, settle
@@ -145,12 +146,14 @@ def _run(ports: StartPorts, state: TaskState, generation: Generation) -> StartOu
     try:
         definition = kept_in_consul(definition_of(ports.objects, run), state.path)
         run = replace(run, secrets=secrets(definition))
-        archive = _archive(ports, definition, run, state, entry, loaded.read)
+        place = placed(ports.place, definition, state.terraform, entry.required_version)
+        archive = _archive(ports, definition, run, state, entry, loaded.read, place)
     except (Altered, Missing, ValueError) as error:
         return _not_rendered(ports, claimed.state, run, error)
     ports.objects.put_archive(task, run_id, archive)
     kept = fed_after(entry, state, former, run_id, loaded) if entry.events else {}
-    outcome = _claim(ports, driver, state, claimed.state, run, archive, kept)
+    keeping = claimed_with(claimed.state, str(place.release))
+    outcome = _claim(ports, driver, state, keeping, run, archive, kept)
     if outcome is StartOutcome.STARTED:
         deltas.record(ports.settling.tasks, ports.records, state, run, entry, loaded.read)
     return outcome
@@ -259,6 +262,7 @@ def _archive(
     state: TaskState,
     entry: TaskEntry,
     read: Read,
+    place: RunPlace,
 ) -> bytes:
     digest = definition.module.digest
     return run_archive(
@@ -266,12 +270,13 @@ def _archive(
         read,
         description=entry.description,
         module=ports.objects.module(digest) if digest else None,
-        place=ports.place,
+        place=place,
         run={
             "task": run.task,
             "run": run.id,
             "correlation_id": run.correlation,
             "inspect": Reason.INSPECT in run.why,
+            "definition": run.definition,
             # A state lock that one of these left behind is an orphan.
             "former_runs": [
                 {"run": each.run, "ended_at": iso(each.ended_at)} for each in state.former

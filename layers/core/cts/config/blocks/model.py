@@ -282,6 +282,8 @@ class Serverless:
     default_tags: bool | None = option()
     role_arn: str = option("")
     after_apply: tuple[str, ...] = option(())
+    engine: str = option("")
+    terraform_version: str = option("")
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,9 +1,9 @@
-"""The variables that a local module declares."""
+"""The variables that a local module declares, and the versions of Terraform that it allows."""
 
 from collections.abc import Mapping
 from dataclasses import replace
 
-from cts.config.modules.terraform_file import Declared, TerraformFiles
+from cts.config.modules.terraform_file import Declared, Required, TerraformFiles
 
 OVERRIDES = ("override.tf", "override.tf.json")
 
@@ -19,6 +19,14 @@ def declared(files: TerraformFiles) -> Mapping[str, Declared]:
         for variable, found in files[name].variables:
             made[variable] = _merged(made[variable], found) if variable in made else found
     return made
+
+
+def required(files: TerraformFiles) -> tuple[Required, ...]:
+    """All that the module's own files require, unless an override file replaces that."""
+    names = sorted(name for name in files if "/" not in name)
+    plain = [each for name in names if not _is_override(name) for each in files[name].required]
+    overrides = [files[name].required for name in names if _is_override(name)]
+    return next((each for each in reversed(overrides) if each), tuple(plain))
 
 
 def _is_override(name: str) -> bool:

@@ -9,11 +9,11 @@ from cts.config import bundle, limits
 from cts.config.blocks.model import Configuration, Task
 from cts.config.bundle import Files
 from cts.config.limits import OverLimit, in_mib
-from cts.config.modules.declared import declared
+from cts.config.modules.declared import declared, required
 from cts.config.modules.named_files import Bundled, certificates, variable_files
 from cts.config.modules.secret_files import Found, secret_files
 from cts.config.modules.sources import broken_files, sources_outside
-from cts.config.modules.terraform_file import Declared, terraform_files
+from cts.config.modules.terraform_file import Declared, Required, terraform_files
 from cts.config.rules.problem import Code, Place, Problem, Where, did_you_mean
 from cts.config.text.tree import ParseError
 
@@ -35,6 +35,12 @@ class LocalModule:
     broken: tuple[ParseError, ...] = ()
     """Where its files are not HCL for any reader."""
     secrets: tuple[Found, ...] = ()
+    required: tuple[Required, ...] = ()
+
+    @property
+    def required_version(self) -> str:
+        """Of Terraform; empty: any."""
+        return ", ".join(each.constraint for each in self.required)
 
     @property
     def is_there(self) -> bool:
@@ -94,6 +100,7 @@ def _module(folder: str, files: Files, moved: Collection[str]) -> LocalModule:
         tuple(sources_outside(read)),
         broken=tuple(broken_files(read)),
         secrets=secret_files(module),
+        required=required(read),
     )
     if found.broken:
         return found
@@ -144,10 +151,14 @@ def _first_users(
     yield from ((first[source], module) for source, module in known.items())
 
 
+def in_bundle(task: Task, place: Place) -> Place:
+    """A place in the task's module."""
+    return replace(place, file=normpath(join(bundle.inside(task.module) or "", place.file)))
+
+
 def _in_module(task: Task, place: Place, code: Code, what: str, fix: str) -> Problem:
     """With its place in the bundle."""
-    file = normpath(join(bundle.inside(task.module) or "", place.file))
-    return Problem(replace(place, file=file), task.where.at("module").path, code, what, fix)
+    return Problem(in_bundle(task, place), task.where.at("module").path, code, what, fix)
 
 
 def check_modules(

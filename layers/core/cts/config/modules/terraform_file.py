@@ -1,7 +1,7 @@
 """A Terraform file of a local module: read once, for all that is asked of it.
 
-Expressions are for Terraform to check: only the blocks `variable` and `module` are read, and of
-them only their own arguments.
+Expressions are for Terraform to check: only the blocks `terraform`, `variable` and `module` are
+read, and of them only their own arguments.
 """
 
 import re
@@ -18,7 +18,9 @@ from cts.config.rules.problem import Place
 from cts.config.text import json_text
 from cts.config.text.read import decoded
 from cts.config.text.tree import BOM, Body, Entry, Lines, ParseError, Value
+from cts.terraform.versions import requirements
 
+REQUIRED = "required_version"
 STRING = re.compile(r'"([^"\\$%]+)"')
 
 
@@ -34,6 +36,14 @@ class Declared:
 
 
 @dataclass(frozen=True, slots=True)
+class Required:
+    """Which versions of Terraform a module allows: its `required_version`."""
+
+    constraint: str
+    place: Place
+
+
+@dataclass(frozen=True, slots=True)
 class TerraformFile:
     fault: ParseError | None
     """Where it stops being what Terraform reads."""
@@ -43,6 +53,8 @@ class TerraformFile:
     """Those it declares; in folders inside the module they are not read."""
     unread: ParseError | None = None
     """Why its variables can't be read here: Terraform decides whether that is wrong."""
+    required: tuple[Required, ...] = ()
+    """As far as it can be read here; in folders inside the module it is not read."""
 
 
 TerraformFiles = Mapping[str, TerraformFile]
@@ -73,13 +85,24 @@ def _read(
     fault: ParseError | None,
     sources: Iterator[str],
     variables: Iterator[tuple[str, Declared]],
+    required: Iterator[Required],
 ) -> TerraformFile:
     """`variables` may raise ParseError."""
     local = tuple(source for source in sources if source.startswith(("./", "../")))
+    if "/" in name:
+        return TerraformFile(fault, local)
+    known = tuple(each for each in required if _is_valid(each))
     try:
-        return TerraformFile(fault, local, () if "/" in name else tuple(variables))
+        return TerraformFile(fault, local, tuple(variables), required=known)
     except ParseError as error:
-        return TerraformFile(fault, local, unread=error)
+        return TerraformFile(fault, local, unread=error, required=known)
+
+
+def _is_valid(required: Required) -> bool:
+    """Of anything else Terraform says what is wrong with it."""
+    with suppress(ValueError):
+        return bool([*requirements(required.constraint)])
+    return False
 
 
 # ---- HCL ----------------------------------------------------------------------------------------
@@ -99,6 +122,7 @@ def _hcl(text: str, name: str) -> TerraformFile:
         shape.fault(found, lines),
         (source for each in modules for source in _source(text, each, lines)),
         (_variable(text, each, lines) for each in variables),
+        (found for each in body for found in _required(text, each, lines)),
     )
 
 
@@ -108,6 +132,15 @@ def _source(text: str, statement: list[Token], lines: Lines) -> Iterator[str]:
         module = block(text, statement, lines)
         if module and (found := STRING.fullmatch(module.attributes.get("source", ""))):
             yield found[1]
+
+
+def _required(text: str, statement: list[Token], lines: Lines) -> Iterator[Required]:
+    if statement[0].text != "terraform":
+        return
+    with suppress(ParseError):
+        settings = block(text, statement, lines)
+        if settings and (found := STRING.fullmatch(settings.attributes.get(REQUIRED, ""))):
+            yield Required(found[1], lines.place(statement[0].at))
 
 
 def _variable(text: str, statement: list[Token], lines: Lines) -> tuple[str, Declared]:
@@ -129,7 +162,7 @@ def _json(text: str, name: str) -> TerraformFile:
     if errors:
         return TerraformFile(fault, unread=errors[0])
     top = Value(Place(name, 1, 1), body)
-    return _read(name, fault, _json_sources(top), _json_variables(top))
+    return _read(name, fault, _json_sources(top), _json_variables(top), _json_required(top))
 
 
 def _json_sources(top: Value) -> Iterator[str]:
@@ -139,6 +172,14 @@ def _json_sources(top: Value) -> Iterator[str]:
                 for body in module.value.items:
                     found = (each.value.data for each in body.entries if each.key == "source")
                     yield from (source for source in found if isinstance(source, str))
+
+
+def _json_required(top: Value) -> Iterator[Required]:
+    with suppress(ParseError):
+        for kind in _blocks(top):
+            for entry in _blocks(kind.value) if kind.key == "terraform" else ():
+                if entry.key == REQUIRED and isinstance(entry.value.data, str):
+                    yield Required(entry.value.data, entry.place)
 
 
 def _json_variables(top: Value) -> Iterator[tuple[str, Declared]]:

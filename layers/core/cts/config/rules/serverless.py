@@ -7,7 +7,9 @@ from cts.conditions.services import HEALTH
 from cts.config.blocks.model import Configuration, Serverless, Vault
 from cts.config.rules.environment import check_names
 from cts.config.rules.problem import Code, Problem
+from cts.config.rules.terraform_version import check_version
 from cts.config.secrets import from_vault
+from cts.terraform.versions import NAMES, TERRAFORM
 
 ROLE = re.compile(r"arn:aws[a-z-]*:iam::\d{12}:role/[\w+=,.@/-]{1,576}", re.ASCII)
 OF_A_TASK = ("role_arn", "after_apply")
@@ -39,6 +41,11 @@ def _block(block: Serverless, vault: Vault | None) -> Iterator[Problem]:
     if block.after_apply and not block.after_apply[0]:
         what, fix = "no program is named", 'write after_apply = ["PROGRAM", "ARGUMENT"]'
         yield problem(Code.INVALID_VALUE, what, fix, option="after_apply")
+    if block.engine and block.engine not in NAMES:
+        what, fix = f'"{block.engine}" is not an engine', f"write one of {', '.join(NAMES)}"
+        yield problem(Code.INVALID_VALUE, what, fix, option="engine")
+    engine = block.engine if block.engine in NAMES else TERRAFORM
+    yield from check_version(block.terraform_version, block.where, "terraform_version", engine)
     yield from check_names(block.environment, block.where, "environment")
     if not (vault and vault.enabled):
         texts = {f"environment.{name}": text for name, text in block.environment.items()}

@@ -110,9 +110,6 @@ def _nearly_templates(merged: Configuration) -> Iterator[Problem]:
 
 def _driver(driver: DriverBlock | None) -> Iterator[Problem]:
     terraform = driver.terraform if driver else None
-    if terraform and terraform.version:
-        what = "the version is not used yet: the stack's parameter TerraformVersion is used"
-        yield terraform.where.problem(Code.NOT_SUPPORTED_YET, what, option="version")
     for backend in terraform.backend if terraform else ():
         if backend.type == "local":
             what = "folders don't outlive a run, so the state is kept in the stack's state bucket"

@@ -1,0 +1,27 @@
+"""Which version of Terraform a task keeps: that of its last run that applied, until its
+configuration or a person says otherwise."""
+
+from dataclasses import replace
+
+from cts.run.model import End
+from cts.run.state import TaskState
+
+
+def claimed_with(state: TaskState, version: str) -> TaskState:
+    """`version`: engine and version of the run that was claimed, as `terraform 1.9.8`."""
+    assert state.running is not None  # it was claimed
+    return replace(state, running=replace(state.running, keeps=version))
+
+
+def kept_after(state: TaskState, end: End) -> str:
+    """What the task keeps when its run has ended. It keeps nothing of a run that applied nothing:
+    such a run leaves no state that an older version could not read."""
+    keeps = state.running.keeps if state.running else ""
+    return keeps if keeps and end.apply_began else state.terraform
+
+
+def upgraded(state: TaskState, version: str) -> TaskState:
+    """A person wants this version from the next run on; empty: the one that a new task would get.
+    A run that is under way goes on with its own, and the task does not keep that."""
+    running = state.running and replace(state.running, keeps="")
+    return replace(state, terraform=version, running=running)

@@ -1,0 +1,126 @@
+"""What `init` fetched is kept for the task's next runs."""
+
+import io
+import json
+import shutil
+import zipfile
+from pathlib import Path
+
+import pytest
+
+from cts.build.release import system
+from local.provider.mirror import MIRROR, SOURCE, VERSIONS
+from tests.build.conftest import TASK, Place
+
+pytestmark = pytest.mark.slow
+
+MAIN = f"""
+terraform {{
+  required_providers {{
+    files = {{
+      source  = "{SOURCE}"
+      version = ">= {VERSIONS[0]}"
+    }}
+  }}
+}}
+provider "files" {{ device = "device" }}
+resource "files_object" "one" {{ name = "one" }}
+"""
+KEPT = f"work/cache/{TASK}/d1-{system()}.zip"
+PACKAGE = f"work/cache/{TASK}/providers/{SOURCE}/{VERSIONS[0]}/{system()}.zip"
+
+
+@pytest.fixture
+def mirror(place: Place) -> Path:
+    """Where providers come from: the older version only, at first."""
+    place.environment["FILES_ROOT"] = str(place.folder)
+    folder = place.folder / "mirror"
+    publish(folder, VERSIONS[0])
+    settings = Path(place.environment["TF_CLI_CONFIG_FILE"])
+    settings.write_text(settings.read_text().replace(str(MIRROR), str(folder)))
+    return folder
+
+
+def publish(mirror: Path, version: str) -> None:
+    (mirror / SOURCE).mkdir(parents=True, exist_ok=True)
+    for package in (MIRROR / SOURCE).glob(f"*_{version}_*.zip"):
+        shutil.copy(package, mirror / SOURCE)
+
+
+def runs(place: Place, run: str, definition: str = "d1") -> str:
+    """The version of the provider that it worked with; why it failed."""
+    archive = place.archive(run, MAIN, definition=definition)
+    place.build(archive)
+    if error := place.result(run)["error"]:
+        return str(error)
+    (found,) = (archive / ".terraform/providers" / SOURCE).iterdir()
+    return found.name
+
+
+def test_a_definition_keeps_its_providers_and_needs_no_registry(place: Place, mirror: Path) -> None:
+    assert runs(place, "run-1") == VERSIONS[0]
+    publish(mirror, VERSIONS[1])
+    assert runs(place, "run-2") == VERSIONS[0]
+    assert runs(place, "run-3", definition="d2") == VERSIONS[1]
+    shutil.rmtree(mirror / SOURCE)
+    Path(place.environment["TF_CLI_CONFIG_FILE"]).write_text("")  # nothing but the registry
+    assert runs(place, "run-4") == VERSIONS[0]
+    assert f"1 of 1 providers from s3://{KEPT}" in place.log("run-4")
+
+
+def test_what_another_task_has_kept_is_not_looked_at(place: Place, mirror: Path) -> None:
+    runs(place, "run-1")
+    mine = {name for name in place.s3.objects if name.startswith("work/cache/")}
+    assert mine == {KEPT, PACKAGE}
+
+
+@pytest.mark.parametrize("broken", [KEPT, PACKAGE])
+@pytest.mark.parametrize("body", [b"", b"no zip", b"PK\x05\x06" + bytes(18)])
+def test_what_is_broken_is_fetched_again(
+    place: Place, mirror: Path, broken: str, body: bytes
+) -> None:
+    runs(place, "run-1")
+    place.s3.objects[broken] = body
+    assert runs(place, "run-2") == VERSIONS[0]
+    assert place.result("run-2")["status"] == "unchanged"
+
+
+def test_a_package_that_was_altered_is_not_used(place: Place, mirror: Path) -> None:
+    runs(place, "run-1")
+    with zipfile.ZipFile(io.BytesIO(place.s3.objects[PACKAGE])) as archive:
+        (name,) = archive.namelist()
+    place.s3.objects[PACKAGE] = zipped({name: "#!/bin/sh\ntouch altered\n"})
+    assert runs(place, "run-2") == VERSIONS[0]
+    assert f"s3://{PACKAGE} is not used: the lock file has no such hash" in place.log("run-2")
+    assert not list(place.folder.rglob("altered"))
+    assert runs(place, "run-3") == VERSIONS[0]
+    assert "1 of 1 providers" in place.log("run-3")
+
+
+def test_only_files_of_init_are_unpacked(place: Place, mirror: Path) -> None:
+    runs(place, "run-1")
+    place.s3.objects[KEPT] = zipped(
+        {
+            "main.tf": 'output "taken" {}',
+            "../main.tf": "",
+            "execute.py": "",
+            ".terraform/providers.json": json.dumps(["../../../../x", 1]),
+        }
+    )
+    assert runs(place, "run-2") == VERSIONS[0]
+
+
+def test_a_run_goes_on_without_what_can_not_be_read(place: Place, mirror: Path) -> None:
+    runs(place, "run-1")
+    place.s3.fault = lambda _, path: 403 if path.startswith("work/cache/") else None
+    assert runs(place, "run-2") == VERSIONS[0]
+    assert f"s3://{KEPT} is not used: " in place.log("run-2")
+    assert place.result("run-2")["status"] == "unchanged"
+
+
+def zipped(files: dict[str, str]) -> bytes:
+    packed = io.BytesIO()
+    with zipfile.ZipFile(packed, "w") as archive:
+        for name, text in files.items():
+            archive.writestr(name, text)
+    return packed.getvalue()
