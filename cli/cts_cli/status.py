@@ -165,7 +165,7 @@ def _reason(console: Console, task: Mapping[str, Any], watched: Watched, at: dat
 
 
 def _help(console: Console, task: Mapping[str, Any]) -> None:
-    """Who holds it, and which command ends that it does not run. Older stacks don't say who."""
+    """The user who holds it, if the stack says so, and the command that releases it."""
     name, hold = task["task_name"], task.get("hold")
     if task["state"] == "held" and hold:
         said = Text.assemble(("! ", "yellow"), (name, "bold"), f": held by {hold['by']}")

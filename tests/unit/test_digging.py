@@ -22,10 +22,10 @@ CANARY = "canary-4711-of-this-test"
         zipped({"a/b.txt": f"x{CANARY}"}),
         zipped({CANARY: "x"}),
         zipped({"inner.zip": zipped({"a": CANARY})}),
-        gzip.compress(CANARY.encode()),
+        gzip.compress(CANARY.encode(), mtime=0),
         base64.b64encode(CANARY.encode()).decode(),
         base64.urlsafe_b64encode(f"??>>{CANARY}".encode()).decode().rstrip("="),
-        f"body={base64.b64encode(gzip.compress(zipped({'a': CANARY}))).decode()};",
+        f"body={base64.b64encode(gzip.compress(zipped({'a': CANARY}), mtime=0)).decode()};",
         zipped({"a.json": base64.b64encode(CANARY.encode())}),
     ],
 )

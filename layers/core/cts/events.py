@@ -93,7 +93,7 @@ class TaskHeld:
     task: str
     why: str
     by: str
-    """Who holds it, as an ARN."""
+    """The user who holds it, as an ARN."""
     at: str
 
 

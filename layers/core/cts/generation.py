@@ -76,10 +76,10 @@ class Generation:
     """The digest of the generation that this one replaced."""
     former_state: str = ""
     """The path in Consul's KV below which CTS keeps the states of these tasks by default; empty if
-    they have a backend of their own."""
+    the configuration names a backend."""
 
     def state_in_consul(self, task: str) -> str:
-        """The key of CTS's state for the task; empty if it has a backend of its own."""
+        """The key of CTS's state for the task; empty if the configuration names a backend."""
         return f"{self.former_state}-env:{task}" if self.former_state else ""
 
     def to_json(self) -> str:

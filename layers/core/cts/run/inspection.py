@@ -16,7 +16,7 @@ def inspecting(state: TaskState, running: Running) -> TaskState:
 
 def inspected(state: TaskState, running: Running, end: End, now: float, jitter: float) -> TaskState:
     """The state after it, however it ended. `state`: no longer running. A plan that failed is not
-    tried again: who asked for it sees why, and may ask again."""
+    tried again: the user who asked for it sees why, and may ask again."""
     state = replace(state, done=running.before)
     wish = running.serves[Reason.INSPECT]
     if end.status is not RunStatus.BUSY or Reason.INSPECT in state.wanted:

@@ -125,7 +125,7 @@ class Run:
     secrets: tuple[str, ...] = field(default=(), metadata=LATER)
     """Which of the stack's secrets its build may read (`terraform/permissions.py`)."""
     by: str = field(default="", metadata=LATER)
-    """The person who asked for it, as an ARN; empty if nobody did."""
+    """The person who asked for it, as an ARN; empty if there is none."""
     request: str = field(default="", metadata=LATER)
     """The ID of that person's request."""
     extra: Mapping[str, Any] = field(default_factory=dict)

@@ -11,7 +11,7 @@ from cts.run.person import hold, release
 from cts.run.state import TaskState
 
 PROGRAM = "cts"
-"""Who holds a task because its place is not known."""
+"""The holder of tasks whose place is not known."""
 
 
 class StatePlace(StrEnum):

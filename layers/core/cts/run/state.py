@@ -100,7 +100,7 @@ class Hold:
 
     why: str
     by: str
-    """Who holds it: a person's ARN."""
+    """The holder: a person's ARN."""
     since: float
     released_at: float | None = None
     released_by: str = ""

@@ -19,7 +19,7 @@ BLOCKS = {
 
 
 def kept_in_consul(definition: Definition, path: str) -> Definition:
-    """With its state where CTS has left it. A backend of its own counts more."""
+    """With its state where CTS has left it. A backend in the configuration counts more."""
     if not path or definition.backend:
         return definition
     return replace(definition, backend={"consul": {"gzip": True, "path": path}})

@@ -43,7 +43,7 @@ async def look(
 
 
 async def _look(consul: Consul, key: str, task: str, has_state: HasState) -> StatePlace | str:
-    """A state of our own counts more: only a stack that has run the task has made it."""
+    """A state in the stack's bucket counts more: only a stack that has run the task has made it."""
     try:
         answer = await consul.ask(View(consul_kv.KEY, key), consistent=True)
         if answer.snapshot == EMPTY or await has_state(task):

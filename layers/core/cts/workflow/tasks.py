@@ -1,6 +1,6 @@
 """Change what tasks do: the requests of the API. Each change says who made it.
 
-A change is a conditional write of the task's state, decided again if somebody else was faster. It
+A change is a conditional write of the task's state, decided again if another write was faster. It
 is announced at once; what can't be announced the sweep sends.
 """
 
@@ -66,8 +66,8 @@ Action = Callable[[TaskPorts, Request], Answer]
 
 
 def request(event: Mapping[str, Any], task: str, body: str) -> Request:
-    """Who asks is what IAM says of the request's signature. Raises NotSigned without it, as when
-    the function is invoked directly, and BadRequest for a body that is no JSON object."""
+    """The caller is what IAM says of the request's signature. Raises NotSigned without it, as when
+    the function is invoked directly, and BadRequest for a body that is not a JSON object."""
     context = event.get("requestContext") or {}
     by = ((context.get("authorizer") or {}).get("iam") or {}).get("userArn")
     if not by:
