@@ -4,7 +4,8 @@ from collections.abc import Iterator, Mapping, Set
 from dataclasses import asdict, dataclass, replace
 from typing import Any
 
-from cts.config.compile import CONTRACT, Compiled, Differences, Runs, differences, runs
+from cts.config.compile import CONTRACT, Compiled
+from cts.config.differences import Differences, Runs, differences, runs
 from cts_cli import words
 from cts_cli.output import print_paragraph
 from cts_cli.screen import Console, Text

@@ -7,7 +7,8 @@ import pytest
 
 from cts.conditions.catalog_services import CatalogServicesCondition
 from cts.conditions.services import ServicesCondition
-from cts.config.compile import CONTRACT, Compiled, compile_bundle, differences, generation, runs
+from cts.config.compile import CONTRACT, Compiled, compile_bundle, generation
+from cts.config.differences import differences, runs
 from cts.generation import BufferPeriod, Generation
 from cts.terraform.definition import Definition, Module, VariableFile
 

@@ -66,15 +66,6 @@ class Result:
     compiled: Compiled | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class Differences:
-    """Task names, sorted. A changed task is one that runs again."""
-
-    added: tuple[str, ...] = ()
-    changed: tuple[str, ...] = ()
-    removed: tuple[str, ...] = ()
-
-
 def compile_bundle(files: Files, environment: Environment | None = None) -> Result:
     """Check a bundle and compile it, or say all that is wrong with it.
 
@@ -207,26 +198,6 @@ def generation(
         waiting=compiled.waiting,
         former=former,
         former_state=compiled.former_state,
-    )
-
-
-Runs = Mapping[str, tuple[str, bool]]
-"""Each task's definition, and whether it has to wait."""
-
-
-def runs(of: Generation | Compiled) -> Runs:
-    waiting = {name: (task.definition, True) for name, task in of.waiting.items()}
-    return waiting | {name: (entry.definition, False) for name, entry in of.tasks.items()}
-
-
-def differences(before: Runs, after: Runs) -> Differences:
-    """What a generation does to the tasks of the former one. A task that had to wait and now
-    runs is a changed one."""
-    both = before.keys() & after.keys()
-    return Differences(
-        added=tuple(sorted(after.keys() - both)),
-        changed=tuple(sorted(name for name in both if before[name] != after[name])),
-        removed=tuple(sorted(before.keys() - both)),
     )
 
 

@@ -7,7 +7,8 @@ from itertools import islice
 from typing import Any, Protocol
 
 from cts.config import bundle
-from cts.config.compile import CONTRACT, Compiled, compile_bundle, differences, generation, runs
+from cts.config.compile import CONTRACT, Compiled, compile_bundle, generation
+from cts.config.differences import differences, runs
 from cts.config.limits import LARGEST_BUNDLE, OverLimit
 from cts.config.moving import refused
 from cts.config.rules.problem import Code, Place, Problem
