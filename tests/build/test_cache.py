@@ -68,6 +68,17 @@ def test_a_definition_keeps_its_providers_and_needs_no_registry(place: Place, mi
     assert f"1 of 1 providers from s3://{KEPT}" in place.log("run-4")
 
 
+def test_a_run_that_fetches_nothing_stores_nothing(place: Place, mirror: Path) -> None:
+    runs(place, "run-1")
+    kept = place.s3.objects[KEPT]
+    assert runs(place, "run-2") == VERSIONS[0]
+    assert place.s3.objects[KEPT] is kept
+    del place.s3.objects[PACKAGE]
+    runs(place, "run-3")
+    assert PACKAGE in place.s3.objects
+    assert place.s3.objects[KEPT] is not kept
+
+
 def test_what_another_task_has_kept_is_not_looked_at(place: Place, mirror: Path) -> None:
     runs(place, "run-1")
     mine = {name for name in place.s3.objects if name.startswith("work/cache/")}

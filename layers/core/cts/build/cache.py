@@ -50,13 +50,17 @@ class Cache:
         self.key = f"{self.place}/{facts.definition}-{system()}.zip"
         self.restored: list[str] = []
         """The names of the providers that need no download."""
+        self._kept: dict[str, int] = {}
+        """The checksums of the restored files."""
         self.is_complete = False
         """Whether `init` has fetched everything."""
 
     def restore(self) -> None:
         """What the definition's last run has kept. Nothing depends on it."""
-        if not self._unpack(self.key, LARGEST_MODULES, self.folder):
+        kept = self._unpack(self.key, LARGEST_MODULES, self.folder)
+        if kept is None:
             return
+        self._kept = kept
         names = package_names(self.folder / NAMES)
         self.restored = [each for each in names if self._unpack_package(each)]
         self.log.note(
@@ -67,7 +71,7 @@ class Cache:
     def _unpack_package(self, name: str) -> bool:
         """Whether it is there, with a hash that the lock file has."""
         folder, lock = self.folder / MIRROR / name, self.folder / LOCK_FILE
-        if not self._unpack(self._package(name), LARGEST_PACKAGE, folder):
+        if self._unpack(self._package(name), LARGEST_PACKAGE, folder) is None:
             return False
         if not lock.exists() or f'"{hash_of(folder)}"' not in lock.read_text():
             shutil.rmtree(folder, ignore_errors=True)
@@ -79,43 +83,53 @@ class Cache:
         link.symlink_to(folder.absolute())
         return True
 
-    def _unpack(self, key: str, most: int, folder: Path) -> bool:
-        """Whether it is there, and is unpacked now. The zip of a definition may hold files of
-        `init` only, so that it replaces no others."""
+    def _unpack(self, key: str, most: int, folder: Path) -> dict[str, int] | None:
+        """The checksums of the files in a zip that is unpacked now; None if it is not there. The
+        zip of a definition may hold files of `init` only, so that it replaces no others."""
         try:
             stored = self.s3.get(self.bucket, key, most)
             if stored is None:
-                return False
+                return None
             with zipfile.ZipFile(io.BytesIO(stored.body)) as archive:
                 if broken := archive.testzip():
                     raise ValueError(f"{broken} in it is damaged")
                 for name in archive.namelist():
                     if key != self.key or is_from_init(name):
                         Path(archive.extract(name, folder)).chmod(0o755)
-            return True
+                return {each.filename: each.CRC for each in archive.infolist()}
         except (RunError, ValueError, OSError, zipfile.BadZipFile, zlib.error) as error:
             self.log.note(f"s3://{self.bucket}/{key} is not used: {error}")
             if key != self.key:
                 shutil.rmtree(folder, ignore_errors=True)
-            return False
+            return None
 
     def _package(self, name: str) -> str:
         return f"{self.place}/providers/{name}.zip"
 
     def store(self) -> None:
         """Keep what `init` fetched: packages first, so that the definition's object names only what
-        is there. Raises RunError."""
+        is there. Nothing, if it has fetched nothing. Raises RunError."""
         if not self.is_complete:
             return
         try:
-            fetched = packages(self.folder / PROVIDERS)
-            names = [*self.restored, *filter(self._store_package, fetched)]
+            fetched = [*packages(self.folder / PROVIDERS)]
             files = [self.folder / LOCK_FILE, *files_in(self.folder / MODULES)]
-            packed = self._packed(self.folder, [each for each in files if each.exists()], names)
+            files = [each for each in files if each.exists()]
+            if not fetched and self._are_kept(files):
+                return
+            names = [*self.restored, *filter(self._store_package, fetched)]
+            packed = self._packed(self.folder, files, names)
         except (OSError, ValueError) as error:
             raise RunError(f"packing what init fetched: {error}") from error
         if packed.stat().st_size <= LARGEST_MODULES:
             self.s3.put(self.bucket, self.key, packed.read_bytes())
+
+    def _are_kept(self, files: list[Path]) -> bool:
+        found = {
+            each.relative_to(self.folder).as_posix(): zlib.crc32(each.read_bytes())
+            for each in files
+        }
+        return found == {name: crc for name, crc in self._kept.items() if name != NAMES}
 
     def _store_package(self, name: str) -> bool:
         """Whether it is kept."""
@@ -172,7 +186,7 @@ def is_from_init(name: str) -> bool:
 
 
 def package_names(file: Path) -> list[str]:
-    """None if the file can't be read."""
+    """Empty if the file can't be read."""
     try:
         found = json.loads(file.read_text())
         return [each for each in found if PACKAGE.fullmatch(each) and ".." not in each]

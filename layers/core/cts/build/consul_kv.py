@@ -8,12 +8,13 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
-from typing import Any
 from urllib.parse import quote, urlencode
 
 from cts.build.asking import asked
 from cts.build.aws import Aws, NotThere
 from cts.build.errors import RunError
+from cts.build.https import tls_context
+from cts.build.private_file import written
 
 TOKENS = "token", "CONSUL_HTTP_TOKEN"
 """The fields of the user's own secret, and of the stack's, which `cts push` writes."""
@@ -123,46 +124,3 @@ class ConsulKv:
             for name, text in texts.items()
             if text
         }
-
-
-class TlsContext(ssl.SSLContext):
-    """`server_name`: the name that the server's certificate must have; empty: the address's."""
-
-    server_name = ""
-
-    def wrap_socket(self, *args: Any, **options: Any) -> ssl.SSLSocket:
-        if self.server_name:
-            options["server_hostname"] = self.server_name
-        return super().wrap_socket(*args, **options)
-
-
-def tls_context(whose: str, ca: str, files: dict[str, Path]) -> TlsContext:
-    """`files`: perhaps the client's `certificate` and its `key`. Raises RunError."""
-    context = TlsContext(ssl.PROTOCOL_TLS_CLIENT)
-    # As in HashiCorp's programs, an intermediate CA may be trusted alone, and a private CA may lack
-    # extensions that RFC 5280 demands.
-    context.verify_flags |= ssl.VERIFY_X509_PARTIAL_CHAIN
-    context.verify_flags &= ~ssl.VERIFY_X509_STRICT
-    try:
-        if ca:
-            context.load_verify_locations(cadata=ca)
-        else:
-            context.load_default_certs()
-        if "certificate" in files and "key" in files:
-            context.load_cert_chain(files["certificate"], files["key"], password=str)
-    except (ssl.SSLError, ValueError, TypeError):
-        raise RunError(
-            f"reading the certificates for {whose}: each must be PEM text, and a client's key its "
-            "certificate's own, not encrypted",
-            retryable=False,
-        ) from None
-    return context
-
-
-def written(file: Path, text: str) -> Path:
-    """A file that only its owner may read."""
-    file.parent.mkdir(exist_ok=True)
-    file.touch(mode=0o600)
-    file.chmod(0o600)
-    file.write_text(text)
-    return file

@@ -4,14 +4,13 @@ An object in the work bucket says that it is owed. It is put before the apply be
 when all is done, so whatever ends the run in between, the task's next run does it."""
 
 import json
-import subprocess
 from collections.abc import Callable
 from pathlib import Path
 
 from cts.build.errors import RunError
 from cts.build.facts import Facts
 from cts.build.log import Log
-from cts.build.output import Copied
+from cts.build.output import Copied, started
 from cts.build.panos import Panos
 from cts.build.resolve import VARIABLES
 from cts.build.s3 import S3
@@ -64,17 +63,8 @@ class Hooks:
         module = self.folder / "modules" / self.facts.task
         run = {"CTS_TASK": self.facts.task, "CTS_RUN_ID": self.facts.run}
         try:
-            process = subprocess.Popen(
-                command,
-                cwd=module if module.is_dir() else self.folder,
-                env=environment | run,
-                stdin=subprocess.DEVNULL,
-                stdout=subprocess.PIPE,
-                stderr=subprocess.PIPE,
-                encoding="utf-8",
-                errors="replace",
-                process_group=0,
-            )
+            folder = module if module.is_dir() else self.folder
+            process = started(command, folder, environment | run)
         except (OSError, ValueError) as error:
             because = "the program can't be started"
             raise RunError(f"{doing}: {error}", retryable=False, because=because) from error

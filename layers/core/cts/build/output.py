@@ -2,6 +2,9 @@
 
 import io
 import threading
+from collections.abc import Mapping
+from pathlib import Path
+from subprocess import DEVNULL, PIPE, Popen
 from typing import IO
 
 from cts.build.log import Log, Tail
@@ -11,6 +14,22 @@ OUTPUT_CHARACTERS = 4_000_000
 LINE_CHARACTERS = 1_000_000
 STATE_BYTES = 64 * 2**20
 STATE_LINES = 10
+
+
+def started(command: list[str], folder: Path, environment: Mapping[str, str]) -> Popen[str]:
+    """A program whose output is read. In a group of its own: a signal to our whole group would end
+    Terraform's providers before Terraform. Raises OSError and ValueError."""
+    return Popen(
+        command,
+        cwd=folder,
+        env=environment,
+        stdin=DEVNULL,
+        stdout=PIPE,
+        stderr=PIPE,
+        encoding="utf-8",
+        errors="replace",
+        process_group=0,
+    )
 
 
 class Copied(threading.Thread):

@@ -8,9 +8,10 @@ from pathlib import Path
 from typing import Any
 
 from cts.build.aws import Aws, NotThere
-from cts.build.consul_kv import ConsulKv, read_connection, written
+from cts.build.consul_kv import ConsulKv, read_connection
 from cts.build.errors import RunError
 from cts.build.facts import Facts
+from cts.build.private_file import written
 from cts.build.references import BadReference, Origin, Reference, filled
 from cts.build.vault import VaultSecrets
 

@@ -5,11 +5,11 @@ from pathlib import Path
 
 from cts.build import profile
 from cts.build.aws import Aws
-from cts.build.consul_kv import written
 from cts.build.endpoint import RUN, Endpoint, HasCredentials
 from cts.build.errors import RunError
 from cts.build.facts import Facts
 from cts.build.log import Log
+from cts.build.private_file import written
 from cts.build.resolve import BACKEND, Values, resolve
 from cts.build.role import TaskRole
 

@@ -11,7 +11,7 @@ from typing import Any
 from cts.build.errors import RunError
 from cts.build.log import Log
 from cts.build.masking import masked
-from cts.build.output import Copied, TerraformErrors
+from cts.build.output import Copied, TerraformErrors, started
 from cts.build.stop import Stop
 
 ERROR_CHARACTERS = 4096
@@ -133,18 +133,7 @@ class TerraformProcess:
         return where if is_found else ""
 
     def _ended(self, arguments: tuple[str, ...]) -> Ended:
-        # A group of its own: a signal to our whole group would end the providers before Terraform.
-        process = subprocess.Popen(
-            [self.binary, *arguments],
-            cwd=self.folder,
-            env=self.environment,
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
-            encoding="utf-8",
-            errors="replace",
-            process_group=0,
-        )
+        process = started([self.binary, *arguments], self.folder, self.environment)
         output, errors = Copied(process.stdout, self.log), TerraformErrors(process.stderr, self.log)
         code = self.stop.wait(process)
         # By ourselves, or for want of memory. Otherwise it has stored its state.

@@ -11,8 +11,9 @@ from urllib.parse import quote
 
 from cts.build.asking import Reply, asked
 from cts.build.aws import NotThere
-from cts.build.consul_kv import tls_context, written
 from cts.build.errors import RunError
+from cts.build.https import tls_context
+from cts.build.private_file import written
 
 OK, NOT_FOUND = 200, 404
 TOKEN, KEY = '{{ env "VAULT_TOKEN" }}', '{{ env "VAULT_CLIENT_KEY_PEM" }}'

@@ -33,7 +33,9 @@ async def look(
         if looking:
             await asyncio.wait(looking.values(), timeout=WITHIN)
         return {
-            task: each.result() if each.done() else _unknown(generation, task, "no answer in time")
+            task: each.result()
+            if each.done()
+            else _why(generation.state_in_consul(task), "no answer in time")
             for task, each in looking.items()
         }
     finally:
@@ -51,10 +53,6 @@ async def _look(consul: Consul, key: str, task: str, has_state: HasState) -> Sta
     except (Refused, Unavailable) as error:
         return _why(key, str(error))
     return StatePlace.CONSUL
-
-
-def _unknown(generation: Generation, task: str, why: str) -> str:
-    return _why(generation.state_in_consul(task), why)
 
 
 def _why(key: str, why: str) -> str:
