@@ -17,7 +17,7 @@ STATE_LINES = 10
 
 
 def started(command: list[str], folder: Path, environment: Mapping[str, str]) -> Popen[str]:
-    """A program whose output is read. In a group of its own: a signal to our whole group would end
+    """A program whose output is read, in a separate process group: a signal to ours would end
     Terraform's providers before Terraform. Raises OSError and ValueError."""
     return Popen(
         command,
