@@ -42,12 +42,12 @@ def test_the_lock_of_a_build_killed_while_it_applied_is_released(
     task, waiting = watch(world, "killed"), gate(world, "killed")
     point = chance.pick(
         "killed after",
-        {"action": "PutObject", "resource": "/applying", "nth": 1},
         {"action": "PutObject", "resource": ".tflock", "nth": 2},
+        {"action": "PutObject", "resource": "/applying", "nth": 1},
         {"action": "PutObject", "resource": ".tflock", "nth": 1},
         {"action": "PutObject", "resource": "/started", "nth": 1},
     )
-    seconds = chance.seconds("and", 2.0, 0.0, 1.5)
+    seconds = chance.seconds("and", 0.0, 0.0, 1.5)
     status = chance.pick("ends as", "FAULT", "FAILED")
     kill = inject(
         world, caller="build", phase="after", do="kill", seconds=seconds, status=status, **point
