@@ -11,11 +11,14 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from tests.template.deployed import TEMPLATE
+
 MINUTE = 60
 FURTHER = 2
 """Windows that are fetched beside those evaluated, as in AWS's examples."""
 STATISTICS: Mapping[str, Callable[[Sequence[float]], float]] = {
     "Sum": sum,
+    "SampleCount": len,
     "Minimum": min,
     "Maximum": max,
 }
@@ -39,6 +42,7 @@ class Changes:
 def watch(alarm: Mapping[str, Any], series: Series, minutes: int) -> Changes:
     """What an alarm of the template makes of these samples."""
     samples = sorted(series)
+    alarm = {key: default(value) for key, value in alarm.items()}
     changes = Changes([], [])
     alarmed = False
     for minute in range(1, minutes + 1):
@@ -46,6 +50,12 @@ def watch(alarm: Mapping[str, Any], series: Series, minutes: int) -> Changes:
         if alarmed != former:
             (changes.raised if alarmed else changes.ended).append(minute)
     return changes
+
+
+def default(value: Any) -> Any:
+    """What a parameter is set to, unless a user says otherwise."""
+    is_parameter = isinstance(value, dict) and value.get("Ref") in TEMPLATE["Parameters"]
+    return TEMPLATE["Parameters"][value["Ref"]].get("Default") if is_parameter else value
 
 
 def _alarmed(alarm: Mapping[str, Any], samples: Sequence[tuple[float, float]], now: float) -> bool:
