@@ -18,14 +18,14 @@ def browser() -> str:
     return found
 
 
-def run(page: Path, profile: Path, *options: str, size: tuple[int, int] = (1280, 720)) -> str:
-    """Open a page offline; returns what the options print, such as `--dump-dom`."""
+def run(page: Path | str, profile: Path, *options: str, size: tuple[int, int] = (1280, 720)) -> str:
+    """Open a file or an address; returns what the options print, such as `--dump-dom`."""
     done = subprocess.run(
         [
             browser(), "--headless", "--no-sandbox", "--disable-gpu", "--hide-scrollbars",
             "--disable-dev-shm-usage", "--no-first-run", "--virtual-time-budget=2000",
             f"--user-data-dir={profile}", f"--window-size={size[0]},{size[1]}", *options,
-            page.as_uri(),
+            page if isinstance(page, str) else page.as_uri(),
         ],
         capture_output=True, text=True, timeout=SECONDS, check=True,
     )  # fmt: skip

@@ -5,10 +5,10 @@ from collections.abc import Callable, Iterator
 import pytest
 
 from cts.run.retry import after_busy
-from tests.template.alarms import MINUTE, Changes, Series, watch
-from tests.template.deployed import of_type
+from local.alarms import MINUTE, Changes, Series, watch
+from tests.template.deployed import alarms
 
-ALARMS = of_type("AWS::CloudWatch::Alarm")
+ALARMS = alarms()
 BEAT = 20
 HAND_OVER = 12 * MINUTE
 DAY = 24 * 60

@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 
+from local.dashboard import resolved
 from tests.template.deployed import DEPLOYED, ROOT, TEMPLATE, as_list, of_type, statements
 
 PARAMETERS: dict[str, Any] = TEMPLATE["Parameters"]
@@ -352,15 +353,6 @@ def widgets() -> list[dict[str, Any]]:
 
 def graphs() -> list[dict[str, Any]]:
     return [widget for widget in widgets() if widget["type"] == "metric"]
-
-
-def resolved(metric: list[Any], former: list[Any]) -> list[str]:
-    """A row of a graph, with CloudWatch's `.` (the same field of the row before) and `...` (all
-    fields of it that are not given) filled in."""
-    fields = [field for field in metric if not isinstance(field, dict)]
-    if fields[0] == "...":
-        return [*former[: len(former) - len(fields) + 1], *fields[1:]]
-    return [former[place] if field == "." else field for place, field in enumerate(fields)]
 
 
 UNITS = {"Count", "Seconds"}

@@ -11,17 +11,11 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from tests.template.deployed import TEMPLATE
+from local.emf import STATISTICS
 
 MINUTE = 60
 FURTHER = 2
 """Windows that are fetched beside those evaluated, as in AWS's examples."""
-STATISTICS: Mapping[str, Callable[[Sequence[float]], float]] = {
-    "Sum": sum,
-    "SampleCount": len,
-    "Minimum": min,
-    "Maximum": max,
-}
 COMPARISONS: Mapping[str, Callable[[float, float], bool]] = {
     "GreaterThanThreshold": operator.gt,
     "GreaterThanOrEqualToThreshold": operator.ge,
@@ -42,23 +36,17 @@ class Changes:
 def watch(alarm: Mapping[str, Any], series: Series, minutes: int) -> Changes:
     """What an alarm of the template makes of these samples."""
     samples = sorted(series)
-    alarm = {key: default(value) for key, value in alarm.items()}
     changes = Changes([], [])
     alarmed = False
     for minute in range(1, minutes + 1):
-        former, alarmed = alarmed, _alarmed(alarm, samples, minute * MINUTE)
+        former, alarmed = alarmed, is_raised(alarm, samples, minute * MINUTE)
         if alarmed != former:
             (changes.raised if alarmed else changes.ended).append(minute)
     return changes
 
 
-def default(value: Any) -> Any:
-    """What a parameter is set to, unless a user says otherwise."""
-    is_parameter = isinstance(value, dict) and value.get("Ref") in TEMPLATE["Parameters"]
-    return TEMPLATE["Parameters"][value["Ref"]].get("Default") if is_parameter else value
-
-
-def _alarmed(alarm: Mapping[str, Any], samples: Sequence[tuple[float, float]], now: float) -> bool:
+def is_raised(alarm: Mapping[str, Any], samples: Sequence[tuple[float, float]], now: float) -> bool:
+    """`samples`: sorted."""
     periods = alarm["EvaluationPeriods"]
     compare = COMPARISONS[alarm["ComparisonOperator"]]
     windows = (_window(alarm, samples, now, back) for back in range(periods + FURTHER))
