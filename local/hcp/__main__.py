@@ -17,10 +17,10 @@ from local.hcp.server import HcpServer
 
 def main(folder: Path) -> None:
     folder.mkdir(parents=True, exist_ok=True)
-    server = HcpServer(folder, json.loads(os.environ.pop("CTS_LOCAL_BUILD", "{}")))
+    server = HcpServer(folder / "hcp", json.loads(os.environ.pop("CTS_LOCAL_BUILD", "{}")))
     signal.signal(signal.SIGTERM, lambda *_: threading.Thread(target=server.close).start())
     unfinished = folder / "hcp.json.new"
-    unfinished.write_text(json.dumps({"address": server.address}))
+    unfinished.write_text(json.dumps({"endpoint": server.address}))
     unfinished.replace(folder / "hcp.json")
     server.serve()
 

@@ -79,7 +79,7 @@ class Engine:
             self._tell(run, "run:completed" if worked else "run:errored")
 
     def _wait_for_turn(self, run: Run, workspace: Workspace) -> bool:
-        """False if it was discarded meanwhile. Runs that only plan wait for nobody."""
+        """False if it was discarded meanwhile. Runs that only plan do not wait."""
         with self._store.changed:
             if run.attributes["plan-only"]:
                 return True

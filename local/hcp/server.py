@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 API = "/api/v2"
 PER_SECOND, LISTS_PER_MINUTE = 30, 30
 TOKENS = {"hcp-owner-token": "write", "hcp-person-token": "write", "hcp-reader-token": "read"}
-"""Token -> what it may do. A token is a user of its own."""
+"""Token -> what it may do. Each one belongs to another user."""
 
 
 class Limiter:

@@ -13,7 +13,7 @@ from cts.run.person import ask
 from cts.run.state import Reason
 from cts.workflow.start import StartOutcome
 from local.hcp.server import HcpServer
-from tests.contract.hcp_world import READER, HcpWorld, server
+from tests.contract.hcp_world import MODULE, READER, HcpWorld, server
 
 pytestmark = pytest.mark.slow
 
@@ -250,8 +250,8 @@ def test_tags_are_added_and_those_that_are_forbidden_refuse_a_workspace(world: H
     world.started()
     assert world.workspace["attributes"]["tag-names"] == ["team:net"]
     forget(world)
-    for forbidden in ({"tags_denylist": ["team:net"]}, {"tags_allowlist": ["other"]}):
-        world.cloud_task(**forbidden)
+    for option, tags in (("tags_denylist", ["team:net"]), ("tags_allowlist", ["other"])):
+        world.cloud_task(MODULE, **{option: tags})
         forget(world)
         world.observe("web")
         assert world.start("web") is StartOutcome.REFUSED

@@ -38,7 +38,16 @@ READER = PACKAGE / "config/hcl2/read.py"
 # The runner reads the secrets of a run in HCP Terraform as builds do.
 BUILD_READS_SECRETS = {
     f"cts.build.{name}"
-    for name in ("aws", "credentials", "errors", "facts", "hidden", "references", "resolve")
+    for name in (
+        "aws",
+        "credentials",
+        "errors",
+        "facts",
+        "hidden",
+        "masking",
+        "references",
+        "resolve",
+    )
 }
 
 # part of the package -> what its modules may import beside the standard library: whole parts, or

@@ -9,7 +9,7 @@ import time
 import uuid
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime
-from functools import partial
+from functools import cache, partial
 from typing import TYPE_CHECKING
 
 from cts.adapters import clients
@@ -178,6 +178,7 @@ def settling(store: Store, builds: Builds | Tracked, metrics: Metrics) -> settle
 
     return settle.SettlePorts(
         tasks=table(store),
+        records=bucket(store),
         sessions=sessions(store, builds),
         bus=bus(store),
         now=time.time,
@@ -225,7 +226,10 @@ DRIVERS: dict[str, Callable[[Store, Builds | Tracked], Driver]] = {
 
 
 def drivers(store: Store, builds: Builds | Tracked) -> dict[str, Driver]:
-    return {name: make(store, builds) for name, make in DRIVERS.items()}
+    """Each is made when it is used: a cold start pays per import."""
+    return {
+        name: clients.later(cache(partial(make, store, builds))) for name, make in DRIVERS.items()
+    }
 
 
 def runner(store: Store, builds: Builds, metrics: Metrics) -> start.StartPorts:
@@ -297,11 +301,12 @@ def reader(settings: ReaderSettings) -> read.ReadPorts:
 def api(store: Store, metrics: Metrics) -> tasks.TaskPorts:
     from cts.workflow import tasks
 
-    rows = table(store)
+    rows, objects = table(store), bucket(store)
     return tasks.TaskPorts(
         tasks=rows,
         live=rows,
-        generations=bucket(store),
+        generations=objects,
+        records=objects,
         bus=bus(store),
         metrics=metrics,
         now=time.time,

@@ -38,7 +38,7 @@ class ApiReply:
     body: Mapping[str, Any]
     doing: str
     text: str = ""
-    """Of an answer that is no JSON."""
+    """Of an answer that is not JSON."""
 
     @property
     def is_error(self) -> bool:
@@ -60,7 +60,7 @@ class ApiReply:
         return Refused(f"{self.doing}: {what}")
 
 
-class Token(Protocol):
+class ApiToken(Protocol):
     def __call__(self) -> str: ...
     def forget(self) -> None: ...
 
@@ -73,7 +73,7 @@ class HcpApi:
         self,
         client: httpx.Client,
         address: str,
-        token: Token,
+        token: ApiToken,
         sleep: Callable[[float], None],
         patience: float = PATIENCE,
     ) -> None:

@@ -38,7 +38,7 @@ class Resolved:
 
 
 class HcpSecrets:
-    """Each run reads with credentials of its own, which see what its task refers to."""
+    """Each run reads with its own credentials, which see what its task refers to."""
 
     def __init__(self, sessions: RunSessions) -> None:
         self._sessions = sessions

@@ -11,6 +11,7 @@ from cts.adapters.build_records import STARTED, Started, given_up_record, starte
 from cts.adapters.hcp_api import NOT_FOUND
 from cts.adapters.hcp_runs import HcpRun, end_of, error_in, plain
 from cts.adapters.hcp_workspaces import found_or_created, is_usable, set_variables, upload
+from cts.build.masking import masked
 from cts.errors import Refused, Unavailable, Upstream
 from cts.run.model import End, Run, RunStatus
 from cts.run.news import GivenUp, GoesOn, HasEnded, Heard, NeverBegan, News, NotStarted
@@ -206,7 +207,7 @@ class HcpTerraform:
             hide = self._secrets.of(run, read_job(archive)).hide
         except Upstream:
             return ""  # what must not be shown in it is not known
-        logs = [hide(plain(api.text(doing, url))) for url in urls if url]
+        logs = [masked(hide(plain(api.text(doing, url)))) for url in urls if url]
         self._files.put_run_object(run.task, run.id, LOG, "\n".join(filter(None, logs)).encode())
         return next(filter(None, map(error_in, reversed(logs))), "")
 

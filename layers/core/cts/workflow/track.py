@@ -156,8 +156,8 @@ def _ask(ports: TrackPorts, state: TaskState, running: Running, report: TrackRep
 def _wait(
     ports: TrackPorts, driver: Driver, run: Run, state: TaskState, news: GoesOn, report: TrackReport
 ) -> None:
-    """A run that waits for people holds no slot, and is given up if there is a newer change: then
-    what it would apply is out of date."""
+    """A run that waits for people occupies no slot, and is given up if there is a newer change:
+    then what it would apply is out of date."""
     if news.waits != (run.waits or ""):
         ports.runs.record_build(replace(run, waits=news.waits))
     if not news.waits:
