@@ -251,6 +251,7 @@ class Account(Vault):
             tasks=table,
             live=table,
             generations=bucket,
+            definitions=bucket,
             bus=self.bus,
             metrics=FakeMetrics(),
             now=lambda: NOW,

@@ -272,11 +272,12 @@ def reader(settings: ReaderSettings) -> read.ReadPorts:
 def api(store: Store, metrics: Metrics) -> tasks.TaskPorts:
     from cts.workflow import tasks
 
-    rows = table(store)
+    rows, objects = table(store), bucket(store)
     return tasks.TaskPorts(
         tasks=rows,
         live=rows,
-        generations=bucket(store),
+        generations=objects,
+        definitions=objects,
         bus=bus(store),
         metrics=metrics,
         now=time.time,
