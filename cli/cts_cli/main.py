@@ -115,6 +115,12 @@ def push(
     paths: Annotated[list[Path], typer.Argument(metavar="PATH", help=SOURCES)],
     yes: Yes = False,
     stack: StackName = "cts",
+    inspect: Annotated[
+        bool, typer.Option("--inspect", help="Hold new and changed tasks, and show their plans.")
+    ] = False,
+    adopt: Annotated[
+        bool, typer.Option("--adopt", help="Hold new tasks, and show their plans.")
+    ] = False,
     wait: Wait = True,
     as_json: Json = False,
 ) -> None:
@@ -124,13 +130,17 @@ def push(
     are shown. If tasks would be removed or stopped, you are asked to confirm.
     Only the configuration files and the modules and files they refer to are
     pushed. Any secrets in them are moved to the stack's secrets.
+
+    With --inspect or --adopt, nothing is applied for the tasks that are held
+    until you run `cts release`. The exit code is 1 if a plan failed.
     """
-    from cts_cli import aws, client, push, validate
+    from cts_cli import aws, client, plans, push, validate
 
     checked = validate.check(paths)
     push.refuse_invalid(checked, as_json)
     found = aws.find_stack(stack)
-    prepared, how = push.prepare(checked, found), push.How(yes, wait, as_json)
+    holding = plans.holding(inspect=inspect, adopt=adopt)
+    prepared, how = push.prepare(checked, found), push.How(yes, wait, as_json, holding)
     raise typer.Exit(push.run(found, client.Reader(found), prepared, how))
 
 

@@ -46,7 +46,7 @@ def prepare(former: Former, stack: Stack) -> Prepared:
     title = [f"rolling back to generation {former.number}, published {at} ({ago})"]
     if read := environment(result.configuration):
         title.append(f"secrets keep their current values: {', '.join(read)}")
-    return Prepared(former.bundle, f"generation {former.number} again", checked, title=title)
+    return Prepared(f"generation {former.number} again", checked, title=title)
 
 
 def find(stack: Stack, live: Mapping[str, Any] | None, number: int | None) -> Former:

@@ -209,6 +209,7 @@ class Account(Vault):
                 sources=bucket,
                 attempts=table,
                 published=table,
+                tasks=table,
                 objects=bucket,
                 bus=self.bus,
                 now=self.clock.__next__,

@@ -88,6 +88,7 @@ def publisher(settings: PublisherSettings, metrics: Metrics) -> publish.PublishP
         sources=objects,
         attempts=rows,
         published=rows,
+        tasks=rows,
         objects=objects,
         bus=bus(store),
         now=time.time,

@@ -104,6 +104,8 @@ class Hold:
     since: float
     released_at: float | None = None
     released_by: str = ""
+    push: str = field(default="", metadata=LATER)
+    """The version of the bundle that asked for it."""
     extra: Mapping[str, Any] = field(default_factory=dict)
 
 
