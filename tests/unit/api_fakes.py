@@ -19,6 +19,7 @@ def ports_of(world: System) -> TaskPorts:
         live=world.table,
         generations=world.bucket,
         definitions=world.bucket,
+        records=world.bucket,
         bus=world.bus,
         metrics=world.metrics,
         now=world.clock,

@@ -253,6 +253,7 @@ class Account(Vault):
             live=table,
             generations=bucket,
             definitions=bucket,
+            records=bucket,
             bus=self.bus,
             metrics=FakeMetrics(),
             now=lambda: NOW,

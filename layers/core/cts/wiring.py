@@ -176,6 +176,7 @@ def settling(store: Store, builds: Builds | Tracked, metrics: Metrics) -> settle
 
     return settle.SettlePorts(
         tasks=table(store),
+        records=bucket(store),
         sessions=sessions(store, builds),
         bus=bus(store),
         now=time.time,
@@ -279,6 +280,7 @@ def api(store: Store, metrics: Metrics) -> tasks.TaskPorts:
         live=rows,
         generations=objects,
         definitions=objects,
+        records=objects,
         bus=bus(store),
         metrics=metrics,
         now=time.time,

@@ -30,6 +30,7 @@ from cts.run.state import Reason, TaskState, Wish
 from cts.run.task import due
 from cts.workflow import settle, shown
 from cts.workflow.counting import Metrics
+from cts.workflow.delta_record import DeltaObjects
 from cts.workflow.loading import Definitions
 
 LONGEST_REASON = 500
@@ -46,6 +47,7 @@ class TaskPorts:
     live: Live
     generations: Generations
     definitions: Definitions
+    records: DeltaObjects
     bus: Bus
     metrics: Metrics
     now: Callable[[], float]
