@@ -21,7 +21,7 @@ from cts.build.log import Log
 from cts.build.log_sender import LogSender
 from cts.build.lost_state import BY_HAND, LOOK_FIRST, LostState
 from cts.build.orphans import Orphans
-from cts.build.plan import counted
+from cts.build.plan import changes, counted
 from cts.build.records import Records
 from cts.build.s3 import S3
 from cts.build.session import opened
@@ -68,6 +68,7 @@ class Execution:
         self.step, self.at = "start", {"started": now()}
         self.terraform: TerraformProcess | None = None
         self.counts: dict[str, int] | None = None
+        self.changes: list[dict[str, str]] = []
 
     def execute(self) -> int:
         """The exit code: 0 if the run was applied, changed nothing, or is another build's."""
@@ -119,6 +120,7 @@ class Execution:
         arguments = ("-no-color", f"-out={plan}", "-detailed-exitcode", *options)
         planned = self.wait.run(terraform.converging, "plan", *arguments, codes=(0, 2))
         self.counts = counted(terraform, plan, planned.output, self.log)
+        self.changes = changes(planned.output)
         return planned
 
     def apply(self, terraform: TerraformProcess, said: str) -> None:
@@ -193,6 +195,7 @@ class Execution:
             "build": self.build,
             "step": self.step,
             "counts": self.counts,
+            "changes": self.changes,
             "terraform": self.terraform.version if self.terraform else "",
             "orphans": [each._asdict() for each in self.orphans.found],
             "at": self.at,
