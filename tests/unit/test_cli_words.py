@@ -74,14 +74,14 @@ Error: Resource precondition failed
 """
 BOXED = """╷
 │ Error: Invalid value for variable
-│ 
+│
 │   on v.tf line 1:
 │    1: variable "v" {
 │     ├────────────────
 │     │ var.v is 1
-│ 
+│
 │ The value must be over 3.
-│ 
+│
 │ This was checked by the validation rule at v.tf:3,3-13.
 ╵
 """
@@ -106,14 +106,18 @@ status 3. Output: no route to host
         ("Error: one\n\nError: two\n", "Error: one"),
         (
             PRECONDITION,
-            "terraform plan: Error: Resource precondition failed: The firewall needs at least one "
-            "service that is healthy, and this is a rather long text.",
+            (
+                "terraform plan: Error: Resource precondition failed: The firewall needs at least "
+                "one service that is healthy, and this is a rather long text."
+            ),
         ),
         (BOXED, "Error: Invalid value for variable: The value must be over 3."),
         (
             PROVISIONER,
-            "terraform apply: Error: local-exec provisioner error: Error running command 'exit 3': "
-            "exit status 3. Output: no route to host",
+            (
+                "terraform apply: Error: local-exec provisioner error: Error running command "
+                "'exit 3': exit status 3. Output: no route to host"
+            ),
         ),
         ("Error: x\n\n" + "y" * 999, f"Error: x: {'y' * 290}…"),
     ],
