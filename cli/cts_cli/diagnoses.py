@@ -7,6 +7,7 @@ from enum import StrEnum
 from typing import Any, NamedTuple
 
 from cts.config.blocks.schema import Group
+from cts.run.place import PROGRAM
 from cts_cli import words
 
 MOST_NAMED = 5
@@ -239,8 +240,17 @@ def tasks(found: Mapping[str, Any], errors: Mapping[str, str]) -> Iterator[Findi
         yield Finding(Level.PROBLEM, "tasks", told, fix.format(task=names[0]), evidence)
     for name, task in found.items():
         if task["state"] == "held":
-            what = f"{name} is held: {' '.join(task['reason'].split())}"
-            yield Finding(Level.WARNING, "tasks", what, f"once it may run: `cts release {name}`")
+            yield _held(name, task)
+
+
+def _held(name: str, task: Mapping[str, Any]) -> Finding:
+    """A person knows why a task is held. The stack holds one only because something is wrong."""
+    why, by = " ".join(task["reason"].split()), (task["hold"] or {}).get("by")
+    if by != PROGRAM:
+        what = f"{name} is held by {by or 'a user'}: {why}"
+        return Finding(Level.WARNING, "tasks", what, f"once it may run: `cts release {name}`")
+    fix = f"do what the reason says, then run `cts release {name}`"
+    return Finding(Level.PROBLEM, "tasks", f"{name} is held, to be safe", fix, why)
 
 
 def _error(task: Mapping[str, Any]) -> str:

@@ -34,6 +34,12 @@ def failed(error: str) -> Iterable[Finding]:
     return diagnoses.tasks({"web": web}, {})
 
 
+def held(by: str) -> Iterable[Finding]:
+    hold = {"by": by, "why": "x", "since": "2027-01-15T07:59:05+00:00"}
+    web = {"last_run": None, "state": "held", "gave_up": None, "reason": "x", "hold": hold}
+    return diagnoses.tasks({"web": web}, {})
+
+
 def busy(error: str) -> Iterable[Finding]:
     web = {"last_run": None, "state": "busy", "gave_up": None, "reason": "change"}
     return diagnoses.tasks({"web": web}, {"web": error})
@@ -120,6 +126,8 @@ FAULTS = {
     ),
     "a stale lock": (busy(LOCKED), "web: its state has been locked", "State locks"),
     "no build allowance": (failed(NO_BUILDS), "does not let this account", "AWS Support"),
+    "a hold of a user": (held("arn:aws:iam::1:user/ann"), "held by arn", "cts release web"),
+    "a hold of the stack": (held("cts"), "web is held, to be safe", "cts release web"),
     "no bus permission": (
         diagnoses.roles({"cts-runner": ["events:PutEvents"]}),
         "the role of cts-runner may not do events:PutEvents",
