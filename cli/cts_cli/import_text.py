@@ -33,8 +33,8 @@ KEEP_DISABLED = (
 )
 FLAGS = (
     ("-once", "`cts push` runs each new task once, and others only if they changed"),
-    ("-inspect", "not supported yet: tasks that are pushed are applied"),
-    ("-inspect-task", "the same"),
+    ("-inspect", "`cts push --inspect`: tasks are planned, and held until you release them"),
+    ("-inspect-task", "`cts inspect TASK`"),
 )
 
 

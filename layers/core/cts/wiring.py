@@ -88,6 +88,7 @@ def publisher(settings: PublisherSettings, metrics: Metrics) -> publish.PublishP
         sources=objects,
         attempts=rows,
         published=rows,
+        tasks=rows,
         objects=objects,
         bus=bus(store),
         now=time.time,
@@ -175,6 +176,7 @@ def settling(store: Store, builds: Builds | Tracked, metrics: Metrics) -> settle
 
     return settle.SettlePorts(
         tasks=table(store),
+        records=bucket(store),
         sessions=sessions(store, builds),
         bus=bus(store),
         now=time.time,
@@ -272,11 +274,13 @@ def reader(settings: ReaderSettings) -> read.ReadPorts:
 def api(store: Store, metrics: Metrics) -> tasks.TaskPorts:
     from cts.workflow import tasks
 
-    rows = table(store)
+    rows, objects = table(store), bucket(store)
     return tasks.TaskPorts(
         tasks=rows,
         live=rows,
-        generations=bucket(store),
+        generations=objects,
+        definitions=objects,
+        records=objects,
         bus=bus(store),
         metrics=metrics,
         now=time.time,
