@@ -26,6 +26,8 @@ app = typer.Typer(
 Yes = Annotated[bool, typer.Option("--yes", "-y", help="Do it without asking.")]
 Wait = Annotated[bool, typer.Option(help="Wait until it is published or rejected.")]
 DryRun = Annotated[bool, typer.Option("--dry-run", help="Only show what would change.")]
+INSPECT = "Hold new and changed tasks, and show their plans."
+ADOPT = "Hold new tasks, and show their plans."
 SOURCES = "A folder, or a list of configuration files and folders."
 
 
@@ -121,6 +123,8 @@ def push(
     yes: Yes = False,
     dry_run: DryRun = False,
     stack: StackName = "cts",
+    inspect: Annotated[bool, typer.Option("--inspect", help=INSPECT)] = False,
+    adopt: Annotated[bool, typer.Option("--adopt", help=ADOPT)] = False,
     wait: Wait = True,
     as_json: Json = False,
 ) -> None:
@@ -130,13 +134,17 @@ def push(
     are shown. If tasks would be removed or stopped, you are asked to confirm.
     Only the configuration files and the modules and files they refer to are
     pushed. Any secrets in them are moved to the stack's secrets.
+
+    With --inspect or --adopt, nothing is applied for the tasks that are held
+    until you run `cts release`. The exit code is 1 if a plan failed.
     """
-    from cts_cli import aws, client, push, validate
+    from cts_cli import aws, client, plans, push, validate
 
     checked = validate.check(paths)
     push.refuse_invalid(checked, as_json)
     found = aws.find_stack(stack)
-    prepared, how = push.prepare(checked, found), push.How(yes, wait, as_json)
+    holding = plans.holding(inspect=inspect, adopt=adopt)
+    prepared, how = push.prepare(checked, found), push.How(yes, wait, as_json, holding)
     if dry_run:
         push.dry_run(found, client.Reader(found), prepared, as_json=as_json)
         return
@@ -264,18 +272,29 @@ def logs(
     run: Annotated[
         str, typer.Argument(metavar="RUN", help="Run ID, or a task's name for its latest run.")
     ],
+    follow: Annotated[
+        bool, typer.Option("--follow", "-f", help="Go on with the next runs of the task.")
+    ] = False,
     stack: StackName = "cts",
+    as_json: Json = False,
 ) -> None:
-    """Print a run's log, and follow it while the run is in progress."""
-    from cts_cli import output, waits
-    from cts_cli.push import interruptible
+    """Print a run's log, and follow it while the run is in progress.
+
+    With --follow, print the logs of the task's next runs, too, until Ctrl-C.
+    Exits with 1 if the run failed.
+    """
+    from cts_cli import logs, output
 
     reader = _reader(stack)
     run_id = _run_id(reader, run)
-    text = f"reading the log of {run_id}"
-    with interruptible("The run continues."), output.progress(text) as progress:
-        ended = waits.along(reader, run_id, waits.every(1.0), progress.show, progress.tell)
-    output.print_ended(ended)
+    if follow:
+        if as_json:
+            raise typer.BadParameter("--follow never ends, so it has no --json")
+        logs.follow(reader, run_id)
+        return
+    ended = logs.read(reader, run_id) if as_json else logs.show(reader, run_id)
+    if as_json:
+        output.print_json(ended)
     raise typer.Exit(1 if ended["status"] == "errored" else 0)
 
 

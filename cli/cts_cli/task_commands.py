@@ -49,13 +49,31 @@ def retry(
 
 
 def run(
-    task: TaskName, wait: Wait = False, stack: StackName = "cts", as_json: Json = False
+    task: Annotated[
+        str | None, typer.Argument(metavar="TASK", help="Name of the task.", show_default=False)
+    ] = None,
+    every: Annotated[
+        bool, typer.Option("--all", help="Run every task that is enabled and not held.")
+    ] = False,
+    wait: Wait = False,
+    stack: StackName = "cts",
+    as_json: Json = False,
 ) -> None:
-    """Run a task now, whether or not anything has changed.
+    """Run a task now, or all of them, whether or not anything has changed.
 
-    If a run is in progress, another one follows it.
+    If a run is in progress, another one follows it. With --all and --wait, one
+    line is printed for each task, in the order in which they end. Exits with 1
+    if a run that was waited for fails.
     """
-    _run(stack, task, "run", wait=wait, as_json=as_json)
+    if every is (task is not None):
+        raise typer.BadParameter("write a task, or --all")
+    if task is not None:
+        _run(stack, task, "run", wait=wait, as_json=as_json)
+        return
+    from cts_cli import aws, run_all
+
+    found = aws.find_stack(stack)
+    raise typer.Exit(run_all.run(found, wait=wait, as_json=as_json))
 
 
 def inspect(
@@ -69,7 +87,33 @@ def inspect(
     _run(stack, task, "inspect", wait=wait, as_json=as_json)
 
 
-COMMANDS: Sequence[Callable[..., None]] = (hold, release, retry, run, inspect)
+def upgrade_terraform(
+    task: TaskName,
+    version: Annotated[
+        str, typer.Argument(metavar="VERSION", help="Such as 1.12.2.", show_default=False)
+    ] = "",
+    stack: StackName = "cts",
+    as_json: Json = False,
+) -> None:
+    """Choose the version of Terraform that a task runs with.
+
+    A task keeps the version of its first run, so that an upgrade of the stack
+    does not change it. From its next run on it uses VERSION, or, without it,
+    what a new task would get. `cts inspect` shows what that would do.
+    """
+    found = _post(stack, task, "upgrade-terraform", {"version": version})
+    wants = found["terraform"]["version"] or "the version that a new task would get"
+    _print(found, as_json, f"{task}: {wants}, from its next run on")
+
+
+COMMANDS: Sequence[Callable[..., None]] = (
+    hold,
+    release,
+    retry,
+    run,
+    inspect,
+    upgrade_terraform,
+)
 
 
 def _post(stack: str, task: str, action: str, body: dict[str, Any] | None = None) -> Any:

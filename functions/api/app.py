@@ -11,29 +11,29 @@ from aws_lambda_powertools.metrics import EphemeralMetrics
 from cts import wiring
 from cts.errors import CtsError
 from cts.settings import Store
-from cts.workflow import tasks
+from cts.workflow import task_terraform, tasks
 
 logger = Logger()
 announced = EphemeralMetrics(service="announced")  # whichever function announces it
 announced.set_default_dimensions(stack=os.environ.get("CTS_STACK", "cts"))
-app = LambdaFunctionUrlResolver()
+app, ROUTES = LambdaFunctionUrlResolver(), {**tasks.ROUTES, **task_terraform.ROUTES}
 ports = cache(lambda: wiring.api(Store.read(os.environ), announced))
 
 
 def reply(answer: tasks.Answer) -> Response[str]:
-    code, found = answer
-    logger.info("answered", path=app.current_event.path, code=code, **found)
-    body = {**found, "request_id": app.current_event.request_context.request_id}
-    return Response(code, "application/json", json.dumps(body))
+    event, (code, found) = app.current_event, answer
+    logger.info("answered", path=event.path, code=code, **found)
+    body = json.dumps({**found, "request_id": event.request_context.request_id})
+    return Response(code, "application/json", body)
 
 
 def change(action: tasks.Action, name: str) -> Response[str]:
-    event = app.current_event
-    return reply(action(ports(), tasks.request(event.raw_event, name, event.decoded_body or "")))
+    raw, body = app.current_event.raw_event, app.current_event.decoded_body
+    return reply(action(ports(), tasks.request(raw, name, body or "")))
 
 
 app.exception_handler(CtsError)(lambda error: reply(tasks.refusal(error)))
-app.not_found(lambda _: reply(tasks.refusal(tasks.unknown(app.current_event.raw_event))))
-for path, action in tasks.ROUTES.items():
+app.not_found(lambda _: reply(tasks.refusal(tasks.unknown(app.current_event.raw_event, ROUTES))))
+for path, action in ROUTES.items():
     app.post(path)(lambda name, action=action: change(action, name))
 lambda_handler = logger.inject_lambda_context(app.resolve, clear_state=True)

@@ -14,7 +14,7 @@ from botocore.awsrequest import AWSRequest
 from botocore.credentials import Credentials
 
 from cts.run.model import RunStatus
-from cts.workflow import read, tasks
+from cts.workflow import read, task_terraform, tasks
 from cts_cli.client import Emulated
 from local.stack import REGION
 from tests.e2e.world import task
@@ -46,7 +46,8 @@ resource "terraform_data" "flag" {
 }
 """
 """`terraform validate` finds that the file is missing, so the task gives up at once."""
-ACTIONS = [path.rpartition("/")[2] for path in tasks.ROUTES]
+ROUTES = {**tasks.ROUTES, **task_terraform.ROUTES}
+ACTIONS = [path.rpartition("/")[2] for path in ROUTES]
 
 
 class Person:
@@ -171,7 +172,7 @@ def test_who_may_only_read_changes_nothing(world: World, held: str) -> None:
 
 @pytest.mark.parametrize(
     ("output", "method", "paths"),
-    [("ReaderUrl", "GET", read.ROUTES), ("ApiUrl", "POST", tasks.ROUTES)],
+    [("ReaderUrl", "GET", read.ROUTES), ("ApiUrl", "POST", ROUTES)],
 )
 def test_who_has_neither_policy_learns_nothing(
     world: World, held: str, output: str, method: str, paths: Iterable[str]

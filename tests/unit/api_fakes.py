@@ -18,6 +18,7 @@ def ports_of(world: System) -> TaskPorts:
         tasks=world.table,
         live=world.table,
         generations=world.bucket,
+        definitions=world.bucket,
         records=world.bucket,
         bus=world.bus,
         metrics=world.metrics,

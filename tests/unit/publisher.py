@@ -45,6 +45,7 @@ class World:
             sources=self.bucket,
             attempts=self.table,
             published=self.table,
+            tasks=self.table,
             objects=self.bucket,
             bus=self.bus,
             now=self.clock,

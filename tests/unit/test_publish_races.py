@@ -61,6 +61,7 @@ def watched(made: World, nth: int, happens: Happens, *, after: bool = False) -> 
         sources=bucket,
         attempts=table,
         published=table,
+        tasks=table,
         objects=bucket,
         bus=bus,
         now=made.clock,

@@ -6,6 +6,7 @@ from enum import StrEnum
 from itertools import islice
 from typing import Any, Protocol
 
+from cts import keys
 from cts.config import bundle
 from cts.config.compile import CONTRACT, Compiled, compile_bundle, generation
 from cts.config.differences import differences, runs
@@ -14,6 +15,8 @@ from cts.config.moving import refused
 from cts.config.rules.problem import Code, Place, Problem
 from cts.generation import Attempt, Current, Generation, Rejected
 from cts.ports import Bus, Generations, Published
+from cts.run.pushed import held_by_push
+from cts.run.state import TaskState
 from cts.terraform.definition import Definition
 from cts.workflow.announce import announce_pending, fitting, taken_over, version_of
 from cts.workflow.counting import Metrics
@@ -45,6 +48,12 @@ class Sources(Protocol):
         """What is pushed, up to that many bytes."""
 
 
+class HeldTasks(Protocol):
+    def state(self, task: str) -> TaskState: ...
+    def put_state(self, state: TaskState) -> bool:
+        """False if the state was written since."""
+
+
 class Attempts(Protocol):
     def attempt(self) -> Attempt | None: ...
     def put_attempt(self, read: Attempt | None, new: Attempt) -> bool:
@@ -66,6 +75,7 @@ class PublishPorts:
     sources: Sources
     attempts: Attempts
     published: Published
+    tasks: HeldTasks
     objects: PublishedObjects
     bus: Bus
     now: Callable[[], float]
@@ -119,7 +129,7 @@ def _answered(ports: PublishPorts, until: float) -> PublishReport:
             if _reject(ports, rejected, sources, problems):
                 codes = tuple(problem.code.value for problem in problems[:MOST_CODES])
                 return PublishReport(PublishOutcome.REJECTED, len(problems), codes)
-        elif _accept(ports, current, sources, checked.compiled, checked.warnings):
+        elif _accept(ports, current, sources, checked):
             return PublishReport(PublishOutcome.PUBLISHED)
 
 
@@ -132,6 +142,8 @@ class _Checked:
     problems: tuple[Problem, ...]
     warnings: tuple[Problem, ...] = ()
     compiled: Compiled | None = None
+    held: frozenset[str] = frozenset()
+    """The tasks that this push holds."""
 
 
 def _attempted(
@@ -168,6 +180,7 @@ def _survived(ports: PublishPorts, sources: Mapping[str, str]) -> None:
 def _checked(body: bytes, environment: Mapping[str, str]) -> _Checked:
     try:
         files = bundle.unpacked(body)
+        held = bundle.held(files)
     except OverLimit as error:
         return _Checked((error.problem,))
     except bundle.UnreadableBundle as error:
@@ -175,16 +188,19 @@ def _checked(body: bytes, environment: Mapping[str, str]) -> _Checked:
         return _Checked((Problem(Place("the bundle"), "", Code.SYNTAX, what, fix),))
     result = compile_bundle(files, environment)
     problems = (*result.problems, *refused(result.secrets))
-    return _Checked(problems, result.warnings, result.compiled)
+    return _Checked(problems, result.warnings, result.compiled, held)
 
 
 def _accept(
     ports: PublishPorts,
     current: Current | None,
     sources: Mapping[str, str],
-    compiled: Compiled,
-    warnings: Collection[Problem],
+    checked: _Checked,
 ) -> bool:
+    """Tasks are held before the generation that names them is live."""
+    compiled = checked.compiled
+    assert compiled is not None
+    _hold(ports, checked.held & compiled.tasks.keys(), sources[keys.BUNDLE])
     number = current.number + 1 if current else 1
     former = ports.objects.generation(current) if current else None
     made = generation(compiled, number, sources, former=current.digest if current else "")
@@ -199,11 +215,20 @@ def _accept(
         added=fitting(changes.added, LARGEST_NAMES),
         changed=fitting(changes.changed, LARGEST_NAMES),
         removed=fitting(changes.removed, LARGEST_NAMES),
-        warnings=_kept(warnings),
+        warnings=_kept(checked.warnings),
         unannounced=[f"{version_of(sources)}/{number}/ConfigPublished"],
         owed=taken_over(current),
     )
     return ports.published.put_current(current, new)
+
+
+def _hold(ports: PublishPorts, tasks: Collection[str], push: str) -> None:
+    for task in sorted(tasks):
+        while True:
+            state = ports.tasks.state(task)
+            after = held_by_push(state, push, ports.now())
+            if after == state or ports.tasks.put_state(after):
+                break
 
 
 def _new(
