@@ -15,7 +15,7 @@ from local.emf import STATISTICS
 
 MINUTE = 60
 FURTHER = 2
-"""Windows that are fetched beside those evaluated, as in AWS's examples."""
+"""Windows that are fetched in addition to those evaluated, as in AWS's examples."""
 COMPARISONS: Mapping[str, Callable[[float, float], bool]] = {
     "GreaterThanThreshold": operator.gt,
     "GreaterThanOrEqualToThreshold": operator.ge,

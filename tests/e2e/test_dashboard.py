@@ -317,7 +317,7 @@ def test_the_time_from_change_to_applied_is_right(world: World) -> None:
         longest = time.time() - began
         minutes.tick()
         told = [each.value for _, each in minutes.counted if each.name == "ChangeToAppliedSeconds"]
-        assert len(told) == len(TASKS)
+        assert len(told) >= len(TASKS)  # counted twice where its event was sent twice
         assert all(0 < each <= longest for each in told)
         for event in finished(world, since):
             detail = event["detail"]
@@ -326,7 +326,8 @@ def test_the_time_from_change_to_applied_is_right(world: World) -> None:
 
 
 def all_finished(world: World, since: Mark) -> bool:
-    return len(finished(world, since)) == len(TASKS)
+    """An event may come twice."""
+    return {each["detail"]["task"] for each in finished(world, since)} == {*TASKS}
 
 
 def finished(world: World, since: Mark) -> list[dict[str, Any]]:
