@@ -14,6 +14,8 @@ import socket
 import sys
 from pathlib import Path
 
+import yaml
+
 from local.front import REGION, Front
 
 
@@ -60,6 +62,7 @@ def tell_ready(folder: Path, endpoint: str) -> None:
 
 
 async def _serve(folder: Path, endpoint: str, listener: socket.socket) -> None:
+    yaml.SafeLoader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)  # for long templates
     from hypercorn.asyncio import serve
     from hypercorn.config import Config
 
