@@ -62,7 +62,8 @@ def tell_ready(folder: Path, endpoint: str) -> None:
 
 
 async def _serve(folder: Path, endpoint: str, listener: socket.socket) -> None:
-    yaml.SafeLoader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)  # for long templates
+    # The emulator parses whole templates, which takes seconds without libyaml.
+    yaml.SafeLoader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)  # type: ignore[misc]
     from hypercorn.asyncio import serve
     from hypercorn.config import Config
 
