@@ -2,6 +2,7 @@
 the adapters do."""
 
 import itertools
+import json
 from collections import defaultdict
 from collections.abc import Callable, Collection, Iterator, Mapping
 from contextlib import contextmanager
@@ -225,8 +226,8 @@ class FakeBucket:
         self.objects: dict[str, list[bytes]] = defaultdict(list)
         self.superseded: set[str] = set()
 
-    def bundle(self, size: int) -> StoredObject | None:
-        found = self._get(keys.BUNDLE)
+    def bundle(self, size: int, version: str = "") -> StoredObject | None:
+        found = self._get(keys.BUNDLE, version)
         return replace(found, body=found.body[:size]) if found else None
 
     def generation(self, current: Current) -> Generation:
@@ -238,6 +239,15 @@ class FakeBucket:
         digest = digest_of(body)
         self.write(keys.generation(generation.number, digest), body)
         return digest
+
+    def put_shown(self, tasks: list[dict[str, Any]]) -> str:
+        body = json.dumps(tasks).encode()
+        self.write(keys.tasks_shown(digest_of(body)), body)
+        return digest_of(body)
+
+    def shown(self, digest: str) -> list[dict[str, Any]]:
+        found: list[dict[str, Any]] = json.loads(self._intact(keys.tasks_shown(digest), digest))
+        return found
 
     def definition(self, digest: str) -> Definition:
         key = keys.definition(digest)

@@ -28,6 +28,7 @@ from cts.workflow.tasks import TaskPorts
 from cts_cli import aws, client, main, waits, words
 from functions.api import app as api
 from functions.reader import app
+from tests.fake_api_tasks import FakeApiTasks
 from tests.fakes import FakeBus, FakeMetrics
 from tests.unit.api_fakes import ANN, event, invoke
 from tests.unit.publisher import SECONDS
@@ -207,6 +208,7 @@ class Account(Vault):
         publish(
             PublishPorts(
                 sources=bucket,
+                tasks=FakeApiTasks(),
                 attempts=table,
                 published=table,
                 objects=bucket,

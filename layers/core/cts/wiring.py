@@ -27,6 +27,7 @@ if TYPE_CHECKING:  # each function imports its own workflow only: a cold start p
     from cts.generation import Generation
     from cts.ports import Driver
     from cts.settings import (
+        ApiSettings,
         Builds,
         PollerSettings,
         PublisherSettings,
@@ -34,7 +35,7 @@ if TYPE_CHECKING:  # each function imports its own workflow only: a cold start p
         Store,
         Tracked,
     )
-    from cts.workflow import publish, read, settle, start, tasks, track, watcher
+    from cts.workflow import edit_steps, publish, read, settle, start, track, watcher
     from cts.workflow.counting import Metrics
 
 MARGIN = 20.0
@@ -79,6 +80,7 @@ class StoredGeneration:
 
 
 def publisher(settings: PublisherSettings, metrics: Metrics) -> publish.PublishPorts:
+    from cts.adapters.api_tasks import ApiTasks
     from cts.workflow import publish
 
     store = settings.store
@@ -86,6 +88,7 @@ def publisher(settings: PublisherSettings, metrics: Metrics) -> publish.PublishP
     environment = {"CONSUL_HTTP_ADDR": settings.consul_address}
     return publish.PublishPorts(
         sources=objects,
+        tasks=ApiTasks(clients.later(clients.s3), store.work_bucket),
         attempts=rows,
         published=rows,
         objects=objects,
@@ -263,21 +266,31 @@ def reader(settings: ReaderSettings) -> read.ReadPorts:
         tasks=rows,
         runs=rows,
         objects=objects,
+        shown=objects,
         records=objects,
         now=time.time,
         live=settings.live,
     )
 
 
-def api(store: Store, metrics: Metrics) -> tasks.TaskPorts:
-    from cts.workflow import tasks
+def api(settings: ApiSettings, metrics: Metrics) -> edit_steps.EditPorts:
+    from cts.adapters.publisher import Publisher
+    from cts.workflow import edit_steps, tasks
 
-    rows = table(store)
-    return tasks.TaskPorts(
+    store = settings.store
+    rows, objects = table(store), bucket(store)
+    asking = tasks.TaskPorts(
         tasks=rows,
         live=rows,
-        generations=bucket(store),
+        generations=objects,
         bus=bus(store),
         metrics=metrics,
         now=time.time,
+    )
+    return edit_steps.EditPorts(
+        asking=asking,
+        publisher=Publisher(clients.later(clients.functions), settings.publisher),
+        runs=rows,
+        logs=objects,
+        sleep=time.sleep,
     )
