@@ -18,7 +18,7 @@ from cts.adapters.builds import RecordedBuilds, RunFolder
 from cts.adapters.codebuild import LIMITS, CodeBuild, status_of
 from cts.adapters.sessions import Sessions
 from cts.errors import Altered, Missing, Unreadable
-from cts.events import Event
+from cts.events import Event, entry
 from cts.generation import Attempt, Current, Generation, Rejected
 from cts.run.model import Run, RunStatus
 from cts.run.state import TaskState
@@ -30,6 +30,7 @@ from cts.watch.lease import Commit, Lease
 from cts.watch.snapshot import Snapshot, digest_of
 from cts.watch.stale import StaleViews
 from cts.watch.view import Chunk, chunk_of
+from tests import schemas
 
 if TYPE_CHECKING:
     from mypy_boto3_sts import STSClient
@@ -363,12 +364,14 @@ class FakeBucket:
 
 
 class FakeBus:
-    """Keeps what was sent."""
+    """Keeps what was sent. All of it matches its schema."""
 
     def __init__(self) -> None:
         self.events: list[Event] = []
 
     def send(self, events: Collection[Event]) -> None:
+        for event in events:
+            schemas.check(event.detail_type, json.loads(entry(event, "bus")["Detail"]))
         self.events += events
 
     def of(self, kind: type[E]) -> list[E]:

@@ -59,6 +59,10 @@ def transport() -> httpx.BaseTransport | None:
     return Emulated(endpoint) if endpoint else None
 
 
+def signing(stack: Stack, timeout: httpx.Timeout) -> httpx.Client:
+    return httpx.Client(auth=Signed(stack), transport=transport(), timeout=timeout)
+
+
 class Client:
     """Repeats requests after transient errors, which is safe: some only read, and what the others
     ask for twice happens once."""
@@ -67,7 +71,7 @@ class Client:
 
     def __init__(self, stack: Stack, url: str, pause: Callable[[float], None]) -> None:
         self._base = url.rstrip("/")
-        self._http = httpx.Client(auth=Signed(stack), transport=transport(), timeout=TIMEOUT)
+        self._http = signing(stack, TIMEOUT)
         self._pause = pause
 
     def _ask(

@@ -126,6 +126,19 @@ def _told(found: Difference, name: str) -> Text:
     return Text("(disabled)" if name in found.disabled else "", "dim")
 
 
+def facts(found: Difference) -> dict[str, Any]:
+    """For JSON output. `exact` is false if some changed tasks may be missing."""
+    return {
+        "live": found.live,
+        **asdict(found.tasks),
+        "stopped": found.stopped,
+        "settings": found.settings,
+        "waiting": found.waiting,
+        "unchanged": sorted(found.unchanged),
+        "exact": found.exact,
+    }
+
+
 def ends(found: Difference) -> str:
     """`remove 1 task (old), stop 1 task (fw)`; empty if every task stays."""
     kinds = (("remove", found.tasks.removed), ("stop", found.stopped))

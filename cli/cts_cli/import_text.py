@@ -5,7 +5,6 @@ from typing import Any
 
 from cts.config.blocks.model import Configuration
 from cts.config.blocks.schema import Group
-from cts.config.rules.problem import Code
 from cts.config.rules.warnings import NOT_NEEDED_BECAUSE
 from cts_cli import grid, import_facts, problems, validate, words
 from cts_cli.output import print_paragraph
@@ -145,11 +144,11 @@ def _kept_in(group: str, where: str = "") -> Text:
 
 
 def _warnings(console: Console, warnings: Sequence[Mapping[str, Any]]) -> None:
-    unneeded = [each for each in warnings if each["code"] == Code.NOT_NEEDED]
+    unneeded = [each for each in warnings if validate.is_unneeded(each)]
     if unneeded:
         _heading(console, "Without effect", "accepted, but not needed here")
         _entries(console, [(each["path"], Text(_why(each["what"]))) for each in unneeded])
-    others = [each for each in warnings if each["code"] != Code.NOT_NEEDED]
+    others = [each for each in warnings if not validate.is_unneeded(each)]
     if others:
         _heading(console, "Warnings", "`cts validate` shows the lines")
         problems.print_briefly(console, others, problems.WARNING)

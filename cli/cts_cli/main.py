@@ -8,7 +8,7 @@ import typer
 
 import cts
 from cts.keys import RUN_ID
-from cts_cli import secret_commands, task_commands
+from cts_cli import secret_commands, stack_commands, task_commands
 from cts_cli.errors import CommandError, NotFound
 from cts_cli.typed import Command, Commands, Json, StackName
 
@@ -23,8 +23,9 @@ app = typer.Typer(
     context_settings={"help_option_names": ["-h", "--help"]},
 )
 
-Yes = Annotated[bool, typer.Option("--yes", "-y", help="Remove or stop tasks without asking.")]
+Yes = Annotated[bool, typer.Option("--yes", "-y", help="Do it without asking.")]
 Wait = Annotated[bool, typer.Option(help="Wait until it is published or rejected.")]
+DryRun = Annotated[bool, typer.Option("--dry-run", help="Only show what would change.")]
 SOURCES = "A folder, or a list of configuration files and folders."
 
 
@@ -71,6 +72,9 @@ def validate(
     paths: Annotated[
         list[Path] | None, typer.Argument(metavar="PATH", help=SOURCES, show_default=False)
     ] = None,
+    strict: Annotated[
+        bool, typer.Option("--strict", help="Exit with code 1 if a task would not run here.")
+    ] = False,
     as_json: Json = False,
 ) -> None:
     """Check a configuration locally, without AWS.
@@ -87,7 +91,8 @@ def validate(
         output.print_json(checked.facts)
     else:
         validate.print_checked(output.out(), checked)
-    raise typer.Exit(1 if checked.result.problems else 0)
+    fails = checked.result.problems or (strict and checked.waiting)
+    raise typer.Exit(1 if fails else 0)
 
 
 @app.command(name="import", cls=Command)
@@ -114,6 +119,7 @@ def import_(
 def push(
     paths: Annotated[list[Path], typer.Argument(metavar="PATH", help=SOURCES)],
     yes: Yes = False,
+    dry_run: DryRun = False,
     stack: StackName = "cts",
     wait: Wait = True,
     as_json: Json = False,
@@ -131,6 +137,9 @@ def push(
     push.refuse_invalid(checked, as_json)
     found = aws.find_stack(stack)
     prepared, how = push.prepare(checked, found), push.How(yes, wait, as_json)
+    if dry_run:
+        push.dry_run(found, client.Reader(found), prepared, as_json=as_json)
+        return
     raise typer.Exit(push.run(found, client.Reader(found), prepared, how))
 
 
@@ -148,9 +157,10 @@ def rollback(
     """Make an earlier configuration live again.
 
     Without GENERATION, go back to the newest generation whose files differ
-    from the live one's. Its files are pushed again, as a new generation. They
-    are kept for 90 days. Secrets keep their current values: a rollback does
-    not restore earlier ones.
+    from the live one's; `cts generations` lists them. The changes are shown,
+    and you are asked to confirm. The files are pushed again, as a new
+    generation. They are kept for 90 days. Secrets keep their current values: a
+    rollback does not restore earlier ones.
     """
     from cts_cli import aws, client, push, rollback
 
@@ -162,7 +172,7 @@ def rollback(
 
 
 app.add_typer(secret_commands.app, name="secret")
-for command in task_commands.COMMANDS:
+for command in (*task_commands.COMMANDS, *stack_commands.COMMANDS):
     app.command(cls=Command)(command)
 
 

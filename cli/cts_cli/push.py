@@ -12,7 +12,6 @@ import typer
 from cts.config import bundle
 from cts.config.blocks.model import WrittenSecret
 from cts.config.limits import OverLimit
-from cts.config.rules.problem import Code
 from cts_cli import answer, difference, output, problems, secrets, validate, waits, words
 from cts_cli.aws import Newest, Stack
 from cts_cli.client import Reader
@@ -38,6 +37,8 @@ class Prepared:
     secrets: Sequence[WrittenSecret] = ()
     title: Sequence[str] = ()
     """Lines to print before anything else."""
+    question: str = ""
+    """Asked even if every task stays."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,6 +71,19 @@ def refuse_invalid(checked: Checked, as_json: bool) -> None:
         validate.print_checked(output.out(), checked)
         output.err().print(NOT_PUSHED)
     raise typer.Exit(1)
+
+
+def dry_run(stack: Stack, reader: Reader, prepared: Prepared, *, as_json: bool) -> None:
+    """Show what a push would change."""
+    if not as_json:
+        _tell(prepared)
+        _tell_missing(stack, prepared)
+    _, changes = _compared(stack, reader, prepared)
+    if as_json:
+        output.print_json({"outcome": "dry-run", **difference.facts(changes)})
+    else:
+        difference.print_difference(output.out(), changes)
+        output.err().print(NOT_PUSHED)
 
 
 @dataclass(frozen=True, slots=True)
@@ -118,7 +132,7 @@ def _push(stack: Stack, reader: Reader, prepared: Prepared, how: How) -> Pushed 
         newest, changes = _compared(stack, reader, prepared)
         if not how.as_json:
             difference.print_difference(output.out(), changes)
-        if not (how.yes or _agreed(changes)):
+        if not (how.yes or _agreed(changes, prepared.question)):
             return None
         began = words.now()
         # Before the bundle, which must never refer to a secret that does not exist yet.
@@ -158,23 +172,22 @@ def _tell_missing(stack: Stack, prepared: Prepared) -> None:
 
 def _tell_warnings(console: Console, warnings: Sequence[Mapping[str, Any]]) -> None:
     """Briefly: options that are not needed are only counted, because they come up on every push."""
-    shown = [each for each in warnings if each["code"] != Code.NOT_NEEDED]
+    shown = [each for each in warnings if not validate.is_unneeded(each)]
     problems.print_briefly(console, shown, problems.WARNING)
     if unneeded := len(warnings) - len(shown):
         text = f"{words.count(unneeded, 'option')} not needed here: see `cts validate` for details"
         output.print_line(console, " ", "dim", text)
 
 
-def _agreed(changes: Difference) -> bool:
+def _agreed(changes: Difference, question: str) -> bool:
     ends = difference.ends(changes)
-    if not ends:
+    if not (ends or question):
         return True
     if not is_interactive():
-        raise CommandError(
-            f"this would {ends}; there is no terminal to ask on, so pass --yes to confirm"
-        )
+        what = f"this would {ends}" if ends else "this must be confirmed"
+        raise CommandError(f"{what}; there is no terminal to ask on, so pass --yes to confirm")
     try:
-        return output.is_confirmed(difference.question(changes))
+        return output.is_confirmed(difference.question(changes) if ends else question)
     except typer.Abort as error:
         output.err().print(f"\n{NOT_PUSHED}")
         raise typer.Exit(130) from error

@@ -10,9 +10,7 @@ from cts.config import bundle
 from cts.config.compile import compile_bundle
 from cts.config.limits import OverLimit
 from cts.config.moving import refused
-from cts.generation import Generation
-from cts.watch.snapshot import digest_of
-from cts_cli import words
+from cts_cli import generations, words
 from cts_cli.aws import Stack
 from cts_cli.errors import CommandError
 from cts_cli.import_facts import environment
@@ -46,7 +44,9 @@ def prepare(former: Former, stack: Stack) -> Prepared:
     title = [f"rolling back to generation {former.number}, published {at} ({ago})"]
     if read := environment(result.configuration):
         title.append(f"secrets keep their current values: {', '.join(read)}")
-    return Prepared(former.bundle, f"generation {former.number} again", checked, title=title)
+    what = f"generation {former.number} again"
+    question = f"Roll back to generation {former.number}?"
+    return Prepared(former.bundle, what, checked, title=title, question=question)
 
 
 def find(stack: Stack, live: Mapping[str, Any] | None, number: int | None) -> Former:
@@ -60,15 +60,15 @@ def find(stack: Stack, live: Mapping[str, Any] | None, number: int | None) -> Fo
     last_body = stack.bundle(live["source_version"]) if number is None else None
     at, digest = last, live["digest"]
     while digest:
-        read = _read(stack, at, digest)
-        version = read.sources[keys.BUNDLE]
+        read = generations.read(stack, at, digest)
+        version = read.generation.sources[keys.BUNDLE]
         if at == number:
             return Former(at, read.at, _bundle(stack, at, version))
         if number is None and version != live["source_version"]:
             body = _bundle(stack, at, version)
             if body != last_body:
                 return Former(at, read.at, body)
-        at, digest = at - 1, read.former
+        at, digest = at - 1, read.generation.former
     wanted = f"generation {number}" if number else "an earlier configuration"
     raise CommandError(f"there is no record of {wanted}: push its folder instead")
 
@@ -78,30 +78,6 @@ def _no_former(number: int, last: int) -> str:
     if last == 1:
         return f"generation {number} {what}: there is no earlier one yet"
     return f"generation {number} {what}: choose one from 1 to {last - 1}"
-
-
-@dataclass(frozen=True, slots=True)
-class _Read:
-    sources: Mapping[str, str]
-    former: str
-    at: datetime
-
-
-def _read(stack: Stack, number: int, digest: str) -> _Read:
-    stored = stack.generation(number, digest)
-    if stored is None:
-        raise CommandError(
-            f"the record of generation {number} is gone, so earlier ones can't be found "
-            "either: push a folder instead"
-        )
-    if (found := digest_of(stored.body)) != digest:
-        key = keys.generation(number, digest)
-        raise CommandError(
-            f"{key} in bucket '{stack.work_bucket}' was changed after it was stored, as its "
-            f"content has the digest {found}: delete its newest version"
-        )
-    generation = Generation.from_json(stored.body)
-    return _Read(generation.sources, generation.former, stored.at)
 
 
 def _bundle(stack: Stack, number: int, version: str) -> bytes:

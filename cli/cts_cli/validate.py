@@ -47,6 +47,11 @@ class Checked:
         ]
 
     @property
+    def unneeded(self) -> list[dict[str, Any]]:
+        """The warnings that only say that an option has no effect here: there is nothing to do."""
+        return [each for each in self.warnings if is_unneeded(each)]
+
+    @property
     def waiting(self) -> list[str]:
         """Tasks that would be accepted but do not run yet. With problems nothing is compiled, so
         only the warnings tell."""
@@ -71,6 +76,10 @@ class Checked:
         problems = self.result.problems
         refused = {each.place for each in problems if each.code is Code.LITERAL_SECRET}
         return [each for each in self.result.secrets if each.where.place not in refused]
+
+
+def is_unneeded(warning: Mapping[str, Any]) -> bool:
+    return warning["code"] == Code.NOT_NEEDED and not warning["fix"]
 
 
 def check(paths: Sequence[Path]) -> Checked:
@@ -101,13 +110,21 @@ def print_checked(console: Console, checked: Checked) -> None:
     result = checked.result
     hidden = problems.secret_lines(result.secrets, checked.files)
     lines = problems.Lines(checked.files, [*checked.warnings, *checked.problems], hidden)
-    problems.print_with_lines(console, checked.warnings, problems.WARNING, lines)
+    warnings = [each for each in checked.warnings if not is_unneeded(each)]
+    problems.print_with_lines(console, warnings, problems.WARNING, lines)
     for secret in checked.to_move:
         _secret(console, secret)
     problems.print_with_lines(console, checked.problems, problems.PROBLEM, lines)
     if checked.hint and any(each.code in IN_THE_BUNDLE for each in result.problems):
         print_paragraph(console, Text(checked.hint, "dim"), problems.WARNING)
         console.print()
+    if unneeded := checked.unneeded:
+        paths, are = (
+            ", ".join(each["path"] for each in unneeded),
+            "is" if len(unneeded) == 1 else "are",
+        )
+        told = f"{words.count(len(unneeded), 'option')} {are} not needed here: {paths}"
+        print_paragraph(console, Text(f"{told} (`cts import` says why)", "dim"), ("·", "dim"))
     mark, style = problems.PROBLEM if result.problems else ("✓", "green")
     print_line(console, mark, style, summary(checked))
 
@@ -127,8 +144,8 @@ def summary(checked: Checked) -> str:
     """`2 problems, 1 warning` or `valid: 3 tasks in 2 files, 1 would run, 1 warning`."""
     result = checked.result
     tasks, notes = words.count(len(result.configuration.tasks), "task"), list[str]()
-    if result.warnings:
-        notes.append(words.count(len(result.warnings), "warning"))
+    if warnings := len(result.warnings) - len(checked.unneeded):
+        notes.append(words.count(warnings, "warning"))
     if checked.to_move:
         notes.append(f"{words.count(len(checked.to_move), 'secret')} to move")
     run = would_run(checked)

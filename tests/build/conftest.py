@@ -17,6 +17,11 @@ import pytest
 from cts.adapters.program import program
 from cts.build import s3 as build_s3
 from cts.build.credentials import Credentials
+from cts.build.engine import ENGINES, OnPath
+from cts.build.facts import read_facts
+from cts.build.log import Log
+from cts.build.run import Execution
+from cts.build.stop import Stop
 from local import tools
 from local.provider.mirror import cli_configuration
 from local.waiting import wait_until
@@ -129,6 +134,14 @@ class Place:
     def resources(self) -> list[str]:
         state = json.loads(self.s3.objects[STATE])
         return [each["name"] for each in state["resources"]]
+
+
+def execution(archive: Path) -> Execution:
+    """A build in this process, which has found its Terraform."""
+    facts = read_facts(archive / "run.json")
+    on_path = OnPath(ENGINES[facts.engine], facts.terraform_version)
+    assert on_path.found(Log())
+    return Execution(archive, facts, on_path, "project:1", Stop(60))
 
 
 def credentials(key: str, lasts: timedelta) -> str:

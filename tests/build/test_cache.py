@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from cts.build.release import system
+from cts.build.engine import system
 from local.provider.mirror import MIRROR, SOURCE, VERSIONS
 from tests.build.conftest import TASK, Place
 

@@ -8,8 +8,8 @@ from pathlib import Path
 
 import pytest
 
+from cts.build.engine import ENGINES, OnPath
 from cts.build.log import Log
-from cts.build.release import ENGINES, on_path
 from cts.conditions.services import ServicesCondition, service_row
 from cts.terraform.definition import Definition, Module, Provider
 from cts.terraform.files import files
@@ -114,12 +114,12 @@ def test_only_a_program_of_the_version_is_taken_from_the_path(
     monkeypatch.setenv("PATH", f"{tmp_path}:{os.environ['PATH']}")
     log, known = Log(), ENGINES[engine]
     other = program(tmp_path, name, "1.8.0")
-    assert on_path(known, "1.8.0", log) == other
+    assert OnPath(known, "1.8.0").found(log) == other
     assert log.body() == b""
-    assert on_path(known, "1.9.1", log) is None
+    assert OnPath(known, "1.9.1").found(log) is None
     assert f"{other} is {known.title} 1.8.0, but 1.9.1 is needed" in log.body().decode()
     exact = program(tmp_path, f"{name}-1.9.1", "1.9.1")
-    assert on_path(known, "1.9.1", log) == exact
+    assert OnPath(known, "1.9.1").found(log) == exact
 
 
 RECORDING = """#!/bin/sh

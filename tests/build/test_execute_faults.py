@@ -7,9 +7,7 @@ from pathlib import Path
 import pytest
 
 from cts.build.masking import masked
-from cts.build.run import Execution
-from cts.build.stop import Stop
-from tests.build.conftest import SOON, STATE, TASK, Place, until
+from tests.build.conftest import SOON, STATE, TASK, Place, execution, until
 from tests.build.test_execute import LOCK, ONE, started
 
 NOISY = """
@@ -167,7 +165,7 @@ def test_an_error_that_nobody_expected_shows_no_password_either(
 ) -> None:
     for name, value in place.environment.items():
         monkeypatch.setenv(name, value)
-    run = Execution(place.archive("run-1", ""), "project:1", Stop(60))
+    run = execution(place.archive("run-1", ""))
     try:
         raise ValueError(ADDRESSES[0])
     except ValueError as error:

@@ -8,9 +8,7 @@ from pathlib import Path
 import pytest
 
 from cts.build.errors import RunError
-from cts.build.run import Execution
-from cts.build.stop import Stop
-from tests.build.conftest import OTHER_STATE, STATE, TASK, Place
+from tests.build.conftest import OTHER_STATE, STATE, TASK, Place, execution
 
 UNPUSHED = f"work/unpushed/{TASK}"
 SECRET = "s3cr3t-of-the-device"
@@ -262,7 +260,7 @@ def test_whatever_happens_while_the_state_is_kept_there_is_a_result(
 ) -> None:
     for name, value in place.environment.items():
         monkeypatch.setenv(name, value)
-    run = Execution(place.archive("run-1", ""), "project:1", Stop(60))
+    run = execution(place.archive("run-1", ""))
     run.reach("apply")
 
     def breaks(error: str, printed: str) -> None:

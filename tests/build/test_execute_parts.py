@@ -17,7 +17,7 @@ from cts.build.errors import RunError
 from cts.build.https import context_for
 from cts.build.log import Log, Tail
 from cts.build.output import TerraformErrors
-from cts.build.plan import counts
+from cts.build.plan import changes, counts
 from cts.build.terraform import backend_options
 from tests.build.s3 import S3
 
@@ -225,3 +225,51 @@ def test_an_endpoint_without_credentials_is_not_taken_for_an_object_that_is_miss
     client.attempts = 1
     with pytest.raises(RunError, match=r"fetching AWS credentials from .* HTTP Error 404"):
         client.get("work", "x")
+
+
+SAID = """
+Terraform will perform the following actions:
+
+  # terraform_data.gone will be destroyed
+  # (because terraform_data.gone is not in configuration)
+  - resource "terraform_data" "gone" {
+      - output = "  # terraform_data.text will be created" -> null
+    }
+
+  # terraform_data.imported will be imported
+  # terraform_data.keep must be replaced
+  # terraform_data.moved is tainted, so must be replaced
+  # (moved from terraform_data.before)
+  # terraform_data.tainted is tainted, so it must be replaced
+  # terraform_data.new["a b"] will be created
+  # terraform_data.asked will be replaced, as requested
+  # terraform_data.changed will be updated in-place
+  # terraform_data.old (deposed object 8a1f0c2d) will be destroyed
+  # terraform_data.then has moved to terraform_data.now
+ # terraform_data.left will no longer be managed by Terraform, but will not be destroyed
+"""
+"""As Terraform 1.11.4 prints it."""
+
+
+def test_changes_are_those_of_the_plan() -> None:
+    assert [(each["action"], each["address"]) for each in changes(SAID)] == [
+        ("destroy", "terraform_data.gone"),
+        ("import", "terraform_data.imported"),
+        ("replace", "terraform_data.keep"),
+        ("replace", "terraform_data.moved"),
+        ("replace", "terraform_data.tainted"),
+        ("create", 'terraform_data.new["a b"]'),
+        ("replace", "terraform_data.asked"),
+        ("update", "terraform_data.changed"),
+        ("destroy", "terraform_data.old"),
+        ("move", "terraform_data.then"),
+        ("forget", "terraform_data.left"),
+    ]
+
+
+@pytest.mark.parametrize("length", [10, 150, 10_000])
+def test_only_the_first_changes_are_recorded(length: int) -> None:
+    said = "".join(f"  # {n:0{length}} will be created\n" for n in range(200))
+    found = changes(said)
+    assert 0 < len(found) <= 50
+    assert len(json.dumps(found)) < 10_000

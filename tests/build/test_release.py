@@ -5,13 +5,14 @@ import io
 import platform
 import struct
 import zipfile
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
 
 from cts.build import release
 from cts.build import s3 as build_s3
+from cts.build.engine import ENGINES, OnPath, find_engine
 from cts.build.errors import RunError
 from cts.build.log import Log
 from cts.build.openpgp import (
@@ -22,7 +23,7 @@ from cts.build.openpgp import (
     is_signed,
     padded,
 )
-from cts.build.release import ENGINES, find_engine
+from cts.build.release import PUBLISHERS
 from tests.build.s3 import S3
 
 VERSION = "1.99.0"
@@ -70,7 +71,8 @@ class Published:
     log: Log
 
     def find(self, version: str = VERSION) -> str:
-        return find_engine("terraform", version, self.client, "work", self.folder, self.log)
+        on_path = OnPath(ENGINES["terraform"], version)
+        return find_engine(on_path, self.client, "work", self.folder, self.log)
 
     def release(self, name: str, body: bytes) -> None:
         self.s3.objects[f"{RELEASED}/{name}"] = body
@@ -89,8 +91,8 @@ def published(
     s3: S3, client: build_s3.S3, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> Published:
     monkeypatch.setenv("PATH", "")
-    published = replace(ENGINES["terraform"], releases=f"{s3.url}/releases/", key=KEY)
-    monkeypatch.setitem(release.ENGINES, "terraform", published)
+    publisher = PUBLISHERS["terraform"]._replace(releases=f"{s3.url}/releases/", key=KEY)
+    monkeypatch.setitem(release.PUBLISHERS, "terraform", publisher)
     made = Published(s3, client, tmp_path, Log())
     body = zipped("#!/bin/sh\necho '{}'")
     sums = sums_of(body)

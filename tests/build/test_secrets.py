@@ -6,7 +6,6 @@ import re
 import stat
 import time
 from collections.abc import Iterator
-from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -67,7 +66,7 @@ def aws(key: str) -> Aws:
 
 def values(stores: Stores, own: Path, hidden: Hidden | None = None, **more: Any) -> Values:
     vault = {"address": stores.url, "namespace": "team", **more.pop("vault", {})}
-    facts = replace(FACTS, **{"consul_address": stores.url, "vault": vault, **more})
+    facts = FACTS._replace(**{"consul_address": stores.url, "vault": vault, **more})
     return Values(facts, aws("TASK"), aws("RUN"), own, (hidden or Hidden()).add)
 
 

@@ -16,10 +16,9 @@ from cts.build import session
 from cts.build.credentials import read_credentials
 from cts.build.endpoint import Endpoint
 from cts.build.errors import RunError
-from cts.build.run import Execution
 from cts.build.session import Session, opened
 from cts.build.stop import Stop
-from tests.build.conftest import FOLDER, Place, credentials, until
+from tests.build.conftest import FOLDER, Place, credentials, execution, until
 from tests.build.s3 import S3
 from tests.build.test_execute import ONE
 
@@ -266,5 +265,5 @@ def test_a_build_that_begins_with_expired_ones_begins_nothing(
     archive = place.archive("run-1", ONE)
     place.lasts(archive, timedelta(seconds=-1))
     with pytest.raises(RunError, match=r"the run's credentials are valid until .* not renewed"):
-        Execution(archive, "project:1", Stop(60)).execute()
+        execution(archive).execute()
     assert place.record("run-1", "started") is None

@@ -40,8 +40,8 @@ def running(
     secure: bool = False,
     denials: bool = False,
 ) -> Iterator[World]:
-    """A deployed stack. At its end: no call of our functions and builds may have been denied,
-    unless `denials` are what its tests are about.
+    """A deployed stack. At its end: all events match their schemas, and no call of our functions or
+    builds was denied, unless `denials` are what its tests are about.
 
     `ticking`: schedules are fired every few seconds; else they are on, in real time. `consul`:
     settings for Consul's configuration. `secure`: over HTTPS, with ACLs.
@@ -56,6 +56,7 @@ def running(
             yield world
         finally:
             world.close()
+        world.check_events()
         assert denials or world.denied() == []
 
 

@@ -5,6 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from cts.events import SOURCE
+from tests import schemas
+
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
@@ -47,6 +50,12 @@ class Records:
             and event["detail_type"] == detail_type
             and _has(event["detail"], detail)
         ]
+
+    def check_events(self) -> None:
+        """Each event that was put on our bus matches its schema."""
+        for event in self.stack.events():
+            if event["kind"] == "put" and event["source"] == SOURCE:
+                schemas.check(event["detail_type"], event["detail"])
 
     def denied(self) -> list[dict[str, Any]]:
         """Calls of our functions and builds that IAM did not allow."""

@@ -201,6 +201,7 @@ class State:
         def settling(who: str) -> settle.SettlePorts:
             return settle.SettlePorts(
                 tasks=door(who, self.table),
+                records=door(who, self.bucket),
                 sessions=door(who, self.sessions),
                 bus=door(who, self.bus),
                 now=self.clock,

@@ -151,9 +151,8 @@ def test_the_api_writes_states_and_leaves_all_else_to_the_publisher() -> None:
     assert [each["Condition"] for each in writes] == [
         {"ForAllValues:StringEquals": {"dynamodb:LeadingKeys": ["STATE"]}}
     ]
-    [invoked] = [
-        each for each in statements("ApiRole") if "lambda:InvokeFunction" in each["Action"]
-    ]
+    own = statements("ApiRole")
+    [invoked] = [each for each in own if "lambda:InvokeFunction" in each["Action"]]
     assert invoked["Resource"] == [{"Fn::GetAtt": ["Publisher", "Arn"]}]
     actions = {action for statement in own for action in statement["Action"]}
     assert actions == {

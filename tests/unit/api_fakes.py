@@ -57,6 +57,7 @@ def ports_of(world: System, meanwhile: Callable[[float], None] | None = None) ->
         tasks=world.table,
         live=world.table,
         generations=world.bucket,
+        records=world.bucket,
         bus=world.bus,
         metrics=world.metrics,
         now=world.clock,

@@ -253,6 +253,7 @@ class Account(Vault):
             tasks=table,
             live=table,
             generations=bucket,
+            records=bucket,
             bus=self.bus,
             metrics=FakeMetrics(),
             now=lambda: NOW,

@@ -62,6 +62,7 @@ class System:
         self.metrics = FakeMetrics()
         settling = settle.SettlePorts(
             tasks=self.table,
+            records=self.bucket,
             sessions=self.sessions,
             bus=self.bus,
             now=self.clock,

@@ -73,6 +73,29 @@ def test_nothing_is_pushed_of_a_folder_without_configuration(
     assert result.stderr.startswith("cts: no configuration files found")
 
 
+def test_a_dry_run_shows_the_difference_and_pushes_nothing(account: Account, conf: Path) -> None:
+    cts("push", conf)
+    folder(conf, task("web", "api"), task("new"), 'consul {\n  token = "4ecf0b1e"\n}\n')
+    result = cts("push", conf, "--dry-run")
+    assert (result.exit_code, len(account.pushed), account.versions) == (0, 1, {})
+    assert lines(result.stdout)[-3:] == ["compared with generation 1:", "+ new", "~ web"]
+    assert result.stderr == "Nothing was pushed.\n"
+    found = json.loads(cts("push", conf, "--dry-run", "--json").stdout)
+    assert (found["outcome"], found["added"], found["changed"]) == ("dry-run", ["new"], ["web"])
+    assert len(account.pushed) == 1
+
+
+def test_a_dry_run_does_not_ask(account: Account, conf: Path) -> None:
+    cts("push", conf)
+    result = cts("push", folder(conf, task("new")), "--dry-run")
+    assert (result.exit_code, len(account.pushed)) == (0, 1)
+    assert lines(result.stdout)[-2:] == ["+ new", "- web"]
+
+
+def test_a_dry_run_of_an_invalid_configuration_fails(account: Account, conf: Path) -> None:
+    assert cts("push", folder(conf, 'task {\n  nam = "x"\n}\n'), "--dry-run").exit_code == 1
+
+
 def test_a_push_needs_a_path(account: Account) -> None:
     result = cts("push")
     assert (result.exit_code, account.pushed) == (2, [])

@@ -55,7 +55,7 @@ def test_generations_of_the_same_files_are_passed_over(account: Account, conf: P
     assert live
     account.world.table.live = replace(live, contract=1)
     account.publish()
-    assert cts("rollback").exit_code == 0
+    assert cts("rollback", "--yes").exit_code == 0
     assert account.pushed[2] == account.pushed[0]
 
 
@@ -63,7 +63,7 @@ def test_pushes_of_the_same_files_are_passed_over(account: Account, conf: Path) 
     pushed(conf, task("web"))
     for _ in range(3):
         pushed(conf, task("web", "api"))
-    assert cts("rollback").exit_code == 0
+    assert cts("rollback", "--yes").exit_code == 0
     assert account.pushed[4] == account.pushed[0]
 
 
@@ -71,7 +71,7 @@ def test_secrets_that_stay_are_told(account: Account, conf: Path) -> None:
     token = 'consul {\n  token = "%s"\n}\n'
     pushed(conf, task("web"), token % "former")
     pushed(conf, task("web", "api"), token % "now")
-    result = cts("rollback")
+    result = cts("rollback", "--yes")
     assert lines(result.stdout)[1] == "secrets keep their current values: CONSUL_HTTP_TOKEN"
     assert account.held(SECRETS[Group.CONNECTION]) == {"CONSUL_HTTP_TOKEN": "now"}
 
@@ -94,7 +94,7 @@ def test_a_bundle_with_a_secret_is_shown_and_not_pushed(account: Account, conf: 
 def test_any_former_generation_can_be_named(account: Account, conf: Path, number: int) -> None:
     for service in ("a", "b", "c"):
         pushed(conf, task("web", service))
-    assert cts("rollback", str(number)).exit_code == 0
+    assert cts("rollback", str(number), "--yes").exit_code == 0
     assert account.pushed[3] == account.pushed[number - 1]
 
 
@@ -110,10 +110,25 @@ def test_a_rollback_that_removes_a_task_asks(
     assert cts("rollback", typed="y\n").exit_code == 0
 
 
+def test_a_rollback_that_keeps_every_task_asks_too(
+    account: Account, conf: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    pushed(conf, task("web"))
+    pushed(conf, task("web", "api"))
+    refused = cts("rollback")
+    assert (refused.exit_code, "pass --yes" in refused.stderr) == (2, True)
+    monkeypatch.setattr(push, "is_interactive", lambda: True)
+    result = cts("rollback", typed="n\n")
+    assert "~ web" in lines(result.stdout)
+    assert (result.exit_code, "Roll back to generation 1?" in result.stderr) == (1, True)
+    assert len(account.pushed) == 2
+    assert cts("rollback", typed="y\n").exit_code == 0
+
+
 def test_a_rollback_as_json(account: Account, conf: Path) -> None:
     pushed(conf, task("web"))
     pushed(conf, task("web", "api"))
-    found = json.loads(cts("rollback", "--json").stdout)
+    found = json.loads(cts("rollback", "--yes", "--json").stdout)
     assert (found["outcome"], found["generation"], found["changed"]) == ("published", 3, ["web"])
 
 

@@ -61,15 +61,18 @@ CONFIGURATION = {
 }
 
 COMMANDS: dict[str, list[list[str]]] = {
+    "generations": [["generations", "--stack", HOSTILE]],
     "hold": [["hold", HOSTILE, "--why", "x"], ["hold", "web", "--why", f" {HOSTILE}" * 99]],
     "import": [["import", "bad"], ["import", "raw"], ["import", HOSTILE]],
     "inspect": [["inspect", HOSTILE]],
     "logs": [["logs", run_id("web")], ["logs", "web"], ["logs", HOSTILE]],
+    "proxy": [["proxy", "--listen", HOSTILE]],
     "push": [
         ["push", "good"],
         ["push", "bad"],
         ["push", "raw"],
         ["push", "linked"],
+        ["push", "good", "--dry-run"],
         ["push", "good", "--yes"],
         ["push", HOSTILE],
         ["push", "good", "--stack", HOSTILE],

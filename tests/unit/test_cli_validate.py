@@ -56,6 +56,26 @@ def test_it_says_how_many_tasks_would_run(here: Path) -> None:
     assert validated()[1][-1] == "✗ 1 problem, 1 warning; of 2 tasks, 1 would run"
 
 
+@pytest.mark.usefixtures("without_providers")
+def test_strict_fails_if_a_task_would_not_run(here: Path) -> None:
+    write("a.hcl", GOOD)
+    assert validated("--strict")[0] == 0
+    write("a.hcl", GOOD + WAITS)
+    assert validated()[0] == 0
+    assert validated("--strict")[0] == validated("--strict", "--json")[0] == 1
+
+
+def test_options_that_are_not_needed_take_one_line(here: Path) -> None:
+    write("a.hcl", GOOD + 'port = 1\nlog_level = "INFO"\nconsul {\n  address = "c:1"\n}\n')
+    code, said = validated()
+    assert code == 0
+    assert said[-2:] == [
+        "· 2 options are not needed here: port, log_level (`cts import` says why)",
+        "✓ valid: 1 task in 1 file, 1 warning",
+    ]
+    assert [line for line in said if line.startswith("!")] == ["! a.hcl:11:13  consul.address"]
+
+
 def test_without_a_path_it_is_the_working_directory(here: Path) -> None:
     result = cts("validate")
     assert (result.exit_code, result.stdout) == (2, "")
@@ -85,11 +105,15 @@ def test_each_problem_is_shown_at_its_place_and_all_are_counted(here: Path) -> N
 
 
 def test_problems_stand_behind_the_warnings(here: Path) -> None:
-    write("a.hcl", "colour = 1\nport = 8558\n")
+    write("a.hcl", 'colour = 1\nconsul {\n  address = "c:1"\n}\n')
     code, said = validated()
     heads = [line for line in said if line[:1] in "!✗" and line]
     assert code == 1
-    assert heads == ["! a.hcl:2:8  port", "✗ a.hcl:1:1  colour", "✗ 1 problem, 1 warning"]
+    assert heads == [
+        "! a.hcl:3:13  consul.address",
+        "✗ a.hcl:1:1  colour",
+        "✗ 1 problem, 1 warning",
+    ]
 
 
 def test_a_pointer_stands_below_its_character_behind_tabs(here: Path) -> None:
@@ -133,7 +157,7 @@ def test_a_long_line_of_wide_characters_fits(here: Path, monkeypatch: pytest.Mon
 
 
 def test_warnings_alone_leave_it_valid(here: Path) -> None:
-    write("a.hcl", "port = 8558\n" + GOOD)
+    write("a.hcl", 'consul {\n  address = "c:1"\n}\n' + GOOD)
     code, said = validated()
     assert (code, said[-1]) == (0, "✓ valid: 1 task in 1 file, 1 warning")
 
@@ -276,4 +300,4 @@ def test_in_a_terminal_long_texts_are_broken_between_words(
     in_terminal(monkeypatch, 50)
     said = plain(cts("validate").stdout).splitlines()
     assert max(map(len, said)) <= 50
-    assert all(line.startswith("    ") for line in said[1:4])
+    assert all(line.startswith("  ") for line in said[1:-1])

@@ -13,7 +13,8 @@ from cts.run.state import Outcome, TaskState
 from cts.run.status import last_success
 from cts.watch.query import View
 from cts.watch.snapshot import Snapshot, of
-from cts.workflow.deltas import MOST_COMPARED, NO_NAME, OBJECT, recorded
+from cts.workflow.delta_record import OBJECT, recorded
+from cts.workflow.deltas import MOST_COMPARED, NO_NAME
 from cts.workflow.start import StartOutcome
 from tests.fake_consul import instance
 from tests.fakes import failing

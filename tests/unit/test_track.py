@@ -492,7 +492,7 @@ def test_a_configuration_that_was_not_announced_is() -> None:
     live = replace(world.table.live, unannounced=["v1/ConfigPublished"], owed=[owed])
     world.table.live = live
     sources = {"config/bundle.zip": "v2"}
-    world.table.refused = Rejected(sources, 1, 5.0, 1, [{"what": "x"}], ["v2/ConfigRejected"])
+    world.table.refused = Rejected(sources, 1, 5.0, 1, [], ["v2/ConfigRejected"])
     world.sweep()
     world.sweep()
     told = [event.id for event in world.bus.of(ConfigPublished)]

@@ -81,6 +81,14 @@ class RunFinished:
     correlation_id: str
     by: str = ""
     """As in `RunStarted`."""
+    seconds: Mapping[str, float] = field(default_factory=dict)
+    """How long each step took."""
+    delta: Mapping[str, Any] | None = None
+    """What came, left and changed in Consul since the last successful run."""
+    changes: list[dict[str, str]] = field(default_factory=list)
+    """The first resources that the plan changes."""
+    terraform: str = ""
+    """Its version."""
 
 
 @dataclass(frozen=True, slots=True)

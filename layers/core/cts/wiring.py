@@ -178,6 +178,7 @@ def settling(store: Store, builds: Builds | Tracked, metrics: Metrics) -> settle
 
     return settle.SettlePorts(
         tasks=table(store),
+        records=bucket(store),
         sessions=sessions(store, builds),
         bus=bus(store),
         now=time.time,
@@ -283,6 +284,7 @@ def api(settings: ApiSettings, metrics: Metrics) -> edit_steps.EditPorts:
         tasks=rows,
         live=rows,
         generations=objects,
+        records=objects,
         bus=bus(store),
         metrics=metrics,
         now=time.time,

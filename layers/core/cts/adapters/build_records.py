@@ -10,14 +10,15 @@ from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import Any
 
-from cts.run.model import End, Orphan, Run, RunStatus
+from cts.run.model import Change, End, Orphan, Run, RunStatus
 from cts.run.news import GivenUp, GoesOn, HasEnded, NeverBegan, News, NotStarted
 
 STARTED, APPLYING, RESULT = "started", "applying", "result.json"
 LONGEST_TEXT = 4_200
 """Characters; a build cuts what Terraform said to a little less."""
 MOST_ENTRIES = 20
-MOST_ORPHANS, LONGEST_NAME = 50, 500
+MOST_ORPHANS, MOST_CHANGES, LONGEST_NAME = 50, 50, 500
+LONGEST_ADDRESS = 200
 STATUSES = {
     "applied": RunStatus.APPLIED,
     "unchanged": RunStatus.UNCHANGED,
@@ -25,6 +26,8 @@ STATUSES = {
     "busy": RunStatus.BUSY,
     "planned": RunStatus.PLANNED,
 }
+
+ACTIONS = ("create", "update", "replace", "destroy", "import", "move", "forget")
 
 
 @dataclass(frozen=True, slots=True)
@@ -164,6 +167,7 @@ def end_from(body: bytes | None, *, apply_began: bool) -> End | None:
         error=_text(record.get("error")),
         retryable=record.get("retryable") is not False,
         because=_text(record.get("because")) or "",
+        changes=_changes(record.get("changes")),
         orphans=_orphans(record.get("orphans")),
         step=_text(record.get("step")),
         counts=_counts(record.get("counts")),
@@ -210,6 +214,15 @@ def _orphans(value: object) -> tuple[Orphan, ...]:
         )
         for each in entries
         if isinstance(each, dict)
+    )
+
+
+def _changes(value: object) -> tuple[Change, ...]:
+    entries = value[:MOST_CHANGES] if isinstance(value, list) else []
+    return tuple(
+        Change(_name(each.get("action")), _name(each.get("address"))[:LONGEST_ADDRESS])
+        for each in entries
+        if isinstance(each, dict) and each.get("action") in ACTIONS
     )
 
 

@@ -23,10 +23,10 @@ import zlib
 from collections.abc import Iterator
 from pathlib import Path
 
+from cts.build.engine import system
 from cts.build.errors import RunError
 from cts.build.facts import Facts
 from cts.build.log import Log
-from cts.build.release import system
 from cts.build.s3 import S3
 
 LOCK_FILE, MODULES = ".terraform.lock.hcl", ".terraform/modules"

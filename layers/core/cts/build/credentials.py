@@ -4,14 +4,13 @@ import http.client
 import json
 import os
 import urllib.request
-from dataclasses import dataclass
 from datetime import UTC, datetime
+from typing import NamedTuple
 
 from cts.build.errors import RunError
 
 
-@dataclass(frozen=True, slots=True)
-class Credentials:
+class Credentials(NamedTuple):
     key_id: str
     secret: str
     token: str

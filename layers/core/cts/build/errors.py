@@ -1,7 +1,6 @@
 """Why a run fails, in words."""
 
 import sys
-import traceback
 from collections.abc import Callable
 from contextlib import suppress
 
@@ -27,6 +26,8 @@ def described(failed: Exception, shown: Callable[[str], str] = masked) -> str:
     """Why a run failed, for users; an unexpected error also goes to the build's log, as `shown`."""
     if isinstance(failed, RunError):
         return str(failed)
+    import traceback
+
     with suppress(OSError):
         print(shown(traceback.format_exc()), file=sys.stderr)
     return f"the build failed unexpectedly: {type(failed).__name__}: {failed}"

@@ -1,15 +1,21 @@
 """What the archive says of its run."""
 
 import json
-from dataclasses import dataclass, field
+from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from types import MappingProxyType
+from typing import Any, NamedTuple
 
 from cts.build.errors import RunError
 
+VARIABLES = "secret.auto.tfvars.json"
+"""Terraform reads it by itself, also when it applies a plan."""
+BACKEND = "secret.backend.json"
+"""Options of the backend. Both files may have references to secrets."""
+NOTHING: Mapping[str, Any] = MappingProxyType({})
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Facts:
+
+class Facts(NamedTuple):
     """`run.json`, as `terraform/archive.py` writes it."""
 
     task: str
@@ -28,15 +34,15 @@ class Facts:
     """Or `opentofu`."""
     definition: str = ""
     """The digest of the task's definition."""
-    environment: dict[str, str] = field(default_factory=dict)
+    environment: Mapping[str, str] = NOTHING
     """Of Terraform; the values may contain references to secrets."""
-    vault: dict[str, Any] = field(default_factory=dict)
+    vault: Mapping[str, Any] = NOTHING
     """The `address` and the `namespace` of the Vault that references mean."""
-    providers: list[str] = field(default_factory=list)
+    providers: Sequence[str] = ()
     """The variables that configure providers."""
     role_arn: str = ""
     """The role that Terraform works with; empty: the role of the run."""
-    after_apply: list[str] = field(default_factory=list)
+    after_apply: Sequence[str] = ()
     """Program and arguments to run after an apply that changed something."""
     commit: str = ""
     """The variable of the `panos` provider whose changes are to be committed."""

@@ -4,15 +4,13 @@ An object in the work bucket says that it is owed. It is put before the apply be
 when all is done, so whatever ends the run in between, the task's next run does it."""
 
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from cts.build.errors import RunError
-from cts.build.facts import Facts
+from cts.build.facts import VARIABLES, Facts
 from cts.build.log import Log
 from cts.build.output import Copied, started
-from cts.build.panos import Panos
-from cts.build.resolve import VARIABLES
 from cts.build.s3 import S3
 from cts.build.stop import Stop
 
@@ -39,6 +37,8 @@ class Hooks:
             return
         reach("after_apply")
         if self.facts.commit:
+            from cts.build.panos import Panos
+
             Panos(self._arguments(), environment, self.folder).commit(self.log, self.stop)
         if self.facts.after_apply:
             self._execute(self.facts.after_apply, environment)
@@ -56,7 +56,7 @@ class Hooks:
         arguments: dict[str, object] = variables.get(self.facts.commit) or {}
         return arguments
 
-    def _execute(self, command: list[str], environment: dict[str, str]) -> None:
+    def _execute(self, command: Sequence[str], environment: dict[str, str]) -> None:
         self.stop.check()
         doing = f"after_apply {command[0]}"
         self.log.note("after_apply " + " ".join(command))

@@ -5,9 +5,10 @@ import signal
 import sys
 from pathlib import Path
 
+from cts.build.engine import ENGINES, OnPath
 from cts.build.errors import described
+from cts.build.facts import read_facts
 from cts.build.masking import masked
-from cts.build.run import Execution
 from cts.build.stop import Stop
 
 
@@ -21,7 +22,13 @@ def main() -> int:
     signal.signal(signal.SIGTERM, lambda *_: stop.ask("the build was stopped"))
     shown = masked
     try:
-        execution = Execution(arguments.folder.resolve(), arguments.build, stop)
+        folder = arguments.folder.resolve()
+        facts = read_facts(folder / "run.json")
+        on_path = OnPath(ENGINES[facts.engine], facts.terraform_version)
+        # Meanwhile it says its version.
+        from cts.build.run import Execution
+
+        execution = Execution(folder, facts, on_path, arguments.build, stop)
         shown = execution.log.shown
         return execution.execute()
     except Exception as failed:  # noqa: BLE001  even the result could not be stored

@@ -2,7 +2,6 @@
 
 import re
 from collections.abc import Iterator
-from dataclasses import dataclass
 from functools import lru_cache
 from os.path import commonprefix
 
@@ -150,15 +149,15 @@ class LineMask:
         return masked(line)
 
 
-@dataclass
 class _Key:
-    """A private key, or a sentence that ends like the first line of one."""
+    """A private key, or a sentence that ends like the first line of one. `before`: the text before
+    its first line, which stands before the next ones, too."""
 
-    before: str
-    """The text before its first line, which stands before the next ones, too."""
-    is_sure: bool = False
-    is_blank: bool = False
-    """The second line is empty."""
+    def __init__(self, before: str) -> None:
+        self.before = before
+        self.is_sure = False
+        self.is_blank = False
+        """The second line is empty."""
 
     def shown(self, line: str) -> str | None:
         """A line, as far as it is shown. None if it is not of the key."""

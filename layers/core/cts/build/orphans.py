@@ -7,8 +7,7 @@ is still there, the task's next run compares it with the state."""
 import json
 import re
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import asdict, dataclass, fields
-from typing import Any
+from typing import Any, NamedTuple
 
 from cts.build.facts import Facts
 from cts.build.log import Log
@@ -28,8 +27,7 @@ SHOWN = 50
 """Orphans that are listed one by one."""
 
 
-@dataclass(frozen=True, slots=True)
-class LeftOutside:
+class LeftOutside(NamedTuple):
     """It exists if its creation was seen to end. Otherwise it may exist."""
 
     run: str
@@ -79,7 +77,7 @@ class Orphans:
         record = {
             "run": self.run,
             "creates": creates,
-            "orphans": [asdict(each) for each in self.found],
+            "orphans": [each._asdict() for each in self.found],
         }
         self.s3.put(self.bucket, self.marker, json.dumps(record).encode())
 
@@ -107,7 +105,7 @@ def outside(
 
 
 def _read(orphan: Mapping[str, Any]) -> LeftOutside:
-    return LeftOutside(*(str(orphan.get(each.name, "")) for each in fields(LeftOutside)))
+    return LeftOutside(*(str(orphan.get(name, "")) for name in LeftOutside._fields))
 
 
 def ids_of(state: Mapping[str, Any]) -> dict[str, str]:

@@ -2,7 +2,7 @@
 
 import io
 import threading
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from subprocess import DEVNULL, PIPE, Popen
 from typing import IO
@@ -16,7 +16,7 @@ STATE_BYTES = 64 * 2**20
 STATE_LINES = 10
 
 
-def started(command: list[str], folder: Path, environment: Mapping[str, str]) -> Popen[str]:
+def started(command: Sequence[str], folder: Path, environment: Mapping[str, str]) -> Popen[str]:
     """A program whose output is read, in a separate process group: a signal to ours would end
     Terraform's providers before Terraform. Raises OSError and ValueError."""
     return Popen(

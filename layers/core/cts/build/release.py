@@ -1,20 +1,17 @@
-"""Where the programs Terraform and OpenTofu come from."""
+"""Releases of Terraform and OpenTofu."""
 
 import hashlib
 import http.client
 import io
-import json
-import platform
-import shutil
 import stat
-import subprocess
 import urllib.error
 import urllib.request
 import zipfile
 from collections.abc import Callable
-from dataclasses import dataclass
 from pathlib import Path
+from typing import NamedTuple
 
+from cts.build.engine import Engine, system
 from cts.build.errors import RunError
 from cts.build.log import Log
 from cts.build.openpgp import HASHICORP, OPENTOFU, Key, is_signed
@@ -25,37 +22,30 @@ LARGEST_SUMS = 1_000_000
 """Bytes. A module may have put much more into the cache, which would fill a build's memory."""
 
 
-@dataclass(frozen=True, slots=True)
-class Engine:
-    """A program that executes runs, and who releases it."""
+class Publisher(NamedTuple):
+    """Who releases a program."""
 
-    title: str
-    program: str
+    name: str
     releases: str
     """The address of a release, up to its version."""
-    publisher: str
     signature: str
     """What follows the name of the checksums in that of their signature."""
     key_name: str
     key: Key
 
 
-ENGINES = {
-    "terraform": Engine(
-        "Terraform",
-        "terraform",
-        "https://releases.hashicorp.com/terraform/",
+PUBLISHERS = {
+    "terraform": Publisher(
         "HashiCorp",
+        "https://releases.hashicorp.com/terraform/",
         ".72D7468F.sig",
         "72D7468F",
         HASHICORP,
     ),
     # Its releases are also signed with cosign, which the standard library can't check.
-    "opentofu": Engine(
+    "tofu": Publisher(
         "OpenTofu",
-        "tofu",
         "https://github.com/opentofu/opentofu/releases/download/v",
-        "OpenTofu",
         ".gpgsig",
         "E5FD9F80",
         OPENTOFU,
@@ -63,16 +53,13 @@ ENGINES = {
 }
 
 
-def find_engine(name: str, version: str, s3: S3, bucket: str, folder: Path, log: Log) -> str:
-    """The program of exactly this version: from PATH, else the work bucket's cache, else the
-    official release. Raises RunError.
+def unpacked(engine: Engine, version: str, s3: S3, bucket: str, folder: Path, log: Log) -> str:
+    """The program, in `folder`: from the work bucket's cache, else the official release. Raises
+    RunError.
 
     A module may have put anything into the cache. So whatever it comes from, it is executed only
     with the checksum that its publisher has signed.
     """
-    engine = ENGINES[name]
-    if found := on_path(engine, version, log):
-        return found
     packed = Release(engine, version, s3, bucket, log).archive(system())
     binary = folder / engine.program
     with zipfile.ZipFile(io.BytesIO(packed)) as archive:
@@ -81,39 +68,13 @@ def find_engine(name: str, version: str, s3: S3, bucket: str, folder: Path, log:
     return str(binary)
 
 
-def on_path(engine: Engine, version: str, log: Log) -> str | None:
-    """`terraform-1.9.8`, or `terraform` if it says that it is 1.9.8."""
-    if exact := shutil.which(f"{engine.program}-{version}"):
-        return exact
-    found = shutil.which(engine.program)
-    there = version_of(found) if found else version
-    if there != version:
-        log.note(f"{found} is {engine.title} {there}, but {version} is needed, so it is not used")
-        return None
-    return found
-
-
-def version_of(binary: str) -> str:
-    """Raises RunError if the program can't be run."""
-    try:
-        said = subprocess.run([binary, "version", "-json"], capture_output=True, check=True)
-        return str(json.loads(said.stdout)["terraform_version"])
-    except (OSError, subprocess.SubprocessError, ValueError, KeyError, TypeError) as error:
-        raise RunError(f"running {binary} version -json: {error}") from error
-
-
-def system() -> str:
-    """This machine, as releases name it: linux_arm64."""
-    machine = {"x86_64": "amd64", "aarch64": "arm64"}.get(platform.machine(), platform.machine())
-    return f"{platform.system().lower()}_{machine}"
-
-
 class Release:
     """The files of a release: from the cache if they are right there, else from the publisher, and
     then put into the cache."""
 
     def __init__(self, engine: Engine, version: str, s3: S3, bucket: str, log: Log) -> None:
         self.engine, self.version = engine, version
+        self.publisher = PUBLISHERS[engine.program]
         self.s3, self.bucket, self.log = s3, bucket, log
         self.cache = f"tools/{engine.program}/{version}"
 
@@ -128,21 +89,21 @@ class Release:
             [name],
             LARGEST_ZIP,
             lambda found: hashlib.sha256(found).hexdigest() == expected,
-            f"does not have the checksum that {self.engine.publisher} has signed",
+            f"does not have the checksum that {self.publisher.name} has signed",
         )
         return packed
 
     def checksums(self) -> dict[str, str]:
         """SHA-256 by file name."""
-        engine = self.engine
-        sums = f"{engine.program}_{self.version}_SHA256SUMS"
+        program, publisher = self.engine.program, self.publisher
+        sums = f"{program}_{self.version}_SHA256SUMS"
         # The names in it say of which release it is: an older one is signed, too.
-        mark = f"  {engine.program}_{self.version}_".encode()
+        mark = f"  {program}_{self.version}_".encode()
         text, _ = self.files(
-            [sums, f"{sums}{engine.signature}"],
+            [sums, f"{sums}{publisher.signature}"],
             LARGEST_SUMS,
-            lambda found, signature: is_signed(found, signature, engine.key) and mark in found,
-            f"is not signed by {engine.publisher}'s key {engine.key_name} as this version of the "
+            lambda found, signature: is_signed(found, signature, publisher.key) and mark in found,
+            f"is not signed by {publisher.name}'s key {publisher.key_name} as this version of the "
             "program knows it",
         )
         return {name: digest for digest, name in map(str.split, text.decode().splitlines())}
@@ -161,7 +122,7 @@ class Release:
                 return stored
             text = f"{place}/{names[0]} {wrong}, so it is not used. Delete {place}/: the next run"
             self.log.note(f"{text} stores the release again.")
-        address = f"{self.engine.releases}{self.version}"
+        address = f"{self.publisher.releases}{self.version}"
         fetched = [_fetch(f"{address}/{name}") for name in names]
         if not right(*fetched):
             raise RunError(f"{address}/{names[0]} {wrong}")

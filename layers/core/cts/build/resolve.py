@@ -3,21 +3,18 @@ starts. They lie nowhere else."""
 
 import json
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
 from cts.build.aws import Aws, NotThere
 from cts.build.consul_kv import ConsulKv, read_connection
 from cts.build.errors import RunError
-from cts.build.facts import Facts
+from cts.build.facts import BACKEND, VARIABLES, Facts
 from cts.build.private_file import written
 from cts.build.references import BadReference, Origin, Reference, filled
 from cts.build.vault import VaultSecrets
 
-VARIABLES = "secret.auto.tfvars.json"
-"""Terraform reads it by itself, also when it applies a plan."""
-BACKEND = "secret.backend.json"
 GIT_KEY = "git_ssh_key"
 UNFIT = re.compile("[\0\ud800-\udfff]")
 """What JSON may hold, but no environment or no file: NUL, and halves of characters."""
@@ -137,7 +134,7 @@ def resolve(folder: Path, own: Path, facts: Facts, values: Values) -> dict[str, 
     return found
 
 
-def _rewrite(file: Path, values: Values, providers: list[str] | None) -> None:
+def _rewrite(file: Path, values: Values, providers: Sequence[str] | None) -> None:
     """`providers`: the members in which CTS evaluates templates; None: all."""
     if not file.exists():
         return

@@ -6,24 +6,23 @@ time limit are arguments.
 
 import json
 import os
-from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
 from cts.build.backend import OwnBackend, StackBackend, StateBackend, without_state, workspace
 from cts.build.busy import LockWait
 from cts.build.cache import Cache
+from cts.build.engine import OnPath, find_engine
 from cts.build.errors import Busy, RunError, described
-from cts.build.facts import read_facts
+from cts.build.facts import Facts
 from cts.build.hooks import Hooks
 from cts.build.lock import StateLock
 from cts.build.log import Log
 from cts.build.log_sender import LogSender
 from cts.build.lost_state import BY_HAND, LOOK_FIRST, LostState
 from cts.build.orphans import Orphans
-from cts.build.plan import counted
+from cts.build.plan import changes, counted
 from cts.build.records import Records
-from cts.build.release import ENGINES, find_engine
 from cts.build.s3 import S3
 from cts.build.session import opened
 from cts.build.stop import Stop
@@ -42,9 +41,9 @@ BECAUSE = {
 class Execution:
     """How far this build has come with its run."""
 
-    def __init__(self, folder: Path, build: str, stop: Stop) -> None:
+    def __init__(self, folder: Path, facts: Facts, on_path: OnPath, build: str, stop: Stop) -> None:
         self.folder, self.build, self.stop = folder, build, stop
-        self.facts = facts = read_facts(folder / "run.json")
+        self.facts, self.on_path = facts, on_path
         self.own = folder / ".build"
         container = S3(facts.region, attempts=1, ends_at=stop.ends_at)
         self.session = opened(folder, facts.work_bucket, container)
@@ -69,6 +68,7 @@ class Execution:
         self.step, self.at = "start", {"started": now()}
         self.terraform: TerraformProcess | None = None
         self.counts: dict[str, int] | None = None
+        self.changes: list[dict[str, str]] = []
 
     def execute(self) -> int:
         """The exit code: 0 if the run was applied, changed nothing, or is another build's."""
@@ -120,6 +120,7 @@ class Execution:
         arguments = ("-no-color", f"-out={plan}", "-detailed-exitcode", *options)
         planned = self.wait.run(terraform.converging, "plan", *arguments, codes=(0, 2))
         self.counts = counted(terraform, plan, planned.output, self.log)
+        self.changes = changes(planned.output)
         return planned
 
     def apply(self, terraform: TerraformProcess, said: str) -> None:
@@ -142,15 +143,14 @@ class Execution:
     def found_terraform(self) -> TerraformProcess:
         self.own.mkdir(exist_ok=True)
         facts = self.facts
-        engine, version = facts.engine, facts.terraform_version
-        binary = find_engine(engine, version, self.s3, facts.work_bucket, self.own, self.log)
+        binary = find_engine(self.on_path, self.s3, facts.work_bucket, self.own, self.log)
         environment = self.surroundings.endpoint.environment(os.environ)
         if facts.persist_log:
             environment |= self.trace.environment()
         terraform = TerraformProcess(binary, self.folder, self.log, self.stop, environment)
-        terraform.version = version
-        title = ENGINES[engine].title
-        self.log.note(f"run {facts.run}, correlation id {facts.correlation_id}, {title} {version}")
+        terraform.version = facts.terraform_version
+        program = f"{self.on_path.engine.title} {facts.terraform_version}"
+        self.log.note(f"run {facts.run}, correlation id {facts.correlation_id}, {program}")
         return terraform
 
     def reach(self, step: str) -> None:
@@ -195,8 +195,9 @@ class Execution:
             "build": self.build,
             "step": self.step,
             "counts": self.counts,
+            "changes": self.changes,
             "terraform": self.terraform.version if self.terraform else "",
-            "orphans": [asdict(each) for each in self.orphans.found],
+            "orphans": [each._asdict() for each in self.orphans.found],
             "at": self.at,
         }
         try:

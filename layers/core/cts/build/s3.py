@@ -9,11 +9,10 @@ import time
 import urllib.error
 import urllib.request
 from collections.abc import Callable
-from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
+from html import escape
+from typing import NamedTuple
 from urllib.parse import quote
-from xml.etree import ElementTree as ET
-from xml.sax.saxutils import escape
 
 from cts.build.credentials import Credentials, find_credentials
 from cts.build.errors import RunError
@@ -26,8 +25,7 @@ PASSING = re.compile(
 """What S3 says of a request that may succeed the next time, whatever the status."""
 
 
-@dataclass(frozen=True, slots=True)
-class StoredState:
+class StoredState(NamedTuple):
     body: bytes
     etag: str
 
@@ -67,10 +65,15 @@ class S3:
 
     def former_versions(self, bucket: str, key: str) -> list[str]:
         """Ids of an object's versions and delete markers, the latest left out; the first thousand
-        at most."""
+        at most. Raises RunError."""
+        from xml.etree import ElementTree as ET
+
         query = f"prefix={quote(key, safe='')}&versions="
         answer = self._send("GET", bucket, "", query=query)
-        listed = ET.fromstring(answer.body if answer else b"")
+        try:
+            listed = ET.fromstring(answer.body if answer else b"")
+        except ET.ParseError as error:
+            raise RunError(f"GET s3://{bucket}?versions: the answer is not XML: {error}") from None
         each = (*listed.iterfind("{*}Version"), *listed.iterfind("{*}DeleteMarker"))
         return [
             found.findtext("{*}VersionId", "")

@@ -2,40 +2,53 @@
 
 import json
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from cts.build import profile
-from cts.build.aws import Aws
 from cts.build.endpoint import RUN, Endpoint, HasCredentials
 from cts.build.errors import RunError
-from cts.build.facts import Facts
+from cts.build.facts import BACKEND, VARIABLES, Facts
 from cts.build.log import Log
 from cts.build.private_file import written
-from cts.build.resolve import BACKEND, Values, resolve
-from cts.build.role import TaskRole
+
+if TYPE_CHECKING:
+    from cts.build.aws import Aws
+    from cts.build.role import TaskRole
 
 PROFILES_SINCE = (1, 6)
 
 
 class Surroundings:
-    """`run`: the run's own credentials; `own`: the folder of the build's own files."""
+    """`run`: the run's own credentials; `own`: the folder of the build's own files. What only
+    secrets and roles need is imported when a task has some."""
 
     def __init__(
         self, folder: Path, own: Path, facts: Facts, run: HasCredentials, log: Log, ends_at: float
     ) -> None:
         self.folder, self.own, self.facts, self.log = folder, own, facts, log
-        self.of_run = Aws(facts.region, run.credentials, ends_at)
-        self.role = TaskRole(facts.role_arn, facts.session_name, self.of_run)
-        self.task: HasCredentials = self.role if facts.role_arn else run
+        self.run, self.ends_at = run, ends_at
+        self.role = self._role() if facts.role_arn else None
+        self.task: HasCredentials = self.role or run
         self.endpoint = Endpoint(run, self.task)
 
     def resolve(self) -> dict[str, str]:
         """What the task adds to Terraform's environment; the files of the root module get their
         values, too. Raises RunError."""
-        if self.facts.role_arn:
+        facts = self.facts
+        if self.role:
             self.role.open()
-        of_task = Aws(self.facts.region, self.task.credentials, self.of_run.ends_at)
-        values = Values(self.facts, of_task, self.of_run, self.own, self.log.hidden.add)
-        return resolve(self.folder, self.own, self.facts, values)
+        if not (
+            facts.environment
+            or facts.consul_backend
+            or facts.git_ssh_key
+            or any((self.folder / name).exists() for name in (VARIABLES, BACKEND))
+        ):
+            return {}
+        from cts.build.resolve import Values, resolve
+
+        of_task, of_run = self._aws(self.task), self._aws(self.run)
+        values = Values(facts, of_task, of_run, self.own, self.log.hidden.add)
+        return resolve(self.folder, self.own, facts, values)
 
     def backend_options(self, version: str) -> list[str]:
         """For `init`. Raises RunError if this Terraform can't do what is asked."""
@@ -56,3 +69,13 @@ class Surroundings:
         named = {"profile": profile.NAME, "shared_config_files": [str(config)]}
         file = written(self.own / "profile.backend.json", json.dumps(named))
         return [*options, f"-backend-config={file}"]
+
+    def _role(self) -> "TaskRole":
+        from cts.build.role import TaskRole
+
+        return TaskRole(self.facts.role_arn, self.facts.session_name, self._aws(self.run))
+
+    def _aws(self, whose: HasCredentials) -> "Aws":
+        from cts.build.aws import Aws
+
+        return Aws(self.facts.region, whose.credentials, self.ends_at)

@@ -3,10 +3,9 @@
 import json
 import re
 import subprocess
-from dataclasses import dataclass
 from itertools import takewhile
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from cts.build.errors import RunError
 from cts.build.log import Log
@@ -25,8 +24,7 @@ IN_SETTINGS = re.compile(
 Codes = tuple[int, ...]
 
 
-@dataclass(frozen=True, slots=True)
-class Ended:
+class Ended(NamedTuple):
     code: int
     output: str
     errors: str

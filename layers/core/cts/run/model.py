@@ -66,6 +66,16 @@ class Orphan:
 
 
 @dataclass(frozen=True, slots=True)
+class Change:
+    """What a plan does to a resource."""
+
+    action: str
+    """create, update, replace, destroy, import, move or forget."""
+    address: str
+    extra: Mapping[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
 class End:
     """How a run ended, as its driver reports it."""
 
@@ -85,6 +95,8 @@ class End:
     """Why a retry can or can't help; empty if the build did not say."""
     orphans: tuple[Orphan, ...] = field(default=(), metadata=LATER)
     """Of former runs."""
+    changes: tuple[Change, ...] = field(default=(), metadata=LATER)
+    """The first resources that the plan changes."""
     known: bool = field(default=True, metadata=LATER)
     """False if neither its driver nor the build reported it, and its time limit has long passed."""
     extra: Mapping[str, Any] = field(default_factory=dict)

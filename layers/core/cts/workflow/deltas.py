@@ -3,7 +3,7 @@ run, for people. Nothing depends on it."""
 
 import json
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from typing import Any, Protocol
+from typing import Protocol
 
 from cts.conditions.condition import Read
 from cts.errors import Altered, Refused, Unavailable, Unreadable
@@ -15,17 +15,15 @@ from cts.watch.delta import Difference, What, counts, differences, first, short
 from cts.watch.needs import first_views, rendered
 from cts.watch.query import Kind, View
 from cts.watch.snapshot import EMPTY, Snapshot
+from cts.workflow.delta_record import OBJECT, DeltaObjects
 
-OBJECT = "delta.json"
-"""In the run's folder: counts, the first differences, and the names of what it was fed with."""
 MOST_COMPARED = 50
 """Former snapshots that are read: nothing must wait for many of them."""
 NO_NAME = "a view that is no longer watched"
 
 
-class RunRecords(Protocol):
+class RunRecords(DeltaObjects, Protocol):
     def get(self, view: str, digest: str) -> Snapshot | None: ...
-    def run_object(self, task: str, run: str, name: str) -> bytes | None: ...
     def put_if_absent(self, task: str, run: str, name: str, body: bytes) -> bool: ...
 
 
@@ -59,19 +57,6 @@ def record(
         "views": {view: [each.kind.name, short(str(each))] for view, each in named},
     }
     records.put_if_absent(run.task, run.id, OBJECT, json.dumps(body).encode())
-
-
-def recorded(records: RunRecords, run: Run) -> dict[str, Any] | None:
-    """`former`: the last successful run, empty if there was none or if it is no longer known;
-    `came`, `left`, `changed`: how many instances, keys and so on; `unknown`: how many views can't
-    be compared, because what they were is gone; `first`: the first differences. None if there is
-    no record."""
-    body = records.run_object(run.task, run.id, OBJECT)
-    if body is None:
-        return None
-    delta: dict[str, Any] = json.loads(body)
-    del delta["views"]
-    return delta
 
 
 def _row(runs: FormerRuns, task: str, run: str) -> Run | None:

@@ -22,7 +22,7 @@ RUNS = 10
 LONGEST_LOG = 4_000_000
 """Bytes from the end of a log that a plan is taken from."""
 DRAFT = 20 * 60.0
-"""Seconds until a draft expires that is not discarded: longer than a request can wait for its plan."""
+"""Seconds until a draft expires: longer than a request can wait for its plan."""
 
 
 class Publisher(Protocol):

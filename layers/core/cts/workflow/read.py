@@ -33,7 +33,7 @@ from cts.watch.snapshot import Snapshot
 from cts.watch.stale import StaleViews
 from cts.watch.view import Chunk, rows_of
 from cts.workflow import shown, shown_runs
-from cts.workflow.deltas import RunRecords, recorded
+from cts.workflow.delta_record import DeltaObjects, recorded
 
 USUAL_RUNS = 20
 MOST_RUNS = 200
@@ -78,7 +78,7 @@ class ReadPorts:
     runs: ReadRuns
     objects: ReadObjects
     shown: ReadShown
-    records: RunRecords
+    records: DeltaObjects
     now: Callable[[], float]
     live: bool
     """Whether a poller keeps running and sends heartbeats (mode `live`)."""

@@ -2,17 +2,21 @@
 
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, replace
-from typing import Protocol
+from typing import Any, Protocol
 
 from cts.errors import Invalid, NoBuildsAllowed, Refused, Unavailable
 from cts.events import Event, RunFinished, TaskHeld, TaskReleased, TaskTriggered, iso
 from cts.ports import Bus, Driver
+from cts.run.hops import seconds
 from cts.run.model import End, Run, RunStatus, ended
 from cts.run.person import hold_id
 from cts.run.state import Hold, Reason, TaskState
 from cts.run.task import correlation, falls_due, finish, sent, unclaim
+from cts.workflow.announce import fitting
 from cts.workflow.counting import Counted, Metrics, count
+from cts.workflow.delta_record import DeltaObjects, recorded
 
+MOST_CHANGES_BYTES = 9_000
 START, RENDER = "start", "render"
 """The steps of a run whose build never began."""
 
@@ -43,6 +47,8 @@ class AnnouncePorts(Protocol):
     @property
     def tasks(self) -> Announced: ...
     @property
+    def records(self) -> DeltaObjects: ...
+    @property
     def bus(self) -> Bus: ...
     @property
     def metrics(self) -> Metrics: ...
@@ -51,6 +57,7 @@ class AnnouncePorts(Protocol):
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SettlePorts:
     tasks: Tasks
+    records: DeltaObjects
     sessions: Sessions
     bus: Bus
     now: Callable[[], float]
@@ -155,7 +162,7 @@ def announce(ports: AnnouncePorts, state: TaskState) -> TaskState:
 def _announce_run(ports: AnnouncePorts, task: str, run_id: str, event_id: str) -> None:
     run = ports.tasks.run(task, run_id)
     if run is not None:  # its row may have expired
-        ports.bus.send([run_finished(event_id, run)])
+        ports.bus.send([run_finished(event_id, run, recorded(ports.records, run))])
         count(ports.metrics, counted(run))
 
 
@@ -212,8 +219,11 @@ def triggered(state: TaskState) -> TaskTriggered:
     return TaskTriggered(state.task, correlation(state))
 
 
-def run_finished(event_id: str, run: Run) -> RunFinished:
+def run_finished(event_id: str, run: Run, delta: Mapping[str, Any] | None) -> RunFinished:
     end = run.end
+    changes = (
+        [{"action": each.action, "address": each.address} for each in end.changes] if end else []
+    )
     return RunFinished(
         id=event_id,
         task=run.task,
@@ -230,4 +240,8 @@ def run_finished(event_id: str, run: Run) -> RunFinished:
         ended_at=iso(run.ended_at or run.claimed_at),
         correlation_id=run.correlation,
         by=run.by,
+        seconds=seconds(run),
+        delta=delta,
+        changes=fitting(changes, MOST_CHANGES_BYTES),
+        terraform=(end.terraform or "") if end else "",
     )

@@ -2,12 +2,11 @@
 
 import uuid
 from dataclasses import asdict
-from datetime import datetime
-from itertools import pairwise
 from typing import Any
 
 from cts.events import iso
-from cts.run.model import Orphan, Run
+from cts.run.hops import seconds
+from cts.run.model import Change, Orphan, Run
 from cts.run.state import Outcome
 from cts.workflow.shown import maybe
 
@@ -40,6 +39,7 @@ def run(run: Run) -> dict[str, Any]:
         "seconds": seconds(run),
         "step": end.step if end else None,
         "counts": end.counts if end else None,
+        "changes": [change(each) for each in end.changes] if end else [],
         "error": end.error if end else None,
         "apply_began": end.apply_began if end else None,
         "terraform": end.terraform if end else None,
@@ -66,17 +66,5 @@ def orphan(found: Orphan) -> dict[str, Any]:
     return {name: text or None for name, text in shown.items()}
 
 
-def seconds(run: Run) -> dict[str, float]:
-    """How long each step took: `waited` for the claim, `queued` for the build's first line, then
-    the build's steps, and `total` from claim to end. Steps that were not reached are omitted."""
-    build = run.end.times if run.end else {}
-    marks = [("waited", run.since), ("queued", run.claimed_at)]
-    marks += [(step, datetime.fromisoformat(at).timestamp()) for step, at in build.items()]
-    took = {step: end - began for (step, began), (_, end) in pairwise(marks)}
-    if run.ended_at is not None:
-        took["total"] = run.ended_at - run.claimed_at
-    return {_HOPS.get(step, step): round(max(0.0, each), 3) for step, each in took.items()}
-
-
-_HOPS = {"started": "start"}
-"""The build records when it `started`; the step that began then is `start`."""
+def change(made: Change) -> dict[str, str]:
+    return {"action": made.action, "address": made.address}

@@ -31,6 +31,7 @@ from cts.run.state import Reason, TaskState, Wish
 from cts.run.task import due
 from cts.workflow import settle, shown
 from cts.workflow.counting import Metrics
+from cts.workflow.delta_record import DeltaObjects
 
 LONGEST_REASON = 500
 """In characters. States are read by the hundred."""
@@ -45,6 +46,7 @@ class TaskPorts:
     tasks: settle.Announced
     live: Live
     generations: Generations
+    records: DeltaObjects
     bus: Bus
     metrics: Metrics
     now: Callable[[], float]

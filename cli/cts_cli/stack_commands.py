@@ -1,0 +1,49 @@
+"""Commands about the deployed stack. Modules that are slow to import are imported when needed."""
+
+from collections.abc import Callable, Sequence
+from typing import Annotated
+
+import typer
+
+from cts_cli.typed import Json, StackName
+
+
+def proxy(
+    listen: Annotated[
+        str, typer.Option("--listen", metavar="HOST:PORT", help="A loopback address.")
+    ] = "127.0.0.1:8558",
+    stack: StackName = "cts",
+) -> None:
+    """Serve the stack's API on CTS's port, for existing scripts.
+
+    Requests are signed with your AWS credentials and passed on, so that
+    `curl localhost:8558/v1/status` works as with CTS. The port is only open to
+    this machine, and refuses requests from web pages. Press Ctrl-C to stop.
+    """
+    from cts_cli import aws, proxy
+
+    proxy.serve(aws.find_stack(stack), proxy.address(listen))
+
+
+def generations(
+    limit: Annotated[
+        int, typer.Option(min=1, max=200, help="Maximum number of generations to show.")
+    ] = 10,
+    stack: StackName = "cts",
+    as_json: Json = False,
+) -> None:
+    """List the configurations published so far, and what each one changed.
+
+    `cts rollback GENERATION` makes one of them live again.
+    """
+    from cts_cli import aws, client, generations, output, words
+
+    found = aws.find_stack(stack)
+    newest = generations.newest(found, client.Reader(found).live(), limit)
+    if as_json:
+        output.print_json(generations.facts(newest))
+    else:
+        generations.print_generations(newest, words.now())
+
+
+COMMANDS: Sequence[Callable[..., None]] = (proxy, generations)
