@@ -25,8 +25,8 @@ MOVE_STATE = (
 STATE_BUCKET = "STATE_BUCKET is the output StateBucket of the stack"
 FLAGS = (
     ("-once", "`cts push` runs each new task once, and others only if they changed"),
-    ("-inspect", "not supported yet: tasks that are pushed are applied"),
-    ("-inspect-task", "the same"),
+    ("-inspect", "`cts push --inspect`: tasks are planned, and held until you release them"),
+    ("-inspect-task", "`cts inspect TASK`"),
 )
 
 

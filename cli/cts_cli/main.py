@@ -26,6 +26,8 @@ app = typer.Typer(
 Yes = Annotated[bool, typer.Option("--yes", "-y", help="Do it without asking.")]
 Wait = Annotated[bool, typer.Option(help="Wait until it is published or rejected.")]
 DryRun = Annotated[bool, typer.Option("--dry-run", help="Only show what would change.")]
+INSPECT = "Hold new and changed tasks, and show their plans."
+ADOPT = "Hold new tasks, and show their plans."
 SOURCES = "A folder, or a list of configuration files and folders."
 
 
@@ -121,6 +123,8 @@ def push(
     yes: Yes = False,
     dry_run: DryRun = False,
     stack: StackName = "cts",
+    inspect: Annotated[bool, typer.Option("--inspect", help=INSPECT)] = False,
+    adopt: Annotated[bool, typer.Option("--adopt", help=ADOPT)] = False,
     wait: Wait = True,
     as_json: Json = False,
 ) -> None:
@@ -130,13 +134,17 @@ def push(
     are shown. If tasks would be removed or stopped, you are asked to confirm.
     Only the configuration files and the modules and files they refer to are
     pushed. Any secrets in them are moved to the stack's secrets.
+
+    With --inspect or --adopt, nothing is applied for the tasks that are held
+    until you run `cts release`. The exit code is 1 if a plan failed.
     """
-    from cts_cli import aws, client, push, validate
+    from cts_cli import aws, client, plans, push, validate
 
     checked = validate.check(paths)
     push.refuse_invalid(checked, as_json)
     found = aws.find_stack(stack)
-    prepared, how = push.prepare(checked, found), push.How(yes, wait, as_json)
+    holding = plans.holding(inspect=inspect, adopt=adopt)
+    prepared, how = push.prepare(checked, found), push.How(yes, wait, as_json, holding)
     if dry_run:
         push.dry_run(found, client.Reader(found), prepared, as_json=as_json)
         return

@@ -12,12 +12,13 @@ import typer
 from cts.config import bundle
 from cts.config.blocks.model import WrittenSecret
 from cts.config.limits import OverLimit
-from cts_cli import answer, difference, output, problems, secrets, validate, waits, words
+from cts_cli import answer, difference, output, plans, problems, secrets, validate, waits, words
 from cts_cli.aws import Newest, Stack
-from cts_cli.client import Reader
+from cts_cli.client import Api, Reader
 from cts_cli.difference import Difference
 from cts_cli.errors import CommandError
 from cts_cli.import_facts import SET_SECRET, environment
+from cts_cli.plans import Holding
 from cts_cli.screen import Console, Text
 from cts_cli.secrets import Kept
 from cts_cli.validate import Checked
@@ -29,11 +30,10 @@ OVERTAKEN = "Another push was made in the meantime, so this one was not: compari
 
 @dataclass(frozen=True, slots=True)
 class Prepared:
-    body: bytes
     what: str
     """A description for messages."""
     checked: Checked
-    """The files in `body`, checked."""
+    """The files to push, checked."""
     secrets: Sequence[WrittenSecret] = ()
     title: Sequence[str] = ()
     """Lines to print before anything else."""
@@ -47,18 +47,18 @@ class How:
     """Remove and stop tasks without asking."""
     wait: bool
     as_json: bool
+    holding: Holding = Holding.NONE
 
 
 def prepare(checked: Checked, stack: Stack) -> Prepared:
     """Prepare the push of a configuration that has no problems."""
     pushed = validate.as_pushed(checked, stack.environment)
-    body = bundle.archive(pushed.files)
     try:
-        bundle.unpacked(body)  # as the publisher will
+        bundle.unpacked(bundle.archive(pushed.files))  # as the publisher will
     except OverLimit as error:
         raise CommandError(str(error)) from error
     what = words.count(len(pushed.files), "file")
-    return Prepared(body, what, pushed, checked.result.secrets)
+    return Prepared(what, pushed, checked.result.secrets)
 
 
 def refuse_invalid(checked: Checked, as_json: bool) -> None:
@@ -93,11 +93,15 @@ class Pushed:
     began: datetime
     secrets: Mapping[str, Any]
     """The secrets that were moved, for JSON output."""
+    held: Sequence[str]
+    """Tasks that run once they are released."""
 
 
 def run(stack: Stack, reader: Reader, prepared: Prepared, how: How) -> int:
     """Returns the exit code."""
     refuse_invalid(prepared.checked, how.as_json)
+    if how.holding is not Holding.NONE:
+        Api(stack)  # an older stack would not hold them
     if not how.as_json:
         _tell(prepared)
         _tell_missing(stack, prepared)
@@ -108,21 +112,37 @@ def run(stack: Stack, reader: Reader, prepared: Prepared, how: How) -> int:
         output.err().print(NOT_PUSHED)
         return 1
     what = f"pushed {prepared.what}"
-    facts = {"source_version": pushed.version, **pushed.secrets}
+    facts = {"source_version": pushed.version, "held": pushed.held, **pushed.secrets}
     if not how.wait:
         if how.as_json:
             output.print_json({"outcome": "pushed", **facts})
         else:
             output.out().print(f"{what}; see `cts status` for the result")
+            if pushed.held:
+                plans.tell_next(pushed.held)
         return 0
     given = _answered(stack, reader, pushed.version, what)
-    if how.as_json:
-        output.print_json({"outcome": given.outcome, **facts, **given.facts})
-    else:
+    is_live = given.outcome is waits.Outcome.PUBLISHED
+    if not how.as_json:
         took = words.span((words.now() - pushed.began).total_seconds())
         files, told = prepared.checked.files, prepared.checked.warnings
         answer.print_answer(given, files, took, pushed.changes, told)
-    return 0 if given.outcome is waits.Outcome.PUBLISHED else 1
+    planned = _planned(stack, reader, pushed.held, how) if is_live else []
+    if how.as_json:
+        output.print_json({"outcome": given.outcome, "plans": planned, **facts, **given.facts})
+    return 0 if is_live and plans.are_made(planned) else 1
+
+
+def _planned(
+    stack: Stack, reader: Reader, held: Sequence[str], how: How
+) -> Sequence[Mapping[str, Any]]:
+    if not held:
+        return []
+    with interruptible(f"What was pushed stays held: {', '.join(held)}."):
+        planned = plans.show(Api(stack), reader, held, as_json=how.as_json)
+    if not how.as_json:
+        plans.tell_next(held)
+    return planned
 
 
 def _push(stack: Stack, reader: Reader, prepared: Prepared, how: How) -> Pushed | None:
@@ -135,13 +155,16 @@ def _push(stack: Stack, reader: Reader, prepared: Prepared, how: How) -> Pushed 
         if not (how.yes or _agreed(changes, prepared.question)):
             return None
         began = words.now()
+        assert prepared.checked.result.compiled
+        held = plans.held(how.holding, changes, prepared.checked.result.compiled.tasks)
         # Before the bundle, which must never refer to a secret that does not exist yet.
         tries.append(secrets.move(stack, prepared.secrets))
         if not how.as_json:
             _tell_kept(tries[-1])
-        version = stack.put_bundle(prepared.body, newest)
+        files = bundle.holding(prepared.checked.files, held)
+        version = stack.put_bundle(bundle.archive(files), newest)
         if version is not None:
-            return Pushed(version, changes, began, _facts(tries))
+            return Pushed(version, changes, began, _facts(tries), held)
         output.err().print(OVERTAKEN)
 
 

@@ -46,7 +46,7 @@ def prepare(former: Former, stack: Stack) -> Prepared:
         title.append(f"secrets keep their current values: {', '.join(read)}")
     what = f"generation {former.number} again"
     question = f"Roll back to generation {former.number}?"
-    return Prepared(former.bundle, what, checked, title=title, question=question)
+    return Prepared(what, checked, title=title, question=question)
 
 
 def find(stack: Stack, live: Mapping[str, Any] | None, number: int | None) -> Former:

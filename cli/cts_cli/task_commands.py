@@ -69,7 +69,33 @@ def inspect(
     _run(stack, task, "inspect", wait=wait, as_json=as_json)
 
 
-COMMANDS: Sequence[Callable[..., None]] = (hold, release, retry, run, inspect)
+def upgrade_terraform(
+    task: TaskName,
+    version: Annotated[
+        str, typer.Argument(metavar="VERSION", help="Such as 1.12.2.", show_default=False)
+    ] = "",
+    stack: StackName = "cts",
+    as_json: Json = False,
+) -> None:
+    """Choose the version of Terraform that a task runs with.
+
+    A task keeps the version of its first run, so that an upgrade of the stack
+    does not change it. From its next run on it uses VERSION, or, without it,
+    what a new task would get. `cts inspect` shows what that would do.
+    """
+    found = _post(stack, task, "upgrade-terraform", {"version": version})
+    wants = found["terraform"]["version"] or "the version that a new task would get"
+    _print(found, as_json, f"{task}: {wants}, from its next run on")
+
+
+COMMANDS: Sequence[Callable[..., None]] = (
+    hold,
+    release,
+    retry,
+    run,
+    inspect,
+    upgrade_terraform,
+)
 
 
 def _post(stack: str, task: str, action: str, body: dict[str, Any] | None = None) -> Any:

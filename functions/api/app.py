@@ -33,7 +33,7 @@ def change(action: edit.Route, name: str = "") -> Response[str]:
 
 
 app.exception_handler(CtsError)(lambda error: reply(tasks.refusal(error)))
-app.not_found(lambda _: reply(tasks.refusal(tasks.unknown(app.current_event.raw_event))))
+app.not_found(lambda _: reply(tasks.refusal(edit.unknown(app.current_event.raw_event))))
 for method, path, action in edit.ROUTES:
     app.route(path, method)(lambda action=action, **names: change(action, **names))
 lambda_handler = logger.inject_lambda_context(app.resolve, clear_state=True)

@@ -23,6 +23,7 @@ ENVIRONMENT = {
     "CTS_CONSUL_ADDRESS": "http://127.0.0.1:8500",
     "CTS_CONSUL_CONSISTENCY": "default",
     "CTS_MODE": "live",
+    "CTS_PUBLISHER": "publisher",
     "CTS_PROJECT": "project",
     "CTS_STATE_BUCKET": "state",
     "CTS_TABLE": "table",

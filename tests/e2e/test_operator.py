@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from cts.run.model import RunStatus
-from cts.workflow import read, tasks
+from cts.workflow import read, task_terraform, tasks
 from tests.e2e.people import Person
 from tests.e2e.world import task
 
@@ -28,7 +28,8 @@ resource "terraform_data" "flag" {
 }
 """
 """`terraform validate` finds that the file is missing, so the task gives up at once."""
-ACTIONS = [path.rpartition("/")[2] for path in tasks.ROUTES]
+ROUTES = {**tasks.ROUTES, **task_terraform.ROUTES}
+ACTIONS = [path.rpartition("/")[2] for path in ROUTES]
 
 
 @pytest.fixture(scope="module")
@@ -112,7 +113,7 @@ def test_who_may_only_read_changes_nothing(world: World, held: str) -> None:
 
 @pytest.mark.parametrize(
     ("output", "method", "paths"),
-    [("ReaderUrl", "GET", read.ROUTES), ("ApiUrl", "POST", tasks.ROUTES)],
+    [("ReaderUrl", "GET", read.ROUTES), ("ApiUrl", "POST", ROUTES)],
 )
 def test_who_has_neither_policy_learns_nothing(
     world: World, held: str, output: str, method: str, paths: Iterable[str]

@@ -50,3 +50,8 @@ def test_a_task_keeps_its_version_until_its_configuration_says_another(world: Wo
     assert world.state("plain").terraform == f"terraform {of_stack}"
     assert world.publish({"old.hcl": with_version("old", NEW)}).published
     assert versions(world, "old", 3) == [OLD, OLD, NEW]
+    # A person says otherwise.
+    told = world.cts("upgrade-terraform", "plain", NEW)
+    assert told.returncode == 0, told.stderr
+    assert world.cts("run", "plain", "--wait").returncode == 0
+    assert versions(world, "plain", 2) == [of_stack, NEW]

@@ -6,7 +6,7 @@ from types import SimpleNamespace
 from typing import Any
 from urllib.parse import urlsplit
 
-from cts.config.task_change import Change, Changed
+from cts.config.task_change import Changed, TaskChange
 from cts.workflow.change import change
 from cts.workflow.edit_steps import EditPorts
 from cts.workflow.publish import PublishPorts
@@ -21,14 +21,14 @@ LASTS = 900.0
 BOB = "arn:aws:sts::111122223333:assumed-role/Operator/bob"
 
 
-class Publisher:
+class FakePublisher:
     """Changes what is configured in a system in memory, as the publisher does."""
 
     def __init__(self, ports: PublishPorts) -> None:
         self.ports = ports
-        self.asked: list[Change] = []
+        self.asked: list[TaskChange] = []
 
-    def change(self, asked: Change) -> Changed:
+    def change(self, asked: TaskChange) -> Changed:
         self.asked.append(asked)
         return change(self.ports, asked, 60.0)
 
@@ -36,7 +36,8 @@ class Publisher:
 def publish_ports(world: System) -> PublishPorts:
     return PublishPorts(
         sources=world.bucket,
-        tasks=FakeApiTasks(),
+        api_tasks=FakeApiTasks(),
+        tasks=world.table,
         attempts=world.table,
         published=world.table,
         objects=world.bucket,
@@ -57,6 +58,7 @@ def ports_of(world: System, meanwhile: Callable[[float], None] | None = None) ->
         tasks=world.table,
         live=world.table,
         generations=world.bucket,
+        definitions=world.bucket,
         records=world.bucket,
         bus=world.bus,
         metrics=world.metrics,
@@ -64,7 +66,7 @@ def ports_of(world: System, meanwhile: Callable[[float], None] | None = None) ->
     )
     return EditPorts(
         asking=asking,
-        publisher=Publisher(publish_ports(world)),
+        publisher=FakePublisher(publish_ports(world)),
         runs=world.table,
         logs=world.bucket,
         sleep=meanwhile or passes,

@@ -44,9 +44,10 @@ class World:
         self.metrics, self.api_tasks = FakeMetrics(), FakeApiTasks()
         self.ports = PublishPorts(
             sources=self.bucket,
-            tasks=self.api_tasks,
+            api_tasks=self.api_tasks,
             attempts=self.table,
             published=self.table,
+            tasks=self.table,
             objects=self.bucket,
             bus=self.bus,
             now=self.clock,

@@ -9,14 +9,15 @@ from cts.events import TaskHeld, TaskReleased
 from cts.generation import Generation, Waiting
 from cts.run.person import hold
 from cts.run.state import Reason, TaskState, Wish, unreadable_state
-from cts.workflow.tasks import LONGEST_REASON, ROUTES
+from cts.workflow import edit
+from cts.workflow.tasks import LONGEST_REASON
 from functions.api import app
 from tests.fakes import before_next, failing
 from tests.unit.api_fakes import ANN, BOB, event, invoke, ports_of, post
 from tests.unit.system import System, system
 
 WHY = {"why": "the firewall is replaced"}
-ACTIONS = [path.rpartition("/")[2] for path in ROUTES]
+ACTIONS = [path.rpartition("/")[2] for path in edit.ACTIONS]
 
 
 @pytest.fixture

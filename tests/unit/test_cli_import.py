@@ -267,7 +267,7 @@ def test_what_behaves_differently_is_what_this_configuration_meets(
 def test_the_flags_of_cts_are_told(here: Path) -> None:
     said = report(TASK)
     assert "-once `cts push` runs each new task once, and others only if they changed" in said
-    assert any(line.startswith("-inspect not supported yet") for line in said)
+    assert any(line.startswith("-inspect `cts push --inspect`") for line in said)
 
 
 def test_it_ends_with_what_to_type(here: Path) -> None:

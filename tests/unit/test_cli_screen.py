@@ -86,6 +86,7 @@ COMMANDS: dict[str, list[list[str]]] = {
     "secret remove": [["secret", "remove", HOSTILE], ["secret", "remove", HOSTILE, "--yes"]],
     "secret set": [["secret", "set", "X", "--stack", HOSTILE]],
     "status": [["status"], ["status", "--stack", HOSTILE], ["status", HOSTILE]],
+    "upgrade-terraform": [["upgrade-terraform", HOSTILE], ["upgrade-terraform", "web", HOSTILE]],
     "validate": [["validate", "bad"], ["validate", "raw"], ["validate", "linked"]],
 }
 """Every command, with texts that it prints."""

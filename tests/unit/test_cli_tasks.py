@@ -1,4 +1,4 @@
-"""The commands that change tasks: hold, release, retry, run, inspect."""
+"""The commands that change tasks: hold, release, retry, run, inspect, upgrade-terraform."""
 
 import json
 from dataclasses import replace
@@ -73,7 +73,7 @@ def test_what_the_state_forbids_is_a_sentence(account: Account) -> None:
     )
 
 
-@pytest.mark.parametrize("command", ["release", "retry", "run", "inspect"])
+@pytest.mark.parametrize("command", ["release", "retry", "run", "inspect", "upgrade-terraform"])
 def test_an_unknown_task_is_told(account: Account, command: str) -> None:
     result = cts(command, "db")
     assert result.exit_code == 2
@@ -104,6 +104,23 @@ def test_scripts_get_json(account: Account) -> None:
 def test_a_run_that_does_not_begin_is_told(account: Account) -> None:
     result = cts("run", "web", "--wait")
     assert (result.exit_code, "has not begun" in result.stderr) == (2, True)
+
+
+@pytest.mark.parametrize(
+    ("version", "said"),
+    [("1.12.2", "terraform 1.12.2"), ("", "the version that a new task would get")],
+)
+def test_a_task_is_upgraded_from_its_next_run_on(account: Account, version: str, said: str) -> None:
+    result = cts("upgrade-terraform", "web", *filter(None, [version]))
+    assert lines(result.stdout) == [f"✓ web: {said}, from its next run on"]
+
+
+def test_a_version_that_is_none_is_a_sentence(account: Account) -> None:
+    result = cts("upgrade-terraform", "web", "newest")
+    assert (result.exit_code, lines(result.stderr)) == (
+        2,
+        ['cts: "newest" is not a single version: write it as "1.9.8"'],
+    )
 
 
 def test_a_run_says_who_asked_for_it(account: Account) -> None:

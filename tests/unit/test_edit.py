@@ -176,7 +176,7 @@ def test_what_is_wrong_with_a_task_is_told_and_nothing_is_created(
         code, told = error(create(task, query))
         assert (code, what in told, "config.hcl" in told) == (expected, True, False), told
     assert world.tasks == ["pushed"]
-    assert world.publisher.ports.tasks.all() == {}
+    assert world.publisher.ports.api_tasks.all() == {}
 
 
 def test_run_now_answers_when_the_task_was_applied(world: World) -> None:
@@ -211,7 +211,7 @@ def test_an_inspected_task_is_planned_and_forgotten(world: World) -> None:
     assert (code, found["run"]) == (200, {"plan": PLAN, "changes_present": True})
     assert found["task"]["name"] == "edge"
     assert world.tasks == ["pushed"]
-    assert world.publisher.ports.tasks.all() == {}
+    assert world.publisher.ports.api_tasks.all() == {}
 
 
 def test_a_draft_is_nobodys_task_and_expires(world: World) -> None:
@@ -330,7 +330,7 @@ def test_a_task_is_disabled_until_it_is_enabled(world: World, value: object) -> 
     assert world.object("pushed")["enabled"] is False
     assert ask("PATCH", "/v1/tasks/pushed", {"ENABLED": True}) == (200, {})
     assert world.object("pushed")["enabled"] is True
-    assert world.publisher.ports.tasks.all() == {}
+    assert world.publisher.ports.api_tasks.all() == {}
 
 
 def test_enable_and_run_now(world: World) -> None:
@@ -500,7 +500,7 @@ def test_a_rejected_push_does_not_stop_changes(world: World) -> None:
 def test_of_two_people_who_edit_one_task_both_are_heard(world: World) -> None:
     create()
     before_next(
-        world.publisher.ports.tasks,
+        world.publisher.ports.api_tasks,
         "put",
         lambda: ask("PATCH", "/v1/tasks/edge", {"description": "first"}, BOB),
     )
@@ -510,7 +510,7 @@ def test_of_two_people_who_edit_one_task_both_are_heard(world: World) -> None:
 
 
 def test_of_two_people_who_create_one_task_the_second_is_told(world: World) -> None:
-    before_next(world.publisher.ports.tasks, "put", create)
+    before_next(world.publisher.ports.api_tasks, "put", create)
     assert error(create({**NEW, "description": "second"}))[0] == 400
     assert world.object("edge")["description"] == ""
 
@@ -522,7 +522,7 @@ def test_a_change_meets_another(world: World, happens: str) -> None:
         "deleted": lambda: ask("DELETE", "/v1/tasks/edge", None, BOB),
         "pushed": lambda: world.push(PUSHED.replace("as pushed", "new")),
     }
-    before_next(world.publisher.ports.tasks, "put", others[happens])
+    before_next(world.publisher.ports.api_tasks, "put", others[happens])
     code, _ = ask("PATCH", "/v1/tasks/edge", {"enabled": False})
     if happens == "deleted":
         assert (code, world.tasks) == (404, ["pushed"])
@@ -556,7 +556,7 @@ class TestEach:
     def test_who_asks_is_recorded(self, world: World, method: str, path: str, body: Any) -> None:
         assert ask(method, path, body, BOB)[0] < 300
         assert [each.by for each in world.publisher.asked] == [BOB]
-        assert [each.task.by for each in world.publisher.ports.tasks.all().values()] == [BOB]
+        assert [each.task.by for each in world.publisher.ports.api_tasks.all().values()] == [BOB]
 
     def test_without_a_signature(self, world: World, method: str, path: str, body: Any) -> None:
         """As when the function is invoked directly."""

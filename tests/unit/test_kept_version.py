@@ -9,7 +9,7 @@ import pytest
 from cts.run.kept_version import claimed_with, upgraded
 from cts.run.model import End, RunStatus
 from cts.run.person import ask
-from cts.run.state import TaskState
+from cts.run.state import TaskState, Upgrade
 from cts.run.task import Claimed, claim, finish
 from cts.terraform.archive import unzipped
 from cts.workflow.start import StartOutcome
@@ -50,13 +50,16 @@ def test_it_keeps_what_began_to_apply(end: End, kept: str) -> None:
 @pytest.mark.parametrize("version", ["terraform 1.12.2", ""])
 def test_what_a_person_wants_outlives_a_run_that_is_under_way(version: str) -> None:
     state = running(TaskState("web", terraform="terraform 1.5.7"), "terraform 1.5.7")
-    assert upgraded(state, version).terraform == version
-    assert after(upgraded(state, version), APPLIED) == version
+    asked = upgraded(state, version, "ann", 3.0)
+    assert asked.terraform == version
+    assert after(asked, APPLIED) == version
 
 
 def test_a_task_that_does_not_run_is_upgraded() -> None:
     state = TaskState("web", terraform="terraform 1.5.7")
-    assert upgraded(state, "") == replace(state, terraform="")
+    asked = upgraded(state, "", "ann", 3.0)
+    assert asked == replace(state, terraform="", upgrade=Upgrade("", "ann", 3.0))
+    assert upgraded(asked, "", "bob", 4.0) == asked
 
 
 # ---- from run to run ---------------------------------------------------------------------------
@@ -84,7 +87,7 @@ def test_a_version_stays_when_the_default_moves() -> None:
     assert ran(world, "1.9.8")["terraform_version"] == "1.9.8"
     assert ran(world, "1.12.2")["terraform_version"] == "1.9.8"
     assert world.table.state("web").terraform == "terraform 1.9.8"
-    world.put(upgraded(world.table.state("web"), ""))
+    world.put(upgraded(world.table.state("web"), "", "ann", 3.0))
     assert ran(world, "1.12.2")["terraform_version"] == "1.12.2"
 
 

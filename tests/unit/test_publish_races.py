@@ -59,9 +59,10 @@ def watched(made: World, nth: int, happens: Happens, *, after: bool = False) -> 
     bucket, table, bus = port(made.bucket), port(made.table), port(made.bus)
     return PublishPorts(
         sources=bucket,
-        tasks=made.api_tasks,
+        api_tasks=made.api_tasks,
         attempts=table,
         published=table,
+        tasks=table,
         objects=bucket,
         bus=bus,
         now=made.clock,

@@ -88,9 +88,10 @@ def publisher(settings: PublisherSettings, metrics: Metrics) -> publish.PublishP
     environment = {"CONSUL_HTTP_ADDR": settings.consul_address}
     return publish.PublishPorts(
         sources=objects,
-        tasks=ApiTasks(clients.later(clients.s3), store.work_bucket),
+        api_tasks=ApiTasks(clients.later(clients.s3), store.work_bucket),
         attempts=rows,
         published=rows,
+        tasks=rows,
         objects=objects,
         bus=bus(store),
         now=time.time,
@@ -275,7 +276,7 @@ def reader(settings: ReaderSettings) -> read.ReadPorts:
 
 
 def api(settings: ApiSettings, metrics: Metrics) -> edit_steps.EditPorts:
-    from cts.adapters.publisher import Publisher
+    from cts.adapters.publisher import TaskChanges
     from cts.workflow import edit_steps, tasks
 
     store = settings.store
@@ -284,6 +285,7 @@ def api(settings: ApiSettings, metrics: Metrics) -> edit_steps.EditPorts:
         tasks=rows,
         live=rows,
         generations=objects,
+        definitions=objects,
         records=objects,
         bus=bus(store),
         metrics=metrics,
@@ -291,7 +293,7 @@ def api(settings: ApiSettings, metrics: Metrics) -> edit_steps.EditPorts:
     )
     return edit_steps.EditPorts(
         asking=asking,
-        publisher=Publisher(clients.later(clients.functions), settings.publisher),
+        publisher=TaskChanges(clients.later(clients.functions), settings.publisher),
         runs=rows,
         logs=objects,
         sleep=time.sleep,

@@ -6,7 +6,7 @@ from dataclasses import asdict
 from typing import TYPE_CHECKING
 
 from cts.adapters.aws_errors import translated
-from cts.config.task_change import Change, Changed
+from cts.config.task_change import Changed, TaskChange
 from cts.errors import Unavailable
 from cts.stored import load
 
@@ -14,12 +14,12 @@ if TYPE_CHECKING:
     from mypy_boto3_lambda import LambdaClient
 
 
-class Publisher:
+class TaskChanges:
     def __init__(self, client: "LambdaClient", function: str) -> None:
         self._client = client
         self._function = function
 
-    def change(self, asked: Change) -> Changed:
+    def change(self, asked: TaskChange) -> Changed:
         doing = f"changing task {asked.name}"
         with translated(doing):
             answer = self._client.invoke(

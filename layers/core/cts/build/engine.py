@@ -60,7 +60,7 @@ class OnPath:
 
 
 def _asked(binary: str) -> subprocess.Popen[bytes] | OSError:
-    """An error is to be raised when somebody looks at the answer: then it becomes the run's."""
+    """An error is raised only when the answer is needed: then it becomes the run's."""
     try:
         return subprocess.Popen(
             [binary, "version", "-json"],

@@ -23,7 +23,7 @@ LARGEST_SUMS = 1_000_000
 
 
 class Publisher(NamedTuple):
-    """Who releases a program."""
+    """What releases a program, and where."""
 
     name: str
     releases: str

@@ -12,7 +12,7 @@ from typing import Any
 
 from cts.config.blocks.model import Configuration, Task
 from cts.config.blocks.options import Findings
-from cts.config.task_change import Change, Object, Verb
+from cts.config.task_change import Object, TaskChange, Verb
 from cts.config.task_object import DEFAULTS, as_file, shown
 from cts.config.text.read import read
 from cts.stored import load
@@ -171,7 +171,9 @@ class Unknown(Exception):
     """The task that is to be changed is not there."""
 
 
-def decided(change: Change, stored: StoredTask | None, pushed: Object | None, gone: str) -> ApiTask:
+def decided(
+    change: TaskChange, stored: StoredTask | None, pushed: Object | None, gone: str
+) -> ApiTask:
     """What is to be stored. It may say nothing: then nothing needs to be.
 
     `pushed`: the Task object as it was pushed. Raises Exists or Unknown.

@@ -1,6 +1,7 @@
 """The content of a push: file name -> content, and the local modules in it."""
 
 import io
+import json
 import lzma
 import re
 import struct
@@ -23,6 +24,8 @@ Files = Mapping[str, bytes]
 CONFIGURATION = (".hcl", ".json")
 SOURCES = ".configuration"
 """A file that names the configuration files, one a line, where they are not those at the top."""
+HELD = ".held"
+"""A file that names the tasks that this push holds, as a list in JSON."""
 TERRAFORM = (".tf", ".tf.json")
 LEFT_OUT = {".git", ".terraform"}
 """Folders that do not belong to a module."""
@@ -58,7 +61,7 @@ def module_files(files: Files, folder: str) -> dict[str, bytes]:
     """The files of a local module, by name inside it."""
     prefix = "" if folder == "." else f"{folder}/"
     inner = sorted(name.removeprefix(prefix) for name in files if name.startswith(prefix))
-    others = {SOURCES, *(name for name in configuration_files(files) if not _terraform(name))}
+    others = {SOURCES, HELD, *(name for name in configuration_files(files) if not _terraform(name))}
     return {
         name: files[prefix + name]
         for name in inner
@@ -148,6 +151,24 @@ archive = zipped
 
 class UnreadableBundle(Exception):
     """What was pushed is not a bundle. Says why."""
+
+
+def holding(files: Files, tasks: Iterable[str]) -> dict[str, bytes]:
+    """The files of a push that holds these tasks, if any."""
+    names = sorted(tasks)
+    without = {name: body for name, body in files.items() if name != HELD}
+    return {**without, HELD: json.dumps(names).encode()} if names else without
+
+
+def held(files: Files) -> frozenset[str]:
+    """The tasks that a push holds. Raises UnreadableBundle."""
+    try:
+        names = json.loads(files.get(HELD, b"[]"))
+    except (ValueError, RecursionError):
+        names = None
+    if not isinstance(names, list) or not all(isinstance(each, str) for each in names):
+        raise UnreadableBundle(f"its file {HELD} must be a list of task names, in JSON")
+    return frozenset(names)
 
 
 READ_IN_PARTS = (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED)

@@ -4,7 +4,7 @@ configuration or a person says otherwise."""
 from dataclasses import replace
 
 from cts.run.model import End
-from cts.run.state import TaskState
+from cts.run.state import TaskState, Upgrade
 
 
 def claimed_with(state: TaskState, version: str) -> TaskState:
@@ -20,8 +20,11 @@ def kept_after(state: TaskState, end: End) -> str:
     return keeps if keeps and end.apply_began else state.terraform
 
 
-def upgraded(state: TaskState, version: str) -> TaskState:
+def upgraded(state: TaskState, version: str, by: str, now: float) -> TaskState:
     """A person wants this version from the next run on; empty: the one that a new task would get.
     A run that is under way goes on with its own, and the task does not keep that."""
     running = state.running and replace(state.running, keeps="")
-    return replace(state, terraform=version, running=running)
+    if state.terraform == version and state.running == running:
+        return state
+    upgrade = Upgrade(version, by, now)
+    return replace(state, terraform=version, running=running, upgrade=upgrade)

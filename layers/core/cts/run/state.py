@@ -104,6 +104,20 @@ class Hold:
     since: float
     released_at: float | None = None
     released_by: str = ""
+    push: str = field(default="", metadata=LATER)
+    """The version of the bundle that asked for it."""
+    extra: Mapping[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Upgrade:
+    """The version of Terraform that a person last asked for."""
+
+    version: str
+    """As in `Running.keeps`; empty: the one that a new task would get."""
+    by: str
+    """The person's ARN."""
+    at: float
     extra: Mapping[str, Any] = field(default_factory=dict)
 
 
@@ -136,6 +150,7 @@ class TaskState:
     """In Consul's KV, if it is there: the option `path` of the backend."""
     terraform: str = field(default="", metadata=LATER)
     """The version of Terraform that it keeps, as in `Running.keeps`; empty: none yet."""
+    upgrade: Upgrade | None = field(default=None, metadata=LATER)
     extra: Mapping[str, Any] = field(default_factory=dict)
     unreadable: str = ""
     """The item's text if this program can't read it. The task is held then, and the text stays."""

@@ -5,7 +5,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from functools import total_ordering
 
-from cts.terraform.releases import RELEASES
+from cts.terraform.releases import OLDEST, RELEASES
 
 TERRAFORM, OPENTOFU = "terraform", "opentofu"
 """The engines."""
@@ -91,6 +91,23 @@ def allows(constraint: str, version: str) -> bool:
     """Raises ValueError if one is not valid."""
     read = Version.read(version)
     return all(each.allows(read) for each in requirements(constraint))
+
+
+def unfit(engine: str, version: str) -> tuple[str, str] | None:
+    """Why runs can't be told to work with exactly this version, and what would be right; None if
+    they can."""
+    oldest = OLDEST[engine]
+    found = re.fullmatch(VERSION, version, re.ASCII)
+    if not found:
+        return f'"{version}" is not a single version', 'write it as "1.9.8"'
+    if found[1].count(".") < len(oldest) - 1:
+        return f'"{version}" is not an exact version', 'write it as "1.9.8"'
+    if found[2]:
+        return f'"{version}" is a pre-release', "use a release"
+    if tuple(int(part) for part in found[1].split(".")) < oldest:
+        least = ".".join(map(str, oldest))
+        return f"{NAMES[engine]} {version} is too old", f"use {least} or newer"
+    return None
 
 
 @dataclass(frozen=True, slots=True)

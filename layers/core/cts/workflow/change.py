@@ -16,7 +16,7 @@ from cts.config.api_tasks import (
 from cts.config.bundle import UnreadableBundle
 from cts.config.limits import OverLimit
 from cts.config.rules.problem import Problem
-from cts.config.task_change import Change, Changed, ChangeOutcome, Object
+from cts.config.task_change import Changed, ChangeOutcome, Object, TaskChange
 from cts.config.written import as_written
 from cts.errors import Unavailable
 from cts.stored import load
@@ -29,9 +29,9 @@ MOST_TOLD = 5
 """Problems in an answer."""
 
 
-def read(raw: object) -> Change:
+def read(raw: object) -> TaskChange:
     """What the api asks for. Raises ValueError."""
-    return load(Change, raw)
+    return load(TaskChange, raw)
 
 
 def told(made: Changed) -> dict[str, Any]:
@@ -39,10 +39,10 @@ def told(made: Changed) -> dict[str, Any]:
     return {"outcome": made.outcome, "problems": made.problems}
 
 
-def change(ports: PublishPorts, asked: Change, seconds: float) -> Changed:
+def change(ports: PublishPorts, asked: TaskChange, seconds: float) -> Changed:
     """Raises Unavailable if others keep being faster. `seconds`: as in `publish`."""
     for _ in range(MOST_TRIES):
-        stored = ports.tasks.all().get(asked.name)  # first: what was read later may be newer
+        stored = ports.api_tasks.all().get(asked.name)  # first: what was read later may be newer
         now = to_publish(ports) or ToPublish(None, {}, None, None)
         try:
             known, gone = _known(now, ports.environment), now.gone.get(asked.name, "")
@@ -98,9 +98,9 @@ def _text(problem: Problem) -> str:
 
 def _put(ports: PublishPorts, made: ApiTask, stored: StoredTask | None) -> bool:
     if made.says:
-        return ports.tasks.put(made, stored)
+        return ports.api_tasks.put(made, stored)
     if stored:
-        ports.tasks.delete(made.name)
+        ports.api_tasks.delete(made.name)
     return True
 
 

@@ -9,9 +9,9 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from cts.config.task_change import Verb
-from cts.errors import BadRequest, NotDone
+from cts.errors import BadRequest, CtsError, NotDone
 from cts.run.model import RunStatus
-from cts.workflow import tasks, update
+from cts.workflow import task_terraform, tasks, update
 from cts.workflow.edit_steps import (
     EditPorts,
     EditRequest,
@@ -170,14 +170,20 @@ def _with_body(action: tasks.Action) -> Route:
     return acted
 
 
+ACTIONS = {**tasks.ROUTES, **task_terraform.ROUTES}
 ROUTES: Sequence[tuple[str, str, Route]] = [
     ("POST", "/v1/tasks", create),
     ("PATCH", "/v1/tasks/<name>", set_),
     ("PUT", "/v1/tasks/<name>", replace),
     ("DELETE", "/v1/tasks/<name>", delete),
-    *(("POST", path, _with_body(action)) for path, action in tasks.ROUTES.items()),
+    *(("POST", path, _with_body(action)) for path, action in ACTIONS.items()),
 ]
 """Method, path as a pattern for the resolver, handler."""
+
+
+def unknown(event: Mapping[str, Any]) -> CtsError:
+    """The response if no route matches."""
+    return tasks.unknown(event, ACTIONS)
 
 
 def body(answer: Answer, request: str) -> str:

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import Any, Protocol
 from urllib.parse import parse_qs, unquote
 
-from cts.config.task_change import Change, Changed, ChangeOutcome, Verb
+from cts.config.task_change import Changed, ChangeOutcome, TaskChange, Verb
 from cts.errors import BadRequest, CtsError, TaskNotFound, TookTooLong
 from cts.run.model import Run, RunStatus
 from cts.workflow import tasks
@@ -25,8 +25,8 @@ DRAFT = 20 * 60.0
 """Seconds until a draft expires: longer than a request can wait for its plan."""
 
 
-class Publisher(Protocol):
-    def change(self, asked: Change) -> Changed:
+class TaskChanges(Protocol):
+    def change(self, asked: TaskChange) -> Changed:
         """Raises Unavailable."""
 
 
@@ -41,7 +41,7 @@ class LogEnds(Protocol):
 @dataclass(frozen=True, slots=True, kw_only=True)
 class EditPorts:
     asking: TaskPorts
-    publisher: Publisher
+    publisher: TaskChanges
     runs: NewestRuns
     logs: LogEnds
     sleep: Callable[[float], None]
@@ -93,7 +93,7 @@ def changed(
     """Raises what `refused` makes of the reason."""
     now = ports.asking.now()
     until = now + DRAFT if verb is Verb.DRAFT else None
-    change = Change(verb, name, asked.by, now, fields, until, dry_run)
+    change = TaskChange(verb, name, asked.by, now, fields, until, dry_run)
     found = ports.publisher.change(change)
     match found.outcome:
         case ChangeOutcome.EXISTS:

@@ -11,6 +11,8 @@ from cts.config.differences import differences, runs
 from cts.config.rules.problem import Code, Place, Problem
 from cts.generation import Attempt, Current, Generation, Rejected
 from cts.ports import Bus, Generations, Published
+from cts.run.pushed import held_by_push
+from cts.run.state import TaskState
 from cts.terraform.definition import Definition
 from cts.workflow.announce import announce_pending, fitting, taken_over, version_of
 from cts.workflow.counting import Metrics
@@ -27,6 +29,12 @@ MOST_CODES = 5
 MOST_ATTEMPTS = 4
 """How often a check may begin and not come to its end: more often than Lambda invokes a function
 for one event, in case it is killed for other reasons."""
+
+
+class HeldTasks(Protocol):
+    def state(self, task: str) -> TaskState: ...
+    def put_state(self, state: TaskState) -> bool:
+        """False if the state was written since."""
 
 
 class Attempts(Protocol):
@@ -51,9 +59,10 @@ class PublishedObjects(Generations, Protocol):
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PublishPorts:
     sources: Sources
-    tasks: StoredTasks
+    api_tasks: StoredTasks
     attempts: Attempts
     published: Published
+    tasks: HeldTasks
     objects: PublishedObjects
     bus: Bus
     now: Callable[[], float]
@@ -107,7 +116,7 @@ def _answered(ports: PublishPorts, until: float) -> PublishReport:
             if _reject(ports, rejected, sources, problems):
                 codes = tuple(problem.code.value for problem in problems[:MOST_CODES])
                 return PublishReport(PublishOutcome.REJECTED, len(problems), codes)
-        elif _accept(ports, current, sources, checked.compiled, checked.warnings):
+        elif _accept(ports, current, sources, checked):
             return PublishReport(PublishOutcome.PUBLISHED)
 
 
@@ -149,9 +158,12 @@ def _accept(
     ports: PublishPorts,
     current: Current | None,
     sources: Mapping[str, str],
-    compiled: Compiled,
-    warnings: Collection[Problem],
+    checked: CheckedPush,
 ) -> bool:
+    """Tasks are held before the generation that names them is live."""
+    compiled = checked.compiled
+    assert compiled is not None
+    _hold(ports, checked.held & compiled.tasks.keys(), version_of(sources))
     number = current.number + 1 if current else 1
     former = ports.objects.generation(current) if current else None
     made = generation(
@@ -172,12 +184,21 @@ def _accept(
         added=fitting(changes.added, LARGEST_NAMES),
         changed=fitting(changes.changed, LARGEST_NAMES),
         removed=fitting(changes.removed, LARGEST_NAMES),
-        warnings=_kept(warnings),
+        warnings=_kept(checked.warnings),
         unannounced=[f"{version_of(sources)}/{number}/ConfigPublished"],
         owed=taken_over(current),
         gone=compiled.gone,
     )
     return ports.published.put_current(current, new)
+
+
+def _hold(ports: PublishPorts, tasks: Collection[str], push: str) -> None:
+    for task in sorted(tasks):
+        while True:
+            state = ports.tasks.state(task)
+            after = held_by_push(state, push, ports.now())
+            if after == state or ports.tasks.put_state(after):
+                break
 
 
 def _new(

@@ -92,6 +92,7 @@ def task(look: Known, name: str) -> dict[str, Any]:
         "run": state.running.run if state.running else None,
         "wanted": [_wish(reason.value, wish) for reason, wish in state.wanted.items()],
         "hold": hold(state),
+        "terraform": terraform(state),
         "gave_up": state.gave_up,
         "retry_at": maybe(state.retry_at),
         "last_run": _last_run(state.recent[0]) if state.recent else None,
@@ -168,6 +169,20 @@ def hold(state: TaskState) -> dict[str, str] | None:
     """None if the task is not held."""
     held = state.held
     return {"why": held.why, "by": held.by, "since": iso(held.since)} if held else None
+
+
+def terraform(state: TaskState) -> dict[str, Any]:
+    """The version that the task keeps, null before its first run; which version a user last asked
+    for, and who; and where its state is: `stack` or `consul`, null if its backend says so, or if
+    it has not run."""
+    asked = state.upgrade
+    return {
+        "version": state.terraform or None,
+        "upgrade": {"version": asked.version or None, "by": asked.by, "at": iso(asked.at)}
+        if asked
+        else None,
+        "state": state.place or None,
+    }
 
 
 def _last_run(outcome: Outcome) -> dict[str, Any]:

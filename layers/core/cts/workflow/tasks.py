@@ -6,7 +6,7 @@ is announced at once; what can't be announced the sweep sends.
 
 import json
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any, Protocol
@@ -32,6 +32,7 @@ from cts.run.task import due
 from cts.workflow import settle, shown
 from cts.workflow.counting import Metrics
 from cts.workflow.delta_record import DeltaObjects
+from cts.workflow.loading import Definitions
 
 LONGEST_REASON = 500
 """In characters. States are read by the hundred."""
@@ -46,6 +47,7 @@ class TaskPorts:
     tasks: settle.Announced
     live: Live
     generations: Generations
+    definitions: Definitions
     records: DeltaObjects
     bus: Bus
     metrics: Metrics
@@ -106,13 +108,13 @@ def hold(ports: TaskPorts, asked: Request) -> Answer:
             )
         return person.hold(state, why, asked.by, now)
 
-    return 200, _shown(_change(ports, asked, held))
+    return 200, _shown(change(ports, asked, held))
 
 
 def release(ports: TaskPorts, asked: Request) -> Answer:
     """Whatever held it. A task that nothing holds stays as it is."""
-    _nothing(asked)
-    after = _change(ports, asked, lambda state, _, now: released(state, asked.by, now))
+    nothing(asked)
+    after = change(ports, asked, lambda state, _, now: released(state, asked.by, now))
     return 200, _shown(after)
 
 
@@ -163,13 +165,13 @@ def _wish(
     reason: Reason = Reason.PERSON,
 ) -> Answer:
     """`id` in the answer finds its run: it is the run's `request`."""
-    _nothing(asked)
+    nothing(asked)
 
     def wished(state: TaskState, entry: TaskEntry, now: float) -> TaskState:
         check(state, entry)
         return person.ask(state, now, asked.id, asked.by, reason)
 
-    wish = _wishes(_change(ports, asked, wished)).get(reason)
+    wish = _wishes(change(ports, asked, wished)).get(reason)
     found = wish or Wish(ports.now(), ports.now(), asked.id, by=asked.by)  # it may have run by now
     told = {"reason": reason.value, "id": found.correlation, "by": found.by}
     return 202, {"task": asked.task, "asked": {**told, "since": shown.maybe(found.since)}}
@@ -178,12 +180,13 @@ def _wish(
 # ---- one change ---------------------------------------------------------------------------
 
 
-def _change(
+def change(
     ports: TaskPorts,
     asked: Request,
     decide: Callable[[TaskState, TaskEntry, float], TaskState],
 ) -> TaskState:
-    """The state that was written, or that needed no change."""
+    """The state that was written, or that needed no change. `decide` raises Conflict if the task's
+    state does not permit it."""
     entry = _entry(ports, asked.task)
     while True:
         state, now = ports.tasks.state(asked.task), ports.now()
@@ -220,7 +223,7 @@ def _text(asked: Request, name: str) -> str:
     return value.strip()
 
 
-def _nothing(asked: Request) -> None:
+def nothing(asked: Request) -> None:
     if asked.body:
         raise BadRequest("the body must be empty")
 
@@ -237,11 +240,11 @@ ROUTES: Mapping[str, Action] = {
 """Handlers for POST by path, as patterns for the resolver."""
 
 
-def unknown(event: Mapping[str, Any]) -> NotAllowed | NoSuchPath:
+def unknown(event: Mapping[str, Any], routes: Collection[str]) -> NotAllowed | NoSuchPath:
     """The response if no route matches."""
     http = event["requestContext"]["http"]
     method, path = http["method"], http["path"]
-    if any(re.fullmatch(each.replace("<name>", "[^/]+"), path) for each in ROUTES):
+    if any(re.fullmatch(each.replace("<name>", "[^/]+"), path) for each in routes):
         return NotAllowed(method, "task", "POST")
     if path == "/v1/tasks":
         return NotAllowed(method, "task", "POST")

@@ -44,7 +44,7 @@ class Ports(Protocol):
     @property
     def sources(self) -> Sources: ...
     @property
-    def tasks(self) -> StoredTasks: ...
+    def api_tasks(self) -> StoredTasks: ...
     @property
     def published(self) -> Published: ...
     @property
@@ -78,7 +78,7 @@ def to_publish(ports: Ports) -> ToPublish | None:
         # It waits for a better push: changes through the API do not.
         live = version_of(current.sources)
         stored = ports.sources.bundle(LARGEST_BUNDLE + 1, live) if live else None
-    tasks = unexpired(ports.tasks.all(), ports.now())
+    tasks = unexpired(ports.api_tasks.all(), ports.now())
     if not (stored or tasks or current):
         return None
     return ToPublish(stored, dict(sorted(tasks.items())), current, rejected)
@@ -93,11 +93,14 @@ class CheckedPush:
     problems: tuple[Problem, ...]
     warnings: tuple[Problem, ...] = ()
     compiled: Compiled | None = None
+    held: frozenset[str] = frozenset()
+    """The tasks that this push holds."""
 
 
 def check(push: ToPublish, environment: Mapping[str, str]) -> CheckedPush:
     try:
         files = files_of(push)
+        held = bundle.held(files)
     except OverLimit as error:
         return CheckedPush((error.problem,))
     except bundle.UnreadableBundle as error:
@@ -105,7 +108,7 @@ def check(push: ToPublish, environment: Mapping[str, str]) -> CheckedPush:
         return CheckedPush((Problem(Place("the bundle"), "", Code.SYNTAX, what, fix),))
     result = compile_bundle(files, environment, push.tasks, push.gone)
     problems = (*result.problems, *refused(result.secrets))
-    return CheckedPush(problems, result.warnings, result.compiled)
+    return CheckedPush(problems, result.warnings, result.compiled, held)
 
 
 def files_of(push: ToPublish) -> bundle.Files:
