@@ -6,6 +6,7 @@ import json
 from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
 
+import boto3
 import httpx
 from botocore.auth import SigV4Auth
 from botocore.awsrequest import AWSRequest
@@ -47,6 +48,15 @@ class Person:
             "AWS_SECRET_ACCESS_KEY": keys["SecretAccessKey"],
             "AWS_SESSION_TOKEN": keys["SessionToken"],
         }
+
+    def client(self, service: str) -> Any:
+        """A boto3 client with the person's rights."""
+        key, secret, token = self.env.values()
+        session = boto3.Session(key, secret, token, region_name=REGION)
+        return session.client(
+            service,  # type: ignore[call-overload]
+            endpoint_url=self.world.stack.endpoint,
+        )
 
     def types(self, *words: str, code: int = 0) -> str:
         done = self.world.cts(*words, **self.env)

@@ -9,7 +9,7 @@ import time
 import uuid
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime
-from functools import partial
+from functools import cache, partial
 from typing import TYPE_CHECKING
 
 from cts.adapters import clients
@@ -35,7 +35,7 @@ if TYPE_CHECKING:  # each function imports its own workflow only: a cold start p
         Store,
         Tracked,
     )
-    from cts.workflow import edit_steps, publish, read, settle, start, track, watcher
+    from cts.workflow import edit_steps, publish, read, settle, start, tasks, track, watcher
     from cts.workflow.counting import Metrics
 
 MARGIN = 20.0
@@ -85,7 +85,10 @@ def publisher(settings: PublisherSettings, metrics: Metrics) -> publish.PublishP
 
     store = settings.store
     rows, objects = table(store), bucket(store)
-    environment = {"CONSUL_HTTP_ADDR": settings.consul_address}
+    environment = {
+        "CONSUL_HTTP_ADDR": settings.consul_address,
+        "TFC_HOSTNAME": settings.hcp_address,
+    }
     return publish.PublishPorts(
         sources=objects,
         api_tasks=ApiTasks(clients.later(clients.s3), store.work_bucket),
@@ -200,12 +203,37 @@ def codebuild(store: Store, builds: Builds | Tracked) -> Driver:
     )
 
 
-DRIVERS: dict[str, Callable[[Store, Builds | Tracked], Driver]] = {"terraform": codebuild}
+def hcp_terraform(store: Store, builds: Builds | Tracked) -> Driver:
+    from cts.adapters.hcp_api import HcpApi, client
+    from cts.adapters.hcp_secrets import HcpSecrets
+    from cts.adapters.hcp_terraform import HcpTerraform
+    from cts.adapters.secrets import HcpToken
+
+    hcp, objects = builds.hcp, bucket(store)
+    its_token = HcpToken(clients.later(clients.secrets_manager), hcp.secret, hcp.own_secret)
+    return HcpTerraform(
+        hcp.address,
+        lambda: HcpApi(client(), hcp.address, its_token, time.sleep),
+        HcpSecrets(sessions(store, builds)),
+        files=objects,
+        uploads=objects,
+        now=time.time,
+        sleep=time.sleep,
+    )
+
+
+DRIVERS: dict[str, Callable[[Store, Builds | Tracked], Driver]] = {
+    "terraform": codebuild,
+    "terraform-cloud": hcp_terraform,
+}
 """What makes each driver that a run may name."""
 
 
 def drivers(store: Store, builds: Builds | Tracked) -> dict[str, Driver]:
-    return {name: make(store, builds) for name, make in DRIVERS.items()}
+    """Each is made when it is used: a cold start pays per import."""
+    return {
+        name: clients.later(cache(partial(make, store, builds))) for name, make in DRIVERS.items()
+    }
 
 
 def runner(store: Store, builds: Builds, metrics: Metrics) -> start.StartPorts:
@@ -275,13 +303,11 @@ def reader(settings: ReaderSettings) -> read.ReadPorts:
     )
 
 
-def api(settings: ApiSettings, metrics: Metrics) -> edit_steps.EditPorts:
-    from cts.adapters.publisher import TaskChanges
-    from cts.workflow import edit_steps, tasks
+def asking(store: Store, metrics: Metrics) -> tasks.TaskPorts:
+    from cts.workflow import tasks
 
-    store = settings.store
     rows, objects = table(store), bucket(store)
-    asking = tasks.TaskPorts(
+    return tasks.TaskPorts(
         tasks=rows,
         live=rows,
         generations=objects,
@@ -291,10 +317,17 @@ def api(settings: ApiSettings, metrics: Metrics) -> edit_steps.EditPorts:
         metrics=metrics,
         now=time.time,
     )
+
+
+def api(settings: ApiSettings, metrics: Metrics) -> edit_steps.EditPorts:
+    from cts.adapters.publisher import TaskChanges
+    from cts.workflow import edit_steps
+
+    store = settings.store
     return edit_steps.EditPorts(
-        asking=asking,
+        asking=asking(store, metrics),
         publisher=TaskChanges(clients.later(clients.functions), settings.publisher),
-        runs=rows,
-        logs=objects,
+        runs=table(store),
+        logs=bucket(store),
         sleep=time.sleep,
     )

@@ -26,6 +26,7 @@ from cts.config.modules.local import (
 from cts.config.modules.task_variables import Given, given
 from cts.config.modules.vault_tls import vault_tls
 from cts.config.moving import named
+from cts.config.rules.hcp import check_hostname
 from cts.config.rules.problem import Code, Place, Problem, beside_no_problem, without_followers
 from cts.config.rules.validate import validate
 from cts.config.rules.warnings import warn
@@ -116,6 +117,7 @@ def _compiled(
         check_events(final),
         check_modules(final, files, modules, [each.names for each in variables]),
         check_versions(final, modules),
+        check_hostname(final, environment),
     )))  # fmt: skip
     compiled = None if problems else _compile(final, files, modules, variables, laid)
     warnings = _first("warnings", chain(
