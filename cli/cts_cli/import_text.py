@@ -13,6 +13,7 @@ from cts_cli.shown import each_text, shown
 from cts_cli.validate import Checked
 
 DIFFERENCES = "docs/differences.md"
+MOVING = "docs/moving-from-cts.md"
 DEFAULT, LOCAL = "", "local"
 """Backends: CTS's default, and the one that the state bucket replaces."""
 LONGEST_GROUP = max(map(len, Group))
@@ -87,8 +88,8 @@ def _state(console: Console, state: Mapping[str, str], *, has_commands: bool) ->
             _say(
                 console,
                 "It stays there: a new task for which a state is found there goes on with it. Stop "
-                "CTS before the first push. The stack's token needs the permissions that CTS has "
-                "for it, and builds must be able to reach Consul.",
+                "CTS before you release the task. The stack's token needs the permissions that "
+                "CTS has for it, and builds must be able to reach Consul.",
             )
         case backend if backend == LOCAL:
             how = ", as below" if has_commands else ""
@@ -103,7 +104,7 @@ def _state(console: Console, state: Mapping[str, str], *, has_commands: bool) ->
             _say(
                 console,
                 f'It stays there, and tasks with backend "{backend}" go on with it: stop CTS '
-                "before the first push.",
+                "before you release a task.",
             )
 
 
@@ -198,7 +199,10 @@ def _next(console: Console, found: Mapping[str, Any], arguments: str, waiting: i
         for command in MOVE_STATE:
             _say(console, f"  {command}", "cyan")
         _say(console, f"  ({STATE_BUCKET})")
-    _say(console, f"cts push {arguments}", "cyan")
+    _say(console, f"cts push --adopt {arguments}", "cyan")
+    _say(console, "which applies nothing: look at the plans, stop CTS, and release each task:")
+    _say(console, "cts release TASK", "cyan")
+    _say(console, f"({MOVING} has all steps, and the way back)", "dim")
 
 
 # ---- lines ----------------------------------------------------------------------------------
