@@ -12,6 +12,7 @@ from cts.config.blocks.finalize import state_path
 from cts.config.blocks.model import Configuration, Task
 from cts.config.blocks.schema import Group
 from cts.config.rules.problem import Where
+from cts_cli import outside
 from cts_cli.validate import Checked
 
 ENV = re.compile(r'\{\{[ \t\r\n]*env[ \t\r\n]+"([^"\n]+)"')
@@ -37,6 +38,10 @@ def facts(checked: Checked) -> dict[str, Any]:
         ],
         "environment": environment(configuration),
         "vault": vault(configuration),
+        "outside": [
+            {"path": each.source, "option": each.option, "copy_to": each.target}
+            for each in outside.copies(configuration)
+        ],
     }
 
 

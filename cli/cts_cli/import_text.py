@@ -6,7 +6,7 @@ from typing import Any
 from cts.config.blocks.model import Configuration
 from cts.config.blocks.schema import Group
 from cts.config.rules.warnings import NOT_NEEDED_BECAUSE
-from cts_cli import grid, import_facts, problems, validate, words
+from cts_cli import grid, import_facts, outside, problems, validate, words
 from cts_cli.output import print_paragraph
 from cts_cli.screen import Console, Text
 from cts_cli.shown import each_text, shown
@@ -24,6 +24,14 @@ MOVE_STATE = (
     "aws s3 cp TASK.tfstate s3://STATE_BUCKET/tasks/TASK/terraform.tfstate",
 )
 STATE_BUCKET = "STATE_BUCKET is the output StateBucket of the stack"
+KEEP_OUT = (
+    "Leave {names} with CTS, and out of what is pushed: delete these blocks in a copy of the "
+    "configuration. Otherwise they would run here, too, as soon as they are supported."
+)
+KEEP_DISABLED = (
+    "Write enabled = false for these in CTS's files, too: when CTS starts again, it only reads "
+    "its files."
+)
 FLAGS = (
     ("-once", "`cts push` runs each new task once, and others only if they changed"),
     ("-inspect", "`cts push --inspect`: tasks are planned, and held until you release them"),
@@ -45,7 +53,8 @@ def print_report(console: Console, checked: Checked, arguments: str) -> None:
     _warnings(console, [each for each in checked.warnings_beside_tasks if each["path"] not in told])
     _behaviour(console, checked.result.configuration)
     _flags(console)
-    _next(console, found, shown(arguments), len(checked.waiting))
+    _outside(console, outside.copies(checked.result.configuration))
+    _next(console, found, shown(arguments))
 
 
 def _heading(console: Console, text: str, more: str = "") -> None:
@@ -185,24 +194,59 @@ def _flags(console: Console) -> None:
     _entries(console, [(flag, Text(told)) for flag, told in FLAGS])
 
 
-def _next(console: Console, found: Mapping[str, Any], arguments: str, waiting: int) -> None:
-    _heading(console, "Next")
-    if waiting:
-        count, do = words.count(len(found["tasks"]), "task"), "does" if waiting == 1 else "do"
-        _say(console, f"keep CTS running: {waiting} of {count} {do} not run here yet", "yellow")
+def _outside(console: Console, copies: Sequence[outside.Copy]) -> None:
+    if not copies:
+        return
+    _heading(console, "Paths outside of the folder", "a push has the files below one folder")
+    _say(console, "Copy them into it, in that folder, and change the options:")
+    for command in dict.fromkeys(each.command for each in copies):
+        _say(console, f"  {shown(command)}", "cyan")
+    _entries(console, [(shown(each.option), Text(f'= "{each.target}"')) for each in copies])
+    _say(
+        console,
+        "If CTS is started in another folder that contains all of them, you need no copies: run "
+        "this command there, and pass the configuration's files.",
+    )
+
+
+def _next(console: Console, found: Mapping[str, Any], arguments: str) -> None:
+    """The steps in an order in which CTS and the stack never both run a task."""
     if found["problems"]:
+        _heading(console, "Next")
         _say(console, "fix the problems above, then run this command again")
         return
-    _say(console, "sam build && sam deploy --guided", "cyan")
+    _heading(console, "Next", "in this order, CTS and the stack never both apply a task")
+    for number, (told, commands) in enumerate(steps(found, arguments), 1):
+        print_paragraph(console, Text(told), (f"  {number}.", "dim"))
+        for command in commands:
+            print_paragraph(console, Text(command, "cyan"), ("      ", ""))
+
+
+def steps(found: Mapping[str, Any], arguments: str) -> Iterator[tuple[str, Sequence[str]]]:
+    """Each with its commands. `found`: as in `import_facts`; `arguments`: for `cts push`."""
+    moving = [each["name"] for each in found["tasks"] if not each["waits_for"]]
+    staying = [each["name"] for each in found["tasks"] if each["waits_for"]]
+    yield "Deploy the stack, with the parameters above.", ("sam build && sam deploy --guided",)
+    if staying:
+        yield KEEP_OUT.format(names=", ".join(staying)), ()
+        yield (
+            "Disable the others in CTS. A run that is in progress there ends first.",
+            [f"consul-terraform-sync task disable {each}" for each in moving],
+        )
+        yield KEEP_DISABLED, ()
+    else:
+        yield "Stop CTS, and don't let it start again.", ()
     if found["state"]["backend"] == LOCAL:
-        _say(console, "then stop CTS, and run this for each task, in its working folder:")
-        for command in MOVE_STATE:
-            _say(console, f"  {command}", "cyan")
-        _say(console, f"  ({STATE_BUCKET})")
-    _say(console, f"cts push --adopt {arguments}", "cyan")
-    _say(console, "which applies nothing: look at the plans, stop CTS, and release each task:")
-    _say(console, "cts release TASK", "cyan")
-    _say(console, f"({MOVING} has all steps, and the way back)", "dim")
+        where = f"Move the state of each task, in its working folder. {STATE_BUCKET}."
+        yield where, MOVE_STATE
+    yield (
+        "Push, which plans and holds each task.",
+        (f"cts push --adopt {arguments}",),
+    )
+    yield (
+        f"Release each task once you have seen its plan. {MOVING} has the way back.",
+        ("cts release TASK",),
+    )
 
 
 # ---- lines ----------------------------------------------------------------------------------

@@ -273,18 +273,29 @@ def logs(
     run: Annotated[
         str, typer.Argument(metavar="RUN", help="Run ID, or a task's name for its latest run.")
     ],
+    follow: Annotated[
+        bool, typer.Option("--follow", "-f", help="Go on with the next runs of the task.")
+    ] = False,
     stack: StackName = "cts",
+    as_json: Json = False,
 ) -> None:
-    """Print a run's log, and follow it while the run is in progress."""
-    from cts_cli import output, waits
-    from cts_cli.push import interruptible
+    """Print a run's log, and follow it while the run is in progress.
+
+    With --follow, print the logs of the task's next runs, too, until Ctrl-C.
+    Exits with 1 if the run failed.
+    """
+    from cts_cli import logs, output
 
     reader = _reader(stack)
     run_id = _run_id(reader, run)
-    text = f"reading the log of {run_id}"
-    with interruptible("The run continues."), output.progress(text) as progress:
-        ended = waits.along(reader, run_id, waits.every(1.0), progress.show, progress.tell)
-    output.print_ended(ended)
+    if follow:
+        if as_json:
+            raise typer.BadParameter("--follow never ends, so it has no --json")
+        logs.follow(reader, run_id)
+        return
+    ended = logs.read(reader, run_id) if as_json else logs.show(reader, run_id)
+    if as_json:
+        output.print_json(ended)
     raise typer.Exit(1 if ended["status"] == "errored" else 0)
 
 

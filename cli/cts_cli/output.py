@@ -126,7 +126,7 @@ def print_ended(run: Mapping[str, Any]) -> None:
     if changes := words.changes(run["counts"]):
         text.append(f", {changes}")
     if run["error"]:
-        text.append(f": {words.first_line(run['error'])}")
+        text.append(f": {words.error_line(run['error'])}")
     steps = [f"{step} {words.span(took)}" for step, took in run["seconds"].items()]
     if steps:
         text.append(f"  ({' · '.join(steps)})", "dim")

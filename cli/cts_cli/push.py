@@ -247,7 +247,7 @@ def interruptible(said: str) -> Iterator[None]:
     try:
         yield
     except KeyboardInterrupt as error:
-        output.err().print(f"Interrupted. {said}")
+        output.err().print(f"Interrupted. {said}".rstrip())
         raise typer.Exit(130) from error
 
 

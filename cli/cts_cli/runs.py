@@ -39,7 +39,7 @@ def print_run(found: Mapping[str, Any], at: datetime) -> None:
         "by": Text(found.get("by") or ""),
         "started": Text(f"{words.ago(found['claimed_at'], at)}, took {took}"),
         "changes": resource_changes(found["counts"]),
-        "error": Text(words.first_line(found["error"])),
+        "error": Text(words.error_line(found["error"])),
         "retry": Text(found.get("because") or ""),
         "input": Text(_since(delta)),
     }
@@ -97,7 +97,7 @@ def _run(run: Mapping[str, Any], at: datetime) -> grid.Row:
         "took": Text(words.between(run["claimed_at"], run["ended_at"], at)),
         "changes": resource_changes(run["counts"]),
     }
-    error = words.first_line(run["error"])
+    error = words.error_line(run["error"])
     return grid.Row(cells, Text.assemble(("✗ ", "red"), error) if error else None)
 
 

@@ -46,4 +46,22 @@ def generations(
         generations.print_generations(newest, words.now())
 
 
-COMMANDS: Sequence[Callable[..., None]] = (proxy, generations)
+def doctor(stack: StackName = "cts", as_json: Json = False) -> None:
+    """Check the stack, and say what to fix.
+
+    From the connection to Consul to the last run of each task, with the
+    secrets, permissions and quotas in between. Nothing is changed. What your
+    credentials don't allow is reported as not checked. Exits with 1 if
+    something must be fixed.
+    """
+    from cts_cli import aws, doctor, output
+
+    findings = doctor.examine(aws.find_stack(stack))
+    if as_json:
+        output.print_json(doctor.facts(findings))
+    else:
+        doctor.print_findings(findings)
+    raise typer.Exit(0 if doctor.is_healthy(findings) else 1)
+
+
+COMMANDS: Sequence[Callable[..., None]] = (doctor, generations, proxy)

@@ -152,7 +152,7 @@ def _last_run(run: Mapping[str, Any] | None, at: datetime) -> Text:
 def _failure(console: Console, task: Mapping[str, Any]) -> None:
     run, name = task["last_run"], task["task_name"]
     if run and not run["success"]:
-        error = words.first_line(run["error"])
+        error = words.error_line(run["error"])
         text = Text.assemble(("✗ ", "red"), (name, "bold"), f": {error}")
         console.print(text.append(f"  (cts logs {name})", "dim"), soft_wrap=True)
 
@@ -171,8 +171,15 @@ def _help(console: Console, task: Mapping[str, Any]) -> None:
         said = Text.assemble(("! ", "yellow"), (name, "bold"), f": held by {hold['by']}")
         console.print(said.append(f"  (cts release {name})", "dim"), soft_wrap=True)
     if task["state"] == "gave_up" and task["enabled"]:
-        said = Text.assemble((name, "bold"), ": runs again once what it watches changes")
+        said = Text.assemble((name, "bold"), f": runs again {_wakes(task)}")
         console.print(said.append(f"  (cts retry {name})", "dim"), soft_wrap=True)
+
+
+def _wakes(task: Mapping[str, Any]) -> str:
+    """What makes a task that gave up run again."""
+    views = task.get("woken_by", ["what it watches"])  # older stacks don't report them
+    changed = f"once {' or '.join(views)} changes" if views else "at its next scheduled time"
+    return f"{changed}, or once a push changes the task"
 
 
 def _ignored(console: Console, task: Mapping[str, Any]) -> None:

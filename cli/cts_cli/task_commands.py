@@ -49,13 +49,31 @@ def retry(
 
 
 def run(
-    task: TaskName, wait: Wait = False, stack: StackName = "cts", as_json: Json = False
+    task: Annotated[
+        str | None, typer.Argument(metavar="TASK", help="Name of the task.", show_default=False)
+    ] = None,
+    every: Annotated[
+        bool, typer.Option("--all", help="Run every task that is enabled and not held.")
+    ] = False,
+    wait: Wait = False,
+    stack: StackName = "cts",
+    as_json: Json = False,
 ) -> None:
-    """Run a task now, whether or not anything has changed.
+    """Run a task now, or all of them, whether or not anything has changed.
 
-    If a run is in progress, another one follows it.
+    If a run is in progress, another one follows it. With --all and --wait, one
+    line is printed for each task, in the order in which they end. Exits with 1
+    if a run that was waited for fails.
     """
-    ask_for_run(stack, task, "run", wait=wait, as_json=as_json)
+    if every is (task is not None):
+        raise typer.BadParameter("write a task, or --all")
+    if task is not None:
+        ask_for_run(stack, task, "run", wait=wait, as_json=as_json)
+        return
+    from cts_cli import aws, run_all
+
+    found = aws.find_stack(stack)
+    raise typer.Exit(run_all.run(found, wait=wait, as_json=as_json))
 
 
 def inspect(

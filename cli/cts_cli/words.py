@@ -1,8 +1,13 @@
 """Human-readable times, counts and changes, as plain text without colours."""
 
+import re
 from collections.abc import Mapping
 from datetime import UTC, datetime
 
+TITLE = re.compile(r"(?:^|: )Error: ")
+"""In the first line of an error of Terraform's."""
+LONGEST_ERROR = 300
+"""In characters, of one line."""
 UNITS = ((86400, "d"), (3600, "h"), (60, "min"), (1, "s"))
 
 
@@ -79,7 +84,20 @@ def changes(counts: Mapping[str, int] | None) -> str:
     return " ".join(said)
 
 
-def first_line(text: str | None) -> str:
-    """The first line with any text in it."""
-    lines = (line.strip(" \t│╷╵") for line in (text or "").splitlines())
-    return next((line for line in lines if line), "")
+def error_line(text: str | None) -> str:
+    """An error in one line. Of Terraform's: its title, and what it says below the place of the
+    error, such as the `error_message` of a precondition."""
+    lines = [line.strip("│╷╵").removeprefix(" ").rstrip() for line in (text or "").splitlines()]
+    told = next((at for at, line in enumerate(lines) if line.strip()), None)
+    if told is None:
+        return ""
+    first = lines[told].strip()
+    if not TITLE.search(first):
+        return first
+    paragraphs = "\n".join(lines[told + 1 :]).split("\n\n")
+    said = (each.strip("\n") for each in paragraphs)
+    detail = next((each for each in said if each and not each[0].isspace()), "")
+    if not detail or TITLE.match(detail):
+        return first
+    line = f"{first}: {' '.join(detail.split())}"
+    return line if len(line) <= LONGEST_ERROR else f"{line[:LONGEST_ERROR]}…"

@@ -38,7 +38,8 @@ SOURCE = re.compile(r'^(module "[^"]+" \{\n  source +=) .*(\n  version .*)?$', r
 PROVIDER = re.compile(r'^provider "(.+)" \{$', re.MULTILINE)
 PASSED = re.compile(r"^  ([\w-]+) += var\.\1$", re.MULTILINE)
 KEY_REFERENCE = '{{ env "KEY" }}'
-MANY = 10_000
+MANY = [len(NASTY) ** 2, pytest.param(10_000, marks=pytest.mark.soak)]
+"""Rows of a table. The first is enough for each two of the hostile texts to meet."""
 SINCE_CONSTANTS = [1, 15]
 MODULE_WITH_CONSTANTS = """
 variable "services" {
@@ -233,12 +234,13 @@ def test_options_of_a_backend_with_references_reach_init_unchanged(
 
 
 @pytest.mark.slow
+@pytest.mark.parametrize("many", MANY)
 def test_a_large_table_of_hostile_values_comes_back_through_outputs(
-    tmp_path: Path, environment: dict[str, str]
+    many: int, tmp_path: Path, environment: dict[str, str]
 ) -> None:
     rows = [
         {**a_row(NASTY[n % len(NASTY)]), "id": f"{n}-{NASTY[n // len(NASTY) % len(NASTY)]}"}
-        for n in range(MANY)
+        for n in range(many)
     ]
     stored = Snapshot(json.dumps(rows).encode(), "digest")
     definition = Definition("web", Module("./m", digest="d"), WEB)

@@ -275,9 +275,9 @@ class Account(Vault):
         return httpx.Response(code, headers={"content-type": kind}, text=body)
 
 
-def deployed(monkeypatch: pytest.MonkeyPatch) -> Account:
+def deployed(monkeypatch: pytest.MonkeyPatch, account: Account | None = None) -> Account:
     """An account that the command finds, at the time NOW."""
-    account = Account()
+    account = account or Account()
     for name in ("AWS_ENDPOINT_URL", "CTS_STACK", "FORCE_COLOR"):
         monkeypatch.delenv(name, raising=False)
     monkeypatch.setattr(aws, "session", lambda: account)

@@ -1,6 +1,7 @@
 """What an existing configuration of CTS is told to become."""
 
 import json
+import subprocess
 from pathlib import Path
 from typing import Any
 
@@ -84,8 +85,77 @@ def test_tasks_are_listed_with_what_they_wait_for(here: Path) -> None:
         "nightly (disabled) schedule 0 6 * * * org/web/cts 1.2.0",
         "! accepted, does not run yet: providers",
     ]
-    start = said.index("Next")
-    assert said[start + 1] == "keep CTS running: 1 of 2 tasks does not run here yet"
+    start = said.index("Next in this order, CTS and the stack never both apply a task")
+    steps = [line for line in said[start:] if line[0].isdigit() or "disable" in line]
+    assert [line.split(",")[0][:48] for line in steps] == [
+        "1. Deploy the stack",
+        "2. Leave nightly with CTS",
+        "3. Disable the others in CTS. A run that is in p",
+        "consul-terraform-sync task disable web",
+        "4. Write enabled = false for these in CTS's file",
+        "5. Push",
+        "6. Release each task once you have seen its plan",
+    ]
+
+
+def test_what_moves_as_a_whole_begins_with_the_end_of_cts(here: Path) -> None:
+    said = report(TASK)
+    assert said.index("2. Stop CTS, and don't let it start again.") < said.index(
+        "3. Push, which plans and holds each task."
+    )
+
+
+def test_paths_outside_of_the_folder_come_with_commands_to_copy_them(here: Path) -> None:
+    text = """
+task {
+  name           = "a"
+  module         = "../mods/fw"
+  variable_files = ["/etc/cts/a.tfvars", "../a.tfvars"]
+  condition "services" { names = ["web"] }
+}
+task {
+  name   = "b"
+  module = "../mods/fw"
+  condition "services" { names = ["web"] }
+}
+task {
+  name   = "c"
+  module = "./modules/fw"
+  condition "services" { names = ["web"] }
+}
+"""
+    (here / "c.hcl").write_text(text)
+    said = lines(cts("import", "c.hcl").stdout)
+    start = said.index("Paths outside of the folder a push has the files below one folder")
+    assert said[start + 2 : start + 9] == [
+        "mkdir -p modules && cp -r -- ../mods/fw ./modules/fw-2",
+        "mkdir -p variables && cp -- /etc/cts/a.tfvars variables/a.tfvars",
+        "mkdir -p variables && cp -- ../a.tfvars variables/a-2.tfvars",
+        'task.a.module = "./modules/fw-2"',
+        'task.a.variable_files[0] = "variables/a.tfvars"',
+        'task.a.variable_files[1] = "variables/a-2.tfvars"',
+        'task.b.module = "./modules/fw-2"',
+    ]
+    assert facts(text)["outside"][0] == {
+        "path": "../mods/fw",
+        "option": "task.a.module",
+        "copy_to": "./modules/fw-2",
+    }
+
+
+def test_the_commands_to_copy_do_what_they_say(here: Path, tmp_path_factory: Any) -> None:
+    away = tmp_path_factory.mktemp("away with spaces")
+    (away / "fw").mkdir()
+    (away / "fw/main.tf").write_text('variable "services" {}\n')
+    write = 'task {{ name = "a" module = "{}" condition "services" {{ names = ["web"] }} }}'
+    (here / "a.hcl").write_text(write.format(away / "fw"))
+    found = json.loads(cts("import", here, "--json").stdout)
+    assert found["valid"] is False
+    said = lines(cts("import", here).stdout)
+    [command] = [line for line in said if line.startswith("mkdir")]
+    subprocess.run(command, shell=True, check=True, cwd=here)
+    (here / "a.hcl").write_text(write.format(found["outside"][0]["copy_to"]))
+    assert json.loads(cts("import", here, "--json").stdout)["valid"] is True
 
 
 def test_without_tasks_it_says_so(here: Path) -> None:
@@ -128,7 +198,9 @@ def test_what_to_do_with_the_state(here: Path, text: str, told: str) -> None:
     said = report(text + "\n" + TASK)
     assert any(told in line for line in said)
     moves = any("terraform state pull" in line for line in said)
-    assert moves == ("(STATE_BUCKET is the output StateBucket of the stack)" in said)
+    assert moves == any(
+        "STATE_BUCKET is the output StateBucket of the stack." in line for line in said
+    )
     assert moves == ("move it before" in told)
 
 
@@ -272,10 +344,12 @@ def test_the_flags_of_cts_are_told(here: Path) -> None:
 
 def test_it_ends_with_what_to_type(here: Path) -> None:
     said = report(TASK)
-    at = said.index("cts push --adopt c.hcl")
-    assert said[at + 2 : at + 4] == [
+    assert said[-4:] == [
+        "3. Push, which plans and holds each task.",
+        "cts push --adopt c.hcl",
+        "4. Release each task once you have seen its plan. docs/moving-from-cts.md has the way"
+        " back.",
         "cts release TASK",
-        "(docs/moving-from-cts.md has all steps, and the way back)",
     ]
 
 

@@ -31,6 +31,7 @@ from tests.unit.cli_fakes import (
     refused,
     task,
 )
+from tests.unit.doctor_fakes import Doctored
 from tests.unit.reader_fakes import NOW, errored, failure, problem, rejected, run_id
 
 HOSTILE = (
@@ -61,6 +62,7 @@ CONFIGURATION = {
 }
 
 COMMANDS: dict[str, list[list[str]]] = {
+    "doctor": [["doctor"], ["doctor", "--stack", HOSTILE]],
     "generations": [["generations", "--stack", HOSTILE]],
     "hold": [["hold", HOSTILE, "--why", "x"], ["hold", "web", "--why", f" {HOSTILE}" * 99]],
     "import": [["import", "bad"], ["import", "raw"], ["import", HOSTILE]],
@@ -129,7 +131,7 @@ def account(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Account:
     """Two pushes have been made, and another was rejected. All that the reader answers has the
     hostile text in it."""
     monkeypatch.chdir(tmp_path)
-    account, good = deployed(monkeypatch), folder(tmp_path / "good", task("old"))
+    account, good = deployed(monkeypatch, Doctored()), folder(tmp_path / "good", task("old"))
     for each in ("bad", "raw"):
         (tmp_path / each).mkdir()
     (tmp_path / "bad/a.json").write_text(json.dumps(CONFIGURATION))

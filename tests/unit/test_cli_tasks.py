@@ -58,7 +58,10 @@ def test_a_hold_needs_a_reason(account: Account) -> None:
 def test_a_task_that_gave_up_names_the_command_that_helps(account: Account) -> None:
     gave_up(account)
     said = lines(cts("status").stdout)
-    assert "web: runs again once what it watches changes (cts retry web)" in said
+    assert (
+        "web: runs again once service web changes, or once a push changes the task (cts retry web)"
+        in said
+    )
     result = cts("retry", "web")
     assert result.exit_code == 0
     assert lines(result.stdout) == ["✓ asked for: `cts status` shows web, `cts logs web` its log"]
@@ -99,6 +102,50 @@ def test_scripts_get_json(account: Account) -> None:
     account.world.ran(asked(applied()))
     waited = json.loads(cts("run", "web", "--wait", "--json").stdout)
     assert (waited["status"], waited["request"]) == ("applied", "r-1")
+
+
+@pytest.fixture
+def three(account: Account) -> Account:
+    """Besides the first task one that is held, one that is disabled, and one more."""
+    account.world.add(TaskState("api"))
+    account.world.add(TaskState("held"))
+    account.world.add(TaskState("off"), enabled=False)
+    account.world.read_services("api", "held", "off")
+    assert cts("hold", "held", "--why", WHY).exit_code == 0
+    return account
+
+
+def test_all_tasks_that_may_run_are_run(three: Account) -> None:
+    result = cts("run", "--all")
+    assert (result.exit_code, lines(result.stdout)) == (
+        0,
+        ["✓ asked for 2 runs: `cts status` shows them"],
+    )
+    assert result.stderr == "left out, because disabled or held: held, off\n"
+    assert {each.task for each in three.bus.of(TaskTriggered)} == {"api", "web"}
+    found = json.loads(cts("run", "--all", "--json").stdout)
+    assert (sorted(found["asked"]), found["left_out"]) == (["api", "web"], ["held", "off"])
+
+
+@pytest.mark.parametrize(("run", "code"), [(applied("api"), 0), (errored("api"), 1)])
+def test_the_end_of_all_runs_is_waited_for(three: Account, run: Run, code: int) -> None:
+    three.world.ran(asked(run), asked(applied("web")))
+    result = cts("run", "--all", "--wait")
+    assert result.exit_code == code
+    assert f"{2 - code} succeeded, {code} failed" in result.stderr
+    found = json.loads(cts("run", "--all", "--wait", "--json").stdout)
+    assert found["runs"]["api"]["id"] == run.id
+
+
+def test_runs_that_do_not_end_are_named(three: Account) -> None:
+    three.world.ran(asked(applied("web")))
+    result = cts("run", "--all", "--wait")
+    assert (result.exit_code, "have not ended: api" in result.stderr) == (2, True)
+
+
+@pytest.mark.parametrize("arguments", [["run"], ["run", "web", "--all"]])
+def test_a_run_is_of_one_task_or_of_all(account: Account, arguments: list[str]) -> None:
+    assert cts(*arguments).exit_code == 2
 
 
 def test_a_run_that_does_not_begin_is_told(account: Account) -> None:

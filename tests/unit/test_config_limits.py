@@ -161,6 +161,7 @@ FINDINGS = {
 }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("text", FINDINGS.values(), ids=FINDINGS)
 def test_the_first_problems_are_reported_and_that_there_are_more(text: str) -> None:
     problems = checked(**{"a.hcl": text, "m/main.tf": MODULE}).problems

@@ -14,8 +14,8 @@ from tests.model.simulation import Simulation, fake_archive
 from tests.model.state import Broken
 
 RUNS = 500
-BATCHES = [0, *(pytest.param(n, marks=pytest.mark.slow) for n in range(1, 25))]
-"""Each takes every 25th history; `make unit` tries the first one only."""
+BATCHES = [0, *(pytest.param(n, marks=pytest.mark.slow) for n in range(1, 50))]
+"""Each takes every 50th history; `make unit` tries the first one only."""
 STEPS = 70
 
 

@@ -71,6 +71,14 @@ def test_the_overall_status_counts_tasks_by_status_and_by_enabled(world: World) 
     }
 
 
+def test_a_task_says_what_wakes_it(world: World) -> None:
+    world.add(TaskState("web", gave_up="why"))
+    world.add(TaskState("all"), regexp="^w")
+    found = get("/v1/status/tasks")
+    assert found["web"]["woken_by"] == ["service web"]
+    assert len(found["all"]["woken_by"]) == 1
+
+
 def test_the_overall_status_counts_what_waits_and_what_looks_at_a_stale_view(world: World) -> None:
     world.waiting["cron"] = Waiting("definition of cron", ("a schedule",))
     world.add(TaskState("web"))

@@ -116,7 +116,7 @@ def _compiled(files: Files, environment: Environment) -> Result:
         problems=_in_order(problems, names),
         warnings=_in_order(beside_no_problem(warnings, problems), names),
         configuration=final,
-        secrets=named(merged.secrets, files, _effective(final)),
+        secrets=named(merged.secrets, files, _effective(final)) if merged.secrets else (),
         compiled=compiled,
     )
 

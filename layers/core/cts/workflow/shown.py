@@ -94,6 +94,7 @@ def task(look: Known, name: str) -> dict[str, Any]:
         "hold": hold(state),
         "terraform": terraform(state),
         "gave_up": state.gave_up,
+        "woken_by": _woken_by(look, entry),
         "retry_at": maybe(state.retry_at),
         "last_run": _last_run(state.recent[0]) if state.recent else None,
         "stale": [
@@ -104,6 +105,13 @@ def task(look: Known, name: str) -> dict[str, Any]:
         "trigger_events": list(entry.events),
         "ignored": _ignores(look, entry, state),
     }
+
+
+def _woken_by(look: Known, entry: TaskEntry) -> list[str]:
+    """The views of the task's condition, a change of which is a reason to run. Without any, only
+    its schedule or a person is."""
+    views = watched((entry.condition,), look.firsts)
+    return [str(view) for view in views[:MOST_VIEWS]]
 
 
 def _ignores(look: Known, entry: TaskEntry, state: TaskState) -> bool:

@@ -105,11 +105,18 @@ def where_of(value: Any) -> Where | None:
 def walk(block: Any, *, unused: bool = True) -> Iterator[tuple[Any, str, Option, Any]]:
     """Each option of a block and of the blocks in it: the block, the key, what is known of the
     option, its value. Without `unused` blocks that are not needed here are left out."""
-    for each in options_of(block):
-        known, value = about(each), getattr(block, each.name)
-        yield block, key_of(each), known, value
-        if known.unused and not unused:
+    kind: Any = type(block)
+    for name, key, known in _known(kind):
+        value = getattr(block, name)
+        yield block, key, known, value
+        if not value or (known.unused and not unused):
             continue
         for inner in value if isinstance(value, tuple) else (value,):
             if where_of(inner):
                 yield from walk(inner, unused=unused)
+
+
+@cache
+def _known(block_type: Any) -> tuple[tuple[str, str, Option], ...]:
+    """The name, the key, and what is known of each option: each rule walks all of them."""
+    return tuple((each.name, key_of(each), about(each)) for each in _options(block_type))

@@ -1,0 +1,301 @@
+"""What `cts doctor` makes of what it found: what is wrong, and what to do about it. Pure."""
+
+import re
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import Any, NamedTuple
+
+from cts.config.blocks.schema import Group
+from cts.run.place import PROGRAM
+from cts_cli import words
+
+MOST_NAMED = 5
+"""Tasks named in one finding. The others are counted."""
+
+
+class Level(StrEnum):
+    OK = "ok"
+    WARNING = "warning"
+    PROBLEM = "problem"
+    UNCHECKED = "unchecked"
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    level: Level
+    area: str
+    what: str
+    fix: str = ""
+    evidence: str = ""
+    """The error itself, in one line."""
+
+
+class Cause(NamedTuple):
+    """What an error means. The first cause whose pattern is in the error counts."""
+
+    pattern: str
+    what: str
+    fix: str
+
+
+CONSUL_CAUSES = (
+    Cause(
+        r"ACL not found|ACL token not found|token not found",
+        "Consul does not know the stack's token: it is wrong, was deleted or has expired",
+        "store a valid token {token}",
+    ),
+    Cause(
+        r"HTTP 403|Permission denied|filtered by ACLs",
+        "the stack's token may not read everything that the tasks watch",
+        "give the token's policy service:read and node:read, and key:read for watched keys "
+        "(docs/operations.md, Consul's token)",
+    ),
+    Cause(
+        r"too many concurrent connections|HTTP 429",
+        "Consul refuses more connections from the poller's address",
+        "raise limits.http_max_conns_per_client in Consul's configuration, to at least 200",
+    ),
+    Cause(
+        r"CERTIFICATE_VERIFY_FAILED|certificate verify failed",
+        "the poller does not trust Consul's certificate",
+        "put the CA's certificates into a secret and deploy with its ARN as ConsulCaArn "
+        "(docs/operations.md, Consul's certificate)",
+    ),
+    Cause(
+        r"WRONG_VERSION_NUMBER|HTTP request to an HTTPS server|SSL",
+        "Consul and the stack disagree about HTTP and HTTPS",
+        "correct the scheme, or the port, of the parameter ConsulAddress",
+    ),
+    Cause(
+        r"reading (?:the Consul token|the client certificate|Consul's CA)",
+        "the secret for the connection to Consul can't be used",
+        "correct the secret that the message names",
+    ),
+    Cause(
+        r"No cluster leader|HTTP 500",
+        "Consul has no leader, or can't answer the query",
+        "check Consul's servers, and the `filter` of the tasks that are stale",
+    ),
+    Cause(
+        r"no answer|asking Consul at",
+        "the poller can't reach Consul",
+        "check that Consul is up, and that ConsulAddress, SubnetIds and SecurityGroupIds lead "
+        "to it",
+    ),
+)
+RUN_CAUSES = (
+    Cause(
+        r"does not let this account run CodeBuild|Cannot have more than 0 builds",
+        "AWS does not let this account run builds",
+        "ask AWS Support (account and billing) to enable CodeBuild, then run `cts retry {task}`",
+    ),
+    Cause(
+        r"the state is locked by|acquiring the state lock",
+        "its state has been locked by someone else",
+        "if that user or build is gone, remove the lock: docs/operations.md, State locks",
+    ),
+    Cause(
+        r"assuming the task's role",
+        "its role can't be assumed",
+        "correct role_arn, and let the role's trust policy allow the stack's TaskRole "
+        "(docs/operations.md, A role for one task)",
+    ),
+    Cause(
+        r"the stack's \w+ secret has no \w+",
+        "it reads a secret that is not stored",
+        "store it with `cts secret set NAME`, then run `cts retry {task}`",
+    ),
+    Cause(
+        r"Unreadable module directory|Failed to download module|accessing remote module registry"
+        r"|Module not found|Could not download module|Unresolvable module version",
+        "its module can't be fetched",
+        "correct `module` and `version`, and let builds reach the module's address, with "
+        "git_ssh_key if it is private",
+    ),
+    Cause(
+        r"Failed to (?:query available provider packages|install provider)",
+        "a provider can't be fetched",
+        "correct required_providers, and let builds reach the provider's registry",
+    ),
+    Cause(
+        r"fetching https?://\S+(?:terraform|tofu)",
+        "its version of Terraform can't be fetched",
+        "correct TerraformVersion or terraform_version, and let builds reach the release's address",
+    ),
+    Cause(
+        r"AccessDenied|not authorized to perform",
+        "it lacks a permission in AWS",
+        "attach a policy for its module to the stack's TaskRole, or name a role with role_arn",
+    ),
+)
+
+
+def cause_of(error: str, causes: Sequence[Cause]) -> Cause | None:
+    return next((each for each in causes if re.search(each.pattern, error)), None)
+
+
+# ---- the stack and whoever asks -----------------------------------------------------------------
+
+
+def stack(status: str, parameters: Mapping[str, str]) -> Iterator[Finding]:
+    """`status`: CloudFormation's word for the stack's last operation."""
+    if "FAILED" in status or status.startswith(("ROLLBACK", "DELETE")):
+        fix = "look at the stack's events in CloudFormation, then deploy again"
+        yield Finding(Level.PROBLEM, "stack", f"the last deployment ended as {status}", fix)
+    if parameters.get("ConsulAddress", "").startswith("http://"):
+        what = "ConsulAddress is plain HTTP: the token and all answers are sent unencrypted"
+        fix = "serve Consul's API over HTTPS, and deploy with that address"
+        yield Finding(Level.WARNING, "stack", what, fix)
+
+
+def access(*, may_change: bool) -> Iterator[Finding]:
+    if not may_change:
+        what = "you may see tasks, and not change them"
+        fix = "if you should, attach the policy in the stack's output OperatorPolicy to your role"
+        yield Finding(Level.WARNING, "access", what, fix)
+
+
+def configuration(found: Mapping[str, Any]) -> Iterator[Finding]:
+    """`found`: as the reader answers."""
+    live, rejected = found["live"], found["rejected"]
+    if live is None:
+        what, fix = "no configuration has been published", "push one with `cts push`"
+        yield Finding(Level.PROBLEM, "configuration", what, fix)
+    if rejected:
+        problems = words.count(rejected["problem_count"], "problem")
+        first = rejected["problems"][0]["what"] if rejected["problems"] else ""
+        what = f"the last push was rejected: {problems}"
+        fix = "check the configuration with `cts validate`, and push it again"
+        yield Finding(Level.PROBLEM, "configuration", what, fix, first)
+    if live and live.get("waiting"):
+        told = _names(list(live["waiting"]))
+        what = f"{told}: accepted, but needs what is not supported"
+        yield Finding(Level.WARNING, "configuration", what, "`cts status` says what that is")
+
+
+def secrets(missing: Mapping[Group, Sequence[str]]) -> Iterator[Finding]:
+    """`missing`: by group, the names that the live configuration reads."""
+    for group, names in missing.items():
+        what = f"{', '.join(names)} missing from the stack's {group} secret"
+        fix = f"store each with `cts secret set NAME --group {group}`"
+        yield Finding(Level.PROBLEM, "secrets", what, fix)
+
+
+# ---- Consul -------------------------------------------------------------------------------------
+
+
+def poller(found: Mapping[str, Any] | None) -> Iterator[Finding]:
+    fix = "look at the log of the stack's function poller, and at docs/operations.md, PollerSilent"
+    if found is None:
+        yield Finding(Level.PROBLEM, "poller", "no poller has run yet", fix)
+        return
+    if found["alive"] is False:
+        silent = words.about(found["heartbeat_age"])
+        what = f"no poller is running: the last heartbeat was {silent} ago"
+        yield Finding(Level.PROBLEM, "poller", what, fix)
+    if passed := found["passed"]:
+        what = (
+            f"{passed} of {words.count(found['views'], 'view')} share connections: "
+            "changes to them are seen about a second later"
+        )
+        fix = "if that is too late, watch fewer services: a filter or regexp instead of many names"
+        yield Finding(Level.WARNING, "poller", what, fix)
+
+
+def consul(stale: Mapping[str, Any], *, has_secret: bool) -> Iterator[Finding]:
+    """`has_secret`: whether the stack was deployed with ConsulSecretArn."""
+    token = (
+        "in the secret of the parameter ConsulSecretArn"
+        if has_secret
+        else "with `cts secret set CONSUL_HTTP_TOKEN`"
+    )
+    told: set[str] = set()
+    for why in stale["why"]:
+        line = " ".join(why.split())
+        cause = cause_of(line, CONSUL_CAUSES)
+        what = cause.what if cause else "some views can't be read"
+        if what not in told:
+            told.add(what)
+            fix = cause.fix.format(token=token) if cause else "see docs/operations.md, Stale views"
+            yield Finding(Level.PROBLEM, "Consul", what, fix, line)
+
+
+# ---- tasks --------------------------------------------------------------------------------------
+
+
+def tasks(found: Mapping[str, Any], errors: Mapping[str, str]) -> Iterator[Finding]:
+    """`found`: by name, as the reader answers. `errors`: of the last runs of busy tasks."""
+    causes: dict[tuple[str, str], list[tuple[str, str]]] = {}
+    for name, task in found.items():
+        if error := errors.get(name) or _error(task):
+            cause = cause_of(error, RUN_CAUSES)
+            what = cause.what if cause else words.error_line(error)
+            fix = cause.fix if cause else "`cts logs {task}` shows the whole log"
+            causes.setdefault((what, fix), []).append((name, words.error_line(error)))
+    for (what, fix), of in causes.items():
+        names = [name for name, _ in of]
+        evidence = "" if of[0][1] == what else of[0][1]
+        told = f"{_names(names)}: {what}"
+        yield Finding(Level.PROBLEM, "tasks", told, fix.format(task=names[0]), evidence)
+    for name, task in found.items():
+        if task["state"] == "held":
+            yield _held(name, task)
+
+
+def _held(name: str, task: Mapping[str, Any]) -> Finding:
+    """A person knows why a task is held. The stack holds one only because something is wrong."""
+    why, by = " ".join(task["reason"].split()), (task["hold"] or {}).get("by")
+    if by != PROGRAM:
+        what = f"{name} is held by {by or 'a user'}: {why}"
+        return Finding(Level.WARNING, "tasks", what, f"once it may run: `cts release {name}`")
+    fix = f"do what the reason says, then run `cts release {name}`"
+    return Finding(Level.PROBLEM, "tasks", f"{name} is held, to be safe", fix, why)
+
+
+def _error(task: Mapping[str, Any]) -> str:
+    """Why its last run failed; empty if it did not."""
+    run = task["last_run"]
+    return str(run["error"] or task["gave_up"] or "") if run and not run["success"] else ""
+
+
+def _names(names: Sequence[str]) -> str:
+    more = len(names) - MOST_NAMED
+    return ", ".join(names[:MOST_NAMED]) + (f" and {more} more" if more > 0 else "")
+
+
+# ---- AWS ----------------------------------------------------------------------------------------
+
+
+def roles(denied: Mapping[str, Sequence[str]]) -> Iterator[Finding]:
+    """`denied`: by function, what its role may not do although it needs to."""
+    for function, actions in denied.items():
+        what = f"the role of {function} may not do {', '.join(actions)}"
+        fix = "deploy the stack again, and allow this in PermissionsBoundary and in your SCPs"
+        yield Finding(Level.PROBLEM, "permissions", what, fix)
+
+
+def undelivered(messages: int) -> Iterator[Finding]:
+    if messages:
+        what = f"{words.count(messages, 'event')} could not be processed"
+        fix = "see docs/operations.md, Dead letters"
+        yield Finding(Level.PROBLEM, "events", what, fix)
+
+
+ENOUGH_FUNCTIONS = 10
+"""Functions at once: two pollers during a hand-over, and the others."""
+
+
+def functions(concurrency: int) -> Iterator[Finding]:
+    if concurrency < ENOUGH_FUNCTIONS:
+        what = f"only {concurrency} functions can run at once in this account and region"
+        fix = "ask for more in Service Quotas: AWS Lambda, Concurrent executions"
+        yield Finding(Level.WARNING, "quotas", what, fix)
+
+
+def builds(quota: float, wanted: int) -> Iterator[Finding]:
+    """`wanted`: the parameter Concurrency."""
+    if quota < wanted:
+        what = f"{quota:g} builds can run at once, and the stack's Concurrency is {wanted}"
+        fix = "ask for more in Service Quotas (AWS CodeBuild), or deploy with a lower Concurrency"
+        yield Finding(Level.WARNING if quota else Level.PROBLEM, "quotas", what, fix)
