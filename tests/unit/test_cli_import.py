@@ -347,8 +347,10 @@ def test_it_ends_with_what_to_type(here: Path) -> None:
     assert said[-4:] == [
         "3. Push, which plans and holds each task.",
         "cts push --adopt c.hcl",
-        "4. Release each task once you have seen its plan. docs/moving-from-cts.md has the way"
-        " back.",
+        (
+            "4. Release each task once you have seen its plan. docs/moving-from-cts.md has the way"
+            " back."
+        ),
         "cts release TASK",
     ]
 
