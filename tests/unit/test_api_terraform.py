@@ -216,6 +216,19 @@ def test_a_backend_of_the_configuration_counts_more(world: System) -> None:
     )
 
 
+def test_a_backend_that_is_configured_meanwhile_stops_the_move(world: System) -> None:
+    before = placed(world, "consul")
+    move("stack")
+    entry = world.tasks["web"]
+    own = replace(world.bucket.definition(entry.definition), backend={"s3": {"bucket": "mine"}})
+    world.bucket.put_definition(own)
+    world.tasks["web"] = replace(entry, definition=own.digest)
+    world.publish()
+    assert world.start("web") is StartOutcome.NOT_RENDERED
+    state = world.table.state("web")
+    assert (state.place, state.path, state.done) == (before.place, before.path, before.done)
+
+
 def test_a_state_that_was_not_looked_for_is_not_moved(world: System) -> None:
     world.former_state = PATH
     world.publish()
