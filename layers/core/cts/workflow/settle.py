@@ -7,7 +7,7 @@ from typing import Any, Protocol
 from cts.errors import Invalid, NoBuildsAllowed, Refused, Unavailable
 from cts.events import Event, RunFinished, TaskHeld, TaskReleased, TaskTriggered, iso
 from cts.ports import Bus, Driver
-from cts.run.hops import seconds
+from cts.run.hops import applied_at, seconds
 from cts.run.model import End, Run, RunStatus, ended
 from cts.run.person import hold_id
 from cts.run.state import APART, Hold, TaskState
@@ -203,13 +203,20 @@ def counted(run: Run) -> Iterator[Counted]:
     if run.status.did_nothing or is_apart(run):
         return
     yield ("RunsSucceeded" if run.status.succeeded else "RunsFailed"), "Count", 1
-    if run.end is not None and run.end.step == START and run.build is None:
-        yield "BuildsRefused", "Count", 1
     if run.ended_at is None:
         return
     yield "RunSeconds", "Seconds", run.ended_at - run.claimed_at
-    if run.status.succeeded:
-        yield "ChangeToAppliedSeconds", "Seconds", run.ended_at - run.since
+    if not run.status.succeeded:
+        return
+    if Reason.CHANGE in run.why:
+        yield "ChangeToAppliedSeconds", "Seconds", applied_at(run) - run.since
+    planned = (run.end.counts if run.end else None) or {}
+    resources: list[Counted] = [
+        ("ResourcesAdded", "Count", planned.get("add", 0)),
+        ("ResourcesChanged", "Count", planned.get("change", 0)),
+        ("ResourcesDestroyed", "Count", planned.get("destroy", 0)),
+    ]
+    yield from (each for each in resources if each[2])
 
 
 def _cleared(ports: AnnouncePorts, state: TaskState, event_id: str) -> TaskState:
