@@ -10,7 +10,7 @@ from cts.ports import Bus, Driver
 from cts.run.hops import applied_at, seconds
 from cts.run.model import End, Run, RunStatus, ended
 from cts.run.person import hold_id
-from cts.run.state import APART, Hold, TaskState
+from cts.run.state import APART, Hold, Reason, TaskState
 from cts.run.task import correlation, falls_due, finish, sent, unclaim
 from cts.workflow.announce import fitting
 from cts.workflow.counting import Counted, Metrics, count
