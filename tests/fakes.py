@@ -282,6 +282,10 @@ class FakeBucket:
         key = keys.snapshot(view, digest)
         return Snapshot(self._intact(key, digest), digest) if key in self.objects else None
 
+    def get_all(self, digests: Mapping[str, str]) -> dict[str, Snapshot]:
+        found = {view: self.get(view, digest) for view, digest in digests.items()}
+        return {view: snapshot for view, snapshot in found.items() if snapshot}
+
     def supersede(self, view: str, digest: str) -> None:
         if (key := keys.snapshot(view, digest)) in self.objects:
             self.superseded.add(key)

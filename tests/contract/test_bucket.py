@@ -123,6 +123,14 @@ def test_a_snapshot_is_kept_by_its_content(bucket: AnyBucket) -> None:
     assert bucket.get("other", made.digest) is None
 
 
+def test_many_snapshots_are_read_at_once_without_those_that_are_gone(bucket: AnyBucket) -> None:
+    made = {f"view-{number}": of([{"number": number}]) for number in range(25)}
+    bucket.put_all(made)
+    digests = {view: each.digest for view, each in made.items()}
+    assert bucket.get_all(digests | {"gone": made["view-0"].digest}) == made
+    assert bucket.get_all({}) == {}
+
+
 def test_what_runs_are_fed_with_is_replaced(bucket: AnyBucket) -> None:
     fed = Fed("d", {"view": Seen("1", {"n/web-1": Thing("2", "passing")})})
     assert bucket.fed("web") == {}

@@ -30,7 +30,7 @@ ABSENT = frozenset({"NoSuchKey", "NoSuchVersion", "404", "MethodNotAllowed"})
 LARGEST_RECORD = 1_000_000
 """Maximum bytes to read of a build's object: a module may have written anything there."""
 AT_ONCE = 10
-"""Number of objects to put at once: the size of botocore's connection pool."""
+"""Number of objects to put or read at once: the size of botocore's connection pool."""
 
 
 Content = TypeVar("Content")
@@ -119,6 +119,13 @@ class Bucket:
         if stored is None:
             return None
         return Snapshot(checked(stored.body, stored.key, digest_of(stored.body), digest), digest)
+
+    def get_all(self, digests: Mapping[str, str]) -> dict[str, Snapshot]:
+        """Those that are there, by view; read in parallel."""
+        _ = self._client.meta  # a client that is built on first use must not be built in a thread
+        with ThreadPoolExecutor(AT_ONCE) as pool:
+            found = pool.map(self.get, digests.keys(), digests.values())
+            return {view: each for view, each in zip(digests, found, strict=True) if each}
 
     def supersede(self, view: str, digest: str) -> None:
         with translated("tagging a replaced snapshot"):

@@ -66,7 +66,7 @@ class ReadShown(Protocol):
 
 class ReadObjects(Generations, Protocol):
     def definition(self, digest: str) -> Definition: ...
-    def get(self, view: str, digest: str) -> Snapshot | None: ...
+    def get_all(self, digests: Mapping[str, str]) -> dict[str, Snapshot]: ...
     def log_end(self, task: str, run: str, size: int) -> tuple[bytes, int] | None:
         """Up to `size` bytes from the end of a run's log, and the number of bytes left out."""
 
@@ -147,12 +147,13 @@ def _generation(ports: ReadPorts) -> Generation | None:
 def _look(ports: ReadPorts, tasks: Mapping[str, TaskEntry]) -> shown.Known:
     states = ports.tasks.all_states()
     rows = rows_of(ports.tasks.chunks())
-    read = {
-        view.id: ports.objects.get(view.id, rows[view.id].digest)
-        for view in first_views(each for entry in tasks.values() for each in entry.conditions)
-        if view.id in rows
-    }
-    firsts = {view: found for view, found in read.items() if found}
+    firsts = ports.objects.get_all(
+        {
+            view.id: rows[view.id].digest
+            for view in first_views(each for entry in tasks.values() for each in entry.conditions)
+            if view.id in rows
+        }
+    )
     return shown.Known(tasks, states, rows, firsts, ports.tasks.stale_views(), ports.now())
 
 
