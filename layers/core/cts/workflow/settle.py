@@ -10,7 +10,7 @@ from cts.ports import Bus, Driver
 from cts.run.hops import applied_at, seconds
 from cts.run.model import End, Run, RunStatus, ended
 from cts.run.person import hold_id
-from cts.run.state import Hold, Reason, TaskState
+from cts.run.state import APART, Hold, Reason, TaskState
 from cts.run.task import correlation, falls_due, finish, sent, unclaim
 from cts.workflow.announce import fitting
 from cts.workflow.counting import Counted, Metrics, count
@@ -91,11 +91,16 @@ def fail_unclaimed(ports: SettlePorts, claimed: TaskState, run: Run, end: End) -
 
 
 def _ended(run: Run, end: End, now: float, after: TaskState) -> Run:
-    if end.status.succeeded or (Reason.INSPECT in run.why and end.status is not RunStatus.BUSY):
+    if end.status.succeeded or (is_apart(run) and end.status is not RunStatus.BUSY):
         return ended(run, end, now, None, None)
     if end.status.did_nothing:
         return ended(run, end, now, falls_due(after, True), None)
     return ended(run, end, now, after.retry_at, after.gave_up)
+
+
+def is_apart(run: Run) -> bool:
+    """Whether it applies nothing, whatever happens."""
+    return not APART.isdisjoint(run.why)
 
 
 def give_up(ports: SettlePorts, driver: Driver, run: Run, end: End | None) -> bool:
@@ -195,7 +200,7 @@ def counted(run: Run) -> Iterator[Counted]:
     """What an ended run counts for."""
     if run.status is RunStatus.BUSY:
         yield "RunsBusy", "Count", 1
-    if run.status.did_nothing or Reason.INSPECT in run.why:
+    if run.status.did_nothing or is_apart(run):
         return
     yield ("RunsSucceeded" if run.status.succeeded else "RunsFailed"), "Count", 1
     if run.ended_at is None:
