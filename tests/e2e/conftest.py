@@ -28,12 +28,13 @@ LONGEST = (
 @pytest.hookimpl(trylast=True)
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """A module is for one worker alone: what takes longest begins first, beside all the rest, and
-    what takes no time begins last, so that no worker ends long before the others."""
+    quick units begin last, so that no worker ends long before the others."""
     slow = {item.path for item in items if item.get_closest_marker("slow")}
 
     def rank(item: pytest.Item) -> tuple[bool, bool, bool]:
-        path = item.path
-        return path.name not in LONGEST, "e2e" not in path.parts, path not in slow
+        path, is_e2e = item.path, "e2e" in item.path.parts
+        is_quick = "unit" in path.parts and path not in slow
+        return not (is_e2e and path.name in LONGEST), not is_e2e, is_quick
 
     items.sort(key=rank)
 
