@@ -34,8 +34,8 @@ setup: .local/tmp .venv/.ready ## set up the project environment in .venv
 	cd .venv/lib/python*/site-packages/hcl2 && $(CURDIR)/$(BIN)/python $(CURDIR)/layers/hcl/grammar.py grammar.bin
 	@touch $@
 
-demo: setup ## show a change in Consul becoming an applied Terraform run
-	$(BIN)/python -m local.demo
+demo: setup ## show a change in Consul becoming an applied Terraform run; DRIVER=terraform-cloud: in HCP Terraform
+	$(BIN)/python -m local.demo $(DRIVER)
 
 local: setup ## run a local stack
 	$(BIN)/python -m local up

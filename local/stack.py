@@ -39,7 +39,8 @@ class Stack:
     """A running stack. Create it with `start`, and use it as a context manager.
 
     `endpoint`: the AWS endpoint · `consul`: Consul's HTTP address · `outputs`: those of the
-    deployed stack · `env`: the environment for programs that use it · `folder`: all its files.
+    deployed stack · `env`: the environment for programs that use it · `folder`: all its files ·
+    `hcp`: the address of the test server for HCP Terraform's API, if it was asked for.
     """
 
     def __init__(
@@ -50,7 +51,9 @@ class Stack:
         self.endpoint = ""
         self.env: dict[str, str] = {}
         self.outputs: dict[str, str] = {}
+        self.hcp = ""
         self._front: subprocess.Popen[bytes] | None = None
+        self._hcp: subprocess.Popen[bytes] | None = None
         self._new_consul = partial(Consul, folder / "consul", consul, secure=secure)
         self._consul = self._new_consul()
         self._secure = secure
@@ -65,18 +68,22 @@ class Stack:
         schedules: bool = True,
         consul: Mapping[str, object] | None = None,
         secure: bool = False,
+        hcp: bool = False,
         template: Path = tools.PROJECT / "template.yaml",
     ) -> Self:
         """Starts everything and deploys the template.
 
         `schedules` off: they only fire when `fire` is called. `consul`: settings for Consul's
         configuration. `secure`: Consul uses HTTPS with a private CA, and denies by default. The
-        parameters about Consul are set here.
+        parameters about Consul are set here. `hcp`: with a test server for HCP Terraform's API, to
+        which the parameter HcpAddress is set.
         Raises tools.MissingTool, deploy.DeploymentFailed, TimeoutError.
         """
         folder.mkdir(parents=True, exist_ok=True)
         stack = cls(folder.resolve(), name, consul or {}, secure=secure)
         try:
+            if hcp:
+                stack._start_hcp()
             stack._start(parameters or {}, schedules, template)
         except BaseException:
             stack.stop()
@@ -92,7 +99,8 @@ class Stack:
         built = deploy.build(template)
         self.client("s3").create_bucket(Bucket=deploy.BUCKET)
         self._await_consul()
-        self.redeploy({**self._consul_parameters(), **parameters}, built)
+        hcp = {"HcpAddress": self.hcp} if self.hcp else {}
+        self.redeploy({**self._consul_parameters(), **hcp, **parameters}, built)
 
     def _consul_parameters(self) -> dict[str, str]:
         address = {"ConsulAddress": self.consul}
@@ -122,9 +130,12 @@ class Stack:
     def stop(self) -> None:
         """Ends all processes of the stack. The folder is kept."""
         ending = [threading.Thread(target=self._consul.stop)]
-        if self._front is not None:
-            ending.append(threading.Thread(target=leash.stop, args=(self._front,)))
-            self._front = None
+        ending += [
+            threading.Thread(target=leash.stop, args=(process,))
+            for process in (self._front, self._hcp)
+            if process is not None
+        ]
+        self._front = self._hcp = None
         for thread in ending:
             thread.start()
         for thread in ending:
@@ -218,27 +229,15 @@ class Stack:
         file = self.folder / "logs" / f"{function}.log"
         return file.read_text() if file.exists() else ""
 
+    def _start_hcp(self) -> None:
+        tools.terraform()
+        self._hcp = self._program("hcp", "local.hcp", tools.environment(self.folder))
+        self.hcp = self._endpoint(self._hcp, "hcp")
+
     def _start_front(self) -> None:
-        ready = self.folder / "front.json"
-        ready.unlink(missing_ok=True)
         env = tools.environment(self.folder)
-        Path(env["TF_CLI_CONFIG_FILE"]).write_text(cli_configuration())
-        build_env = {
-            **env,
-            "PATH": os.pathsep.join([str(tools.BIN), _plain_path()]),
-            "FILES_ROOT": str(self.devices),
-        }
-        self._front = leash.start(
-            [sys.executable, "-m", "local.serve", str(self.folder)],
-            env={**env, **CREDENTIALS, "CTS_LOCAL_BUILD": json.dumps(build_env)},
-            cwd=tools.PROJECT,
-            log=self.folder / "front.log",
-        )
-        self.endpoint = wait_until(
-            lambda: self._front_endpoint(ready),
-            START_SECONDS,
-            f"the front; see {self.folder}/front.log",
-        )
+        self._front = self._program("front", "local.serve", {**env, **CREDENTIALS})
+        self.endpoint = self._endpoint(self._front, "front")
         self.env = {
             **env,
             **CREDENTIALS,
@@ -248,14 +247,32 @@ class Stack:
             "CTS_STACK": self.name,
         }
 
-    def _front_endpoint(self, ready: Path) -> str:
-        """Empty until the front has written its file."""
-        if self._front is not None and self._front.poll() is not None:
-            raise RuntimeError(f"The front exited at once; see {self.folder}/front.log")
-        try:
-            return str(json.loads(ready.read_text())["endpoint"])
-        except (FileNotFoundError, ValueError):
-            return ""
+    def _program(self, name: str, module: str, env: Mapping[str, str]) -> subprocess.Popen[bytes]:
+        """A program of the stack that runs Terraform, and writes where it serves to a file."""
+        (self.folder / f"{name}.json").unlink(missing_ok=True)
+        Path(env["TF_CLI_CONFIG_FILE"]).write_text(cli_configuration())
+        build_env = {
+            **tools.environment(self.folder),
+            "PATH": os.pathsep.join([str(tools.BIN), _plain_path()]),
+            "FILES_ROOT": str(self.devices),
+        }
+        return leash.start(
+            [sys.executable, "-m", module, str(self.folder)],
+            env={**env, "CTS_LOCAL_BUILD": json.dumps(build_env)},
+            cwd=tools.PROJECT,
+            log=self.folder / f"{name}.log",
+        )
+
+    def _endpoint(self, process: subprocess.Popen[bytes], name: str) -> str:
+        """Where the program serves."""
+        log = self.folder / f"{name}.log"
+
+        def found() -> str:
+            if process.poll() is not None:
+                raise RuntimeError(f"The {name} exited at once; see {log}")
+            return endpoint_in(self.folder / f"{name}.json")
+
+        return wait_until(found, START_SECONDS, f"the {name}; see {log}")
 
     def _control(self, method: str, path: str, body: dict[str, Any] | None = None) -> Any:
         request = urllib.request.Request(
@@ -266,6 +283,14 @@ class Stack:
                 return json.load(answer)
         except urllib.error.HTTPError as problem:
             raise ValueError(json.load(problem)["error"]) from None
+
+
+def endpoint_in(ready: Path) -> str:
+    """Empty until the program has written the file."""
+    try:
+        return str(json.loads(ready.read_text())["endpoint"])
+    except (FileNotFoundError, ValueError):
+        return ""
 
 
 def _allow_open_files() -> None:

@@ -181,7 +181,8 @@ class FakeTable:
     def record_build(self, run: Run) -> None:
         stored = self.stored_runs[run.id]
         build, renewed_at = run.build or stored.build, run.renewed_at or stored.renewed_at
-        self.stored_runs[run.id] = replace(stored, build=build, renewed_at=renewed_at)
+        waits = stored.waits if run.waits is None else run.waits
+        self.stored_runs[run.id] = replace(stored, build=build, renewed_at=renewed_at, waits=waits)
 
     def run(self, task: str, run_id: str) -> Run | None:
         return self.stored_runs.get(run_id)
@@ -302,6 +303,16 @@ class FakeBucket:
         if stored is None:
             return None
         return stored.body if len(stored.body) <= LARGEST_RECORD else b""
+
+    def put_run_object(self, task: str, run: str, name: str, body: bytes) -> None:
+        self.write(keys.run_object(task, run, name), body)
+
+    def uploaded(self, task: str) -> bytes | None:
+        stored = self._get(keys.uploaded(task))
+        return stored.body if stored else None
+
+    def put_uploaded(self, task: str, body: bytes) -> None:
+        self.write(keys.uploaded(task), body)
 
     def log_end(self, task: str, run: str, size: int) -> tuple[bytes, int] | None:
         stored = self._get(keys.run_object(task, run, "log"))

@@ -107,7 +107,11 @@ def _state(console: Console, state: Mapping[str, str], *, has_commands: bool) ->
                 f"second time: move it before the first push{how}.",
             )
         case "cloud":
-            _say(console, "It stays there. Tasks in HCP Terraform do not run yet.")
+            _say(
+                console,
+                "It stays there, and tasks go on with it if their workspaces keep their names: "
+                "stop CTS before the first push.",
+            )
         case backend:
             _say(
                 console,

@@ -1,9 +1,11 @@
 """The whole thing from scratch: a change in Consul becomes an applied Terraform run.
 
 `python -m local.demo` starts the local stack, pushes the example configuration next to this file,
-changes services in Consul, shows what happens as it happens, and shuts everything down.
+changes services in Consul, shows what happens as it happens, and shuts everything down. With the
+argument `terraform-cloud`, tasks run in a test server for HCP Terraform's API.
 """
 
+import shutil
 import sys
 import tempfile
 from pathlib import Path
@@ -19,7 +21,27 @@ from local.tools import PROJECT, MissingTool
 FOLDERS = PROJECT / ".local"
 
 
-def main() -> int:
+CONFIGURATION = Path(__file__).parent / "config"
+BUILDS = 'driver "terraform" {'
+CLOUD = """driver "terraform-cloud" {{
+  hostname     = "{}"
+  organization = "demo"
+  token        = "hcp-owner-token"
+"""
+
+
+def configuration(stack: Stack) -> Path:
+    """The folder to push. With HCP Terraform, only the driver's block is another one."""
+    if not stack.hcp:
+        return CONFIGURATION
+    folder = stack.folder / "config"
+    shutil.copytree(CONFIGURATION, folder)
+    text = (folder / "tasks.hcl").read_text()
+    (folder / "tasks.hcl").write_text(text.replace(BUILDS, CLOUD.format(stack.hcp).rstrip()))
+    return folder
+
+
+def main(driver: str = "terraform") -> int:
     console = Console(highlight=False)
     console.print()
     console.rule("[bold]cts-serverless: services in Consul, Terraform on AWS", align="left")
@@ -31,9 +53,9 @@ def main() -> int:
     try:
         with tempfile.TemporaryDirectory(prefix="demo-", dir=FOLDERS) as folder:
             with console.status("Starting Consul and the emulator, and deploying the stack"):
-                stack = Stack.start(Path(folder))
+                stack = Stack.start(Path(folder), hcp=driver == "terraform-cloud")
             with stack:
-                Story(stack, console).tell()
+                Story(stack, console, configuration(stack)).tell()
     except (StoryEnded, MissingTool, DeploymentFailed, ConsulEnded, TimeoutError) as error:
         console.print(f"[red]{plain(str(error))}")
         return 1
@@ -44,4 +66,4 @@ def main() -> int:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(main(*sys.argv[1:]))

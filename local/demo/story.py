@@ -18,7 +18,6 @@ from cts_cli.shown import LINES, printable
 from local.demo.catalog import Catalog
 from local.stack import Stack
 
-CONFIGURATION = Path(__file__).parent / "config"
 TOKEN = "s3cr3t"
 PATIENCE = 90.0
 """Seconds to wait for a run to end."""
@@ -45,7 +44,8 @@ class Step:
 
 
 class Story:
-    def __init__(self, stack: Stack, console: Console) -> None:
+    def __init__(self, stack: Stack, console: Console, configuration: Path) -> None:
+        self._configuration = configuration
         self._stack = stack
         self._console = console
         self._catalog = Catalog(stack.consul_client())
@@ -71,7 +71,7 @@ class Story:
 
     def _push(self) -> None:
         self._cts("secret", "set", "FIREWALL_TOKEN", given=TOKEN)
-        self._cts("push", str(CONFIGURATION))
+        self._cts("push", str(self._configuration))
 
     def _register(self) -> None:
         self._catalog.register("web-1", "web", "10.0.0.1", 8080)
@@ -141,7 +141,7 @@ class Story:
                 self._line(at - began, "poller", f"triggers [bold]{plain(detail['task'])}")
             case "RunStarted":
                 task, why = plain(detail["task"]), plain(detail["why"][0])
-                text = f"starts a build for [bold]{task}[/], because of a {why}"
+                text = f"starts a run of [bold]{task}[/], because of a {why}"
                 self._line(at - began, "runner", text)
             case "RunFinished":
                 self._tell_end(detail, at - began, times.get(detail["task"], {}) | {"finished": at})
@@ -155,6 +155,11 @@ class Story:
         applied = detail["status"] == "applied"
         done = f"{plan}; [green]applied[/]" if applied else "[green]nothing to apply[/]"
         self._line(after, "Terraform", f"[bold]{plain(detail['task'])}[/]: {done}")
+        if not self._stack.hcp:
+            self._tell_hops(detail, times)
+
+    def _tell_hops(self, detail: dict[str, Any], times: dict[str, float]) -> None:
+        """How long each step of a build took."""
         result = self._object("WorkBucket", f"runs/{detail['task']}/{detail['run_id']}/result.json")
         at = {name: _seconds(each) for name, each in result["at"].items()}
         at |= times

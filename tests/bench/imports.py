@@ -22,6 +22,8 @@ ENVIRONMENT = {
     "CTS_CONNECTION_SECRET_ARN": "arn:connection",
     "CTS_CONSUL_ADDRESS": "http://127.0.0.1:8500",
     "CTS_CONSUL_CONSISTENCY": "default",
+    "CTS_HCP_ADDRESS": "https://app.terraform.io",
+    "CTS_HCP_OWN_SECRET_ARN": "arn:hcp",
     "CTS_MODE": "live",
     "CTS_PROJECT": "project",
     "CTS_STATE_BUCKET": "state",

@@ -11,7 +11,7 @@ import pytest
 from local import __main__ as up
 from local.consul import Consul
 from local.serve import tell_ready
-from local.stack import Stack
+from local.stack import Stack, endpoint_in
 from local.tools import PROJECT
 
 NAMES = ("AWS_ENDPOINT_URL", "AWS_PROFILE", "CTS_STACK", "CONSUL_HTTP_ADDR")
@@ -65,15 +65,13 @@ def test_a_file_that_a_killed_stack_left_is_removed(file: Path) -> None:
 
 
 def test_a_half_written_file_of_the_front_is_waited_for(tmp_path: Path) -> None:
-    stack = Stack.__new__(Stack)
-    stack._front = None
     ready = tmp_path / "front.json"
-    assert not stack._front_endpoint(ready)
+    assert not endpoint_in(ready)
     for half in ("", '{"endpoint": "http'):
         ready.write_text(half)
-        assert not stack._front_endpoint(ready)
+        assert not endpoint_in(ready)
     tell_ready(tmp_path, "http://127.0.0.1:1")
-    assert stack._front_endpoint(ready) == "http://127.0.0.1:1"
+    assert endpoint_in(ready) == "http://127.0.0.1:1"
 
 
 def test_the_front_never_shows_half_of_its_file(

@@ -305,11 +305,12 @@ def assumed_role() -> dict[str, Any]:
     return FakeSts(lambda: 0.0).assume_role(Tags=[{"Key": "run", "Value": RUN.id}])
 
 
-def test_a_configuration_is_compiled_for_the_stacks_own_consul(
+def test_a_configuration_is_compiled_for_the_stacks_own_consul_and_hcp_terraform(
     session: FakeSession, given: pytest.MonkeyPatch
 ) -> None:
     ports = deployed("Publisher", given).ports()
-    assert ports.environment == {"CONSUL_HTTP_ADDR": "ConsulAddress"}
+    expected = {"CONSUL_HTTP_ADDR": "ConsulAddress", "TFC_HOSTNAME": "HcpAddress"}
+    assert ports.environment == expected
 
 
 @pytest.mark.parametrize("mode", ["live", "poll"])

@@ -9,7 +9,7 @@ from cts.terraform.permissions import CONNECTION_SECRET, TASK_SECRET
 from tests.template.deployed import DEPLOYED, TEMPLATE, chosen, of_type, statements
 
 SECRETS = of_type("AWS::SecretsManager::Secret")
-READERS = {"PollerRole", "TaskRole"}
+READERS = {"PollerRole", "RunnerRole", "TaskRole", "TrackerRole"}
 
 
 def test_there_is_one_for_each_group_of_readers() -> None:
@@ -93,6 +93,18 @@ def test_a_parameter_names_exactly_one_secret(*, arn: str, token: bool, ca: bool
         for name in ("ConsulSecretArn", "ConsulCaArn")
     ]
     assert [bool(re.fullmatch(pattern, arn)) for pattern in patterns] == [token, ca]
+
+
+@pytest.mark.parametrize("name", ["RunnerRole", "TrackerRole"])
+def test_what_drives_hcp_terraform_reads_its_token_and_no_other_secret(name: str) -> None:
+    [found] = [
+        each
+        for each in statements(name)
+        if any(action.startswith(("secretsmanager:", "ssm:")) for action in each["Action"])
+    ]
+    own = {"Fn::GetAtt": ["HcpSecret", "Id"]}
+    assert found["Action"] == ["secretsmanager:GetSecretValue"]
+    assert found["Resource"] == [{"Fn::If": ["HasHcpSecret", {"Ref": "HcpSecretArn"}, own]}]
 
 
 @pytest.mark.parametrize("name", sorted({*of_type("AWS::IAM::Role")} - READERS))

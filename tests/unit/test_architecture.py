@@ -35,6 +35,21 @@ CLOCK = {"now", "today", "utcnow"}
 HCL2 = {"hcl2", "lark"}
 READER = PACKAGE / "config/hcl2/read.py"
 
+# The runner reads the secrets of a run in HCP Terraform as builds do.
+BUILD_READS_SECRETS = {
+    f"cts.build.{name}"
+    for name in (
+        "aws",
+        "credentials",
+        "errors",
+        "facts",
+        "hidden",
+        "masking",
+        "references",
+        "resolve",
+    )
+}
+
 # part of the package -> what its modules may import beside the standard library: whole parts, or
 # single modules of one
 MAY_IMPORT: dict[str, set[str]] = {
@@ -85,7 +100,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     "build": {"cts.build"},
     "ports": {"cts.generation", "cts.run", *WORDS},
     "workflow": {"cts.workflow", "cts.ports", *PURE},
-    "adapters": {"cts.adapters", *PURE, "boto3", "botocore", "httpx"},
+    "adapters": {"cts.adapters", *BUILD_READS_SECRETS, *PURE, "boto3", "botocore", "httpx"},
     "settings": WORDS,
     "wiring": {"cts.settings", "cts.adapters", "cts.workflow", *PURE, "boto3", "botocore", "httpx"},
 }

@@ -188,7 +188,7 @@ def test_where_the_state_is(here: Path, text: str, backend: str, where: str) -> 
         ('driver "terraform" { backend "local" {} }', "move it before the first push"),
         ('driver "terraform" { backend "s3" { bucket = "b" } }', "It stays there, and tasks"),
         ('driver "terraform" { backend "consul" { path = "x" } }', "It stays there, and tasks"),
-        ('driver "terraform-cloud" { organization = "o" }', "Tasks in HCP Terraform do not run"),
+        ('driver "terraform-cloud" { organization = "o" }', "if their workspaces keep their names"),
     ],
 )
 def test_what_to_do_with_the_state(here: Path, text: str, told: str) -> None:

@@ -205,13 +205,14 @@ def test_the_question_is_about_all_tasks_that_would_be_removed(
 
 def test_what_would_stop_running_needs_somebody_or_yes(account: Account, conf: Path) -> None:
     cloud = 'driver "terraform-cloud" {\n  organization = "example"\n}\n'
+    cloud += 'serverless {\n  git_ssh_key = "{{ env \\"KEY\\" }}"\n}\n'
     cts("push", folder(conf, task("fw"), task("old")))
     result = cts("push", folder(conf, cloud, task("fw")))
     assert (result.exit_code, len(account.pushed)) == (2, 1)
     assert lines(result.stdout)[-3:] == [
         "compared with generation 1:",
         "- old",
-        '! fw stops running: needs driver "terraform-cloud"',
+        '! fw stops running: needs git_ssh_key with driver "terraform-cloud"',
     ]
     told = (
         "this would remove 1 task (old), stop 1 task (fw); there is no terminal to ask on, "

@@ -430,10 +430,12 @@ def test_what_was_hardly_meant_is_warned_of(text: str, expected: str) -> None:
 
 
 def test_what_has_to_wait_is_told_beside_problems() -> None:
-    text = 'driver "terraform-cloud" { organization = "o" }\n' + task() + "\ncolour = 1"
+    cloud = 'driver "terraform-cloud" { organization = "o" }\n'
+    key = 'serverless { git_ssh_key = "{{ env \\"KEY\\" }}" }\n'
+    text = cloud + key + task() + "\ncolour = 1"
     result = compile_bundle({**FILES, "c.hcl": text.encode()})
-    assert [brief(problem) for problem in result.problems] == ["8:1 colour [unknown-option]"]
-    assert [brief(problem) for problem in result.warnings] == ["2:1 task.t [not-supported-yet]"]
+    assert [brief(problem) for problem in result.problems] == ["9:1 colour [unknown-option]"]
+    assert [brief(problem) for problem in result.warnings] == ["3:1 task.t [not-supported-yet]"]
 
 
 def test_a_problem_of_one_task_hides_none_of_another() -> None:

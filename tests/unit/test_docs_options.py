@@ -263,6 +263,21 @@ def test_a_block_that_waits_is_said_to(title: str, needed: dict[str, Any]) -> No
     assert not [reason for reason in reasons if reason not in listed]
 
 
+def test_what_waits_with_hcp_terraform_is_listed() -> None:
+    needed = replace(
+        PLAIN,
+        cloud={"organization": "example"},
+        git_ssh_key="x",
+        role_arn="x",
+        after_apply=("x",),
+        providers=(Provider("panos", auto_commit=True),),
+    )
+    reasons = [*waits_for(needed)]
+    listed = plain(section(DOCUMENT, "Not supported yet"))
+    assert len(reasons) == 4
+    assert not [reason for reason in reasons if reason.split()[0] not in listed]
+
+
 @pytest.mark.parametrize("backend", validate.BACKENDS)
 def test_a_backend_that_waits_is_said_to(backend: str) -> None:
     waits = backend != "local" and bool([*waits_for(replace(PLAIN, backend={backend: {}}))])

@@ -6,20 +6,19 @@ from typing import Any
 import pytest
 
 from cts import wiring
-from cts.adapters.codebuild import CodeBuild
 from cts.config import compile as compiler
 from cts.errors import Unavailable
 from cts.events import RunFinished
 from cts.run.model import End, Run, RunStatus
 from cts.run.news import GivenUp, GoesOn, HasEnded, Heard, NeverBegan, News, NotStarted
-from cts.settings import Store, Tracked
+from cts.settings import Hcp, Store, Tracked
 from cts.workflow.start import StartOutcome
 from cts.workflow.track import NEWS_AFTER
 from tests.fakes import failing
 from tests.unit.system import System
 
 STORE = Store(table="t", work_bucket="w", bus="b", run_days=90)
-TRACKED = Tracked("p", "role", 5)
+TRACKED = Tracked("p", "role", 5, Hcp("https://app.terraform.io", "", "arn"))
 STATUSES = {"applied": RunStatus.APPLIED, "errored": RunStatus.ERRORED}
 
 
@@ -81,9 +80,10 @@ def world_of(name: str) -> System:
     return world
 
 
-def test_the_driver_of_this_version() -> None:
-    [(name, driver)] = wiring.drivers(STORE, TRACKED).items()
-    assert (name, type(driver)) == ("terraform", CodeBuild)
+def test_the_drivers_of_this_version() -> None:
+    found = {name: driver.start for name, driver in wiring.drivers(STORE, TRACKED).items()}
+    kinds = {name: start.__qualname__ for name, start in found.items()}
+    assert kinds == {"terraform": "CodeBuild.start", "terraform-cloud": "HcpTerraform.start"}
 
 
 def test_a_task_of_another_driver_runs_to_its_end(toy: Toy) -> None:
@@ -183,9 +183,7 @@ def test_a_run_whose_driver_is_not_known_is_left_alone_and_told(toy: Toy, *, exp
     assert world.start("other") is StartOutcome.STARTED
 
 
-def test_a_configuration_names_the_driver_of_its_tasks(monkeypatch: pytest.MonkeyPatch) -> None:
-    """As it will once `terraform-cloud` is no longer waited for."""
-    monkeypatch.setattr(compiler, "waits_for", lambda _: iter(()))
+def test_a_configuration_names_the_driver_of_its_tasks() -> None:
     task = 'task { name = "web" module = "org/m/aws" condition "services" { names = ["web"] } }'
     for block, name in (("", "terraform"), (CLOUD, "terraform-cloud")):
         compiled = compiler.compile_bundle({"cts.hcl": f"{block}\n{task}".encode()}).compiled

@@ -9,7 +9,7 @@ import pytest
 from cts import settings, wiring
 from cts.events import TaskTriggered
 from cts.keys import RUN_ID, task_of
-from cts.settings import Store, Tracked
+from cts.settings import Hcp, Store, Tracked
 from tests.bench import imports
 from tests.fake_session import FakeSession, fake_session
 
@@ -31,7 +31,7 @@ def test_a_tables_client_is_built_at_once_and_only_once(session: FakeSession) ->
 def test_other_clients_are_built_when_they_are_used(session: FakeSession) -> None:
     bus = wiring.bus(STORE)
     wiring.bucket(STORE)
-    wiring.drivers(STORE, Tracked("p", "role", 5))
+    wiring.drivers(STORE, Tracked("p", "role", 5, Hcp("https://app.terraform.io", "", "arn")))
     assert session.built == []
     bus.send([TaskTriggered("web")])
     bus.send([TaskTriggered("web")])

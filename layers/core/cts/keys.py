@@ -74,6 +74,10 @@ def fed(task: str) -> str:
     return f"fed/{task}.json"
 
 
+def uploaded(task: str) -> str:
+    return f"uploaded/{task}.json"
+
+
 def build_object(folder: str, name: str) -> str:
     return f"builds/{folder}/{name}"
 

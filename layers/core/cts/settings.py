@@ -36,10 +36,15 @@ class Store:
 class PublisherSettings:
     store: Store
     consul_address: str
+    hcp_address: str
 
     @classmethod
     def read(cls, env: Mapping[str, str]) -> "PublisherSettings":
-        return cls(store=Store.read(env), consul_address=required(env, "CTS_CONSUL_ADDRESS"))
+        return cls(
+            store=Store.read(env),
+            consul_address=required(env, "CTS_CONSUL_ADDRESS"),
+            hcp_address=required(env, "CTS_HCP_ADDRESS").rstrip("/"),
+        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,6 +88,25 @@ class ReaderSettings:
 
 
 @dataclass(frozen=True, slots=True)
+class Hcp:
+    """HCP Terraform, or a server that speaks its API."""
+
+    address: str
+    secret: str
+    """ARN of the user's secret with the token. If empty, the stack's own secret is used."""
+    own_secret: str
+    """ARN of the stack's own secret."""
+
+    @classmethod
+    def read(cls, env: Mapping[str, str]) -> "Hcp":
+        return cls(
+            address=required(env, "CTS_HCP_ADDRESS").rstrip("/"),
+            secret=env.get("CTS_HCP_SECRET_ARN", ""),
+            own_secret=required(env, "CTS_HCP_OWN_SECRET_ARN"),
+        )
+
+
+@dataclass(frozen=True, slots=True)
 class Builds:
     """How runs are executed."""
 
@@ -101,6 +125,7 @@ class Builds:
     connection_secret: str
     """ARN of the stack's own secret."""
     consul_ca: str
+    hcp: Hcp
 
     @classmethod
     def read(cls, env: Mapping[str, str]) -> "Builds":
@@ -116,6 +141,7 @@ class Builds:
             consul_secret=env.get("CTS_CONSUL_SECRET_ARN", ""),
             connection_secret=required(env, "CTS_CONNECTION_SECRET_ARN"),
             consul_ca=env.get("CTS_CONSUL_CA_ARN", ""),
+            hcp=Hcp.read(env),
         )
 
 
@@ -126,6 +152,7 @@ class Tracked:
     project: str
     task_role: str
     concurrency: int
+    hcp: Hcp
 
     @classmethod
     def read(cls, env: Mapping[str, str]) -> "Tracked":
@@ -133,4 +160,5 @@ class Tracked:
             project=required(env, "CTS_PROJECT"),
             task_role=required(env, "CTS_TASK_ROLE"),
             concurrency=int(required(env, "CTS_CONCURRENCY")),
+            hcp=Hcp.read(env),
         )

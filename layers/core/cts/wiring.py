@@ -9,7 +9,7 @@ import time
 import uuid
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime
-from functools import partial
+from functools import cache, partial
 from typing import TYPE_CHECKING
 
 from cts.adapters import clients
@@ -83,7 +83,10 @@ def publisher(settings: PublisherSettings, metrics: Metrics) -> publish.PublishP
 
     store = settings.store
     rows, objects = table(store), bucket(store)
-    environment = {"CONSUL_HTTP_ADDR": settings.consul_address}
+    environment = {
+        "CONSUL_HTTP_ADDR": settings.consul_address,
+        "TFC_HOSTNAME": settings.hcp_address,
+    }
     return publish.PublishPorts(
         sources=objects,
         attempts=rows,
@@ -197,12 +200,37 @@ def codebuild(store: Store, builds: Builds | Tracked) -> Driver:
     )
 
 
-DRIVERS: dict[str, Callable[[Store, Builds | Tracked], Driver]] = {"terraform": codebuild}
+def hcp_terraform(store: Store, builds: Builds | Tracked) -> Driver:
+    from cts.adapters.hcp_api import HcpApi, client
+    from cts.adapters.hcp_secrets import HcpSecrets
+    from cts.adapters.hcp_terraform import HcpTerraform
+    from cts.adapters.secrets import HcpToken
+
+    hcp, objects = builds.hcp, bucket(store)
+    its_token = HcpToken(clients.later(clients.secrets_manager), hcp.secret, hcp.own_secret)
+    return HcpTerraform(
+        hcp.address,
+        lambda: HcpApi(client(), hcp.address, its_token, time.sleep),
+        HcpSecrets(sessions(store, builds)),
+        files=objects,
+        uploads=objects,
+        now=time.time,
+        sleep=time.sleep,
+    )
+
+
+DRIVERS: dict[str, Callable[[Store, Builds | Tracked], Driver]] = {
+    "terraform": codebuild,
+    "terraform-cloud": hcp_terraform,
+}
 """What makes each driver that a run may name."""
 
 
 def drivers(store: Store, builds: Builds | Tracked) -> dict[str, Driver]:
-    return {name: make(store, builds) for name, make in DRIVERS.items()}
+    """Each is made when it is used: a cold start pays per import."""
+    return {
+        name: clients.later(cache(partial(make, store, builds))) for name, make in DRIVERS.items()
+    }
 
 
 def runner(store: Store, builds: Builds, metrics: Metrics) -> start.StartPorts:

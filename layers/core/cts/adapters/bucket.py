@@ -161,6 +161,18 @@ class Bucket:
         with translated(f"reading {key}"), closing(found["Body"]) as body:
             return body.read() if found["ContentLength"] <= LARGEST_RECORD else b""
 
+    def put_run_object(self, task: str, run: str, name: str, body: bytes) -> None:
+        """In place of what is there."""
+        self._put(keys.run_object(task, run, name), body)
+
+    def uploaded(self, task: str) -> bytes | None:
+        """What the driver of HCP Terraform has noted of its last upload for the task."""
+        found = self._get(keys.uploaded(task))
+        return found.body if found else None
+
+    def put_uploaded(self, task: str, body: bytes) -> None:
+        self._put(keys.uploaded(task), body)
+
     def log_end(self, task: str, run: str, size: int) -> tuple[bytes, int] | None:
         """Up to `size` bytes from the end of a run's log, and the number of bytes left out."""
         key = keys.run_object(task, run, "log")

@@ -24,6 +24,7 @@ KEPT = 300.0
 """Seconds after which a token is read again."""
 PUSHED = "CONSUL_HTTP_TOKEN"
 """The name under which `cts push` stores a token found in a configuration."""
+PUSHED_FOR_HCP = "TFC_TOKEN"
 AROUND = re.compile(r"^[\s\ufeff]+|[\s\ufeff]+$")
 """White space and byte order marks that editors and shells may add."""
 PUSHED_PAIR = ("CONSUL_CLIENT_CERT_PEM", "CONSUL_CLIENT_KEY_PEM")
@@ -92,6 +93,53 @@ class ConsulToken:
                 "without white space inside"
             )
         return Secret(token, answer.get("VersionId", ""))
+
+
+class HcpToken:
+    """The token for HCP Terraform, from one of two secrets, as `ConsulToken` finds Consul's."""
+
+    def __init__(
+        self,
+        client: "SecretsManagerClient",
+        given: str,
+        own: str,
+        now: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self._client = client
+        self._given = given
+        self._own = own
+        self._now = now
+        self._read_at, self._token = 0.0, ""
+
+    def __call__(self) -> str:
+        """Raises Unavailable, and Refused if there is none."""
+        if not self._token or self._now() - self._read_at >= KEPT:
+            self._token, self._read_at = self._read(), self._now()
+        return self._token
+
+    def forget(self) -> None:
+        """Called if it was refused: it is read again."""
+        self._token = ""
+
+    def _read(self) -> str:
+        arn = self._given or self._own
+        doing = f"reading the token for HCP Terraform from {arn}"
+        try:
+            with translated(doing):
+                text = _text(doing, self._client.get_secret_value(SecretId=arn))
+        except Refused as error:
+            if not (arn == self._own and _is_missing(error)):
+                raise
+            text = ""
+        text = AROUND.sub("", text)
+        found = _given(doing, text) if self._given else _moved(doing, text, PUSHED_FOR_HCP)
+        token = AROUND.sub("", found)
+        if not token or not SENDABLE.fullmatch(token):
+            raise Refused(
+                f"{doing}: there is no usable token: store a team's or a person's token with "
+                f"`cts secret set {PUSHED_FOR_HCP}`"
+            )
+        return token
 
 
 @dataclass(frozen=True, slots=True)
@@ -231,10 +279,10 @@ def _given(doing: str, text: str) -> str:
     return text
 
 
-def _moved(doing: str, text: str) -> str:
-    token = _fields(doing, text).get(PUSHED, "")
+def _moved(doing: str, text: str, name: str = PUSHED) -> str:
+    token = _fields(doing, text).get(name, "")
     if not isinstance(token, str):
-        raise Refused(f"{doing}: {PUSHED} must be a string")
+        raise Refused(f"{doing}: {name} must be a string")
     return token
 
 

@@ -49,21 +49,22 @@ class Sessions:
             self._bucket.delete_build_objects(run.folder, [ARCHIVE, SESSION])
 
     def _session(self, run: Run) -> bytes:
-        """The folder, and credentials as a container's endpoint answers them."""
+        return json.dumps({"folder": run.folder, **self.credentials(run)}).encode()
+
+    def credentials(self, run: Run) -> dict[str, str]:
+        """New credentials of the run, as a container's endpoint answers them."""
         with translated(f"assuming the role {self._role} for run {run.id}"):
             found = self._client.assume_role(
                 RoleArn=self._role,
                 RoleSessionName=keys.session_name(run.id),
                 Tags=[{"Key": name, "Value": value} for name, value in _tags(run).items()],
             )["Credentials"]
-        session = {
-            "folder": run.folder,
+        return {
             "AccessKeyId": found["AccessKeyId"],
             "SecretAccessKey": found["SecretAccessKey"],
             "Token": found["SessionToken"],
             "Expiration": found["Expiration"].isoformat(),
         }
-        return json.dumps(session).encode()
 
 
 def _tags(run: Run) -> dict[str, str]:

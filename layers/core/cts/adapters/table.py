@@ -173,8 +173,8 @@ class Table:
         return frozenset(item["runs"]["SS"]) if item and "runs" in item else frozenset()
 
     def record_build(self, run: Run) -> None:
-        """Record the driver's ID, and when the build got new credentials, as far as they are known.
-        Sets only these fields: the run may have ended meanwhile."""
+        """Record the driver's ID, when the build got new credentials, and what the run waits for,
+        as far as they are known. Sets only these fields: the run may have ended meanwhile."""
         fields = items.of_build(run)
         update: UpdateTypeDef = {
             "TableName": self._dynamodb.name,

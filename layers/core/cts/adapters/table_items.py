@@ -144,6 +144,7 @@ def of_run(run: Run, *, kept_days: int) -> Item:
     body, newer = parted(run)
     del body["build"]
     newer.pop("renewed_at", None)
+    newer.pop("waits", None)
     return {
         **key_of(keys.run(run.task, run.id)),
         "kind": {"S": "RUN"},
@@ -157,7 +158,8 @@ def of_run(run: Run, *, kept_days: int) -> Item:
 def of_build(run: Run) -> Item:
     """The fields that are written while it runs. They are outside of the JSON texts."""
     renewed = {} if run.renewed_at is None else {"renewed_at": {"N": repr(run.renewed_at)}}
-    return {**({"build": {"S": run.build}} if run.build else {}), **renewed}
+    waits = {} if run.waits is None else {"waits": {"S": run.waits}}
+    return {**({"build": {"S": run.build}} if run.build else {}), **renewed, **waits}
 
 
 def run(item: Item) -> Run:
@@ -167,6 +169,7 @@ def run(item: Item) -> Run:
         record(Run, item),
         build=item.get("build", {}).get("S"),
         renewed_at=float(renewed) if renewed else None,
+        waits=item.get("waits", {}).get("S"),
     )
 
 

@@ -2,7 +2,6 @@
 
 import json
 import os
-import platform
 import shutil
 import subprocess
 from pathlib import Path
@@ -85,5 +84,6 @@ def find_engine(on_path: OnPath, s3: "S3", bucket: str, folder: Path, log: "Log"
 
 def system() -> str:
     """This machine, as releases name it: linux_arm64."""
-    machine = {"x86_64": "amd64", "aarch64": "arm64"}.get(platform.machine(), platform.machine())
-    return f"{platform.system().lower()}_{machine}"
+    here = os.uname()
+    machine = {"x86_64": "amd64", "aarch64": "arm64"}.get(here.machine, here.machine)
+    return f"{here.sysname.lower()}_{machine}"

@@ -26,6 +26,7 @@ from cts.config.modules.local import (
 from cts.config.modules.task_variables import Given, given
 from cts.config.modules.vault_tls import vault_tls
 from cts.config.moving import named
+from cts.config.rules.hcp import check_hostname
 from cts.config.rules.problem import Code, Place, Problem, beside_no_problem, without_followers
 from cts.config.rules.validate import validate
 from cts.config.rules.warnings import warn
@@ -37,7 +38,7 @@ from cts.generation import BufferPeriod, Generation, TaskEntry, Waiting
 from cts.terraform.archive import content_digest
 from cts.terraform.definition import Definition, Module
 
-CONTRACT = 8
+CONTRACT = 9
 """Raised when the same sources compile to something else: they are then published again."""
 
 
@@ -99,6 +100,7 @@ def _compiled(files: Files, environment: Environment) -> Result:
         check_events(final),
         check_modules(final, files, modules, [each.names for each in variables]),
         check_versions(final, modules),
+        check_hostname(final, environment),
     )))  # fmt: skip
     compiled = None if problems else _compile(final, files, modules, variables)
     warnings = _first("warnings", chain(

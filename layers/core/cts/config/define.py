@@ -75,7 +75,7 @@ def define(
         cloud=_cloud(task, cloud) if cloud else {},
         persist_log=bool(terraform and terraform.persist_log),
         engine="" if cloud or version.engine == TERRAFORM else version.engine,
-        terraform_version="" if cloud else version.version,
+        terraform_version=_of_workspace(task) if cloud else version.version,
         **_serverless(task, configuration),
     )
     return replace(definition, vault=_vault(configuration.vault, definition))
@@ -156,9 +156,13 @@ def _cloud(task: Task, cloud: model.TerraformCloud) -> Mapping[str, Any]:
         "execution_mode": own.execution_mode if own else "",
         "agent_pool_id": own.agent_pool_id if own else "",
         "agent_pool_name": own.agent_pool_name if own else "",
-        "terraform_version": (own.terraform_version if own else "") or task.terraform_version,
     }
     return {name: value for name, value in options.items() if value}
+
+
+def _of_workspace(task: Task) -> str:
+    own = task.terraform_cloud_workspace
+    return (own.terraform_version if own else "") or task.terraform_version
 
 
 # ---- conditions and module inputs -------------------------------------------------------------
@@ -190,5 +194,14 @@ def _health(task: Task, configuration: Configuration) -> str:
 
 def waits_for(definition: Definition) -> Iterator[str]:
     """What a task needs that this version accepts and does not do yet."""
-    if definition.cloud:
-        yield 'driver "terraform-cloud"'
+    if not definition.cloud:
+        return
+    only_in_builds = {
+        "git_ssh_key": definition.git_ssh_key,
+        "role_arn": definition.role_arn,
+        "after_apply": definition.after_apply,
+        "auto_commit": any(each.auto_commit for each in definition.providers),
+    }
+    for option, is_set in only_in_builds.items():
+        if is_set:
+            yield f'{option} with driver "terraform-cloud"'

@@ -140,6 +140,8 @@ class Run:
     """The person who asked for it, as an ARN; empty if there is none."""
     request: str = field(default="", metadata=LATER)
     """The ID of that person's request."""
+    waits: str | None = field(default=None, metadata=LATER)
+    """What it waits for, while it runs (`run/news.py`); None: that was never recorded."""
     extra: Mapping[str, Any] = field(default_factory=dict)
 
 

@@ -10,6 +10,9 @@ from cts.run.model import End
 class GoesOn:
     """It continues, or its state is not known at the moment."""
 
+    waits: str = ""
+    """What it waits for that people can do something about, and where; empty: it works."""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class NotStarted:

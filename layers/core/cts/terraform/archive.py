@@ -40,12 +40,20 @@ def run_archive(
             run=run["run"],
         )
     )
-    if module is not None:
-        folder = module_folder(definition.task)
-        contents |= {f"{folder}/{name}": body for name, body in module.items()}
+    contents |= module_files(definition, module)
     contents |= program
-    contents["run.json"] = json.dumps({**asdict(place), **_facts(definition), **run}, indent=1)
+    contents["run.json"] = run_facts(definition, place, run)
     return zipped(contents)
+
+
+def module_files(definition: Definition, module: Mapping[str, bytes] | None) -> dict[str, bytes]:
+    """Of a local module, as names in an archive."""
+    folder = module_folder(definition.task)
+    return {f"{folder}/{name}": body for name, body in (module or {}).items()}
+
+
+def run_facts(definition: Definition, place: RunPlace, run: Mapping[str, Any]) -> str:
+    return json.dumps({**asdict(place), **_facts(definition), **run}, indent=1)
 
 
 def _facts(definition: Definition) -> dict[str, Any]:

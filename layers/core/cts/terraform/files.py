@@ -27,19 +27,34 @@ def files(
     A local module's own files go into `root.module_folder(task)`, next to these.
     """
     made = {
-        "main.tf": root.main(definition, description=description, place=place, run=run),
-        "variables.tf": root.variables(definition, place),
         "terraform.tfvars": root.values(definition, read),
         "providers.auto.tfvars": providers.values(definition),
+    }
+    headed = _with_header(definition, description, made)
+    module = root_module(definition, description=description, place=place, run=run)
+    return dict(sorted((module | headed | _secret_files(definition)).items()))
+
+
+def root_module(
+    definition: Definition, *, description: str, place: RunPlace, run: str
+) -> dict[str, str]:
+    """Those of them that neither Consul's data nor a provider's arguments are in."""
+    made = {
+        "main.tf": root.main(definition, description=description, place=place, run=run),
+        "variables.tf": root.variables(definition, place),
     }
     if definition.variable_names:
         made["variables.module.tf"] = root.module_variables(definition, place)
     if plain := {k: v for k, v in definition.variables.items() if not has_resolved(v)}:
         made["variables.auto.tfvars"] = root.module_values(plain)
+    return _with_header(definition, description, made) | _variable_files(definition)
+
+
+def _with_header(
+    definition: Definition, description: str, made: Mapping[str, str]
+) -> dict[str, str]:
     header = _header(definition.task, description)
-    headed = {name: header + text for name, text in made.items() if text}
-    others = _variable_files(definition) | _secret_files(definition)
-    return dict(sorted((headed | others).items()))
+    return {name: header + text for name, text in made.items() if text}
 
 
 def _secret_files(definition: Definition) -> dict[str, str]:

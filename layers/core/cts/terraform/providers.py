@@ -78,7 +78,7 @@ def variables(definition: Definition, place: RunPlace) -> Iterator[str]:
     """A variable for each provider. It is of any type: an object's type would have to name the
     type of each value, and has none for null or for a list of different objects."""
     marks = {"sensitive": "true"} if place.has_sensitive else {}
-    if place.has_ephemeral:
+    if place.has_ephemeral and not definition.cloud:  # its workspace may have an older version
         marks["ephemeral"] = "true"
     for provider in definition.providers:
         facts = {

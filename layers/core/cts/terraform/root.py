@@ -21,7 +21,7 @@ def module_folder(task: str) -> str:
 def main(definition: Definition, *, description: str, place: RunPlace, run: str) -> str:
     module = f"module {quoted(definition.task)}"
     comment = f"# {one_line(description)}\n" if one_line(description) else ""
-    state = backend(definition, place).splitlines()
+    state = [] if definition.cloud else backend(definition, place).splitlines()
     return "\n".join(
         [
             statement("terraform", *providers.required(definition), *state),
@@ -62,11 +62,14 @@ def variables(definition: Definition, place: RunPlace) -> str:
     return "\n".join([*of_consul, *providers.variables(definition, place)])
 
 
-def values(definition: Definition, read: Read) -> str:
-    """Their values. Services that nothing gives come last, as in CTS."""
+def inputs(definition: Definition, read: Read) -> dict[str, str]:
+    """Their values, as expressions. Services that nothing gives come last, as in CTS."""
     fills = {**_given(definition), **filled(definition)}
-    written = {name: each.value(read) for name, each in fills.items()}
-    return "\n".join(attribute_lines(written)) + "\n"
+    return {name: each.value(read) for name, each in fills.items()}
+
+
+def values(definition: Definition, read: Read) -> str:
+    return "\n".join(attribute_lines(inputs(definition, read))) + "\n"
 
 
 def module_variables(definition: Definition, place: RunPlace) -> str:

@@ -48,6 +48,7 @@ def run(run: Run) -> dict[str, Any]:
         "because": (end.because or None) if end else None,
         "orphans": [orphan(each) for each in end.orphans] if end else [],
         "build": run.build,
+        "waits": None if run.status.ended else run.waits or None,
         "generation": run.generation,
         "definition": run.definition,
         "trigger": run.trigger,

@@ -11,13 +11,14 @@ from cts.events import RunStarted, iso
 from cts.generation import Current, Generation, TaskEntry
 from cts.ports import Bus, Driver, Generations
 from cts.run.kept_version import claimed_with
-from cts.run.model import MOST_INPUTS, End, Run, RunStatus
+from cts.run.model import MOST_INPUTS, TERRAFORM, End, Run, RunStatus
 from cts.run.place import is_placed
 from cts.run.state import Reason, TaskState
 from cts.run.task import Claimed, claim, due, queue
 from cts.run.tick import LATE, less_missed
 from cts.terraform.archive import run_archive
 from cts.terraform.backend import kept_in_consul
+from cts.terraform.cloud import cloud_archive
 from cts.terraform.definition import Definition
 from cts.terraform.permissions import secrets
 from cts.terraform.place import RunPlace, placed
@@ -185,7 +186,7 @@ def _new_run(
         attempt=claimed.state.failures + 1,
         more_inputs=max(0, len(inputs) - MOST_INPUTS),
         driver=entry.driver,
-        folder=ports.new_folder(),
+        folder=ports.new_folder() if entry.driver == TERRAFORM else "",
         by=asked.by if asked else "",
         request=asked.correlation if asked else "",
     )
@@ -265,22 +266,23 @@ def _archive(
     place: RunPlace,
 ) -> bytes:
     digest = definition.module.digest
+    module = ports.objects.module(digest) if digest else None
+    described = entry.description
+    facts = {
+        "task": run.task,
+        "run": run.id,
+        "correlation_id": run.correlation,
+        "inspect": Reason.INSPECT in run.why,
+        "definition": run.definition,
+        # A state lock that one of these left behind is an orphan.
+        "former_runs": [{"run": each.run, "ended_at": iso(each.ended_at)} for each in state.former],
+    }
+    if definition.cloud:
+        return cloud_archive(
+            definition, read, description=described, module=module, place=place, run=facts,
+            why=run.why,
+        )  # fmt: skip
     return run_archive(
-        definition,
-        read,
-        description=entry.description,
-        module=ports.objects.module(digest) if digest else None,
-        place=place,
-        run={
-            "task": run.task,
-            "run": run.id,
-            "correlation_id": run.correlation,
-            "inspect": Reason.INSPECT in run.why,
-            "definition": run.definition,
-            # A state lock that one of these left behind is an orphan.
-            "former_runs": [
-                {"run": each.run, "ended_at": iso(each.ended_at)} for each in state.former
-            ],
-        },
+        definition, read, description=described, module=module, place=place, run=facts,
         program=ports.program,
-    )
+    )  # fmt: skip

@@ -8,8 +8,8 @@ from cts.errors import Refused, Unavailable, Unreadable, Upstream
 from cts.keys import task_of
 from cts.ports import Driver, Generations, Published
 from cts.run.model import Run, RunStatus, needs_renewal
-from cts.run.news import GivenUp, HasEnded, Heard, NeverBegan, News, NotStarted
-from cts.run.state import Running, TaskState
+from cts.run.news import GivenUp, GoesOn, HasEnded, Heard, NeverBegan, News, NotStarted
+from cts.run.state import Reason, Running, TaskState
 from cts.run.task import due
 from cts.workflow import settle
 from cts.workflow.announce import announce_pending
@@ -146,7 +146,27 @@ def _ask(ports: TrackPorts, state: TaskState, running: Running, report: TrackRep
     driver = settle.driver_of(ports.drivers, run.driver, f"processing run {run.id}")
     if needs_renewal(run, ports.now()):
         report.attempt(_renew, ports, run)
-    _follow(ports, driver, run, driver.news(run), report)
+    news = driver.news(run)
+    if isinstance(news, GoesOn):
+        _wait(ports, driver, run, state, news, report)
+    else:
+        _follow(ports, driver, run, news, report)
+
+
+def _wait(
+    ports: TrackPorts, driver: Driver, run: Run, state: TaskState, news: GoesOn, report: TrackReport
+) -> None:
+    """A run that waits for people occupies no slot, and is given up if there is a newer change:
+    then what it would apply is out of date."""
+    if news.waits != (run.waits or ""):
+        ports.runs.record_build(replace(run, waits=news.waits))
+    if not news.waits:
+        return
+    ports.runs.free_slot(run.id)
+    change = state.wanted.get(Reason.CHANGE)
+    is_newer = change is not None and change.due_at <= ports.now()
+    if is_newer and settle.give_up(ports.settling, driver, run, None):
+        _ended(ports, run, report)
 
 
 def _renew(ports: TrackPorts, run: Run) -> None:

@@ -1,0 +1,156 @@
+"""The server's HTTP: tokens, rate limits, JSON:API."""
+
+from __future__ import annotations
+
+import json
+import threading
+import time
+from collections import defaultdict, deque
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from typing import TYPE_CHECKING, Any, Self
+from urllib.parse import parse_qsl, urlsplit
+
+from local.hcp import runs, workspaces  # noqa: F401  (their routes are registered)
+from local.hcp.errors import ApiError, not_found
+from local.hcp.execution import Engine, terraform_environment
+from local.hcp.routes import Reply, Request, Server, answer
+from local.hcp.store import Store
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from pathlib import Path
+    from types import TracebackType
+
+API = "/api/v2"
+PER_SECOND, LISTS_PER_MINUTE = 30, 30
+TOKENS = {"hcp-owner-token": "write", "hcp-person-token": "write", "hcp-reader-token": "read"}
+"""Token -> what it may do. Each one belongs to another user."""
+
+
+class Limiter:
+    """How many requests a user has sent, for each kind of request."""
+
+    def __init__(self) -> None:
+        self._sent: defaultdict[tuple[str, str], deque[float]] = defaultdict(deque)
+        self._lock = threading.Lock()
+
+    def take(self, user: str, kind: str, most: int, seconds: float) -> tuple[int, float]:
+        """How many are left, -1 if there were none, and after how many seconds there are more."""
+        with self._lock:
+            sent, now = self._sent[user, kind], time.monotonic()
+            while sent and now - sent[0] >= seconds:
+                sent.popleft()
+            left = most - len(sent) - 1
+            if left >= 0:
+                sent.append(now)
+            return left, max(0.0, seconds - (now - sent[0])) if sent else 0.0
+
+
+class HcpServer:
+    """Serves on a free port of the loopback interface. `env`: Terraform's environment."""
+
+    def __init__(self, folder: Path, env: Mapping[str, str] | None = None) -> None:
+        self.limiter = Limiter()
+        self.answered: list[tuple[str, str, int]] = []
+        """Method, path and status of each request, oldest first."""
+        handler = type("Handler", (_Handler,), {"hcp": self})
+        self._http = ThreadingHTTPServer(("127.0.0.1", 0), handler)
+        self._http.daemon_threads = True
+        self.address = f"http://127.0.0.1:{self._http.server_address[1]}"
+        self.store = Store(folder)
+        engine = Engine(self.store, terraform_environment(env or {}), self.address)
+        self.api = Server(self.store, engine, self.address)
+
+    def serve(self) -> None:
+        self._http.serve_forever(poll_interval=0.05)
+
+    def close(self) -> None:
+        self.api.engine.close()
+        self._http.shutdown()
+        self._http.server_close()
+
+    def __enter__(self) -> Self:
+        threading.Thread(target=self.serve, daemon=True).start()
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        problem: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self.close()
+
+
+class _Handler(BaseHTTPRequestHandler):
+    hcp: HcpServer
+    protocol_version = "HTTP/1.1"
+    disable_nagle_algorithm = True
+
+    def log_message(self, format: str, *args: Any) -> None:  # noqa: A002
+        """The list of answers is the log."""
+
+    def _serve(self) -> None:
+        body = self.rfile.read(int(self.headers.get("Content-Length") or 0))
+        limits: dict[str, str] = {}
+        try:
+            reply = self._answer(body, limits)
+        except ApiError as error:
+            reply = Reply(error.status, error.body)
+        self.hcp.answered.append((self.command, urlsplit(self.path).path, reply.status))
+        self._send(reply, limits)
+
+    do_GET = do_POST = do_PATCH = do_PUT = do_DELETE = _serve  # noqa: N815
+
+    def _answer(self, body: bytes, limits: dict[str, str]) -> Reply:
+        url = urlsplit(self.path)
+        query = dict(parse_qsl(url.query))
+        kind, _, secret = url.path.removeprefix("/").partition("/")
+        with self.hcp.store.lock:
+            if kind == "_upload" and self.command == "PUT":
+                return runs.uploaded(self.hcp.store, secret, body)
+            if kind == "_logs":
+                offset, limit = int(query.get("offset", 0)), int(query.get("limit", 1 << 30))
+                return runs.log(self.hcp.store, secret, offset, limit)
+        token = self.headers.get("Authorization", "").removeprefix("Bearer ")
+        if token not in TOKENS:
+            raise ApiError(401, "unauthorized")
+        user = f"user-{token.split('-')[1]}"
+        self._limit(user, url.path, limits)
+        if not url.path.startswith(API) or (self.command != "GET" and TOKENS[token] == "read"):
+            raise not_found()  # what is forbidden is not revealed
+        path = url.path.removeprefix(API)
+        return answer(Request(self.hcp.api, self.command, path, query, self._json(body), user))
+
+    def _json(self, body: bytes) -> dict[str, Any]:
+        if self.command == "GET":
+            return {}
+        if self.headers.get("Content-Type") != "application/vnd.api+json":
+            raise ApiError(415, "unsupported media type", "use application/vnd.api+json")
+        try:
+            found = json.loads(body or b"{}")
+        except ValueError:
+            raise ApiError(400, "bad request", "the body is not JSON") from None
+        return found if isinstance(found, dict) else {}
+
+    def _limit(self, user: str, path: str, limits: dict[str, str]) -> None:
+        lists = self.command == "GET" and path.endswith("/runs")
+        most, seconds = (LISTS_PER_MINUTE, 60.0) if lists else (PER_SECOND, 1.0)
+        left, reset = self.hcp.limiter.take(user, "lists" if lists else "all", most, seconds)
+        limits["x-ratelimit-limit"] = str(most)
+        limits["x-ratelimit-remaining"] = str(max(0, left))
+        limits["x-ratelimit-reset"] = f"{reset:.3f}"
+        if left < 0:
+            error = ApiError(429, "Too many requests")
+            error.body = {"errors": [{"status": 429, "title": "Too many requests"}]}
+            raise error
+
+    def _send(self, reply: Reply, limits: dict[str, str]) -> None:
+        body = reply.raw if reply.body is None else json.dumps(reply.body).encode()
+        self.send_response(reply.status)
+        for name, value in {**limits, **reply.headers}.items():
+            self.send_header(name, value)
+        self.send_header("Content-Type", "application/vnd.api+json")
+        self.send_header("Content-Length", str(len(body)))
+        self.end_headers()
+        self.wfile.write(body)

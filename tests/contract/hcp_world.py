@@ -1,0 +1,158 @@
+"""A system whose driver is the one for HCP Terraform, on the local stack's test server."""
+
+from __future__ import annotations
+
+import json
+import os
+import time
+from typing import TYPE_CHECKING, Any
+
+import httpx
+
+from cts.adapters.hcp_api import HcpApi
+from cts.adapters.hcp_secrets import HcpSecrets
+from cts.adapters.hcp_terraform import HcpTerraform
+from cts.conditions.services import ServicesCondition
+from cts.config.bundle import archive
+from cts.generation import TaskEntry
+from cts.terraform.archive import content_digest
+from cts.terraform.definition import Definition, Module
+from cts.workflow.track import NEWS_AFTER
+from local.hcp.server import HcpServer
+from local.waiting import wait_until
+from tests.unit.system import System
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from pathlib import Path
+
+    from cts.run.model import Run
+
+MODULE = """
+variable "services" { type = any }
+resource "terraform_data" "one" {
+  for_each = var.services
+  input    = each.value.port
+}
+"""
+OWNER, PERSON, READER = (f"hcp-{who}-token" for who in ("owner", "person", "reader"))
+CLOUD = {"hostname": "https://app.terraform.io", "organization": "acme", "workspace": "net-web"}
+PATIENCE = 60.0
+
+
+class FixedToken:
+    def __init__(self, token: str) -> None:
+        self.token = token
+
+    def __call__(self) -> str:
+        return self.token
+
+    def forget(self) -> None:
+        """It stays what it is."""
+
+
+class HcpWorld(System):
+    """`http`: how the driver reaches the server · `api`: a person's client, without any faults."""
+
+    def __init__(self, server: HcpServer, transport: httpx.BaseTransport | None = None) -> None:
+        super().__init__()
+        self.server = server
+        self.token = FixedToken(OWNER)
+        self.http = httpx.Client(transport=transport, timeout=5.0)
+        self.slept: list[float] = []
+        self.hcp = HcpTerraform(
+            server.address,
+            lambda: HcpApi(self.http, server.address, self.token, self.sleep),
+            HcpSecrets(self.sessions),
+            files=self.bucket,
+            uploads=self.bucket,
+            now=self.clock,
+            sleep=self.sleep,
+        )
+        self.drivers["terraform-cloud"] = self.hcp
+        self.api = httpx.Client(
+            base_url=f"{server.address}/api/v2",
+            headers={
+                "Authorization": f"Bearer {PERSON}",
+                "Content-Type": "application/vnd.api+json",
+            },
+        )
+
+    def close(self) -> None:
+        self.http.close()
+        self.api.close()
+
+    def sleep(self, seconds: float) -> None:
+        self.slept.append(seconds)
+        time.sleep(min(seconds, 1.1))
+
+    def cloud_task(self, module: str = MODULE, **cloud: Any) -> None:
+        files = {"main.tf": module.encode()}
+        digest = content_digest(files)
+        self.bucket.put_compiled([], {digest: archive(files)})
+        condition = ServicesCondition(("web",))
+        definition = Definition(
+            "web", Module("./m", digest=digest), condition, cloud={**CLOUD, **cloud}
+        )
+        self.define(definition)
+
+    def define(self, definition: Definition, description: str = "") -> None:
+        self.bucket.put_definition(definition)
+        self.tasks[definition.task] = TaskEntry(
+            definition.digest,
+            definition.condition,
+            driver="terraform-cloud",
+            description=description,
+        )
+        self.publish()
+
+    # ---- what is asked of the server ------------------------------------------------------------
+
+    def get(self, path: str) -> Any:
+        reply = self.api.get(path)
+        reply.raise_for_status()
+        return reply.json()["data"]
+
+    def act(self, run: str, action: str) -> None:
+        self.api.post(f"/runs/{run}/actions/{action}").raise_for_status()
+
+    @property
+    def workspace(self) -> Any:
+        return self.get("/organizations/acme/workspaces/net-web")
+
+    def runs(self) -> list[Any]:
+        """In the workspace, newest first; past the limit for lists."""
+        found = self.server.store.named("acme", "net-web")
+        listed = self.server.store.runs_of(found.id) if found else []
+        return listed[::-1]
+
+    def applied(self) -> dict[str, Any]:
+        """What the state in the workspace holds: the input of each object by its key."""
+        found = self.server.store.named("acme", "net-web")
+        assert found
+        resources = json.loads(found.state.read_text())["resources"]
+        return {
+            each.get("index_key"): each["attributes"]["input"]["value"]
+            for resource in resources
+            for each in resource["instances"]
+        }
+
+    def reaches(self, *statuses: str) -> str:
+        """Waits until the newest run has one of them; its ID."""
+
+        def newest() -> str:
+            found = self.runs()
+            return found[0].id if found and found[0].status in statuses else ""
+
+        return wait_until(newest, PATIENCE, f"a run that is {' or '.join(statuses)}")
+
+    def swept(self) -> Run:
+        """The task's last run, after a sweep."""
+        self.clock.now += NEWS_AFTER
+        self.sweep()
+        return self.table.runs("web", 1)[0]
+
+
+def server(folder: Path, env: Mapping[str, str] | None = None) -> HcpServer:
+    given = {"PATH": os.environ["PATH"], "HOME": str(folder), "TF_CLI_CONFIG_FILE": os.devnull}
+    return HcpServer(folder, {**given, "CHECKPOINT_DISABLE": "1", **(env or {})})
