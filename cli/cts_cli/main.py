@@ -7,7 +7,13 @@ from typing import Annotated
 import typer
 
 import cts
-from cts_cli import read_commands, secret_commands, stack_commands, task_commands
+from cts_cli import (
+    read_commands,
+    secret_commands,
+    stack_commands,
+    state_commands,
+    task_commands,
+)
 from cts_cli.typed import Command, Commands, Json, StackName
 
 app = typer.Typer(
@@ -168,5 +174,6 @@ def rollback(
 
 
 app.add_typer(secret_commands.app, name="secret")
+app.add_typer(state_commands.app, name="state")
 for command in (*read_commands.COMMANDS, *task_commands.COMMANDS, *stack_commands.COMMANDS):
     app.command(cls=Command)(command)

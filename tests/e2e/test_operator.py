@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import json
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
 
+import boto3
 import httpx
 import pytest
 from botocore.auth import SigV4Auth
@@ -66,6 +67,15 @@ class Person:
             "AWS_SECRET_ACCESS_KEY": keys["SecretAccessKey"],
             "AWS_SESSION_TOKEN": keys["SessionToken"],
         }
+
+    def client(self, service: str) -> Any:
+        """A boto3 client with the person's rights."""
+        key, secret, token = self.env.values()
+        session = boto3.Session(key, secret, token, region_name=REGION)
+        return session.client(
+            service,  # type: ignore[call-overload]
+            endpoint_url=self.world.stack.endpoint,
+        )
 
     def types(self, *words: str, code: int = 0) -> str:
         done = self.world.cts(*words, **self.env)

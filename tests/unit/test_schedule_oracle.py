@@ -11,6 +11,8 @@ from pathlib import Path
 
 import pytest
 
+pytestmark = pytest.mark.slow
+
 CASES = tomllib.loads((Path(__file__).parent / "next_times.toml").read_text())
 del CASES["errors"]
 

@@ -97,6 +97,10 @@ def task(look: Known, name: str) -> dict[str, Any]:
         "woken_by": _woken_by(look, entry),
         "retry_at": maybe(state.retry_at),
         "last_run": _last_run(state.recent[0]) if state.recent else None,
+        "recent_runs": [
+            {"run": each.run, "success": each.success, "ended_at": iso(each.ended_at)}
+            for each in state.recent
+        ],
         "stale": [
             {"view": each.view, "since": iso(each.since), "why": each.why}
             for each in stale[:MOST_VIEWS]

@@ -158,17 +158,21 @@ def _wish(
     check: Callable[[TaskState, TaskEntry], None],
     reason: Reason = Reason.PERSON,
 ) -> Answer:
-    """`id` in the answer finds its run: it is the run's `request`."""
     nothing(asked)
 
     def wished(state: TaskState, entry: TaskEntry, now: float) -> TaskState:
         check(state, entry)
         return person.ask(state, now, asked.id, asked.by, reason)
 
-    wish = _wishes(change(ports, asked, wished)).get(reason)
+    return told(ports, asked, change(ports, asked, wished), reason)
+
+
+def told(ports: TaskPorts, asked: Request, state: TaskState, reason: Reason) -> Answer:
+    """`id` in the answer finds its run: it is the run's `request`. `state`: with the wish."""
+    wish = _wishes(state).get(reason)
     found = wish or Wish(ports.now(), ports.now(), asked.id, by=asked.by)  # it may have run by now
-    told = {"reason": reason.value, "id": found.correlation, "by": found.by}
-    return 202, {"task": asked.task, "asked": {**told, "since": shown.maybe(found.since)}}
+    facts = {"reason": reason.value, "id": found.correlation, "by": found.by}
+    return 202, {"task": asked.task, "asked": {**facts, "since": shown.maybe(found.since)}}
 
 
 # ---- one change ---------------------------------------------------------------------------
