@@ -16,7 +16,7 @@ from cts.workflow.press import press
 logger = Logger()
 announced = EphemeralMetrics(service="announced")  # whichever function announces it
 announced.set_default_dimensions(stack=os.environ.get("CTS_STACK", "cts"))
-ports = cache(lambda: wiring.api(Store.read(os.environ), announced))
+ports = cache(lambda: wiring.asking(Store.read(os.environ), announced))
 
 
 @logger.inject_lambda_context(clear_state=True)

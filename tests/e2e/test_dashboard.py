@@ -21,7 +21,8 @@ from local.page import served
 from local.tools import PROJECT
 from tests import chromium
 from tests.e2e.conftest import running
-from tests.e2e.test_operator import NEEDS_FLAG, Person
+from tests.e2e.people import Person
+from tests.e2e.test_operator import NEEDS_FLAG
 from tests.e2e.world import task
 from tests.template.deployed import alarms
 from tests.unit.test_widget import Parsed

@@ -245,12 +245,23 @@ def test_the_api_records_who_signed_the_request(given: pytest.MonkeyPatch) -> No
     )
 
 
+def test_the_publisher_changes_a_task_for_the_api(given: pytest.MonkeyPatch) -> None:
+    app, made = deployed("Publisher", given), World()
+    made.push(task("web"))
+    made.publish()
+    given.setattr(app, "ports", lambda: made.ports)
+    answer = app.lambda_handler(sample("publisher-change"), LEFT)
+    assert (answer["outcome"], answer["task"]["enabled"]) == ("changed", False)
+    assert made.bucket.generation(made.current).tasks["web"].enabled is False
+
+
 @pytest.mark.parametrize("name", ["Publisher", "Runner", "Tracker", "Api"])
 def test_all_of_them_announce_on_the_stacks_own_bus(
     session: FakeSession, given: pytest.MonkeyPatch, name: str
 ) -> None:
     ports = deployed(name, given).ports()
-    getattr(ports, "settling", ports).bus.send([TaskTriggered("web")])
+    of_all = getattr(ports, "settling", getattr(ports, "asking", ports))
+    of_all.bus.send([TaskTriggered("web")])
     [sent] = session.of("events.put_events")
     assert [each["EventBusName"] for each in sent["Entries"]] == ["Bus"]
 

@@ -127,6 +127,19 @@ def test_people_reach_functions_by_their_urls_only(policy: str, functions: set[s
     assert other["Resource"]["Fn::Sub"].endswith(":stack/${AWS::StackName}/*")
 
 
+def test_only_the_publisher_writes_what_people_make_of_tasks_and_only_there() -> None:
+    allowed = [
+        each
+        for name in ROLES
+        for each in statements(name)
+        if "s3:DeleteObject" in each["Action"] and "config/" in str(each["Resource"])
+    ]
+    [writes] = allowed
+    assert writes in statements("PublisherRole")
+    assert writes["Action"] == ["s3:PutObject", "s3:DeleteObject"]
+    assert writes["Resource"] == [{"Fn::Sub": "${WorkBucket.Arn}/config/tasks/*"}]
+
+
 @pytest.mark.parametrize(
     ("policy", "functions"), [("CtsReader", ["Widget"]), ("CtsOperator", ["Widget", "Button"])]
 )
@@ -151,18 +164,23 @@ def test_no_function_build_or_schedule_invokes_what_people_call(name: str) -> No
     assert not {"Api", "Reader", "Widget", "Button"} & {*invoked}
 
 
-def test_the_api_writes_states_and_nothing_else() -> None:
+def test_the_api_writes_states_and_leaves_all_else_to_the_publisher() -> None:
     writes = [each for each in statements("ApiRole") if "dynamodb:PutItem" in each["Action"]]
     assert [each["Condition"] for each in writes] == [
         {"ForAllValues:StringEquals": {"dynamodb:LeadingKeys": ["STATE"]}}
     ]
-    actions = {action for statement in statements("ApiRole") for action in statement["Action"]}
+    own = statements("ApiRole")
+    [invoked] = [each for each in own if "lambda:InvokeFunction" in each["Action"]]
+    assert invoked["Resource"] == [{"Fn::GetAtt": ["Publisher", "Arn"]}]
+    actions = {action for statement in own for action in statement["Action"]}
     assert actions == {
         "s3:GetObject",
         "s3:ListBucket",
         "dynamodb:GetItem",
+        "dynamodb:Query",
         "dynamodb:PutItem",
         "events:PutEvents",
+        "lambda:InvokeFunction",
         "sqs:SendMessage",  # SAM's, of asynchronous invocations
     }
 

@@ -9,6 +9,7 @@ from cts.events import TaskHeld, TaskReleased
 from cts.generation import Generation, Waiting
 from cts.run.person import hold
 from cts.run.state import Reason, Wish, unreadable_state
+from cts.workflow import edit
 from cts.workflow.tasks import LONGEST_REASON
 from functions.api import app
 from tests.fakes import before_next, failing
@@ -16,7 +17,7 @@ from tests.unit.api_fakes import ANN, BOB, event, invoke, ports_of, post
 from tests.unit.system import System, system
 
 WHY = {"why": "the firewall is replaced"}
-ACTIONS = [path.rpartition("/")[2] for path in app.ROUTES]
+ACTIONS = [path.rpartition("/")[2] for path in edit.ACTIONS]
 
 
 @pytest.fixture
@@ -229,9 +230,24 @@ def test_a_hold_has_a_reason(world: System, why: object) -> None:
     assert post("/v1/tasks/web/hold", {"why": why})[0] == 400
 
 
-@pytest.mark.parametrize("path", ["/", "/v1/tasks", "/v1/tasks/web", "/v1/tasks/web/destroy"])
+@pytest.mark.parametrize("path", ["/", "/v1", "/v1/runs", "/V1/tasks"])
 def test_another_path(world: System, path: str) -> None:
     assert invoke(event(path)) == (
         404,
         {"error": {"message": "404 page not found"}, "request_id": "r-1"},
     )
+
+
+@pytest.mark.parametrize(
+    ("method", "path", "known"),
+    [
+        ("PUT", "/v1/tasks", "POST"),
+        ("POST", "/v1/tasks/web", "PATCH, PUT, DELETE"),
+        ("DELETE", "/v1/tasks/", "PATCH, PUT, DELETE"),
+        ("POST", "/v1/tasks/web/destroy", "PATCH, PUT, DELETE"),
+    ],
+)
+def test_another_method_of_tasks(world: System, method: str, path: str, known: str) -> None:
+    code, found = invoke(event(path, method))
+    what = f"'{method}' in an unsupported method. The task API currently supports the method(s)"
+    assert (code, found["error"]["message"]) == (405, f"{what}: '{known}'")

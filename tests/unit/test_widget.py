@@ -184,7 +184,7 @@ def test_only_buttons_call_and_each_asks_first() -> None:
 @pytest.mark.parametrize("action", ACTIONS)
 def test_each_button_does_what_the_api_does(action: str) -> None:
     world = system()
-    ports = ports_of(world)
+    ports = ports_of(world).asking
     if action in ("retry", "release"):
         press(ports, {"task": "web", "action": "hold" if action == "release" else "run"}, "r-0")
     assert press(ports, {"task": "web", "action": action}, "r-1").startswith("<p>Task web ")
@@ -207,7 +207,7 @@ def test_each_button_does_what_the_api_does(action: str) -> None:
 )
 def test_a_button_says_why_it_did_nothing(asked: dict[str, str], said: str) -> None:
     world = system()
-    answer = press(ports_of(world), asked, "r-1")
+    answer = press(ports_of(world).asking, asked, "r-1")
     assert said in answer
     assert Parsed(answer).tags == ["p"]
     assert world.table.state("web").wanted == {}

@@ -240,7 +240,7 @@ def _live(current: Current, generation: Generation) -> dict[str, Any]:
                 "enabled": each.enabled,
                 "buffer": each.buffer._asdict() if each.buffer else None,
             }
-            for name, each in sorted(generation.tasks.items())
+            for name, each in sorted(generation.listed.items())
         },
         "waiting": {
             name: {"definition": each.definition, "reasons": list(each.reasons)}
