@@ -8,6 +8,7 @@ import typer
 
 import cts
 from cts_cli import (
+    cts_commands,
     read_commands,
     secret_commands,
     stack_commands,
@@ -174,6 +175,7 @@ def rollback(
 
 
 app.add_typer(secret_commands.app, name="secret")
+app.add_typer(cts_commands.app, name="task")
 app.add_typer(state_commands.app, name="state")
 for command in (*read_commands.COMMANDS, *task_commands.COMMANDS, *stack_commands.COMMANDS):
     app.command(cls=Command)(command)

@@ -36,6 +36,20 @@ def status(stack: StackName = "cts", as_json: Json = False) -> None:
         status.print_status(found, words.now())
 
 
+def tasks(stack: StackName = "cts", as_json: Json = False) -> None:
+    """List the tasks as they are configured, by a push or with `cts task create`.
+
+    `cts status` shows what they are doing.
+    """
+    from cts_cli import output, tasks
+
+    found = _reader(stack).get("tasks")
+    if as_json:
+        output.print_json(found)
+    else:
+        tasks.print_tasks(found["tasks"])
+
+
 def runs(
     what: Annotated[
         list[str] | None,
@@ -106,7 +120,7 @@ def logs(
     raise typer.Exit(1 if ended["status"] == "errored" else 0)
 
 
-COMMANDS: Sequence[Callable[..., None]] = (status, runs, logs)
+COMMANDS: Sequence[Callable[..., None]] = (status, tasks, runs, logs)
 
 
 def _reader(stack: str) -> "Reader":

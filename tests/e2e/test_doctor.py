@@ -10,7 +10,7 @@ import pytest
 
 from local.consul import WATCHER
 from tests.e2e.conftest import running
-from tests.e2e.test_operator import Person
+from tests.e2e.people import Person
 from tests.e2e.world import task
 
 if TYPE_CHECKING:
