@@ -86,12 +86,13 @@ def is_approved(question: str, *notes: str) -> bool:
         detail(f" - {note}")
     detail()
     detail(APPROVE)
-    print("\nEnter a value: ", end="", flush=True)
+    console = out()
+    console.print("\nEnter a value: ", end="")
     answer = sys.stdin.readline() if sys.stdin else ""
     if not answer:
-        print()
+        console.print()
         fail("asking for approval: end of input; pass -auto-approve for use in scripts")
-    print()
+    console.print()
     return answer.rstrip("\r\n") == "yes"
 
 
