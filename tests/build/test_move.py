@@ -129,6 +129,13 @@ def test_where_there_is_no_state_none_is_made(moves: Moves) -> None:
     assert (moves.in_consul, moves.in_stack) == (None, None)
 
 
+def test_what_is_no_state_is_not_moved(moves: Moves) -> None:
+    moves.place.s3.objects[STATE] = b"{}"
+    result = moves.to("consul")
+    assert "there is no readable state in the state bucket" in result["error"]
+    assert moves.in_consul is None
+
+
 def test_another_lineage_is_not_overwritten(moves: Moves) -> None:
     moves.applies(one(1))
     other = {**(moves.in_consul or {}), "lineage": "another"}

@@ -53,7 +53,8 @@ class StateMove:
         body = read()
         ours = as_state(body)
         if ours is None:
-            raise RunError(f"there is no state to move {self._source()}", retryable=False)
+            what = "there is no readable state" if body else "there is no state to move"
+            raise RunError(f"{what} {self._source()}", retryable=False)
         put(body, ours)
         self._check_lock()
         if as_state(read()) != ours:
