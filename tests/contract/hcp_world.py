@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 import httpx
 
 from cts.adapters.hcp_api import HcpApi
+from cts.adapters.hcp_notifications import HcpNotifications
 from cts.adapters.hcp_secrets import HcpSecrets
 from cts.adapters.hcp_terraform import HcpTerraform
 from cts.conditions.services import ServicesCondition
@@ -54,7 +55,12 @@ class FixedToken:
 class HcpWorld(System):
     """`http`: how the driver reaches the server · `api`: a person's client, without any faults."""
 
-    def __init__(self, server: HcpServer, transport: httpx.BaseTransport | None = None) -> None:
+    def __init__(
+        self,
+        server: HcpServer,
+        transport: httpx.BaseTransport | None = None,
+        notified_at: str = "",
+    ) -> None:
         super().__init__()
         self.server = server
         self.token = FixedToken(OWNER)
@@ -68,6 +74,7 @@ class HcpWorld(System):
             uploads=self.bucket,
             now=self.clock,
             sleep=self.sleep,
+            notifications=HcpNotifications(notified_at, self.token),
         )
         self.drivers["terraform-cloud"] = self.hcp
         self.api = httpx.Client(

@@ -202,6 +202,7 @@ def codebuild(store: Store, builds: Builds | Tracked) -> Driver:
 
 def hcp_terraform(store: Store, builds: Builds | Tracked) -> Driver:
     from cts.adapters.hcp_api import HcpApi, client
+    from cts.adapters.hcp_notifications import HcpNotifications
     from cts.adapters.hcp_secrets import HcpSecrets
     from cts.adapters.hcp_terraform import HcpTerraform
     from cts.adapters.secrets import HcpToken
@@ -216,6 +217,7 @@ def hcp_terraform(store: Store, builds: Builds | Tracked) -> Driver:
         uploads=objects,
         now=time.time,
         sleep=time.sleep,
+        notifications=HcpNotifications(hcp.notified_at, its_token),
     )
 
 
