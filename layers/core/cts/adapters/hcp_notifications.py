@@ -12,7 +12,7 @@ import json
 import re
 from typing import TYPE_CHECKING, Any
 
-from cts.errors import Forged, Upstream
+from cts.errors import Forged, Refused, Upstream
 from cts.keys import RUN_ID
 
 if TYPE_CHECKING:
@@ -43,8 +43,12 @@ class HcpNotifications:
     def told(self, event: Mapping[str, Any]) -> tuple[str, str] | None:
         """The run's ID, and its ID in HCP Terraform, of a request to a function's URL; None if it
         is about no run of ours. Raises Forged."""
+        try:
+            key = key_of(self._token())
+        except Refused:  # without a token there is no key, and nothing is signed with it
+            raise Forged from None
         body = _body(event)
-        expected = hmac.new(key_of(self._token()).encode(), body, hashlib.sha512).hexdigest()
+        expected = hmac.new(key.encode(), body, hashlib.sha512).hexdigest()
         given = str((event.get("headers") or {}).get(SIGNATURE, ""))
         if not hmac.compare_digest(expected.encode(), given.encode()):
             raise Forged
