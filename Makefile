@@ -15,7 +15,7 @@ export SAM_CLI_TELEMETRY := 0
 unexport PYTHONDONTWRITEBYTECODE
 export TMPDIR := $(CURDIR)/.local/tmp
 
-.PHONY: help setup demo local down test check unit soak mutate findings bench format lock audit clean unit-config unit-others
+.PHONY: help setup demo local down test check unit soak mutate findings bench cost format lock audit clean unit-config unit-others
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "%-8s %s\n", $$1, $$2}' Makefile
@@ -74,6 +74,9 @@ findings: ## reproduce unexpected behaviour of real tools, in temporary folders
 
 bench: setup ## measure the latency from change to apply; writes build/bench.json
 	$(BIN)/python -m tests.bench
+
+cost: setup ## compute what a stack costs in a month; writes docs/cost.md
+	$(BIN)/python -m cost
 
 format: setup ## format, and fix what ruff can
 	$(BIN)/ruff format .

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from local.deploy import DeploymentFailed
+from local.page import served
 from local.stack import Stack
 from local.tools import BIN, PROJECT, MissingTool
 from local.waiting import wait_until
@@ -45,6 +46,7 @@ The stack is up. In another terminal, in this folder:
    cts status
    cts logs firewall
 
+Dashboard: {page}
 Consul UI: {consul}/ui   Function logs: {logs}
 What the tasks have made, a file for each object: {devices}
 Press Ctrl-C here, or run `make down`, to stop the stack.
@@ -67,8 +69,8 @@ def up() -> int:
     PID.write_text(str(os.getpid()))
     sys.stdout.write("Starting Consul and the AWS emulator, deploying template.yaml ...\n")
     try:
-        with Stack.start(FOLDER) as stack, env_file(stack):
-            sys.stdout.write(_explanation(stack))
+        with Stack.start(FOLDER) as stack, env_file(stack), served(stack) as page:
+            sys.stdout.write(_explanation(stack, page))
             sys.stdout.flush()
             stop.wait()
             sys.stdout.write("Stopping ...\n")
@@ -111,10 +113,13 @@ def exports(stack: Stack) -> str:
     return "".join(f"{line}\n" for line in lines)
 
 
-def _explanation(stack: Stack) -> str:
-    file = ENV.relative_to(PROJECT)
+def _explanation(stack: Stack, page: str) -> str:
     return UP.format(
-        file=file, consul=stack.consul, logs=stack.folder / "logs", devices=stack.devices
+        file=ENV.relative_to(PROJECT),
+        page=page,
+        consul=stack.consul,
+        logs=stack.folder / "logs",
+        devices=stack.devices,
     )
 
 

@@ -44,6 +44,18 @@ def install(hooks: Hooks) -> None:
     _hook_schedules(hooks)
     _hook_workers(hooks)
     _hook_sandboxes()
+    _accept_what_only_people_use()
+
+
+def _accept_what_only_people_use() -> None:
+    """The emulator has neither saved queries nor archives. They are deployed and do nothing."""
+    nothing = {
+        "create": lambda logical_id, _properties, stack: (f"{stack}-{logical_id}", {}),
+        "update": lambda physical_id, _old, _new, _stack: (physical_id, {}),
+        "delete": lambda _physical_id, _properties: None,
+    }
+    for kind in ("AWS::Logs::QueryDefinition", "AWS::Events::Archive"):
+        _provisioners._RESOURCE_HANDLERS[kind] = nothing
 
 
 def _hook_requests(hooks: Hooks) -> None:

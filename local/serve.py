@@ -14,6 +14,8 @@ import socket
 import sys
 from pathlib import Path
 
+import yaml
+
 from local.front import REGION, Front
 
 
@@ -60,6 +62,8 @@ def tell_ready(folder: Path, endpoint: str) -> None:
 
 
 async def _serve(folder: Path, endpoint: str, listener: socket.socket) -> None:
+    # The emulator parses whole templates, which takes seconds without libyaml.
+    yaml.SafeLoader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)  # type: ignore[misc]
     from hypercorn.asyncio import serve
     from hypercorn.config import Config
 

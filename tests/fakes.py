@@ -228,8 +228,8 @@ class FakeBucket:
         self.objects: dict[str, list[bytes]] = defaultdict(list)
         self.superseded: set[str] = set()
 
-    def bundle(self, size: int) -> StoredObject | None:
-        found = self._get(keys.BUNDLE)
+    def bundle(self, size: int, version: str = "") -> StoredObject | None:
+        found = self._get(keys.BUNDLE, version)
         return replace(found, body=found.body[:size]) if found else None
 
     def generation(self, current: Current) -> Generation:
@@ -241,6 +241,15 @@ class FakeBucket:
         digest = digest_of(body)
         self.write(keys.generation(generation.number, digest), body)
         return digest
+
+    def put_shown(self, tasks: list[dict[str, Any]]) -> str:
+        body = json.dumps(tasks).encode()
+        self.write(keys.tasks_shown(digest_of(body)), body)
+        return digest_of(body)
+
+    def shown(self, digest: str) -> list[dict[str, Any]]:
+        found: list[dict[str, Any]] = json.loads(self._intact(keys.tasks_shown(digest), digest))
+        return found
 
     def definition(self, digest: str) -> Definition:
         key = keys.definition(digest)
@@ -272,6 +281,10 @@ class FakeBucket:
     def get(self, view: str, digest: str) -> Snapshot | None:
         key = keys.snapshot(view, digest)
         return Snapshot(self._intact(key, digest), digest) if key in self.objects else None
+
+    def get_all(self, digests: Mapping[str, str]) -> dict[str, Snapshot]:
+        found = {view: self.get(view, digest) for view, digest in digests.items()}
+        return {view: snapshot for view, snapshot in found.items() if snapshot}
 
     def supersede(self, view: str, digest: str) -> None:
         if (key := keys.snapshot(view, digest)) in self.objects:

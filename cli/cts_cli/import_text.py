@@ -13,6 +13,7 @@ from cts_cli.shown import each_text, shown
 from cts_cli.validate import Checked
 
 DIFFERENCES = "docs/differences.md"
+MOVING = "docs/moving-from-cts.md"
 DEFAULT, LOCAL = "", "local"
 """Backends: CTS's default, and the one that the state bucket replaces."""
 LONGEST_GROUP = max(map(len, Group))
@@ -96,8 +97,8 @@ def _state(console: Console, state: Mapping[str, str], *, has_commands: bool) ->
             _say(
                 console,
                 "It stays there: a new task for which a state is found there goes on with it. Stop "
-                "CTS before the first push. The stack's token needs the permissions that CTS has "
-                "for it, and builds must be able to reach Consul.",
+                "CTS before you release the task. The stack's token needs the permissions that "
+                "CTS has for it, and builds must be able to reach Consul.",
             )
         case backend if backend == LOCAL:
             how = ", as below" if has_commands else ""
@@ -116,7 +117,7 @@ def _state(console: Console, state: Mapping[str, str], *, has_commands: bool) ->
             _say(
                 console,
                 f'It stays there, and tasks with backend "{backend}" go on with it: stop CTS '
-                "before the first push.",
+                "before you release a task.",
             )
 
 
@@ -242,7 +243,14 @@ def steps(found: Mapping[str, Any], arguments: str) -> Iterator[tuple[str, Seque
     if found["state"]["backend"] == LOCAL:
         where = f"Move the state of each task, in its working folder. {STATE_BUCKET}."
         yield where, MOVE_STATE
-    yield "Push.", (f"cts push {arguments}",)
+    yield (
+        "Push, which plans and holds each task.",
+        (f"cts push --adopt {arguments}",),
+    )
+    yield (
+        f"Release each task once you have seen its plan. {MOVING} has the way back.",
+        ("cts release TASK",),
+    )
 
 
 # ---- lines ----------------------------------------------------------------------------------

@@ -8,7 +8,7 @@ import typer
 
 import cts
 from cts.keys import RUN_ID
-from cts_cli import secret_commands, stack_commands, task_commands
+from cts_cli import secret_commands, stack_commands, state_commands, task_commands
 from cts_cli.errors import CommandError, NotFound
 from cts_cli.typed import Command, Commands, Json, StackName
 
@@ -180,6 +180,7 @@ def rollback(
 
 
 app.add_typer(secret_commands.app, name="secret")
+app.add_typer(state_commands.app, name="state")
 for command in (*task_commands.COMMANDS, *stack_commands.COMMANDS):
     app.command(cls=Command)(command)
 

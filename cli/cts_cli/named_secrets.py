@@ -11,7 +11,7 @@ import typer
 from cts.config import bundle
 from cts.config.blocks.model import Configuration
 from cts.config.blocks.schema import Group
-from cts.config.compile import configuration
+from cts.config.written import configuration
 from cts_cli import output, push, secrets, words
 from cts_cli.aws import Stack
 from cts_cli.client import Reader

@@ -22,6 +22,7 @@ RUN_LOOKS = {
     "applied": ("applied", "green"),
     "planned_and_finished": ("unchanged", "green"),
     "planned": ("planned", "green"),
+    "moved": ("moved", "green"),
     "busy": ("busy", "yellow"),
     "errored": ("errored", "red"),
     "canceled": ("canceled", "dim"),

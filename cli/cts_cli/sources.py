@@ -8,8 +8,8 @@ from pathlib import Path
 
 from cts.config import bundle
 from cts.config.bundle import CONFIGURATION, SOURCES
-from cts.config.compile import configuration
 from cts.config.limits import LARGEST_BUNDLE, MOST_FILES, in_mib
+from cts.config.written import configuration
 from cts_cli.errors import CommandError
 from cts_cli.links import Links
 from cts_cli.paths import explaining_errors, is_file, is_folder, is_text, refuse_name

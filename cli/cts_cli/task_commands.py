@@ -10,7 +10,7 @@ from cts_cli.typed import Json, StackName
 if TYPE_CHECKING:
     from cts_cli.aws import Stack
 
-DONE = frozenset({"applied", "planned_and_finished", "planned"})
+DONE = frozenset({"applied", "planned_and_finished", "planned", "moved"})
 """Statuses of runs that did what was asked for."""
 TaskName = Annotated[str, typer.Argument(metavar="TASK", help="Name of the task.")]
 Wait = Annotated[bool, typer.Option("--wait", help="Wait for its end, and print its log.")]
@@ -45,7 +45,7 @@ def retry(
 
     For a task that gave up, or that waits for its next attempt.
     """
-    _run(stack, task, "retry", wait=wait, as_json=as_json)
+    ask_for_run(stack, task, "retry", wait=wait, as_json=as_json)
 
 
 def run(
@@ -68,7 +68,7 @@ def run(
     if every is (task is not None):
         raise typer.BadParameter("write a task, or --all")
     if task is not None:
-        _run(stack, task, "run", wait=wait, as_json=as_json)
+        ask_for_run(stack, task, "run", wait=wait, as_json=as_json)
         return
     from cts_cli import aws, run_all
 
@@ -84,7 +84,7 @@ def inspect(
     Also for tasks that are held or disabled. With --wait the plan is printed;
     otherwise `cts logs TASK` shows it.
     """
-    _run(stack, task, "inspect", wait=wait, as_json=as_json)
+    ask_for_run(stack, task, "inspect", wait=wait, as_json=as_json)
 
 
 def upgrade_terraform(
@@ -141,12 +141,21 @@ def _print(found: Any, as_json: bool, said: str) -> None:
         output.print_line(output.out(), "✓", "green", said)
 
 
-def _run(name: str, task: str, action: str, *, wait: bool, as_json: bool) -> None:
+def ask_for_run(
+    name: str,
+    task: str,
+    action: str,
+    body: dict[str, Any] | None = None,
+    *,
+    wait: bool,
+    as_json: bool,
+) -> None:
+    """Ask the stack with that name for a run of the task, and wait for it if that is wanted."""
     from cts_cli import aws, client, output, waits
     from cts_cli.push import interruptible
 
     stack = aws.find_stack(name)
-    found = _asked(stack, task, action)
+    found = _asked(stack, task, action, body)
     if not wait:
         _print(found, as_json, f"asked for: `cts status` shows {task}, `cts logs {task}` its log")
         return

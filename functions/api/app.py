@@ -1,6 +1,5 @@
 """Serve the API that changes things. Invoked through its function URL, with IAM."""
 
-import json
 import os
 from functools import cache
 
@@ -10,30 +9,31 @@ from aws_lambda_powertools.metrics import EphemeralMetrics
 
 from cts import wiring
 from cts.errors import CtsError
-from cts.settings import Store
-from cts.workflow import task_terraform, tasks
+from cts.settings import ApiSettings
+from cts.workflow import edit, tasks
+from cts.workflow.edit_steps import asked
 
 logger = Logger()
 announced = EphemeralMetrics(service="announced")  # whichever function announces it
 announced.set_default_dimensions(stack=os.environ.get("CTS_STACK", "cts"))
-app, ROUTES = LambdaFunctionUrlResolver(), {**tasks.ROUTES, **task_terraform.ROUTES}
-ports = cache(lambda: wiring.api(Store.read(os.environ), announced))
+app = LambdaFunctionUrlResolver()
+ports = cache(lambda: wiring.api(ApiSettings.read(os.environ), announced))
 
 
 def reply(answer: tasks.Answer) -> Response[str]:
-    event, (code, found) = app.current_event, answer
-    logger.info("answered", path=event.path, code=code, **found)
-    body = json.dumps({**found, "request_id": event.request_context.request_id})
-    return Response(code, "application/json", body)
+    event = app.current_event
+    logger.info("answered", path=event.path, code=answer[0], error=answer[1].get("error"))
+    body = edit.body(answer, event.request_context.request_id)
+    return Response(answer[0], "application/json", body)
 
 
-def change(action: tasks.Action, name: str) -> Response[str]:
-    raw, body = app.current_event.raw_event, app.current_event.decoded_body
-    return reply(action(ports(), tasks.request(raw, name, body or "")))
+def change(action: edit.Route, name: str = "") -> Response[str]:
+    until = ports().asking.now() + app.lambda_context.get_remaining_time_in_millis() / 1000
+    return reply(action(ports(), asked(app.current_event.raw_event, name, until)))
 
 
 app.exception_handler(CtsError)(lambda error: reply(tasks.refusal(error)))
-app.not_found(lambda _: reply(tasks.refusal(tasks.unknown(app.current_event.raw_event, ROUTES))))
-for path, action in ROUTES.items():
-    app.post(path)(lambda name, action=action: change(action, name))
+app.not_found(lambda _: reply(tasks.refusal(edit.unknown(app.current_event.raw_event))))
+for method, path, action in edit.ROUTES:
+    app.route(path, method)(lambda action=action, **names: change(action, **names))
 lambda_handler = logger.inject_lambda_context(app.resolve, clear_state=True)

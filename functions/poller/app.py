@@ -12,6 +12,7 @@ from cts import wiring
 from cts.events import CatalogChanged
 from cts.settings import PollerSettings
 from cts.workflow import live, once
+from cts.workflow.counting import count
 from cts.workflow.watcher import Beat
 
 logger = Logger()
@@ -19,10 +20,8 @@ metrics = Metrics()
 metrics.set_default_dimensions(stack=os.environ.get("CTS_STACK", "cts"))
 
 
-def count(beat: Beat) -> None:
-    for name, value in beat.metrics.items():
-        metrics.add_metric(name, "Count", value)
-    metrics.flush_metrics()  # a poller in mode live runs for most of its time limit
+def beat(told: Beat) -> None:
+    count(metrics, told.counted)  # at once: a poller in mode live runs for most of its time limit
 
 
 def log(changed: CatalogChanged) -> None:
@@ -34,6 +33,6 @@ def lambda_handler(_event: dict[str, Any], context: LambdaContext) -> dict[str, 
     settings = PollerSettings.read(os.environ)
     work = live.live if settings.live else once.once
     left = context.get_remaining_time_in_millis() / 1000
-    outcome = asyncio.run(work(wiring.poller(settings, left, count, log, logger.warning)))
+    outcome = asyncio.run(work(wiring.poller(settings, left, beat, log, logger.warning)))
     logger.info("left", outcome=outcome.value)
     return {"outcome": outcome.value}

@@ -1,4 +1,5 @@
-"""Publish pushes. Invoked when an object is created under config/, and every 5 minutes."""
+"""Publish pushes, and changes of tasks. Invoked when an object is created under config/, every 5
+minutes, and by the api."""
 
 import os
 from dataclasses import asdict
@@ -11,6 +12,7 @@ from aws_lambda_powertools.utilities.typing import LambdaContext
 
 from cts import wiring
 from cts.settings import PublisherSettings
+from cts.workflow.change import change, read, told
 from cts.workflow.publish import PublishPorts, publish
 
 logger = Logger()
@@ -24,7 +26,13 @@ def ports() -> PublishPorts:
 
 
 @logger.inject_lambda_context(clear_state=True)
-def lambda_handler(_event: dict[str, Any], context: LambdaContext) -> dict[str, str]:
-    report = publish(ports(), context.get_remaining_time_in_millis() / 1000)
+def lambda_handler(event: dict[str, Any], context: LambdaContext) -> dict[str, Any]:
+    left = context.get_remaining_time_in_millis() / 1000
+    if "change" in event:
+        asked = read(event["change"])
+        made = change(ports(), asked, left)
+        logger.info("changed a task", task=asked.name, verb=asked.verb, by=asked.by, **told(made))
+        return asdict(made)
+    report = publish(ports(), left)
     logger.info("checked for a push", **asdict(report))
     return {"outcome": report.outcome.value}

@@ -4,19 +4,17 @@ import os
 from functools import cache
 from typing import Any
 
-from aws_lambda_powertools import Logger, Metrics
-from aws_lambda_powertools.metrics import EphemeralMetrics, MetricUnit
+from aws_lambda_powertools import Logger
+from aws_lambda_powertools.metrics import EphemeralMetrics
 from aws_lambda_powertools.utilities.typing import LambdaContext
 
 from cts import events, wiring
 from cts.settings import Builds, Store
-from cts.workflow.start import StartOutcome, StartPorts, start
+from cts.workflow.start import StartPorts, start
 
 logger = Logger()
-metrics, announced = Metrics(), EphemeralMetrics(service="announced")  # by whichever function
-for each in (metrics, announced):
-    each.set_default_dimensions(stack=os.environ.get("CTS_STACK", "cts"))
-COUNTED = {StartOutcome.STARTED: "RunsStarted", StartOutcome.QUEUED: "Queued"}
+announced = EphemeralMetrics(service="announced")  # whichever function announces it
+announced.set_default_dimensions(stack=os.environ.get("CTS_STACK", "cts"))
 
 
 @cache
@@ -25,12 +23,9 @@ def ports() -> StartPorts:
 
 
 @logger.inject_lambda_context(clear_state=True)
-@metrics.log_metrics
 def lambda_handler(event: dict[str, Any], _context: LambdaContext) -> dict[str, str]:
     trigger = events.triggered(event)
     logger.append_keys(task=trigger.task, correlation_id=trigger.correlation_id)
     outcome = start(ports(), trigger.task)
     logger.info("handled trigger", outcome=outcome.value)
-    for counted, name in COUNTED.items():
-        metrics.add_metric(name, MetricUnit.Count, int(outcome is counted))
     return {"outcome": outcome.value}

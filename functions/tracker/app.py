@@ -11,6 +11,7 @@ from aws_lambda_powertools.utilities.typing import LambdaContext
 from cts import wiring
 from cts.errors import NotLookedAfter
 from cts.settings import Store, Tracked
+from cts.workflow.counting import count
 from cts.workflow.track import TrackPorts, sweep, track
 
 logger = Logger()
@@ -25,10 +26,9 @@ def ports() -> TrackPorts:
 
 
 @logger.inject_lambda_context(clear_state=True)
-@metrics.log_metrics
 def lambda_handler(event: dict[str, Any], _context: LambdaContext) -> dict[str, int]:
     report = track(ports(), event) or sweep(ports())
-    metrics.add_metric("NotLookedAfter", "Count", len(report.errors))
+    count(metrics, report.counted)
     for run in report.settled:
         logger.info("run ended", run=run.id, status=run.status, correlation_id=run.correlation)
     if report.restarted:

@@ -25,6 +25,7 @@ ENVIRONMENT = {
     "CTS_HCP_ADDRESS": "https://app.terraform.io",
     "CTS_HCP_OWN_SECRET_ARN": "arn:hcp",
     "CTS_MODE": "live",
+    "CTS_PUBLISHER": "publisher",
     "CTS_PROJECT": "project",
     "CTS_STATE_BUCKET": "state",
     "CTS_TABLE": "table",

@@ -116,6 +116,8 @@ class _Handler(BaseHTTPRequestHandler):
         with self.s3.lock:
             exists = self.path_only in self.s3.objects
             refused = exists and self.headers.get("If-None-Match") == "*"
+            if (expected := self.headers.get("If-Match")) is not None:
+                refused = expected != _etag(self.s3.objects.get(self.path_only, b""))
             if not refused:
                 self.s3.change(self.path_only, body)
         if refused:

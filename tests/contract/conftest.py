@@ -130,8 +130,14 @@ def _keys(partition: str, sort: str) -> list[dict[str, str]]:
 def bucket(request: pytest.FixtureRequest) -> FakeBucket | Bucket:
     if request.param == "fake":
         return FakeBucket()
-    client, name = request.getfixturevalue("aws")("s3"), f"work-{next(NAMES)}"
+    return Bucket(request.getfixturevalue("aws")("s3"), request.getfixturevalue("work_bucket"))
+
+
+@pytest.fixture
+def work_bucket(aws: Client) -> str:
+    """The name of an empty one, with versions."""
+    client, name = aws("s3"), f"work-{next(NAMES)}"
     client.create_bucket(Bucket=name, CreateBucketConfiguration={"LocationConstraint": "eu-west-1"})
     versioning = {"Status": "Enabled"}
     client.put_bucket_versioning(Bucket=name, VersioningConfiguration=versioning)
-    return Bucket(client, name)
+    return name

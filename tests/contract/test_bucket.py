@@ -54,6 +54,31 @@ def test_of_a_bundle_no_more_is_read_than_was_asked_for(
         assert found.body == read
 
 
+def test_a_former_bundle_is_read_by_its_version(
+    bucket: AnyBucket, request: pytest.FixtureRequest
+) -> None:
+    versions = []
+    for body in (b"first", b"second"):
+        if isinstance(bucket, FakeBucket):
+            versions.append(bucket.write(keys.BUNDLE, body))
+        else:
+            s3 = request.getfixturevalue("aws")("s3")
+            put = s3.put_object(Bucket=bucket.name, Key=keys.BUNDLE, Body=body)
+            versions.append(put["VersionId"])
+    for version, body in zip(versions, (b"first", b"second"), strict=True):
+        found = bucket.bundle(9, version)
+        assert found
+        assert (found.body, found.version) == (body, version)
+
+
+def test_task_objects_are_kept_by_digest(bucket: AnyBucket) -> None:
+    first, second = [{"name": "a"}], [{"name": "a"}, {"name": "b"}]
+    digests = [bucket.put_shown(each) for each in (first, second)]
+    assert [bucket.shown(digest) for digest in digests] == [first, second]
+    with pytest.raises(Missing):
+        bucket.shown("none")
+
+
 def test_a_generation_is_the_version_that_was_put(bucket: AnyBucket) -> None:
     """Two publishers may write one number: CURRENT names the version."""
     first = bucket.put_generation(GENERATION)
@@ -96,6 +121,14 @@ def test_a_snapshot_is_kept_by_its_content(bucket: AnyBucket) -> None:
     bucket.put_all({"view": made})
     assert bucket.get("view", made.digest) == made
     assert bucket.get("other", made.digest) is None
+
+
+def test_many_snapshots_are_read_at_once_without_those_that_are_gone(bucket: AnyBucket) -> None:
+    made = {f"view-{number}": of([{"number": number}]) for number in range(25)}
+    bucket.put_all(made)
+    digests = {view: each.digest for view, each in made.items()}
+    assert bucket.get_all(digests | {"gone": made["view-0"].digest}) == made
+    assert bucket.get_all({}) == {}
 
 
 def test_what_runs_are_fed_with_is_replaced(bucket: AnyBucket) -> None:

@@ -18,16 +18,25 @@ if TYPE_CHECKING:
 
 LONGEST = (
     "test_publisher_killed.py", "test_quiet.py", "test_faults_poller_gone.py",
-    "test_faults_poller_killed.py", "test_consul_restart.py", "test_changes.py",
-    "test_faults_apply.py", "test_size.py", "test_isolation.py", "test_kinds.py",
+    "test_faults_poller_killed.py", "test_faults_silence.py", "test_consul_restart.py",
+    "test_canary.py", "test_changes.py", "test_faults_apply.py", "test_size.py",
+    "test_isolation.py", "test_kinds.py",
 )  # fmt: skip
 """These wait in real time, or for many cold starts."""
 
 
 @pytest.hookimpl(trylast=True)
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """What takes longest begins first, beside all the rest: a module is for one worker alone."""
-    items.sort(key=lambda item: (item.path.name not in LONGEST, "e2e" not in item.path.parts))
+    """A module is for one worker alone: what takes longest begins first, beside all the rest, and
+    quick units begin last, so that no worker ends long before the others."""
+    slow = {item.path for item in items if item.get_closest_marker("slow")}
+
+    def rank(item: pytest.Item) -> tuple[bool, bool, bool]:
+        path, is_e2e = item.path, "e2e" in item.path.parts
+        is_quick = "unit" in path.parts and path not in slow
+        return not (is_e2e and path.name in LONGEST), not is_e2e, is_quick
+
+    items.sort(key=rank)
 
 
 @contextmanager

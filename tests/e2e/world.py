@@ -205,7 +205,7 @@ class World(Records):
             cwd=PROJECT,
             capture_output=True,
             text=True,
-            timeout=120,
+            timeout=300,
             check=False,
         )
 

@@ -35,6 +35,20 @@ DEPLOYED: dict[str, Any] = _transformed()["Resources"]
 """Logical id -> resource, as it is deployed."""
 
 
+def default(value: Any) -> Any:
+    """What a parameter is set to, unless a user says otherwise."""
+    is_parameter = isinstance(value, dict) and value.get("Ref") in TEMPLATE["Parameters"]
+    return TEMPLATE["Parameters"][value["Ref"]].get("Default") if is_parameter else value
+
+
+def alarms() -> dict[str, dict[str, Any]]:
+    """Logical id -> properties, with the defaults of parameters."""
+    found = of_type("AWS::CloudWatch::Alarm")
+    return {
+        name: {key: default(value) for key, value in alarm.items()} for name, alarm in found.items()
+    }
+
+
 def of_type(kind: str) -> dict[str, dict[str, Any]]:
     """Logical id -> properties of all resources of a type."""
     return {

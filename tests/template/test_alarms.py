@@ -5,10 +5,10 @@ from collections.abc import Callable, Iterator
 import pytest
 
 from cts.run.retry import after_busy
-from tests.template.alarms import MINUTE, Changes, Series, watch
-from tests.template.deployed import of_type
+from local.alarms import MINUTE, Changes, Series, watch
+from tests.template.deployed import alarms
 
-ALARMS = of_type("AWS::CloudWatch::Alarm")
+ALARMS = alarms()
 BEAT = 20
 HAND_OVER = 12 * MINUTE
 DAY = 24 * 60
@@ -170,6 +170,32 @@ def test_a_state_that_someone_works_on_for_a_quarter_of_an_hour_is_no_alarm() ->
     assert watch(ALARMS["TasksBusy"], busy(15, 0.0), 120) == NOTHING
 
 
+# ---- what waits ---------------------------------------------------------------------------
+
+
+def waits(first: int, minutes: int) -> Series:
+    """What the sweep counts each minute of a change that was seen at a minute."""
+    return [((first + n) * MINUTE + 5, n * MINUTE) for n in range(1, minutes)]
+
+
+def test_a_change_that_is_not_applied_is_an_alarm_until_it_is() -> None:
+    found = watch(ALARMS["ChangesWaiting"], waits(5, 50), 90)
+    assert (len(found.raised), len(found.ended)) == (1, 1)
+    assert 36 <= found.raised[0] <= 39
+    assert 55 <= found.ended[0] <= 60
+
+
+def test_changes_that_are_applied_in_time_are_no_alarm() -> None:
+    series = [each for first in range(0, 90, 28) for each in waits(first, 28)]
+    assert watch(ALARMS["ChangesWaiting"], series, 120) == NOTHING
+
+
+def test_a_runner_that_is_throttled_now_and_then_is_no_alarm() -> None:
+    alarm = ALARMS["RunnerThrottled"]
+    assert watch(alarm, sent(10, 11, 30), 60) == NOTHING
+    assert len(watch(alarm, sent(*range(10, 20)), 60).raised) == 1
+
+
 def test_what_happened_once_has_no_news_of_its_end() -> None:
     """All that ends is the time for which it is remembered."""
     once = {name for name, alarm in ALARMS.items() if alarm["EvaluationPeriods"] == 1}
@@ -177,6 +203,11 @@ def test_what_happened_once_has_no_news_of_its_end() -> None:
     assert not any("OKActions" in ALARMS[name] for name in once)
 
 
-@pytest.mark.parametrize("name", ["PollerSilent", "ViewsStale", "AwsErrors", "TasksBusy"])
+LASTING = [
+    "PollerSilent", "ViewsStale", "AwsErrors", "TasksBusy", "ChangesWaiting", "RunnerThrottled",
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("name", LASTING)
 def test_what_lasts_has_news_of_its_end(name: str) -> None:
     assert ALARMS[name]["OKActions"] == ALARMS[name]["AlarmActions"]

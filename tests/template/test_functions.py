@@ -111,9 +111,7 @@ def expires(session: FakeSession) -> float:
 # ---- what they do ---------------------------------------------------------------------------
 
 
-def test_the_runner_counts_runs_and_who_waits(
-    given: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_the_runner_starts_what_is_due(given: pytest.MonkeyPatch) -> None:
     app, world = deployed("Runner", given), system(cap=1)
     given.setattr(app, "ports", lambda: world.start_ports)
     world.task("other")
@@ -123,15 +121,27 @@ def test_the_runner_counts_runs_and_who_waits(
     for name in ("web", "web", "other"):
         event = sample("runner-task-triggered")
         event["detail"]["task"] = name
-        outcome = app.lambda_handler(event, LEFT)["outcome"]
-        [metrics] = counted(capsys)
-        found.append((outcome, metrics["RunsStarted"], metrics["Queued"]))
-        assert (metrics["service"], metrics["stack"]) == ("runner", "mine")
-    assert found == [
-        ("started", [1.0], [0.0]),
-        ("nothing is due", [0.0], [0.0]),
-        ("no slot is free", [0.0], [1.0]),
-    ]
+        found.append(app.lambda_handler(event, LEFT)["outcome"])
+    assert found == ["started", "nothing is due", "no slot is free"]
+
+
+def test_the_sweep_counts_what_waits_and_else_nothing(
+    given: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    app, world = deployed("Tracker", given), system(cap=1)
+    given.setattr(app, "ports", lambda: world.track_ports)
+    app.lambda_handler(TICK, LEFT)
+    assert counted(capsys) == []
+    world.task("other")
+    world.started()
+    world.clock.now += 30
+    world.observe("other")
+    world.start("other")
+    world.clock.now += 10
+    app.lambda_handler(TICK, LEFT)
+    [metrics] = counted(capsys)
+    assert (metrics["OldestChangeSeconds"], metrics["TasksQueued"]) == ([40.0], [1.0])
+    assert (metrics["service"], metrics["stack"]) == ("tracker", "mine")
 
 
 def test_the_tracker_takes_in_an_event_and_sweeps_at_each_tick(given: pytest.MonkeyPatch) -> None:
@@ -190,7 +200,8 @@ def test_the_poller_does_what_its_mode_says_and_leaves_in_time(
             ran.append((name, ports.until))
             ports.on_beat(Beat(views=7, stale=2, tally=Tally(triggered=1)))
             [metrics] = counted(capsys)  # at once: it stays for long
-            assert (metrics["Heartbeats"], metrics["StaleViews"]) == ([1.0], [2.0])
+            assert (metrics["Views"], metrics["StaleViews"]) == ([7.0], [2.0])
+            assert "AwsErrors" not in metrics  # there were none
             assert (metrics["service"], metrics["stack"]) == ("poller", "mine")
             return PollOutcome.LEFT
 
@@ -234,12 +245,23 @@ def test_the_api_records_who_signed_the_request(given: pytest.MonkeyPatch) -> No
     )
 
 
+def test_the_publisher_changes_a_task_for_the_api(given: pytest.MonkeyPatch) -> None:
+    app, made = deployed("Publisher", given), World()
+    made.push(task("web"))
+    made.publish()
+    given.setattr(app, "ports", lambda: made.ports)
+    answer = app.lambda_handler(sample("publisher-change"), LEFT)
+    assert (answer["outcome"], answer["task"]["enabled"]) == ("changed", False)
+    assert made.bucket.generation(made.current).tasks["web"].enabled is False
+
+
 @pytest.mark.parametrize("name", ["Publisher", "Runner", "Tracker", "Api"])
 def test_all_of_them_announce_on_the_stacks_own_bus(
     session: FakeSession, given: pytest.MonkeyPatch, name: str
 ) -> None:
     ports = deployed(name, given).ports()
-    getattr(ports, "settling", ports).bus.send([TaskTriggered("web")])
+    of_all = getattr(ports, "settling", getattr(ports, "asking", ports))
+    of_all.bus.send([TaskTriggered("web")])
     [sent] = session.of("events.put_events")
     assert [each["EventBusName"] for each in sent["Entries"]] == ["Bus"]
 

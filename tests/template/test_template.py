@@ -1,13 +1,14 @@
 """House rules of template.yaml: least privilege, no lost event, nobody left in the dark."""
 
+import ast
 import json
 import re
 from fnmatch import fnmatchcase
-from pathlib import Path
 from typing import Any
 
 import pytest
 
+from local.dashboard import resolved
 from tests.template.deployed import DEPLOYED, ROOT, TEMPLATE, as_list, of_type, statements
 
 PARAMETERS: dict[str, Any] = TEMPLATE["Parameters"]
@@ -96,7 +97,8 @@ def test_a_function_that_failed_on_an_event_leaves_a_dead_letter(name: str) -> N
 
 
 def test_people_invoke_the_reader_and_the_api_signed() -> None:
-    assert set(FUNCTIONS) - set(invoked_by_events()) == {"Reader", "Api"}
+    on_the_dashboard = {"Widget", "Button"}
+    assert set(FUNCTIONS) - set(invoked_by_events()) == {"Reader", "Api"} | on_the_dashboard
     urls = of_type("AWS::Lambda::Url")
     assert urls.keys() == {"ReaderUrl", "ApiUrl"}
     assert {url["AuthType"] for url in urls.values()} == {"AWS_IAM"}
@@ -112,14 +114,43 @@ def test_people_reach_functions_by_their_urls_only(policy: str, functions: set[s
         "lambda:InvokeFunctionUrl": {"StringEquals": {"lambda:FunctionUrlAuthType": "AWS_IAM"}},
         "lambda:InvokeFunction": {"Bool": {"lambda:InvokedViaFunctionUrl": "true"}},
     }
-    invoked = [each for each in allowed if each["Action"].startswith("lambda:")]
+    invoked = [
+        each for each in allowed if each["Action"].startswith("lambda:") and "Condition" in each
+    ]
     assert {each["Action"] for each in invoked} == conditions.keys()
     for statement in invoked:
         assert statement["Condition"] == conditions[statement["Action"]]
         assert {arn["Fn::GetAtt"][0] for arn in as_list(statement["Resource"])} == functions
-    [other] = [each for each in allowed if each not in invoked]
+    others = [each for each in allowed if each not in invoked]
+    [other] = [each for each in others if not each["Action"].startswith("lambda:")]
     assert other["Action"] == "cloudformation:DescribeStacks"
     assert other["Resource"]["Fn::Sub"].endswith(":stack/${AWS::StackName}/*")
+
+
+def test_only_the_publisher_writes_what_people_make_of_tasks_and_only_there() -> None:
+    allowed = [
+        each
+        for name in ROLES
+        for each in statements(name)
+        if "s3:DeleteObject" in each["Action"] and "config/" in str(each["Resource"])
+    ]
+    [writes] = allowed
+    assert writes in statements("PublisherRole")
+    assert writes["Action"] == ["s3:PutObject", "s3:DeleteObject"]
+    assert writes["Resource"] == [{"Fn::Sub": "${WorkBucket.Arn}/config/tasks/*"}]
+
+
+@pytest.mark.parametrize(
+    ("policy", "functions"), [("CtsReader", ["Widget"]), ("CtsOperator", ["Widget", "Button"])]
+)
+def test_who_only_sees_the_dashboard_can_press_no_button(policy: str, functions: list[str]) -> None:
+    allowed = of_type("AWS::IAM::ManagedPolicy")[policy]["PolicyDocument"]["Statement"]
+    directly = [
+        each["Resource"]["Fn::GetAtt"][0]
+        for each in allowed
+        if each["Action"] == "lambda:InvokeFunction" and "Condition" not in each
+    ]
+    assert directly == functions
 
 
 @pytest.mark.parametrize("name", ROLES)
@@ -130,21 +161,26 @@ def test_no_function_build_or_schedule_invokes_what_people_call(name: str) -> No
         if "lambda:InvokeFunction" in statement["Action"]
         for resource in statement["Resource"]
     ]
-    assert not {"Api", "Reader"} & {*invoked}
+    assert not {"Api", "Reader", "Widget", "Button"} & {*invoked}
 
 
-def test_the_api_writes_states_and_nothing_else() -> None:
+def test_the_api_writes_states_and_leaves_all_else_to_the_publisher() -> None:
     writes = [each for each in statements("ApiRole") if "dynamodb:PutItem" in each["Action"]]
     assert [each["Condition"] for each in writes] == [
         {"ForAllValues:StringEquals": {"dynamodb:LeadingKeys": ["STATE"]}}
     ]
-    actions = {action for statement in statements("ApiRole") for action in statement["Action"]}
+    own = statements("ApiRole")
+    [invoked] = [each for each in own if "lambda:InvokeFunction" in each["Action"]]
+    assert invoked["Resource"] == [{"Fn::GetAtt": ["Publisher", "Arn"]}]
+    actions = {action for statement in own for action in statement["Action"]}
     assert actions == {
         "s3:GetObject",
         "s3:ListBucket",
         "dynamodb:GetItem",
+        "dynamodb:Query",
         "dynamodb:PutItem",
         "events:PutEvents",
+        "lambda:InvokeFunction",
         "sqs:SendMessage",  # SAM's, of asynchronous invocations
     }
 
@@ -303,7 +339,7 @@ def test_whoever_announces_counts_where_the_alarms_look(name: str) -> None:
         alarm["MetricName"]
         for alarm in alarm_metrics()
         if {"Name": "service", "Value": "announced"} in alarm["Dimensions"]
-    } == {"RunsFailed", "RunsBusy", "BuildsRefused", "ConfigsRejected"}
+    } == {"RunsFailed", "RunsBusy", "ConfigsRejected"}
 
 
 def alarm_metrics() -> list[dict[str, Any]]:
@@ -318,7 +354,7 @@ def our_metrics() -> set[tuple[str, str]]:
         for metric in alarm_metrics()
         for dimensions in [{each["Name"]: each["Value"] for each in metric["Dimensions"]}]
     }
-    for widget in widgets():
+    for widget in graphs():
         row: list[Any] = []
         for metric in widget["properties"]["metrics"]:
             row = resolved(metric, row)
@@ -333,34 +369,71 @@ def widgets() -> list[dict[str, Any]]:
     return found
 
 
-def resolved(metric: list[Any], former: list[Any]) -> list[str]:
-    """A row of a graph, with CloudWatch's `.` (the same field of the row before) and `...` (all
-    fields of it that are not given) filled in."""
-    fields = [field for field in metric if not isinstance(field, dict)]
-    if fields[0] == "...":
-        return [*former[: len(former) - len(fields) + 1], *fields[1:]]
-    return [former[place] if field == "." else field for place, field in enumerate(fields)]
+def graphs() -> list[dict[str, Any]]:
+    return [widget for widget in widgets() if widget["type"] == "metric"]
 
 
-@pytest.mark.parametrize(("function", "metric"), sorted(our_metrics()))
-def test_what_is_watched_is_counted(function: str, metric: str) -> None:
-    functions = ANNOUNCING if function == "announced" else [function]
-    paths = [ROOT / f"functions/{name}/app.py" for name in functions]
-    assert any(f'"{metric}"' in source_of(path) for path in paths)
+UNITS = {"Count", "Seconds"}
 
 
-def source_of(path: Path) -> str:
-    """The text of a module and of the workflows that it imports."""
-    text = path.read_text()
-    names = re.findall(r"^from cts\.workflow\.(\w+) import", text, re.MULTILINE)
-    names += re.findall(r"^from cts\.workflow import (\w+)$", text, re.MULTILINE)
-    workflows = (ROOT / f"layers/core/cts/workflow/{name}.py" for name in names)
-    return "".join([text, *map(source_of, workflows)])
+def counted_in(name: str) -> set[tuple[str, str]]:
+    """(name, unit) of what a module of the workflows counts: tuples of name, unit and value."""
+    tree = ast.parse((ROOT / "layers/core/cts/workflow" / name).read_text())
+    found = set()
+    for each in ast.walk(tree):
+        if isinstance(each, ast.Tuple) and len(each.elts) == 3:
+            what, unit, _ = each.elts
+            if isinstance(unit, ast.Constant) and unit.value in UNITS:
+                names = [part for part in ast.walk(what) if isinstance(part, ast.Constant)]
+                found |= {(str(part.value), str(unit.value)) for part in names}
+    return found
 
 
-def test_the_dashboard_has_six_graphs_with_a_question_each() -> None:
-    assert len(widgets()) == 6
+COUNTED = {
+    "poller": counted_in("watcher.py"),
+    "tracker": counted_in("track.py"),
+    "announced": counted_in("announce.py") | counted_in("settle.py"),
+}
+
+
+def test_what_is_watched_is_counted_and_what_is_counted_is_watched() -> None:
+    emitted = {(service, name) for service, found in COUNTED.items() for name, _ in found}
+    assert our_metrics() == emitted
+
+
+def test_nothing_else_counts() -> None:
+    modules = {path.name for path in (ROOT / "layers/core/cts/workflow").glob("*.py")}
+    known = {"watcher.py", "track.py", "announce.py", "settle.py"}
+    assert {name for name in modules if counted_in(name)} == known
+
+
+def test_each_metric_is_documented_with_its_unit() -> None:
+    documented = re.findall(
+        r"^\| `(\w+)` \| (\w+) \| (\w+) \|", (ROOT / "docs/metrics.md").read_text(), re.MULTILINE
+    )
+    assert {(service, name, unit) for name, service, unit in documented} == {
+        (service, name, unit) for service, found in COUNTED.items() for name, unit in found
+    }
+
+
+def test_the_dashboard_answers_questions() -> None:
     assert all(widget["properties"]["title"].endswith("?") for widget in widgets())
+
+
+def test_the_dashboard_shows_every_alarm_at_the_top() -> None:
+    first = widgets()[0]
+    assert (first["type"], first["y"]) == ("alarm", 0)
+    assert first["properties"]["alarms"] == [f"${{{name}.Arn}}" for name in ALARMS]
+
+
+def test_nothing_on_the_dashboard_overlaps() -> None:
+    taken: set[tuple[int, int]] = set()
+    for each in widgets():
+        across = range(each["x"], each["x"] + each["width"])
+        cells = {(x, y) for x in across for y in range(each["y"], each["y"] + each["height"])}
+        assert not cells & taken
+        assert across.stop <= 24
+        taken |= cells
 
 
 def test_our_metrics_have_no_dimension_but_stack_and_function() -> None:

@@ -23,13 +23,15 @@ from typer.testing import CliRunner, Result
 
 from cts import keys
 from cts.config.blocks.schema import Group
+from cts.workflow.edit_steps import EditPorts
 from cts.workflow.publish import PublishPorts, publish
 from cts.workflow.tasks import TaskPorts
 from cts_cli import aws, client, main, waits, words
 from functions.api import app as api
 from functions.reader import app
+from tests.fake_api_tasks import FakeApiTasks
 from tests.fakes import FakeBus, FakeMetrics
-from tests.unit.api_fakes import ANN, event, invoke
+from tests.unit.api_fakes import ANN, FakePublisher, event, invoke
 from tests.unit.publisher import SECONDS
 from tests.unit.reader_fakes import NOW, World, call
 
@@ -135,6 +137,7 @@ class Account(Vault):
 
     world: World = field(default_factory=World)
     bus: FakeBus = field(default_factory=FakeBus)
+    api_tasks: FakeApiTasks = field(default_factory=FakeApiTasks)
     stacks: dict[str, dict[str, str]] = field(default_factory=lambda: {"cts": OUTPUTS})
     parameters: dict[str, str] = field(default_factory=lambda: {"ConsulAddress": CONSUL})
     region_name: str | None = "eu-west-1"
@@ -201,22 +204,21 @@ class Account(Vault):
 
     def publish(self) -> None:
         """What the publisher does."""
+        publish(self.publish_ports(), SECONDS)
+
+    def publish_ports(self) -> PublishPorts:
         table, bucket = self.world.table, self.world.bucket
-        environment = {"CONSUL_HTTP_ADDR": CONSUL}
-        metrics = FakeMetrics()
-        publish(
-            PublishPorts(
-                sources=bucket,
-                attempts=table,
-                published=table,
-                tasks=table,
-                objects=bucket,
-                bus=self.bus,
-                now=self.clock.__next__,
-                environment=environment,
-                metrics=metrics,
-            ),
-            SECONDS,
+        return PublishPorts(
+            sources=bucket,
+            api_tasks=self.api_tasks,
+            attempts=table,
+            published=table,
+            tasks=table,
+            objects=bucket,
+            bus=self.bus,
+            now=self.clock.__next__,
+            environment={"CONSUL_HTTP_ADDR": CONSUL},
+            metrics=FakeMetrics(),
         )
 
     def get_object(
@@ -246,9 +248,9 @@ class Account(Vault):
         stored = self.world.bucket.objects.get(keys.BUNDLE)
         return hashlib.md5(stored[-1]).hexdigest() if stored else ""
 
-    def api_ports(self) -> TaskPorts:
+    def api_ports(self) -> EditPorts:
         table, bucket = self.world.table, self.world.bucket
-        return TaskPorts(
+        asking = TaskPorts(
             tasks=table,
             live=table,
             generations=bucket,
@@ -257,6 +259,10 @@ class Account(Vault):
             bus=self.bus,
             metrics=FakeMetrics(),
             now=lambda: NOW,
+        )
+        changes = FakePublisher(self.publish_ports())
+        return EditPorts(
+            asking=asking, publisher=changes, runs=table, logs=bucket, sleep=lambda _: None
         )
 
     def _maybe_fail(self) -> None:

@@ -9,6 +9,7 @@ from cts.config.compile import CONTRACT
 from cts.events import ConfigPublished, ConfigRejected
 from cts.generation import Current, Generation
 from cts.workflow.publish import PublishOutcome, PublishPorts, publish
+from tests.fake_api_tasks import FakeApiTasks
 from tests.fakes import Clock, FakeBucket, FakeBus, FakeMetrics, FakeTable
 
 MODULE = 'variable "services" {}\n'
@@ -40,9 +41,10 @@ class World:
             FakeBus(),
             Clock(),
         )
-        self.metrics = FakeMetrics()
+        self.metrics, self.api_tasks = FakeMetrics(), FakeApiTasks()
         self.ports = PublishPorts(
             sources=self.bucket,
+            api_tasks=self.api_tasks,
             attempts=self.table,
             published=self.table,
             tasks=self.table,

@@ -36,6 +36,7 @@ class World:
             tasks=self.table,
             runs=self.table,
             objects=self.bucket,
+            shown=self.bucket,
             records=self.bucket,
             now=lambda: NOW,
             live=True,
@@ -192,7 +193,11 @@ def call(url: str, method: str = "GET") -> tuple[int, str, str]:
         "rawPath": parts.path,
         "rawQueryString": parts.query,
         "headers": {},
-        "requestContext": {"stage": "$default", "http": {"method": method, "path": parts.path}},
+        "requestContext": {
+            "stage": "$default",
+            "requestId": "r-1",
+            "http": {"method": method, "path": parts.path},
+        },
         "isBase64Encoded": False,
     }
     names = ("function_name", "memory_limit_in_mb", "invoked_function_arn", "aws_request_id")

@@ -8,7 +8,8 @@ from cts.errors import Refused, Unavailable
 from cts.events import TaskHeld, TaskReleased
 from cts.generation import Generation, Waiting
 from cts.run.person import hold
-from cts.run.state import Reason, TaskState, Wish, unreadable_state
+from cts.run.state import Reason, Wish, unreadable_state
+from cts.workflow import edit
 from cts.workflow.tasks import LONGEST_REASON
 from functions.api import app
 from tests.fakes import before_next, failing
@@ -16,18 +17,21 @@ from tests.unit.api_fakes import ANN, BOB, event, invoke, ports_of, post
 from tests.unit.system import System, system
 
 WHY = {"why": "the firewall is replaced"}
-ACTIONS = [path.rpartition("/")[2] for path in app.ROUTES]
+ACTIONS = [path.rpartition("/")[2] for path in edit.ACTIONS]
 
 
 @pytest.fixture
 def world(monkeypatch: pytest.MonkeyPatch) -> System:
     made = system()
+    made.former_state = "consul-terraform-sync/terraform"
+    made.publish()
+    made.put(replace(made.table.state("web"), place="consul", path=made.former_state))
     monkeypatch.setattr(app, "ports", lambda: ports_of(made))
     return made
 
 
 def body_of(action: str) -> object:
-    return WHY if action == "hold" else None
+    return {"hold": WHY, "move-state": {"to": "stack"}}.get(action)
 
 
 def do(action: str, task: str = "web", by: str = ANN) -> tuple[int, str]:
@@ -215,9 +219,10 @@ class TestAction:
 
     @pytest.mark.parametrize("body", ["[]", "{", '"x"', "[" * 100_000, '{"what": 1}'])
     def test_a_body_that_is_not_understood(self, world: System, action: str, body: str) -> None:
+        before = world.table.state("web")
         code, _ = invoke(event(f"/v1/tasks/web/{action}", body=body))
         assert code == 400
-        assert world.table.state("web") == TaskState("web")
+        assert world.table.state("web") == before
 
 
 @pytest.mark.parametrize("why", [None, 1, "", "  ", "x" * (LONGEST_REASON + 1)])
@@ -225,9 +230,24 @@ def test_a_hold_has_a_reason(world: System, why: object) -> None:
     assert post("/v1/tasks/web/hold", {"why": why})[0] == 400
 
 
-@pytest.mark.parametrize("path", ["/", "/v1/tasks", "/v1/tasks/web", "/v1/tasks/web/destroy"])
+@pytest.mark.parametrize("path", ["/", "/v1", "/v1/runs", "/V1/tasks"])
 def test_another_path(world: System, path: str) -> None:
     assert invoke(event(path)) == (
         404,
         {"error": {"message": "404 page not found"}, "request_id": "r-1"},
     )
+
+
+@pytest.mark.parametrize(
+    ("method", "path", "known"),
+    [
+        ("PUT", "/v1/tasks", "POST"),
+        ("POST", "/v1/tasks/web", "PATCH, PUT, DELETE"),
+        ("DELETE", "/v1/tasks/", "PATCH, PUT, DELETE"),
+        ("POST", "/v1/tasks/web/destroy", "PATCH, PUT, DELETE"),
+    ],
+)
+def test_another_method_of_tasks(world: System, method: str, path: str, known: str) -> None:
+    code, found = invoke(event(path, method))
+    what = f"'{method}' in an unsupported method. The task API currently supports the method(s)"
+    assert (code, found["error"]["message"]) == (405, f"{what}: '{known}'")

@@ -1,10 +1,14 @@
-"""Requests about a task's Terraform: the version that it keeps."""
+"""Requests about a task's Terraform: the version that it keeps, and where its state is."""
 
+import json
 from dataclasses import replace
 
 import pytest
 
-from cts.run.state import Upgrade
+from cts.run.model import RunStatus
+from cts.run.person import hold
+from cts.run.state import Done, Reason, TaskState, Upgrade
+from cts.terraform.archive import unzipped
 from cts.workflow.start import StartOutcome
 from functions.api import app
 from tests.unit.api_fakes import ANN, BOB, ports_of, post
@@ -100,3 +104,137 @@ def test_a_workspace_of_hcp_terraform_has_its_own(world: System) -> None:
         409,
         "task 'web' has the version of its workspace: change it there",
     )
+
+
+# ---- where the state is ---------------------------------------------------------------------
+
+PATH = "consul-terraform-sync/terraform"
+
+
+def move(to: object) -> tuple[int, str]:
+    """Status, and the error."""
+    code, found = post("/v1/tasks/web/move-state", {"to": to})
+    return code, found.get("error", {}).get("message", "")
+
+
+def placed(world: System, place: str) -> TaskState:
+    """A task that has applied, with its state there."""
+    world.former_state = PATH
+    world.publish()
+    world.done("web")
+    path = PATH if place == "consul" else ""
+    world.put(replace(world.table.state("web"), place=place, path=path))
+    return world.table.state("web")
+
+
+def moved(world: System, status: str = "moved") -> dict[str, str]:
+    """What the archive of the run has, when the run has ended."""
+    assert world.start("web") is StartOutcome.STARTED
+    run = world.running("web")
+    world.begins(run)
+    world.result(run, status, error="no" if status == "errored" else None)
+    world.ends(run)
+    archive = world.bucket.archive("web", run.id)
+    assert archive
+    return {name: body.decode() for name, body in unzipped(archive).items()}
+
+
+@pytest.mark.parametrize(
+    ("start", "to", "path"), [("consul", "stack", ""), ("stack", "consul", PATH)]
+)
+def test_a_state_is_moved_and_all_else_stays(world: System, start: str, to: str, path: str) -> None:
+    before = placed(world, start)
+    world.put(hold(before, "adopted", BOB, 1.0))
+    assert move(to) == (202, "")
+    files = moved(world)
+    facts = json.loads(files["run.json"])
+    assert (facts["moves_to"], facts["consul_backend"]) == (to, True)
+    assert (facts["state_bucket"], facts["state_key"]) == ("state", "tasks/web/terraform.tfstate")
+    assert f'path    = "{PATH}"' in files["main.tf"]
+    assert "module" not in files["main.tf"]
+    [run] = [each for each in world.table.stored_runs.values() if each.why == ("move",)]
+    assert (run.status, run.by, run.request) == (RunStatus.MOVED, ANN, "r-1")
+    state = world.table.state("web")
+    assert (state.place, state.path, state.hold) == (to, path, "adopted")
+    assert (state.done, state.recent, state.wanted) == (before.done, before.recent, {})
+    assert isinstance(state.done, Done)
+
+
+def test_after_it_the_task_has_its_state_there(world: System) -> None:
+    placed(world, "consul")
+    move("stack")
+    moved(world)
+    world.ask("web")
+    world.start("web")
+    archive = world.bucket.archive("web", world.running("web").id)
+    assert archive
+    assert 'backend "s3"' in unzipped(archive)["main.tf"].decode()
+
+
+def test_a_move_that_failed_leaves_the_place_and_is_no_failure_of_the_task(world: System) -> None:
+    placed(world, "consul")
+    move("stack")
+    moved(world, "errored")
+    state = world.table.state("web")
+    assert (state.place, state.path, state.failures, state.wanted) == ("consul", PATH, 0, {})
+    assert world.metrics.counted == {}
+    assert move("stack") == (202, "")
+
+
+def test_a_move_waits_for_whoever_has_locked_the_state(world: System) -> None:
+    placed(world, "consul")
+    move("stack")
+    moved(world, "busy")
+    wish = world.table.state("web").wanted[Reason.MOVE]
+    assert (wish.by, wish.due_at > world.clock()) == (ANN, True)
+
+
+def test_a_plan_and_a_move_come_one_after_the_other(world: System) -> None:
+    placed(world, "consul")
+    move("stack")
+    world.clock.now += 1
+    post("/v1/tasks/web/inspect")
+    moved(world)
+    assert world.start("web") is StartOutcome.STARTED
+    assert world.running("web").why == ("inspect",)
+
+
+def test_it_is_there_already(world: System) -> None:
+    placed(world, "consul")
+    assert move("consul") == (409, "task 'web' already has its state in Consul")
+    placed(world, "stack")
+    assert move("stack") == (409, "task 'web' already has its state in the state bucket")
+
+
+def test_a_backend_of_the_configuration_counts_more(world: System) -> None:
+    placed(world, "consul")
+    world.former_state = ""
+    world.publish()
+    assert move("stack") == (
+        409,
+        "task 'web' has its state where its configuration says: move it there",
+    )
+
+
+def test_a_backend_that_is_configured_meanwhile_stops_the_move(world: System) -> None:
+    before = placed(world, "consul")
+    move("stack")
+    entry = world.tasks["web"]
+    own = replace(world.bucket.definition(entry.definition), backend={"s3": {"bucket": "mine"}})
+    world.bucket.put_definition(own)
+    world.tasks["web"] = replace(entry, definition=own.digest)
+    world.publish()
+    assert world.start("web") is StartOutcome.NOT_RENDERED
+    state = world.table.state("web")
+    assert (state.place, state.path, state.done) == (before.place, before.path, before.done)
+
+
+def test_a_state_that_was_not_looked_for_is_not_moved(world: System) -> None:
+    world.former_state = PATH
+    world.publish()
+    assert move("stack")[1].endswith("has not been looked for in Consul yet: try again later")
+
+
+@pytest.mark.parametrize("to", ["", "s3", None, ["stack"]])
+def test_a_move_has_a_target(world: System, to: object) -> None:
+    assert move(to) == (400, 'the body must be a JSON object with "to": "stack" or "consul"')

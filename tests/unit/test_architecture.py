@@ -90,6 +90,7 @@ MAY_IMPORT: dict[str, set[str]] = {
         "cts.config",
         "cts.conditions",
         "cts.generation",
+        "cts.stored",
         "cts.terraform",
         "cts.watch",
         "re2",

@@ -93,13 +93,16 @@ def test_tasks_are_listed_with_what_they_wait_for(here: Path) -> None:
         "3. Disable the others in CTS. A run that is in p",
         "consul-terraform-sync task disable web",
         "4. Write enabled = false for these in CTS's file",
-        "5. Push.",
+        "5. Push",
+        "6. Release each task once you have seen its plan",
     ]
 
 
 def test_what_moves_as_a_whole_begins_with_the_end_of_cts(here: Path) -> None:
     said = report(TASK)
-    assert said.index("2. Stop CTS, and don't let it start again.") < said.index("3. Push.")
+    assert said.index("2. Stop CTS, and don't let it start again.") < said.index(
+        "3. Push, which plans and holds each task."
+    )
 
 
 def test_paths_outside_of_the_folder_come_with_commands_to_copy_them(here: Path) -> None:
@@ -340,7 +343,16 @@ def test_the_flags_of_cts_are_told(here: Path) -> None:
 
 
 def test_it_ends_with_what_to_type(here: Path) -> None:
-    assert report(TASK)[-1] == "cts push c.hcl"
+    said = report(TASK)
+    assert said[-4:] == [
+        "3. Push, which plans and holds each task.",
+        "cts push --adopt c.hcl",
+        (
+            "4. Release each task once you have seen its plan. docs/moving-from-cts.md has the way"
+            " back."
+        ),
+        "cts release TASK",
+    ]
 
 
 def test_problems_are_shown_like_those_of_validate(here: Path) -> None:

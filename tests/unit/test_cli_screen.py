@@ -87,6 +87,7 @@ COMMANDS: dict[str, list[list[str]]] = {
     "secret list": [["secret", "list"], ["secret", "list", "--stack", HOSTILE]],
     "secret remove": [["secret", "remove", HOSTILE], ["secret", "remove", HOSTILE, "--yes"]],
     "secret set": [["secret", "set", "X", "--stack", HOSTILE]],
+    "state move": [["state", "move", HOSTILE], ["state", "move", HOSTILE, "--back"]],
     "status": [["status"], ["status", "--stack", HOSTILE], ["status", HOSTILE]],
     "upgrade-terraform": [["upgrade-terraform", HOSTILE], ["upgrade-terraform", "web", HOSTILE]],
     "validate": [["validate", "bad"], ["validate", "raw"], ["validate", "linked"]],

@@ -170,6 +170,15 @@ def test_a_version_that_is_none_is_a_sentence(account: Account) -> None:
     )
 
 
+@pytest.mark.parametrize(("options", "place"), [((), "consul"), (("--back",), "stack")])
+def test_a_state_is_moved(account: Account, options: tuple[str, ...], place: str) -> None:
+    account.world.add(replace(account.world.table.state("web"), place=place))
+    result = cts("state", "move", "web", *options)
+    assert (result.exit_code, "its configuration says" in result.stderr) == (2, True)
+    body = json.loads(account.requests[-1].content)
+    assert body == {"to": "consul" if options else "stack"}
+
+
 def test_a_run_says_who_asked_for_it(account: Account) -> None:
     account.world.ran(asked(applied()))
     assert f"by {ANN}" in lines(cts("runs", "show", "web").stdout)

@@ -4,10 +4,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from cts.config.compile import configuration
 from cts.config.modules.tfvars import read_variables
 from cts.config.text.comments import without_comments
 from cts.config.text.read import read
+from cts.config.written import configuration
 
 TASK = 'task { name = "t" module = "./m" variable_files = ["v.tfvars"] }'
 

@@ -11,7 +11,6 @@ import pytest
 from cts.build.masking import masked as masked_text
 from cts.build.references import RESOLVED, TEMPLATE, VAULT
 from cts.config import bundle
-from cts.config import compile as compiler
 from cts.config.blocks.go_values import nanoseconds
 from cts.config.blocks.model import WrittenSecret
 from cts.config.blocks.schema import Group
@@ -28,6 +27,7 @@ from cts.config.rules.regexp import compiled, fault
 from cts.config.secrets import has_secret_name, literal_secrets
 from cts.config.text.secret_comments import secrets_in_code
 from cts.config.text.tree import Lines, ParseError
+from cts.config.written import configuration
 from cts.watch.schedule import EPOCH, Month, parse
 from tests.unit.publisher import task
 
@@ -196,6 +196,6 @@ def test_the_tasks_of_a_configuration_ask_for_their_providers_by_name() -> None:
         "".join(f'terraform_provider "p" {{\n alias = "a{n}"\n}}\n' for n in range(3))
         + 'terraform_provider "q" {}\n'
     )
-    final = compiler.configuration({"a.hcl": text.encode()})
+    final = configuration({"a.hcl": text.encode()})
     asked = [final.provider(entry) for entry in ("p", "p.a1", "p.a9", "q", "q.a", "r")]
     assert [each and each.id for each in asked] == ["p.a0", "p.a1", None, "q", None, None]

@@ -13,7 +13,8 @@ from cts.config.rules.problem import Code, Place, Problem
 from cts.errors import Unavailable
 from cts.events import MOST_LISTED, ConfigPublished, ConfigRejected
 from cts.events import entry as entry_of
-from cts.workflow import publish as workflow
+from cts.workflow import publish as publishing
+from cts.workflow import to_publish as workflow
 from cts.workflow.announce import MOST_OWED
 from cts.workflow.publish import PublishOutcome, publish
 from tests.fakes import before_next, failing
@@ -106,7 +107,9 @@ def test_the_deployments_consul_is_what_an_address_left_out_means(
 ) -> None:
     given: list[Mapping[str, str]] = []
 
-    def compiled(files: Mapping[str, bytes], environment: Mapping[str, str]) -> Result:
+    def compiled(
+        files: Mapping[str, bytes], environment: Mapping[str, str], *_rest: object
+    ) -> Result:
         given.append(environment)
         return compile_bundle(files, environment)
 
@@ -211,7 +214,9 @@ def test_problems_in_the_longest_words_fit_an_item_and_an_event(
     odd = "\N{PILE OF POO}" * 900
     problem = Problem(Place(odd, 1, 1), odd, Code.SYNTAX, odd, odd)
 
-    def compiled(files: Mapping[str, bytes], environment: Mapping[str, str]) -> Result:
+    def compiled(
+        files: Mapping[str, bytes], environment: Mapping[str, str], *_rest: object
+    ) -> Result:
         return replace(compile_bundle(files, environment), problems=(problem,) * 300)
 
     monkeypatch.setattr(workflow, "compile_bundle", compiled)
@@ -340,7 +345,8 @@ def test_a_push_that_a_new_version_answers_anew_has_an_event_of_its_own(
     made = World()
     made.push(push)
     made.publish()
-    monkeypatch.setattr(workflow, "CONTRACT", CONTRACT + 1)
+    for module in (workflow, publishing):
+        monkeypatch.setattr(module, "CONTRACT", CONTRACT + 1)
     made.clock.now += 1
     made.publish()
     first, second = made.bus.of(kind)

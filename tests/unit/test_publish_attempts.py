@@ -8,7 +8,7 @@ from cts import keys
 from cts.config.compile import Result, compile_bundle
 from cts.errors import Unavailable
 from cts.events import ConfigRejected
-from cts.workflow import publish as workflow
+from cts.workflow import to_publish as workflow
 from cts.workflow.publish import MOST_ATTEMPTS, PublishOutcome
 from tests.fakes import failing
 from tests.unit.publisher import SECONDS, World, task, world
@@ -23,7 +23,9 @@ DEADLY = b"deadly"
 
 @pytest.fixture(params=[Killed, MemoryError])
 def made(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> World:
-    def compiled(files: Mapping[str, bytes], environment: Mapping[str, str]) -> Result:
+    def compiled(
+        files: Mapping[str, bytes], environment: Mapping[str, str], *_rest: object
+    ) -> Result:
         if DEADLY in files["config.hcl"]:
             raise request.param
         return compile_bundle(files, environment)

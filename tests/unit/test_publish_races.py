@@ -59,6 +59,7 @@ def watched(made: World, nth: int, happens: Happens, *, after: bool = False) -> 
     bucket, table, bus = port(made.bucket), port(made.table), port(made.bus)
     return PublishPorts(
         sources=bucket,
+        api_tasks=made.api_tasks,
         attempts=table,
         published=table,
         tasks=table,

@@ -10,7 +10,7 @@ from cts.conditions.catalog_services import CatalogServicesCondition
 from cts.conditions.condition import Condition
 from cts.conditions.consul_kv import KvCondition
 from cts.conditions.schedule import ScheduleCondition
-from cts.conditions.services import ServicesCondition, service_views
+from cts.conditions.services import ServicesCondition
 from cts.watch.needs import watched
 from cts.watch.query import ConsulRequest, View, request
 from cts.watch.snapshot import of
@@ -161,6 +161,10 @@ def test_each_query_has_its_own_id() -> None:
     assert len({view.id for view in VIEWS}) == len(VIEWS)
 
 
+def instances(names: tuple[str, ...]) -> tuple[View, ...]:
+    return tuple(View(services.SERVICE, name) for name in names)
+
+
 @pytest.mark.parametrize(
     ("condition", "fixed", "needed"),
     [
@@ -178,8 +182,8 @@ def test_each_query_has_its_own_id() -> None:
 def test_views_of_a_condition(
     condition: ServicesCondition, fixed: tuple[str, ...] | None, needed: tuple[str, ...]
 ) -> None:
-    assert watched([condition], {}) == ((LISTING,) if fixed is None else service_views(fixed))
-    assert condition.views(of(["web-2", "web", "api", "my-eb"])) == service_views(needed)
+    assert watched([condition], {}) == ((LISTING,) if fixed is None else instances(fixed))
+    assert condition.views(of(["web-2", "web", "api", "my-eb"])) == instances(needed)
 
 
 NAMES = ["web-2", "web", "api"]
@@ -198,7 +202,7 @@ NAMES = ["web-2", "web", "api"]
         pytest.param(
             ServicesCondition((), "web", "dc2", "ns1", "a == b"),
             [View(services.LISTING, "", "dc2", "ns1")],
-            service_views(["web", "web-2"], "dc2", "ns1", "a == b"),
+            [View(services.SERVICE, name, "dc2", "ns1", "a == b") for name in ("web", "web-2")],
             id="regexp-with-options",
         ),
         pytest.param(

@@ -133,7 +133,11 @@ def seven_fields(expression: str) -> str:
     return " ".join(fields if len(fields) == 7 else ["0", *fields, *["*"] * (6 - len(fields))])
 
 
-@pytest.mark.parametrize("after", CASES)
+@pytest.mark.parametrize(
+    "after",
+    [pytest.param(after, marks=[pytest.mark.slow] if len(CASES[after]) > 10 else [])
+     for after in CASES],
+)  # fmt: skip
 def test_a_look_at_each_day_and_second_finds_the_times_of_the_table(after: str) -> None:
     start = datetime.fromisoformat(after).replace(tzinfo=UTC)
     for expression, listed in CASES[after].items():

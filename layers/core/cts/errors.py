@@ -5,8 +5,11 @@
   x BadRequest           a request that the API does not support
   x NotSigned            a request to change something that does not say who makes it
   x Conflict             a change that the task's state forbids
+  x NotDone              a change that was asked for could not be made
+  x TookTooLong          a run that was waited for goes on
   x NotAllowed           a method that the path does not support
   x NoSuchPath           a path that the API does not have
+  x NoCluster            a question about several instances of CTS
   x TaskNotFound         no task with that name
   x RunNotFound          no run with that ID
   x NoLog                the run has not written a log yet
@@ -68,6 +71,18 @@ class Conflict(CtsError):
         super().__init__(f"task '{task}' {why}")
 
 
+class NotDone(CtsError):
+    """The change, or its run, failed. The message says why."""
+
+
+class TookTooLong(CtsError):
+    def __init__(self, task: str, run: str) -> None:
+        what = f"run '{run}' of task '{task}' has not ended yet, and goes on"
+        if not run:
+            what = f"the run of task '{task}' has not begun yet, and is still wanted"
+        super().__init__(f"{what}. The request has waited as long as it can")
+
+
 class NotAllowed(CtsError):
     def __init__(self, method: str, api: str, supported: str = "GET") -> None:
         super().__init__(
@@ -79,6 +94,11 @@ class NotAllowed(CtsError):
 class NoSuchPath(CtsError):
     def __init__(self) -> None:
         super().__init__("404 page not found")
+
+
+class NoCluster(CtsError):
+    def __init__(self) -> None:
+        super().__init__("this endpoint is only available with high availability configured")
 
 
 class NoLog(CtsError):

@@ -14,6 +14,9 @@ FORMER = "former generation"
 not accept new fields, but it accepts any source."""
 FORMER_STATE = "state of a former CTS"
 """In the same way, where in Consul's KV it would be."""
+SHOWN = "tasks as the API shows them"
+"""In the same way, the digest of their object."""
+IN_SOURCES = {"former": FORMER, "former_state": FORMER_STATE, "shown": SHOWN}
 DRIVER = "terraform"
 """The driver of an entry without one."""
 
@@ -45,6 +48,8 @@ class TaskEntry:
     required_version: str = ""
     """Which versions of Terraform its local module allows, as the module says it. Not in the
     definition: a new version of this program that reads more of a module must run nothing."""
+    draft: bool = False
+    """Whether it is not a task yet: it is there for a plan that a person wants to see first."""
 
     @property
     def conditions(self) -> tuple[Condition, ...]:
@@ -77,6 +82,13 @@ class Generation:
     former_state: str = ""
     """The path in Consul's KV below which CTS keeps the states of these tasks by default; empty if
     the configuration names a backend."""
+    shown: str = ""
+    """The digest of the tasks as the API shows them; empty: made by an earlier version."""
+
+    @property
+    def listed(self) -> Mapping[str, TaskEntry]:
+        """The tasks that people see."""
+        return {name: entry for name, entry in self.tasks.items() if not entry.draft}
 
     def state_in_consul(self, task: str) -> str:
         """The key of CTS's state for the task; empty if the configuration names a backend."""
@@ -85,10 +97,9 @@ class Generation:
     def to_json(self) -> str:
         tasks = {name: _written(entry) for name, entry in self.tasks.items()}
         facts = asdict(self) | {"tasks": tasks}
-        if former := facts.pop("former"):
-            facts["sources"] = {**facts["sources"], FORMER: former}
-        if former_state := facts.pop("former_state"):
-            facts["sources"] = {**facts["sources"], FORMER_STATE: former_state}
+        for name, key in IN_SOURCES.items():
+            if value := facts.pop(name):
+                facts["sources"] = {**facts["sources"], key: value}
         return json.dumps(facts, sort_keys=True, indent=1)
 
     @classmethod
@@ -96,16 +107,14 @@ class Generation:
         """Leaves out tasks whose conditions this version does not know."""
         raw = known_fields(cls, json.loads(text))
         sources = dict(raw["sources"])
-        former = sources.pop(FORMER, raw.get("former", ""))
-        former_state = sources.pop(FORMER_STATE, "")
+        apart = {name: sources.pop(key, raw.get(name, "")) for name, key in IN_SOURCES.items()}
         waiting = {name: load(Waiting, each) for name, each in raw.get("waiting", {}).items()}
         tasks = {
             name: _entry(task)
             for name, task in raw["tasks"].items()
             if all(map(is_known, (task["condition"], *task.get("inputs", ()))))
         }
-        read = {"sources": sources, "tasks": tasks, "waiting": waiting, "former": former}
-        return cls(**raw | read, former_state=former_state)
+        return cls(**raw | apart | {"sources": sources, "tasks": tasks, "waiting": waiting})
 
 
 def _written(entry: TaskEntry) -> dict[str, Any]:
@@ -116,7 +125,7 @@ def _written(entry: TaskEntry) -> dict[str, Any]:
     # The first release takes no new field.
     if entry.driver == DRIVER:
         del facts["driver"]
-    for name in ("inputs", "events", "required_version"):
+    for name in ("inputs", "events", "required_version", "draft"):
         if not facts[name]:
             del facts[name]
     return facts
@@ -153,6 +162,8 @@ class Current:
     """IDs of events about it that have not been sent yet."""
     owed: list[dict[str, Any]] = field(default_factory=list, metadata=LATER)
     """Events about earlier generations that were not sent before this one replaced them."""
+    gone: Mapping[str, str] = field(default_factory=dict, metadata=LATER)
+    """Changes through the API that a push has ended: versions of their objects, by task."""
     extra: Mapping[str, Any] = field(default_factory=dict)
 
 

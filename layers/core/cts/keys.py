@@ -51,6 +51,17 @@ def chunk(name: str) -> tuple[str, str]:
 # ---- work bucket ----------------------------------------------------------------------------
 
 BUNDLE = "config/bundle.zip"
+API_TASKS = "config/tasks/"
+
+
+def api_task(name: str) -> str:
+    """What people have made of a task through the API."""
+    return f"{API_TASKS}{name}"
+
+
+def tasks_shown(digest: str) -> str:
+    """A generation's tasks as the API shows them."""
+    return f"generations/tasks-{digest}.json"
 
 
 def generation(number: int, digest: str) -> str:

@@ -88,6 +88,17 @@ class ReaderSettings:
 
 
 @dataclass(frozen=True, slots=True)
+class ApiSettings:
+    store: Store
+    publisher: str
+    """The function that changes the configuration."""
+
+    @classmethod
+    def read(cls, env: Mapping[str, str]) -> "ApiSettings":
+        return cls(store=Store.read(env), publisher=required(env, "CTS_PUBLISHER"))
+
+
+@dataclass(frozen=True, slots=True)
 class Hcp:
     """HCP Terraform, or a server that speaks its API."""
 

@@ -27,6 +27,7 @@ if TYPE_CHECKING:  # each function imports its own workflow only: a cold start p
     from cts.generation import Generation
     from cts.ports import Driver
     from cts.settings import (
+        ApiSettings,
         Builds,
         PollerSettings,
         PublisherSettings,
@@ -34,7 +35,7 @@ if TYPE_CHECKING:  # each function imports its own workflow only: a cold start p
         Store,
         Tracked,
     )
-    from cts.workflow import publish, read, settle, start, tasks, track, watcher
+    from cts.workflow import edit_steps, publish, read, settle, start, tasks, track, watcher
     from cts.workflow.counting import Metrics
 
 MARGIN = 20.0
@@ -79,6 +80,7 @@ class StoredGeneration:
 
 
 def publisher(settings: PublisherSettings, metrics: Metrics) -> publish.PublishPorts:
+    from cts.adapters.api_tasks import ApiTasks
     from cts.workflow import publish
 
     store = settings.store
@@ -89,6 +91,7 @@ def publisher(settings: PublisherSettings, metrics: Metrics) -> publish.PublishP
     }
     return publish.PublishPorts(
         sources=objects,
+        api_tasks=ApiTasks(clients.later(clients.s3), store.work_bucket),
         attempts=rows,
         published=rows,
         tasks=rows,
@@ -296,13 +299,14 @@ def reader(settings: ReaderSettings) -> read.ReadPorts:
         tasks=rows,
         runs=rows,
         objects=objects,
+        shown=objects,
         records=objects,
         now=time.time,
         live=settings.live,
     )
 
 
-def api(store: Store, metrics: Metrics) -> tasks.TaskPorts:
+def asking(store: Store, metrics: Metrics) -> tasks.TaskPorts:
     from cts.workflow import tasks
 
     rows, objects = table(store), bucket(store)
@@ -315,4 +319,18 @@ def api(store: Store, metrics: Metrics) -> tasks.TaskPorts:
         bus=bus(store),
         metrics=metrics,
         now=time.time,
+    )
+
+
+def api(settings: ApiSettings, metrics: Metrics) -> edit_steps.EditPorts:
+    from cts.adapters.publisher import TaskChanges
+    from cts.workflow import edit_steps
+
+    store = settings.store
+    return edit_steps.EditPorts(
+        asking=asking(store, metrics),
+        publisher=TaskChanges(clients.later(clients.functions), settings.publisher),
+        runs=table(store),
+        logs=bucket(store),
+        sleep=time.sleep,
     )

@@ -1,11 +1,12 @@
 """The work bucket: bundles, generations, definitions, modules, snapshots, runs."""
 
+import json
 import zlib
 from collections.abc import Collection, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 from zipfile import BadZipFile
 
 from botocore.exceptions import ClientError
@@ -24,12 +25,12 @@ if TYPE_CHECKING:
     from mypy_boto3_s3 import S3Client
     from mypy_boto3_s3.type_defs import GetObjectOutputTypeDef, ObjectIdentifierTypeDef
 
-ABSENT = frozenset({"NoSuchKey", "404", "MethodNotAllowed"})
+ABSENT = frozenset({"NoSuchKey", "NoSuchVersion", "404", "MethodNotAllowed"})
 """S3 returns the last of these if the newest version is a delete marker."""
 LARGEST_RECORD = 1_000_000
 """Maximum bytes to read of a build's object: a module may have written anything there."""
 AT_ONCE = 10
-"""Number of objects to put at once: the size of botocore's connection pool."""
+"""Number of objects to put or read at once: the size of botocore's connection pool."""
 
 
 Content = TypeVar("Content")
@@ -48,12 +49,13 @@ class Bucket:
         self._client = client
         self.name = name
         self._generation: tuple[str, Generation] | None = None
+        self._shown: tuple[str, list[dict[str, Any]]] = "", []
 
     # ---- configuration ----------------------------------------------------------------------
 
-    def bundle(self, size: int) -> StoredObject | None:
-        """The last pushed bundle, up to that many bytes."""
-        return self._get(keys.BUNDLE, size)
+    def bundle(self, size: int, version: str = "") -> StoredObject | None:
+        """The last pushed bundle, or a version of it, up to that many bytes."""
+        return self._get(keys.BUNDLE, size, version)
 
     def generation(self, current: Current) -> Generation:
         """The live generation, cached for the next call."""
@@ -68,6 +70,21 @@ class Bucket:
         digest = digest_of(body)
         self._put(keys.generation(generation.number, digest), body)
         return digest
+
+    def put_shown(self, tasks: list[dict[str, Any]]) -> str:
+        body = json.dumps(tasks).encode()
+        digest = digest_of(body)
+        self._put(keys.tasks_shown(digest), body)
+        return digest
+
+    def shown(self, digest: str) -> list[dict[str, Any]]:
+        """The Task objects of a generation, cached for the next call."""
+        if self._shown[0] != digest:
+            key = keys.tasks_shown(digest)
+            body = self._must_get(key)
+            checked(body, key, digest_of(body), digest)
+            self._shown = digest, json.loads(body)
+        return self._shown[1]
 
     def definition(self, digest: str) -> Definition:
         return self._made(Definition, keys.definition(digest), digest)
@@ -102,6 +119,13 @@ class Bucket:
         if stored is None:
             return None
         return Snapshot(checked(stored.body, stored.key, digest_of(stored.body), digest), digest)
+
+    def get_all(self, digests: Mapping[str, str]) -> dict[str, Snapshot]:
+        """Those that are there, by view; read in parallel."""
+        _ = self._client.meta  # a client that is built on first use must not be built in a thread
+        with ThreadPoolExecutor(AT_ONCE) as pool:
+            found = pool.map(self.get, digests.keys(), digests.values())
+            return {view: each for view, each in zip(digests, found, strict=True) if each}
 
     def supersede(self, view: str, digest: str) -> None:
         with translated("tagging a replaced snapshot"):
@@ -203,19 +227,20 @@ class Bucket:
 
     # ---- calls ------------------------------------------------------------------------------
 
-    def _get(self, key: str, size: int | None = None) -> StoredObject | None:
+    def _get(self, key: str, size: int | None = None, version: str = "") -> StoredObject | None:
         """`size`: how many bytes of it to read at most."""
-        found = self._open(key)
+        found = self._open(key, version)
         if found is None:
             return None
         with translated(f"reading {key}"), closing(found["Body"]) as body:
             return StoredObject(key, body.read(size), found.get("VersionId", ""))
 
-    def _open(self, key: str) -> "GetObjectOutputTypeDef | None":
+    def _open(self, key: str, version: str = "") -> "GetObjectOutputTypeDef | None":
         """S3's response, with its body still to be read; None if the object does not exist."""
+        which: Any = {"VersionId": version} if version else {}
         with translated(f"reading {key}"):
             try:
-                return self._client.get_object(Bucket=self.name, Key=key)
+                return self._client.get_object(Bucket=self.name, Key=key, **which)
             except ClientError as error:
                 if code_of(error) in ABSENT:
                     return None

@@ -25,6 +25,7 @@ STATUSES = {
     "errored": RunStatus.ERRORED,
     "busy": RunStatus.BUSY,
     "planned": RunStatus.PLANNED,
+    "moved": RunStatus.MOVED,
 }
 
 ACTIONS = ("create", "update", "replace", "destroy", "import", "move", "forget")

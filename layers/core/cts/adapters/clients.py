@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from mypy_boto3_codebuild import CodeBuildClient
     from mypy_boto3_dynamodb import DynamoDBClient
     from mypy_boto3_events import EventBridgeClient
+    from mypy_boto3_lambda import LambdaClient
     from mypy_boto3_s3 import S3Client
     from mypy_boto3_secretsmanager import SecretsManagerClient
     from mypy_boto3_ssm import SSMClient
@@ -22,6 +23,8 @@ if TYPE_CHECKING:
 PATIENCE = Config(
     connect_timeout=3, read_timeout=10, retries={"mode": "standard", "total_max_attempts": 4}
 )
+PATIENT = Config(connect_timeout=3, read_timeout=70, retries={"total_max_attempts": 1})
+"""For a function that takes up to a minute."""
 Client = TypeVar("Client")
 
 
@@ -59,6 +62,12 @@ def dynamodb() -> DynamoDBClient:
 @cache
 def eventbridge() -> EventBridgeClient:
     return session().client("events", config=PATIENCE)
+
+
+@cache
+def functions() -> LambdaClient:
+    """Invokes once: what its function has begun must not begin again."""
+    return session().client("lambda", config=PATIENT)
 
 
 @cache

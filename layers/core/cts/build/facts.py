@@ -49,6 +49,8 @@ class Facts(NamedTuple):
     persist_log: bool = False
     inspect: bool = False
     """Whether to plan only."""
+    moves_to: str = ""
+    """Where to move the state, from the other one: `consul` or `stack`; empty: it stays."""
     git_ssh_key: str = ""
     """A reference to the private key for module sources that are read with Git over SSH."""
     consul_backend: bool = False

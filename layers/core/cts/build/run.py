@@ -95,6 +95,8 @@ class Execution:
         if not self.facts.state_key:
             self.backend = OwnBackend(self.facts, terraform)
         self.reach("init")
+        if self.facts.moves_to:
+            return self.move(terraform)
         if self.facts.inspect:
             return self.inspect(terraform, options)
         self.backend.prepare()
@@ -139,6 +141,12 @@ class Execution:
         terraform.environment |= workspace(self.facts)
         self.plan(terraform, "-lock=false")
         return "planned"
+
+    def move(self, terraform: TerraformProcess) -> str:
+        from cts.build.move import StateMove
+
+        StateMove(self.s3, self.facts, self.lock, terraform, self.own, self.log).move()
+        return "moved"
 
     def found_terraform(self) -> TerraformProcess:
         self.own.mkdir(exist_ok=True)

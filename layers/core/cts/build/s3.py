@@ -59,6 +59,10 @@ class S3:
     def put_if_absent(self, bucket: str, key: str, body: bytes) -> bool:
         return self._send("PUT", bucket, key, body, {"if-none-match": "*"}, (412,)) is not None
 
+    def put_over(self, bucket: str, key: str, body: bytes, etag: str) -> bool:
+        """False if it is another object by now."""
+        return self._send("PUT", bucket, key, body, {"if-match": etag}, (404, 412)) is not None
+
     def delete(self, bucket: str, key: str, etag: str) -> bool:
         """False if it is another object by now."""
         return self._send("DELETE", bucket, key, b"", {"if-match": etag}, (404, 412)) is not None

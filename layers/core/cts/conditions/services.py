@@ -3,7 +3,7 @@
 Its blocks are in `services_block.py`: pollers, runners and trackers do without them.
 """
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from functools import lru_cache
 from typing import Any, ClassVar
@@ -143,24 +143,11 @@ LISTING = Kind(
 """The names of all services in the catalog that can be asked for."""
 
 
-def service_views(
-    names: Iterable[str],
-    datacenter: str = "",
-    namespace: str = "",
-    filter: str = "",  # noqa: A002
-    health: str = "",
-) -> tuple[View, ...]:
-    return tuple(
-        View(SERVICE, name, datacenter, namespace, filter, health=health)
-        for name in sorted(set(names))
-    )
-
-
 @lru_cache(maxsize=256)  # each task asks at each look, and the listing rarely changes
 def _matching(expression: str, listing: Snapshot) -> tuple[str, ...]:
     """It matches anywhere in a name."""
     search = compiled(expression)
-    return tuple(name for name in _names(listing) if search(name.encode()))
+    return tuple(sorted(name for name in _names(listing) if search(name.encode())))
 
 
 @lru_cache(maxsize=4)
@@ -267,7 +254,8 @@ class ServicesCondition(Condition):
         names = self.names
         if self.regexp is not None:
             names = _matching(self.regexp, first) if first else ()
-        return service_views(names, self.datacenter, self.namespace, self.filter, self.health)
+        where = (self.datacenter, self.namespace, self.filter)
+        return tuple(View(SERVICE, name, *where, health=self.health) for name in names)
 
     @property
     def events(self) -> tuple[Happened, ...]:

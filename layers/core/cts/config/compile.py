@@ -1,12 +1,12 @@
 """A bundle to what runs: definitions by digest, module archives, and a generation."""
 
-from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from itertools import chain, islice
 from typing import Any
 
 from cts.config import bundle, limits
+from cts.config.api_tasks import Layered, Tasks, layered, size_of
 from cts.config.blocks.finalize import Environment, finalize
 from cts.config.blocks.merge import merge
 from cts.config.blocks.model import Configuration, Task, WrittenSecret
@@ -30,10 +30,12 @@ from cts.config.rules.hcp import check_hostname
 from cts.config.rules.problem import Code, Place, Problem, beside_no_problem, without_followers
 from cts.config.rules.validate import validate
 from cts.config.rules.warnings import warn
+from cts.config.task_object import shown
 from cts.config.text.comments import secret_comments
 from cts.config.text.read import read
 from cts.config.text.secret_comments import IN_COMMENT
 from cts.config.which_events import check_events, events
+from cts.config.written import listed, not_there, nothing_to_read
 from cts.generation import BufferPeriod, Generation, TaskEntry, Waiting
 from cts.terraform.archive import content_digest
 from cts.terraform.definition import Definition, Module
@@ -52,6 +54,10 @@ class Compiled:
     """The zip of each local module, by the digest of its content."""
     former_state: str = ""
     """As in a generation."""
+    shown: list[dict[str, Any]] = field(default_factory=list)
+    """The Task objects of the API, in its order."""
+    gone: Mapping[str, str] = field(default_factory=dict)
+    """As in `Current`."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,34 +73,45 @@ class Result:
     compiled: Compiled | None = None
 
 
-def compile_bundle(files: Files, environment: Environment | None = None) -> Result:
+def compile_bundle(
+    files: Files,
+    environment: Environment | None = None,
+    tasks: Tasks | None = None,
+    gone: Mapping[str, str] | None = None,
+) -> Result:
     """Check a bundle and compile it, or say all that is wrong with it.
 
-    `environment`: the deployment's, for CTS's environment fallbacks.
+    `environment`: the deployment's, for CTS's environment fallbacks. `tasks`: what people have made
+    of tasks through the API, and `gone`: the changes that the generation before has ended.
     """
     try:
-        return _compiled(files, environment or {})
+        return _compiled(files, environment or {}, tasks or {}, gone or {})
     except OverLimit as error:
         return Result((error.problem,), (), finalize(merge([]), environment or {}))
 
 
-def _compiled(files: Files, environment: Environment) -> Result:
+def _compiled(
+    files: Files, environment: Environment, tasks: Tasks, gone: Mapping[str, str]
+) -> Result:
     """Raises OverLimit."""
-    listed = _listed(files)
-    names = [name for name in listed if name in files]
+    wanted = listed(files)
+    names = [name for name in wanted if name in files]
     texts = [read(files[name], name) for name in names]
     merged = merge(configuration for configuration, _ in texts)
     if len(merged.secrets) > limits.MOST_SECRETS:
         what = f"more than {limits.MOST_SECRETS:,} secrets are written in the configuration"
         raise OverLimit(what, "write references to them, {{ env ... }}")
-    final = finalize(merged, environment)
+    limits.check_size("the tasks of the API", size_of(tasks), limits.LARGEST_CONFIGURATION)
+    laid = layered(merged, finalize(merged, environment), tasks, gone)
+    final = finalize(laid.configuration, environment)
     check_weight(final)
     modules = local_modules(final, files)
     variables, in_variables = given(final, files, modules)
     problems = without_followers(_first("problems", chain(
-        () if names else [_nothing_to_read(files)],
-        (_not_there(name) for name in listed if name not in files),
+        () if names or tasks else [nothing_to_read(files)],
+        (not_there(name) for name in wanted if name not in files),
         (problem for _, found in texts for problem in found.problems),
+        laid.findings.problems,
         in_variables.problems,
         validate(final),
         check_events(final),
@@ -102,11 +119,12 @@ def _compiled(files: Files, environment: Environment) -> Result:
         check_versions(final, modules),
         check_hostname(final, environment),
     )))  # fmt: skip
-    compiled = None if problems else _compile(final, files, modules, variables)
+    compiled = None if problems else _compile(final, files, modules, variables, laid)
     warnings = _first("warnings", chain(
         (warning for _, found in texts for warning in found.warnings),
+        laid.findings.warnings,
         in_variables.warnings,
-        warn(merged, final),
+        warn(laid.configuration, final),
         _waiting(final),
         unreadable_modules(final, modules),
         secrets_in_modules(final, modules),
@@ -121,29 +139,6 @@ def _compiled(files: Files, environment: Environment) -> Result:
         secrets=named(merged.secrets, files, _effective(final)) if merged.secrets else (),
         compiled=compiled,
     )
-
-
-def configuration(files: Files) -> Configuration:
-    """What the configuration files say, with every default, whatever is wrong with them."""
-    try:
-        names = [name for name in _listed(files) if name in files]
-    except OverLimit:
-        names = []
-    return finalize(merge(read(files[name], name)[0] for name in names), {})
-
-
-def _listed(files: Files) -> list[str]:
-    """The names of the configuration files. Raises OverLimit."""
-    lists = {name: len(files[name]) for name in (bundle.SOURCES,) if name in files}
-    limits.check_size("the lists of files", lists, limits.LARGEST_CONFIGURATION)
-    listed = bundle.configuration_files(files)
-    if len(listed) > limits.MOST_CONFIGURATION_FILES:
-        what = f"{len(listed):,} configuration files"
-        raise OverLimit(f"{what}: the limit is {limits.MOST_CONFIGURATION_FILES:,}")
-    times = Counter(name for name in listed if name in files)
-    sizes = {name: len(files[name]) * n for name, n in times.items()}
-    limits.check_size("the configuration files", sizes, limits.LARGEST_CONFIGURATION)
-    return listed
 
 
 def _first(what: str, found: Iterator[Problem]) -> list[Problem]:
@@ -188,10 +183,10 @@ def _in_order(problems: list[Problem], names: list[str]) -> tuple[Problem, ...]:
 
 
 def generation(
-    compiled: Compiled, number: int, sources: Mapping[str, str], former: str = ""
+    compiled: Compiled, number: int, sources: Mapping[str, str], former: str = "", shown: str = ""
 ) -> Generation:
     """The generation of this number. `sources`: object key -> version id; `former`: the digest of
-    the generation it replaces."""
+    the generation it replaces; `shown`: of the Task objects."""
     return Generation(
         number=number,
         contract=CONTRACT,
@@ -200,28 +195,29 @@ def generation(
         waiting=compiled.waiting,
         former=former,
         former_state=compiled.former_state,
+        shown=shown,
     )
 
 
-def _nothing_to_read(files: Files) -> Problem:
-    deeper = any(name.endswith(bundle.CONFIGURATION) for name in files)
-    fix = "put at least one .hcl or .json file at the top level of the bundle"
-    if deeper:
-        fix += ": files in folders are not read"
-    return Problem(Place("bundle"), "", Code.NOTHING_TO_READ, "no configuration files found", fix)
-
-
-def _not_there(name: str) -> Problem:
-    what, fix = f'the bundle has no file "{name}"', f"see the bundle's {bundle.SOURCES}"
-    return Problem(Place(bundle.SOURCES), "", Code.FILE_MISSING, what, fix)
-
-
 def _compile(
-    configuration: Configuration, files: Files, local: LocalModules, variables: Sequence[Given]
+    configuration: Configuration,
+    files: Files,
+    local: LocalModules,
+    variables: Sequence[Given],
+    laid: Layered,
 ) -> Compiled:
     modules, archives = _modules(local)
     tls = vault_tls(configuration.vault, files)
-    compiled = Compiled(modules=archives, former_state=former_state(configuration))
+    compiled = Compiled(
+        modules=archives,
+        former_state=former_state(configuration),
+        shown=[
+            shown(task, written)
+            for task, written in zip(configuration.tasks, laid.configuration.tasks, strict=True)
+            if task.name not in laid.drafts
+        ],
+        gone=laid.gone,
+    )
     for task, given_to in zip(configuration.tasks, variables, strict=True):
         name = task.name
         module = modules.get(task.module) or Module(task.module, task.version)
@@ -238,7 +234,10 @@ def _compile(
         else:
             triggers = events(task, configuration, definition.condition)
             required = found.required_version if found else ""
-            compiled.tasks[name] = _entry(task, definition, digest, triggers, required)
+            entry = _entry(task, definition, digest, triggers, required)
+            is_draft = name in laid.drafts
+            enabled = entry.enabled and not is_draft
+            compiled.tasks[name] = replace(entry, draft=is_draft, enabled=enabled)
     return compiled
 
 

@@ -19,3 +19,12 @@ def seconds(run: Run) -> dict[str, float]:
     if run.ended_at is not None:
         took["total"] = run.ended_at - run.claimed_at
     return {_HOPS.get(step, step): round(max(0.0, each), 3) for step, each in took.items()}
+
+
+def applied_at(run: Run) -> float:
+    """When an ended run had done its work, by the build's clock: its end may have been recorded up
+    to a minute later. Within the run's own times, whatever the build says."""
+    recorded = run.ended_at or run.claimed_at
+    said = run.end.times.get("ended") if run.end else None
+    at = datetime.fromisoformat(said).timestamp() if said else recorded
+    return min(max(at, run.claimed_at), recorded)

@@ -27,6 +27,8 @@ class RunStatus(StrEnum):
     """Someone else held the lock of its state; nothing was done."""
     PLANNED = "planned"
     """An inspection: a plan, which is never applied."""
+    MOVED = "moved"
+    """The task's state is at another place; nothing was applied."""
     CANCELED = "canceled"
     """It was given up before its build began; nothing was done."""
     UNKNOWN = "unknown"
@@ -43,7 +45,7 @@ class RunStatus(StrEnum):
     @property
     def did_nothing(self) -> bool:
         """Neither a success nor a failure."""
-        return self in (RunStatus.BUSY, RunStatus.PLANNED)
+        return self in (RunStatus.BUSY, RunStatus.PLANNED, RunStatus.MOVED)
 
     @property
     def succeeded(self) -> bool:

@@ -11,17 +11,22 @@ HOLDS = 5
 
 
 def ask(
-    state: TaskState, now: float, request: str, by: str = "", reason: Reason = Reason.PERSON
+    state: TaskState,
+    now: float,
+    request: str,
+    by: str = "",
+    reason: Reason = Reason.PERSON,
+    path: str = "",
 ) -> TaskState:
-    """A person wants a run now, whatever failed before; or a plan, which leaves failures as they
-    are. `request` identifies the wish in its run. A wish that is due and waits to be served stays:
-    asking twice is asking once."""
+    """A person wants a run now, whatever failed before; or what leaves failures as they are: a
+    plan, or a move of the state (`path`: as in `Wish`). `request` identifies the wish in its run.
+    A wish that is due and waits to be served stays: asking twice is asking once."""
     stands = state.wanted.get(reason)
     if state.unreadable or (stands is not None and stands.due_at <= now):
         return state
     if reason is Reason.PERSON:
         state = counted_anew(state)
-    return wanting(state, reason, Wish(now, now, request, by=by))
+    return wanting(state, reason, Wish(now, now, request, by=by, path=path))
 
 
 def hold(state: TaskState, why: str, by: str, now: float) -> TaskState:

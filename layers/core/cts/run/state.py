@@ -14,12 +14,18 @@ class Reason(StrEnum):
     SCHEDULE = "schedule"
     PERSON = "person"
     INSPECT = "inspect"
-    """A person wants to see the plan. Its run changes nothing, so a hold does not stop it."""
+    """A person wants to see the plan."""
+    MOVE = "move"
+    """A person wants its Terraform state to be somewhere else."""
 
     @property
     def later(self) -> bool:
         """Whether the first release does not know it (`stored.py`)."""
-        return self is Reason.INSPECT
+        return self in APART
+
+
+APART = frozenset({Reason.INSPECT, Reason.MOVE})
+"""Their runs apply nothing, so a hold does not stop them, and the last success stays what it is."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,6 +41,9 @@ class Wish:
     """Since when its runs have found the state locked by someone else."""
     by: str = field(default="", metadata=LATER)
     """The person who asked, as an ARN; empty for all other reasons."""
+    path: str = field(default="", metadata=LATER)
+    """Of a move: where in Consul the state is to be, as in `TaskState.path`; empty: in the state
+    bucket."""
     extra: Mapping[str, Any] = field(default_factory=dict)
     """Here and below: what a newer version of this program wrote, to be written back."""
 
@@ -67,9 +76,8 @@ class Running:
     extra: Mapping[str, Any] = field(default_factory=dict)
 
     @property
-    def inspects(self) -> bool:
-        """Whether it only plans: the last success stays what it is."""
-        return Reason.INSPECT in self.serves
+    def is_apart(self) -> bool:
+        return not APART.isdisjoint(self.serves)
 
 
 @dataclass(frozen=True, slots=True)

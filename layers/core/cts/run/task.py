@@ -7,15 +7,14 @@ into `running` and the last success into `running.before`; `finish` settles both
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
-from cts.run.inspection import inspected, inspecting
+from cts.run.apart import due_apart, ended_apart, running_apart
 from cts.run.kept_version import kept_after
 from cts.run.model import TERRAFORM, End, RunStatus
 from cts.run.retry import MAX_RETRIES, GiveUp, RetryAt, after_busy, after_failure
-from cts.run.state import Done, Former, Outcome, Reason, Running, TaskState, Wish
+from cts.run.state import APART, Done, Former, Outcome, Reason, Running, TaskState, Wish
 from cts.run.tick import is_fresh, ticked
 from cts.run.wanted import counted_anew, wanting, without
 
-INSPECT = Reason.INSPECT
 RECENT = 5
 """Outcomes kept in the state: as many as CTS keeps events of a task."""
 FORMER = 2 * (MAX_RETRIES + 1)
@@ -45,7 +44,7 @@ def observe(
     failed = state.failed
     if failed is not None and fingerprint != failed:
         state = counted_anew(state)
-    settled = state.done if state.running is None or state.running.inspects else state.running
+    settled = state.done if state.running is None or state.running.is_apart else state.running
     if ignored or (settled is not None and settled.trigger == fingerprint):
         return without(state, Reason.CHANGE)
     stands = state.wanted.get(Reason.CHANGE)
@@ -68,14 +67,14 @@ def observe(
 
 def next_due(state: TaskState, enabled: bool) -> float | None:
     """When the task may run next; None while nothing is wanted, a run is in
-    progress, or the task is disabled or held and nothing but a plan is wanted of it."""
+    progress, or the task is disabled or held, and only runs that apply are wanted."""
     return None if state.running else falls_due(state, enabled)
 
 
 def falls_due(state: TaskState, enabled: bool) -> float | None:
     """When what is wanted falls due, whether a run that goes on has ended by then or not."""
     may_apply = enabled and not state.hold
-    wishes = (wish for reason, wish in state.wanted.items() if may_apply or reason == INSPECT)
+    wishes = (wish for reason, wish in state.wanted.items() if may_apply or reason in APART)
     return min((wish.due_at for wish in wishes), default=None)
 
 
@@ -117,12 +116,12 @@ def claim(
     the wish: such a run serves the change it was loaded with, and the newer wish stays. Without a
     reason to run, the state comes back, less a change that is known to be done.
 
-    A plan that a person asked for comes first, and alone: it may be due while nothing else is.
+    A run that applies nothing comes first, and alone: it may be due while nothing else is.
     """
-    plan = state.wanted.get(INSPECT)
-    if plan is not None and plan.due_at <= now:
-        running = Running(run, {INSPECT: plan}, trigger, inputs, now, state.done, driver=driver)
-        return Claimed(inspecting(state, running), (INSPECT,), plan.since, plan.correlation)
+    if apart := due_apart(state, now):
+        wish = state.wanted[apart]
+        running = Running(run, {apart: wish}, trigger, inputs, now, state.done, driver=driver)
+        return Claimed(running_apart(state, running), (apart,), wish.since, wish.correlation)
     done = state.done is not None and (ignored or state.done.trigger == trigger)
     going = [
         reason
@@ -219,8 +218,8 @@ def finish(state: TaskState, run: str, end: End, now: float, jitter: float) -> T
         former=((Former(run, now), *state.former) if end.known else state.former)[:FORMER],
         terraform=kept_after(state, end),
     )
-    if running.inspects:
-        return inspected(state, running, end, now, jitter)
+    if running.is_apart:
+        return ended_apart(state, running, end, now, jitter)
     if end.status.did_nothing:
         return _less_what_is_done(_untouched(state, running, end, now, jitter))
     outcomes = (_outcome(running, end, now), *state.recent[int(running.retry) :])

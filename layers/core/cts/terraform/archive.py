@@ -9,9 +9,10 @@ from dataclasses import asdict
 from typing import Any
 
 from cts.conditions.condition import Read
-from cts.terraform.backend import state_key
+from cts.terraform.backend import backend, state_key
 from cts.terraform.definition import Definition
 from cts.terraform.files import files
+from cts.terraform.hclwrite import statement
 from cts.terraform.place import RunPlace
 from cts.terraform.root import module_folder
 
@@ -44,6 +45,20 @@ def run_archive(
     contents |= program
     contents["run.json"] = run_facts(definition, place, run)
     return zipped(contents)
+
+
+def move_archive(
+    definition: Definition, place: RunPlace, run: Mapping[str, Any], program: Mapping[str, str]
+) -> bytes:
+    """The zip of a run that moves a state from or to Consul. `definition`: with its state in
+    Consul; raises ValueError if it has another place by now. Its root module is the backend alone:
+    the state's providers are not needed."""
+    if definition.cloud or not definition.has_state_in_consul:
+        raise ValueError("the configuration says where the state is, so it can't be moved")
+    facts = {"state_key": state_key(definition), "consul_backend": True}
+    main = statement("terraform", *backend(definition, place).splitlines())
+    run_json = json.dumps({**asdict(place), **facts, **run}, indent=1)
+    return zipped({**program, "main.tf": main, "run.json": run_json})
 
 
 def module_files(definition: Definition, module: Mapping[str, bytes] | None) -> dict[str, bytes]:

@@ -6,6 +6,7 @@ from dataclasses import asdict, replace
 from itertools import accumulate
 from typing import Any, TypeVar
 
+from cts import keys
 from cts.events import MOST_LISTED, ConfigPublished, ConfigRejected
 from cts.generation import Current, Rejected
 from cts.ports import Bus, Published
@@ -75,5 +76,5 @@ def fitting(values: Iterable[T], size: int) -> list[T]:
 
 
 def version_of(sources: Mapping[str, str]) -> str:
-    """The pushed bundle's version ID."""
-    return next(iter(sources.values()))
+    """The pushed bundle's version ID; empty if nothing has been pushed."""
+    return sources.get(keys.BUNDLE, "")

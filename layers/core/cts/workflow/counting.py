@@ -1,5 +1,5 @@
-"""Count announcements after sending them and before recording that, so that none is missed. If a
-function dies in between, they are sent and counted twice."""
+"""Write metrics, at once. Announcements are counted after sending them and before recording that,
+so that none is missed; if a function dies in between, they are sent and counted twice."""
 
 from collections.abc import Iterable
 from typing import Protocol
@@ -14,6 +14,8 @@ class Metrics(Protocol):
 
 
 def count(metrics: Metrics, counted: Iterable[Counted]) -> None:
-    for name, unit, value in counted:
+    found = list(counted)
+    for name, unit, value in found:
         metrics.add_metric(name, unit, value)
-    metrics.flush_metrics()
+    if found:
+        metrics.flush_metrics()

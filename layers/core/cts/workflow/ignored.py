@@ -16,7 +16,7 @@ from cts.watch.happened import Fed, Seen, counts, differing
 from cts.watch.needs import Firsts, looked_at, things, unread
 from cts.watch.snapshot import Snapshot
 from cts.watch.view import Row
-from cts.workflow.loading import Loaded, Stored
+from cts.workflow.loading import Loaded
 
 
 class FedTasks(Protocol):
@@ -25,7 +25,8 @@ class FedTasks(Protocol):
         for this version of the program."""
 
 
-class Watched(Stored, FedTasks, Protocol): ...
+class Watched(FedTasks, Protocol):
+    def get(self, view: str, digest: str) -> Snapshot | None: ...
 
 
 def is_ignored(

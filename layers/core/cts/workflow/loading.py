@@ -20,7 +20,8 @@ class Rows(Protocol):
 
 
 class Stored(Protocol):
-    def get(self, view: str, digest: str) -> Snapshot | None: ...
+    def get_all(self, digests: Mapping[str, str]) -> dict[str, Snapshot]:
+        """The snapshots with these digests, by view; those that are there."""
 
 
 class Definitions(Protocol):
@@ -41,10 +42,10 @@ def load(views: Rows, snapshots: Stored, entry: TaskEntry) -> Loaded | None:
 
     def read_of(digests: Mapping[str, str]) -> dict[str, Snapshot]:
         """Those that are there. The poller reads a view again whose snapshot is gone."""
-        found = {view: snapshots.get(view, digest) for view, digest in digests.items()}
-        for view in (view for view, snapshot in found.items() if snapshot is None):
+        found = snapshots.get_all(digests)
+        for view in digests.keys() - found.keys():
             views.drop_row(view, digests[view])
-        return {view: snapshot for view, snapshot in found.items() if snapshot is not None}
+        return found
 
     needed = {view.id for view in first_views(entry.conditions)}
     firsts = read_of({view: rows[view].digest for view in needed & rows.keys()})

@@ -6,12 +6,8 @@ from enum import StrEnum
 from itertools import islice
 from typing import Any, Protocol
 
-from cts import keys
-from cts.config import bundle
-from cts.config.compile import CONTRACT, Compiled, compile_bundle, generation
+from cts.config.compile import CONTRACT, Compiled, generation
 from cts.config.differences import differences, runs
-from cts.config.limits import LARGEST_BUNDLE, OverLimit
-from cts.config.moving import refused
 from cts.config.rules.problem import Code, Place, Problem
 from cts.generation import Attempt, Current, Generation, Rejected
 from cts.ports import Bus, Generations, Published
@@ -20,6 +16,7 @@ from cts.run.state import TaskState
 from cts.terraform.definition import Definition
 from cts.workflow.announce import announce_pending, fitting, taken_over, version_of
 from cts.workflow.counting import Metrics
+from cts.workflow.to_publish import CheckedPush, Sources, StoredTasks, ToPublish, check, to_publish
 
 MOST_KEPT = 200
 """Maximum number of problems, and of warnings, to keep for a push."""
@@ -32,20 +29,6 @@ MOST_CODES = 5
 MOST_ATTEMPTS = 4
 """How often a check may begin and not come to its end: more often than Lambda invokes a function
 for one event, in case it is killed for other reasons."""
-
-
-class StoredBundle(Protocol):
-    @property
-    def key(self) -> str: ...
-    @property
-    def body(self) -> bytes: ...
-    @property
-    def version(self) -> str: ...
-
-
-class Sources(Protocol):
-    def bundle(self, size: int) -> StoredBundle | None:
-        """What is pushed, up to that many bytes."""
 
 
 class HeldTasks(Protocol):
@@ -64,6 +47,9 @@ class PublishedObjects(Generations, Protocol):
     def put_generation(self, generation: Generation) -> str:
         """Returns the digest, which is part of the object's key."""
 
+    def put_shown(self, tasks: list[dict[str, Any]]) -> str:
+        """Put the Task objects of a generation. Returns their digest."""
+
     def put_compiled(
         self, definitions: Collection[Definition], modules: Mapping[str, bytes]
     ) -> None:
@@ -73,6 +59,7 @@ class PublishedObjects(Generations, Protocol):
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PublishPorts:
     sources: Sources
+    api_tasks: StoredTasks
     attempts: Attempts
     published: Published
     tasks: HeldTasks
@@ -101,8 +88,9 @@ class PublishReport:
 
 
 def publish(ports: PublishPorts, seconds: float) -> PublishReport:
-    """Publish the newest bundle, unless that has been done, then send unannounced events. They
-    come last, so that a bus that is down does not delay a push. Safe to call at any time.
+    """Publish the newest bundle, and what people have made of tasks through the API, unless that
+    has been done. Then send unannounced events. They come last, so that a bus that is down does
+    not delay a push. Safe to call at any time.
 
     `seconds`: after which this publisher will have ended.
     """
@@ -114,14 +102,13 @@ def publish(ports: PublishPorts, seconds: float) -> PublishReport:
 def _answered(ports: PublishPorts, until: float) -> PublishReport:
     """Another generation was published first: read and compile everything again."""
     while True:
-        current, rejected = ports.published.current(), ports.published.rejected()
-        stored = ports.sources.bundle(LARGEST_BUNDLE + 1)
-        if stored is None:
+        read = to_publish(ports)
+        if read is None:
             return PublishReport(PublishOutcome.NOTHING_PUSHED)
-        sources = {stored.key: stored.version}
+        current, rejected, sources = read.current, read.rejected, read.sources
         if _answers(current, sources) or _answers(rejected, sources):
             return PublishReport(PublishOutcome.KNOWN)
-        checked = _attempted(ports, sources, stored.body, until)
+        checked = _attempted(ports, read, until)
         if checked is None:
             return PublishReport(PublishOutcome.BEING_CHECKED)
         problems = checked.problems
@@ -137,29 +124,19 @@ def _answers(answer: Current | Rejected | None, sources: Mapping[str, str]) -> b
     return answer is not None and answer.sources == sources and answer.contract == CONTRACT
 
 
-@dataclass(frozen=True, slots=True)
-class _Checked:
-    problems: tuple[Problem, ...]
-    warnings: tuple[Problem, ...] = ()
-    compiled: Compiled | None = None
-    held: frozenset[str] = frozenset()
-    """The tasks that this push holds."""
-
-
-def _attempted(
-    ports: PublishPorts, sources: Mapping[str, str], body: bytes, until: float
-) -> _Checked | None:
+def _attempted(ports: PublishPorts, push: ToPublish, until: float) -> CheckedPush | None:
     """Check the push. The attempt is recorded first: a push that takes more memory or time than a
     publisher has is rejected in the end. None if others, who may live, have tried often enough."""
+    sources = push.sources
     while True:
         read, now = ports.attempts.attempt(), ports.now()
         is_same = read is not None and read.sources == sources and read.contract == CONTRACT
         count = read.count if read and is_same else 0
         if read and count >= MOST_ATTEMPTS:
-            return _Checked((_deadly(count),)) if now >= read.until else None
+            return CheckedPush((_deadly(count),)) if now >= read.until else None
         if ports.attempts.put_attempt(read, Attempt(sources, CONTRACT, now, until, count + 1)):
             break
-    checked = _checked(body, ports.environment)
+    checked = check(push, ports.environment)
     _survived(ports, sources)
     return checked
 
@@ -177,33 +154,25 @@ def _survived(ports: PublishPorts, sources: Mapping[str, str]) -> None:
             return
 
 
-def _checked(body: bytes, environment: Mapping[str, str]) -> _Checked:
-    try:
-        files = bundle.unpacked(body)
-        held = bundle.held(files)
-    except OverLimit as error:
-        return _Checked((error.problem,))
-    except bundle.UnreadableBundle as error:
-        what, fix = f"the pushed object is not a bundle: {error}", "use `cts push`"
-        return _Checked((Problem(Place("the bundle"), "", Code.SYNTAX, what, fix),))
-    result = compile_bundle(files, environment)
-    problems = (*result.problems, *refused(result.secrets))
-    return _Checked(problems, result.warnings, result.compiled, held)
-
-
 def _accept(
     ports: PublishPorts,
     current: Current | None,
     sources: Mapping[str, str],
-    checked: _Checked,
+    checked: CheckedPush,
 ) -> bool:
     """Tasks are held before the generation that names them is live."""
     compiled = checked.compiled
     assert compiled is not None
-    _hold(ports, checked.held & compiled.tasks.keys(), sources[keys.BUNDLE])
+    _hold(ports, checked.held & compiled.tasks.keys(), version_of(sources))
     number = current.number + 1 if current else 1
     former = ports.objects.generation(current) if current else None
-    made = generation(compiled, number, sources, former=current.digest if current else "")
+    made = generation(
+        compiled,
+        number,
+        sources,
+        former=current.digest if current else "",
+        shown=ports.objects.put_shown(compiled.shown),
+    )
     ports.objects.put_compiled(*_new(compiled, former))
     changes = differences(runs(former) if former else {}, runs(made))
     new = Current(
@@ -218,6 +187,7 @@ def _accept(
         warnings=_kept(checked.warnings),
         unannounced=[f"{version_of(sources)}/{number}/ConfigPublished"],
         owed=taken_over(current),
+        gone=compiled.gone,
     )
     return ports.published.put_current(current, new)
 

@@ -12,6 +12,7 @@ from urllib.parse import unquote
 from cts.errors import (
     BadRequest,
     CtsError,
+    NoCluster,
     NoLog,
     NoSuchPath,
     NotAllowed,
@@ -58,9 +59,14 @@ class ReadRuns(Protocol):
         """The newest runs of one task, or of all tasks."""
 
 
+class ReadShown(Protocol):
+    def shown(self, digest: str) -> list[dict[str, Any]]:
+        """The Task objects of a generation."""
+
+
 class ReadObjects(Generations, Protocol):
     def definition(self, digest: str) -> Definition: ...
-    def get(self, view: str, digest: str) -> Snapshot | None: ...
+    def get_all(self, digests: Mapping[str, str]) -> dict[str, Snapshot]: ...
     def log_end(self, task: str, run: str, size: int) -> tuple[bytes, int] | None:
         """Up to `size` bytes from the end of a run's log, and the number of bytes left out."""
 
@@ -71,6 +77,7 @@ class ReadPorts:
     tasks: ReadTasks
     runs: ReadRuns
     objects: ReadObjects
+    shown: ReadShown
     records: DeltaObjects
     now: Callable[[], float]
     live: bool
@@ -90,7 +97,7 @@ class ApiRequest:
 
 def status(ports: ReadPorts, _request: ApiRequest) -> dict[str, Any]:
     live = _generation(ports)
-    look = _look(ports, live.tasks if live else {})
+    look = _look(ports, live.listed if live else {})
     return shown.summary(look, waiting=len(live.waiting) if live else 0)
 
 
@@ -129,7 +136,7 @@ def too_deep(_ports: ReadPorts, request: ApiRequest) -> dict[str, Any]:
 
 def _live_tasks(ports: ReadPorts) -> Mapping[str, TaskEntry]:
     live = _generation(ports)
-    return live.tasks if live else {}
+    return live.listed if live else {}
 
 
 def _generation(ports: ReadPorts) -> Generation | None:
@@ -140,12 +147,13 @@ def _generation(ports: ReadPorts) -> Generation | None:
 def _look(ports: ReadPorts, tasks: Mapping[str, TaskEntry]) -> shown.Known:
     states = ports.tasks.all_states()
     rows = rows_of(ports.tasks.chunks())
-    read = {
-        view.id: ports.objects.get(view.id, rows[view.id].digest)
-        for view in first_views(each for entry in tasks.values() for each in entry.conditions)
-        if view.id in rows
-    }
-    firsts = {view: found for view, found in read.items() if found}
+    firsts = ports.objects.get_all(
+        {
+            view.id: rows[view.id].digest
+            for view in first_views(each for entry in tasks.values() for each in entry.conditions)
+            if view.id in rows
+        }
+    )
     return shown.Known(tasks, states, rows, firsts, ports.tasks.stale_views(), ports.now())
 
 
@@ -271,6 +279,8 @@ def unknown(method: str, path: str) -> NotAllowed | NoSuchPath:
         return NotAllowed(method, "task status")
     if path == "/v1/status":
         return NotAllowed(method, "overallStatus")
+    if re.fullmatch("/v1/tasks(/.*)?", path):
+        return NotAllowed(method, "task")
     return NoSuchPath()
 
 
@@ -279,7 +289,7 @@ def code_of(error: CtsError) -> int:
     match error:
         case BadRequest():
             return 400
-        case NotAllowed():
+        case NotAllowed() | NoCluster():
             return 405
         case TaskNotFound() | RunNotFound() | NoLog() | NoSuchPath():
             return 404

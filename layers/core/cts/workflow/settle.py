@@ -7,10 +7,10 @@ from typing import Any, Protocol
 from cts.errors import Invalid, NoBuildsAllowed, Refused, Unavailable
 from cts.events import Event, RunFinished, TaskHeld, TaskReleased, TaskTriggered, iso
 from cts.ports import Bus, Driver
-from cts.run.hops import seconds
+from cts.run.hops import applied_at, seconds
 from cts.run.model import End, Run, RunStatus, ended
 from cts.run.person import hold_id
-from cts.run.state import Hold, Reason, TaskState
+from cts.run.state import APART, Hold, Reason, TaskState
 from cts.run.task import correlation, falls_due, finish, sent, unclaim
 from cts.workflow.announce import fitting
 from cts.workflow.counting import Counted, Metrics, count
@@ -91,11 +91,16 @@ def fail_unclaimed(ports: SettlePorts, claimed: TaskState, run: Run, end: End) -
 
 
 def _ended(run: Run, end: End, now: float, after: TaskState) -> Run:
-    if end.status.succeeded or (Reason.INSPECT in run.why and end.status is not RunStatus.BUSY):
+    if end.status.succeeded or (is_apart(run) and end.status is not RunStatus.BUSY):
         return ended(run, end, now, None, None)
     if end.status.did_nothing:
         return ended(run, end, now, falls_due(after, True), None)
     return ended(run, end, now, after.retry_at, after.gave_up)
+
+
+def is_apart(run: Run) -> bool:
+    """Whether it applies nothing, whatever happens."""
+    return not APART.isdisjoint(run.why)
 
 
 def give_up(ports: SettlePorts, driver: Driver, run: Run, end: End | None) -> bool:
@@ -195,16 +200,23 @@ def counted(run: Run) -> Iterator[Counted]:
     """What an ended run counts for."""
     if run.status is RunStatus.BUSY:
         yield "RunsBusy", "Count", 1
-    if run.status.did_nothing or Reason.INSPECT in run.why:
+    if run.status.did_nothing or is_apart(run):
         return
     yield ("RunsSucceeded" if run.status.succeeded else "RunsFailed"), "Count", 1
-    if run.end is not None and run.end.step == START and run.build is None:
-        yield "BuildsRefused", "Count", 1
     if run.ended_at is None:
         return
     yield "RunSeconds", "Seconds", run.ended_at - run.claimed_at
-    if run.status.succeeded:
-        yield "ChangeToAppliedSeconds", "Seconds", run.ended_at - run.since
+    if not run.status.succeeded:
+        return
+    if Reason.CHANGE in run.why:
+        yield "ChangeToAppliedSeconds", "Seconds", applied_at(run) - run.since
+    planned = (run.end.counts if run.end else None) or {}
+    resources: list[Counted] = [
+        ("ResourcesAdded", "Count", planned.get("add", 0)),
+        ("ResourcesChanged", "Count", planned.get("change", 0)),
+        ("ResourcesDestroyed", "Count", planned.get("destroy", 0)),
+    ]
+    yield from (each for each in resources if each[2])
 
 
 def _cleared(ports: AnnouncePorts, state: TaskState, event_id: str) -> TaskState:

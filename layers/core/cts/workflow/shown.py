@@ -97,6 +97,10 @@ def task(look: Known, name: str) -> dict[str, Any]:
         "woken_by": _woken_by(look, entry),
         "retry_at": maybe(state.retry_at),
         "last_run": _last_run(state.recent[0]) if state.recent else None,
+        "recent_runs": [
+            {"run": each.run, "success": each.success, "ended_at": iso(each.ended_at)}
+            for each in state.recent
+        ],
         "stale": [
             {"view": each.view, "since": iso(each.since), "why": each.why}
             for each in stale[:MOST_VIEWS]
@@ -236,7 +240,7 @@ def _live(current: Current, generation: Generation) -> dict[str, Any]:
                 "enabled": each.enabled,
                 "buffer": each.buffer._asdict() if each.buffer else None,
             }
-            for name, each in sorted(generation.tasks.items())
+            for name, each in sorted(generation.listed.items())
         },
         "waiting": {
             name: {"definition": each.definition, "reasons": list(each.reasons)}

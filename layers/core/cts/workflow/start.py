@@ -10,13 +10,14 @@ from cts.errors import Altered, Missing, Refused, Upstream
 from cts.events import RunStarted, iso
 from cts.generation import Current, Generation, TaskEntry
 from cts.ports import Bus, Driver, Generations
+from cts.run.apart import path_in_consul
 from cts.run.kept_version import claimed_with
 from cts.run.model import MOST_INPUTS, TERRAFORM, End, Run, RunStatus
 from cts.run.place import is_placed
 from cts.run.state import Reason, TaskState
 from cts.run.task import Claimed, claim, due, queue
 from cts.run.tick import LATE, less_missed
-from cts.terraform.archive import run_archive
+from cts.terraform.archive import move_archive, run_archive
 from cts.terraform.backend import kept_in_consul
 from cts.terraform.cloud import cloud_archive
 from cts.terraform.definition import Definition
@@ -145,7 +146,8 @@ def _run(ports: StartPorts, state: TaskState, generation: Generation) -> StartOu
     run = _new_run(ports, generation, entry, claimed, loaded.inputs, now)
     # Before the claim: what can't be rendered or stored must not hold the task and a slot.
     try:
-        definition = kept_in_consul(definition_of(ports.objects, run), state.path)
+        path = path_in_consul(claimed.state)
+        definition = kept_in_consul(definition_of(ports.objects, run), path)
         run = replace(run, secrets=secrets(definition))
         place = placed(ports.place, definition, state.terraform, entry.required_version)
         archive = _archive(ports, definition, run, state, entry, loaded.read, place)
@@ -170,7 +172,7 @@ def _new_run(
 ) -> Run:
     running = claimed.state.running
     assert running is not None  # it was claimed
-    asked = running.serves.get(Reason.INSPECT) or running.serves.get(Reason.PERSON)
+    asked = next((wish for wish in running.serves.values() if wish.by), None)
     return Run(
         id=running.run,
         task=claimed.state.task,
@@ -265,9 +267,6 @@ def _archive(
     read: Read,
     place: RunPlace,
 ) -> bytes:
-    digest = definition.module.digest
-    module = ports.objects.module(digest) if digest else None
-    described = entry.description
     facts = {
         "task": run.task,
         "run": run.id,
@@ -277,6 +276,12 @@ def _archive(
         # A state lock that one of these left behind is an orphan.
         "former_runs": [{"run": each.run, "ended_at": iso(each.ended_at)} for each in state.former],
     }
+    if Reason.MOVE in run.why:
+        facts["moves_to"] = "stack" if state.path else "consul"
+        return move_archive(definition, place, facts, ports.program)
+    digest = definition.module.digest
+    module = ports.objects.module(digest) if digest else None
+    described = entry.description
     if definition.cloud:
         return cloud_archive(
             definition, read, description=described, module=module, place=place, run=facts,

@@ -1,15 +1,17 @@
-"""Change what Terraform does for a task: requests of the API about its version."""
+"""Change how Terraform works for a task: requests of the API about its version and its state."""
 
 from collections.abc import Mapping
 
 from cts.errors import BadRequest, Conflict
 from cts.generation import DRIVER, TaskEntry
 from cts.run.kept_version import upgraded
-from cts.run.state import TaskState
+from cts.run.person import ask
+from cts.run.place import StatePlace, is_placed
+from cts.run.state import Reason, TaskState
 from cts.terraform.definition import Definition
 from cts.terraform.versions import NAMES, TERRAFORM, EngineVersion, allows, unfit
 from cts.workflow import shown
-from cts.workflow.tasks import Action, Answer, Request, TaskPorts, change
+from cts.workflow.tasks import Action, Answer, Request, TaskPorts, change, told
 
 
 def upgrade(ports: TaskPorts, asked: Request) -> Answer:
@@ -46,5 +48,39 @@ def _wanted(task: str, version: str, entry: TaskEntry, definition: Definition) -
     return str(EngineVersion(engine, version))
 
 
-ROUTES: Mapping[str, Action] = {"/v1/tasks/<name>/upgrade-terraform": upgrade}
+def move_state(ports: TaskPorts, asked: Request) -> Answer:
+    """`{"to": "stack"}`: its Terraform state, which CTS has left in Consul, into the state bucket;
+    `{"to": "consul"}`: the way back. By a run that applies nothing, also of a task that is held or
+    disabled."""
+    to = asked.body.get("to")
+    if asked.body.keys() != {"to"} or to not in [*StatePlace]:
+        raise BadRequest('the body must be a JSON object with "to": "stack" or "consul"')
+
+    def decide(state: TaskState, entry: TaskEntry, now: float) -> TaskState:
+        path = _path_in_consul(ports)
+        if entry.driver != DRIVER or not path:
+            raise Conflict(asked.task, "has its state where its configuration says: move it there")
+        if not is_placed(state):
+            raise Conflict(asked.task, "has not been looked for in Consul yet: try again later")
+        if (StatePlace.CONSUL if state.path else StatePlace.STACK) == to:
+            raise Conflict(asked.task, f"already has its state {WHERE[to]}")
+        path = path if to == StatePlace.CONSUL else ""
+        return ask(state, now, asked.id, asked.by, Reason.MOVE, path)
+
+    return told(ports, asked, change(ports, asked, decide), Reason.MOVE)
+
+
+WHERE = {"stack": "in the state bucket", "consul": "in Consul"}
+
+
+def _path_in_consul(ports: TaskPorts) -> str:
+    """Below which CTS keeps states; empty if the configuration has a backend."""
+    current = ports.live.current()
+    return ports.generations.generation(current).former_state if current else ""
+
+
+ROUTES: Mapping[str, Action] = {
+    "/v1/tasks/<name>/upgrade-terraform": upgrade,
+    "/v1/tasks/<name>/move-state": move_state,
+}
 """As in `workflow/tasks.py`."""

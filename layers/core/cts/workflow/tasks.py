@@ -10,7 +10,6 @@ from collections.abc import Callable, Collection, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any, Protocol
-from urllib.parse import unquote
 
 from cts.errors import (
     BadRequest,
@@ -18,8 +17,10 @@ from cts.errors import (
     CtsError,
     NoSuchPath,
     NotAllowed,
+    NotDone,
     NotSigned,
     TaskNotFound,
+    TookTooLong,
     Unavailable,
 )
 from cts.generation import Current, TaskEntry
@@ -69,20 +70,25 @@ Answer = tuple[int, dict[str, Any]]
 Action = Callable[[TaskPorts, Request], Answer]
 
 
-def request(event: Mapping[str, Any], task: str, body: str) -> Request:
-    """The caller is what IAM says of the request's signature. Raises NotSigned without it, as when
-    the function is invoked directly, and BadRequest for a body that is not a JSON object."""
+def caller(event: Mapping[str, Any]) -> tuple[str, str]:
+    """The caller, which is what IAM says of the request's signature, and the request's ID. Raises
+    NotSigned without a signature, as when the function is invoked directly."""
     context = event.get("requestContext") or {}
     by = ((context.get("authorizer") or {}).get("iam") or {}).get("userArn")
     if not by:
         raise NotSigned
+    return by, context.get("requestId", "")
+
+
+def with_body(asked: Request, text: str) -> Request:
+    """Raises BadRequest for a body that is not a JSON object."""
     try:
-        found = json.loads(body or "{}")
+        found = json.loads(text or "{}")
     except (ValueError, RecursionError):
         found = None
     if not isinstance(found, dict):
         raise BadRequest("the body must be a JSON object")
-    return Request(context.get("requestId", ""), unquote(task), by, found)
+    return Request(asked.id, asked.task, asked.by, found)
 
 
 # ---- hold and release ---------------------------------------------------------------------
@@ -158,17 +164,21 @@ def _wish(
     check: Callable[[TaskState, TaskEntry], None],
     reason: Reason = Reason.PERSON,
 ) -> Answer:
-    """`id` in the answer finds its run: it is the run's `request`."""
     nothing(asked)
 
     def wished(state: TaskState, entry: TaskEntry, now: float) -> TaskState:
         check(state, entry)
         return person.ask(state, now, asked.id, asked.by, reason)
 
-    wish = _wishes(change(ports, asked, wished)).get(reason)
+    return told(ports, asked, change(ports, asked, wished), reason)
+
+
+def told(ports: TaskPorts, asked: Request, state: TaskState, reason: Reason) -> Answer:
+    """`id` in the answer finds its run: it is the run's `request`. `state`: with the wish."""
+    wish = _wishes(state).get(reason)
     found = wish or Wish(ports.now(), ports.now(), asked.id, by=asked.by)  # it may have run by now
-    told = {"reason": reason.value, "id": found.correlation, "by": found.by}
-    return 202, {"task": asked.task, "asked": {**told, "since": shown.maybe(found.since)}}
+    facts = {"reason": reason.value, "id": found.correlation, "by": found.by}
+    return 202, {"task": asked.task, "asked": {**facts, "since": shown.maybe(found.since)}}
 
 
 # ---- one change ---------------------------------------------------------------------------
@@ -238,8 +248,13 @@ def unknown(event: Mapping[str, Any], routes: Collection[str]) -> NotAllowed | N
     """The response if no route matches."""
     http = event["requestContext"]["http"]
     method, path = http["method"], http["path"]
-    known = any(re.fullmatch(each.replace("<name>", "[^/]+"), path) for each in routes)
-    return NotAllowed(method, "tasks", "POST") if known else NoSuchPath()
+    if any(re.fullmatch(each.replace("<name>", "[^/]+"), path) for each in routes):
+        return NotAllowed(method, "task", "POST")
+    if path == "/v1/tasks":
+        return NotAllowed(method, "task", "POST")
+    if path.startswith("/v1/tasks/"):
+        return NotAllowed(method, "task", "PATCH, PUT, DELETE")
+    return NoSuchPath()
 
 
 CODES: Mapping[type[CtsError], int] = {
@@ -249,7 +264,9 @@ CODES: Mapping[type[CtsError], int] = {
     NoSuchPath: 404,
     NotAllowed: 405,
     Conflict: 409,
+    NotDone: 500,
     Unavailable: 503,
+    TookTooLong: 504,
 }
 
 

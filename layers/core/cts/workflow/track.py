@@ -11,8 +11,10 @@ from cts.run.model import Run, RunStatus, needs_renewal
 from cts.run.news import GivenUp, GoesOn, HasEnded, Heard, NeverBegan, News, NotStarted
 from cts.run.state import Reason, Running, TaskState
 from cts.run.task import due
+from cts.run.waiting import oldest_change, queued
 from cts.workflow import settle
 from cts.workflow.announce import announce_pending
+from cts.workflow.counting import Counted
 
 NEWS_AFTER = 50.0
 """Seconds after the claim from which a run without news is asked for."""
@@ -48,6 +50,20 @@ class TrackReport:
     """What could not be looked after. All else was."""
     forged: bool = False
     """It was a request to the function's URL that is not signed; nothing was done."""
+    queued: int = 0
+    """How many tasks wait for a slot."""
+    oldest_change: float = 0.0
+    """Seconds since the oldest change was seen that is not applied."""
+
+    @property
+    def counted(self) -> list[Counted]:
+        """What there is, so that a quiet stack pays for none of these metrics."""
+        found: list[Counted] = [
+            ("NotLookedAfter", "Count", len(self.errors)),
+            ("TasksQueued", "Count", self.queued),
+            ("OldestChangeSeconds", "Seconds", self.oldest_change),
+        ]
+        return [each for each in found if each[2]]
 
     def attempt(self, step: Callable[..., object], *arguments: object) -> None:
         try:
@@ -84,6 +100,7 @@ def sweep(ports: TrackPorts) -> TrackReport:
             report.errors.append(Unreadable(f"processing {state.task}: {state.hold}"))
     for run_id in _left_over(slots, states):
         report.attempt(ports.runs.free_slot, run_id)
+    report.attempt(_measure, ports, states, report)
     report.attempt(_trigger, ports, report)
     settling = ports.settling
     report.attempt(announce_pending, ports.published, settling.bus, settling.metrics)
@@ -93,6 +110,14 @@ def sweep(ports: TrackPorts) -> TrackReport:
 def _announce(settling: settle.SettlePorts, task: str) -> None:
     """The state is read again: a run that was settled since has announced."""
     settle.announce(settling, settling.tasks.state(task))
+
+
+def _measure(ports: TrackPorts, states: Mapping[str, TaskState], report: TrackReport) -> None:
+    current = ports.published.current()
+    tasks = ports.generations.generation(current).tasks if current else {}
+    enabled = [states[name] for name, task in tasks.items() if task.enabled and name in states]
+    report.queued = queued(enabled)
+    report.oldest_change = oldest_change(enabled, ports.now())
 
 
 def _left_over(slots: frozenset[str], states: Mapping[str, TaskState]) -> frozenset[str]:

@@ -15,6 +15,7 @@ from cts.ports import Consul
 from cts.watch.lease import Lease
 from cts.watch.stale import Stale
 from cts.workflow import former_state
+from cts.workflow.counting import Counted
 from cts.workflow.poll import Poller, PollPorts, Tally
 from cts.workflow.queries import Queries
 
@@ -40,16 +41,20 @@ class Beat:
     aws_errors: int = 0
 
     @property
-    def metrics(self) -> dict[str, int]:
-        return {
-            "Heartbeats": 1,
-            "Views": self.views,
-            "StaleViews": self.stale,
-            "Changes": self.tally.changes,
-            "TasksTriggered": self.tally.triggered,
-            "ConsulErrors": self.consul_errors,
-            "AwsErrors": self.aws_errors,
-        }
+    def counted(self) -> list[Counted]:
+        """Views always, whose number of samples is that of the heartbeats; of the others what
+        there is, so that a quiet stack pays for none of them."""
+        found: list[Counted] = [
+            ("Changes", "Count", self.tally.changes),
+            ("TasksTriggered", "Count", self.tally.triggered),
+            ("ConsulErrors", "Count", self.consul_errors),
+            ("AwsErrors", "Count", self.aws_errors),
+        ]
+        return [
+            ("Views", "Count", self.views),
+            ("StaleViews", "Count", self.stale),
+            *(each for each in found if each[2]),
+        ]
 
 
 NOTHING_TO_WATCH = Beat(views=0, stale=0, tally=Tally())

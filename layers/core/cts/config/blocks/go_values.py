@@ -1,4 +1,4 @@
-"""Text as Go reads it: durations, whole numbers, true and false."""
+"""Text as Go reads it: durations, whole numbers, true and false. And as it writes durations."""
 
 import re
 from decimal import Decimal
@@ -21,11 +21,25 @@ def nanoseconds(text: str) -> Decimal | None:
     """A duration such as "1m30s"; None if the text is not one."""
     if text.lstrip("+-") == "0":
         return Decimal(0)
-    if not (duration := DURATION.fullmatch(text)):
+    if not (found := DURATION.fullmatch(text)):
         return None
-    terms = TERM.findall(duration[2])
+    terms = TERM.findall(found[2])
     total = sum((Decimal(number) * NANOSECONDS[unit] for number, unit in terms), Decimal(0))
-    return -total if duration[1] == "-" else total
+    return -total if found[1] == "-" else total
+
+
+def duration(seconds: float) -> str:
+    """`1m30s`, as Go writes it."""
+    left = round(seconds * NANOSECONDS["s"])
+    if 0 < left < NANOSECONDS["s"]:
+        unit = next(unit for unit in ("ms", "µs", "ns") if left >= NANOSECONDS[unit])
+        return f"{Decimal(left) / NANOSECONDS[unit]:f}{unit}"
+    hours, left = divmod(left, NANOSECONDS["h"])
+    minutes, left = divmod(left, NANOSECONDS["m"])
+    text = f"{(Decimal(left) / NANOSECONDS['s']):f}s"
+    if hours:
+        return f"{hours}h{minutes}m{text}"
+    return f"{minutes}m{text}" if minutes else text
 
 
 def integer(text: str) -> int | None:

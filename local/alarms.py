@@ -11,14 +11,11 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from local.emf import STATISTICS
+
 MINUTE = 60
 FURTHER = 2
-"""Windows that are fetched beside those evaluated, as in AWS's examples."""
-STATISTICS: Mapping[str, Callable[[Sequence[float]], float]] = {
-    "Sum": sum,
-    "Minimum": min,
-    "Maximum": max,
-}
+"""Windows that are fetched in addition to those evaluated, as in AWS's examples."""
 COMPARISONS: Mapping[str, Callable[[float, float], bool]] = {
     "GreaterThanThreshold": operator.gt,
     "GreaterThanOrEqualToThreshold": operator.ge,
@@ -42,13 +39,14 @@ def watch(alarm: Mapping[str, Any], series: Series, minutes: int) -> Changes:
     changes = Changes([], [])
     alarmed = False
     for minute in range(1, minutes + 1):
-        former, alarmed = alarmed, _alarmed(alarm, samples, minute * MINUTE)
+        former, alarmed = alarmed, is_raised(alarm, samples, minute * MINUTE)
         if alarmed != former:
             (changes.raised if alarmed else changes.ended).append(minute)
     return changes
 
 
-def _alarmed(alarm: Mapping[str, Any], samples: Sequence[tuple[float, float]], now: float) -> bool:
+def is_raised(alarm: Mapping[str, Any], samples: Sequence[tuple[float, float]], now: float) -> bool:
+    """`samples`: sorted."""
     periods = alarm["EvaluationPeriods"]
     compare = COMPARISONS[alarm["ComparisonOperator"]]
     windows = (_window(alarm, samples, now, back) for back in range(periods + FURTHER))

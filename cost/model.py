@@ -1,0 +1,135 @@
+"""What a stack costs in a month: the template, times how often things happen, times prices."""
+
+from __future__ import annotations
+
+import json
+import re
+import tomllib
+from dataclasses import dataclass
+from math import ceil
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import cfnlint.decode
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+FOLDER = Path(__file__).parent
+TEMPLATE = FOLDER.parent / "template.yaml"
+TASKS = (10, 100, 500)
+MODES = ("live", "poll")
+ALWAYS = {"Views", "StaleViews"}
+"""The metrics that are written at each heartbeat."""
+ON_CHANGE = {
+    "Changes", "TasksTriggered", "OldestChangeSeconds", "RunsSucceeded", "RunSeconds",
+    "ChangeToAppliedSeconds", "ResourcesAdded", "ResourcesChanged", "ResourcesDestroyed",
+}  # fmt: skip
+"""Those that are written when something changes. The others are for what goes wrong."""
+BEATS_PER_MINUTE = {"live": 3, "poll": 1}
+
+
+@dataclass(frozen=True, slots=True)
+class Template:
+    """What of the template has a price."""
+
+    memory: Mapping[str, float]
+    """Function -> GB."""
+    alarms: int
+    dashboards: int
+    secrets: int
+    metrics: frozenset[str]
+    """Our own metrics on the dashboard or in an alarm."""
+
+
+def template(path: Path = TEMPLATE) -> Template:
+    found, problems = cfnlint.decode.decode(str(path))
+    if found is None:
+        raise ValueError(f"{path}: {problems}")
+    resources: Mapping[str, Any] = found["Resources"]
+    usual = found["Globals"]["Function"]["MemorySize"]
+    poller = found["Parameters"]["PollerMemory"]["Default"]
+
+    def of(kind: str) -> dict[str, Any]:
+        return {name: each for name, each in resources.items() if each["Type"] == kind}
+
+    memory = {
+        name: each["Properties"].get("MemorySize", usual)
+        for name, each in of("AWS::Serverless::Function").items()
+    }
+    memory["Poller"] = poller  # a parameter in the template
+    body = json.dumps(resources["Dashboard"]["Properties"]["DashboardBody"])
+    named = set(re.findall(r"\b[A-Z]\w+\b", body))
+    alarms = of("AWS::CloudWatch::Alarm")
+    named |= {each["Properties"]["MetricName"] for each in alarms.values()}
+    return Template(
+        memory={name: size / 1024 for name, size in memory.items()},
+        alarms=len(alarms),
+        dashboards=len(of("AWS::CloudWatch::Dashboard")),
+        secrets=len(of("AWS::SecretsManager::Secret")),
+        metrics=frozenset(named & (ALWAYS | ON_CHANGE)),
+    )
+
+
+def read(name: str) -> dict[str, Any]:
+    return tomllib.loads((FOLDER / name).read_text())
+
+
+def month(found: Template, tasks: int, mode: str) -> dict[str, float]:
+    """USD by what is paid for, without builds."""
+    price, assumed = read("prices.toml"), read("assumed.toml")
+    took, each = assumed["seconds"], assumed["per_invocation"]
+    days = assumed["days"]
+    minutes, beats = days * 1440, days * 1440 * BEATS_PER_MINUTE[mode]
+    runs = tasks * assumed["runs_per_task_and_day"] * days
+    views = assumed["dashboard_views_per_day"] * days
+
+    def run(name: str, times: float, seconds: float) -> float:
+        second = found.memory[name] * price["lambda_gb_second"]
+        return float(times * (seconds * second + price["lambda_requests"]))
+
+    poller = run("Poller", minutes, took["pass_of_poller"])
+    if mode == "live":
+        stays = minutes * 60 * found.memory["Poller"] * price["lambda_gb_second"]
+        poller = stays + run("Poller", minutes, took["tick_of_live_poller"])
+    others = (
+        run("Tracker", minutes + runs, took["tracker"])
+        + run("Publisher", minutes / 5, took["publisher"])
+        + run("Runner", runs, took["runner"])
+        + run("Widget", views, took["widget"])
+    )
+    states = ceil(tasks * each["state_bytes"] / 4096)
+    writes = 10 * runs + (beats if mode == "live" else 0)
+    reads = minutes * (states + 4) * (2 if mode == "poll" else 1) + views * states
+    stored = (
+        writes * price["dynamodb_write_unit"]
+        + reads * price["dynamodb_read_unit"]
+        + minutes * 2 * price["s3_get"]
+        + runs * 12 * price["s3_put"]
+    )
+    calls = minutes * 2.2 + runs * 4
+    logged = calls * each["log_bytes"] + beats * each["beat_log_bytes"]
+    active = assumed["active_hours_per_day"][str(tasks)] / 24
+    always, on_change = len(found.metrics & ALWAYS), len(found.metrics & ON_CHANGE)
+    return {
+        "poller": poller,
+        "other functions": others,
+        "table and buckets": stored,
+        "schedules and events": minutes * 2.2 * price["scheduler_invocations"]
+        + runs * 5 * price["event"],
+        "logs": logged / 1e9 * price["logs_gb"],
+        "metrics": (always + on_change * active) * price["metric_month"],
+        "alarms": found.alarms * price["alarm_month"],
+        "dashboard": found.dashboards * price["dashboard_month"],
+        "secrets": found.secrets * price["secret_month"],
+    }
+
+
+OBSERVABILITY = ("logs", "metrics", "alarms", "dashboard")
+
+
+def builds(tasks: int) -> float:
+    """USD a month, at the assumed number of runs."""
+    price, assumed = read("prices.toml"), read("assumed.toml")
+    runs = tasks * assumed["runs_per_task_and_day"] * assumed["days"]
+    return float(runs * assumed["minutes_per_build"] * price["build_minute"])

@@ -1,0 +1,215 @@
+"""What people have made of tasks through the API, which is laid over what was pushed.
+
+A task that was created through the API is in force while no push defines its name. What was set of
+a pushed task is in force until a push changes the same fields; that one was deleted, until a push
+changes anything of it.
+"""
+
+import json
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field, replace
+from typing import Any
+
+from cts.config.blocks.model import Configuration, Task
+from cts.config.blocks.options import Findings
+from cts.config.task_change import Object, TaskChange, Verb
+from cts.config.task_object import DEFAULTS, as_file, shown
+from cts.config.text.read import read
+from cts.stored import load
+
+
+@dataclass(frozen=True, slots=True)
+class ApiTask:
+    """What is stored for one task."""
+
+    name: str
+    task: Object = field(default_factory=dict)
+    """The task that was created; empty: none was."""
+    draft_until: float | None = None
+    """Until when `task` is a draft: a plan for it may be made, and nothing applied."""
+    fields: Object = field(default_factory=dict)
+    """What was set of the pushed task."""
+    deleted: bool = False
+    """Whether the pushed task was deleted."""
+    over: Object = field(default_factory=dict)
+    """What the push said of these fields; of a deleted task, of all fields."""
+    by: str = ""
+    """The person who changed it last, as an ARN."""
+    at: float = 0.0
+    """When it was created."""
+
+    @property
+    def is_over_pushed(self) -> bool:
+        return self.deleted or bool(self.fields)
+
+    @property
+    def says(self) -> bool:
+        """Whether it is worth storing."""
+        return bool(self.task) or self.is_over_pushed
+
+    def to_json(self) -> bytes:
+        return json.dumps(asdict(self), sort_keys=True).encode()
+
+    @classmethod
+    def from_json(cls, body: bytes) -> "ApiTask":
+        """Raises ValueError."""
+        return load(cls, json.loads(body))
+
+
+@dataclass(frozen=True, slots=True)
+class StoredTask:
+    """`version` identifies what was read: writing is conditional on it."""
+
+    task: ApiTask
+    version: str
+
+
+Tasks = Mapping[str, StoredTask]
+
+
+def size_of(tasks: Tasks) -> dict[str, int]:
+    """Bytes, by the names that problems have for the objects."""
+    return {place(name): len(each.task.to_json()) for name, each in tasks.items()}
+
+
+def place(name: str) -> str:
+    """How problems name the object, as a file."""
+    return f"api/{name}.json"
+
+
+def unexpired(tasks: Tasks, now: float) -> dict[str, StoredTask]:
+    """Without expired drafts. What is left of one has another version."""
+    kept: dict[str, StoredTask] = {}
+    for name, each in tasks.items():
+        if each.task.draft_until is None or each.task.draft_until > now:
+            kept[name] = each
+        elif each.task.is_over_pushed:
+            kept[name] = StoredTask(without_draft(each.task), f"{each.version} without its draft")
+    return kept
+
+
+def without_draft(task: ApiTask) -> ApiTask:
+    return replace(task, task={}, draft_until=None)
+
+
+# ---- over what was pushed -----------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class Layered:
+    configuration: Configuration
+    findings: Findings
+    drafts: frozenset[str]
+    gone: Mapping[str, str]
+    """By task, the versions of changes that a push has ended."""
+
+
+def layered(
+    pushed: Configuration, final: Configuration, tasks: Tasks, gone: Mapping[str, str]
+) -> Layered:
+    """`pushed`: what was merged of the bundle's files. `final`: the same with defaults. `gone`: as
+    of the generation before."""
+    found, made = Findings(), objects(pushed, final) if tasks else {}
+    ended = {
+        name: each.version
+        for name, each in tasks.items()
+        if is_ended(each, made.get(name, {}), gone.get(name, ""))
+    }
+    kept, new = list[Task](), list[ApiTask]()
+    for task in pushed.tasks:
+        stored = tasks.get(task.name or "")
+        if stored is None or task.name in ended or not stored.task.is_over_pushed:
+            kept.append(task)
+        elif not stored.task.deleted:
+            kept.append(_changed(task, stored.task, found))
+        elif stored.task.task:
+            new.append(stored.task)
+    new += [each.task for name, each in tasks.items() if each.task.task and name not in made]
+    for each in sorted(new, key=lambda task: (task.at, task.name)):
+        kept.extend(_read(each.task, each.name, found))
+    drafts = frozenset(each.name for each in new if each.draft_until is not None)
+    return Layered(replace(pushed, tasks=tuple(kept)), found, drafts, ended)
+
+
+def objects(pushed: Configuration, final: Configuration) -> dict[str, Object]:
+    """The Task objects of a configuration, by name."""
+    both = zip(final.tasks, pushed.tasks, strict=True)
+    return {task.name: shown(task, written) for task, written in both}
+
+
+def is_ended(stored: StoredTask, pushed: Object, gone: str) -> bool:
+    """Whether a push, now or earlier, has changed what it was laid over."""
+    change = stored.task
+    if not change.is_over_pushed:
+        return False
+    names = pushed.keys() | change.over.keys() if change.deleted else change.fields.keys()
+    is_other = any(pushed.get(name) != change.over.get(name) for name in names)
+    return not pushed or is_other or stored.version == gone
+
+
+def _changed(task: Task, change: ApiTask, found: Findings) -> Task:
+    """The pushed task with the fields that were set."""
+    [given] = _read({"name": change.name, **change.fields}, change.name, found)
+    return replace(task, **{name: getattr(given, name) for name in change.fields})
+
+
+def _read(task: Object, name: str, found: Findings) -> tuple[Task, ...]:
+    configuration, findings = read(as_file(task), place(name))
+    found.problems.extend(findings.problems)
+    found.warnings.extend(findings.warnings)
+    return configuration.tasks
+
+
+# ---- what people ask for ------------------------------------------------------------------
+
+
+class Exists(Exception):
+    """A task with the name of a new one is there."""
+
+
+class Unknown(Exception):
+    """The task that is to be changed is not there."""
+
+
+def decided(
+    change: TaskChange, stored: StoredTask | None, pushed: Object | None, gone: str
+) -> ApiTask:
+    """What is to be stored. It may say nothing: then nothing needs to be.
+
+    `pushed`: the Task object as it was pushed. Raises Exists or Unknown.
+    """
+    now = stored.task if stored else ApiTask(change.name)
+    if stored and is_ended(stored, pushed or {}, gone):
+        now = replace(now, fields={}, deleted=False, over={})
+    own = now.task if now.draft_until is None else {}
+    is_there = not now.deleted if pushed else bool(own)
+    made = replace(now, task=own, draft_until=None, by=change.by, at=now.at if own else change.at)
+    if change.verb is Verb.DISCARD:
+        return made
+    is_new = change.verb in (Verb.CREATE, Verb.DRAFT)
+    if is_new == is_there:
+        raise (Exists if is_new else Unknown)(change.name)
+    if change.verb is Verb.DELETE:
+        return replace(made, task={}, fields={}, deleted=bool(pushed), over=pushed or {})
+    keeps = change.verb is Verb.SET
+    if pushed and change.verb is not Verb.DRAFT:
+        fields = {**made.fields, **change.fields} if keeps else _whole(change.fields)
+        return _set(made, fields, pushed)
+    task = {**own, **change.fields} if keeps else change.fields
+    task = {**task, "name": change.name}
+    return replace(made, task=task, draft_until=change.draft_until)
+
+
+def _whole(fields: Object) -> dict[str, Any]:
+    return {**DEFAULTS, **fields}
+
+
+def _set(made: ApiTask, fields: Object, pushed: Object) -> ApiTask:
+    """Only what differs from what was pushed."""
+    differ = {
+        name: value
+        for name, value in fields.items()
+        if name != "name" and value != pushed.get(name)
+    }
+    over = {name: pushed.get(name) for name in differ}
+    return replace(made, fields=differ, deleted=False, over=over)

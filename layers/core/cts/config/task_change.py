@@ -1,0 +1,51 @@
+"""What people ask to be made of a task, and what came of it: the api asks the publisher."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from enum import StrEnum
+from typing import Any
+
+Object = Mapping[str, Any]
+"""A Task object."""
+
+
+class Verb(StrEnum):
+    CREATE = "create"
+    DRAFT = "draft"
+    """Create a task for a plan only."""
+    DISCARD = "discard"
+    """Drop the draft."""
+    SET = "set"
+    """Set some fields, and leave the others."""
+    REPLACE = "replace"
+    """Set all fields: those that are not given get their defaults."""
+    DELETE = "delete"
+
+
+@dataclass(frozen=True, slots=True)
+class TaskChange:
+    verb: Verb
+    name: str
+    by: str
+    """The person who asks, as an ARN."""
+    at: float
+    fields: Object = field(default_factory=dict)
+    draft_until: float | None = None
+    dry_run: bool = False
+    """Whether to check it only."""
+
+
+class ChangeOutcome(StrEnum):
+    CHANGED = "changed"
+    EXISTS = "exists"
+    UNKNOWN = "unknown"
+    INVALID = "invalid"
+
+
+@dataclass(frozen=True, slots=True)
+class Changed:
+    outcome: ChangeOutcome
+    task: Object = field(default_factory=dict)
+    """The Task object after the change; empty if there is none."""
+    before: Object = field(default_factory=dict)
+    problems: tuple[str, ...] = ()

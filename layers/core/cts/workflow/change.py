@@ -1,0 +1,114 @@
+"""Change a task because a person asks for it through the API: check, store, publish."""
+
+from collections.abc import Mapping
+from dataclasses import replace
+from typing import Any
+
+from cts.config.api_tasks import (
+    ApiTask,
+    Exists,
+    StoredTask,
+    Unknown,
+    decided,
+    objects,
+    place,
+)
+from cts.config.bundle import UnreadableBundle
+from cts.config.limits import OverLimit
+from cts.config.rules.problem import Problem
+from cts.config.task_change import Changed, ChangeOutcome, Object, TaskChange
+from cts.config.written import as_written
+from cts.errors import Unavailable
+from cts.stored import load
+from cts.workflow import publish
+from cts.workflow.publish import PublishOutcome, PublishPorts
+from cts.workflow.to_publish import CheckedPush, ToPublish, check, files_of, to_publish
+
+MOST_TRIES = 10
+MOST_TOLD = 5
+"""Problems in an answer."""
+
+
+def read(raw: object) -> TaskChange:
+    """What the api asks for. Raises ValueError."""
+    return load(TaskChange, raw)
+
+
+def told(made: Changed) -> dict[str, Any]:
+    """For the log: no variables, which may be secret."""
+    return {"outcome": made.outcome, "problems": made.problems}
+
+
+def change(ports: PublishPorts, asked: TaskChange, seconds: float) -> Changed:
+    """Raises Unavailable if others keep being faster. `seconds`: as in `publish`."""
+    for _ in range(MOST_TRIES):
+        stored = ports.api_tasks.all().get(asked.name)  # first: what was read later may be newer
+        now = to_publish(ports) or ToPublish(None, {}, None, None)
+        try:
+            known, gone = _known(now, ports.environment), now.gone.get(asked.name, "")
+            made = decided(asked, now.tasks.get(asked.name), known.get(asked.name), gone)
+        except Exists:
+            return Changed(ChangeOutcome.EXISTS)
+        except Unknown:
+            return Changed(ChangeOutcome.UNKNOWN)
+        checked = check(_with(now, made), ports.environment)
+        if checked.problems or checked.compiled is None:
+            return Changed(ChangeOutcome.INVALID, problems=_told(checked, asked.name))
+        found = Changed(ChangeOutcome.CHANGED, _shown(checked, asked.name))
+        before = check(now, ports.environment) if asked.dry_run else None
+        if before is not None:
+            return replace(found, before=_shown(before, asked.name))
+        if _put(ports, made, stored):
+            _publish(ports, asked.name, seconds)
+            return found
+    raise Unavailable(f"changing task {asked.name}: others keep changing it at the same time")
+
+
+def _known(now: ToPublish, environment: Mapping[str, str]) -> Mapping[str, Object]:
+    """The Task objects as they were pushed. A bundle that can't be read says nothing: the check
+    tells why."""
+    try:
+        return objects(*as_written(files_of(now), environment))
+    except (UnreadableBundle, OverLimit):
+        return {}
+
+
+def _with(now: ToPublish, made: ApiTask) -> ToPublish:
+    others = {name: each for name, each in now.tasks.items() if name != made.name}
+    return replace(now, tasks=others | ({made.name: StoredTask(made, "new")} if made.says else {}))
+
+
+def _shown(checked: CheckedPush, name: str) -> dict[str, Any]:
+    tasks = checked.compiled.shown if checked.compiled else []
+    return next((each for each in tasks if each["name"] == name), {})
+
+
+def _told(checked: CheckedPush, name: str) -> tuple[str, ...]:
+    """What is wrong with the task; if nothing is, with all there is."""
+    own = [each for each in checked.problems if each.place.file == place(name)]
+    return tuple(_text(each) for each in (own or checked.problems)[:MOST_TOLD])
+
+
+def _text(problem: Problem) -> str:
+    facts = problem.as_json()
+    where = f"{facts['path']}: " if facts["path"] else ""
+    fix = f"; {facts['fix']}" if facts["fix"] else ""
+    return f"{where}{facts['what']}{fix}"
+
+
+def _put(ports: PublishPorts, made: ApiTask, stored: StoredTask | None) -> bool:
+    if made.says:
+        return ports.api_tasks.put(made, stored)
+    if stored:
+        ports.api_tasks.delete(made.name)
+    return True
+
+
+def _publish(ports: PublishPorts, task: str, seconds: float) -> None:
+    """A push that is rejected meanwhile does not count: then again without it."""
+    outcome = publish.publish(ports, seconds).outcome
+    if outcome is PublishOutcome.REJECTED:
+        outcome = publish.publish(ports, seconds).outcome
+    if outcome is PublishOutcome.BEING_CHECKED:
+        told = "the change is stored, and goes live when other publishers have ended"
+        raise Unavailable(f"changing task {task}: {told}")

@@ -1,0 +1,16 @@
+"""The plan in a run's log. Pure."""
+
+import re
+
+COMMAND = re.compile(r"^\[\d{4}-[^\]]*\] (?:terraform|tofu) plan .*\n", re.MULTILINE)
+NOTE = re.compile(r"^\[\d{4}-\d\d-\d\dT[^\]]*\] ", re.MULTILINE)
+
+
+def plan_text(log: str) -> str:
+    """What the last `plan` in it said; empty if there is none."""
+    commands = [*COMMAND.finditer(log)]
+    if not commands:
+        return ""
+    said = log[commands[-1].end() :]
+    end = NOTE.search(said)
+    return (said[: end.start()] if end else said).strip()

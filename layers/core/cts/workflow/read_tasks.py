@@ -1,0 +1,63 @@
+"""Answer the reader's requests for tasks as CTS's API describes them, and for its health."""
+
+import json
+from collections.abc import Mapping
+from typing import Any
+from urllib.parse import parse_qs, unquote
+
+from cts.errors import NoCluster, TaskNotFound, Unavailable
+from cts.workflow.read import ApiRequest, ReadPorts, Route
+
+
+def health(_ports: ReadPorts, _request: ApiRequest) -> dict[str, Any]:
+    """That it answers is all there is to say, as in CTS. `/v1/poller` says more."""
+    return {}
+
+
+def cluster(_ports: ReadPorts, _request: ApiRequest) -> dict[str, Any]:
+    raise NoCluster
+
+
+def tasks(ports: ReadPorts, _request: ApiRequest) -> dict[str, Any]:
+    """The Task objects in the order of the configuration, then in the order of their creation."""
+    return {"tasks": _objects(ports)}
+
+
+def task(ports: ReadPorts, _request: ApiRequest, name: str) -> dict[str, Any]:
+    name = unquote(name)
+    found = next((each for each in _objects(ports) if each["name"] == name), None)
+    if found is None:
+        raise TaskNotFound(name)
+    return {"task": found}
+
+
+def _objects(ports: ReadPorts) -> list[dict[str, Any]]:
+    current = ports.configuration.current()
+    if current is None:
+        return []
+    shown = ports.objects.generation(current).shown
+    if not shown:
+        raise Unavailable("reading the tasks: the deployed version is about to publish them again")
+    return ports.shown.shown(shown)
+
+
+ROUTES: Mapping[str, Route] = {
+    "/v1/health": health,
+    "/v1/status/cluster": cluster,
+    "/v1/tasks": tasks,
+    "/v1/tasks/<name>": task,
+}
+"""As in `read.py`."""
+WITH_REQUEST_ID = ("/v1/tasks", "/v1/status/cluster")
+
+
+def request(path: str, query: str) -> ApiRequest:
+    return ApiRequest(path, parse_qs(query, keep_blank_values=True))
+
+
+def body(found: str | dict[str, Any], path: str, request: str) -> tuple[str, str]:
+    """Content type and text of an answer: with the request's ID where CTS gives one."""
+    if isinstance(found, str):
+        return "text/plain; charset=utf-8", found
+    known = {"request_id": request} if path.startswith(WITH_REQUEST_ID) else {}
+    return "application/json", json.dumps({**found, **known})

@@ -1,0 +1,116 @@
+"""What there is to publish: what was pushed, and what people have made of it through the API."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Protocol
+
+from cts import keys
+from cts.config import bundle
+from cts.config.api_tasks import ApiTask, StoredTask, Tasks, unexpired
+from cts.config.compile import CONTRACT, Compiled, compile_bundle
+from cts.config.limits import LARGEST_BUNDLE, OverLimit
+from cts.config.moving import refused
+from cts.config.rules.problem import Code, Place, Problem
+from cts.generation import Current, Rejected
+from cts.ports import Published
+from cts.workflow.announce import version_of
+
+NO_FILES: bundle.Files = {"nothing-pushed.hcl": b""}
+
+
+class StoredBundle(Protocol):
+    @property
+    def key(self) -> str: ...
+    @property
+    def body(self) -> bytes: ...
+    @property
+    def version(self) -> str: ...
+
+
+class Sources(Protocol):
+    def bundle(self, size: int, version: str = "") -> StoredBundle | None:
+        """What is pushed, or was pushed as that version, up to that many bytes."""
+
+
+class StoredTasks(Protocol):
+    def all(self) -> Tasks: ...
+    def put(self, task: ApiTask, read: StoredTask | None) -> bool:
+        """False if it was written or deleted since it was read."""
+
+    def delete(self, name: str) -> None: ...
+
+
+class Ports(Protocol):
+    @property
+    def sources(self) -> Sources: ...
+    @property
+    def api_tasks(self) -> StoredTasks: ...
+    @property
+    def published(self) -> Published: ...
+    @property
+    def now(self) -> Callable[[], float]: ...
+
+
+@dataclass(frozen=True, slots=True)
+class ToPublish:
+    """What there is to publish, and what was made of the last of it."""
+
+    bundle: StoredBundle | None
+    tasks: Tasks
+    current: Current | None
+    rejected: Rejected | None
+
+    @property
+    def sources(self) -> dict[str, str]:
+        pushed = {self.bundle.key: self.bundle.version} if self.bundle else {}
+        return pushed | {keys.api_task(name): each.version for name, each in self.tasks.items()}
+
+    @property
+    def gone(self) -> Mapping[str, str]:
+        return self.current.gone if self.current else {}
+
+
+def to_publish(ports: Ports) -> ToPublish | None:
+    """None if nothing ever was."""
+    current, rejected = ports.published.current(), ports.published.rejected()
+    stored = ports.sources.bundle(LARGEST_BUNDLE + 1)
+    if stored and current and rejected and _is_rejected(stored, rejected):
+        # It waits for a better push: changes through the API do not.
+        live = version_of(current.sources)
+        stored = ports.sources.bundle(LARGEST_BUNDLE + 1, live) if live else None
+    tasks = unexpired(ports.api_tasks.all(), ports.now())
+    if not (stored or tasks or current):
+        return None
+    return ToPublish(stored, dict(sorted(tasks.items())), current, rejected)
+
+
+def _is_rejected(stored: StoredBundle, rejected: Rejected) -> bool:
+    return version_of(rejected.sources) == stored.version and rejected.contract == CONTRACT
+
+
+@dataclass(frozen=True, slots=True)
+class CheckedPush:
+    problems: tuple[Problem, ...]
+    warnings: tuple[Problem, ...] = ()
+    compiled: Compiled | None = None
+    held: frozenset[str] = frozenset()
+    """The tasks that this push holds."""
+
+
+def check(push: ToPublish, environment: Mapping[str, str]) -> CheckedPush:
+    try:
+        files = files_of(push)
+        held = bundle.held(files)
+    except OverLimit as error:
+        return CheckedPush((error.problem,))
+    except bundle.UnreadableBundle as error:
+        what, fix = f"the pushed object is not a bundle: {error}", "use `cts push`"
+        return CheckedPush((Problem(Place("the bundle"), "", Code.SYNTAX, what, fix),))
+    result = compile_bundle(files, environment, push.tasks, push.gone)
+    problems = (*result.problems, *refused(result.secrets))
+    return CheckedPush(problems, result.warnings, result.compiled, held)
+
+
+def files_of(push: ToPublish) -> bundle.Files:
+    """The bundle's files. Raises UnreadableBundle or OverLimit."""
+    return bundle.unpacked(push.bundle.body) if push.bundle else NO_FILES

@@ -1,0 +1,114 @@
+"""Tasks are created, inspected, changed and deleted over HTTP, as with CTS."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from tests.e2e.people import Person
+from tests.e2e.world import RECORD, task
+
+if TYPE_CHECKING:
+    from tests.e2e.world import World
+
+pytestmark = pytest.mark.e2e
+
+
+def new(name: str, **more: object) -> dict[str, Any]:
+    condition = {"services": {"names": [name]}}
+    off = {"enabled": False}
+    made = {"name": name, "module": RECORD, "condition": condition, "buffer_period": off}
+    return {"task": {**made, **more}}
+
+
+@pytest.fixture(scope="module")
+def ann(world: World) -> Person:
+    """Of the module `record` there is a copy in the bundle, for tasks to use."""
+    person = Person(world, "ann", "OperatorPolicy")
+    world.catalog.register("rest-0", "rest-pushed", "10.9.0.9", 80)
+    world.publish({"rest.hcl": task("rest-pushed", "rest-pushed")})
+    world.applied_right("rest-pushed", "rest-pushed")
+    return person
+
+
+def test_a_task_is_inspected_and_then_created_and_applied(world: World, ann: Person) -> None:
+    name = "rest-web"
+    world.catalog.register("rest-1", name, "10.9.0.1", 80)
+    code, found = ann.changes("POST", "/v1/tasks?run=inspect", new(name))
+    assert (code, found["run"]["changes_present"]) == (200, True), found
+    assert "1 to add, 0 to change, 0 to destroy" in found["run"]["plan"]
+    assert name not in ann.reads("/v1/status/tasks")
+    code, found = ann.changes("POST", "/v1/tasks?run=now", new(name))
+    assert (code, found["task"]["name"]) == (201, name), found
+    assert ann.reads(f"/v1/tasks/{name}")["task"] == found["task"]
+    assert name in [each["name"] for each in ann.reads("/v1/tasks")["tasks"]]
+    assert ann.reads(f"/v1/status/tasks/{name}")[name]["status"] == "successful"
+    assert world.applied(name) == world.expected(name)
+    assert {run.by for run in world.runs(name)} == {ann.arn}
+
+
+def test_a_task_that_was_created_survives_a_push_and_is_deleted(world: World, ann: Person) -> None:
+    name = "rest-kept"
+    code, found = ann.changes("POST", "/v1/tasks", new(name, description="by hand"))
+    assert code == 201, found
+    world.publish({"rest-other.hcl": task("rest-other", "rest-other")})
+    assert ann.reads(f"/v1/tasks/{name}")["task"]["description"] == "by hand"
+    assert ann.changes("DELETE", f"/v1/tasks/{name}")[0] == 202
+    assert name not in ann.reads("/v1/status/tasks")
+    assert ann.changes("DELETE", f"/v1/tasks/{name}")[0] == 404
+
+
+def test_a_pushed_task_is_disabled_inspected_and_enabled(world: World, ann: Person) -> None:
+    path = "/v1/tasks/rest-pushed"
+    assert ann.changes("PATCH", path, {"enabled": False}) == (200, {})
+    assert ann.reads(path)["task"]["enabled"] is False
+    world.catalog.register("rest-2", "rest-pushed", "10.9.0.2", 80)
+    world.until(lambda: world.state("rest-pushed").wanted, "the change to be seen")
+    code, found = ann.changes("PATCH", f"{path}?run=inspect", {"enabled": True})
+    assert (code, found["inspect"]["changes_present"]) == (200, True), found
+    assert "10.9.0.2" in found["inspect"]["plan"]
+    assert len(world.applied("rest-pushed") or {}) == 1
+    assert ann.changes("PATCH", f"{path}?run=now", {"enabled": True}) == (200, {})
+    assert len(world.applied("rest-pushed") or {}) == 2
+
+
+def test_a_run_that_fails_leaves_no_task(world: World, ann: Person) -> None:
+    """As in CTS."""
+    broken = {"modules/rest-broken/main.tf": BROKEN}
+    world.publish(
+        {
+            **broken,
+            "rest-broken.hcl": task(
+                "rest-b", "rest-b", enabled=False, module="./modules/rest-broken"
+            ),
+        }
+    )
+    world.catalog.register("rest-3", "rest-bad", "10.9.0.3", 80)
+    made = new("rest-bad", module="./modules/rest-broken")
+    for run, expected in (("inspect", 400), ("now", 500)):
+        code, found = ann.changes("POST", f"/v1/tasks?run={run}", made)
+        assert code == expected, found
+        assert "error tf-plan for 'rest-bad'" in found["error"]["message"]
+        assert "there-is-no-such-file" in found["error"]["message"]
+    assert "rest-bad" not in ann.reads("/v1/status/tasks")
+
+
+BROKEN = """
+variable "services" {
+  type = any
+}
+
+resource "terraform_data" "broken" {
+  input = file("/there-is-no-such-file")
+}
+"""
+
+
+def test_who_does_not_wait_finds_the_run_later(world: World, ann: Person) -> None:
+    name = "rest-async"
+    world.catalog.register("rest-4", name, "10.9.0.4", 80)
+    code, found = ann.changes("POST", "/v1/tasks?run=now", new(name), prefer="respond-async")
+    assert code == 202, found
+    runs = world.applied_right(name, name)
+    assert found["asked"]["id"] in {run.request for run in runs}

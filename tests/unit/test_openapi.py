@@ -1,0 +1,52 @@
+"""docs/openapi.yaml describes what the functions serve: paths, methods, fields."""
+
+import re
+from typing import Any
+
+import pytest
+import yaml
+
+from cts.workflow import edit, read, read_tasks, tasks
+from cts.workflow.task_schema import FIELDS, TASK, Schema
+from tests.unit.documents import text
+
+DOCUMENT: dict[str, Any] = yaml.safe_load(text("docs/openapi.yaml"))
+SCHEMAS: dict[str, Any] = DOCUMENT["components"]["schemas"]
+METHODS = ("get", "post", "put", "patch", "delete")
+CTS = ("/v1/health", "/v1/status", "/v1/tasks")
+
+
+def described(path: str) -> str:
+    """A pattern for the resolver as a path of the document."""
+    return re.sub("<(.*?)>", r"{\1}", path.removesuffix("/?"))
+
+
+def test_each_request_of_cts_is_described_and_no_other_one() -> None:
+    served = {("GET", described(path)) for path in {**read.ROUTES, **read_tasks.ROUTES}}
+    served |= {(m, described(path)) for m, path, _ in edit.ROUTES if path not in edit.ACTIONS}
+    cts = {each for each in served if each[1].startswith(CTS) and "+" not in each[1]}
+    assert {
+        (method.upper(), path)
+        for path, item in DOCUMENT["paths"].items()
+        for method in item
+        if method in METHODS
+    } == cts
+
+
+def test_each_error_of_a_change_is_described() -> None:
+    codes = {str(code) for code in tasks.CODES.values()} - {"405"}
+    for method in ("patch", "put"):
+        answers = DOCUMENT["paths"]["/v1/tasks/{name}"][method]["responses"]
+        assert codes <= answers.keys()
+    assert codes - {"404"} <= DOCUMENT["paths"]["/v1/tasks"]["post"]["responses"].keys()
+
+
+@pytest.mark.parametrize(("name", "fields"), [("Task", TASK.fields), ("TaskFields", FIELDS)])
+def test_the_fields_of_a_task_are_those_that_are_checked(
+    name: str, fields: dict[str, Schema]
+) -> None:
+    assert SCHEMAS[name]["properties"].keys() == fields.keys()
+
+
+def test_what_a_task_needs_is_what_is_checked() -> None:
+    assert tuple(SCHEMAS["Task"]["required"]) == TASK.required
