@@ -6,6 +6,7 @@ All such builds share one client with full access: other builds test the role's 
 from __future__ import annotations
 
 import json
+from datetime import UTC, datetime
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
@@ -39,6 +40,7 @@ class Instant:
             )
         except ClientError:  # another build has claimed this run, or it was given up
             return "SUCCEEDED"
-        result = json.dumps({"status": "unchanged"}).encode()
+        ended = datetime.now(UTC).isoformat()
+        result = json.dumps({"status": "unchanged", "at": {"ended": ended}}).encode()
         self._s3.put_object(Bucket=bucket, Key=f"{folder}/result.json", Body=result)
         return "SUCCEEDED"

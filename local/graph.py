@@ -39,12 +39,12 @@ def graph(lines: Sequence[Line], begin: float, end: float, height: int) -> str:
         for point in points:
             x, y = point.split(",")
             drawn.append(f'<circle cx="{x}" cy="{y}" r="2" fill="{color}"/>')
-        last = f": {line.points[-1][1]:g}" if line.points else ""
+        last = f": {line.points[-1][1]:.3g}" if line.points else ""
         legend.append(f'<span style="color:{color}">● {escape(line.label)}{last}</span>')
     labels = "".join(
         f'<text x="{x}" y="{y}" text-anchor="{anchor}">{text}</text>'
         for x, y, anchor, text in (
-            (LEFT - 4, 12, "end", f"{top:g}"),
+            (LEFT - 4, 12, "end", f"{top:.3g}"),
             (LEFT - 4, floor, "end", "0"),
             (LEFT, height - 4, "start", _clock(begin)),
             (WIDTH, height - 4, "end", _clock(end)),

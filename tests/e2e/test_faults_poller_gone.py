@@ -116,7 +116,7 @@ def test_a_change_half_written_when_its_poller_was_killed_is_whole_after_the_tak
     only_states = {"nth": 2, "phase": "after"}, {"nth": 3, "phase": "before"}
     assert len(written) == len(MANY) if point in only_states else 0 < len(written) < len(MANY)
     replaced(world, former)
-    world.until(lambda: all_want_what_is_there(world), "all states to be right", 10.0)
+    world.until(lambda: all_want_what_is_there(world), "all states to be right")
     assert not any(world.runs(name) for name in MANY[::40])
 
 

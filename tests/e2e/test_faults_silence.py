@@ -17,9 +17,6 @@ pytestmark = [
     pytest.mark.parametrize("chance", ROUNDS, indirect=True),
 ]
 
-SILENCE = 120.0
-"""Seconds to wait for the end of a run whose news were lost."""
-
 
 @pytest.fixture(scope="module", autouse=True)
 def tasks(world: World) -> None:
@@ -31,9 +28,9 @@ def test_runs_without_news_are_asked_for_and_end_well(world: World, chance: Chan
     builds = len(world.stack.builds())
     unstarted = kill_a_runner_before_its_build(world, chance)
     refused, untold = fill_the_queue(world, chance), lose_the_end_of_a_build(world)
-    unstarted.ends_well("applied", seconds=SILENCE)
-    refused.ends_well("applied", seconds=SILENCE)
-    untold.ends_well("applied", seconds=SILENCE)
+    unstarted.ends_well("applied")
+    refused.ends_well("applied")
+    untold.ends_well("applied")
     assert len(world.stack.builds()) == builds + 3
 
 

@@ -28,6 +28,7 @@ from tests.fakes import RUN, FakeSts, build_event
 from tests.template.deployed import ROOT, of_type
 from tests.unit.api_fakes import ports_of
 from tests.unit.publisher import World, task
+from tests.unit.reader_fakes import World as ReaderWorld
 from tests.unit.system import system
 
 FUNCTIONS = of_type("AWS::Lambda::Function")
@@ -246,6 +247,29 @@ def test_the_api_records_who_signed_the_request(given: pytest.MonkeyPatch) -> No
     )
 
 
+def test_the_widget_draws_as_the_dashboard_asks(given: pytest.MonkeyPatch) -> None:
+    app, world = deployed("Widget", given), ReaderWorld()
+    given.setattr(app, "ports", lambda: world.ports)
+    assert app.lambda_handler({"describe": True}, LEFT).startswith("## Tasks of cts")
+    html = app.lambda_handler(sample("widget-tasks"), LEFT)
+    assert 'class="cts dark"' in html
+    world.add(TaskState("web"))
+    html = app.lambda_handler({"task": "web"}, LEFT)
+    assert 'endpoint="Button"' in html
+    assert 'class="cts light"' in html
+
+
+def test_a_button_is_pressed_by_the_dashboard(given: pytest.MonkeyPatch) -> None:
+    app, world = deployed("Button", given), system()
+    given.setattr(app, "ports", lambda: ports_of(world).asking)
+    assert app.lambda_handler(sample("button-run"), LEFT) == (
+        "<p>Task web runs as soon as possible.</p>"
+    )
+    [wish] = world.table.state("web").wanted.values()
+    assert wish.by == "the dashboard"
+    assert app.lambda_handler({"describe": True}, LEFT)
+
+
 def test_the_publisher_changes_a_task_for_the_api(given: pytest.MonkeyPatch) -> None:
     app, made = deployed("Publisher", given), World()
     made.push(task("web"))
@@ -256,7 +280,7 @@ def test_the_publisher_changes_a_task_for_the_api(given: pytest.MonkeyPatch) -> 
     assert made.bucket.generation(made.current).tasks["web"].enabled is False
 
 
-@pytest.mark.parametrize("name", ["Publisher", "Runner", "Tracker", "Api"])
+@pytest.mark.parametrize("name", ["Publisher", "Runner", "Tracker", "Api", "Button"])
 def test_all_of_them_announce_on_the_stacks_own_bus(
     session: FakeSession, given: pytest.MonkeyPatch, name: str
 ) -> None:

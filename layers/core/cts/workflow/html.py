@@ -32,7 +32,7 @@ def joined(parts: Iterable[object]) -> Html:
 def tag(name: str, *inside: object, **attributes: str) -> Html:
     """An element. A trailing `_` of an attribute's name is left out, as in `class_`."""
     given = "".join(
-        f' {key.rstrip("_")}="{escape(value)}"' for key, value in attributes.items() if value
+        f' {key.rstrip("_")}="{text(value)}"' for key, value in attributes.items() if value
     )
     return Html(f"<{name}{given}>{joined(inside)}</{name}>")
 

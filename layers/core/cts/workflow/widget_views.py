@@ -5,6 +5,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 from urllib.parse import quote
 
+from cts.watch.delta import short
 from cts.workflow.html import Html, joined, rows, tag
 from cts.workflow.widget_parts import Page, counts, facts, span, word
 
@@ -52,7 +53,8 @@ def _health(page: Page, watch: Json) -> Html:
         tone = "bad" if alive is False else "good"
         shown = tag("span", state, class_=f"w {tone}")
         parts.append(joined([shown, " Consul: heartbeat ", page.ago(poller["heartbeat_at"])]))
-        parts.append(tag("span", f"{poller['views']} views, mode {poller['mode']}", class_="dim"))
+        number = f"{poller['views']} views, " if poller["views"] else ""  # not known in mode poll
+        parts.append(tag("span", f"{number}mode {poller['mode']}", class_="dim"))
     if stale["count"]:
         why = "; ".join(stale["why"])
         said = f" {stale['count']} of {stale['of']} views since "
@@ -67,11 +69,21 @@ def _row(page: Page, task: Json) -> list[object]:
     return [
         page.link(name, task=name),
         joined([word(state), " ", tag("span", _reason(task), class_="dim")]),
-        joined([joined(map(_dot, task["recent_runs"])), " ", page.ago(last.get("ended_at"))]),
-        counts(last.get("counts")) if last.get("success", True) else last.get("error") or "failed",
+        tag(
+            "span", *map(_dot, task["recent_runs"]), page.ago(last.get("ended_at")), class_="nowrap"
+        ),
+        _result(last),
         views,
         _next(page, task),
     ]
+
+
+def _result(last: Json) -> object:
+    """The beginning of an error; all of it is a tooltip, and in the view of the run."""
+    if last.get("success", True):
+        return counts(last.get("counts"))
+    error = last["error"] or "failed"
+    return tag("span", short(error), title=error)
 
 
 def _reason(task: Json) -> str:
