@@ -190,7 +190,7 @@ def behaviour(configuration: Configuration) -> Iterator[str]:
             "Nothing is registered in Consul, so there is no health check: use the stack's "
             "alarms instead."
         )
-    yield "The API is a function URL with IAM, not a port."
+    yield "The API is a function URL with IAM, not a port; `cts proxy` serves it on port 8558."
 
 
 def _flags(console: Console) -> None:

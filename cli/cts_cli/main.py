@@ -2,19 +2,20 @@
 
 import shlex
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import Annotated
 
 import typer
 
 import cts
-from cts.keys import RUN_ID
-from cts_cli import secret_commands, stack_commands, state_commands, task_commands
-from cts_cli.errors import CommandError, NotFound
+from cts_cli import (
+    cts_commands,
+    read_commands,
+    secret_commands,
+    stack_commands,
+    state_commands,
+    task_commands,
+)
 from cts_cli.typed import Command, Commands, Json, StackName
-
-if TYPE_CHECKING:
-    from cts_cli.client import Reader
-
 
 app = typer.Typer(
     cls=Commands,
@@ -61,12 +62,6 @@ def main(
 
     status and runs exit with 0 whatever they show: use --json in scripts.
     """
-
-
-def _reader(stack: str) -> "Reader":
-    from cts_cli import aws, client
-
-    return client.Reader(aws.find_stack(stack))
 
 
 @app.command(cls=Command)
@@ -180,131 +175,7 @@ def rollback(
 
 
 app.add_typer(secret_commands.app, name="secret")
+app.add_typer(cts_commands.app, name="task")
 app.add_typer(state_commands.app, name="state")
-for command in (*task_commands.COMMANDS, *stack_commands.COMMANDS):
+for command in (*read_commands.COMMANDS, *task_commands.COMMANDS, *stack_commands.COMMANDS):
     app.command(cls=Command)(command)
-
-
-@app.command(cls=Command)
-def status(stack: StackName = "cts", as_json: Json = False) -> None:
-    """Show each task: its status, what it is doing, and its last run.
-
-    Problems with reading Consul, or with the poller, are shown first.
-    """
-    from cts_cli import output, status, words
-
-    reader = _reader(stack)
-    tasks, configuration = reader.get("status", "tasks"), reader.get("configuration")
-    live = configuration["live"] or {}
-    waiting = live.get("waiting", {})  # an older stack answers none
-    found = {
-        "summary": status.summary(tasks.values(), len(waiting)),
-        "tasks": tasks,
-        "configuration": configuration,
-        **reader.get("poller"),
-    }
-    if as_json:
-        output.print_json(found)
-    else:
-        status.print_status(found, words.now())
-
-
-@app.command(cls=Command)
-def runs(
-    what: Annotated[
-        list[str] | None,
-        typer.Argument(
-            metavar="TASK | show RUN",
-            help="Show only this task's runs, or one run.",
-            show_default=False,
-        ),
-    ] = None,
-    limit: Annotated[
-        int, typer.Option(min=1, max=200, help="Maximum number of runs to show.")
-    ] = 20,
-    stack: StackName = "cts",
-    as_json: Json = False,
-) -> None:
-    """List the most recent runs, or show one.
-
-    `cts runs show RUN` shows what a run did, and what differed in its input
-    from the last successful run: which instances, keys or nodes came, left
-    or changed. RUN is a run ID, or a task's name for its latest run.
-    """
-    from cts_cli import output, runs, words
-
-    found: Any
-    match what or []:
-        case ["show", run]:
-            reader = _reader(stack)
-            found, show = reader.get("runs", _run_id(reader, run)), runs.print_run
-        case []:
-            found, show = {"runs": _runs(_reader(stack), None, limit)}, runs.print_runs
-        case [task]:
-            found, show = {"runs": _runs(_reader(stack), task, limit)}, runs.print_runs
-        case _:
-            raise typer.BadParameter("write a task, or `show` and a run")
-    if as_json:
-        output.print_json(found)
-    else:
-        show(found, words.now())
-
-
-def _runs(reader: "Reader", task: str | None, limit: int) -> list[dict[str, Any]]:
-    query: dict[str, str | int] = (
-        {"limit": limit} if task is None else {"task": task, "limit": limit}
-    )
-    try:
-        found: list[dict[str, Any]] = reader.get("runs", **query)["runs"]
-    except NotFound as error:
-        live = reader.get("configuration")["live"] or {}
-        waits = live.get("waiting", {}).get(task)  # an older stack answers none
-        if waits is None:
-            raise NotFound(f"{error}: `cts status` lists the tasks") from error
-        reasons, do = waits["reasons"], "does" if len(waits["reasons"]) == 1 else "do"
-        raise CommandError(
-            f"task '{task}' is waiting: {', '.join(reasons)} {do} not run yet"
-        ) from error
-    return found
-
-
-@app.command(cls=Command)
-def logs(
-    run: Annotated[
-        str, typer.Argument(metavar="RUN", help="Run ID, or a task's name for its latest run.")
-    ],
-    follow: Annotated[
-        bool, typer.Option("--follow", "-f", help="Go on with the next runs of the task.")
-    ] = False,
-    stack: StackName = "cts",
-    as_json: Json = False,
-) -> None:
-    """Print a run's log, and follow it while the run is in progress.
-
-    With --follow, print the logs of the task's next runs, too, until Ctrl-C.
-    Exits with 1 if the run failed.
-    """
-    from cts_cli import logs, output
-
-    reader = _reader(stack)
-    run_id = _run_id(reader, run)
-    if follow:
-        if as_json:
-            raise typer.BadParameter("--follow never ends, so it has no --json")
-        logs.follow(reader, run_id)
-        return
-    ended = logs.read(reader, run_id) if as_json else logs.show(reader, run_id)
-    if as_json:
-        output.print_json(ended)
-    raise typer.Exit(1 if ended["status"] == "errored" else 0)
-
-
-def _run_id(reader: "Reader", run: str) -> str:
-    """`run`: a run's ID, or a task's name for its latest run."""
-    if RUN_ID.fullmatch(run):
-        return run
-    found = _runs(reader, run, 1)
-    if not found:
-        raise CommandError(f"task '{run}' has not run yet")
-    run_id: str = found[0]["id"]
-    return run_id

@@ -152,9 +152,8 @@ def _last_run(run: Mapping[str, Any] | None, at: datetime) -> Text:
 def _failure(console: Console, task: Mapping[str, Any]) -> None:
     run, name = task["last_run"], task["task_name"]
     if run and not run["success"]:
-        error = words.error_line(run["error"])
-        text = Text.assemble(("✗ ", "red"), (name, "bold"), f": {error}")
-        console.print(text.append(f"  (cts logs {name})", "dim"), soft_wrap=True)
+        text = Text.assemble((name, "bold"), f": {words.error_line(run['error'])}")
+        print_paragraph(console, text.append(f"  (cts logs {name})", "dim"), ("✗", "red"))
 
 
 def _reason(console: Console, task: Mapping[str, Any], watched: Watched, at: datetime) -> None:
@@ -172,7 +171,7 @@ def _help(console: Console, task: Mapping[str, Any]) -> None:
         console.print(said.append(f"  (cts release {name})", "dim"), soft_wrap=True)
     if task["state"] == "gave_up" and task["enabled"]:
         said = Text.assemble((name, "bold"), f": runs again {_wakes(task)}")
-        console.print(said.append(f"  (cts retry {name})", "dim"), soft_wrap=True)
+        print_paragraph(console, said.append(f"  (cts retry {name})", "dim"), ("→", "cyan"))
 
 
 def _wakes(task: Mapping[str, Any]) -> str:

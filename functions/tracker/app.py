@@ -35,4 +35,5 @@ def lambda_handler(event: dict[str, Any], _context: LambdaContext) -> dict[str, 
         logger.warning("builds started again", runs=report.restarted)
     if report.errors:
         raise NotLookedAfter(report.errors)
-    return {"settled": len(report.settled), "triggered": len(report.triggered)}
+    counts = {"settled": len(report.settled), "triggered": len(report.triggered)}
+    return {"statusCode": 401 if report.forged else 200, **counts}

@@ -69,7 +69,7 @@ def test_status_shows_a_row_for_each_task_and_a_summary(account: Account) -> Non
         "web ● successful up to date ✓ 1 min ago no changes",
         "✗ db: Error: no route to host (cts logs db)",
         "✗ lb: Error: no route to host (cts logs lb)",
-        "lb: runs again once service lb changes, or once a push changes the task (cts retry lb)",
+        "→ lb: runs again once service lb changes, or once a push changes the task (cts retry lb)",
         "11 tasks: 3 successful, 1 errored, 1 critical, 6 unknown · 1 running · 2 disabled",
         "generation 3, published 3 min ago · poller: last heartbeat 8 s ago",
     ]

@@ -89,7 +89,12 @@ COMMANDS: dict[str, list[list[str]]] = {
     "secret set": [["secret", "set", "X", "--stack", HOSTILE]],
     "state move": [["state", "move", HOSTILE], ["state", "move", HOSTILE, "--back"]],
     "status": [["status"], ["status", "--stack", HOSTILE], ["status", HOSTILE]],
+    "tasks": [["tasks"], ["tasks", "--stack", HOSTILE]],
     "upgrade-terraform": [["upgrade-terraform", HOSTILE], ["upgrade-terraform", "web", HOSTILE]],
+    "task create": [["task", "create", "-task-file", HOSTILE]],
+    "task delete": [["task", "delete", "-auto-approve", HOSTILE]],
+    "task disable": [["task", "disable", HOSTILE]],
+    "task enable": [["task", "enable", HOSTILE]],
     "validate": [["validate", "bad"], ["validate", "raw"], ["validate", "linked"]],
 }
 """Every command, with texts that it prints."""

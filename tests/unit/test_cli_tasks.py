@@ -58,10 +58,8 @@ def test_a_hold_needs_a_reason(account: Account) -> None:
 def test_a_task_that_gave_up_names_the_command_that_helps(account: Account) -> None:
     gave_up(account)
     said = lines(cts("status").stdout)
-    assert (
-        "web: runs again once service web changes, or once a push changes the task (cts retry web)"
-        in said
-    )
+    woken = "once service web changes, or once a push changes the task"
+    assert f"→ web: runs again {woken} (cts retry web)" in said
     result = cts("retry", "web")
     assert result.exit_code == 0
     assert lines(result.stdout) == ["✓ asked for: `cts status` shows web, `cts logs web` its log"]

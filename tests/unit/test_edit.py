@@ -139,6 +139,10 @@ def test_a_created_task_is_configured_and_answered_with_every_default(world: Wor
     }
     assert world.tasks == ["edge", "pushed"]
     assert [each["name"] for each in world.shown] == ["pushed", "edge"]
+    live = world.system.table.live
+    assert live
+    tasks = world.system.bucket.generation(live).tasks
+    assert (tasks["edge"].created, tasks["pushed"].created) == (True, False)
 
 
 def test_before_the_first_push_a_task_can_be_created_and_deleted(

@@ -204,21 +204,24 @@ def codebuild(store: Store, builds: Builds | Tracked) -> Driver:
 
 
 def hcp_terraform(store: Store, builds: Builds | Tracked) -> Driver:
-    from cts.adapters.hcp_api import HcpApi, client
+    from cts.adapters.hcp_api import HcpApi, Pace, client
+    from cts.adapters.hcp_notifications import HcpNotifications
     from cts.adapters.hcp_secrets import HcpSecrets
     from cts.adapters.hcp_terraform import HcpTerraform
     from cts.adapters.secrets import HcpToken
 
     hcp, objects = builds.hcp, bucket(store)
+    pace = Pace()
     its_token = HcpToken(clients.later(clients.secrets_manager), hcp.secret, hcp.own_secret)
     return HcpTerraform(
         hcp.address,
-        lambda: HcpApi(client(), hcp.address, its_token, time.sleep),
+        lambda: HcpApi(client(), hcp.address, its_token, time.sleep, pace),
         HcpSecrets(sessions(store, builds)),
         files=objects,
         uploads=objects,
         now=time.time,
         sleep=time.sleep,
+        notifications=HcpNotifications(hcp.notified_at, its_token),
     )
 
 

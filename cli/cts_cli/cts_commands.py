@@ -1,0 +1,182 @@
+"""The commands `cts task`: those of CTS, with its flags, output and exit codes. Modules that are
+slow to import are imported when needed."""
+
+import re
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from cts_cli import cts_says
+from cts_cli.cts_says import ExitCode
+from cts_cli.errors import CommandError
+from cts_cli.typed import Command, Commands
+
+if TYPE_CHECKING:
+    from cts_cli.tasks_api import TasksApi
+
+Names = Annotated[
+    list[str] | None, typer.Argument(metavar="TASK", help="Name of the task.", show_default=False)
+]
+TaskFile = Annotated[
+    Path | None,
+    typer.Option(
+        "--task-file",
+        "-task-file",
+        metavar="FILE",
+        help="A configuration file with one task block.",
+        show_default=False,
+    ),
+]
+AutoApprove = Annotated[
+    bool, typer.Option("--auto-approve", "-auto-approve", help="Don't ask for approval.")
+]
+Inspect = Annotated[
+    bool, typer.Option("--inspect", "-inspect", help="Only show the plan; change nothing.")
+]
+InStack = Annotated[
+    str,
+    typer.Option(
+        "--stack", "-stack", envvar="CTS_STACK", metavar="NAME", help="Name of the deployed stack."
+    ),
+]
+AsJson = Annotated[bool, typer.Option("--json", "-json", help="Print JSON.")]
+
+BOOLEAN = re.compile(r"(--?(?:auto-approve|inspect|json))=(1|t|true|0|f|false)", re.IGNORECASE)
+TRUE = ("1", "t", "true")
+
+
+class CtsCommand(Command):
+    def parse_args(self, ctx: Any, args: list[str]) -> Any:
+        """Flags may have a value, such as `-auto-approve=false`."""
+        found = [(each, BOOLEAN.fullmatch(each)) for each in args]
+        kept = [
+            flag[1] if flag else each
+            for each, flag in found
+            if flag is None or flag[2].lower() in TRUE
+        ]
+        return super().parse_args(ctx, kept)
+
+
+class CtsCommands(Commands):
+    """Errors have the form and the exit codes of CTS."""
+
+    def make_context(self, *arguments: Any, **options: Any) -> Any:
+        with _as_cts():
+            return super().make_context(*arguments, **options)
+
+    def invoke(self, ctx: Any) -> Any:
+        with _as_cts():
+            return super().invoke(ctx)
+
+
+@contextmanager
+def _as_cts() -> Iterator[None]:
+    try:
+        yield
+    except typer.TyperException as error:
+        if not error.message:  # the help was printed
+            raise
+        cts_says.fail("unsupported arguments in flags", error.message, ExitCode.FLAGS)
+
+
+app = typer.Typer(
+    cls=CtsCommands,
+    no_args_is_help=True,
+    help="Create, delete, enable or disable a task, with CTS's flags, output and exit codes.",
+)
+
+
+@app.command(cls=CtsCommand)
+def create(
+    task_file: TaskFile = None,
+    auto_approve: AutoApprove = False,
+    inspect: Inspect = False,
+    stack: InStack = "cts",
+    as_json: AsJson = False,
+) -> None:
+    """Create a task and run it.
+
+    First its plan is shown, and you are asked to approve it. A module in a
+    local folder must be part of the configuration that was pushed.
+    """
+    if task_file is None:
+        cts_says.fail("no task file provided", "Pass -task-file=FILE.", ExitCode.REQUIRED)
+    from cts_cli import task_file as files
+    from cts_cli import task_flows
+
+    with task_flows.failing("unable to create request"):
+        task = files.read(task_file)
+    how = task_flows.How(auto_approve, inspect, as_json)
+    task_flows.create(_api(stack, ""), task, how)
+
+
+@app.command(cls=CtsCommand)
+def delete(
+    names: Names = None,
+    auto_approve: AutoApprove = False,
+    stack: InStack = "cts",
+    as_json: AsJson = False,
+) -> None:
+    """Delete a task. What its runs created stays.
+
+    A run that is in progress goes on to its end. A task of the configuration
+    that was pushed comes back when a push changes it: delete it there, too.
+    """
+    name = _one(names)
+    from cts_cli import task_flows
+
+    task_flows.delete(_api(stack, name), name, task_flows.How(auto_approve, as_json=as_json))
+
+
+@app.command(cls=CtsCommand)
+def enable(
+    names: Names = None,
+    auto_approve: AutoApprove = False,
+    inspect: Inspect = False,
+    stack: InStack = "cts",
+    as_json: AsJson = False,
+) -> None:
+    """Enable a task, and run it if its plan has changes.
+
+    If the plan has changes, you are asked to approve it.
+    """
+    name = _one(names)
+    from cts_cli import task_flows
+
+    how = task_flows.How(auto_approve, inspect, as_json)
+    task_flows.enable(_api(stack, name), name, how)
+
+
+@app.command(cls=CtsCommand)
+def disable(names: Names = None, stack: InStack = "cts", as_json: AsJson = False) -> None:
+    """Disable a task: it no longer runs until it is enabled."""
+    name = _one(names)
+    from cts_cli import task_flows
+
+    task_flows.disable(_api(stack, name), name, as_json=as_json)
+
+
+def _one(names: list[str] | None) -> str:
+    match names or []:
+        case [name]:
+            return name
+        case []:
+            told = "No arguments were passed to the command"
+        case several:
+            listed = ", ".join(several)
+            told = f"{len(several)} arguments were passed to the command: '{listed}'"
+    error = "this command requires one argument: [options] <task name>"
+    return cts_says.fail(error, told, ExitCode.REQUIRED)
+
+
+def _api(stack: str, name: str) -> "TasksApi":
+    from cts_cli import aws, tasks_api
+
+    try:
+        return tasks_api.TasksApi(aws.find_stack(stack))
+    except CommandError as error:
+        whom = f" for '{name}'" if name else ""
+        cts_says.fail(f"unable to create client{whom}", str(error))

@@ -1,0 +1,62 @@
+"""CTS's own flows with `cts task`: create with a plan first, disable, enable, delete."""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING
+
+import pytest
+
+from tests.e2e.people import Person
+from tests.e2e.world import RECORD, folder_of, task
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from tests.e2e.world import World
+
+pytestmark = pytest.mark.e2e
+
+
+@pytest.fixture(scope="module")
+def operator(world: World) -> Person:
+    """The module `record` is in the bundle, for tasks to use."""
+    world.catalog.register("tc-1", "tc-web", "10.9.1.1", 80)
+    world.publish({"tc.hcl": task("tc-other", "tc-web")})
+    return Person(world, "tc-operator", "OperatorPolicy")
+
+
+def test_a_task_goes_through_the_flows_of_cts(
+    world: World, operator: Person, tmp_path: Path
+) -> None:
+    file = folder_of(tmp_path, {"web.hcl": task("tc-task", "tc-web")}) / "web.hcl"
+    planned = operator.types("task", "create", f"-task-file={file}", "-inspect")
+    assert "Plan: 1 to add, 0 to change, 0 to destroy." in planned
+    assert "tc-task" not in operator.types("tasks")
+    created = operator.types("task", "create", f"-task-file={file}", "-auto-approve")
+    assert "==> Task 'tc-task' created" in created
+    assert world.applied("tc-task") == world.expected("tc-web")
+    assert {run.by for run in world.runs("tc-task")} == {operator.arn}
+    again = operator.types("task", "create", f"-task-file={file}", "-auto-approve", code=11)
+    assert "already exists" in again
+
+    operator.types("task", "disable", "tc-task")
+    found = json.loads(operator.types("tasks", "--json"))["tasks"]
+    [made] = [each for each in found if each["name"] == "tc-task"]
+    assert (made["enabled"], made["module"]) == (False, RECORD)
+    world.catalog.register("tc-2", "tc-web", "10.9.1.2", 80)
+    world.until(lambda: world.state("tc-task").wanted, "the change to be seen")
+    enabled = operator.types("task", "enable", "-auto-approve", "tc-task")
+    assert "10.9.1.2" in enabled
+    assert "==> 'tc-task' enable complete!" in enabled
+    assert world.applied("tc-task") == world.expected("tc-web")
+
+    operator.types("task", "delete", "-auto-approve", "tc-task")
+    assert "tc-task" not in operator.types("tasks")
+    assert "404 Not Found" in operator.types("task", "delete", "-auto-approve", "tc-task", code=11)
+
+
+def test_a_reader_changes_nothing(world: World, operator: Person) -> None:
+    reader = Person(world, "tc-reader", "ReaderPolicy")
+    assert "tc-other" in reader.types("tasks")
+    assert "403" in reader.types("task", "disable", "tc-other", code=11)

@@ -1,0 +1,381 @@
+"""The commands `cts task`: flags, prompts, output and exit codes are those of CTS."""
+
+import json
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+from typer.testing import Result
+
+from cts_cli import client
+from tests.unit.cli_fakes import Account, cts, deployed
+
+ID = "4f0b8e1c-0000-4000-8000-000000000000"
+PLAN = "Plan: 1 to add, 0 to change, 0 to destroy."
+PROMPT = "    Only 'yes' will be accepted to approve, enter 'no' or leave blank to reject."
+
+
+@dataclass
+class Cts:
+    """Answers as CTS does. `asked`: method, path with query, and body of each request."""
+
+    changes: bool = True
+    refuses: dict[str, tuple[int, str]] = field(default_factory=dict)
+    """Status and message by method and query, such as `POST run=now`."""
+    asked: list[tuple[str, str, Any]] = field(default_factory=list)
+
+    def answer(self, request: httpx.Request) -> httpx.Response:
+        path, query = request.url.path, request.url.query.decode()
+        body: Any = json.loads(request.content) if request.content else None
+        self.asked.append((request.method, f"{path}?{query}" if query else path, body))
+        if refused := self.refuses.get(f"{request.method} {query}".strip()):
+            code, message = refused
+            error = {"error": {"message": message}, "request_id": ID}
+            return httpx.Response(code, json=error)
+        plan = {"plan": PLAN if self.changes else "No changes.", "changes_present": self.changes}
+        match request.method, query:
+            case "POST", "run=inspect":
+                found = {"task": body["task"], "run": plan, "request_id": ID}
+                return httpx.Response(200, json=found)
+            case "POST", _:
+                return httpx.Response(201, json={"task": body["task"], "request_id": ID})
+            case "PATCH", "run=inspect":
+                return httpx.Response(200, json={"inspect": plan})
+            case "PATCH", _:
+                return httpx.Response(200, json={})
+            case _:
+                return httpx.Response(202, json={"request_id": ID})
+
+
+@pytest.fixture
+def account(monkeypatch: pytest.MonkeyPatch) -> Account:
+    return deployed(monkeypatch)
+
+
+@pytest.fixture
+def server(account: Account, monkeypatch: pytest.MonkeyPatch) -> Cts:
+    server = Cts()
+    monkeypatch.setattr(client, "transport", lambda: httpx.MockTransport(server.answer))
+    return server
+
+
+# ---- enable -------------------------------------------------------------------------------
+
+
+def test_a_task_is_planned_approved_and_run(server: Cts) -> None:
+    result = cts("task", "enable", "web", typed="yes\n")
+    assert result.exit_code == 0
+    assert server.asked == [
+        ("PATCH", "/v1/tasks/web?run=inspect", {"enabled": True}),
+        ("PATCH", "/v1/tasks/web?run=now", {"enabled": True}),
+    ]
+    said = result.stdout.splitlines()
+    assert said[0] == "==> Inspecting changes to resource if enabling 'web'..."
+    assert f"    {PLAN}" in said
+    assert "==> Enabling the task will perform the actions described above." in said
+    assert "    Do you want to perform these actions for 'web'?" in said
+    assert PROMPT in said
+    assert said[-2:] == ["==> Enabling and running 'web'...", "==> 'web' enable complete!"]
+    assert "\nEnter a value: \n" in result.stdout
+    assert result.stderr == ""
+
+
+def test_a_task_without_changes_is_enabled_without_a_question(server: Cts) -> None:
+    server.changes = False
+    result = cts("task", "enable", "web")
+    assert result.exit_code == 0
+    assert server.asked[1:] == [("PATCH", "/v1/tasks/web", {"enabled": True})]
+    assert "Do you want" not in result.stdout
+
+
+@pytest.mark.parametrize("typed", ["no\n", "\n", "YES\n", " yes\n", "yes please\n", "y\n"])
+def test_only_yes_approves(server: Cts, typed: str) -> None:
+    result = cts("task", "enable", "web", typed=typed)
+    assert (result.exit_code, len(server.asked)) == (0, 1)
+    assert result.stdout.endswith("==> Cancelled enabling task 'web'\n")
+
+
+def test_the_end_of_the_input_is_an_error(server: Cts) -> None:
+    result = cts("task", "enable", "web")
+    assert (result.exit_code, len(server.asked)) == (11, 1)
+    assert result.stderr.startswith("==> Error: asking for approval: end of input")
+
+
+@pytest.mark.parametrize(
+    "flags",
+    [
+        ["-auto-approve"],
+        ["--auto-approve"],
+        ["-auto-approve=true"],
+        ["--auto-approve=1"],
+        ["-inspect=false", "-auto-approve"],
+    ],
+)
+def test_flags_have_one_dash_or_two_and_may_have_a_value(server: Cts, flags: list[str]) -> None:
+    assert cts("task", "enable", *flags, "web").exit_code == 0
+    assert len(server.asked) == 2
+
+
+def test_a_flag_that_is_false_is_not_set(server: Cts) -> None:
+    assert cts("task", "enable", "-auto-approve=false", "web").exit_code == 11
+
+
+def test_an_inspection_changes_nothing(server: Cts) -> None:
+    result = cts("task", "enable", "-inspect", "web")
+    assert (result.exit_code, len(server.asked)) == (0, 1)
+    assert result.stdout.splitlines()[-2:] == [f"    {PLAN}", ""]
+
+
+# ---- disable and delete -------------------------------------------------------------------
+
+
+def test_a_task_is_disabled_without_a_question(server: Cts) -> None:
+    result = cts("task", "disable", "web")
+    assert (result.exit_code, result.stdout) == (
+        0,
+        "==> Waiting to disable 'web'...\n==> 'web' disable complete!\n",
+    )
+    assert server.asked == [("PATCH", "/v1/tasks/web", {"enabled": False})]
+
+
+def test_a_task_is_deleted_once_that_is_approved(server: Cts) -> None:
+    result = cts("task", "delete", "web", typed="no\n")
+    assert (result.exit_code, server.asked) == (0, [])
+    assert result.stdout.endswith("==> Cancelled deleting task 'web'\n")
+    result = cts("task", "delete", "web", typed="yes\n")
+    assert (result.exit_code, server.asked) == (0, [("DELETE", "/v1/tasks/web", None)])
+    assert result.stdout.splitlines()[-2:] == [
+        "==> Marking task 'web' for deletion...",
+        "==> Task 'web' has been marked for deletion and will be deleted when not running.",
+    ]
+    assert cts("task", "delete", "-auto-approve", "a/b").exit_code == 0
+    assert server.asked[-1][1] == "/v1/tasks/a/b"  # as httpx shows `a%2Fb`
+
+
+# ---- errors -------------------------------------------------------------------------------
+
+NONE = "a task with name 'web' does not exist"
+
+
+@pytest.mark.parametrize(
+    ("command", "refused", "error", "details"),
+    [
+        (
+            ["disable", "web"],
+            "PATCH",
+            "unable to disable 'web'",
+            f"request returned 404 status code with error: {NONE}",
+        ),
+        (
+            ["enable", "web"],
+            "PATCH run=inspect",
+            "unable to generate plan for 'web'",
+            f"request returned 404 status code with error: {NONE}",
+        ),
+        (
+            ["enable", "-auto-approve", "web"],
+            "PATCH run=now",
+            "unable to enable and run 'web'",
+            f"request returned 404 status code with error: {NONE}",
+        ),
+        (
+            ["delete", "-auto-approve", "web"],
+            "DELETE",
+            "unable to delete 'web'",
+            f"404 Not Found: {NONE}, see logs for more details (Request ID: {ID})",
+        ),
+    ],
+)
+def test_an_error_answer_has_the_words_of_cts(
+    server: Cts, command: list[str], refused: str, error: str, details: str
+) -> None:
+    server.refuses[refused] = (404, NONE)
+    result = cts("task", *command)
+    assert (result.exit_code, result.stderr) == (11, f"==> Error: {error}\n")
+    assert details in " ".join(result.stdout.split())
+    assert max(map(len, result.stdout.splitlines())) <= 82
+
+
+@pytest.mark.parametrize(
+    ("command", "code", "error", "details"),
+    [
+        (["disable"], 13, "this command requires one argument", "No arguments were passed"),
+        (["delete", "a", "b"], 13, "this command requires one", "2 arguments were passed"),
+        (["create"], 13, "no task file provided", "-task-file=FILE"),
+        (["disable", "-x", "web"], 14, "unsupported arguments in flags", "-x"),
+        (
+            ["disable", "-auto-approve", "web"],
+            14,
+            "unsupported arguments in flags",
+            "No such option",
+        ),
+        (["enable", "-json", "web"], 11, "with -json there is no question", ""),
+    ],
+)
+def test_wrong_usage_has_the_exit_codes_of_cts(
+    server: Cts, command: list[str], code: int, error: str, details: str
+) -> None:
+    result = cts("task", *command)
+    assert result.exit_code == code
+    assert result.stderr.startswith(f"==> Error: {error}")
+    assert details in result.stdout
+    assert server.asked == []
+
+
+def test_a_stack_that_is_not_there_is_told(server: Cts) -> None:
+    result = cts("task", "disable", "-stack=other", "web")
+    assert (result.exit_code, result.stderr) == (
+        11,
+        "==> Error: unable to create client for 'web'\n",
+    )
+    assert "stack 'other' not found in eu-west-1" in " ".join(result.stdout.split())
+
+
+def test_a_request_is_made_once(account: Account, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Creating a task twice is an error, and a run that is asked for twice runs twice."""
+    asked: list[str] = []
+
+    def fail(request: httpx.Request) -> httpx.Response:
+        asked.append(request.method)
+        raise httpx.ReadTimeout("no answer")
+
+    monkeypatch.setattr(client, "transport", lambda: httpx.MockTransport(fail))
+    result = cts("task", "disable", "web")
+    assert (result.exit_code, asked) == (11, ["PATCH"])
+    assert "no answer" in " ".join(result.stdout.split())
+
+
+# ---- JSON ---------------------------------------------------------------------------------
+
+
+def as_json(result: Result) -> Any:
+    assert result.exit_code == 0
+    return json.loads(result.stdout)
+
+
+def test_scripts_get_one_json_value(server: Cts) -> None:
+    found = as_json(cts("task", "enable", "-json", "-auto-approve", "web"))
+    assert found == {"inspected": {"plan": PLAN, "changes_present": True}, "enabled": True}
+    found = as_json(cts("task", "enable", "-json", "-inspect", "web"))
+    assert found == {"inspected": {"plan": PLAN, "changes_present": True}}
+    assert as_json(cts("task", "disable", "-json", "web")) == {"enabled": False}
+    assert as_json(cts("task", "delete", "-json", "-auto-approve", "web")) == {"request_id": ID}
+
+
+# ---- create -------------------------------------------------------------------------------
+
+TASK = """task {
+  name        = "web"
+  description = "the firewall"
+  module      = "org/web/cts"
+  version     = "1.2.0"
+  providers   = ["acmefw.edge"]
+  variables = {
+    zone = "\\"dmz\\""
+  }
+  buffer_period {
+    min = "90s"
+  }
+  condition "services" {
+    names  = ["web"]
+    filter = "\\"v1\\" in Service.Tags"
+  }
+  module_input "consul-kv" {
+    path = "fw/rules"
+  }
+}
+"""
+
+
+@pytest.fixture
+def file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "web.hcl").write_text(TASK)
+    return tmp_path / "web.hcl"
+
+
+def test_a_task_is_created_after_its_plan_is_approved(server: Cts, file: Path) -> None:
+    result = cts("task", "create", f"-task-file={file}", typed="yes\n")
+    assert result.exit_code == 0, result.stdout + result.stderr
+    [inspected, created] = server.asked
+    assert (inspected[:2], created[:2]) == (
+        ("POST", "/v1/tasks?run=inspect"),
+        ("POST", "/v1/tasks?run=now"),
+    )
+    assert inspected[2] == created[2]
+    said = result.stdout.splitlines()
+    assert said[0] == "==> Inspecting changes to resource if creating task 'web'..."
+    for line in (f"    Request ID: {ID}", "    Request Payload:", f"    {PLAN}", PROMPT):
+        assert line in said
+    assert "==> Creating the task will perform the actions described above." in said
+    assert "==> Creating and running task 'web'..." in said
+    assert said[-2:] == ["==> Task 'web' created", f"    Request ID: '{ID}'"]
+
+
+def test_the_payload_has_what_the_file_sets(server: Cts, file: Path) -> None:
+    cts("task", "create", "-inspect", "--task-file", file)
+    [(_, _, body)] = server.asked
+    sent = body["task"]
+    condition = sent.pop("condition")["services"]
+    assert (condition["names"], condition["filter"]) == (["web"], '"v1" in Service.Tags')
+    assert sent.pop("module_input")["consul_kv"]["path"] == "fw/rules"
+    assert sent == {
+        "name": "web",
+        "description": "the firewall",
+        "module": "org/web/cts",
+        "version": "1.2.0",
+        "providers": ["acmefw.edge"],
+        "variables": {"zone": '"dmz"'},
+        "buffer_period": {"min": "1m30s", "max": "0s"},
+    }
+
+
+def test_variable_files_are_read_here_and_sent_as_variables(server: Cts, file: Path) -> None:
+    (file.parent / "web.tfvars").write_text('zone = "${x}"\nports = [80, 443]\nopen = true\n')
+    file.write_text(TASK.replace("providers ", 'variable_files = ["web.tfvars"]\n  providers '))
+    assert cts("task", "create", "-inspect", "-task-file", file).exit_code == 11
+    (file.parent / "web.tfvars").write_text('size = "$${x}"\nports = [80, 443]\nopen = true\n')
+    assert cts("task", "create", "-inspect", "-task-file", file).exit_code == 0
+    assert server.asked[0][2]["task"]["variables"] == {
+        "zone": '"dmz"',
+        "size": '"$${x}"',
+        "ports": "[80, 443]",
+        "open": "true",
+    }
+
+
+def test_a_failed_run_is_an_error_and_no_task_is_left(server: Cts, file: Path) -> None:
+    server.refuses["POST run=now"] = (500, "error tf-apply for 'web': Error: no route to host")
+    result = cts("task", "create", "-auto-approve", "-task-file", file)
+    assert (result.exit_code, result.stderr) == (11, "==> Error: unable to create 'web'\n")
+    assert "500 Internal Server Error: error tf-apply" in result.stdout
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        (TASK + TASK, "cannot contain more than 1 task, contains 2 tasks"),
+        ('log_level = "INFO"\n', "does not contain a task, must contain at least one task"),
+        (TASK.replace('name        = "web"', ""), "the task has no name"),
+        (TASK.replace("module ", "source "), "source is not accepted here: write module"),
+        (TASK.replace("module ", "modul "), "modul"),
+        ("task {", "this"),
+    ],
+)
+def test_a_file_that_has_not_one_good_task_is_refused(
+    server: Cts, file: Path, text: str, said: str
+) -> None:
+    file.write_text(text)
+    result = cts("task", "create", f"-task-file={file}")
+    assert (result.exit_code, result.stderr) == (11, "==> Error: unable to create request\n")
+    assert said in " ".join(result.stdout.split())
+    assert server.asked == []
+
+
+@pytest.mark.parametrize("name", ["none.hcl", "web.txt", "."])
+def test_what_is_no_file_of_a_task_is_told(server: Cts, file: Path, name: str) -> None:
+    result = cts("task", "create", "-task-file", name)
+    assert (result.exit_code, result.stderr) == (11, "==> Error: unable to create request\n")
+    assert name in result.stdout
