@@ -407,8 +407,8 @@ def test_the_example_consumer_tells_a_run_from_its_event_alone(world: World) -> 
     report = runpy.run_path(str(PROJECT / "examples/run-report/app.py"))["report"]
     subject, text = report(event["detail"])
     assert subject == "cts: seen-db applied"
-    assert "  came: db-2-node/db-2" in text or "  came: " in text
-    assert "  update: terraform_data.services" in text
+    assert "  came: node-db-2/db-2" in text
+    assert "  update: module.seen-db.terraform_data.services" in text
     assert "apply " in text
 
 
