@@ -40,6 +40,8 @@ class TaskEntry:
     buffer: BufferPeriod | None = None
     driver: str = DRIVER
     """The name of the driver that executes its runs."""
+    workspace: str = ""
+    """HCP Terraform's, if that executes them: organization and name, as `acme/net-web`."""
     inputs: tuple[Condition, ...] = ()
     """Module inputs: their changes are in its next run and trigger none."""
     events: tuple[str, ...] = ()
@@ -57,6 +59,11 @@ class TaskEntry:
     def conditions(self) -> tuple[Condition, ...]:
         """All that says which views it needs."""
         return (self.condition, *self.inputs)
+
+    @property
+    def home(self) -> str:
+        """Where its Terraform state belongs, as in a task's state (`run/home.py`)."""
+        return self.workspace or self.driver
 
 
 @dataclass(frozen=True, slots=True)
@@ -127,7 +134,7 @@ def _written(entry: TaskEntry) -> dict[str, Any]:
     # The first release takes no new field.
     if entry.driver == DRIVER:
         del facts["driver"]
-    for name in ("inputs", "events", "required_version", "draft", "created"):
+    for name in ("workspace", "inputs", "events", "required_version", "draft", "created"):
         if not facts[name]:
             del facts[name]
     return facts

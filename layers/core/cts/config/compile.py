@@ -40,7 +40,7 @@ from cts.generation import BufferPeriod, Generation, TaskEntry, Waiting
 from cts.terraform.archive import content_digest
 from cts.terraform.definition import Definition, Module
 
-CONTRACT = 9
+CONTRACT = 10
 """Raised when the same sources compile to something else: they are then published again."""
 
 
@@ -278,6 +278,7 @@ def _entry(
         if buffer and buffer.enabled
         else None,
         driver=definition.driver,
+        workspace=definition.workspace,
         events=triggers,
         required_version=required,
     )
