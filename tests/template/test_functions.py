@@ -261,7 +261,7 @@ def test_the_widget_draws_as_the_dashboard_asks(given: pytest.MonkeyPatch) -> No
 
 def test_a_button_is_pressed_by_the_dashboard(given: pytest.MonkeyPatch) -> None:
     app, world = deployed("Button", given), system()
-    given.setattr(app, "ports", lambda: ports_of(world).asking)
+    given.setattr(app, "ports", lambda: ports_of(world))
     assert app.lambda_handler(sample("button-run"), LEFT) == (
         "<p>Task web runs as soon as possible.</p>"
     )
