@@ -125,10 +125,13 @@ def _with_values(statement: Any, context: Any) -> Any:
 
 
 def _hook_urls() -> None:
-    """A function URL with IAM takes two permissions, and tells the function who signed."""
+    """A function URL with IAM takes two permissions, and tells the function who signed. One with
+    the type NONE takes no signature."""
     enforce, event_of = _app._enforce_data_plane, _lambda._build_function_url_event
 
     def enforced(service: str, action: str, *rest: Any, **named: Any) -> Any:
+        if (named.get("service_context") or {}).get("lambda:FunctionUrlAuthType") == "NONE":
+            return None
         denied = enforce(service, action, *rest, **named)
         if denied or action != "lambda:InvokeFunctionUrl":
             return denied

@@ -3,28 +3,24 @@
 from __future__ import annotations
 
 import json
-import os
 import resource
 import shutil
-import sys
 import threading
 import urllib.error
 import urllib.request
 from functools import partial
-from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
 
 import boto3
 from botocore.config import Config
 
-from local import deploy, leash, tools
+from local import deploy, leash, programs, tools
 from local.consul import WATCHER, Consul, ConsulEnded
-from local.provider.mirror import cli_configuration
-from local.waiting import wait_until
 
 if TYPE_CHECKING:
     import subprocess
     from collections.abc import Mapping
+    from pathlib import Path
     from types import TracebackType
 
     import httpx
@@ -76,31 +72,33 @@ class Stack:
         `schedules` off: they only fire when `fire` is called. `consul`: settings for Consul's
         configuration. `secure`: Consul uses HTTPS with a private CA, and denies by default. The
         parameters about Consul are set here. `hcp`: with a test server for HCP Terraform's API, to
-        which the parameter HcpAddress is set.
+        which the parameters for it are set.
         Raises tools.MissingTool, deploy.DeploymentFailed, TimeoutError.
         """
         folder.mkdir(parents=True, exist_ok=True)
         stack = cls(folder.resolve(), name, consul or {}, secure=secure)
         try:
-            if hcp:
-                stack._start_hcp()
-            stack._start(parameters or {}, schedules, template)
+            stack._start(parameters or {}, schedules, template, hcp=hcp)
         except BaseException:
             stack.stop()
             raise
         return stack
 
-    def _start(self, parameters: dict[str, str], schedules: bool, template: Path) -> None:
+    def _start(
+        self, parameters: dict[str, str], schedules: bool, template: Path, *, hcp: bool
+    ) -> None:
         tools.terraform()
         _allow_open_files()
         self._consul.launch(tools.consul())
         self._start_front()
+        if hcp:
+            self._start_hcp()
         self.schedules(schedules)
         built = deploy.build(template)
         self.client("s3").create_bucket(Bucket=deploy.BUCKET)
         self._await_consul()
-        hcp = {"HcpAddress": self.hcp} if self.hcp else {}
-        self.redeploy({**self._consul_parameters(), **hcp, **parameters}, built)
+        of_hcp = {"HcpAddress": self.hcp, "HcpNotifications": "yes"} if self.hcp else {}
+        self.redeploy({**self._consul_parameters(), **of_hcp, **parameters}, built)
 
     def _consul_parameters(self) -> dict[str, str]:
         address = {"ConsulAddress": self.consul}
@@ -231,13 +229,14 @@ class Stack:
 
     def _start_hcp(self) -> None:
         tools.terraform()
-        self._hcp = self._program("hcp", "local.hcp", tools.environment(self.folder))
-        self.hcp = self._endpoint(self._hcp, "hcp")
+        env = {"AWS_ENDPOINT_URL": self.endpoint}
+        self._hcp = programs.start(self.folder, "hcp", "local.hcp", env, self.devices)
+        self.hcp = programs.endpoint(self._hcp, self.folder, "hcp")
 
     def _start_front(self) -> None:
         env = tools.environment(self.folder)
-        self._front = self._program("front", "local.serve", {**env, **CREDENTIALS})
-        self.endpoint = self._endpoint(self._front, "front")
+        self._front = programs.start(self.folder, "front", "local.serve", CREDENTIALS, self.devices)
+        self.endpoint = programs.endpoint(self._front, self.folder, "front")
         self.env = {
             **env,
             **CREDENTIALS,
@@ -246,33 +245,6 @@ class Stack:
             "AWS_DEFAULT_REGION": REGION,
             "CTS_STACK": self.name,
         }
-
-    def _program(self, name: str, module: str, env: Mapping[str, str]) -> subprocess.Popen[bytes]:
-        """A program of the stack that runs Terraform, and writes where it serves to a file."""
-        (self.folder / f"{name}.json").unlink(missing_ok=True)
-        Path(env["TF_CLI_CONFIG_FILE"]).write_text(cli_configuration())
-        build_env = {
-            **tools.environment(self.folder),
-            "PATH": os.pathsep.join([str(tools.BIN), _plain_path()]),
-            "FILES_ROOT": str(self.devices),
-        }
-        return leash.start(
-            [sys.executable, "-m", module, str(self.folder)],
-            env={**env, "CTS_LOCAL_BUILD": json.dumps(build_env)},
-            cwd=tools.PROJECT,
-            log=self.folder / f"{name}.log",
-        )
-
-    def _endpoint(self, process: subprocess.Popen[bytes], name: str) -> str:
-        """Where the program serves."""
-        log = self.folder / f"{name}.log"
-
-        def found() -> str:
-            if process.poll() is not None:
-                raise RuntimeError(f"The {name} exited at once; see {log}")
-            return endpoint_in(self.folder / f"{name}.json")
-
-        return wait_until(found, START_SECONDS, f"the {name}; see {log}")
 
     def _control(self, method: str, path: str, body: dict[str, Any] | None = None) -> Any:
         request = urllib.request.Request(
@@ -285,23 +257,9 @@ class Stack:
             raise ValueError(json.load(problem)["error"]) from None
 
 
-def endpoint_in(ready: Path) -> str:
-    """Empty until the program has written the file."""
-    try:
-        return str(json.loads(ready.read_text())["endpoint"])
-    except (FileNotFoundError, ValueError):
-        return ""
-
-
 def _allow_open_files() -> None:
     """Consul and pollers hold a connection for each view; many systems limit these to 1,024."""
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     wanted = OPEN_FILES if hard == resource.RLIM_INFINITY else min(OPEN_FILES, hard)
     if soft != resource.RLIM_INFINITY and soft < wanted:
         resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, hard))
-
-
-def _plain_path() -> str:
-    """PATH without this virtual environment, so that builds get a plain Python, as in CodeBuild."""
-    python = Path(str(getattr(sys, "_base_executable", sys.executable))).parent
-    return os.pathsep.join([str(python), "/usr/local/bin", "/usr/bin", "/bin"])

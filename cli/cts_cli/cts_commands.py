@@ -122,8 +122,8 @@ def delete(
 ) -> None:
     """Delete a task. What its runs created stays.
 
-    A run that is in progress ends first. A task of the configuration that was
-    pushed comes back with the next push, unless it is deleted there, too.
+    A run that is in progress goes on to its end. A task of the configuration
+    that was pushed comes back when a push changes it: delete it there, too.
     """
     name = _one(names)
     from cts_cli import task_flows

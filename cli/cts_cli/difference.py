@@ -19,6 +19,8 @@ class Difference:
     tasks: Differences
     stopped: tuple[str, ...]
     """Changed tasks that run now but would no longer."""
+    replaced: tuple[str, ...]
+    """Tasks that were created through the API and that the push defines, too."""
     settings: Mapping[str, tuple[str, ...]]
     """Changes to a task that do not run it, in words."""
     disabled: Set[str]
@@ -35,18 +37,22 @@ class Difference:
 def compare(live: Mapping[str, Any] | None, compiled: Compiled) -> Difference:
     """`live`: as the reader returns it."""
     before, after = _live_runs(live) if live else {}, runs(compiled)
-    tasks = differences(before, after)
     running = live["tasks"] if live else {}
+    created = {name for name, each in running.items() if each.get("created")}
+    stay = created - after.keys()
+    before = {name: each for name, each in before.items() if name not in stay}
+    tasks = differences(before, after)
     settings = {
         name: told
         for name in sorted(compiled.tasks.keys() & running.keys())
         if (told := tuple(_settings(running[name], compiled, name)))
     }
     exact = live is None or live["contract"] == CONTRACT
-    same = (before.keys() & after.keys()) - {*tasks.changed, *settings}
+    same = (before.keys() & after.keys()) - {*tasks.changed, *settings, *created}
     return Difference(
         tasks=tasks if exact else replace(tasks, changed=()),
         stopped=tuple(sorted(running.keys() & compiled.waiting.keys())),
+        replaced=tuple(sorted(created & after.keys())),
         settings=settings,
         disabled={name for name, entry in compiled.tasks.items() if not entry.enabled},
         unchanged=same if exact else set(),
@@ -96,6 +102,7 @@ def print_difference(console: Console, found: Difference) -> None:
 def _shown(found: Difference) -> dict[str, list[str]]:
     """Task names by the kind of change they are shown as."""
     changed = ({*found.tasks.changed} - {*found.stopped}) | found.settings.keys()
+    changed |= {*found.replaced} - {*found.stopped}
     return asdict(found.tasks) | {"changed": sorted(changed), "stopped": [*found.stopped]}
 
 
@@ -120,6 +127,8 @@ def _told(found: Difference, name: str) -> Text:
     if reasons:
         return Text.assemble(("accepted, does not run yet: ", "yellow"), reasons)
     settings = found.settings.get(name, ())
+    if name in found.replaced:
+        return Text("replaces the task that was created through the API")
     if settings:
         again = name in found.tasks.changed and name not in found.disabled
         return Text(", ".join(["runs again"] * again + [*settings]))
@@ -132,6 +141,7 @@ def facts(found: Difference) -> dict[str, Any]:
         "live": found.live,
         **asdict(found.tasks),
         "stopped": found.stopped,
+        "replaced": found.replaced,
         "settings": found.settings,
         "waiting": found.waiting,
         "unchanged": sorted(found.unchanged),
@@ -140,16 +150,22 @@ def facts(found: Difference) -> dict[str, Any]:
 
 
 def ends(found: Difference) -> str:
-    """`remove 1 task (old), stop 1 task (fw)`; empty if every task stays."""
-    kinds = (("remove", found.tasks.removed), ("stop", found.stopped))
+    """`remove 1 task (old), stop 1 task (fw)`; empty if every task stays what it is."""
+    kinds = (
+        ("remove", found.tasks.removed, ""),
+        ("stop", found.stopped, ""),
+        ("replace", found.replaced, " created through the API"),
+    )
     return ", ".join(
-        f"{verb} {words.count(len(names), 'task')} ({', '.join(names)})"
-        for verb, names in kinds
+        f"{verb} {words.count(len(names), 'task')} ({', '.join(names)}){more}"
+        for verb, names, more in kinds
         if names
     )
 
 
 def question(found: Difference) -> str:
-    """The question to ask before a push that removes or stops tasks."""
-    whose = "Its" if len(found.tasks.removed) + len(found.stopped) == 1 else "Their"
-    return f"This would {ends(found)}. {whose} resources stay, but are no longer updated. Push?"
+    """The question to ask before a push that removes, stops or replaces tasks."""
+    count = len(found.tasks.removed) + len(found.stopped)
+    whose = "Its" if count == 1 else "Their"
+    stays = f" {whose} resources stay, but are no longer updated." if count else ""
+    return f"This would {ends(found)}.{stays} Push?"

@@ -61,10 +61,13 @@ def find(stack: Stack, live: Mapping[str, Any] | None, number: int | None) -> Fo
     at, digest = last, live["digest"]
     while digest:
         read = generations.read(stack, at, digest)
-        version = read.generation.sources[keys.BUNDLE]
+        version = read.generation.sources.get(keys.BUNDLE, "")
+        if at == number and not version:
+            what = "only has tasks that were created through the API"
+            raise CommandError(f"generation {at} {what}: there is nothing to push again")
         if at == number:
             return Former(at, read.at, _bundle(stack, at, version))
-        if number is None and version != live["source_version"]:
+        if number is None and version and version != live["source_version"]:
             body = _bundle(stack, at, version)
             if body != last_body:
                 return Former(at, read.at, body)

@@ -40,6 +40,7 @@ def print_run(found: Mapping[str, Any], at: datetime) -> None:
         "started": Text(f"{words.ago(found['claimed_at'], at)}, took {took}"),
         "changes": resource_changes(found["counts"]),
         "error": Text(words.error_line(found["error"])),
+        "now": Text(found.get("waits") or ""),
         "retry": Text(found.get("because") or ""),
         "input": Text(_since(delta)),
     }
@@ -98,6 +99,8 @@ def _run(run: Mapping[str, Any], at: datetime) -> grid.Row:
         "changes": resource_changes(run["counts"]),
     }
     error = words.error_line(run["error"])
+    if waits := run.get("waits"):
+        return grid.Row(cells, Text.assemble(("… ", "yellow"), waits))
     return grid.Row(cells, Text.assemble(("✗ ", "red"), error) if error else None)
 
 

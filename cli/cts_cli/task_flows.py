@@ -68,7 +68,7 @@ def delete(api: TasksApi, name: str, how: How) -> None:
     _refuse_silence(how)
     told = _Told(how.as_json)
     notes = (
-        "A run in progress ends first.",
+        "A run in progress goes on to its end.",
         "What the task's runs created stays as it is.",
         "Its Terraform state stays, too: a new task with this name goes on with it.",
         FOR_GOOD,

@@ -8,9 +8,9 @@ from aws_lambda_powertools import Logger, Metrics
 from aws_lambda_powertools.metrics import EphemeralMetrics
 from aws_lambda_powertools.utilities.typing import LambdaContext
 
-from cts import wiring
 from cts.errors import NotLookedAfter
 from cts.settings import Store, Tracked
+from cts.wiring import tracker
 from cts.workflow.counting import count
 from cts.workflow.track import TrackPorts, sweep, track
 
@@ -22,7 +22,7 @@ for each in (metrics, announced):
 
 @cache
 def ports() -> TrackPorts:
-    return wiring.tracker(Store.read(os.environ), Tracked.read(os.environ), announced)
+    return tracker.ports(Store.read(os.environ), Tracked.read(os.environ), announced)
 
 
 @logger.inject_lambda_context(clear_state=True)
@@ -35,4 +35,5 @@ def lambda_handler(event: dict[str, Any], _context: LambdaContext) -> dict[str, 
         logger.warning("builds started again", runs=report.restarted)
     if report.errors:
         raise NotLookedAfter(report.errors)
-    return {"settled": len(report.settled), "triggered": len(report.triggered)}
+    counts = {"settled": len(report.settled), "triggered": len(report.triggered)}
+    return {"statusCode": 401 if report.forged else 200, **counts}

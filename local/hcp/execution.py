@@ -28,9 +28,11 @@ BEGIN, END = b"\x02", b"\x03"
 
 
 class Engine:
-    """`env`: the environment of Terraform, besides a workspace's own. `address`: the server's."""
+    """`env`: the environment of Terraform, besides a workspace's own. `address`: the server's.
+    `instant`: runs don't start Terraform and apply one object, so that tests can have hundreds."""
 
     def __init__(self, store: Store, env: Mapping[str, str], address: str) -> None:
+        self.instant = False
         self._store = store
         self._env = dict(env)
         self._address = address
@@ -167,6 +169,8 @@ class Engine:
         return file
 
     def _terraform(self, run: Run, phase: Phase, arguments: list[str]) -> bool:
+        if self.instant:
+            return not run.cancelled
         workspace = self._store.workspace(run.workspace)
         own = {v["key"]: v["value"] for v in workspace.variables.values() if v["category"] == "env"}
         program = shutil.which("terraform", path=self._env.get("PATH")) or "terraform"
@@ -184,6 +188,9 @@ class Engine:
         return run.process.wait() == 0 and not run.cancelled
 
     def _count(self, run: Run) -> None:
+        if self.instant:
+            run.plan.counts, run.has_changes = {"additions": 1}, True
+            return
         program = shutil.which("terraform", path=self._env.get("PATH")) or "terraform"
         shown = subprocess.run(
             [program, "show", "-json", "plan.bin"],

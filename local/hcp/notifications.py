@@ -5,9 +5,11 @@ from __future__ import annotations
 import hashlib
 import hmac
 import json
+import os
 import threading
 import urllib.request
 from typing import TYPE_CHECKING, Any
+from urllib.parse import urlsplit
 
 from local.hcp.store import now
 
@@ -15,6 +17,8 @@ if TYPE_CHECKING:
     from local.hcp.store import Run, Workspace
 
 OK = range(200, 300)
+EMULATOR = os.environ.get("AWS_ENDPOINT_URL", "")
+"""Where the functions' URLs of the local stack are served."""
 
 
 def notify(workspace: Workspace, run: Run, trigger: str, address: str) -> None:
@@ -75,7 +79,11 @@ def send(notification: dict[str, Any], body: dict[str, Any]) -> bool:
     if notification.get("token"):
         key = str(notification["token"]).encode()
         headers["X-TFE-Notification-Signature"] = hmac.new(key, sent, hashlib.sha512).hexdigest()
-    request = urllib.request.Request(str(notification["url"]), sent, headers, method="POST")
+    url = urlsplit(str(notification["url"]))
+    if EMULATOR and ".lambda-url." in url.netloc:
+        headers["Host"] = url.netloc
+        url = url._replace(scheme="http", netloc=urlsplit(EMULATOR).netloc)
+    request = urllib.request.Request(url.geturl(), sent, headers, method="POST")
     try:
         with urllib.request.urlopen(request, timeout=10) as answer:
             return answer.status in OK

@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import threading
 import time
-from collections import defaultdict, deque
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import TYPE_CHECKING, Any, Self
 from urllib.parse import parse_qsl, urlsplit
@@ -28,22 +27,21 @@ TOKENS = {"hcp-owner-token": "write", "hcp-person-token": "write", "hcp-reader-t
 
 
 class Limiter:
-    """How many requests a user has sent, for each kind of request."""
+    """How many requests a user has sent of each kind, in windows one after the other."""
 
     def __init__(self) -> None:
-        self._sent: defaultdict[tuple[str, str], deque[float]] = defaultdict(deque)
+        self._windows: dict[tuple[str, str], tuple[float, int]] = {}
         self._lock = threading.Lock()
 
     def take(self, user: str, kind: str, most: int, seconds: float) -> tuple[int, float]:
-        """How many are left, -1 if there were none, and after how many seconds there are more."""
+        """How many are left, -1 if there were none, and after how many seconds the window ends."""
         with self._lock:
-            sent, now = self._sent[user, kind], time.monotonic()
-            while sent and now - sent[0] >= seconds:
-                sent.popleft()
-            left = most - len(sent) - 1
-            if left >= 0:
-                sent.append(now)
-            return left, max(0.0, seconds - (now - sent[0])) if sent else 0.0
+            now = time.monotonic()
+            began, sent = self._windows.get((user, kind), (now, 0))
+            if now - began >= seconds:
+                began, sent = now, 0
+            self._windows[user, kind] = began, min(sent + 1, most)
+            return most - sent - 1, began + seconds - now
 
 
 class HcpServer:

@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING, Any
 
 import httpx
 
-from cts.adapters.hcp_api import HcpApi
+from cts.adapters.hcp_api import HcpApi, Pace
+from cts.adapters.hcp_notifications import HcpNotifications
 from cts.adapters.hcp_secrets import HcpSecrets
 from cts.adapters.hcp_terraform import HcpTerraform
 from cts.conditions.services import ServicesCondition
@@ -54,28 +55,39 @@ class FixedToken:
 class HcpWorld(System):
     """`http`: how the driver reaches the server · `api`: a person's client, without any faults."""
 
-    def __init__(self, server: HcpServer, transport: httpx.BaseTransport | None = None) -> None:
+    def __init__(
+        self,
+        server: HcpServer,
+        transport: httpx.BaseTransport | None = None,
+        notified_at: str = "",
+    ) -> None:
         super().__init__()
         self.server = server
         self.token = FixedToken(OWNER)
         self.http = httpx.Client(transport=transport, timeout=5.0)
         self.slept: list[float] = []
-        self.hcp = HcpTerraform(
-            server.address,
-            lambda: HcpApi(self.http, server.address, self.token, self.sleep),
-            HcpSecrets(self.sessions),
-            files=self.bucket,
-            uploads=self.bucket,
-            now=self.clock,
-            sleep=self.sleep,
-        )
-        self.drivers["terraform-cloud"] = self.hcp
+        self.notified_at = notified_at
+        self.drivers["terraform-cloud"] = self.driver_of(self.http)
         self.api = httpx.Client(
             base_url=f"{server.address}/api/v2",
             headers={
                 "Authorization": f"Bearer {PERSON}",
                 "Content-Type": "application/vnd.api+json",
             },
+        )
+
+    def driver_of(self, http: httpx.Client) -> HcpTerraform:
+        """That of a function that has just started."""
+        pace, address = Pace(), self.server.address
+        return HcpTerraform(
+            address,
+            lambda: HcpApi(http, address, self.token, self.sleep, pace),
+            HcpSecrets(self.sessions),
+            files=self.bucket,
+            uploads=self.bucket,
+            now=self.clock,
+            sleep=self.sleep,
+            notifications=HcpNotifications(self.notified_at, self.token),
         )
 
     def close(self) -> None:

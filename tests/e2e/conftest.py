@@ -48,15 +48,22 @@ def running(
     consul: Mapping[str, object] | None = None,
     secure: bool = False,
     denials: bool = False,
+    hcp: bool = False,
 ) -> Iterator[World]:
     """A deployed stack. At its end: all events match their schemas, and no call of our functions or
     builds was denied, unless `denials` are what its tests are about.
 
     `ticking`: schedules are fired every few seconds; else they are on, in real time. `consul`:
-    settings for Consul's configuration. `secure`: over HTTPS, with ACLs.
+    settings for Consul's configuration. `secure`: over HTTPS, with ACLs. `hcp`: with a test server
+    for HCP Terraform's API.
     """
     with Stack.start(
-        folder, parameters=parameters, schedules=not ticking, consul=consul, secure=secure
+        folder,
+        parameters=parameters,
+        schedules=not ticking,
+        consul=consul,
+        secure=secure,
+        hcp=hcp,
     ) as stack:
         world = World(stack)
         if ticking:

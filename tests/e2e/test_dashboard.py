@@ -292,7 +292,7 @@ def test_a_viewer_sees_tasks_and_runs_and_presses_nothing(world: World, viewer: 
     assert {"run": run.id} in [values for _, values in Parsed(html).actions]
     shown = "".join(Parsed(invoke(viewer, widget, {"run": run.id})).text)
     assert "terraform_data.services" in shown
-    assert [values["action"] for _, values in calls(html)] == ["run", "hold", "inspect"]
+    assert [values["action"] for _, values in calls(html)] == ["run", "hold", "disable", "inspect"]
     for endpoint, values in calls(html):
         with pytest.raises(ClientError, match="AccessDenied"):
             invoke(viewer, endpoint, values)
@@ -304,9 +304,14 @@ def test_an_operators_buttons_do_what_they_say(world: World, presser: Person) ->
     assert invoke(presser, *pressed["hold"]) == "<p>Task seen-db is held.</p>"
     assert world.state("seen-db").hold == "held on the dashboard"
     html = invoke(presser, f"{STACK}-widget", {"task": "seen-db"})
-    [release, inspect] = calls(html)
+    [release, _, inspect] = calls(html)
     assert (release[1]["action"], inspect[1]["action"]) == ("release", "inspect")
     assert invoke(presser, *release) == "<p>Task seen-db is released.</p>"
+    endpoint, values = pressed["disable"]
+    assert invoke(presser, endpoint, values) == "<p>Task seen-db is disabled.</p>"
+    html = invoke(presser, f"{STACK}-widget", {"task": "seen-db"})
+    [enable] = [each for each in calls(html) if each[1]["action"] == "enable"]
+    assert invoke(presser, *enable) == "<p>Task seen-db is enabled.</p>"
     known = {run.id for run in world.runs("seen-db")}
     for press, why in ((inspect, "inspect"), (pressed["run"], "person")):
         invoke(presser, *press)
@@ -402,8 +407,8 @@ def test_the_example_consumer_tells_a_run_from_its_event_alone(world: World) -> 
     report = runpy.run_path(str(PROJECT / "examples/run-report/app.py"))["report"]
     subject, text = report(event["detail"])
     assert subject == "cts: seen-db applied"
-    assert "  came: db-2-node/db-2" in text or "  came: " in text
-    assert "  update: terraform_data.services" in text
+    assert "  came: node-db-2/db-2" in text
+    assert "  update: module.seen-db.terraform_data.services" in text
     assert "apply " in text
 
 

@@ -53,6 +53,9 @@ def test_a_task_that_was_created_survives_a_push_and_is_deleted(world: World, an
     code, found = ann.changes("POST", "/v1/tasks", new(name, description="by hand"))
     assert code == 201, found
     world.publish({"rest-other.hcl": task("rest-other", "rest-other")})
+    done = world.cts("rollback", "--yes")
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert "rest-other" not in ann.reads("/v1/status/tasks")
     assert ann.reads(f"/v1/tasks/{name}")["task"]["description"] == "by hand"
     assert ann.changes("DELETE", f"/v1/tasks/{name}")[0] == 202
     assert name not in ann.reads("/v1/status/tasks")
@@ -112,3 +115,22 @@ def test_who_does_not_wait_finds_the_run_later(world: World, ann: Person) -> Non
     assert code == 202, found
     runs = world.applied_right(name, name)
     assert found["asked"]["id"] in {run.request for run in runs}
+
+
+def test_who_may_not_change_tasks_gets_403_and_learns_nothing(world: World, ann: Person) -> None:
+    """A reader reads, and changes nothing. Who has no policy does neither."""
+    reader, nobody = Person(world, "rest-reader", "ReaderPolicy"), Person(world, "rest-no", None)
+    before = reader.reads("/v1/tasks")["tasks"]
+    assert before == ann.reads("/v1/tasks")["tasks"]
+    for method, path in [
+        ("POST", "v1/tasks"),
+        *((method, "v1/tasks/rest-pushed") for method in ("PATCH", "PUT", "DELETE")),
+    ]:
+        for person in (reader, nobody):
+            url = world.stack.outputs["ApiUrl"] + path
+            answer = person.asks(method, url, new("rest-pushed"))
+            assert (answer.status_code, "rest-pushed" in answer.text) == (403, False)
+    for path in ("v1/tasks", "v1/tasks/rest-pushed", "v1/health"):
+        answer = nobody.asks("GET", world.stack.outputs["ReaderUrl"] + path)
+        assert (answer.status_code, "rest-pushed" in answer.text) == (403, False)
+    assert reader.reads("/v1/tasks")["tasks"] == before

@@ -4,15 +4,18 @@ import json
 import subprocess
 from pathlib import Path
 from types import SimpleNamespace
-from typing import Any, cast
+from typing import TYPE_CHECKING, Any, cast
 
 import pytest
 
 from local import __main__ as up
 from local.consul import Consul
+from local.programs import endpoint_in
 from local.serve import tell_ready
-from local.stack import Stack, endpoint_in
 from local.tools import PROJECT
+
+if TYPE_CHECKING:
+    from local.stack import Stack
 
 NAMES = ("AWS_ENDPOINT_URL", "AWS_PROFILE", "CTS_STACK", "CONSUL_HTTP_ADDR")
 FOUND = cast(

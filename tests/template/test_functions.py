@@ -12,7 +12,6 @@ from typing import Any
 
 import pytest
 
-from cts import wiring
 from cts.adapters import clients
 from cts.errors import NotLookedAfter
 from cts.events import RunFinished, TaskHeld, TaskTriggered
@@ -20,6 +19,7 @@ from cts.run.model import End, RunStatus
 from cts.run.state import TaskState, unreadable_state
 from cts.settings import PollerSettings
 from cts.terraform.place import RunPlace
+from cts.wiring import poller
 from cts.workflow.counting import count
 from cts.workflow.poll import Tally
 from cts.workflow.watcher import Beat, LivePorts, PollOutcome
@@ -153,10 +153,11 @@ def test_the_tracker_takes_in_an_event_and_sweeps_at_each_tick(given: pytest.Mon
     world.result(run, "unchanged")
     world.table.held_slots.add("gone-1-1")
     event = build_event(run.task, run.id, run.build or "", "SUCCEEDED")
-    assert app.lambda_handler(event, LEFT) == {"settled": 1, "triggered": 0}
+    done = {"statusCode": 200, "triggered": 0}
+    assert app.lambda_handler(event, LEFT) == {**done, "settled": 1}
     assert len(world.bus.of(RunFinished)) == 1
     assert world.table.slots() == {"gone-1-1"}
-    assert app.lambda_handler(TICK, LEFT) == {"settled": 0, "triggered": 0}
+    assert app.lambda_handler(TICK, LEFT) == {**done, "settled": 0}
     assert world.table.slots() == frozenset()
 
 
@@ -260,7 +261,7 @@ def test_the_widget_draws_as_the_dashboard_asks(given: pytest.MonkeyPatch) -> No
 
 def test_a_button_is_pressed_by_the_dashboard(given: pytest.MonkeyPatch) -> None:
     app, world = deployed("Button", given), system()
-    given.setattr(app, "ports", lambda: ports_of(world).asking)
+    given.setattr(app, "ports", lambda: ports_of(world))
     assert app.lambda_handler(sample("button-run"), LEFT) == (
         "<p>Task web runs as soon as possible.</p>"
     )
@@ -372,7 +373,7 @@ def connection(app: Any, session: FakeSession, version: str) -> str:
         "VersionId": version,
     }
     settings = PollerSettings.read(os.environ)
-    ports = wiring.poller(settings, LASTS, app.count, app.log, app.logger.warning)
+    ports = poller.ports(settings, LASTS, app.count, app.log, app.logger.warning)
 
     async def found() -> str:
         return await ports.connection()

@@ -100,8 +100,15 @@ def test_people_invoke_the_reader_and_the_api_signed() -> None:
     on_the_dashboard = {"Widget", "Button"}
     assert set(FUNCTIONS) - set(invoked_by_events()) == {"Reader", "Api"} | on_the_dashboard
     urls = of_type("AWS::Lambda::Url")
-    assert urls.keys() == {"ReaderUrl", "ApiUrl"}
-    assert {url["AuthType"] for url in urls.values()} == {"AWS_IAM"}
+    assert urls.keys() == {"ReaderUrl", "ApiUrl", "TrackerUrl"}
+    assert {urls[name]["AuthType"] for name in ("ReaderUrl", "ApiUrl")} == {"AWS_IAM"}
+
+
+def test_the_tracker_has_a_public_url_only_if_notifications_are_wanted() -> None:
+    assert TEMPLATE["Parameters"]["HcpNotifications"]["Default"] == "no"
+    parts = ("TrackerUrl", "TrackerUrlPermission", "TrackerInvokePermission")
+    assert {DEPLOYED[name]["Condition"] for name in parts} == {"HcpNotifies"}
+    assert DEPLOYED["TrackerUrl"]["Properties"]["AuthType"] == "NONE"
 
 
 @pytest.mark.parametrize(

@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 
+from cts.config.api_tasks import ApiTask
 from cts.config.compile import CONTRACT
 from cts.generation import Waiting
 from tests.unit.cli_fakes import Account, cts, deployed, folder, lines, task
@@ -46,6 +47,36 @@ def test_a_push_tells_what_it_changes_of_what_is_live(account: Account, conf: Pa
         "= 1 unchanged",
         "✓ published as generation 2 in 0.0 s",
     ]
+
+
+CREATED = ApiTask(
+    "edge",
+    {"name": "edge", "module": "acme/edge/x", "condition": {"services": {"names": ["web"]}}},
+)
+
+
+def test_a_task_that_was_created_through_the_api_stays(account: Account, conf: Path) -> None:
+    cts("push", conf)
+    account.api_tasks.put(CREATED, None)
+    account.publish()
+    result = cts("push", folder(conf, task("web"), task("new")))
+    assert lines(result.stdout)[:3] == ["compared with generation 2:", "+ new", "= 1 unchanged"]
+    assert result.exit_code == 0
+    live = account.world.table.live
+    assert live
+    assert {*account.world.bucket.generation(live).tasks} == {"edge", "new", "web"}
+
+
+def test_a_push_of_its_name_says_so_and_asks(account: Account, conf: Path) -> None:
+    cts("push", conf)
+    account.api_tasks.put(CREATED, None)
+    account.publish()
+    result = cts("push", folder(conf, task("web"), task("edge")))
+    told = "~ edge replaces the task that was created through the API"
+    assert told in [" ".join(line.split()) for line in lines(result.stdout)]
+    assert "replace 1 task (edge) created through the API" in result.stdout + result.stderr
+    assert result.exit_code == 2
+    assert cts("push", conf, "--yes").exit_code == 0
 
 
 def test_what_another_compiler_made_is_told_apart_by_name_only(

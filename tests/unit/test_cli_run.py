@@ -146,3 +146,11 @@ def test_a_busy_run_is_shown_with_why_it_is_tried_again(account: Account) -> Non
     assert shown[0] == f"{run.id} busy"
     assert f"retry {because}" in shown
     assert "busy" in cts("runs").stdout
+
+
+def test_what_a_run_waits_for_is_shown_and_where(account: Account) -> None:
+    where = "waits for a decision in HCP Terraform: https://app.terraform.io/app/acme"
+    run = replace(applied("web", 2), status=RunStatus.PENDING, end=None, ended_at=None, waits=where)
+    account.world.ran(run)
+    assert f"now {where}" in lines(cts("runs", "show", run.id).stdout)
+    assert f"… {where}" in lines(cts("runs").stdout)

@@ -11,6 +11,7 @@ import pytest
 
 from cts import keys
 from cts.errors import Unavailable
+from cts.workflow.press import press
 from cts.workflow.publish import publish
 from functions.api import app
 from tests.fakes import before_next, failing
@@ -138,6 +139,10 @@ def test_a_created_task_is_configured_and_answered_with_every_default(world: Wor
     }
     assert world.tasks == ["edge", "pushed"]
     assert [each["name"] for each in world.shown] == ["pushed", "edge"]
+    live = world.system.table.live
+    assert live
+    tasks = world.system.bucket.generation(live).tasks
+    assert (tasks["edge"].created, tasks["pushed"].created) == (True, False)
 
 
 def test_before_the_first_push_a_task_can_be_created_and_deleted(
@@ -573,3 +578,13 @@ class TestEach:
             return
         body = {"task": {**NEW, "name": "none"}} if method == "PUT" else body
         assert error(ask(method, path.replace("pushed", "none"), body)) == (404, UNKNOWN)
+
+
+def test_buttons_of_the_dashboard_disable_and_enable(world: World) -> None:
+    for action, enabled in (("disable", False), ("enable", True)):
+        answer = press(world.ports, {"task": "pushed", "action": action}, "r-1")
+        assert answer == f"<p>Task pushed is {action}d.</p>"
+        live = world.system.table.live
+        assert live is not None
+        assert world.system.bucket.generation(live).tasks["pushed"].enabled is enabled
+    assert "does not exist" in press(world.ports, {"task": "none", "action": "enable"}, "r-1")

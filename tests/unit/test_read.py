@@ -553,11 +553,13 @@ def test_the_configuration_shows_what_is_live_and_a_newer_rejected_push(world: W
                     "definition": world.tasks["dns"].definition,
                     "enabled": False,
                     "buffer": {"min": 1.0, "max": 4.0},
+                    "created": False,
                 },
                 "web": {
                     "definition": world.tasks["web"].definition,
                     "enabled": True,
                     "buffer": None,
+                    "created": False,
                 },
             },
             "waiting": {"cron": {"definition": "definition of cron", "reasons": ["a schedule"]}},

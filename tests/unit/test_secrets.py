@@ -12,7 +12,7 @@ import pytest
 from botocore.exceptions import ClientError
 
 from cts.adapters.latest import RETRY
-from cts.adapters.secrets import KEPT, ConsulCa, ConsulToken
+from cts.adapters.secrets import KEPT, ConsulCa, ConsulToken, HcpToken
 from cts.errors import Refused, Unavailable, Upstream
 
 if TYPE_CHECKING:
@@ -276,3 +276,45 @@ def test_without_one_the_systems_authorities_are_trusted() -> None:
 def test_what_is_no_pem_is_refused_by_its_name(text: str | bytes) -> None:
     with pytest.raises(Refused, match=f"CA certificates from {GIVEN}: "):
         trusted(Secrets(given=text), GIVEN)
+
+
+# ---- the token for HCP Terraform ----------------------------------------------------------------
+
+
+def hcp_token(
+    secrets: Secrets, given: str = "", now: Callable[[], float] = lambda: 0.0
+) -> HcpToken:
+    return HcpToken(cast("SecretsManagerClient", secrets), given, OWN, now)
+
+
+@pytest.mark.parametrize(
+    ("given", "secrets"),
+    [
+        (GIVEN, Secrets(given=" t0ken\n", own='{"TFC_TOKEN": "other"}')),
+        (GIVEN, Secrets(given='{"token": "t0ken"}')),
+        ("", Secrets(own='{"TFC_TOKEN": "t0ken", "CONSUL_HTTP_TOKEN": "other"}')),
+    ],
+)
+def test_the_token_for_hcp_terraform_is_found_where_consuls_would_be(
+    given: str, secrets: Secrets
+) -> None:
+    assert hcp_token(secrets, given)() == "t0ken"
+
+
+@pytest.mark.parametrize("own", [None, "{}", '{"TFC_TOKEN": ""}', '{"TFC_TOKEN": "a b"}'])
+def test_without_a_usable_token_the_command_is_named_that_stores_one(own: str | None) -> None:
+    with pytest.raises(Refused, match="`cts secret set TFC_TOKEN`"):
+        hcp_token(Secrets(own=own))()
+
+
+def test_it_is_kept_and_read_again_when_it_was_refused_or_is_old() -> None:
+    times = [0.0]
+    secrets = Secrets(own='{"TFC_TOKEN": "first"}')
+    token = hcp_token(secrets, now=lambda: times[0])
+    assert (token(), token(), secrets.reads) == ("first", "first", 1)
+    secrets.texts[OWN] = '{"TFC_TOKEN": "second"}'
+    token.forget()
+    assert token() == "second"
+    times[0] = KEPT
+    token()
+    assert secrets.reads == 3

@@ -161,9 +161,9 @@ def buttons(world: World, task: str) -> list[dict[str, str]]:
 @pytest.mark.parametrize(
     ("state", "expected"),
     [
-        (pages.idle, ["run", "hold", "inspect"]),
-        (pages.gave_up, ["retry", "run", "hold", "inspect"]),
-        (pages.held, ["release", "inspect"]),
+        (pages.idle, ["run", "hold", "disable", "inspect"]),
+        (pages.gave_up, ["retry", "run", "hold", "disable", "inspect"]),
+        (pages.held, ["release", "disable", "inspect"]),
     ],
 )
 def test_a_task_has_the_buttons_that_its_state_allows(state: Any, expected: list[str]) -> None:
@@ -184,7 +184,7 @@ def test_only_buttons_call_and_each_asks_first() -> None:
 @pytest.mark.parametrize("action", ACTIONS)
 def test_each_button_does_what_the_api_does(action: str) -> None:
     world = system()
-    ports = ports_of(world).asking
+    ports = ports_of(world)
     if action in ("retry", "release"):
         press(ports, {"task": "web", "action": "hold" if action == "release" else "run"}, "r-0")
     assert press(ports, {"task": "web", "action": action}, "r-1").startswith("<p>Task web ")
@@ -207,7 +207,7 @@ def test_each_button_does_what_the_api_does(action: str) -> None:
 )
 def test_a_button_says_why_it_did_nothing(asked: dict[str, str], said: str) -> None:
     world = system()
-    answer = press(ports_of(world).asking, asked, "r-1")
+    answer = press(ports_of(world), asked, "r-1")
     assert said in answer
     assert Parsed(answer).tags == ["p"]
     assert world.table.state("web").wanted == {}

@@ -13,6 +13,7 @@
   x TaskNotFound         no task with that name
   x RunNotFound          no run with that ID
   x NoLog                the run has not written a log yet
+  x Forged               a notification that is not signed with our key
   x NotLookedAfter       the sweep could not process everything
   x Upstream             an external service failed
     + Unavailable          try again later: timeouts, 5xx, throttling
@@ -109,6 +110,11 @@ class NotLookedAfter(CtsError):
     def __init__(self, errors: Sequence[CtsError]) -> None:
         told = "; ".join(str(error) for error in errors[:MOST_TOLD])
         super().__init__(f"{len(errors)} could not be processed: {told}")
+
+
+class Forged(CtsError):
+    def __init__(self) -> None:
+        super().__init__("the notification is not signed with our key")
 
 
 class Upstream(CtsError):

@@ -50,6 +50,8 @@ class TaskEntry:
     definition: a new version of this program that reads more of a module must run nothing."""
     draft: bool = False
     """Whether it is not a task yet: it is there for a plan that a person wants to see first."""
+    created: bool = False
+    """Whether it was created through the API, and no push defines it."""
 
     @property
     def conditions(self) -> tuple[Condition, ...]:
@@ -125,7 +127,7 @@ def _written(entry: TaskEntry) -> dict[str, Any]:
     # The first release takes no new field.
     if entry.driver == DRIVER:
         del facts["driver"]
-    for name in ("inputs", "events", "required_version", "draft"):
+    for name in ("inputs", "events", "required_version", "draft", "created"):
         if not facts[name]:
             del facts[name]
     return facts

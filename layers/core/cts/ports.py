@@ -43,7 +43,8 @@ class Driver(Protocol):
         are `NotStarted` starts nothing twice."""
 
     def heard(self, event: Mapping[str, Any]) -> Heard | None:
-        """None if the event is not from this driver, or not about one of our runs."""
+        """None if the event is not from this driver, or not about one of our runs. Raises Forged
+        if it only claims to be from it."""
 
     def news(self, run: Run, heard: Heard | None = None) -> News:
         """News of a run, from the event about it or by asking."""

@@ -107,6 +107,8 @@ class Hcp:
     """ARN of the user's secret with the token. If empty, the stack's own secret is used."""
     own_secret: str
     """ARN of the stack's own secret."""
+    notified_at: str = ""
+    """The URL that notifications go to; empty if they are not wanted."""
 
     @classmethod
     def read(cls, env: Mapping[str, str]) -> "Hcp":
@@ -114,6 +116,7 @@ class Hcp:
             address=required(env, "CTS_HCP_ADDRESS").rstrip("/"),
             secret=env.get("CTS_HCP_SECRET_ARN", ""),
             own_secret=required(env, "CTS_HCP_OWN_SECRET_ARN"),
+            notified_at=env.get("CTS_HCP_NOTIFIED_AT", ""),
         )
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import time
 from dataclasses import dataclass
 from functools import cache
 from typing import TYPE_CHECKING, Any, Protocol
@@ -25,6 +26,9 @@ PAUSE = 0.5
 TRIES = 3
 """Of a request that may be repeated, if the server fails."""
 LARGEST_PAGE = 100
+LIMITS = ("limit", "remaining", "reset")
+SPARED = 0.4
+"""Of the limit: with ten runs that start at once, the others need a third of 30 a second."""
 MOST_TOLD = 3
 """Errors of an answer that are shown."""
 LONGEST_TOLD = 500
@@ -60,6 +64,27 @@ class ApiReply:
         return Refused(f"{self.doing}: {what}")
 
 
+class Pace:
+    """Keeps a function below the server's limit, which it shares with others: it waits as soon as a
+    part of the limit is left, so that requests of the others that are under way find room."""
+
+    def __init__(self, now: Callable[[], float] = time.monotonic) -> None:
+        self._now = now
+        self._free_at = 0.0
+
+    def seconds(self) -> float:
+        """To wait before the next request."""
+        return max(0.0, self._free_at - self._now())
+
+    def note(self, headers: Mapping[str, str]) -> None:
+        limit, left, reset = (headers.get(f"x-ratelimit-{name}", "") for name in LIMITS)
+        try:
+            if float(left) <= float(limit) * SPARED:
+                self._free_at = self._now() + float(reset)
+        except ValueError:
+            return  # some servers have no limit
+
+
 class ApiToken(Protocol):
     def __call__(self) -> str: ...
     def forget(self) -> None: ...
@@ -75,8 +100,10 @@ class HcpApi:
         address: str,
         token: ApiToken,
         sleep: Callable[[float], None],
+        pace: Pace,
         patience: float = PATIENCE,
     ) -> None:
+        self._pace = pace
         self._client = client
         self._address = address
         self._token = token
@@ -183,6 +210,8 @@ class HcpApi:
         import httpx
 
         self._client.cookies.clear()  # a session would count more than the token
+        if (pause := self._pace.seconds()) > 0:
+            self._wait(doing, pause)
         try:
             answer = self._client.request(
                 method, url, headers=dict(headers), content=body, params=query or None
@@ -190,6 +219,7 @@ class HcpApi:
         except httpx.HTTPError as error:
             what = str(error) or type(error).__name__
             raise Unavailable(f"{doing}: {what}") from None  # its request shows the token
+        self._pace.note(answer.headers)
         if answer.status_code == UNAUTHORIZED:
             self._token.forget()  # it may have been replaced
         if answer.status_code == TOO_MANY:

@@ -3,9 +3,11 @@
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Any
 
-from cts.run.model import End, RunStatus
+from cts.run.model import End, Run, RunStatus
+from cts.run.news import HasEnded
 
 WAITS_IF_CONFIRMABLE = frozenset(
     {"planned", "cost_estimated", "policy_checked", "post_plan_completed"}
@@ -37,6 +39,8 @@ NOT_BEGUN = frozenset({"pending", "unreachable", "queued", "managed_queued"})
 COLOURS = re.compile(r"\x1b\[[0-9;]*[A-Za-z]")
 FRAME = "\x02\x03"
 LONGEST_ERROR = 4_000
+CLOCKS = 60.0
+"""Seconds by which the server's clock may be behind ours."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -132,7 +136,9 @@ def end_of(run: HcpRun, url: str, error: str) -> End:
         step=step,
         counts=run.counts,
         times=told,
-        because="" if retryable else "a person or a policy has stopped it",
+        because=""
+        if retryable
+        else "a person or a policy has stopped it; `cts run` starts a new one",
     )
 
 
@@ -145,3 +151,21 @@ def error_in(log: str) -> str:
     """What Terraform said is wrong: from its first error on; empty if there is none."""
     at = re.search(r"^[│|\s]*Error: ", log, re.MULTILINE)
     return log[at.start() :].strip()[:LONGEST_ERROR] if at else ""
+
+
+def is_ours(found: HcpRun, run: Run, version: str | None) -> bool:
+    """Some servers forget messages: then it has our configuration, and came after the claim."""
+    if found.message:
+        return run.id in found.message
+    created = datetime.fromisoformat(str(found.attributes["created-at"])).timestamp()
+    is_of_version = found.related("configuration-version") == version
+    return is_of_version and created >= run.claimed_at - CLOCKS
+
+
+def lost(run: Run) -> HasEnded:
+    error = (
+        f"the run can't be found in HCP Terraform ({run.build or 'it may not have been created'}): "
+        "it was deleted, or the token may no longer see it"
+    )
+    end = End(RunStatus.ERRORED, apply_began=True, error=error, known=False)
+    return HasEnded(end=end, build=run.build)

@@ -4,16 +4,15 @@ from __future__ import annotations
 
 import json
 from dataclasses import replace
-from datetime import datetime
 from typing import TYPE_CHECKING, Any, Protocol
 
 from cts.adapters.build_records import STARTED, Started, given_up_record, started_from
 from cts.adapters.hcp_api import NOT_FOUND
-from cts.adapters.hcp_runs import HcpRun, end_of, error_in, plain
+from cts.adapters.hcp_runs import HcpRun, end_of, error_in, is_ours, lost, plain
 from cts.adapters.hcp_workspaces import found_or_created, is_usable, set_variables, upload
 from cts.build.masking import masked
 from cts.errors import Refused, Unavailable, Upstream
-from cts.run.model import End, Run, RunStatus
+from cts.keys import task_of
 from cts.run.news import GivenUp, GoesOn, HasEnded, Heard, NeverBegan, News, NotStarted
 from cts.terraform.archive import content_digest
 from cts.terraform.cloud import Job, read_job
@@ -22,15 +21,15 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
     from cts.adapters.hcp_api import HcpApi
+    from cts.adapters.hcp_notifications import HcpNotifications
     from cts.adapters.hcp_secrets import HcpSecrets
     from cts.adapters.hcp_workspaces import Workspace
+    from cts.run.model import End, Run
 
 LOG, DISCARDING = "log", "discarding"
 """Records of a run. The second one says why it is given up that is about to be discarded."""
 LOST_AFTER = 3_600.0
 """Seconds after the claim from which a run that can't be found is given up."""
-CLOCKS = 60.0
-"""Seconds by which the server's clock may be behind ours."""
 OPERATIONS = "plan_and_apply,plan_only"
 """Without this filter, runs that only plan are not listed."""
 
@@ -63,8 +62,10 @@ class HcpTerraform:
         uploads: Uploads,
         now: Callable[[], float],
         sleep: Callable[[float], None],
+        notifications: HcpNotifications,
     ) -> None:
         self._address = address
+        self._notifications = notifications
         self._connect = connect
         self._secrets = secrets
         self._files = files
@@ -83,6 +84,7 @@ class HcpTerraform:
         workspace = found_or_created(api, job)
         if not workspace.has_run_variables:
             job = replace(job, in_file=True)
+        self._notify(api, run.task, workspace)
         values = self._secrets.of(run, job)
         set_variables(api, workspace, values.sensitive, values.environment)
         version = self._configuration(api, workspace, run.task, job)
@@ -98,17 +100,32 @@ class HcpTerraform:
             raise Refused(f"starting run {run.id}: it was given up")
         return record is not None
 
+    def _notify(self, api: HcpApi, task: str, workspace: Workspace) -> None:
+        """Asked for once."""
+        url, known = self._notifications.url, self._known_of(task).get("notifies")
+        wanted = f"{workspace.id} {url}"
+        if url and known != wanted and self._notifications.register(api, workspace.id):
+            self._remember(task, notifies=wanted)
+
+    def _known_of(self, task: str) -> dict[str, Any]:
+        """What is known of the task's workspace."""
+        found: dict[str, Any] = json.loads(self._uploads.uploaded(task) or b"{}")
+        return found
+
+    def _remember(self, task: str, **facts: str) -> None:
+        known = {**self._known_of(task), **facts}
+        self._uploads.put_uploaded(task, json.dumps(known).encode())
+
     def _configuration(self, api: HcpApi, workspace: Workspace, task: str, job: Job) -> str:
         """The ID of the configuration version; a new one only if the files are new."""
         files = job.configuration
         digest = content_digest(files)
-        known = json.loads(self._uploads.uploaded(task) or b"{}")
+        known = self._known_of(task)
         is_known = (known.get("workspace"), known.get("digest")) == (workspace.id, digest)
         if is_known and is_usable(api, known["version"]):
             return str(known["version"])
         version = upload(api, workspace, files, self._sleep)
-        known = {"workspace": workspace.id, "digest": digest, "version": version}
-        self._uploads.put_uploaded(task, json.dumps(known).encode())
+        self._remember(task, workspace=workspace.id, digest=digest, version=version)
         return version
 
     def _create(self, api: HcpApi, run: Run, job: Job, workspace: Workspace, version: str) -> str:
@@ -144,24 +161,29 @@ class HcpTerraform:
         workspace = api.get(doing, f"/organizations/{organization}/workspaces/{name}").resource
         query = {"search[basic]": run.id, "filter[operation]": OPERATIONS, "page[size]": "100"}
         listed = api.get(doing, f"/workspaces/{workspace['id']}/runs", **query).resource
-        known = json.loads(self._uploads.uploaded(run.task) or b"{}")
-        ours = (each for each in map(HcpRun, listed) if _is_ours(each, run, known.get("version")))
-        return next(ours, None)
+        version = self._known_of(run.task).get("version")
+        return next((each for each in map(HcpRun, listed) if is_ours(each, run, version)), None)
 
     # ---- news -----------------------------------------------------------------------------------
 
-    def heard(self, event: Mapping[str, Any]) -> Heard | None:  # noqa: ARG002
-        """Nothing yet: the sweep asks."""
-        return None
+    def heard(self, event: Mapping[str, Any]) -> Heard | None:
+        """A notification. Raises Forged if it is not signed."""
+        if "requestContext" not in event:
+            return None
+        found = self._notifications.told(event)
+        return Heard(task=task_of(found[0]), run=found[0], told=found[1]) if found else None
 
-    def news(self, run: Run, heard: Heard | None = None) -> News:  # noqa: ARG002
+    def news(self, run: Run, heard: Heard | None = None) -> News:
+        """A notification only says which run to ask for."""
         record = self._started(run)
         if isinstance(record, GivenUp):
             return record
         if run.build:
             return self._asked(run, run.build)
+        if heard and isinstance(record, Started):  # before the runner has recorded it
+            return self._asked(run, f"{record.build}{heard.told}")
         if self._is_overdue(run):
-            return NeverBegan() if record is None else _lost(run)
+            return NeverBegan() if record is None else lost(run)
         archive = self._files.archive(run.task, run.id)
         return NeverBegan() if archive is None else NotStarted(archive=archive)
 
@@ -169,7 +191,7 @@ class HcpTerraform:
         api = self._connect()
         reply = api.get(f"asking for run {run.id}", _run_path(url), include="plan,apply")
         if reply.status == NOT_FOUND and self._is_overdue(run):
-            return _lost(run)
+            return lost(run)
         found = HcpRun(reply.resource, tuple(reply.body.get("included") or ()))
         if not found.is_final:
             return GoesOn(waits=self._waits(api, found, url))
@@ -261,15 +283,6 @@ def _message(run: Run, job: Job) -> str:
     return f"Consul-Terraform-Sync: task {run.task}, because of: {', '.join(job.why)} ({run.id})"
 
 
-def _is_ours(found: HcpRun, run: Run, version: str | None) -> bool:
-    """Some servers forget messages: then it has our configuration, and came after the claim."""
-    if found.message:
-        return run.id in found.message
-    created = datetime.fromisoformat(str(found.attributes["created-at"])).timestamp()
-    is_of_version = found.related("configuration-version") == version
-    return is_of_version and created >= run.claimed_at - CLOCKS
-
-
 def _with_phases(api: HcpApi, found: HcpRun) -> HcpRun:
     """Some servers ignore `include`."""
     if found.included:
@@ -279,12 +292,3 @@ def _with_phases(api: HcpApi, found: HcpRun) -> HcpRun:
         if id_ := found.related(name):
             phases.append(api.get(doing, f"/{kind}/{id_}").resource)
     return HcpRun(found.resource, tuple(phases))
-
-
-def _lost(run: Run) -> HasEnded:
-    error = (
-        f"the run can't be found in HCP Terraform ({run.build or 'it may not have been created'}): "
-        "it was deleted, or the token may no longer see it"
-    )
-    end = End(RunStatus.ERRORED, apply_began=True, error=error, known=False)
-    return HasEnded(end=end, build=run.build)

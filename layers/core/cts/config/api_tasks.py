@@ -102,6 +102,7 @@ class Layered:
     configuration: Configuration
     findings: Findings
     drafts: frozenset[str]
+    created: frozenset[str]
     gone: Mapping[str, str]
     """By task, the versions of changes that a push has ended."""
 
@@ -130,7 +131,8 @@ def layered(
     for each in sorted(new, key=lambda task: (task.at, task.name)):
         kept.extend(_read(each.task, each.name, found))
     drafts = frozenset(each.name for each in new if each.draft_until is not None)
-    return Layered(replace(pushed, tasks=tuple(kept)), found, drafts, ended)
+    created = frozenset(each.name for each in new) - drafts
+    return Layered(replace(pushed, tasks=tuple(kept)), found, drafts, created, ended)
 
 
 def objects(pushed: Configuration, final: Configuration) -> dict[str, Object]:

@@ -237,7 +237,8 @@ def _compile(
             entry = _entry(task, definition, digest, triggers, required)
             is_draft = name in laid.drafts
             enabled = entry.enabled and not is_draft
-            compiled.tasks[name] = replace(entry, draft=is_draft, enabled=enabled)
+            created = name in laid.created
+            compiled.tasks[name] = replace(entry, draft=is_draft, created=created, enabled=enabled)
     return compiled
 
 

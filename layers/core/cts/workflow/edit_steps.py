@@ -82,7 +82,7 @@ def asked(event: Mapping[str, Any], name: str, until: float) -> EditRequest:
 
 def changed(
     ports: EditPorts,
-    asked: EditRequest,
+    asked: tasks.Request,
     verb: Verb,
     name: str,
     fields: Mapping[str, Any],
@@ -106,7 +106,7 @@ def changed(
     return found
 
 
-def ask(ports: EditPorts, asked: EditRequest, name: str, action: tasks.Action) -> dict[str, Any]:
+def ask(ports: EditPorts, asked: tasks.Request, name: str, action: tasks.Action) -> dict[str, Any]:
     _, found = action(ports.asking, tasks.Request(asked.id, name, asked.by, {}))
     return {"asked": found["asked"]}
 

@@ -3,8 +3,10 @@
 from collections.abc import Mapping
 from typing import Any
 
+from cts.config.task_change import Verb
 from cts.errors import BadRequest, CtsError
 from cts.workflow import tasks
+from cts.workflow.edit_steps import EditPorts, changed
 from cts.workflow.html import tag
 
 BY = "the dashboard"
@@ -18,9 +20,11 @@ ACTIONS: Mapping[str, tuple[tasks.Action, dict[str, str], str]] = {
     "release": (tasks.release, {}, "is released"),
 }
 """A button's action -> what the API does, with which body, and what is said of the task then."""
+SETS = {"enable": (True, "is enabled"), "disable": (False, "is disabled")}
+"""The same of what changes the configuration: the option `enabled`."""
 
 
-def press(ports: tasks.TaskPorts, asked: Mapping[str, Any], request: str) -> str:
+def press(ports: EditPorts, asked: Mapping[str, Any], request: str) -> str:
     """Carry out `asked` (`task`, `action`); what happened or why not, as HTML."""
     try:
         return str(tag("p", _done(ports, asked, request)))
@@ -28,11 +32,16 @@ def press(ports: tasks.TaskPorts, asked: Mapping[str, Any], request: str) -> str
         return str(tag("p", error))
 
 
-def _done(ports: tasks.TaskPorts, asked: Mapping[str, Any], request: str) -> str:
+def _done(ports: EditPorts, asked: Mapping[str, Any], request: str) -> str:
     name, action = str(asked.get("task", "")), str(asked.get("action", ""))
+    if action in SETS:
+        enabled, said = SETS[action]
+        asked_for = tasks.Request(request, name, BY, {})
+        changed(ports, asked_for, Verb.SET, name, {"enabled": enabled}, BadRequest)
+        return f"Task {name} {said}."
     if action not in ACTIONS:
-        known = ", ".join(ACTIONS)
+        known = ", ".join([*ACTIONS, *SETS])
         raise BadRequest(f'"action" must be one of {known}, not "{action}"')
     does, body, said = ACTIONS[action]
-    does(ports, tasks.Request(request, name, BY, body))
+    does(ports.asking, tasks.Request(request, name, BY, body))
     return f"Task {name} {said}."

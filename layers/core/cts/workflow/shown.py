@@ -239,6 +239,7 @@ def _live(current: Current, generation: Generation) -> dict[str, Any]:
                 "definition": each.definition,
                 "enabled": each.enabled,
                 "buffer": each.buffer._asdict() if each.buffer else None,
+                "created": each.created,
             }
             for name, each in sorted(generation.listed.items())
         },

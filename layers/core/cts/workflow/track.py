@@ -4,7 +4,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any, Protocol
 
-from cts.errors import Refused, Unavailable, Unreadable, Upstream
+from cts.errors import Forged, Refused, Unavailable, Unreadable, Upstream
 from cts.keys import task_of
 from cts.ports import Driver, Generations, Published
 from cts.run.model import Run, RunStatus, needs_renewal
@@ -48,6 +48,8 @@ class TrackReport:
     restarted: list[str] = field(default_factory=list)
     errors: list[Upstream] = field(default_factory=list)
     """What could not be looked after. All else was."""
+    forged: bool = False
+    """It was a request to the function's URL that is not signed; nothing was done."""
     queued: int = 0
     """How many tasks wait for a slot."""
     oldest_change: float = 0.0
@@ -71,13 +73,16 @@ class TrackReport:
 
 
 def track(ports: TrackPorts, event: Mapping[str, Any]) -> TrackReport | None:
-    """Process an event from a driver; None if it is not from any driver. Late or repeated news
-    changes nothing."""
+    """Process an event from a driver, or a request to the function's URL; None if it is neither.
+    Late or repeated news changes nothing."""
     for name, driver in ports.drivers.items():
-        heard = driver.heard(event)
+        try:
+            heard = driver.heard(event)
+        except Forged:
+            return TrackReport(forged=True)
         if heard is not None:
             return _take_in(ports, name, heard)
-    return None
+    return TrackReport() if "requestContext" in event else None
 
 
 def sweep(ports: TrackPorts) -> TrackReport:

@@ -142,6 +142,10 @@ def _buttons(page: Page, found: Json) -> list[Html]:
     elif found["enabled"]:
         shown.append(page.press("Run now", name, "run", f"Run {name} now, changed or not?"))
         shown.append(page.press("Hold", name, "hold", f"Apply nothing for {name} until released?"))
+    if found["enabled"]:
+        shown.append(page.press("Disable", name, "disable", f"Never run {name} until enabled?"))
+    else:
+        shown.append(page.press("Enable", name, "enable", f"Run {name} when it changes?"))
     shown.append(page.press("Inspect", name, "inspect", f"Plan {name} without applying it?"))
     return shown
 
