@@ -29,7 +29,7 @@ DRAFT = 20 * 60.0
 HALF = r"\\u[dD][89a-fA-F][0-9a-fA-F]{2}"
 PAIR = r"\\u[dD][89abAB][0-9a-fA-F]{2}\\u[dD][c-fC-F][0-9a-fA-F]{2}"
 ESCAPED = re.compile(rf"\\\\|{PAIR}|({HALF})")
-"""In JSON. Half of a surrogate pair is no text: as in CTS, it is read as U+FFFD."""
+"""In JSON. Half of a surrogate pair can't be encoded: as in CTS, it is read as U+FFFD."""
 
 
 class TaskChanges(Protocol):
