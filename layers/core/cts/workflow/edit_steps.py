@@ -88,12 +88,13 @@ def changed(
     fields: Mapping[str, Any],
     refused: Callable[[str], CtsError],
     *,
+    at: float | None = None,
     dry_run: bool = False,
 ) -> Changed:
-    """Raises what `refused` makes of the reason."""
-    now = ports.asking.now()
-    until = now + DRAFT if verb is Verb.DRAFT else None
-    change = TaskChange(verb, name, asked.by, now, fields, until, dry_run)
+    """`at`: as in `TaskChange`, now without it. Raises what `refused` makes of the reason."""
+    at = ports.asking.now() if at is None else at
+    until = at + DRAFT if verb is Verb.DRAFT else None
+    change = TaskChange(verb, name, asked.by, at, fields, until, dry_run)
     found = ports.publisher.change(change)
     match found.outcome:
         case ChangeOutcome.EXISTS:
