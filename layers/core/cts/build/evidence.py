@@ -52,7 +52,7 @@ def _module(folder: Path, listed: dict[str, Any], shown: Callable[[str], str]) -
 
 
 def _files(folder: Path) -> Iterator[Path]:
-    """What Git keeps of its own differs from clone to clone, and does not count."""
+    """Without links, and without the folder of Git, which differs from clone to clone."""
     for file in sorted(folder.rglob("*")):
         own = ".git" in file.relative_to(folder).parts
         if file.is_file() and not file.is_symlink() and not own:

@@ -45,8 +45,8 @@ class Beat:
     @property
     def counted(self) -> list[Counted]:
         """Views always, whose number of samples is that of the heartbeats; of the others what
-        there is, so that a quiet stack pays for none of them. Stale views are counted once more
-        when there are none any longer: a view that comes and goes must not look stale for long."""
+        there is, so that a quiet stack pays for none of them. When no view is stale any
+        longer, one zero follows: a view that comes and goes must not look stale for long."""
         found: list[Counted] = [
             ("Changes", "Count", self.tally.changes),
             ("TasksTriggered", "Count", self.tally.triggered),
