@@ -1,5 +1,6 @@
 """What requests to change a task have in common: the change, and a run that is waited for."""
 
+import re
 from base64 import b64decode
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -23,6 +24,12 @@ LONGEST_LOG = 4_000_000
 """Bytes from the end of a log that a plan is taken from."""
 DRAFT = 20 * 60.0
 """Seconds until a draft expires: longer than a request can wait for its plan."""
+
+
+HALF = r"\\u[dD][89a-fA-F][0-9a-fA-F]{2}"
+PAIR = r"\\u[dD][89abAB][0-9a-fA-F]{2}\\u[dD][c-fC-F][0-9a-fA-F]{2}"
+ESCAPED = re.compile(rf"\\\\|{PAIR}|({HALF})")
+"""In JSON. Half of a surrogate pair can't be encoded: as in CTS, it is read as U+FFFD."""
 
 
 class TaskChanges(Protocol):
@@ -72,7 +79,7 @@ def asked(event: Mapping[str, Any], name: str, until: float) -> EditRequest:
         task=unquote(name),
         by=by,
         body={},
-        text=body,
+        text=ESCAPED.sub(lambda found: r"\ufffd" if found[1] else found[0], body),
         query=parse_qs(event.get("rawQueryString", ""), keep_blank_values=True),
         content_type=headers.get("content-type", ""),
         waits="respond-async" not in prefers,
