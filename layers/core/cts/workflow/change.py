@@ -6,10 +6,7 @@ from typing import Any
 
 from cts.config.api_tasks import (
     ApiTask,
-    Exists,
-    Inspected,
     StoredTask,
-    Unknown,
     decided,
     objects,
     place,
@@ -45,16 +42,10 @@ def change(ports: PublishPorts, asked: TaskChange, seconds: float) -> Changed:
     for _ in range(MOST_TRIES):
         stored = ports.api_tasks.all().get(asked.name)  # first: what was read later may be newer
         now = to_publish(ports) or ToPublish(None, {}, None, None)
-        try:
-            known, gone = _known(now, ports.environment), now.gone.get(asked.name, "")
-            made = decided(asked, now.tasks.get(asked.name), known.get(asked.name), gone)
-        except Exists:
-            return Changed(ChangeOutcome.EXISTS)
-        except Unknown:
-            return Changed(ChangeOutcome.UNKNOWN)
-        except Inspected as draft:
-            what = f"task {asked.name} is being inspected by {draft}, with another content"
-            return Changed(ChangeOutcome.INVALID, problems=(f"{what}: try again later",))
+        known, gone = _known(now, ports.environment), now.gone.get(asked.name, "")
+        made = decided(asked, now.tasks.get(asked.name), known.get(asked.name), gone)
+        if isinstance(made, Changed):
+            return made
         checked = check(_with(now, made), ports.environment)
         if checked.problems or checked.compiled is None:
             return Changed(ChangeOutcome.INVALID, problems=_told(checked, asked.name))
