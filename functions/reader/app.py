@@ -7,14 +7,14 @@ from typing import Any
 from aws_lambda_powertools import Logger
 from aws_lambda_powertools.event_handler import LambdaFunctionUrlResolver, Response
 
-from cts import wiring
 from cts.errors import CtsError
 from cts.settings import ReaderSettings
+from cts.wiring import reader
 from cts.workflow import read, read_tasks
 
 logger = Logger()
 app = LambdaFunctionUrlResolver()
-ports = cache(lambda: wiring.reader(ReaderSettings.read(os.environ)))
+ports = cache(lambda: reader.ports(ReaderSettings.read(os.environ)))
 
 
 def reply(code: int, found: str | dict[str, Any]) -> Response[str]:

@@ -7,6 +7,7 @@ from typing import Any
 from cts.config.api_tasks import (
     ApiTask,
     Exists,
+    Inspected,
     StoredTask,
     Unknown,
     decided,
@@ -51,6 +52,9 @@ def change(ports: PublishPorts, asked: TaskChange, seconds: float) -> Changed:
             return Changed(ChangeOutcome.EXISTS)
         except Unknown:
             return Changed(ChangeOutcome.UNKNOWN)
+        except Inspected as draft:
+            what = f"task {asked.name} is being inspected by {draft}, with another content"
+            return Changed(ChangeOutcome.INVALID, problems=(f"{what}: try again later",))
         checked = check(_with(now, made), ports.environment)
         if checked.problems or checked.compiled is None:
             return Changed(ChangeOutcome.INVALID, problems=_told(checked, asked.name))
@@ -99,9 +103,7 @@ def _text(problem: Problem) -> str:
 def _put(ports: PublishPorts, made: ApiTask, stored: StoredTask | None) -> bool:
     if made.says:
         return ports.api_tasks.put(made, stored)
-    if stored:
-        ports.api_tasks.delete(made.name)
-    return True
+    return ports.api_tasks.delete(made.name, stored) if stored else True
 
 
 def _publish(ports: PublishPorts, asked: TaskChange, seconds: float) -> None:

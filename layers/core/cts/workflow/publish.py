@@ -172,9 +172,9 @@ def _accept(
     """Tasks are held before the generation that names them is live."""
     compiled, current, sources = checked.compiled, read.current, read.sources
     assert compiled is not None
-    _hold(ports, checked.held & compiled.tasks.keys(), version_of(sources))
-    number = current.number + 1 if current else 1
     former = ports.objects.generation(current) if current else None
+    _hold(ports, _to_hold(checked, former, current, sources), version_of(sources))
+    number = current.number + 1 if current else 1
     made = generation(
         compiled,
         number,
@@ -200,6 +200,19 @@ def _accept(
         by=sorted({*changed_by(read), *([by] if by else [])}),
     )
     return ports.published.put_current(current, new)
+
+
+def _to_hold(
+    checked: CheckedPush,
+    former: Generation | None,
+    current: Current | None,
+    sources: Mapping[str, str],
+) -> Collection[str]:
+    """Of a push that is live already only the tasks that did not run before."""
+    is_live = current is not None and version_of(current.sources) == version_of(sources)
+    known = former.tasks.keys() if former and is_live else set[str]()
+    tasks = checked.compiled.tasks.keys() if checked.compiled else set[str]()
+    return (checked.held & tasks) - known
 
 
 def _hold(ports: PublishPorts, tasks: Collection[str], push: str) -> None:
