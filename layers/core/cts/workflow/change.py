@@ -54,7 +54,7 @@ def change(ports: PublishPorts, asked: TaskChange, seconds: float) -> Changed:
         if before is not None:
             return replace(found, before=_shown(before, asked.name))
         if _put(ports, made, stored):
-            _publish(ports, asked.name, seconds)
+            _publish(ports, asked, seconds)
             return found
     raise Unavailable(f"changing task {asked.name}: others keep changing it at the same time")
 
@@ -97,11 +97,11 @@ def _put(ports: PublishPorts, made: ApiTask, stored: StoredTask | None) -> bool:
     return ports.api_tasks.delete(made.name, stored) if stored else True
 
 
-def _publish(ports: PublishPorts, task: str, seconds: float) -> None:
+def _publish(ports: PublishPorts, asked: TaskChange, seconds: float) -> None:
     """A push that is rejected meanwhile does not count: then again without it."""
-    outcome = publish.publish(ports, seconds).outcome
+    outcome = publish.publish(ports, seconds, asked.by).outcome
     if outcome is PublishOutcome.REJECTED:
-        outcome = publish.publish(ports, seconds).outcome
+        outcome = publish.publish(ports, seconds, asked.by).outcome
     if outcome is PublishOutcome.BEING_CHECKED:
         told = "the change is stored, and goes live when other publishers have ended"
-        raise Unavailable(f"changing task {task}: {told}")
+        raise Unavailable(f"changing task {asked.name}: {told}")
