@@ -136,7 +136,9 @@ def end_of(run: HcpRun, url: str, error: str) -> End:
         step=step,
         counts=run.counts,
         times=told,
-        because="" if retryable else "a person or a policy has stopped it",
+        because=""
+        if retryable
+        else "a person or a policy has stopped it; `cts run` starts a new one",
     )
 
 

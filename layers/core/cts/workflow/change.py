@@ -6,9 +6,7 @@ from typing import Any
 
 from cts.config.api_tasks import (
     ApiTask,
-    Exists,
     StoredTask,
-    Unknown,
     decided,
     objects,
     place,
@@ -44,13 +42,10 @@ def change(ports: PublishPorts, asked: TaskChange, seconds: float) -> Changed:
     for _ in range(MOST_TRIES):
         stored = ports.api_tasks.all().get(asked.name)  # first: what was read later may be newer
         now = to_publish(ports) or ToPublish(None, {}, None, None)
-        try:
-            known, gone = _known(now, ports.environment), now.gone.get(asked.name, "")
-            made = decided(asked, now.tasks.get(asked.name), known.get(asked.name), gone)
-        except Exists:
-            return Changed(ChangeOutcome.EXISTS)
-        except Unknown:
-            return Changed(ChangeOutcome.UNKNOWN)
+        known, gone = _known(now, ports.environment), now.gone.get(asked.name, "")
+        made = decided(asked, now.tasks.get(asked.name), known.get(asked.name), gone)
+        if isinstance(made, Changed):
+            return made
         checked = check(_with(now, made), ports.environment)
         if checked.problems or checked.compiled is None:
             return Changed(ChangeOutcome.INVALID, problems=_told(checked, asked.name))
@@ -59,7 +54,7 @@ def change(ports: PublishPorts, asked: TaskChange, seconds: float) -> Changed:
         if before is not None:
             return replace(found, before=_shown(before, asked.name))
         if _put(ports, made, stored):
-            _publish(ports, asked.name, seconds)
+            _publish(ports, asked, seconds)
             return found
     raise Unavailable(f"changing task {asked.name}: others keep changing it at the same time")
 
@@ -99,16 +94,14 @@ def _text(problem: Problem) -> str:
 def _put(ports: PublishPorts, made: ApiTask, stored: StoredTask | None) -> bool:
     if made.says:
         return ports.api_tasks.put(made, stored)
-    if stored:
-        ports.api_tasks.delete(made.name)
-    return True
+    return ports.api_tasks.delete(made.name, stored) if stored else True
 
 
-def _publish(ports: PublishPorts, task: str, seconds: float) -> None:
+def _publish(ports: PublishPorts, asked: TaskChange, seconds: float) -> None:
     """A push that is rejected meanwhile does not count: then again without it."""
-    outcome = publish.publish(ports, seconds).outcome
+    outcome = publish.publish(ports, seconds, asked.by).outcome
     if outcome is PublishOutcome.REJECTED:
-        outcome = publish.publish(ports, seconds).outcome
+        outcome = publish.publish(ports, seconds, asked.by).outcome
     if outcome is PublishOutcome.BEING_CHECKED:
         told = "the change is stored, and goes live when other publishers have ended"
-        raise Unavailable(f"changing task {task}: {told}")
+        raise Unavailable(f"changing task {asked.name}: {told}")
