@@ -6,10 +6,7 @@ from typing import Any
 
 from cts.config.api_tasks import (
     ApiTask,
-    Exists,
-    Inspected,
     StoredTask,
-    Unknown,
     decided,
     objects,
     place,
@@ -46,16 +43,10 @@ def change(ports: PublishPorts, asked: TaskChange, seconds: float) -> Changed:
     for _ in range(MOST_TRIES):
         stored = ports.api_tasks.all().get(asked.name)  # first: what was read later may be newer
         now = to_publish(ports) or ToPublish(None, {}, None, None)
-        try:
-            known, gone = _known(now, ports.environment), now.gone.get(asked.name, "")
-            made = decided(asked, now.tasks.get(asked.name), known.get(asked.name), gone)
-        except Exists:
-            return Changed(ChangeOutcome.EXISTS)
-        except Unknown:
-            return Changed(ChangeOutcome.UNKNOWN)
-        except Inspected as draft:
-            what = f"task {asked.name} is being inspected by {draft}, with another content"
-            return Changed(ChangeOutcome.INVALID, problems=(f"{what}: try again later",))
+        known, gone = _known(now, ports.environment), now.gone.get(asked.name, "")
+        made = decided(asked, now.tasks.get(asked.name), known.get(asked.name), gone)
+        if isinstance(made, Changed):
+            return made
         checked = check(_with(now, made), ports.environment)
         if wrong := _wrong(checked, asked):
             return Changed(ChangeOutcome.INVALID, problems=wrong)
@@ -64,7 +55,7 @@ def change(ports: PublishPorts, asked: TaskChange, seconds: float) -> Changed:
         if before is not None:
             return replace(found, before=_shown(before, asked.name))
         if _put(ports, made, stored):
-            _publish(ports, asked.name, seconds)
+            _publish(ports, asked, seconds)
             return found
     raise Unavailable(f"changing task {asked.name}: others keep changing it at the same time")
 
@@ -125,11 +116,11 @@ def _put(ports: PublishPorts, made: ApiTask, stored: StoredTask | None) -> bool:
     return ports.api_tasks.delete(made.name, stored) if stored else True
 
 
-def _publish(ports: PublishPorts, task: str, seconds: float) -> None:
+def _publish(ports: PublishPorts, asked: TaskChange, seconds: float) -> None:
     """A push that is rejected meanwhile does not count: then again without it."""
-    outcome = publish.publish(ports, seconds).outcome
+    outcome = publish.publish(ports, seconds, asked.by).outcome
     if outcome is PublishOutcome.REJECTED:
-        outcome = publish.publish(ports, seconds).outcome
+        outcome = publish.publish(ports, seconds, asked.by).outcome
     if outcome is PublishOutcome.BEING_CHECKED:
         told = "the change is stored, and goes live when other publishers have ended"
-        raise Unavailable(f"changing task {task}: {told}")
+        raise Unavailable(f"changing task {asked.name}: {told}")
