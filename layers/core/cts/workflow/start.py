@@ -279,7 +279,7 @@ def _archive(
         "former_runs": [{"run": each.run, "ended_at": iso(each.ended_at)} for each in state.former],
     }
     if Reason.MOVE in run.why:
-        facts["moves_to"] = "stack" if state.path else "consul"
+        facts["moves_to"] = "consul" if state.wanted[Reason.MOVE].path else "stack"
         return move_archive(definition, place, facts, ports.program)
     digest = definition.module.digest
     module = ports.objects.module(digest) if digest else None

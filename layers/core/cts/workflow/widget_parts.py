@@ -48,7 +48,7 @@ TONES = {
     "gave_up": "bad", "retrying": "bad", "held": "note", "not_read": "note", "stale": "note",
     "running": "busy", "queued": "busy", "due": "busy", "waiting": "busy",
 }  # fmt: skip
-"""How a task's or a run's word is colored."""
+"""How a task's or a run's word is coloured."""
 
 
 @dataclass(frozen=True, slots=True)

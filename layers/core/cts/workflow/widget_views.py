@@ -174,6 +174,7 @@ def run(page: Page, found: Json) -> str:
             "result": joined([word(found["status"]), " ", page.ago(found["ended_at"])]),
             "task": page.link(found["task"], task=found["task"]),
             "why": ", ".join(found["why"]),
+            "waits": found["waits"],
             "asked by": found["by"],
             "time": ", ".join(f"{step} {took[step]:.1f} s" for step in STEPS if step in took),
             "next try": page.ago(found["retry_at"]),
@@ -196,13 +197,19 @@ def _error(error: str | None) -> Html:
 
 
 def _log(page: Page, found: Json) -> Html | None:
-    """CodeBuild's page of the build."""
+    """CodeBuild's page of the build, or HCP Terraform's of the run."""
     if not found["build"]:
         return None
+    if found["build"].startswith("https://"):
+        return _page("run in HCP Terraform", found["build"])
     project, build = found["build"].partition(":")[0], quote(found["build"], safe="")
     console = f"https://{page.region}.console.aws.amazon.com/codesuite/codebuild/projects"
     address = f"{console}/{quote(project)}/build/{build}/log?region={page.region}"
-    return tag("a", "log of the build", href=address, target="_blank", class_="btn")
+    return _page("log of the build", address)
+
+
+def _page(shown: str, address: str) -> Html:
+    return tag("a", shown, href=address, target="_blank", class_="btn")
 
 
 def _delta(delta: Json | None) -> Html:
