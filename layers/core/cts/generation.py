@@ -166,6 +166,8 @@ class Current:
     """Events about earlier generations that were not sent before this one replaced them."""
     gone: Mapping[str, str] = field(default_factory=dict, metadata=LATER)
     """Changes through the API that a push has ended: versions of their objects, by task."""
+    by: list[str] = field(default_factory=list, metadata=LATER)
+    """The people who have changed tasks through the API since the generation before, as ARNs."""
     extra: Mapping[str, Any] = field(default_factory=dict)
 
 

@@ -5,11 +5,13 @@ is waited for, unless the caller prefers not to.
 """
 
 import json
+import re
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
+from urllib.parse import unquote
 
 from cts.config.task_change import Verb
-from cts.errors import BadRequest, CtsError, NotDone
+from cts.errors import BadRequest, CtsError, NotDone, TaskNotFound
 from cts.run.model import RunStatus
 from cts.workflow import task_terraform, tasks, update
 from cts.workflow.edit_steps import (
@@ -183,7 +185,12 @@ ROUTES: Sequence[tuple[str, str, Route]] = [
 
 
 def unknown(event: Mapping[str, Any]) -> CtsError:
-    """The response if no route matches."""
+    """The response if no route matches. The resolver knows only some characters in names."""
+    http = event["requestContext"]["http"]
+    for method, path, _ in ROUTES:
+        found = re.fullmatch(path.replace("<name>", "(?P<name>[^/]+)"), http["path"])
+        if method == http["method"] and found:
+            return TaskNotFound(unquote(found["name"]))
     return tasks.unknown(event, ACTIONS)
 
 

@@ -88,6 +88,15 @@ def to_publish(ports: Ports) -> ToPublish | None:
     return ToPublish(stored, dict(sorted(tasks.items())), current, rejected)
 
 
+def changed_by(push: ToPublish) -> set[str]:
+    """The people who have changed tasks through the API since the live generation."""
+    live = push.current.sources if push.current else {}
+    changed = (
+        each for name, each in push.tasks.items() if each.version != live.get(keys.api_task(name))
+    )
+    return {each.task.by for each in changed if each.task.by}
+
+
 def _is_rejected(stored: StoredBundle, rejected: Rejected) -> bool:
     return version_of(rejected.sources) == stored.version and rejected.contract == CONTRACT
 
