@@ -137,7 +137,7 @@ def test_a_held_task_is_released_first(world: System, action: str) -> None:
 @pytest.mark.parametrize("action", ["run", "retry"])
 def test_a_disabled_task_is_enabled_first(world: System, action: str) -> None:
     world.task("web", enabled=False)
-    assert do(action) == (409, "task 'web' is disabled: enable it in its configuration first")
+    assert do(action) == (409, "task 'web' is disabled: enable it first")
 
 
 @pytest.mark.parametrize("enabled", [True, False])

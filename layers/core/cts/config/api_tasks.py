@@ -12,7 +12,7 @@ from typing import Any
 
 from cts.config.blocks.model import Configuration, Task
 from cts.config.blocks.options import Findings
-from cts.config.task_change import Object, TaskChange, Verb
+from cts.config.task_change import Changed, ChangeOutcome, Object, TaskChange, Verb
 from cts.config.task_object import DEFAULTS, as_file, shown
 from cts.config.text.read import read
 from cts.stored import load
@@ -172,33 +172,24 @@ def _read(task: Object, name: str, found: Findings) -> tuple[Task, ...]:
 # ---- what people ask for ------------------------------------------------------------------
 
 
-class Exists(Exception):
-    """A task with the name of a new one is there."""
-
-
-class Unknown(Exception):
-    """The task that is to be changed is not there."""
-
-
-class Inspected(Exception):
-    """There is a draft of the task already. Carries who made it."""
-
-
 def decided(
     change: TaskChange, stored: StoredTask | None, pushed: Object | None, gone: str
-) -> ApiTask:
-    """What is to be stored. It may say nothing: then nothing needs to be.
+) -> ApiTask | Changed:
+    """What is to be stored, or why the change can't be made. It may say nothing: then nothing needs
+    to be stored.
 
-    `pushed`: the Task object as it was pushed. Raises Exists, Unknown or Inspected.
+    `pushed`: the Task object as it was pushed.
     """
     now = stored.task if stored else ApiTask(change.name)
     if stored and is_ended(stored, pushed or {}, gone):
         now = replace(now, fields={}, deleted=False, over={})
     made = _decided(change, now, pushed)
-    return made if made == now else replace(made, by=change.by, changed_at=change.at)
+    if isinstance(made, Changed) or made == now:
+        return made
+    return replace(made, by=change.by, changed_at=change.at)
 
 
-def _decided(change: TaskChange, now: ApiTask, pushed: Object | None) -> ApiTask:
+def _decided(change: TaskChange, now: ApiTask, pushed: Object | None) -> ApiTask | Changed:
     new = {**change.fields, "name": change.name}
     if change.verb is Verb.DISCARD:
         return without_task(now) if (now.task, now.at) == (new, change.at) else now
@@ -207,11 +198,12 @@ def _decided(change: TaskChange, now: ApiTask, pushed: Object | None) -> ApiTask
     made = replace(now, task=own, draft_until=None)
     is_new = change.verb in (Verb.CREATE, Verb.DRAFT)
     if is_new == is_there:
-        raise (Exists if is_new else Unknown)(change.name)
+        return Changed(ChangeOutcome.EXISTS if is_new else ChangeOutcome.UNKNOWN)
     if change.verb is Verb.DELETE:
         return replace(made, task={}, fields={}, deleted=bool(pushed), over=pushed or {})
     if change.verb is Verb.DRAFT and now.draft_until and (now.task, now.by) != (new, change.by):
-        raise Inspected(now.by)
+        what = f"task {change.name} is being inspected by {now.by}, with another content"
+        return Changed(ChangeOutcome.INVALID, problems=(f"{what}: try again later",))
     keeps = change.verb is Verb.SET
     if pushed and change.verb is not Verb.DRAFT:
         fields = {**made.fields, **change.fields} if keeps else _whole(change.fields)

@@ -150,7 +150,7 @@ def _may_run(state: TaskState, entry: TaskEntry) -> None:
     if state.hold:
         raise Conflict(state.task, f"is held, so release it first: {state.hold}")
     if not entry.enabled:
-        raise Conflict(state.task, "is disabled: enable it in its configuration first")
+        raise Conflict(state.task, "is disabled: enable it first")
 
 
 def wishes(state: TaskState) -> Mapping[Reason, Wish]:
