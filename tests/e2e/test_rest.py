@@ -50,15 +50,20 @@ def test_a_task_is_inspected_and_then_created_and_applied(world: World, ann: Per
     assert {run.by for run in world.runs(name)} == {ann.arn}
 
 
-def test_a_task_that_was_created_survives_a_push_and_is_deleted(world: World, ann: Person) -> None:
+def test_a_task_that_was_created_survives_all_but_its_deletion(world: World, ann: Person) -> None:
+    """A push, a rollback, and another deployment of the stack."""
     name = "rest-kept"
-    code, found = ann.changes("POST", "/v1/tasks", new(name, description="by hand"))
+    world.catalog.register("rest-5", name, "10.9.0.5", 80)
+    code, found = ann.changes("POST", "/v1/tasks?run=now", new(name, description="by hand"))
     assert code == 201, found
     world.publish({"rest-other.hcl": task("rest-other", "rest-other")})
     done = world.cts("rollback", "--yes")
     assert done.returncode == 0, done.stdout + done.stderr
     assert "rest-other" not in ann.reads("/v1/status/tasks")
+    world.stack.redeploy({"ConsulAddress": world.stack.consul, "BuildMinutes": "50"})
     assert ann.reads(f"/v1/tasks/{name}")["task"]["description"] == "by hand"
+    world.catalog.register("rest-6", name, "10.9.0.6", 80)
+    assert len(world.applied_right(name, name)) == 2
     assert ann.changes("DELETE", f"/v1/tasks/{name}")[0] == 202
     assert name not in ann.reads("/v1/status/tasks")
     assert ann.changes("DELETE", f"/v1/tasks/{name}")[0] == 404

@@ -67,6 +67,17 @@ def test_a_task_that_was_created_through_the_api_stays(account: Account, conf: P
     assert {*account.world.bucket.generation(live).tasks} == {"edge", "new", "web"}
 
 
+def test_one_that_waits_stays_too(account: Account, conf: Path) -> None:
+    cts("push", conf)
+    world, live = account.world, account.world.table.live
+    assert live
+    entry = world.bucket.generation(live).tasks["web"]
+    world.waiting["edge"] = Waiting(entry.definition, ("something",), created=True)
+    world.publish(live)
+    result = cts("push", conf, "--dry-run")
+    assert (result.exit_code, "edge" in result.stdout) == (0, False)
+
+
 def test_a_push_of_its_name_says_so_and_asks(account: Account, conf: Path) -> None:
     cts("push", conf)
     account.api_tasks.put(CREATED, None)

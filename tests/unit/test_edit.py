@@ -59,8 +59,10 @@ class World:
         monkeypatch.setattr(app, "ports", lambda: self.ports)
         self.push(PUSHED)
 
-    def push(self, *tasks: str) -> None:
-        self.system.bucket.write(keys.BUNDLE, zipped({"config.hcl": "".join((HERE, *tasks))}))
+    def push(self, *tasks: str, **modules: str) -> None:
+        files = {f"modules/{name}/main.tf": text for name, text in modules.items()}
+        files["config.hcl"] = "".join((HERE, *tasks))
+        self.system.bucket.write(keys.BUNDLE, zipped(files))
         self.publish()
 
     def publish(self) -> str:
@@ -496,6 +498,15 @@ def test_a_deleted_task_comes_back_when_a_push_changes_it(world: World) -> None:
     assert world.tasks == ["pushed"]
     world.push(PUSHED)
     assert world.tasks == ["pushed"]
+
+
+def test_a_push_without_the_module_of_a_created_task_says_what_to_do(world: World) -> None:
+    world.push(PUSHED.replace("acme/edge/acmefw", "./modules/m"), m='variable "services" {}')
+    assert create({**NEW, "module": "./modules/m"})[0] == 201
+    world.push(PUSHED.replace("as pushed", "without it"))
+    rejected = world.system.table.rejected()
+    assert rejected
+    assert "a push brings the folders that its own tasks name" in rejected.problems[0]["fix"]
 
 
 def test_a_rejected_push_does_not_stop_changes(world: World) -> None:

@@ -113,6 +113,8 @@ def test_a_run_shows_what_changed_and_how_long_it_took() -> None:
     assert ("create", 'thing.it["web-2"]') in lines
     times = "waited 0.0 s, queued 18.0 s, start 1.1 s, init 3.2 s, plan 4.1 s, apply 3.9 s"
     assert ("time", times) in lines
+    assert ("modules", "./modules/firewall") in lines
+    assert ("providers", "registry.terraform.io/hashicorp/dns 3.4.3") in lines
     assert "build/cts%3A8745a7a9/log" in html
 
 

@@ -65,6 +65,8 @@ class Waiting:
 
     definition: str
     reasons: tuple[str, ...]
+    created: bool = False
+    """As in TaskEntry."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,7 +100,8 @@ class Generation:
 
     def to_json(self) -> str:
         tasks = {name: _written(entry) for name, entry in self.tasks.items()}
-        facts = asdict(self) | {"tasks": tasks}
+        waiting = {name: _written_waiting(each) for name, each in self.waiting.items()}
+        facts = asdict(self) | {"tasks": tasks, "waiting": waiting}
         for name, key in IN_SOURCES.items():
             if value := facts.pop(name):
                 facts["sources"] = {**facts["sources"], key: value}
@@ -117,6 +120,11 @@ class Generation:
             if all(map(is_known, (task["condition"], *task.get("inputs", ()))))
         }
         return cls(**raw | apart | {"sources": sources, "tasks": tasks, "waiting": waiting})
+
+
+def _written_waiting(entry: Waiting) -> dict[str, Any]:
+    """The first release takes no new field."""
+    return {name: value for name, value in asdict(entry).items() if value or name != "created"}
 
 
 def _written(entry: TaskEntry) -> dict[str, Any]:

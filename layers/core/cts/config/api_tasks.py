@@ -79,6 +79,11 @@ def place(name: str) -> str:
     return f"api/{name}.json"
 
 
+def is_place(file: str) -> bool:
+    """Whether problems mean such an object. Files of a configuration are in no folder."""
+    return file.startswith("api/")
+
+
 def unexpired(tasks: Tasks, now: float) -> dict[str, StoredTask]:
     """Without expired drafts. What is left of one has another version."""
     kept: dict[str, StoredTask] = {}

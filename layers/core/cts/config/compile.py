@@ -229,15 +229,15 @@ def _compile(
             definition = replace(definition, vault={**definition.vault, **tls})
         digest = definition.digest
         compiled.definitions[digest] = definition
+        created = name in laid.created
         if reasons := tuple(waits_for(definition)):
-            compiled.waiting[name] = Waiting(digest, reasons)
+            compiled.waiting[name] = Waiting(digest, reasons, created)
         else:
             triggers = events(task, configuration, definition.condition)
             required = found.required_version if found else ""
             entry = _entry(task, definition, digest, triggers, required)
             is_draft = name in laid.drafts
             enabled = entry.enabled and not is_draft
-            created = name in laid.created
             compiled.tasks[name] = replace(entry, draft=is_draft, created=created, enabled=enabled)
     return compiled
 

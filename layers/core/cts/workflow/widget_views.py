@@ -69,9 +69,7 @@ def _row(page: Page, task: Json) -> list[object]:
     return [
         page.link(name, task=name),
         joined([word(state), " ", tag("span", _reason(task), class_="dim")]),
-        tag(
-            "span", *map(_dot, task["recent_runs"]), page.ago(last.get("ended_at")), class_="nowrap"
-        ),
+        tag("span", _dots(task["recent_runs"]), page.ago(last.get("ended_at")), class_="nowrap"),
         _result(last),
         views,
         _next(page, task),
@@ -88,6 +86,10 @@ def _result(last: Json) -> object:
 
 def _reason(task: Json) -> str:
     return "" if task["state"] in ("idle", "scheduled") else str(task["reason"])
+
+
+def _dots(recent: Sequence[Json]) -> Html:
+    return tag("span", *map(_dot, recent), class_="dots") if recent else Html("")
 
 
 def _dot(recent: Json) -> Html:
@@ -180,6 +182,8 @@ def run(page: Page, found: Json) -> str:
             "next try": page.ago(found["retry_at"]),
             "gave up": found["gave_up"],
             "Terraform": found["terraform"],
+            "modules": _used(found["modules"]),
+            "providers": _used(found["providers"]),
             "log": _log(page, found),
             "follow it": f"cts logs {found['id']}",
             "correlation id": found["correlation_id"],
@@ -190,6 +194,10 @@ def run(page: Page, found: Json) -> str:
         tag("h4", "What changes in the infrastructure"),
         _changes(found),
     )  # fmt: skip
+
+
+def _used(found: Sequence[Json]) -> str:
+    return ", ".join(f"{each['source']} {each['version']}".strip() for each in found)
 
 
 def _error(error: str | None) -> Html:
@@ -220,11 +228,11 @@ def _delta(delta: Json | None) -> Html:
         (each["what"], each["view"], each["name"], ", ".join(each["attributes"]))
         for each in delta["first"]
     ]
-    return joined([tag("p", numbers), tag("table", rows(listed))])
+    return joined([tag("p", numbers), tag("table", rows(listed), class_="list")])
 
 
 def _changes(found: Json) -> Html:
     if found["counts"] is None:
         return tag("p", "There was no plan.", class_="dim")
     listed = [(each["action"], each["address"]) for each in found["changes"]]
-    return joined([tag("p", counts(found["counts"])), tag("table", rows(listed))])
+    return joined([tag("p", counts(found["counts"])), tag("table", rows(listed), class_="list")])
