@@ -1,25 +1,30 @@
 """The objects below `config/tasks/`, in memory."""
 
-from itertools import count
-
 from cts.config.api_tasks import ApiTask, StoredTask
+from cts.watch.snapshot import digest_of
 
 
 class FakeApiTasks:
-    """Versions count all writes."""
+    """Versions are digests, as S3's are."""
 
     def __init__(self) -> None:
         self.stored: dict[str, StoredTask] = {}
-        self._writes = count(1)
 
     def all(self) -> dict[str, StoredTask]:
         return dict(self.stored)
 
     def put(self, task: ApiTask, read: StoredTask | None) -> bool:
-        if self.stored.get(task.name) != read:
+        if not self._is_as(task.name, read):
             return False
-        self.stored[task.name] = StoredTask(task, f"e{next(self._writes)}")
+        self.stored[task.name] = StoredTask(task, digest_of(task.to_json()))
         return True
 
-    def delete(self, name: str) -> None:
+    def delete(self, name: str, read: StoredTask) -> bool:
+        if name in self.stored and not self._is_as(name, read):
+            return False
         self.stored.pop(name, None)
+        return True
+
+    def _is_as(self, name: str, read: StoredTask | None) -> bool:
+        stored = self.stored.get(name)
+        return (stored and stored.version) == (read and read.version)

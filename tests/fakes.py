@@ -227,6 +227,8 @@ class FakeBucket:
     def __init__(self) -> None:
         self.objects: dict[str, list[bytes]] = defaultdict(list)
         self.superseded: set[str] = set()
+        self.gone: set[tuple[str, str]] = set()
+        """Keys and versions; of the newest version "", as if it were a delete marker."""
 
     def bundle(self, size: int, version: str = "") -> StoredObject | None:
         found = self._get(keys.BUNDLE, version)
@@ -357,7 +359,7 @@ class FakeBucket:
         del self.objects[key]
 
     def _get(self, key: str, version: str = "") -> StoredObject | None:
-        if key not in self.objects:
+        if key not in self.objects or (key, version) in self.gone:
             return None
         versions = self.objects[key]
         number = int(version) if version else len(versions)

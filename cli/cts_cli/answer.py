@@ -30,6 +30,7 @@ def print_answer(
             print_line(console, "✓", "green", f"published as generation {number} in {took}")
             if any(live[kind] != [*names] for kind, names in asdict(expected.tasks).items()):
                 _print_differences(console, live)
+            _print_kept(console, live, expected)
             known = [_same(each) for each in shown]
             new = [each for each in live["warnings"] if _same(each) not in known]
             problems.print_briefly(console, new, problems.WARNING)
@@ -48,6 +49,17 @@ def print_answer(
         case Outcome.REPLACED:
             print_line(console, "!", "yellow", "superseded by a newer push")
             print_line(console, " ", "dim", "see `cts status` for its result")
+
+
+def _print_kept(console: Console, live: Mapping[str, Any], expected: Difference) -> None:
+    """What the API said of a task stays in force, unless the push changes it."""
+    for name, each in live["tasks"].items():
+        if not each.get("created") and each["enabled"] == (name in expected.disabled):
+            stays, other = ("enabled", "disable") if each["enabled"] else ("disabled", "enable")
+            text = (
+                f"{name} stays {stays}, as set through the API: `cts task {other} {name}` ends that"
+            )
+            print_line(console, "!", "yellow", text)
 
 
 def _same(problem: Mapping[str, Any]) -> list[Any]:

@@ -1,14 +1,13 @@
 """What `cts doctor` makes of what it found: what is wrong, and what to do about it. Pure."""
 
-import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
-from typing import Any, NamedTuple
+from typing import Any
 
 from cts.config.blocks.schema import Group
 from cts.run.place import PROGRAM
-from cts_cli import words
+from cts_cli import causes, words
 
 MOST_NAMED = 5
 """Tasks named in one finding. The others are counted."""
@@ -29,110 +28,6 @@ class Finding:
     fix: str = ""
     evidence: str = ""
     """The error itself, in one line."""
-
-
-class Cause(NamedTuple):
-    """What an error means. The first cause whose pattern is in the error counts."""
-
-    pattern: str
-    what: str
-    fix: str
-
-
-CONSUL_CAUSES = (
-    Cause(
-        r"ACL not found|ACL token not found|token not found",
-        "Consul does not know the stack's token: it is wrong, was deleted or has expired",
-        "store a valid token {token}",
-    ),
-    Cause(
-        r"HTTP 403|Permission denied|filtered by ACLs",
-        "the stack's token may not read everything that the tasks watch",
-        "give the token's policy service:read and node:read, and key:read for watched keys "
-        "(docs/operations.md, Consul's token)",
-    ),
-    Cause(
-        r"too many concurrent connections|HTTP 429",
-        "Consul refuses more connections from the poller's address",
-        "raise limits.http_max_conns_per_client in Consul's configuration, to at least 200",
-    ),
-    Cause(
-        r"CERTIFICATE_VERIFY_FAILED|certificate verify failed",
-        "the poller does not trust Consul's certificate",
-        "put the CA's certificates into a secret and deploy with its ARN as ConsulCaArn "
-        "(docs/operations.md, Consul's certificate)",
-    ),
-    Cause(
-        r"WRONG_VERSION_NUMBER|HTTP request to an HTTPS server|SSL",
-        "Consul and the stack disagree about HTTP and HTTPS",
-        "correct the scheme, or the port, of the parameter ConsulAddress",
-    ),
-    Cause(
-        r"reading (?:the Consul token|the client certificate|Consul's CA)",
-        "the secret for the connection to Consul can't be used",
-        "correct the secret that the message names",
-    ),
-    Cause(
-        r"No cluster leader|HTTP 500",
-        "Consul has no leader, or can't answer the query",
-        "check Consul's servers, and the `filter` of the tasks that are stale",
-    ),
-    Cause(
-        r"no answer|asking Consul at",
-        "the poller can't reach Consul",
-        "check that Consul is up, and that ConsulAddress, SubnetIds and SecurityGroupIds lead "
-        "to it",
-    ),
-)
-RUN_CAUSES = (
-    Cause(
-        r"does not let this account run CodeBuild|Cannot have more than 0 builds",
-        "AWS does not let this account run builds",
-        "ask AWS Support (account and billing) to enable CodeBuild, then run `cts retry {task}`",
-    ),
-    Cause(
-        r"the state is locked by|acquiring the state lock",
-        "its state has been locked by someone else",
-        "if that user or build is gone, remove the lock: docs/operations.md, State locks",
-    ),
-    Cause(
-        r"assuming the task's role",
-        "its role can't be assumed",
-        "correct role_arn, and let the role's trust policy allow the stack's TaskRole "
-        "(docs/operations.md, A role for one task)",
-    ),
-    Cause(
-        r"the stack's \w+ secret has no \w+",
-        "it reads a secret that is not stored",
-        "store it with `cts secret set NAME`, then run `cts retry {task}`",
-    ),
-    Cause(
-        r"Unreadable module directory|Failed to download module|accessing remote module registry"
-        r"|Module not found|Could not download module|Unresolvable module version",
-        "its module can't be fetched",
-        "correct `module` and `version`, and let builds reach the module's address, with "
-        "git_ssh_key if it is private",
-    ),
-    Cause(
-        r"Failed to (?:query available provider packages|install provider)",
-        "a provider can't be fetched",
-        "correct required_providers, and let builds reach the provider's registry",
-    ),
-    Cause(
-        r"fetching https?://\S+(?:terraform|tofu)",
-        "its version of Terraform can't be fetched",
-        "correct TerraformVersion or terraform_version, and let builds reach the release's address",
-    ),
-    Cause(
-        r"AccessDenied|not authorized to perform",
-        "it lacks a permission in AWS",
-        "attach a policy for its module to the stack's TaskRole, or name a role with role_arn",
-    ),
-)
-
-
-def cause_of(error: str, causes: Sequence[Cause]) -> Cause | None:
-    return next((each for each in causes if re.search(each.pattern, error)), None)
 
 
 # ---- the stack and whoever asks -----------------------------------------------------------------
@@ -169,7 +64,7 @@ def configuration(found: Mapping[str, Any]) -> Iterator[Finding]:
         fix = "check the configuration with `cts validate`, and push it again"
         yield Finding(Level.PROBLEM, "configuration", what, fix, first)
     if live and live.get("waiting"):
-        told = _names(list(live["waiting"]))
+        told = words.some(list(live["waiting"]), MOST_NAMED)
         what = f"{told}: accepted, but needs what is not supported"
         yield Finding(Level.WARNING, "configuration", what, "`cts status` says what that is")
 
@@ -213,7 +108,7 @@ def consul(stale: Mapping[str, Any], *, has_secret: bool) -> Iterator[Finding]:
     told: set[str] = set()
     for why in stale["why"]:
         line = " ".join(why.split())
-        cause = cause_of(line, CONSUL_CAUSES)
+        cause = causes.find(line, causes.CONSUL)
         what = cause.what if cause else "some views can't be read"
         if what not in told:
             told.add(what)
@@ -226,17 +121,17 @@ def consul(stale: Mapping[str, Any], *, has_secret: bool) -> Iterator[Finding]:
 
 def tasks(found: Mapping[str, Any], errors: Mapping[str, str]) -> Iterator[Finding]:
     """`found`: by name, as the reader answers. `errors`: of the last runs of busy tasks."""
-    causes: dict[tuple[str, str], list[tuple[str, str]]] = {}
+    grouped: dict[tuple[str, str], list[tuple[str, str]]] = {}
     for name, task in found.items():
         if error := errors.get(name) or _error(task):
-            cause = cause_of(error, RUN_CAUSES)
+            cause = causes.find(error, causes.RUN)
             what = cause.what if cause else words.error_line(error)
             fix = cause.fix if cause else "`cts logs {task}` shows the whole log"
-            causes.setdefault((what, fix), []).append((name, words.error_line(error)))
-    for (what, fix), of in causes.items():
+            grouped.setdefault((what, fix), []).append((name, words.error_line(error)))
+    for (what, fix), of in grouped.items():
         names = [name for name, _ in of]
         evidence = "" if of[0][1] == what else of[0][1]
-        told = f"{_names(names)}: {what}"
+        told = f"{words.some(names, MOST_NAMED)}: {what}"
         yield Finding(Level.PROBLEM, "tasks", told, fix.format(task=names[0]), evidence)
     for name, task in found.items():
         if task["state"] == "held":
@@ -257,11 +152,6 @@ def _error(task: Mapping[str, Any]) -> str:
     """Why its last run failed; empty if it did not."""
     run = task["last_run"]
     return str(run["error"] or task["gave_up"] or "") if run and not run["success"] else ""
-
-
-def _names(names: Sequence[str]) -> str:
-    more = len(names) - MOST_NAMED
-    return ", ".join(names[:MOST_NAMED]) + (f" and {more} more" if more > 0 else "")
 
 
 # ---- AWS ----------------------------------------------------------------------------------------

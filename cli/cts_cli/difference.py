@@ -38,7 +38,8 @@ def compare(live: Mapping[str, Any] | None, compiled: Compiled) -> Difference:
     """`live`: as the reader returns it."""
     before, after = _live_runs(live) if live else {}, runs(compiled)
     running = live["tasks"] if live else {}
-    created = {name for name, each in running.items() if each.get("created")}
+    listed = {**running, **live["waiting"]} if live else {}
+    created = {name for name, each in listed.items() if each.get("created")}
     stay = created - after.keys()
     before = {name: each for name, each in before.items() if name not in stay}
     tasks = differences(before, after)

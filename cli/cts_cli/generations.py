@@ -121,8 +121,8 @@ def _changes(changes: Differences | None) -> Text:
     for kind, mark, style in difference.KINDS:
         names = [*named[kind]]
         told = [f"{mark}{name}" for name in names[:MOST_NAMED]]
-        if more := len(names) - MOST_NAMED:
-            told += [f"and {more} more"] if more > 0 else []
+        if (more := len(names) - MOST_NAMED) > 0:
+            told.append(f"and {more} more")
         for each in told:
             found.append(" " if found else "").append(each, style)
     return found or Text("no task added, changed or removed", "dim")

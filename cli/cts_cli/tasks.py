@@ -3,7 +3,7 @@
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from cts_cli import grid
+from cts_cli import grid, words
 from cts_cli.output import out
 from cts_cli.screen import Text
 
@@ -36,9 +36,7 @@ def runs_for(condition: Mapping[str, Any]) -> str:
     """A condition in words."""
     match condition:
         case {"services": {"names": [*names]}} if names:
-            more = len(names) - MOST_NAMED
-            told = ", ".join(names[:MOST_NAMED]) + (f" and {more} more" if more > 0 else "")
-            return f"services {told}"
+            return f"services {words.some(names, MOST_NAMED)}"
         case {"services": {"regexp": str(regexp)}}:
             return f'services that match "{regexp}"'
         case {"catalog_services": {"regexp": str(regexp)}}:

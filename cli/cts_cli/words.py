@@ -1,7 +1,7 @@
 """Human-readable times, counts and changes, as plain text without colours."""
 
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 
 TITLE = re.compile(r"(?:^|: )Error: ")
@@ -18,6 +18,12 @@ def now() -> datetime:
 def count(number: int, thing: str) -> str:
     """`1 task`, `2 tasks`."""
     return f"{number} {thing}" if number == 1 else f"{number} {thing}s"
+
+
+def some(names: Sequence[str], most: int) -> str:
+    """`a, b and 3 more`: at most that many names; the others are counted."""
+    more = len(names) - most
+    return ", ".join(names[:most]) + (f" and {more} more" if more > 0 else "")
 
 
 def span(seconds: float) -> str:

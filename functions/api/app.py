@@ -7,9 +7,9 @@ from aws_lambda_powertools import Logger
 from aws_lambda_powertools.event_handler import LambdaFunctionUrlResolver, Response
 from aws_lambda_powertools.metrics import EphemeralMetrics
 
-from cts import wiring
 from cts.errors import CtsError
 from cts.settings import ApiSettings
+from cts.wiring import api
 from cts.workflow import edit, tasks
 from cts.workflow.edit_steps import asked
 
@@ -17,7 +17,7 @@ logger = Logger()
 announced = EphemeralMetrics(service="announced")  # whichever function announces it
 announced.set_default_dimensions(stack=os.environ.get("CTS_STACK", "cts"))
 app = LambdaFunctionUrlResolver()
-ports = cache(lambda: wiring.api(ApiSettings.read(os.environ), announced))
+ports = cache(lambda: api.ports(ApiSettings.read(os.environ), announced))
 
 
 def reply(answer: tasks.Answer) -> Response[str]:

@@ -9,14 +9,14 @@ from aws_lambda_powertools import Logger
 from aws_lambda_powertools.metrics import EphemeralMetrics
 from aws_lambda_powertools.utilities.typing import LambdaContext
 
-from cts import wiring
 from cts.settings import ApiSettings
+from cts.wiring import api
 from cts.workflow.press import press
 
 logger = Logger()
 announced = EphemeralMetrics(service="announced")  # whichever function announces it
 announced.set_default_dimensions(stack=os.environ.get("CTS_STACK", "cts"))
-ports = cache(lambda: wiring.api(ApiSettings.read(os.environ), announced))
+ports = cache(lambda: api.ports(ApiSettings.read(os.environ), announced))
 
 
 @logger.inject_lambda_context(clear_state=True)

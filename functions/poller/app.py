@@ -8,9 +8,9 @@ from typing import Any
 from aws_lambda_powertools import Logger, Metrics
 from aws_lambda_powertools.utilities.typing import LambdaContext
 
-from cts import wiring
 from cts.events import CatalogChanged
 from cts.settings import PollerSettings
+from cts.wiring import poller
 from cts.workflow import live, once
 from cts.workflow.counting import count
 from cts.workflow.watcher import Beat
@@ -33,6 +33,6 @@ def lambda_handler(_event: dict[str, Any], context: LambdaContext) -> dict[str, 
     settings = PollerSettings.read(os.environ)
     work = live.live if settings.live else once.once
     left = context.get_remaining_time_in_millis() / 1000
-    outcome = asyncio.run(work(wiring.poller(settings, left, beat, log, logger.warning)))
+    outcome = asyncio.run(work(poller.ports(settings, left, beat, log, logger.warning)))
     logger.info("left", outcome=outcome.value)
     return {"outcome": outcome.value}

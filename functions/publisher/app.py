@@ -10,8 +10,8 @@ from aws_lambda_powertools import Logger
 from aws_lambda_powertools.metrics import EphemeralMetrics
 from aws_lambda_powertools.utilities.typing import LambdaContext
 
-from cts import wiring
 from cts.settings import PublisherSettings
+from cts.wiring import publisher
 from cts.workflow.change import change, read, told
 from cts.workflow.publish import PublishPorts, publish
 
@@ -22,7 +22,7 @@ announced.set_default_dimensions(stack=os.environ.get("CTS_STACK", "cts"))
 
 @cache
 def ports() -> PublishPorts:
-    return wiring.publisher(PublisherSettings.read(os.environ), announced)
+    return publisher.ports(PublisherSettings.read(os.environ), announced)
 
 
 @logger.inject_lambda_context(clear_state=True)

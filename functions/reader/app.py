@@ -7,14 +7,14 @@ from typing import Any
 from aws_lambda_powertools import Logger
 from aws_lambda_powertools.event_handler import LambdaFunctionUrlResolver, Response
 
-from cts import wiring
 from cts.errors import CtsError
 from cts.settings import ReaderSettings
+from cts.wiring import reader
 from cts.workflow import read, read_tasks
 
 logger = Logger()
 app = LambdaFunctionUrlResolver()
-ports = cache(lambda: wiring.reader(ReaderSettings.read(os.environ)))
+ports = cache(lambda: reader.ports(ReaderSettings.read(os.environ)))
 
 
 def reply(code: int, found: str | dict[str, Any]) -> Response[str]:
@@ -33,7 +33,7 @@ def refuse(error: CtsError) -> Response[str]:
 
 
 app.exception_handler(CtsError)(refuse)
-app.not_found(lambda _: refuse(read.unknown(app.current_event.http_method, app.current_event.path)))
+app.not_found(lambda _: refuse(read_tasks.unknown(app.current_event.raw_event)))
 for path, route in {**read.ROUTES, **read_tasks.ROUTES}.items():
     app.get(path)(lambda route=route, **names: answer(route, **names))
 lambda_handler = logger.inject_lambda_context(app.resolve, clear_state=True)

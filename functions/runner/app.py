@@ -8,8 +8,9 @@ from aws_lambda_powertools import Logger
 from aws_lambda_powertools.metrics import EphemeralMetrics
 from aws_lambda_powertools.utilities.typing import LambdaContext
 
-from cts import events, wiring
+from cts import events
 from cts.settings import Builds, Store
+from cts.wiring import runner
 from cts.workflow.start import StartPorts, start
 
 logger = Logger()
@@ -19,7 +20,7 @@ announced.set_default_dimensions(stack=os.environ.get("CTS_STACK", "cts"))
 
 @cache
 def ports() -> StartPorts:
-    return wiring.runner(Store.read(os.environ), Builds.read(os.environ), announced)
+    return runner.ports(Store.read(os.environ), Builds.read(os.environ), announced)
 
 
 @logger.inject_lambda_context(clear_state=True)

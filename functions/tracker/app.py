@@ -8,9 +8,9 @@ from aws_lambda_powertools import Logger, Metrics
 from aws_lambda_powertools.metrics import EphemeralMetrics
 from aws_lambda_powertools.utilities.typing import LambdaContext
 
-from cts import wiring
 from cts.errors import NotLookedAfter
 from cts.settings import Store, Tracked
+from cts.wiring import tracker
 from cts.workflow.counting import count
 from cts.workflow.track import TrackPorts, sweep, track
 
@@ -22,7 +22,7 @@ for each in (metrics, announced):
 
 @cache
 def ports() -> TrackPorts:
-    return wiring.tracker(Store.read(os.environ), Tracked.read(os.environ), announced)
+    return tracker.ports(Store.read(os.environ), Tracked.read(os.environ), announced)
 
 
 @logger.inject_lambda_context(clear_state=True)

@@ -7,13 +7,13 @@ from typing import Any
 from aws_lambda_powertools import Logger
 from aws_lambda_powertools.utilities.typing import LambdaContext
 
-from cts import wiring
 from cts.settings import ReaderSettings, required
+from cts.wiring import reader
 from cts.workflow.draw import DESCRIPTION, draw
 from cts.workflow.widget_parts import Page
 
 logger = Logger()
-ports = cache(lambda: wiring.reader(ReaderSettings.read(os.environ)))
+ports = cache(lambda: reader.ports(ReaderSettings.read(os.environ)))
 
 
 @logger.inject_lambda_context(clear_state=True)

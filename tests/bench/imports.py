@@ -38,7 +38,7 @@ ENVIRONMENT = {
 READY = {
     "Poller": (
         "import os; settings = app.PollerSettings.read(os.environ);"
-        "wiring.poller(settings, 0, app.count, app.log, print).consul()"
+        "app.poller.ports(settings, 0, app.count, app.log, print).consul()"
     ),
     "Publisher": "app.ports()",
     "Runner": "app.ports()",
@@ -49,7 +49,6 @@ READY = {
 """What a function does before its first call: its clients are built."""
 PROGRAM = """
 import time, app
-from cts import wiring
 {ready}
 print(time.process_time() * 1000)
 """

@@ -114,6 +114,7 @@ class HcpWorld(System):
             definition.digest,
             definition.condition,
             driver="terraform-cloud",
+            workspace=definition.workspace,
             description=description,
         )
         self.publish()

@@ -49,18 +49,35 @@ def test_who_was_slower_writes_nothing(tasks: AnyApiTasks) -> None:
 def test_what_was_deleted_is_not_written_again(tasks: AnyApiTasks) -> None:
     tasks.put(EDGE, None)
     read = tasks.all()["edge"]
-    tasks.delete("edge")
-    tasks.delete("edge")
+    assert tasks.delete("edge", read)
+    assert tasks.delete("edge", read)
     assert tasks.all() == {}
     assert not tasks.put(ApiTask("edge"), read)
     assert tasks.put(EDGE, None)
+
+
+def test_what_was_written_meanwhile_is_not_deleted(tasks: AnyApiTasks) -> None:
+    tasks.put(EDGE, None)
+    read = tasks.all()["edge"]
+    second = ApiTask("edge", {"name": "edge", "module": "acme/second"})
+    assert tasks.put(second, read)
+    assert not tasks.delete("edge", read)
+    assert tasks.all()["edge"].task == second
+
+
+def test_the_same_content_is_the_same_version(tasks: AnyApiTasks) -> None:
+    tasks.put(EDGE, None)
+    read = tasks.all()["edge"]
+    tasks.delete("edge", read)
+    tasks.put(EDGE, None)
+    assert tasks.all() == {"edge": read}
 
 
 def test_what_did_not_change_keeps_its_version(tasks: AnyApiTasks) -> None:
     tasks.put(EDGE, None)
     tasks.put(OTHER, None)
     first = tasks.all()
-    tasks.delete("other")
+    assert tasks.delete("other", first["other"])
     assert tasks.all() == {"edge": first["edge"]}
 
 

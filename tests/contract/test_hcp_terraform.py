@@ -10,6 +10,7 @@ import pytest
 from cts.events import RunFinished
 from cts.run.model import Run, RunStatus
 from cts.run.person import ask
+from cts.run.place import released
 from cts.run.state import Reason
 from cts.workflow.start import StartOutcome
 from local.hcp.server import HcpServer
@@ -99,6 +100,20 @@ def test_more_data_than_run_variables_take_is_a_file_of_the_configuration(world:
     with tarfile.open(archive) as tar:
         assert "inputs.auto.tfvars" in tar.getnames()
     assert run.id in created.attributes["message"]
+
+
+def test_another_workspace_is_not_made_before_the_state_was_moved(world: HcpWorld) -> None:
+    world.started()
+    world.reaches("applied")
+    world.swept()
+    world.cloud_task(workspace="other-web")
+    world.observe("web")
+    assert world.start("web") is StartOutcome.NOT_DUE
+    assert "HCP Terraform's workspace acme/net-web" in (world.table.state("web").hold or "")
+    assert world.server.store.named("acme", "other-web") is None
+    world.put(released(world.table.state("web"), "ann", world.clock()))
+    world.started()
+    assert world.server.store.named("acme", "other-web")
 
 
 # ---- what people do in HCP Terraform ---------------------------------------------------------

@@ -17,6 +17,8 @@ from local.stack import REGION
 from tests.e2e.world import PATIENCE
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from tests.e2e.world import World
 
 TRUST = {
@@ -65,11 +67,16 @@ class Person:
 
     def asks(self, method: str, url: str, body: object = None, **headers: str) -> httpx.Response:
         """A request signed with the person's credentials."""
-        keys = Credentials(*self.env.values())
         data = b"" if body is None else json.dumps(body).encode()
         headers = {"content-type": "application/json", **headers}
-        signed = AWSRequest(method, quote(url, safe=":/?&=%"), headers, data)
-        SigV4Auth(keys, "lambda", REGION).add_auth(signed)
+        return self.sends(method, quote(url, safe=":/?&=%"), data, headers)
+
+    def sends(
+        self, method: str, url: str, data: bytes, headers: Mapping[str, str]
+    ) -> httpx.Response:
+        """The same, with whatever body and headers."""
+        signed = AWSRequest(method, url, dict(headers), data)
+        SigV4Auth(Credentials(*self.env.values()), "lambda", REGION).add_auth(signed)
         with httpx.Client(transport=Emulated(self.world.stack.endpoint), timeout=PATIENCE) as http:
             sent = dict(signed.headers)
             return http.request(method, str(signed.url), content=data, headers=sent)

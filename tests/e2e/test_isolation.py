@@ -16,11 +16,12 @@ import pytest
 from botocore.config import Config
 from botocore.exceptions import ClientError
 
-from cts import keys, wiring
+from cts import keys
 from cts.run.model import Run, RunStatus
 from cts.run.person import ask
 from cts.run.task import Claimed, claim
 from cts.terraform.archive import unzipped, zipped
+from cts.wiring import runner
 from local.stack import REGION
 from tests.e2e.conftest import running
 from tests.e2e.world import task
@@ -248,7 +249,7 @@ def claimed_by_the_version_before(world: World, name: str) -> Run:
     """A run as that version's runner claims it: without a folder for credentials."""
     current = world.table.current()
     assert current is not None
-    run_id, now = wiring.new_run_id(name), time.time()
+    run_id, now = runner.new_run_id(name), time.time()
     state = ask(world.state(name), now, "c")
     claimed = claim(state, run_id, "t", "t", now)
     assert isinstance(claimed, Claimed)

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import time
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
 from tests.e2e.people import Person
+from tests.e2e.random_requests import NAMES, OPERATIONS, RandomRequests
 from tests.e2e.world import RECORD, task
 
 if TYPE_CHECKING:
@@ -48,15 +50,20 @@ def test_a_task_is_inspected_and_then_created_and_applied(world: World, ann: Per
     assert {run.by for run in world.runs(name)} == {ann.arn}
 
 
-def test_a_task_that_was_created_survives_a_push_and_is_deleted(world: World, ann: Person) -> None:
+def test_a_task_that_was_created_survives_all_but_its_deletion(world: World, ann: Person) -> None:
+    """A push, a rollback, and another deployment of the stack."""
     name = "rest-kept"
-    code, found = ann.changes("POST", "/v1/tasks", new(name, description="by hand"))
+    world.catalog.register("rest-5", name, "10.9.0.5", 80)
+    code, found = ann.changes("POST", "/v1/tasks?run=now", new(name, description="by hand"))
     assert code == 201, found
     world.publish({"rest-other.hcl": task("rest-other", "rest-other")})
     done = world.cts("rollback", "--yes")
     assert done.returncode == 0, done.stdout + done.stderr
     assert "rest-other" not in ann.reads("/v1/status/tasks")
+    world.stack.redeploy({"ConsulAddress": world.stack.consul, "BuildMinutes": "50"})
     assert ann.reads(f"/v1/tasks/{name}")["task"]["description"] == "by hand"
+    world.catalog.register("rest-6", name, "10.9.0.6", 80)
+    assert len(world.applied_right(name, name)) == 2
     assert ann.changes("DELETE", f"/v1/tasks/{name}")[0] == 202
     assert name not in ann.reads("/v1/status/tasks")
     assert ann.changes("DELETE", f"/v1/tasks/{name}")[0] == 404
@@ -120,17 +127,31 @@ def test_who_does_not_wait_finds_the_run_later(world: World, ann: Person) -> Non
 def test_who_may_not_change_tasks_gets_403_and_learns_nothing(world: World, ann: Person) -> None:
     """A reader reads, and changes nothing. Who has no policy does neither."""
     reader, nobody = Person(world, "rest-reader", "ReaderPolicy"), Person(world, "rest-no", None)
-    before = reader.reads("/v1/tasks")["tasks"]
+    before, run = reader.reads("/v1/tasks")["tasks"], world.runs("rest-pushed")[-1].id
     assert before == ann.reads("/v1/tasks")["tasks"]
-    for method, path in [
-        ("POST", "v1/tasks"),
-        *((method, "v1/tasks/rest-pushed") for method in ("PATCH", "PUT", "DELETE")),
-    ]:
-        for person in (reader, nobody):
-            url = world.stack.outputs["ApiUrl"] + path
-            answer = person.asks(method, url, new("rest-pushed"))
-            assert (answer.status_code, "rest-pushed" in answer.text) == (403, False)
-    for path in ("v1/tasks", "v1/tasks/rest-pushed", "v1/health"):
-        answer = nobody.asks("GET", world.stack.outputs["ReaderUrl"] + path)
-        assert (answer.status_code, "rest-pushed" in answer.text) == (403, False)
+    for method, path in map(str.split, OPERATIONS):
+        url = world.stack.outputs["ReaderUrl" if method == "GET" else "ApiUrl"]
+        url += path.removeprefix("/").format(name="rest-pushed", run=run)
+        for person in (nobody,) if method == "GET" else (reader, nobody):
+            answer = person.asks(method, url, None if method == "GET" else new("rest-pushed"))
+            assert (answer.status_code, "rest-pushed" in answer.text) == (403, False), (method, url)
     assert reader.reads("/v1/tasks")["tasks"] == before
+
+
+@pytest.mark.parametrize(
+    "minutes", [pytest.param(0, id="sample"), pytest.param(10, marks=pytest.mark.soak)]
+)
+def test_random_requests_are_answered_as_documented(
+    world: World, ann: Person, minutes: int
+) -> None:
+    tasks = [task(name, name, enabled=False) for name in NAMES]
+    world.publish({"rest-random.hcl": "".join(tasks)})
+    requests, until = RandomRequests(ann, waits=bool(minutes)), time.monotonic() + 60 * minutes
+    requests.to_each_operation(2)
+    while time.monotonic() < until:
+        for name in NAMES:
+            assert ann.changes("POST", "/v1/tasks", new(name))[0] in (201, 400)
+        requests.to_each_operation(10, until)
+    for name in NAMES:
+        assert ann.changes("DELETE", f"/v1/tasks/{name}")[0] in (202, 404)
+    assert {operation for operation, _ in requests.answers} == {*OPERATIONS}

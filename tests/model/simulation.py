@@ -16,7 +16,7 @@ from cts.events import RunFinished, TaskHeld, TaskReleased, iso
 from cts.run.model import Run, RunStatus
 from cts.run.place import PROGRAM, StatePlace
 from cts.run.retry import MAX_RETRIES
-from cts.run.state import Done, Reason, TaskState
+from cts.run.state import APART, Done, Reason, TaskState
 from cts.run.task import due
 from cts.terraform.definition import Definition
 from cts.watch import lease
@@ -25,7 +25,7 @@ from cts.watch.lease import DEAD_AFTER
 from cts.watch.needs import watched
 from cts.watch.view import rows_of
 from cts.workflow import queries
-from tests.model.outside import LEFT, Stage, data_of
+from tests.model.outside import FORMER_STATE, LEFT, Stage, data_of
 from tests.model.state import CALM, TASKS, Broken
 from tests.model.storm import Storm
 
@@ -130,7 +130,7 @@ class Simulation(Storm):
         if state.running:
             return False
         is_live = state.task in self.generation.tasks
-        if is_live and (Reason.INSPECT in state.wanted or self._awaits_its_place(state)):
+        if is_live and (APART & state.wanted.keys() or self._awaits_its_place(state)):
             return False
         if not self._may_apply(state.task) or self._fails_for_ever(state.task):
             return True
@@ -255,11 +255,9 @@ class Simulation(Storm):
         entry = generation.tasks[run.task]
         if entry.definition != run.definition:
             raise Broken(f"{run.id} is not what its generation says")
-        if generation.former_state and run.task not in self.decided:
-            place = StatePlace.CONSUL if run.task in LEFT else StatePlace.STACK
-            if self.table.state(run.task).place != place:
-                raise Broken(f"{run.id} ran, and its task's place is not {place}")
-        if Reason.INSPECT in run.why:
+        if generation.former_state:
+            self._has_its_place(run.task)
+        if APART & {*run.why}:
             return
         if not entry.enabled or self._was_held(run):
             raise Broken(f"{run.id} applied a task that is disabled or held")
@@ -271,6 +269,20 @@ class Simulation(Storm):
         again = (later.why == ("change",) or same_tick) and later.trigger == run.trigger
         if again and later.claimed_at < run.retry_at:
             raise Broken(f"{later.id} did not wait until {run.retry_at}")
+
+    def _has_its_place(self, task: str) -> None:
+        """Where its last move has brought its state, or where it was found."""
+        runs = self.table.stored_runs.values()
+        moved = [run for run in runs if run.task == task and run.status is RunStatus.MOVED]
+        if not moved and task in self.decided:
+            return
+        path = FORMER_STATE if task in LEFT else ""
+        if moved:
+            path = self.moves[max(moved, key=lambda run: run.claimed_at).id]
+        place = StatePlace.CONSUL if path else StatePlace.STACK
+        state = self.table.state(task)
+        if (state.place, state.path) != (place, path):
+            raise Broken(f"{task}: its state is in {path or place}, not in {state.path or state}")
 
 
 def fake_archive(definition: Definition, read: Read, **_: Any) -> bytes:

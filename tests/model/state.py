@@ -153,6 +153,8 @@ class State:
         """When a person held a task, or released it."""
         self.decided: set[str] = set()
         """Tasks that a person released although it could not be told where their state is."""
+        self.moves: dict[str, str] = {}
+        """Run -> where in Consul it has moved a state to; empty: to the stack."""
         self.depth = 0
         self.sent = 0
         self.calm_at = 0.0

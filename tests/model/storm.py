@@ -8,12 +8,13 @@ from cts.events import TaskTriggered
 from cts.generation import Generation
 from cts.run.model import Run
 from cts.run.person import ask, hold
-from cts.run.place import released
-from cts.run.state import Reason, TaskState
+from cts.run.place import is_placed, released
+from cts.run.state import APART, Reason, TaskState
 from cts.workflow import live, once, start, track
+from cts.workflow.tasks import wishes
 from cts.workflow.watcher import LivePorts
 from tests.fakes import build_event
-from tests.model.outside import VALUES, AskedConsul, Build, Stage
+from tests.model.outside import FORMER_STATE, VALUES, AskedConsul, Build, Stage
 from tests.model.process import Killed
 from tests.model.state import CALM, TASKS, Broken, Door, State, Watcher
 
@@ -69,6 +70,17 @@ class Storm(State):
         self.log("PERSON asks for", task)
         reason = self.random.choice((Reason.PERSON, Reason.PERSON, Reason.INSPECT))
         self.table.put_state(ask(self.table.state(task), self.clock(), "person", reason=reason))
+
+    def move(self) -> None:
+        """A state that is moved already is asked for the way back."""
+        task = self.random.choice(list(TASKS))
+        state = self.table.state(task)
+        if not self.generation.former_state or not is_placed(state) or Reason.MOVE in wishes(state):
+            return
+        path = "" if state.path else FORMER_STATE
+        self.log("PERSON moves the state of", task, "to", path or "the stack")
+        moving = ask(state, self.clock(), "person", reason=Reason.MOVE, path=path)
+        self.table.put_state(moving)
 
     def hold(self) -> None:
         task = self.random.choice(list(TASKS))
@@ -282,7 +294,7 @@ class Storm(State):
         done = self.succeeded.get(run.task)
         if run.why == (Reason.SCHEDULE,) and (run.since % 60 or run.claimed_at < run.since):
             return False
-        if done is None or {Reason.PERSON, Reason.INSPECT} & {*run.why}:
+        if done is None or {Reason.PERSON, *APART} & {*run.why}:
             return True
         if done.trigger != run.trigger:
             return not self.is_ignored(done, run.definition, run.inputs)
@@ -305,6 +317,8 @@ class Storm(State):
             build.ends("errored", retryable=self.random.random() < 0.8)
         elif Reason.INSPECT in build.fake.run.why:
             build.ends("planned")
+        elif Reason.MOVE in build.fake.run.why:
+            self._move(build)
         elif self.world.get(build.task) == build.data():
             build.ends("unchanged")
         else:
@@ -314,6 +328,14 @@ class Storm(State):
                 return
             self.succeeded[build.task] = None
             self.world[build.task] = f"half of {build.data()}"
+
+    def _move(self, build: Build) -> None:
+        run = build.fake.run
+        running = self.table.state(run.task).running
+        if running is None or running.run != run.id:
+            raise Broken(f"{run.id} moves a state, and its task does not know")
+        self.moves[run.id] = running.serves[Reason.MOVE].path
+        build.ends("moved")
 
     def _is_locked(self) -> bool:
         """Whether someone else works on the state."""
@@ -341,6 +363,7 @@ ACTIONS, WEIGHTS = map(
         (S.sweep, 8),
         (S.advance, 8),
         (S.wish, 2),
+        (S.move, 1),
         (S.hold, 0.7),
         (S.release, 1),
         (S.configure, 1.5),

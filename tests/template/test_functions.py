@@ -12,7 +12,6 @@ from typing import Any
 
 import pytest
 
-from cts import wiring
 from cts.adapters import clients
 from cts.errors import NotLookedAfter
 from cts.events import RunFinished, TaskHeld, TaskTriggered
@@ -20,6 +19,7 @@ from cts.run.model import End, RunStatus
 from cts.run.state import TaskState, unreadable_state
 from cts.settings import PollerSettings
 from cts.terraform.place import RunPlace
+from cts.wiring import poller
 from cts.workflow.counting import count
 from cts.workflow.poll import Tally
 from cts.workflow.watcher import Beat, LivePorts, PollOutcome
@@ -373,7 +373,7 @@ def connection(app: Any, session: FakeSession, version: str) -> str:
         "VersionId": version,
     }
     settings = PollerSettings.read(os.environ)
-    ports = wiring.poller(settings, LASTS, app.count, app.log, app.logger.warning)
+    ports = poller.ports(settings, LASTS, app.count, app.log, app.logger.warning)
 
     async def found() -> str:
         return await ports.connection()

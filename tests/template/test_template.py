@@ -147,6 +147,13 @@ def test_only_the_publisher_writes_what_people_make_of_tasks_and_only_there() ->
     assert writes["Resource"] == [{"Fn::Sub": "${WorkBucket.Arn}/config/tasks/*"}]
 
 
+def test_the_publisher_writes_configurations_and_holds_and_nothing_else_of_the_table() -> None:
+    writes = [each for each in statements("PublisherRole") if "dynamodb:PutItem" in each["Action"]]
+    assert [each["Condition"] for each in writes] == [
+        {"ForAllValues:StringEquals": {"dynamodb:LeadingKeys": ["CONFIG", "STATE"]}}
+    ]
+
+
 @pytest.mark.parametrize(
     ("policy", "functions"), [("CtsReader", ["Widget"]), ("CtsOperator", ["Widget", "Button"])]
 )

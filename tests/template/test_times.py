@@ -5,10 +5,10 @@ from typing import Any
 
 import pytest
 
-from cts import wiring
 from cts.adapters import clients
 from cts.adapters.codebuild import LIMITS
 from cts.watch.lease import RELIEVED_BEFORE
+from cts.wiring import poller
 from cts.workflow.track import NEWS_AFTER
 from tests.template.deployed import DEPLOYED, TEMPLATE, of_type
 
@@ -52,7 +52,7 @@ def test_a_runner_has_ended_when_the_sweep_looks_after_its_run() -> None:
 
 def test_a_poller_stays_until_another_one_relieves_it() -> None:
     assert every("Poller") * 2 < RELIEVED_BEFORE
-    assert timeout("Poller") - wiring.MARGIN > RELIEVED_BEFORE + every("Poller")
+    assert timeout("Poller") - poller.MARGIN > RELIEVED_BEFORE + every("Poller")
 
 
 @pytest.mark.parametrize("function", FUNCTIONS)

@@ -109,12 +109,15 @@ class System:
         enabled: bool = True,
         regexp: str | None = None,
         driver: str = "terraform",
+        workspace: str = "",
     ) -> None:
         """A task that watches the service `web`, or those that match."""
         condition = ServicesCondition(() if regexp is not None else ("web",), regexp)
         definition = Definition(name, Module("./m"), condition)
         self.bucket.put_definition(definition)
-        self.tasks[name] = TaskEntry(definition.digest, condition, enabled=enabled, driver=driver)
+        self.tasks[name] = TaskEntry(
+            definition.digest, condition, enabled=enabled, driver=driver, workspace=workspace
+        )
         self.publish()
 
     def publish(self) -> None:

@@ -137,7 +137,7 @@ def test_a_held_task_is_released_first(world: System, action: str) -> None:
 @pytest.mark.parametrize("action", ["run", "retry"])
 def test_a_disabled_task_is_enabled_first(world: System, action: str) -> None:
     world.task("web", enabled=False)
-    assert do(action) == (409, "task 'web' is disabled: enable it in its configuration first")
+    assert do(action) == (409, "task 'web' is disabled: enable it first")
 
 
 @pytest.mark.parametrize("enabled", [True, False])
@@ -251,3 +251,11 @@ def test_another_method_of_tasks(world: System, method: str, path: str, known: s
     code, found = invoke(event(path, method))
     what = f"'{method}' in an unsupported method. The task API currently supports the method(s)"
     assert (code, found["error"]["message"]) == (405, f"{what}: '{known}'")
+
+
+@pytest.mark.parametrize(
+    ("method", "path"), [("POST", "/v1/tasks/w\u0001/run"), ("DELETE", '/v1/tasks/w"b')]
+)
+def test_a_name_of_unusual_characters_is_unknown(world: System, method: str, path: str) -> None:
+    code, found = invoke(event(path, method))
+    assert (code, "does not exist" in found["error"]["message"]) == (404, True)

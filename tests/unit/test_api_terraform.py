@@ -76,6 +76,12 @@ def test_without_a_version_the_task_keeps_none(world: System) -> None:
     [
         ("latest", '"latest" is not a single version: write it as "1.9.8"'),
         ("1.9", '"1.9" is not an exact version: write it as "1.9.8"'),
+        ("1.9.8.4", '"1.9.8.4" is not an exact version: write it as "1.9.8"'),
+        ("01.9.8", '"01.9.8" is not an exact version: write it as "1.9.8"'),
+        ("1.9.8+ent", '"1.9.8+ent" is not an exact version: write it as "1.9.8"'),
+        ("vv1.9.8", '"vv1.9.8" is not a single version: write it as "1.9.8"'),
+        ("v", '"v" is not a single version: write it as "1.9.8"'),
+        ("../1.9.8", '"../1.9.8" is not a single version: write it as "1.9.8"'),
         ("1.9.8, 1.9.9", '"1.9.8, 1.9.9" is not a single version: write it as "1.9.8"'),
         ("1.16.0-beta1", '"1.16.0-beta1" is a pre-release: use a release'),
         ("0.12.31", "Terraform 0.12.31 is too old: use 0.13.0 or newer"),
@@ -197,6 +203,32 @@ def test_a_plan_and_a_move_come_one_after_the_other(world: System) -> None:
     moved(world)
     assert world.start("web") is StartOutcome.STARTED
     assert world.running("web").why == ("inspect",)
+
+
+@pytest.mark.parametrize(
+    ("start", "to", "path"), [("consul", "stack", ""), ("stack", "consul", PATH)]
+)
+@pytest.mark.parametrize("begun", [False, True])
+def test_who_asks_for_a_move_twice_gets_it_once(
+    world: System, start: str, to: str, path: str, begun: bool
+) -> None:
+    placed(world, start)
+    move(to)
+    if begun:
+        assert world.start("web") is StartOutcome.STARTED
+    code, found = post("/v1/tasks/web/move-state", {"to": to}, BOB)
+    assert (code, found["asked"]["by"]) == (202, ANN)
+    assert move(start) == (409, "task 'web' moves its state the other way: wait until it has")
+    if begun:
+        run = world.running("web")
+        world.begins(run)
+        world.result(run, "moved")
+        world.ends(run)
+    else:
+        moved(world)
+    state = world.table.state("web")
+    assert (state.place, state.path, state.wanted) == (to, path, {})
+    assert len([each for each in world.table.stored_runs.values() if each.why == ("move",)]) == 1
 
 
 def test_it_is_there_already(world: System) -> None:

@@ -103,7 +103,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     "workflow": {"cts.workflow", "cts.ports", *PURE},
     "adapters": {"cts.adapters", *BUILD_READS_SECRETS, *PURE, "boto3", "botocore", "httpx"},
     "settings": WORDS,
-    "wiring": {"cts.settings", "cts.adapters", "cts.workflow", *PURE, "boto3", "botocore", "httpx"},
+    "wiring": {"cts.wiring", "cts.settings", "cts.adapters", "cts.workflow", *PURE},
 }
 PURE_PARTS = [
     "errors",

@@ -67,6 +67,17 @@ def test_a_task_that_was_created_through_the_api_stays(account: Account, conf: P
     assert {*account.world.bucket.generation(live).tasks} == {"edge", "new", "web"}
 
 
+def test_one_that_waits_stays_too(account: Account, conf: Path) -> None:
+    cts("push", conf)
+    world, live = account.world, account.world.table.live
+    assert live
+    entry = world.bucket.generation(live).tasks["web"]
+    world.waiting["edge"] = Waiting(entry.definition, ("something",), created=True)
+    world.publish(live)
+    result = cts("push", conf, "--dry-run")
+    assert (result.exit_code, "edge" in result.stdout) == (0, False)
+
+
 def test_a_push_of_its_name_says_so_and_asks(account: Account, conf: Path) -> None:
     cts("push", conf)
     account.api_tasks.put(CREATED, None)
@@ -189,3 +200,19 @@ def test_what_the_stack_says_of_the_changes_is_told_if_it_is_something_else(
     account.before_put.append(lambda: cts("push", folder(conf, task("web", "api"))))
     shown = lines(cts("push", conf).stdout)
     assert shown[-3:] == ["= 1 unchanged", "✓ published as generation 3 in 0.0 s", "~ web"]
+
+
+def test_a_push_says_what_the_api_keeps_enabled_or_disabled(
+    account: Account, tmp_path: Path
+) -> None:
+    cts("push", folder(tmp_path, task("web"), task("api")), "--yes")
+    off = ApiTask(
+        "web", fields={"enabled": False}, over={"enabled": True}, by="ann", changed_at=1.0
+    )
+    account.api_tasks.put(off, None)
+    result = cts("push", folder(tmp_path, task("web"), task("api")), "--yes")
+    told = "! web stays disabled, as set through the API: `cts task enable web` ends that"
+    assert lines(result.stdout).count(told) == 1, result.stdout
+    assert "api stays" not in result.stdout
+    disabled = task("web").replace("task {", "task {\n  enabled = false")
+    assert "stays" not in cts("push", folder(tmp_path, disabled), "--yes").stdout

@@ -21,7 +21,7 @@ print(hcl2.parser.__file__)
 """
 NOT_NEEDED = """
 import sys
-import cts.wiring, cts.config.compile, cts.workflow.publish
+import cts.wiring.publisher, cts.config.compile, cts.workflow.publish
 from cts.config.compile import compile_bundle
 assert not compile_bundle({"a.hcl": b"consul {}"}).problems
 assert not {"hcl2", "lark"} & sys.modules.keys()

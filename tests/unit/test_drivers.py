@@ -5,13 +5,13 @@ from typing import Any
 
 import pytest
 
-from cts import wiring
 from cts.config import compile as compiler
 from cts.errors import Unavailable
 from cts.events import RunFinished
 from cts.run.model import End, Run, RunStatus
 from cts.run.news import GivenUp, GoesOn, HasEnded, Heard, NeverBegan, News, NotStarted
 from cts.settings import Hcp, Store, Tracked
+from cts.wiring import drivers
 from cts.workflow.start import StartOutcome
 from cts.workflow.track import NEWS_AFTER
 from tests.fakes import failing
@@ -67,21 +67,21 @@ class Toy:
 @pytest.fixture
 def toy(monkeypatch: pytest.MonkeyPatch) -> Toy:
     made = Toy()
-    monkeypatch.setitem(wiring.DRIVERS, "toy", lambda _store, _builds: made)
+    monkeypatch.setitem(drivers.DRIVERS, "toy", lambda _store, _builds: made)
     return made
 
 
 def world_of(name: str) -> System:
     """One task that this driver runs, on the drivers that are registered."""
     world = System()
-    world.drivers |= wiring.drivers(STORE, TRACKED) | world.drivers
+    world.drivers |= drivers.drivers(STORE, TRACKED) | world.drivers
     world.task("web", driver=name)
     world.web(80)
     return world
 
 
 def test_the_drivers_of_this_version() -> None:
-    found = {name: driver.start for name, driver in wiring.drivers(STORE, TRACKED).items()}
+    found = {name: driver.start for name, driver in drivers.drivers(STORE, TRACKED).items()}
     kinds = {name: start.__qualname__ for name, start in found.items()}
     assert kinds == {"terraform": "CodeBuild.start", "terraform-cloud": "HcpTerraform.start"}
 

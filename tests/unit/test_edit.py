@@ -10,7 +10,9 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from cts import keys
+from cts.config.api_tasks import ApiTask
 from cts.errors import Unavailable
+from cts.events import ConfigPublished
 from cts.workflow.press import press
 from cts.workflow.publish import publish
 from functions.api import app
@@ -57,8 +59,10 @@ class World:
         monkeypatch.setattr(app, "ports", lambda: self.ports)
         self.push(PUSHED)
 
-    def push(self, *tasks: str) -> None:
-        self.system.bucket.write(keys.BUNDLE, zipped({"config.hcl": "".join((HERE, *tasks))}))
+    def push(self, *tasks: str, **modules: str) -> None:
+        files = {f"modules/{name}/main.tf": text for name, text in modules.items()}
+        files["config.hcl"] = "".join((HERE, *tasks))
+        self.system.bucket.write(keys.BUNDLE, zipped(files))
         self.publish()
 
     def publish(self) -> str:
@@ -77,6 +81,11 @@ class World:
         self.system.result(run, **self.result)
         good = self.result["status"] != "errored"
         self.system.ends(run, "SUCCEEDED" if good else "FAILED")
+
+    @property
+    def told_by(self) -> list[list[str]]:
+        """Whom the events about configurations name."""
+        return [each.by for each in self.system.bus.of(ConfigPublished)]
 
     @property
     def tasks(self) -> list[str]:
@@ -491,6 +500,15 @@ def test_a_deleted_task_comes_back_when_a_push_changes_it(world: World) -> None:
     assert world.tasks == ["pushed"]
 
 
+def test_a_push_without_the_module_of_a_created_task_says_what_to_do(world: World) -> None:
+    world.push(PUSHED.replace("acme/edge/acmefw", "./modules/m"), m='variable "services" {}')
+    assert create({**NEW, "module": "./modules/m"})[0] == 201
+    world.push(PUSHED.replace("as pushed", "without it"))
+    rejected = world.system.table.rejected()
+    assert rejected
+    assert "a push brings the folders that its own tasks name" in rejected.problems[0]["fix"]
+
+
 def test_a_rejected_push_does_not_stop_changes(world: World) -> None:
     world.push("task {")
     assert world.tasks == ["pushed"]
@@ -562,6 +580,12 @@ class TestEach:
         assert ask(method, path, body, BOB)[0] < 300
         assert [each.by for each in world.publisher.asked] == [BOB]
         assert [each.task.by for each in world.publisher.ports.api_tasks.all().values()] == [BOB]
+        assert world.told_by[-1] == [BOB]
+
+    def test_a_push_names_nobody(self, world: World, method: str, path: str, body: Any) -> None:
+        ask(method, path, body, BOB)
+        world.push(PUSHED, PUSHED.replace("pushed", "other"))
+        assert world.told_by[-1] == []
 
     def test_without_a_signature(self, world: World, method: str, path: str, body: Any) -> None:
         """As when the function is invoked directly."""
@@ -588,3 +612,17 @@ def test_buttons_of_the_dashboard_disable_and_enable(world: World) -> None:
         assert live is not None
         assert world.system.bucket.generation(live).tasks["pushed"].enabled is enabled
     assert "does not exist" in press(world.ports, {"task": "none", "action": "enable"}, "r-1")
+
+
+def test_an_event_names_who_has_deleted_a_task_of_which_nothing_is_left(world: World) -> None:
+    create(by=ANN)
+    ask("DELETE", "/v1/tasks/edge", by=BOB)
+    assert world.told_by[-2:] == [[ANN], [BOB]]
+
+
+def test_an_event_names_all_people_whose_changes_are_in_it(world: World) -> None:
+    """The publisher may have died after a change was stored."""
+    stored = ApiTask("web", task={**NEW, "name": "web"}, by=ANN, at=1.0)
+    assert world.publisher.ports.api_tasks.put(stored, None)
+    create(by=BOB)
+    assert world.told_by[-1] == sorted([ANN, BOB])

@@ -229,3 +229,23 @@ def test_tasks_that_have_run_are_not_looked_for() -> None:
     run(world.loop, happen())
     assert not {view for view in world.consul.views if view.kind == consul_kv.KEY}
     assert world.table.state("one").place == ""
+
+
+def test_a_task_whose_driver_changes_is_held_and_released_when_it_is_back() -> None:
+    world = World(one=ONE)
+    assert world.generation is not None
+    former = world.generation
+    moved = {"one": replace(ONE, driver="terraform-cloud", workspace="acme/one")}
+    world.table.stored_states["one"] = TaskState("one", version=1, home="terraform")
+
+    async def happen() -> None:
+        await world.consul.set("web", [instance("web")])
+        world.generation = replace(former, tasks=moved)
+        await once(world.poller())
+        held = world.table.state("one")
+        assert (held.held and held.held.by, held.held and held.held.home) == ("cts", "acme/one")
+        world.generation = former
+        await once(world.poller())
+
+    run(world.loop, happen())
+    assert world.table.state("one").hold is None

@@ -6,9 +6,10 @@ from dataclasses import replace
 import pytest
 
 from cts.config import bundle
+from cts.config.api_tasks import ApiTask
 from cts.config.bundle import HELD, UnreadableBundle
 from cts.errors import Unavailable
-from cts.run.person import hold, release
+from cts.run.person import HOLDS, hold, release
 from cts.run.place import PROGRAM, StatePlace, place
 from cts.run.pushed import PUSH, WHY, held_by_push
 from cts.run.state import Hold, TaskState
@@ -104,6 +105,24 @@ def test_it_stays_held_over_further_pushes_and_is_not_held_again() -> None:
     made.table.live = replace(made.current, contract=0)
     assert made.publish() is PublishOutcome.PUBLISHED
     assert made.table.state("new").hold is None
+
+
+@pytest.mark.parametrize("holds", [0, HOLDS + 1])
+def test_a_push_that_is_live_holds_nothing_again(holds: int) -> None:
+    """When a change through the API publishes it once more, however often it was held since."""
+    made = world(task("old"))
+    made.table.put_state(hold(NEW, "the firewall is replaced", ANN, 1.0))
+    push(made, task("web"), held=["web"])
+    made.publish()
+    for number in range(holds):
+        made.table.put_state(release(made.table.state("web"), ANN, 2.0 + number))
+        made.table.put_state(hold(made.table.state("web"), "again", ANN, 2.0 + number))
+    made.table.put_state(release(made.table.state("web"), ANN, 90.0))
+    made.api_tasks.put(
+        ApiTask("web", fields={"description": "new"}, over={"description": ""}), None
+    )
+    assert made.publish() is PublishOutcome.PUBLISHED
+    assert made.table.state("web").hold is None
 
 
 def test_somebody_writes_the_state_at_the_same_time() -> None:

@@ -562,7 +562,13 @@ def test_the_configuration_shows_what_is_live_and_a_newer_rejected_push(world: W
                     "created": False,
                 },
             },
-            "waiting": {"cron": {"definition": "definition of cron", "reasons": ["a schedule"]}},
+            "waiting": {
+                "cron": {
+                    "definition": "definition of cron",
+                    "reasons": ["a schedule"],
+                    "created": False,
+                }
+            },
         },
         "rejected": {
             "source_version": "v2",

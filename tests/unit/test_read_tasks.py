@@ -43,7 +43,9 @@ def test_tasks_are_in_the_order_of_the_configuration(world: World) -> None:
     assert get("/v1/tasks/dns") == {"task": TASKS[1], **ID}
 
 
-@pytest.mark.parametrize("path", ["/v1/tasks/db", "/v1/tasks/a%2Fb", "/v1/tasks/web%20"])
+@pytest.mark.parametrize(
+    "path", ["/v1/tasks/db", "/v1/tasks/a%2Fb", "/v1/tasks/web%20", '/v1/tasks/w"b\u0001']
+)
 def test_an_unknown_task(world: World, path: str) -> None:
     publish(world, world.bucket.put_shown(TASKS))
     code, found = refused(path)
@@ -74,6 +76,19 @@ def test_it_is_healthy_if_it_answers(world: World) -> None:
 def test_there_is_no_cluster(world: World) -> None:
     what = "this endpoint is only available with high availability configured"
     assert refused("/v1/status/cluster") == (405, {"error": {"message": what}, **ID})
+
+
+@pytest.mark.parametrize(
+    ("path", "said"),
+    [
+        ("/v1/status/tasks/\u20ac\u0001", "a task with name '\u20ac\u0001' does not exist"),
+        ("/v1/runs/\u0001", "a run with id '\u0001' does not exist"),
+        ("/v1/runs/\u0001/log", "a run with id '\u0001' does not exist"),
+    ],
+)
+def test_a_name_of_unusual_characters_is_unknown(world: World, path: str, said: str) -> None:
+    code, found = refused(path)
+    assert (code, said in found["error"]["message"]) == (404, True)
 
 
 @pytest.mark.parametrize(

@@ -1,6 +1,7 @@
 """The widget of the dashboard: what it shows, what it escapes, and what its buttons do."""
 
 import json
+from dataclasses import replace
 from html.parser import HTMLParser
 from pathlib import Path
 from typing import Any
@@ -112,7 +113,19 @@ def test_a_run_shows_what_changed_and_how_long_it_took() -> None:
     assert ("create", 'thing.it["web-2"]') in lines
     times = "waited 0.0 s, queued 18.0 s, start 1.1 s, init 3.2 s, plan 4.1 s, apply 3.9 s"
     assert ("time", times) in lines
+    assert ("modules", "./modules/firewall") in lines
+    assert ("providers", "registry.terraform.io/hashicorp/dns 3.4.3") in lines
     assert "build/cts%3A8745a7a9/log" in html
+
+
+def test_a_run_in_hcp_terraform_leads_to_its_page_there() -> None:
+    world = World()
+    address = "https://app.terraform.io/app/acme/workspaces/web/runs/run-CZcmD7eagjhyX0vN"
+    run = replace(pages.ended_run(), build=address)
+    world.table.stored_runs[run.id] = run
+    html = drawn(world, run=run.id)
+    assert f'href="{address}"' in html
+    assert "codebuild" not in html
 
 
 @pytest.mark.parametrize("asked", [{"run": "web-1"}, {"task": "web"}, {"run": "../x"}])

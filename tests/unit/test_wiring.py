@@ -6,10 +6,11 @@ from pathlib import Path
 
 import pytest
 
-from cts import settings, wiring
+from cts import settings
 from cts.events import TaskTriggered
 from cts.keys import RUN_ID, task_of
 from cts.settings import Hcp, Store, Tracked
+from cts.wiring import drivers, runner, stores
 from tests.bench import imports
 from tests.fake_session import FakeSession, fake_session
 
@@ -23,15 +24,15 @@ def session(monkeypatch: pytest.MonkeyPatch) -> Iterator[FakeSession]:
 
 
 def test_a_tables_client_is_built_at_once_and_only_once(session: FakeSession) -> None:
-    wiring.table(STORE)
-    wiring.table(STORE)
+    stores.table(STORE)
+    stores.table(STORE)
     assert session.built == ["dynamodb"]
 
 
 def test_other_clients_are_built_when_they_are_used(session: FakeSession) -> None:
-    bus = wiring.bus(STORE)
-    wiring.bucket(STORE)
-    wiring.drivers(STORE, Tracked("p", "role", 5, Hcp("https://app.terraform.io", "", "arn")))
+    bus = stores.bus(STORE)
+    stores.bucket(STORE)
+    drivers.drivers(STORE, Tracked("p", "role", 5, Hcp("https://app.terraform.io", "", "arn")))
     assert session.built == []
     bus.send([TaskTriggered("web")])
     bus.send([TaskTriggered("web")])
@@ -39,7 +40,7 @@ def test_other_clients_are_built_when_they_are_used(session: FakeSession) -> Non
 
 
 def test_two_runs_of_one_second_have_ids_of_their_own_and_say_whose_they_are() -> None:
-    first, second = (wiring.new_run_id("my-web-2") for _ in range(2))
+    first, second = (runner.new_run_id("my-web-2") for _ in range(2))
     assert first != second
     for each in (first, second):
         assert RUN_ID.fullmatch(each)

@@ -6,7 +6,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from cts.conditions import services
-from cts.run.model import Change, End, Run, RunStatus
+from cts.run.model import Change, End, Run, RunStatus, Used
 from cts.run.state import Hold, Outcome, Reason, Running, TaskState, Wish
 from cts.watch.lease import Lease
 from cts.watch.query import View
@@ -119,6 +119,8 @@ def ended_run(error: str | None = None, address: str = 'thing.it["web-2"]') -> R
         error=error,
         counts={"add": 2, "change": 0, "destroy": 1},
         terraform="1.11.4",
+        modules=(Used("./modules/firewall", "", "h1:m=", "firewall"),),
+        providers=(Used("registry.terraform.io/hashicorp/dns", "3.4.3", "h1:p="),),
         times={step: f"1970-01-01T{time}+00:00" for step, time in STEPS.items()},
         changes=(Change("create", address), Change("destroy", 'thing.it["web-1"]')),
     )

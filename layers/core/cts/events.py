@@ -130,6 +130,8 @@ class ConfigPublished:
     added: list[str]
     changed: list[str]
     removed: list[str]
+    by: list[str] = field(default_factory=list)
+    """The people whose changes through the API are in it, as ARNs."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -40,6 +40,8 @@ class TaskEntry:
     buffer: BufferPeriod | None = None
     driver: str = DRIVER
     """The name of the driver that executes its runs."""
+    workspace: str = ""
+    """HCP Terraform's, if that executes them: organization and name, as `acme/net-web`."""
     inputs: tuple[Condition, ...] = ()
     """Module inputs: their changes are in its next run and trigger none."""
     events: tuple[str, ...] = ()
@@ -58,6 +60,11 @@ class TaskEntry:
         """All that says which views it needs."""
         return (self.condition, *self.inputs)
 
+    @property
+    def home(self) -> str:
+        """Where its Terraform state belongs, as in a task's state (`run/home.py`)."""
+        return self.workspace or self.driver
+
 
 @dataclass(frozen=True, slots=True)
 class Waiting:
@@ -65,6 +72,8 @@ class Waiting:
 
     definition: str
     reasons: tuple[str, ...]
+    created: bool = False
+    """As in TaskEntry."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,7 +107,8 @@ class Generation:
 
     def to_json(self) -> str:
         tasks = {name: _written(entry) for name, entry in self.tasks.items()}
-        facts = asdict(self) | {"tasks": tasks}
+        waiting = {name: _written_waiting(each) for name, each in self.waiting.items()}
+        facts = asdict(self) | {"tasks": tasks, "waiting": waiting}
         for name, key in IN_SOURCES.items():
             if value := facts.pop(name):
                 facts["sources"] = {**facts["sources"], key: value}
@@ -119,6 +129,11 @@ class Generation:
         return cls(**raw | apart | {"sources": sources, "tasks": tasks, "waiting": waiting})
 
 
+def _written_waiting(entry: Waiting) -> dict[str, Any]:
+    """The first release takes no new field."""
+    return {name: value for name, value in asdict(entry).items() if value or name != "created"}
+
+
 def _written(entry: TaskEntry) -> dict[str, Any]:
     facts = asdict(entry) | {
         "condition": written(entry.condition),
@@ -127,7 +142,7 @@ def _written(entry: TaskEntry) -> dict[str, Any]:
     # The first release takes no new field.
     if entry.driver == DRIVER:
         del facts["driver"]
-    for name in ("inputs", "events", "required_version", "draft", "created"):
+    for name in ("workspace", "inputs", "events", "required_version", "draft", "created"):
         if not facts[name]:
             del facts[name]
     return facts
@@ -166,6 +181,8 @@ class Current:
     """Events about earlier generations that were not sent before this one replaced them."""
     gone: Mapping[str, str] = field(default_factory=dict, metadata=LATER)
     """Changes through the API that a push has ended: versions of their objects, by task."""
+    by: list[str] = field(default_factory=list, metadata=LATER)
+    """The people who have changed tasks through the API since the generation before, as ARNs."""
     extra: Mapping[str, Any] = field(default_factory=dict)
 
 

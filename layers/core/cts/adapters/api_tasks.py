@@ -59,10 +59,17 @@ class ApiTasks:
                 raise
         return True
 
-    def delete(self, name: str) -> None:
+    def delete(self, name: str, read: StoredTask) -> bool:
+        """False if it was written since it was read."""
         key = keys.api_task(name)
         with translated(f"deleting {key}"):
-            self._client.delete_object(Bucket=self._bucket, Key=key)
+            try:
+                self._client.delete_object(Bucket=self._bucket, Key=key, IfMatch=read.version)
+            except ClientError as error:
+                if code_of(error) not in WAS_FASTER:
+                    raise
+                return code_of(error) == "NoSuchKey"
+        return True
 
     def _versions(self) -> dict[str, str]:
         found: dict[str, str] = {}

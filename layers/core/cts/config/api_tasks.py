@@ -12,7 +12,7 @@ from typing import Any
 
 from cts.config.blocks.model import Configuration, Task
 from cts.config.blocks.options import Findings
-from cts.config.task_change import Object, TaskChange, Verb
+from cts.config.task_change import Changed, ChangeOutcome, Object, TaskChange, Verb
 from cts.config.task_object import DEFAULTS, as_file, shown
 from cts.config.text.read import read
 from cts.stored import load
@@ -36,7 +36,9 @@ class ApiTask:
     by: str = ""
     """The person who changed it last, as an ARN."""
     at: float = 0.0
-    """When it was created."""
+    """When `task` was created."""
+    changed_at: float = 0.0
+    """When it was changed last: what is said again later is another change, by its version."""
 
     @property
     def is_over_pushed(self) -> bool:
@@ -77,6 +79,11 @@ def place(name: str) -> str:
     return f"api/{name}.json"
 
 
+def is_place(file: str) -> bool:
+    """Whether problems mean such an object. Files of a configuration are in no folder."""
+    return file.startswith("api/")
+
+
 def unexpired(tasks: Tasks, now: float) -> dict[str, StoredTask]:
     """Without expired drafts. What is left of one has another version."""
     kept: dict[str, StoredTask] = {}
@@ -84,11 +91,11 @@ def unexpired(tasks: Tasks, now: float) -> dict[str, StoredTask]:
         if each.task.draft_until is None or each.task.draft_until > now:
             kept[name] = each
         elif each.task.is_over_pushed:
-            kept[name] = StoredTask(without_draft(each.task), f"{each.version} without its draft")
+            kept[name] = StoredTask(without_task(each.task), f"{each.version} without its draft")
     return kept
 
 
-def without_draft(task: ApiTask) -> ApiTask:
+def without_task(task: ApiTask) -> ApiTask:
     return replace(task, task={}, draft_until=None)
 
 
@@ -165,41 +172,45 @@ def _read(task: Object, name: str, found: Findings) -> tuple[Task, ...]:
 # ---- what people ask for ------------------------------------------------------------------
 
 
-class Exists(Exception):
-    """A task with the name of a new one is there."""
-
-
-class Unknown(Exception):
-    """The task that is to be changed is not there."""
-
-
 def decided(
     change: TaskChange, stored: StoredTask | None, pushed: Object | None, gone: str
-) -> ApiTask:
-    """What is to be stored. It may say nothing: then nothing needs to be.
+) -> ApiTask | Changed:
+    """What is to be stored, or why the change can't be made. It may say nothing: then nothing needs
+    to be stored.
 
-    `pushed`: the Task object as it was pushed. Raises Exists or Unknown.
+    `pushed`: the Task object as it was pushed.
     """
     now = stored.task if stored else ApiTask(change.name)
     if stored and is_ended(stored, pushed or {}, gone):
         now = replace(now, fields={}, deleted=False, over={})
+    made = _decided(change, now, pushed)
+    if isinstance(made, Changed) or made == now:
+        return made
+    return replace(made, by=change.by, changed_at=change.at)
+
+
+def _decided(change: TaskChange, now: ApiTask, pushed: Object | None) -> ApiTask | Changed:
+    new = {**change.fields, "name": change.name}
+    if change.verb is Verb.DISCARD:
+        return without_task(now) if (now.task, now.at) == (new, change.at) else now
     own = now.task if now.draft_until is None else {}
     is_there = not now.deleted if pushed else bool(own)
-    made = replace(now, task=own, draft_until=None, by=change.by, at=now.at if own else change.at)
-    if change.verb is Verb.DISCARD:
-        return made
+    made = replace(now, task=own, draft_until=None)
     is_new = change.verb in (Verb.CREATE, Verb.DRAFT)
     if is_new == is_there:
-        raise (Exists if is_new else Unknown)(change.name)
+        return Changed(ChangeOutcome.EXISTS if is_new else ChangeOutcome.UNKNOWN)
     if change.verb is Verb.DELETE:
         return replace(made, task={}, fields={}, deleted=bool(pushed), over=pushed or {})
+    if change.verb is Verb.DRAFT and now.draft_until and (now.task, now.by) != (new, change.by):
+        what = f"task {change.name} is being inspected by {now.by}, with another content"
+        return Changed(ChangeOutcome.INVALID, problems=(f"{what}: try again later",))
     keeps = change.verb is Verb.SET
     if pushed and change.verb is not Verb.DRAFT:
         fields = {**made.fields, **change.fields} if keeps else _whole(change.fields)
         return _set(made, fields, pushed)
-    task = {**own, **change.fields} if keeps else change.fields
-    task = {**task, "name": change.name}
-    return replace(made, task=task, draft_until=change.draft_until)
+    task = {**own, **new} if keeps else new
+    at = change.at if is_new else now.at
+    return replace(made, task=task, draft_until=change.draft_until, at=at)
 
 
 def _whole(fields: Object) -> dict[str, Any]:

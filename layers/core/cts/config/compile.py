@@ -30,7 +30,7 @@ from cts.config.rules.hcp import check_hostname
 from cts.config.rules.problem import Code, Place, Problem, beside_no_problem, without_followers
 from cts.config.rules.validate import validate
 from cts.config.rules.warnings import warn
-from cts.config.task_object import shown
+from cts.config.task_object import hidden, shown
 from cts.config.text.comments import secret_comments
 from cts.config.text.read import read
 from cts.config.text.secret_comments import IN_COMMENT
@@ -40,7 +40,7 @@ from cts.generation import BufferPeriod, Generation, TaskEntry, Waiting
 from cts.terraform.archive import content_digest
 from cts.terraform.definition import Definition, Module
 
-CONTRACT = 9
+CONTRACT = 10
 """Raised when the same sources compile to something else: they are then published again."""
 
 
@@ -212,7 +212,7 @@ def _compile(
         modules=archives,
         former_state=former_state(configuration),
         shown=[
-            shown(task, written)
+            hidden(shown(task, written))
             for task, written in zip(configuration.tasks, laid.configuration.tasks, strict=True)
             if task.name not in laid.drafts
         ],
@@ -229,15 +229,15 @@ def _compile(
             definition = replace(definition, vault={**definition.vault, **tls})
         digest = definition.digest
         compiled.definitions[digest] = definition
+        created = name in laid.created
         if reasons := tuple(waits_for(definition)):
-            compiled.waiting[name] = Waiting(digest, reasons)
+            compiled.waiting[name] = Waiting(digest, reasons, created)
         else:
             triggers = events(task, configuration, definition.condition)
             required = found.required_version if found else ""
             entry = _entry(task, definition, digest, triggers, required)
             is_draft = name in laid.drafts
             enabled = entry.enabled and not is_draft
-            created = name in laid.created
             compiled.tasks[name] = replace(entry, draft=is_draft, created=created, enabled=enabled)
     return compiled
 
@@ -278,6 +278,7 @@ def _entry(
         if buffer and buffer.enabled
         else None,
         driver=definition.driver,
+        workspace=definition.workspace,
         events=triggers,
         required_version=required,
     )

@@ -14,7 +14,7 @@ class Verb(StrEnum):
     DRAFT = "draft"
     """Create a task for a plan only."""
     DISCARD = "discard"
-    """Drop the draft."""
+    """Drop a draft, or a task whose first run failed, if it is still what was created."""
     SET = "set"
     """Set some fields, and leave the others."""
     REPLACE = "replace"
@@ -29,6 +29,7 @@ class TaskChange:
     by: str
     """The person who asks, as an ARN."""
     at: float
+    """When they ask. Of DISCARD: when they asked for what is to be dropped."""
     fields: Object = field(default_factory=dict)
     draft_until: float | None = None
     dry_run: bool = False

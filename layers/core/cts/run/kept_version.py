@@ -7,17 +7,22 @@ from cts.run.model import End
 from cts.run.state import TaskState, Upgrade
 
 
-def claimed_with(state: TaskState, version: str) -> TaskState:
-    """`version`: engine and version of the run that was claimed, as `terraform 1.9.8`."""
+def claimed_with(state: TaskState, version: str, home: str) -> TaskState:
+    """`version`: engine and version of the run that was claimed, as `terraform 1.9.8`. `home`: as
+    in `Running`."""
     assert state.running is not None  # it was claimed
-    return replace(state, running=replace(state.running, keeps=version))
+    return replace(state, running=replace(state.running, keeps=version, home=home))
 
 
-def kept_after(state: TaskState, end: End) -> str:
-    """What the task keeps when its run has ended. It keeps nothing of a run that applied nothing:
-    such a run leaves no state that an older version could not read."""
-    keeps = state.running.keeps if state.running else ""
-    return keeps if keeps and end.apply_began else state.terraform
+def kept_after(state: TaskState, end: End) -> TaskState:
+    """With what the task keeps of its run, which has ended with this. It keeps nothing of a run
+    that applied nothing: such a run leaves no state that an older version could not read."""
+    running = state.running
+    if running is None or running.is_apart or not (end.apply_began or end.status.succeeded):
+        return state
+    version = running.keeps if end.apply_began else ""
+    home = running.home or state.home
+    return replace(state, terraform=version or state.terraform, home=home)
 
 
 def upgraded(state: TaskState, version: str, by: str, now: float) -> TaskState:

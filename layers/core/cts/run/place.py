@@ -42,9 +42,11 @@ def place(state: TaskState, found: StatePlace | str, path: str, now: float) -> T
 
 def released(state: TaskState, by: str, now: float) -> TaskState:
     """A person releases it. What was held because its place can't be told begins with an empty
-    state in the stack."""
+    state in the stack; what was held because its state has to be moved has it there now."""
     held = state.held
     after = release(state, by, now)
+    if held is not None and held.home:
+        return replace(after, home=held.home)
     if held is not None and held.by == PROGRAM and not is_placed(state):
         return replace(after, place=StatePlace.STACK.value)
     return after

@@ -73,6 +73,8 @@ class Running:
     keeps: str = field(default="", metadata=LATER)
     """The version of Terraform that the task keeps once this run applies: engine and version, as
     `terraform 1.9.8`."""
+    home: str = field(default="", metadata=LATER)
+    """Where the task's Terraform state is once it applies, as in `TaskState.home`."""
     extra: Mapping[str, Any] = field(default_factory=dict)
 
     @property
@@ -114,6 +116,8 @@ class Hold:
     released_by: str = ""
     push: str = field(default="", metadata=LATER)
     """The version of the bundle that asked for it."""
+    home: str = field(default="", metadata=LATER)
+    """Where the task's Terraform state is once a person releases it, as in `TaskState.home`."""
     extra: Mapping[str, Any] = field(default_factory=dict)
 
 
@@ -156,6 +160,9 @@ class TaskState:
     """Where its Terraform state is (`run/place.py`); empty: not decided, or in the state bucket."""
     path: str = field(default="", metadata=LATER)
     """In Consul's KV, if it is there: the option `path` of the backend."""
+    home: str = field(default="", metadata=LATER)
+    """Where its Terraform state is kept (`run/home.py`): `terraform`, by builds, or in a workspace
+    of HCP Terraform, as `acme/net-web`; empty: nothing was applied yet."""
     terraform: str = field(default="", metadata=LATER)
     """The version of Terraform that it keeps, as in `Running.keeps`; empty: none yet."""
     upgrade: Upgrade | None = field(default=None, metadata=LATER)

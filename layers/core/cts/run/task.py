@@ -212,11 +212,10 @@ def finish(state: TaskState, run: str, end: End, now: float, jitter: float) -> T
     if running is None or running.run != run:
         return state
     state = replace(
-        state,
+        kept_after(state, end),
         running=None,
         unannounced=(*state.unannounced, f"{run}/RunFinished"),
         former=((Former(run, now), *state.former) if end.known else state.former)[:FORMER],
-        terraform=kept_after(state, end),
     )
     if running.is_apart:
         return ended_apart(state, running, end, now, jitter)

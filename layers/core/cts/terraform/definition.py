@@ -92,6 +92,11 @@ class Definition:
         return "terraform-cloud" if self.cloud else "terraform"
 
     @property
+    def workspace(self) -> str:
+        """HCP Terraform's, with its organization, as `acme/net-web`; empty: there is none."""
+        return f"{self.cloud['organization']}/{self.cloud['workspace']}" if self.cloud else ""
+
+    @property
     def whole_environment(self) -> dict[str, str]:
         """Of its Terraform: what its providers say counts more, and of these the last one."""
         return dict(

@@ -11,6 +11,8 @@ TERRAFORM, OPENTOFU = "terraform", "opentofu"
 """The engines."""
 NAMES = {TERRAFORM: "Terraform", OPENTOFU: "OpenTofu"}
 VERSION = r"v?(\d{1,9}(?:\.\d{1,9})*)(?:-([0-9A-Za-z.~-]+))?(?:\+[0-9A-Za-z.~-]+)?"
+WRITTEN_OUT = re.compile(r"v?(?:0|[1-9]\d*)(?:\.(?:0|[1-9]\d*)){2}", re.ASCII)
+"""As releases are named."""
 REQUIREMENT = re.compile(rf"\s*(=|!=|>=|<=|>|<|~>|)\s*({VERSION})\s*", re.ASCII)
 
 
@@ -100,10 +102,10 @@ def unfit(engine: str, version: str) -> tuple[str, str] | None:
     found = re.fullmatch(VERSION, version, re.ASCII)
     if not found:
         return f'"{version}" is not a single version', 'write it as "1.9.8"'
-    if found[1].count(".") < len(oldest) - 1:
-        return f'"{version}" is not an exact version', 'write it as "1.9.8"'
     if found[2]:
         return f'"{version}" is a pre-release', "use a release"
+    if not WRITTEN_OUT.fullmatch(version):
+        return f'"{version}" is not an exact version', 'write it as "1.9.8"'
     if tuple(int(part) for part in found[1].split(".")) < oldest:
         least = ".".join(map(str, oldest))
         return f"{NAMES[engine]} {version} is too old", f"use {least} or newer"

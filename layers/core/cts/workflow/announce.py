@@ -65,6 +65,7 @@ def _event(event_id: str, answer: Current | Rejected) -> ConfigPublished | Confi
         added=answer.added[:MOST_LISTED],
         changed=answer.changed[:MOST_LISTED],
         removed=answer.removed[:MOST_LISTED],
+        by=answer.by[:MOST_LISTED],
     )
 
 

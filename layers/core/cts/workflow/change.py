@@ -6,17 +6,16 @@ from typing import Any
 
 from cts.config.api_tasks import (
     ApiTask,
-    Exists,
     StoredTask,
-    Unknown,
     decided,
     objects,
     place,
 )
 from cts.config.bundle import UnreadableBundle
 from cts.config.limits import OverLimit
-from cts.config.rules.problem import Problem
-from cts.config.task_change import Changed, ChangeOutcome, Object, TaskChange
+from cts.config.rules.problem import Code, Problem
+from cts.config.task_change import Changed, ChangeOutcome, Object, TaskChange, Verb
+from cts.config.task_object import has_hidden
 from cts.config.written import as_written
 from cts.errors import Unavailable
 from cts.stored import load
@@ -44,22 +43,19 @@ def change(ports: PublishPorts, asked: TaskChange, seconds: float) -> Changed:
     for _ in range(MOST_TRIES):
         stored = ports.api_tasks.all().get(asked.name)  # first: what was read later may be newer
         now = to_publish(ports) or ToPublish(None, {}, None, None)
-        try:
-            known, gone = _known(now, ports.environment), now.gone.get(asked.name, "")
-            made = decided(asked, now.tasks.get(asked.name), known.get(asked.name), gone)
-        except Exists:
-            return Changed(ChangeOutcome.EXISTS)
-        except Unknown:
-            return Changed(ChangeOutcome.UNKNOWN)
+        known, gone = _known(now, ports.environment), now.gone.get(asked.name, "")
+        made = decided(asked, now.tasks.get(asked.name), known.get(asked.name), gone)
+        if isinstance(made, Changed):
+            return made
         checked = check(_with(now, made), ports.environment)
-        if checked.problems or checked.compiled is None:
-            return Changed(ChangeOutcome.INVALID, problems=_told(checked, asked.name))
+        if wrong := _wrong(checked, asked):
+            return Changed(ChangeOutcome.INVALID, problems=wrong)
         found = Changed(ChangeOutcome.CHANGED, _shown(checked, asked.name))
         before = check(now, ports.environment) if asked.dry_run else None
         if before is not None:
             return replace(found, before=_shown(before, asked.name))
         if _put(ports, made, stored):
-            _publish(ports, asked.name, seconds)
+            _publish(ports, asked, seconds)
             return found
     raise Unavailable(f"changing task {asked.name}: others keep changing it at the same time")
 
@@ -83,10 +79,28 @@ def _shown(checked: CheckedPush, name: str) -> dict[str, Any]:
     return next((each for each in tasks if each["name"] == name), {})
 
 
+def _wrong(checked: CheckedPush, asked: TaskChange) -> tuple[str, ...]:
+    if has_hidden(asked.fields):
+        what = f"task {asked.name}: *** stands for a secret that is not shown"
+        return (f"{what}; write a reference to it, as in {{{{resolve:secretsmanager:NAME}}}}",)
+    if checked.problems or checked.compiled is None:
+        return _told(checked, asked.name)
+    return _secrets(checked, asked)
+
+
 def _told(checked: CheckedPush, name: str) -> tuple[str, ...]:
     """What is wrong with the task; if nothing is, with all there is."""
     own = [each for each in checked.problems if each.place.file == place(name)]
     return tuple(_text(each) for each in (own or checked.problems)[:MOST_TOLD])
+
+
+def _secrets(checked: CheckedPush, asked: TaskChange) -> tuple[str, ...]:
+    """A push is warned of them; from the API, the warning would reach no user."""
+    if asked.verb is Verb.DISCARD:
+        return ()
+    paths = tuple(f"task.{asked.name}.{field}." for field in asked.fields)
+    found = (each for each in checked.warnings if each.code is Code.LITERAL_SECRET)
+    return tuple(_text(each) for each in found if f"{each.path}.".startswith(paths))[:MOST_TOLD]
 
 
 def _text(problem: Problem) -> str:
@@ -99,16 +113,14 @@ def _text(problem: Problem) -> str:
 def _put(ports: PublishPorts, made: ApiTask, stored: StoredTask | None) -> bool:
     if made.says:
         return ports.api_tasks.put(made, stored)
-    if stored:
-        ports.api_tasks.delete(made.name)
-    return True
+    return ports.api_tasks.delete(made.name, stored) if stored else True
 
 
-def _publish(ports: PublishPorts, task: str, seconds: float) -> None:
+def _publish(ports: PublishPorts, asked: TaskChange, seconds: float) -> None:
     """A push that is rejected meanwhile does not count: then again without it."""
-    outcome = publish.publish(ports, seconds).outcome
+    outcome = publish.publish(ports, seconds, asked.by).outcome
     if outcome is PublishOutcome.REJECTED:
-        outcome = publish.publish(ports, seconds).outcome
+        outcome = publish.publish(ports, seconds, asked.by).outcome
     if outcome is PublishOutcome.BEING_CHECKED:
         told = "the change is stored, and goes live when other publishers have ended"
-        raise Unavailable(f"changing task {task}: {told}")
+        raise Unavailable(f"changing task {asked.name}: {told}")

@@ -5,11 +5,13 @@ is waited for, unless the caller prefers not to.
 """
 
 import json
+import re
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
+from urllib.parse import unquote
 
 from cts.config.task_change import Verb
-from cts.errors import BadRequest, CtsError, NotDone
+from cts.errors import BadRequest, CtsError, NotDone, TaskNotFound
 from cts.run.model import RunStatus
 from cts.workflow import task_terraform, tasks, update
 from cts.workflow.edit_steps import (
@@ -46,29 +48,30 @@ def create(ports: EditPorts, asked: EditRequest) -> Answer:
         raise BadRequest(f"Invalid format for parameter run: {what}")
     if values == ["inspect"]:
         return _inspected_draft(ports, asked, task)
-    found = changed(ports, asked, Verb.CREATE, task["name"], task, NotDone)
+    name, at = task["name"], ports.asking.now()
+    found = changed(ports, asked, Verb.CREATE, name, task, NotDone, at=at)
     if values == ["now"] and found.task["enabled"]:
-        wish = ask(ports, asked, task["name"], tasks.run)
+        wish = ask(ports, asked, name, tasks.run)
         if not asked.waits:
             return 202, {"task": found.task, **wish}
-        run = waited(ports, asked, task["name"], wish)
+        run = waited(ports, asked, name, wish)
         if not run.status.succeeded:  # as in CTS, it is then not there
-            changed(ports, asked, Verb.DELETE, task["name"], {}, NotDone)
+            changed(ports, asked, Verb.DISCARD, name, task, NotDone, at=at)
             raise NotDone(failure(run))
     return 201, {"task": found.task}
 
 
 def _inspected_draft(ports: EditPorts, asked: EditRequest, task: Mapping[str, Any]) -> Answer:
-    name = task["name"]
+    name, at = task["name"], ports.asking.now()
     if not task["enabled"]:
         changed(ports, asked, Verb.CREATE, name, task, BadRequest, dry_run=True)
         return 200, {"task": task, "run": {"plan": SKIPPED, "changes_present": False}}
-    changed(ports, asked, Verb.DRAFT, name, task, BadRequest)
+    changed(ports, asked, Verb.DRAFT, name, task, BadRequest, at=at)
     wish = ask(ports, asked, name, tasks.inspect)
     if not asked.waits:
         return 202, {"task": task, **wish}
     run = waited(ports, asked, name, wish)
-    changed(ports, asked, Verb.DISCARD, name, {}, BadRequest)
+    changed(ports, asked, Verb.DISCARD, name, task, BadRequest, at=at)
     if run.status is not RunStatus.PLANNED:
         raise BadRequest(failure(run))
     return 200, {"task": task, "run": plan(ports, run)}
@@ -182,7 +185,12 @@ ROUTES: Sequence[tuple[str, str, Route]] = [
 
 
 def unknown(event: Mapping[str, Any]) -> CtsError:
-    """The response if no route matches."""
+    """The response if no route matches. The resolver knows only some characters in names."""
+    http = event["requestContext"]["http"]
+    for method, path, _ in ROUTES:
+        found = re.fullmatch(path.replace("<name>", "(?P<name>[^/]+)"), http["path"])
+        if method == http["method"] and found:
+            return TaskNotFound(unquote(found["name"]))
     return tasks.unknown(event, ACTIONS)
 
 

@@ -1,5 +1,6 @@
 """What requests to change a task have in common: the change, and a run that is waited for."""
 
+import re
 from base64 import b64decode
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -23,6 +24,12 @@ LONGEST_LOG = 4_000_000
 """Bytes from the end of a log that a plan is taken from."""
 DRAFT = 20 * 60.0
 """Seconds until a draft expires: longer than a request can wait for its plan."""
+
+
+HALF = r"\\u[dD][89a-fA-F][0-9a-fA-F]{2}"
+PAIR = r"\\u[dD][89abAB][0-9a-fA-F]{2}\\u[dD][c-fC-F][0-9a-fA-F]{2}"
+ESCAPED = re.compile(rf"\\\\|{PAIR}|({HALF})")
+"""In JSON. Half of a surrogate pair can't be encoded: as in CTS, it is read as U+FFFD."""
 
 
 class TaskChanges(Protocol):
@@ -72,7 +79,7 @@ def asked(event: Mapping[str, Any], name: str, until: float) -> EditRequest:
         task=unquote(name),
         by=by,
         body={},
-        text=body,
+        text=ESCAPED.sub(lambda found: r"\ufffd" if found[1] else found[0], body),
         query=parse_qs(event.get("rawQueryString", ""), keep_blank_values=True),
         content_type=headers.get("content-type", ""),
         waits="respond-async" not in prefers,
@@ -82,18 +89,19 @@ def asked(event: Mapping[str, Any], name: str, until: float) -> EditRequest:
 
 def changed(
     ports: EditPorts,
-    asked: EditRequest,
+    asked: tasks.Request,
     verb: Verb,
     name: str,
     fields: Mapping[str, Any],
     refused: Callable[[str], CtsError],
     *,
+    at: float | None = None,
     dry_run: bool = False,
 ) -> Changed:
-    """Raises what `refused` makes of the reason."""
-    now = ports.asking.now()
-    until = now + DRAFT if verb is Verb.DRAFT else None
-    change = TaskChange(verb, name, asked.by, now, fields, until, dry_run)
+    """`at`: as in `TaskChange`, now without it. Raises what `refused` makes of the reason."""
+    at = ports.asking.now() if at is None else at
+    until = at + DRAFT if verb is Verb.DRAFT else None
+    change = TaskChange(verb, name, asked.by, at, fields, until, dry_run)
     found = ports.publisher.change(change)
     match found.outcome:
         case ChangeOutcome.EXISTS:
@@ -105,7 +113,7 @@ def changed(
     return found
 
 
-def ask(ports: EditPorts, asked: EditRequest, name: str, action: tasks.Action) -> dict[str, Any]:
+def ask(ports: EditPorts, asked: tasks.Request, name: str, action: tasks.Action) -> dict[str, Any]:
     _, found = action(ports.asking, tasks.Request(asked.id, name, asked.by, {}))
     return {"asked": found["asked"]}
 

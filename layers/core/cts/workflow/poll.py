@@ -13,6 +13,7 @@ from cts.errors import Unavailable
 from cts.events import CatalogChanged, TaskTriggered
 from cts.generation import Generation
 from cts.ports import Bus
+from cts.run.home import at_home
 from cts.run.place import StatePlace, is_placed, place
 from cts.run.state import TaskState
 from cts.run.task import correlation, falls_due
@@ -218,11 +219,13 @@ class Poller:
     def _placed(
         self, look: Look, states: Mapping[str, TaskState], after: list[TaskState]
     ) -> list[TaskState]:
-        """And with the places that were found."""
+        """And with the places that were found, and held or released for where they are."""
         changed, now = {state.task: state for state in after}, self.ports.now()
-        for task in look.tasks & self.places.keys():
+        for task in look.tasks:
             state, path = changed.get(task, states[task]), self.generation.former_state
-            state = place(state, self.places[task], path, now)
+            if task in self.places:
+                state = place(state, self.places[task], path, now)
+            state = at_home(state, self.generation.tasks[task].home, now)
             if state != states[task]:
                 changed[task] = state
         return list(changed.values())

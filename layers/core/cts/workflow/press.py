@@ -6,7 +6,7 @@ from typing import Any
 from cts.config.task_change import Verb
 from cts.errors import BadRequest, CtsError
 from cts.workflow import tasks
-from cts.workflow.edit_steps import EditPorts, EditRequest, changed
+from cts.workflow.edit_steps import EditPorts, changed
 from cts.workflow.html import tag
 
 BY = "the dashboard"
@@ -36,7 +36,8 @@ def _done(ports: EditPorts, asked: Mapping[str, Any], request: str) -> str:
     name, action = str(asked.get("task", "")), str(asked.get("action", ""))
     if action in SETS:
         enabled, said = SETS[action]
-        _set(ports, EditRequest(request, name, BY, {}, "", {}, "", False, 0.0), enabled=enabled)
+        asked_for = tasks.Request(request, name, BY, {})
+        changed(ports, asked_for, Verb.SET, name, {"enabled": enabled}, BadRequest)
         return f"Task {name} {said}."
     if action not in ACTIONS:
         known = ", ".join([*ACTIONS, *SETS])
@@ -44,7 +45,3 @@ def _done(ports: EditPorts, asked: Mapping[str, Any], request: str) -> str:
     does, body, said = ACTIONS[action]
     does(ports.asking, tasks.Request(request, name, BY, body))
     return f"Task {name} {said}."
-
-
-def _set(ports: EditPorts, asked: EditRequest, *, enabled: bool) -> None:
-    changed(ports, asked, Verb.SET, asked.task, {"enabled": enabled}, BadRequest)

@@ -16,7 +16,15 @@ from cts.run.state import TaskState
 from cts.terraform.definition import Definition
 from cts.workflow.announce import announce_pending, fitting, taken_over, version_of
 from cts.workflow.counting import Metrics
-from cts.workflow.to_publish import CheckedPush, Sources, StoredTasks, ToPublish, check, to_publish
+from cts.workflow.to_publish import (
+    CheckedPush,
+    Sources,
+    StoredTasks,
+    ToPublish,
+    changed_by,
+    check,
+    to_publish,
+)
 
 MOST_KEPT = 200
 """Maximum number of problems, and of warnings, to keep for a push."""
@@ -87,19 +95,20 @@ class PublishReport:
     """The codes of the first problems."""
 
 
-def publish(ports: PublishPorts, seconds: float) -> PublishReport:
+def publish(ports: PublishPorts, seconds: float, by: str = "") -> PublishReport:
     """Publish the newest bundle, and what people have made of tasks through the API, unless that
     has been done. Then send unannounced events. They come last, so that a bus that is down does
     not delay a push. Safe to call at any time.
 
-    `seconds`: after which this publisher will have ended.
+    `seconds`: after which this publisher will have ended. `by`: the person who has made a change
+    through the API of which no object may be left.
     """
-    report = _answered(ports, ports.now() + seconds)
+    report = _answered(ports, ports.now() + seconds, by)
     announce_pending(ports.published, ports.bus, ports.metrics)
     return report
 
 
-def _answered(ports: PublishPorts, until: float) -> PublishReport:
+def _answered(ports: PublishPorts, until: float, by: str) -> PublishReport:
     """Another generation was published first: read and compile everything again."""
     while True:
         read = to_publish(ports)
@@ -116,7 +125,7 @@ def _answered(ports: PublishPorts, until: float) -> PublishReport:
             if _reject(ports, rejected, sources, problems):
                 codes = tuple(problem.code.value for problem in problems[:MOST_CODES])
                 return PublishReport(PublishOutcome.REJECTED, len(problems), codes)
-        elif _accept(ports, current, sources, checked):
+        elif _accept(ports, read, checked, by):
             return PublishReport(PublishOutcome.PUBLISHED)
 
 
@@ -156,16 +165,16 @@ def _survived(ports: PublishPorts, sources: Mapping[str, str]) -> None:
 
 def _accept(
     ports: PublishPorts,
-    current: Current | None,
-    sources: Mapping[str, str],
+    read: ToPublish,
     checked: CheckedPush,
+    by: str,
 ) -> bool:
     """Tasks are held before the generation that names them is live."""
-    compiled = checked.compiled
+    compiled, current, sources = checked.compiled, read.current, read.sources
     assert compiled is not None
-    _hold(ports, checked.held & compiled.tasks.keys(), version_of(sources))
-    number = current.number + 1 if current else 1
     former = ports.objects.generation(current) if current else None
+    _hold(ports, _to_hold(checked, former, current, sources), version_of(sources))
+    number = current.number + 1 if current else 1
     made = generation(
         compiled,
         number,
@@ -188,8 +197,22 @@ def _accept(
         unannounced=[f"{version_of(sources)}/{number}/ConfigPublished"],
         owed=taken_over(current),
         gone=compiled.gone,
+        by=sorted({*changed_by(read), *([by] if by else [])}),
     )
     return ports.published.put_current(current, new)
+
+
+def _to_hold(
+    checked: CheckedPush,
+    former: Generation | None,
+    current: Current | None,
+    sources: Mapping[str, str],
+) -> Collection[str]:
+    """Of a push that is live already only the tasks that did not run before."""
+    is_live = current is not None and version_of(current.sources) == version_of(sources)
+    known = former.tasks.keys() if former and is_live else set[str]()
+    tasks = checked.compiled.tasks.keys() if checked.compiled else set[str]()
+    return (checked.held & tasks) - known
 
 
 def _hold(ports: PublishPorts, tasks: Collection[str], push: str) -> None:

@@ -273,17 +273,6 @@ ROUTES: Mapping[str, Route] = {
 """Handlers for GET by path, as patterns for the resolver. `<...>` are named arguments."""
 
 
-def unknown(method: str, path: str) -> NotAllowed | NoSuchPath:
-    """The response if no route matches."""
-    if re.fullmatch("/v1/status/tasks(/.*)?", path):
-        return NotAllowed(method, "task status")
-    if path == "/v1/status":
-        return NotAllowed(method, "overallStatus")
-    if re.fullmatch("/v1/tasks(/.*)?", path):
-        return NotAllowed(method, "task")
-    return NoSuchPath()
-
-
 def code_of(error: CtsError) -> int:
     """The HTTP status for an error."""
     match error:

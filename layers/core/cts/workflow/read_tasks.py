@@ -1,11 +1,21 @@
 """Answer the reader's requests for tasks as CTS's API describes them, and for its health."""
 
 import json
+import re
 from collections.abc import Mapping
 from typing import Any
 from urllib.parse import parse_qs, unquote
 
-from cts.errors import NoCluster, TaskNotFound, Unavailable
+from cts.errors import (
+    CtsError,
+    NoCluster,
+    NoSuchPath,
+    NotAllowed,
+    RunNotFound,
+    TaskNotFound,
+    Unavailable,
+)
+from cts.workflow import read
 from cts.workflow.read import ApiRequest, ReadPorts, Route
 
 
@@ -48,6 +58,25 @@ ROUTES: Mapping[str, Route] = {
     "/v1/tasks/<name>": task,
 }
 """As in `read.py`."""
+
+
+def unknown(event: Mapping[str, Any]) -> CtsError:
+    """The response if no route matches. The resolver knows only some characters in names."""
+    http = event["requestContext"]["http"]
+    method, path = http["method"], http["path"]
+    for pattern in {**read.ROUTES, **ROUTES}:
+        found = re.fullmatch(re.sub("<.*>", "([^/]+)", pattern), path)
+        if found and method == "GET":
+            return (RunNotFound if "<run>" in pattern else TaskNotFound)(unquote(found[1]))
+    if re.fullmatch("/v1/status/tasks(/.*)?", path):
+        return NotAllowed(method, "task status")
+    if path == "/v1/status":
+        return NotAllowed(method, "overallStatus")
+    if re.fullmatch("/v1/tasks(/.*)?", path):
+        return NotAllowed(method, "task")
+    return NoSuchPath()
+
+
 WITH_REQUEST_ID = ("/v1/tasks", "/v1/status/cluster")
 
 

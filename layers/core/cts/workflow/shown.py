@@ -244,7 +244,11 @@ def _live(current: Current, generation: Generation) -> dict[str, Any]:
             for name, each in sorted(generation.listed.items())
         },
         "waiting": {
-            name: {"definition": each.definition, "reasons": list(each.reasons)}
+            name: {
+                "definition": each.definition,
+                "reasons": list(each.reasons),
+                "created": each.created,
+            }
             for name, each in sorted(generation.waiting.items())
         },
     }

@@ -11,6 +11,7 @@ from cts.events import RunStarted, iso
 from cts.generation import Current, Generation, TaskEntry
 from cts.ports import Bus, Driver, Generations
 from cts.run.apart import path_in_consul
+from cts.run.home import at_home
 from cts.run.kept_version import claimed_with
 from cts.run.model import MOST_INPUTS, TERRAFORM, End, Run, RunStatus
 from cts.run.place import is_placed
@@ -112,6 +113,7 @@ def start(ports: StartPorts, task: str) -> StartOutcome:
     if generation.former_state and not is_placed(state):
         return StartOutcome.NOT_PLACED
     left = less_missed(state, now, entry.condition.next_tick(now - LATE))
+    left = at_home(left, entry.home, now)
     if left != state:  # stored at once: it may wait for a slot for long
         return start(ports, task) if ports.tasks.put_state(left) else StartOutcome.BUSY
     if len(ports.slots.slots()) >= ports.cap:  # looked at first: many may wait
@@ -155,7 +157,7 @@ def _run(ports: StartPorts, state: TaskState, generation: Generation) -> StartOu
         return _not_rendered(ports, claimed.state, run, error)
     ports.objects.put_archive(task, run_id, archive)
     kept = fed_after(entry, state, former, run_id, loaded) if entry.events else {}
-    keeping = claimed_with(claimed.state, str(place.release))
+    keeping = claimed_with(claimed.state, str(place.release), entry.home)
     outcome = _claim(ports, driver, state, keeping, run, archive, kept)
     if outcome is StartOutcome.STARTED:
         deltas.record(ports.settling.tasks, ports.records, state, run, entry, loaded.read)
@@ -277,7 +279,7 @@ def _archive(
         "former_runs": [{"run": each.run, "ended_at": iso(each.ended_at)} for each in state.former],
     }
     if Reason.MOVE in run.why:
-        facts["moves_to"] = "stack" if state.path else "consul"
+        facts["moves_to"] = "consul" if state.wanted[Reason.MOVE].path else "stack"
         return move_archive(definition, place, facts, ports.program)
     digest = definition.module.digest
     module = ports.objects.module(digest) if digest else None

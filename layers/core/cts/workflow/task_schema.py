@@ -94,7 +94,9 @@ def parsed(body: str) -> tuple[Any, str]:
     if len(text) > LARGEST:
         raise ValueError(f"the body has more than {LARGEST} characters")
     try:
-        value, end = json.JSONDecoder(parse_constant=_no_constant).raw_decode(text)
+        # Numbers of any length: none is of interest.
+        decoder = json.JSONDecoder(parse_int=float, parse_constant=_no_constant)
+        value, end = decoder.raw_decode(text)
     except json.JSONDecodeError as error:
         if error.pos >= len(text) or "Unterminated" in error.msg:
             raise ValueError("unexpected EOF") from error

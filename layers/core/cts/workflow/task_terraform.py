@@ -11,7 +11,7 @@ from cts.run.state import Reason, TaskState
 from cts.terraform.definition import Definition
 from cts.terraform.versions import NAMES, TERRAFORM, EngineVersion, allows, unfit
 from cts.workflow import shown
-from cts.workflow.tasks import Action, Answer, Request, TaskPorts, change, told
+from cts.workflow.tasks import Action, Answer, Request, TaskPorts, change, told, wishes
 
 
 def upgrade(ports: TaskPorts, asked: Request) -> Answer:
@@ -20,7 +20,6 @@ def upgrade(ports: TaskPorts, asked: Request) -> Answer:
     version = asked.body.get("version", "")
     if asked.body.keys() - {"version"} or not isinstance(version, str):
         raise BadRequest('the body must be a JSON object with "version", a text, and nothing else')
-    version = version.removeprefix("v")
 
     def decide(state: TaskState, entry: TaskEntry, now: float) -> TaskState:
         if entry.driver != DRIVER:
@@ -45,13 +44,13 @@ def _wanted(task: str, version: str, entry: TaskEntry, definition: Definition) -
     required = entry.required_version
     if not allows(required, version):
         raise Conflict(task, f"has a module that requires {NAMES[engine]} {required}")
-    return str(EngineVersion(engine, version))
+    return str(EngineVersion(engine, version.removeprefix("v")))
 
 
 def move_state(ports: TaskPorts, asked: Request) -> Answer:
     """`{"to": "stack"}`: its Terraform state, which CTS has left in Consul, into the state bucket;
     `{"to": "consul"}`: the way back. By a run that applies nothing, also of a task that is held or
-    disabled."""
+    disabled. A move that is under way is asked for once."""
     to = asked.body.get("to")
     if asked.body.keys() != {"to"} or to not in [*StatePlace]:
         raise BadRequest('the body must be a JSON object with "to": "stack" or "consul"')
@@ -62,12 +61,20 @@ def move_state(ports: TaskPorts, asked: Request) -> Answer:
             raise Conflict(asked.task, "has its state where its configuration says: move it there")
         if not is_placed(state):
             raise Conflict(asked.task, "has not been looked for in Consul yet: try again later")
-        if (StatePlace.CONSUL if state.path else StatePlace.STACK) == to:
+        if move := wishes(state).get(Reason.MOVE):
+            if _target(move.path) == to:
+                return state
+            raise Conflict(asked.task, "moves its state the other way: wait until it has")
+        if _target(state.path) == to:
             raise Conflict(asked.task, f"already has its state {WHERE[to]}")
         path = path if to == StatePlace.CONSUL else ""
         return ask(state, now, asked.id, asked.by, Reason.MOVE, path)
 
     return told(ports, asked, change(ports, asked, decide), Reason.MOVE)
+
+
+def _target(path: str) -> StatePlace:
+    return StatePlace.CONSUL if path else StatePlace.STACK
 
 
 WHERE = {"stack": "in the state bucket", "consul": "in Consul"}

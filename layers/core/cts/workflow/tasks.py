@@ -135,7 +135,7 @@ def retry(ports: TaskPorts, asked: Request) -> Answer:
 
     def may_retry(state: TaskState, entry: TaskEntry) -> None:
         _may_run(state, entry)
-        if Reason.PERSON not in _wishes(state) and not state.gave_up and state.retry_at is None:
+        if Reason.PERSON not in wishes(state) and not state.gave_up and state.retry_at is None:
             raise Conflict(state.task, "has nothing to retry: its last run did not fail")
 
     return _wish(ports, asked, may_retry)
@@ -150,10 +150,10 @@ def _may_run(state: TaskState, entry: TaskEntry) -> None:
     if state.hold:
         raise Conflict(state.task, f"is held, so release it first: {state.hold}")
     if not entry.enabled:
-        raise Conflict(state.task, "is disabled: enable it in its configuration first")
+        raise Conflict(state.task, "is disabled: enable it first")
 
 
-def _wishes(state: TaskState) -> Mapping[Reason, Wish]:
+def wishes(state: TaskState) -> Mapping[Reason, Wish]:
     """What is wanted or being served."""
     return {**(state.running.serves if state.running else {}), **state.wanted}
 
@@ -175,7 +175,7 @@ def _wish(
 
 def told(ports: TaskPorts, asked: Request, state: TaskState, reason: Reason) -> Answer:
     """`id` in the answer finds its run: it is the run's `request`. `state`: with the wish."""
-    wish = _wishes(state).get(reason)
+    wish = wishes(state).get(reason)
     found = wish or Wish(ports.now(), ports.now(), asked.id, by=asked.by)  # it may have run by now
     facts = {"reason": reason.value, "id": found.correlation, "by": found.by}
     return 202, {"task": asked.task, "asked": {**facts, "since": shown.maybe(found.since)}}

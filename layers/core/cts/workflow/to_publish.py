@@ -11,6 +11,7 @@ from cts.config.compile import CONTRACT, Compiled, compile_bundle
 from cts.config.limits import LARGEST_BUNDLE, OverLimit
 from cts.config.moving import refused
 from cts.config.rules.problem import Code, Place, Problem
+from cts.errors import Missing
 from cts.generation import Current, Rejected
 from cts.ports import Published
 from cts.workflow.announce import version_of
@@ -37,7 +38,8 @@ class StoredTasks(Protocol):
     def put(self, task: ApiTask, read: StoredTask | None) -> bool:
         """False if it was written or deleted since it was read."""
 
-    def delete(self, name: str) -> None: ...
+    def delete(self, name: str, read: StoredTask) -> bool:
+        """False if it was written since it was read."""
 
 
 class Ports(Protocol):
@@ -71,17 +73,28 @@ class ToPublish:
 
 
 def to_publish(ports: Ports) -> ToPublish | None:
-    """None if nothing ever was."""
+    """None if nothing ever was. Raises Missing if what is live was pushed, and no push is left."""
     current, rejected = ports.published.current(), ports.published.rejected()
     stored = ports.sources.bundle(LARGEST_BUNDLE + 1)
-    if stored and current and rejected and _is_rejected(stored, rejected):
-        # It waits for a better push: changes through the API do not.
-        live = version_of(current.sources)
-        stored = ports.sources.bundle(LARGEST_BUNDLE + 1, live) if live else None
+    live = version_of(current.sources) if current else ""
+    if current and (stored is None or (rejected and _is_rejected(stored, rejected))):
+        # It waits for a better push: changes through the API do not, while the live one is kept.
+        stored = (ports.sources.bundle(LARGEST_BUNDLE + 1, live) or stored) if live else None
+    if live and stored is None:
+        raise Missing(keys.BUNDLE)
     tasks = unexpired(ports.api_tasks.all(), ports.now())
     if not (stored or tasks or current):
         return None
     return ToPublish(stored, dict(sorted(tasks.items())), current, rejected)
+
+
+def changed_by(push: ToPublish) -> set[str]:
+    """The people who have changed tasks through the API since the live generation."""
+    live = push.current.sources if push.current else {}
+    changed = (
+        each for name, each in push.tasks.items() if each.version != live.get(keys.api_task(name))
+    )
+    return {each.task.by for each in changed if each.task.by}
 
 
 def _is_rejected(stored: StoredBundle, rejected: Rejected) -> bool:

@@ -43,10 +43,6 @@ def fields_of(body: str) -> dict[str, Any]:
     return given
 
 
-def _key(written: str) -> str:
-    return ENABLED if written.lower() == ENABLED else written
-
-
 def _nothing() -> tuple[Any, str]:
     raise ValueError("unexpected EOF")
 

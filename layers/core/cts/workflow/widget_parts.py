@@ -38,6 +38,9 @@ STYLE = Html(
     ".cts .bar{display:flex;flex-wrap:wrap;gap:18px;padding:2px 0 8px}"
     ".cts .dot{display:inline-block;width:9px;height:9px;border-radius:50%;margin-right:3px;"
     "background:#1d8102}.cts .dot.bad{background:#d13212}"
+    ".cts .dots{display:inline-block;min-width:64px}"
+    ".cts table.list{width:auto}.cts .list td{padding-right:28px}"
+    ".cts .list td:first-child{min-width:5em}"
     ".cts h3{font-size:15px;margin:8px 0 4px}.cts h4{font-size:13px;margin:12px 0 2px}"
     ".cts pre{white-space:pre-wrap;overflow-wrap:anywhere;margin:0;max-height:16em;overflow:auto}"
     "</style>"
@@ -48,7 +51,7 @@ TONES = {
     "gave_up": "bad", "retrying": "bad", "held": "note", "not_read": "note", "stale": "note",
     "running": "busy", "queued": "busy", "due": "busy", "waiting": "busy",
 }  # fmt: skip
-"""How a task's or a run's word is colored."""
+"""How a task's or a run's word is coloured."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -69,9 +69,7 @@ def _row(page: Page, task: Json) -> list[object]:
     return [
         page.link(name, task=name),
         joined([word(state), " ", tag("span", _reason(task), class_="dim")]),
-        tag(
-            "span", *map(_dot, task["recent_runs"]), page.ago(last.get("ended_at")), class_="nowrap"
-        ),
+        tag("span", _dots(task["recent_runs"]), page.ago(last.get("ended_at")), class_="nowrap"),
         _result(last),
         views,
         _next(page, task),
@@ -88,6 +86,10 @@ def _result(last: Json) -> object:
 
 def _reason(task: Json) -> str:
     return "" if task["state"] in ("idle", "scheduled") else str(task["reason"])
+
+
+def _dots(recent: Sequence[Json]) -> Html:
+    return tag("span", *map(_dot, recent), class_="dots") if recent else Html("")
 
 
 def _dot(recent: Json) -> Html:
@@ -174,11 +176,14 @@ def run(page: Page, found: Json) -> str:
             "result": joined([word(found["status"]), " ", page.ago(found["ended_at"])]),
             "task": page.link(found["task"], task=found["task"]),
             "why": ", ".join(found["why"]),
+            "waits": found["waits"],
             "asked by": found["by"],
             "time": ", ".join(f"{step} {took[step]:.1f} s" for step in STEPS if step in took),
             "next try": page.ago(found["retry_at"]),
             "gave up": found["gave_up"],
             "Terraform": found["terraform"],
+            "modules": _used(found["modules"]),
+            "providers": _used(found["providers"]),
             "log": _log(page, found),
             "follow it": f"cts logs {found['id']}",
             "correlation id": found["correlation_id"],
@@ -191,18 +196,28 @@ def run(page: Page, found: Json) -> str:
     )  # fmt: skip
 
 
+def _used(found: Sequence[Json]) -> str:
+    return ", ".join(f"{each['source']} {each['version']}".strip() for each in found)
+
+
 def _error(error: str | None) -> Html:
     return joined([tag("h4", "Error"), tag("pre", error)]) if error else Html("")
 
 
 def _log(page: Page, found: Json) -> Html | None:
-    """CodeBuild's page of the build."""
+    """CodeBuild's page of the build, or HCP Terraform's of the run."""
     if not found["build"]:
         return None
+    if found["build"].startswith("https://"):
+        return _page("run in HCP Terraform", found["build"])
     project, build = found["build"].partition(":")[0], quote(found["build"], safe="")
     console = f"https://{page.region}.console.aws.amazon.com/codesuite/codebuild/projects"
     address = f"{console}/{quote(project)}/build/{build}/log?region={page.region}"
-    return tag("a", "log of the build", href=address, target="_blank", class_="btn")
+    return _page("log of the build", address)
+
+
+def _page(shown: str, address: str) -> Html:
+    return tag("a", shown, href=address, target="_blank", class_="btn")
 
 
 def _delta(delta: Json | None) -> Html:
@@ -213,11 +228,11 @@ def _delta(delta: Json | None) -> Html:
         (each["what"], each["view"], each["name"], ", ".join(each["attributes"]))
         for each in delta["first"]
     ]
-    return joined([tag("p", numbers), tag("table", rows(listed))])
+    return joined([tag("p", numbers), tag("table", rows(listed), class_="list")])
 
 
 def _changes(found: Json) -> Html:
     if found["counts"] is None:
         return tag("p", "There was no plan.", class_="dim")
     listed = [(each["action"], each["address"]) for each in found["changes"]]
-    return joined([tag("p", counts(found["counts"])), tag("table", rows(listed))])
+    return joined([tag("p", counts(found["counts"])), tag("table", rows(listed), class_="list")])

@@ -6,6 +6,7 @@ from posixpath import join, normpath
 
 from cts.conditions.registry import NOTHING, filled_by
 from cts.config import bundle, limits
+from cts.config.api_tasks import is_place
 from cts.config.blocks.model import Configuration, Task
 from cts.config.bundle import Files
 from cts.config.limits import OverLimit, in_mib
@@ -18,6 +19,7 @@ from cts.config.rules.problem import Code, Place, Problem, Where, did_you_mean
 from cts.config.text.tree import ParseError
 
 FOLDERS_SHOWN = 5
+NAME_IT = "a push brings the folders that its own tasks name: let one name it, or a disabled one"
 OR_SET = "set it in one of the variable_files, or in serverless { variables }"
 
 
@@ -216,6 +218,8 @@ def _local(task: Task, module: LocalModule, there: Bundled) -> Iterator[Problem]
     if not module.is_there:
         what = f'the bundle has no Terraform files in "{task.module}"'
         fix = _other_modules(task.module, there.module_folders)
+        if is_place(task.where.place.file):
+            fix = f"{fix}; {NAME_IT}"
         yield task.where.problem(Code.MODULE_MISSING, what, fix, option="module")
     for source in module.outside:
         what = f'"{task.module}" uses "{source}" outside its folder, which is not supported yet'
