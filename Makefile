@@ -51,6 +51,7 @@ check: setup ## check format, lint, types, template and imports, in seconds
 	$(BIN)/ruff check .
 	$(BIN)/mypy
 	$(BIN)/sam validate --lint --region us-east-1
+	$(BIN)/sam validate --lint --region us-east-1 --template examples/run-report/template.yaml
 	$(BIN)/pytest -q -n 0 tests/unit/test_architecture.py
 
 # Two processes with half of the files each: each worker of pytest-xdist would collect all of them.

@@ -89,6 +89,17 @@ class Account:
             }
 
     @cached_property
+    def configuration(self) -> Mapping[str, Any]:
+        """What is live, and what was rejected."""
+        found: Mapping[str, Any] = self.reader.get("configuration")
+        return found
+
+    def require_published(self) -> None:
+        """Before the first push there is nothing to watch, and no poller. Raises CommandError."""
+        if self.configuration["live"] is None:
+            raise CommandError("nothing has been published yet")
+
+    @cached_property
     def watched(self) -> Mapping[str, Any]:
         """Poller and stale views."""
         found: Mapping[str, Any] = self.reader.get("poller")
@@ -115,10 +126,11 @@ def _access(account: Account) -> Iterator[Finding]:
 
 
 def _configuration(account: Account) -> Iterator[Finding]:
-    return diagnoses.configuration(account.reader.get("configuration"))
+    return diagnoses.configuration(account.configuration)
 
 
 def _secrets(account: Account) -> Iterator[Finding]:
+    account.require_published()
     live = named_secrets.load(account.stack, account.reader)
     unread = [group.value for group in Group if group not in live.held]
     if live.live is None or unread:
@@ -128,10 +140,12 @@ def _secrets(account: Account) -> Iterator[Finding]:
 
 
 def _poller(account: Account) -> Iterator[Finding]:
+    account.require_published()
     return diagnoses.poller(account.watched["poller"])
 
 
 def _consul(account: Account) -> Iterator[Finding]:
+    account.require_published()
     stale = account.watched["stale_views"]
     return diagnoses.consul(stale, has_secret=account.stack.has_consul_secret)
 

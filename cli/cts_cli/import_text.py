@@ -32,6 +32,7 @@ KEEP_DISABLED = (
     "Write enabled = false for these in CTS's files, too: when CTS starts again, it only reads "
     "its files."
 )
+STOP = "Stop CTS, and don't let it start again."
 FLAGS = (
     ("-once", "`cts push` runs each new task once, and others only if they changed"),
     ("-inspect", "`cts push --inspect`: tasks are planned, and held until you release them"),
@@ -214,7 +215,7 @@ def _outside(console: Console, copies: Sequence[outside.Copy]) -> None:
 
 
 def _next(console: Console, found: Mapping[str, Any], arguments: str) -> None:
-    """The steps in an order in which CTS and the stack never both run a task."""
+    """The steps in an order in which CTS and the stack never both apply a task."""
     if found["problems"]:
         _heading(console, "Next")
         _say(console, "fix the problems above, then run this command again")
@@ -238,15 +239,17 @@ def steps(found: Mapping[str, Any], arguments: str) -> Iterator[tuple[str, Seque
             [f"consul-terraform-sync task disable {each}" for each in moving],
         )
         yield KEEP_DISABLED, ()
-    else:
-        yield "Stop CTS, and don't let it start again.", ()
     if found["state"]["backend"] == LOCAL:
+        if not staying:
+            yield STOP, ()
         where = f"Move the state of each task, in its working folder. {STATE_BUCKET}."
         yield where, MOVE_STATE
     yield (
         "Push, which plans and holds each task.",
         (f"cts push --adopt {arguments}",),
     )
+    if not staying and found["state"]["backend"] != LOCAL:
+        yield f"{STOP} Then plan again: something may have changed.", ("cts inspect TASK --wait",)
     yield (
         f"Release each task once you have seen its plan. {MOVING} has the way back.",
         ("cts release TASK",),

@@ -248,6 +248,20 @@ def test_what_may_not_be_checked_is_told_and_hides_nothing_else(
     assert lines(result.stdout)[-1] == "✓ nothing to fix, 3 not checked"
 
 
+def test_before_the_first_push_only_the_push_is_missing(monkeypatch: pytest.MonkeyPatch) -> None:
+    deployed(monkeypatch, Doctored())
+    result = cts("doctor")
+    said = lines(result.stdout)
+    assert [line for line in said if line.startswith("✗")] == [
+        "✗ configuration: no configuration has been published",
+        "✗ 1 to fix, 3 not checked",
+    ]
+    assert [line for line in said if line.startswith("?")] == [
+        f"? {area}: not checked: nothing has been published yet"
+        for area in ("poller", "Consul", "secrets")
+    ]
+
+
 def test_secrets_that_the_live_configuration_reads_are_looked_for(
     account: Doctored, tmp_path: Any
 ) -> None:

@@ -98,11 +98,17 @@ def test_tasks_are_listed_with_what_they_wait_for(here: Path) -> None:
     ]
 
 
-def test_what_moves_as_a_whole_begins_with_the_end_of_cts(here: Path) -> None:
-    said = report(TASK)
-    assert said.index("2. Stop CTS, and don't let it start again.") < said.index(
-        "3. Push, which plans and holds each task."
-    )
+def test_cts_is_stopped_before_tasks_are_released_or_local_states_are_moved(here: Path) -> None:
+    assert numbered(report(TASK)) == ["Deploy", "Push,", "Stop", "Release"]
+    local = 'driver "terraform" {\n  backend "local" {}\n}\n'
+    assert numbered(report(TASK + local)) == ["Deploy", "Stop", "Move", "Push,", "Release"]
+
+
+def numbered(said: list[str]) -> list[str]:
+    """The first word of each step."""
+    start = said.index("Next in this order, CTS and the stack never both apply a task")
+    steps = [line for line in said[start:] if line[0].isdigit()]
+    return [line.split()[1] for line in steps]
 
 
 def test_paths_outside_of_the_folder_come_with_commands_to_copy_them(here: Path) -> None:
@@ -344,9 +350,11 @@ def test_the_flags_of_cts_are_told(here: Path) -> None:
 
 def test_it_ends_with_what_to_type(here: Path) -> None:
     said = report(TASK)
-    assert said[-4:] == [
-        "3. Push, which plans and holds each task.",
+    assert said[-6:] == [
+        "2. Push, which plans and holds each task.",
         "cts push --adopt c.hcl",
+        "3. Stop CTS, and don't let it start again. Then plan again: something may have changed.",
+        "cts inspect TASK --wait",
         (
             "4. Release each task once you have seen its plan. docs/moving-from-cts.md has the way"
             " back."

@@ -10,7 +10,7 @@ def test_the_document_is_up_to_date() -> None:
     assert DOCUMENT.read_text() == text(), "run `make cost`"
 
 
-@pytest.mark.parametrize(("mode", "most"), [("live", 16.0), ("poll", 7.0)])
+@pytest.mark.parametrize(("mode", "most"), [("live", 16.0), ("poll", 6.7)])
 def test_ten_tasks_cost_little(mode: str, most: float) -> None:
     assert sum(month(template(), 10, mode).values()) < most
 

@@ -6,7 +6,9 @@ import runpy
 from dataclasses import fields, replace
 from typing import Any, get_args
 
+import boto3
 import pytest
+from botocore.stub import Stubber
 
 from cts import events
 from cts.run.model import Change, End, RunStatus
@@ -19,7 +21,8 @@ from tests.unit.system import System, system
 
 EVENTS: tuple[Any, ...] = get_args(events.Event)
 RELEASED = json.loads((ROOT / "tests/unit/released/events.json").read_text())
-REPORT = runpy.run_path(str(ROOT / "examples/run-report/app.py"))["report"]
+EXAMPLE = runpy.run_path(str(ROOT / "examples/run-report/app.py"))
+REPORT = EXAMPLE["report"]
 
 
 def schema(detail_type: str) -> Any:
@@ -112,6 +115,23 @@ def test_a_delta_that_a_module_has_overwritten_is_not_sent(
     [told] = world.bus.of(events.RunFinished)
     assert told.delta is None
     assert "what changed was not recorded" in REPORT(vars_of(told))[1]
+
+
+def test_the_example_sends_its_report_to_its_topic(monkeypatch: pytest.MonkeyPatch) -> None:
+    topic = "arn:aws:sns:us-east-1:000000000000:reports"
+    sns = boto3.client(
+        "sns", region_name="us-east-1", aws_access_key_id="id", aws_secret_access_key="key"
+    )
+    monkeypatch.setenv("TOPIC", topic)
+    monkeypatch.setattr(boto3, "client", lambda _service: sns)
+    run = replace(RUN, status=RunStatus.UNCHANGED, ended_at=1_060.0)
+    detail = vars_of(run_finished(f"{run.id}/RunFinished", run, None))
+    subject, text = REPORT(detail)
+    sent = {"TopicArn": topic, "Subject": subject, "Message": text}
+    with Stubber(sns) as stubbed:
+        stubbed.add_response("publish", {"MessageId": "1"}, sent)
+        EXAMPLE["lambda_handler"]({"detail": detail}, None)
+        stubbed.assert_no_pending_responses()
 
 
 def vars_of(event: events.RunFinished) -> Any:

@@ -1242,6 +1242,27 @@ def test_one_pass_records_what_it_could_not_read() -> None:
     assert [beat.stale for beat in world.beats] == [0, 1, 1, 0]
 
 
+def test_stale_views_are_counted_once_more_when_there_are_none_any_longer() -> None:
+    world = World(both=BOTH, one=ONE)
+
+    async def comes_back() -> None:
+        world.consul.errors[API] = Unavailable("no route")
+        poller = asyncio.create_task(live(world.poller(stays=200)))
+        await asyncio.sleep(70)
+        del world.consul.errors[API]
+        await poller
+
+    run(world.loop, comes_back())
+    counted = [
+        [value for name, _, value in beat.counted if name == "StaleViews"] for beat in world.beats
+    ]
+    assert [1] in counted
+    back = counted.index([0])
+    assert all(each == [1] for each in counted[1:back])
+    assert counted[back + 1 :]
+    assert not any(counted[back + 1 :])
+
+
 @pytest.mark.parametrize("method", ["take", "commit"])
 def test_one_pass_that_is_overtaken_writes_nothing(method: str) -> None:
     world = World(one=ONE)

@@ -561,6 +561,8 @@ ENDS: list[object] = [
     {"status": "applied", "counts": {"add": "one", "change": True}, "at": {"init": "soon", "x": 1}},
     {"status": "applied", "orphans": {"address": "x"}},
     {"status": "applied", "orphans": [None, 7, {"address": ["x"]}, *[{"id": "x" * 9999}] * 999]},
+    {"status": "applied", "modules": 7, "providers": [None, {"source": 7, "digest": ["x"]}]},
+    {"status": "applied", "providers": [{"source": "x" * 9999, "digest": "x" * 9999}] * 999},
     {"status": "busy", "because": 7},
     {"status": "applied", "at": {f"step-{n}": "2026-01-01T00:00:00Z" for n in range(5000)}},
 ]

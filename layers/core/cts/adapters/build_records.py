@@ -10,7 +10,7 @@ from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import Any
 
-from cts.run.model import Change, End, Orphan, Run, RunStatus
+from cts.run.model import Change, End, Orphan, Run, RunStatus, Used
 from cts.run.news import GivenUp, GoesOn, HasEnded, NeverBegan, News, NotStarted
 
 STARTED, APPLYING, RESULT = "started", "applying", "result.json"
@@ -170,6 +170,8 @@ def end_from(body: bytes | None, *, apply_began: bool) -> End | None:
         because=_text(record.get("because")) or "",
         changes=_changes(record.get("changes")),
         orphans=_orphans(record.get("orphans")),
+        modules=_used(record.get("modules")),
+        providers=_used(record.get("providers")),
         step=_text(record.get("step")),
         counts=_counts(record.get("counts")),
         terraform=_text(record.get("terraform")),
@@ -224,6 +226,20 @@ def _changes(value: object) -> tuple[Change, ...]:
         Change(_name(each.get("action")), _name(each.get("address"))[:LONGEST_ADDRESS])
         for each in entries
         if isinstance(each, dict) and each.get("action") in ACTIONS
+    )
+
+
+def _used(value: object) -> tuple[Used, ...]:
+    entries = value[:MOST_ENTRIES] if isinstance(value, list) else []
+    return tuple(
+        Used(
+            source=_name(each.get("source"))[:LONGEST_ADDRESS],
+            version=_name(each.get("version"))[:LONGEST_ADDRESS],
+            digest=_name(each.get("digest"))[:LONGEST_ADDRESS],
+            name=_name(each.get("name"))[:LONGEST_ADDRESS],
+        )
+        for each in entries
+        if isinstance(each, dict)
     )
 
 

@@ -20,7 +20,7 @@ import re
 import shutil
 import zipfile
 import zlib
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 from cts.build.engine import system
@@ -172,9 +172,14 @@ def files_in(folder: Path) -> Iterator[Path]:
 
 
 def hash_of(folder: Path) -> str:
-    """As lock files have it: `h1:` and a hash over the names and the hashes of all files."""
+    """As lock files have it. Raises ValueError at a link."""
+    return hash_over(folder, files_in(folder))
+
+
+def hash_over(folder: Path, files: Iterable[Path]) -> str:
+    """`h1:` and a hash over the names and the hashes of these files, sorted, of a folder."""
     lines = hashlib.sha256()
-    for file in files_in(folder):
+    for file in files:
         with file.open("rb") as content:
             digest = hashlib.file_digest(content, "sha256").hexdigest()
         lines.update(f"{digest}  {file.relative_to(folder).as_posix()}\n".encode())

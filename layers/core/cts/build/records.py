@@ -6,6 +6,7 @@
 * `errored.tfstate`  a state that Terraform could not store; before it `unpushed/<task>` names the
                      run, until a later run of the task has pushed that state
 * `result.json`      how it ended
+* `plan`             what its plan printed, without secrets
 * `terraform.log`    the trace of Terraform, of a task with `persist_log`
 * `log`              everything Terraform said, put every two seconds while it grows and at the end
 """

@@ -14,6 +14,7 @@ from cts.build.busy import LockWait
 from cts.build.cache import Cache
 from cts.build.engine import OnPath, find_engine
 from cts.build.errors import Busy, RunError, described
+from cts.build.evidence import modules, providers
 from cts.build.facts import Facts
 from cts.build.hooks import Hooks
 from cts.build.lock import StateLock
@@ -69,6 +70,7 @@ class Execution:
         self.terraform: TerraformProcess | None = None
         self.counts: dict[str, int] | None = None
         self.changes: list[dict[str, str]] = []
+        self.planned = ""
 
     def execute(self) -> int:
         """The exit code: 0 if the run was applied, changed nothing, or is another build's."""
@@ -122,7 +124,7 @@ class Execution:
         arguments = ("-no-color", f"-out={plan}", "-detailed-exitcode", *options)
         planned = self.wait.run(terraform.converging, "plan", *arguments, codes=(0, 2))
         self.counts = counted(terraform, plan, planned.output, self.log)
-        self.changes = changes(planned.output)
+        self.changes, self.planned = changes(planned.output), planned.output
         return planned
 
     def apply(self, terraform: TerraformProcess, said: str) -> None:
@@ -205,6 +207,8 @@ class Execution:
             "counts": self.counts,
             "changes": self.changes,
             "terraform": self.terraform.version if self.terraform else "",
+            "modules": modules(self.folder, self.log.shown),
+            "providers": providers(self.folder),
             "orphans": [each._asdict() for each in self.orphans.found],
             "at": self.at,
         }
@@ -219,6 +223,8 @@ class Execution:
             if self.terraform and not self.terraform.was_killed:
                 self.orphans.end()
             self.cache.store()
+            if self.planned:
+                self.records.put("plan", self.log.shown(self.planned).encode())
             if body := self.trace.body():
                 self.records.put("terraform.log", body)
         except RunError as failed:

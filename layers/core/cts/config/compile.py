@@ -30,7 +30,7 @@ from cts.config.rules.hcp import check_hostname
 from cts.config.rules.problem import Code, Place, Problem, beside_no_problem, without_followers
 from cts.config.rules.validate import validate
 from cts.config.rules.warnings import warn
-from cts.config.task_object import shown
+from cts.config.task_object import hidden, shown
 from cts.config.text.comments import secret_comments
 from cts.config.text.read import read
 from cts.config.text.secret_comments import IN_COMMENT
@@ -212,7 +212,7 @@ def _compile(
         modules=archives,
         former_state=former_state(configuration),
         shown=[
-            shown(task, written)
+            hidden(shown(task, written))
             for task, written in zip(configuration.tasks, laid.configuration.tasks, strict=True)
             if task.name not in laid.drafts
         ],

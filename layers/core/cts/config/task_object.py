@@ -4,12 +4,14 @@ import json
 from collections.abc import Mapping
 from typing import Any
 
+from cts.build.masking import MASK, masked
 from cts.conditions.block import ConditionBlock
 from cts.conditions.no_condition import NoConditionBlock
 from cts.conditions.registry import ROOMS, room
 from cts.config.blocks.go_values import duration
 from cts.config.blocks.model import BufferBlock, CloudWorkspace, Task
 from cts.config.blocks.schema import about, key_of, options_of
+from cts.config.secrets import looks_secret
 
 OURS = ("datacenters",)
 """Options that CTS's conditions don't have, and that are left out while they are empty."""
@@ -98,6 +100,30 @@ def shown(task: Task, written: Task) -> dict[str, Any]:
     if workspace := task.terraform_cloud_workspace:
         found["terraform_cloud_workspace"] = _workspace(workspace)
     return found
+
+
+def hidden(task: Mapping[str, Any]) -> dict[str, Any]:
+    """The object as people see it: nothing in it is secret."""
+    variables = {
+        name: MASK if _is_secret(name, text) else masked(text)
+        for name, text in task["variables"].items()
+    }
+    return {**task, "module": masked(task["module"]), "variables": variables}
+
+
+def has_hidden(fields: Mapping[str, Any]) -> bool:
+    """Whether they come from an object whose secrets are hidden."""
+    return any(
+        MASK in each for each in (fields.get("module", ""), *fields.get("variables", {}).values())
+    )
+
+
+def _is_secret(name: str, expression: str) -> bool:
+    try:
+        value = json.loads(expression)
+    except (ValueError, RecursionError):
+        value = expression
+    return any(looks_secret(name, each) for each in (value if isinstance(value, list) else [value]))
 
 
 def _conditions(blocks: tuple[ConditionBlock, ...]) -> dict[str, Any]:

@@ -78,6 +78,20 @@ class Change:
 
 
 @dataclass(frozen=True, slots=True)
+class Used:
+    """A module or provider that a run was executed with."""
+
+    source: str
+    version: str
+    """Empty for a module without one."""
+    digest: str
+    """Of its content; empty if it was not recorded."""
+    name: str = ""
+    """A module's, as Terraform has it."""
+    extra: Mapping[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
 class End:
     """How a run ended, as its driver reports it."""
 
@@ -99,6 +113,8 @@ class End:
     """Of former runs."""
     changes: tuple[Change, ...] = field(default=(), metadata=LATER)
     """The first resources that the plan changes."""
+    modules: tuple[Used, ...] = field(default=(), metadata=LATER)
+    providers: tuple[Used, ...] = field(default=(), metadata=LATER)
     known: bool = field(default=True, metadata=LATER)
     """False if neither its driver nor the build reported it, and its time limit has long passed."""
     extra: Mapping[str, Any] = field(default_factory=dict)

@@ -13,8 +13,9 @@ from cts.config.api_tasks import (
 )
 from cts.config.bundle import UnreadableBundle
 from cts.config.limits import OverLimit
-from cts.config.rules.problem import Problem
-from cts.config.task_change import Changed, ChangeOutcome, Object, TaskChange
+from cts.config.rules.problem import Code, Problem
+from cts.config.task_change import Changed, ChangeOutcome, Object, TaskChange, Verb
+from cts.config.task_object import has_hidden
 from cts.config.written import as_written
 from cts.errors import Unavailable
 from cts.stored import load
@@ -47,8 +48,8 @@ def change(ports: PublishPorts, asked: TaskChange, seconds: float) -> Changed:
         if isinstance(made, Changed):
             return made
         checked = check(_with(now, made), ports.environment)
-        if checked.problems or checked.compiled is None:
-            return Changed(ChangeOutcome.INVALID, problems=_told(checked, asked.name))
+        if wrong := _wrong(checked, asked):
+            return Changed(ChangeOutcome.INVALID, problems=wrong)
         found = Changed(ChangeOutcome.CHANGED, _shown(checked, asked.name))
         before = check(now, ports.environment) if asked.dry_run else None
         if before is not None:
@@ -78,10 +79,28 @@ def _shown(checked: CheckedPush, name: str) -> dict[str, Any]:
     return next((each for each in tasks if each["name"] == name), {})
 
 
+def _wrong(checked: CheckedPush, asked: TaskChange) -> tuple[str, ...]:
+    if has_hidden(asked.fields):
+        what = f"task {asked.name}: *** stands for a secret that is not shown"
+        return (f"{what}; write a reference to it, as in {{{{resolve:secretsmanager:NAME}}}}",)
+    if checked.problems or checked.compiled is None:
+        return _told(checked, asked.name)
+    return _secrets(checked, asked)
+
+
 def _told(checked: CheckedPush, name: str) -> tuple[str, ...]:
     """What is wrong with the task; if nothing is, with all there is."""
     own = [each for each in checked.problems if each.place.file == place(name)]
     return tuple(_text(each) for each in (own or checked.problems)[:MOST_TOLD])
+
+
+def _secrets(checked: CheckedPush, asked: TaskChange) -> tuple[str, ...]:
+    """A push is warned of them; from the API, the warning would reach no user."""
+    if asked.verb is Verb.DISCARD:
+        return ()
+    paths = tuple(f"task.{asked.name}.{field}." for field in asked.fields)
+    found = (each for each in checked.warnings if each.code is Code.LITERAL_SECRET)
+    return tuple(_text(each) for each in found if f"{each.path}.".startswith(paths))[:MOST_TOLD]
 
 
 def _text(problem: Problem) -> str:

@@ -6,7 +6,7 @@ from typing import Any
 
 from cts.events import iso
 from cts.run.durations import seconds
-from cts.run.model import Change, Orphan, Run
+from cts.run.model import Change, Orphan, Run, Used
 from cts.run.state import Outcome
 from cts.workflow.shown import maybe
 
@@ -43,6 +43,8 @@ def run(run: Run) -> dict[str, Any]:
         "error": end.error if end else None,
         "apply_began": end.apply_began if end else None,
         "terraform": end.terraform if end else None,
+        "modules": [used(each) for each in end.modules] if end else [],
+        "providers": [used(each) for each in end.providers] if end else [],
         "retry_at": maybe(run.retry_at),
         "gave_up": run.gave_up,
         "because": (end.because or None) if end else None,
@@ -65,6 +67,12 @@ def orphan(found: Orphan) -> dict[str, Any]:
     shown = asdict(found)
     del shown["extra"]
     return {name: text or None for name, text in shown.items()}
+
+
+def used(found: Used) -> dict[str, str]:
+    """A module or provider; only modules have a name."""
+    shown = {"source": found.source, "version": found.version, "digest": found.digest}
+    return {"name": found.name, **shown} if found.name else shown
 
 
 def change(made: Change) -> dict[str, str]:

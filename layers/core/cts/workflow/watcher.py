@@ -37,22 +37,26 @@ class Beat:
     views: int
     stale: int
     tally: Tally
+    was_stale: int = 0
+    """At the heartbeat before."""
     consul_errors: int = 0
     aws_errors: int = 0
 
     @property
     def counted(self) -> list[Counted]:
         """Views always, whose number of samples is that of the heartbeats; of the others what
-        there is, so that a quiet stack pays for none of them."""
+        there is, so that a quiet stack pays for none of them. When no view is stale any
+        longer, one zero follows: a view that comes and goes must not look stale for long."""
         found: list[Counted] = [
             ("Changes", "Count", self.tally.changes),
             ("TasksTriggered", "Count", self.tally.triggered),
             ("ConsulErrors", "Count", self.consul_errors),
             ("AwsErrors", "Count", self.aws_errors),
         ]
+        stale: list[Counted] = [("StaleViews", "Count", self.stale)]
         return [
             ("Views", "Count", self.views),
-            ("StaleViews", "Count", self.stale),
+            *(stale if self.stale or self.was_stale else []),
             *(each for each in found if each[2]),
         ]
 
@@ -145,7 +149,7 @@ class Watcher:
         self.poller = Poller(run.ports, opened.generation)
         self.consul = run.consul()
         self.queries = Queries(self.consul, self.poller.row, run.ports.now, run.chance, run.until)
-        self.aws_errors = 0
+        self.stale = self.aws_errors = 0
 
     async def find_places(self) -> None:
         """Look for states that CTS has left, once for each task that has not run."""
@@ -163,9 +167,11 @@ class Watcher:
 
     def beat(self, stale: Mapping[str, Stale]) -> None:
         aws_errors, self.aws_errors = self.aws_errors, 0
+        was_stale, self.stale = self.stale, len(stale)
         beat = Beat(
             views=len(self.queries.views),
-            stale=len(stale),
+            stale=self.stale,
+            was_stale=was_stale,
             tally=self.poller.counted(),
             consul_errors=self.queries.inbox.counted_errors(),
             aws_errors=aws_errors,
