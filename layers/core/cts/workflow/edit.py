@@ -13,7 +13,7 @@ from urllib.parse import unquote
 from cts.config.task_change import Verb
 from cts.errors import BadRequest, CtsError, NotDone, TaskNotFound
 from cts.run.model import RunStatus
-from cts.workflow import task_terraform, tasks, update
+from cts.workflow import task_patch, task_terraform, tasks
 from cts.workflow.edit_steps import (
     EditPorts,
     EditRequest,
@@ -81,13 +81,13 @@ def set_(ports: EditPorts, asked: EditRequest) -> Answer:
     """PATCH. CTS takes `enabled` only, and answers it with no more than a plan."""
     if not asked.task or "/" in asked.task:
         raise BadRequest(NO_NAME)
-    run = update.run_of(asked.query)
-    fields = update.fields_of(asked.text)
-    is_cts = fields.keys() == {update.ENABLED}
+    run = task_patch.run_of(asked.query)
+    fields = task_patch.fields_of(asked.text)
+    is_cts = fields.keys() == {task_patch.ENABLED}
     if run == "inspect":
         if not is_cts:
             raise BadRequest("run=inspect plans a change of 'enabled' only: use dry_run=true")
-        return _inspected(ports, asked, enabled=fields[update.ENABLED])
+        return _inspected(ports, asked, enabled=fields[task_patch.ENABLED])
     found = _edited(ports, asked, Verb.SET, fields, run)
     return (200, {}) if is_cts and found[0] == 200 and not _is_dry(asked) else found
 
@@ -118,7 +118,7 @@ def delete(ports: EditPorts, asked: EditRequest) -> Answer:
 
 def replace(ports: EditPorts, asked: EditRequest) -> Answer:
     """PUT: the whole task."""
-    run = update.run_of(asked.query)
+    run = task_patch.run_of(asked.query)
     if run == "inspect":
         raise BadRequest("run=inspect is not supported here: use dry_run=true")
     task = task_of(asked.text, asked.content_type)

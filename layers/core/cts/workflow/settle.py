@@ -7,7 +7,7 @@ from typing import Any, Protocol
 from cts.errors import Invalid, NoBuildsAllowed, Refused, Unavailable
 from cts.events import Event, RunFinished, TaskHeld, TaskReleased, TaskTriggered, iso
 from cts.ports import Bus, Driver
-from cts.run.hops import applied_at, seconds
+from cts.run.durations import applied_at, seconds
 from cts.run.model import End, Run, RunStatus, ended
 from cts.run.person import hold_id
 from cts.run.state import APART, Hold, Reason, TaskState

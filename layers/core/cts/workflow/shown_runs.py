@@ -5,7 +5,7 @@ from dataclasses import asdict
 from typing import Any
 
 from cts.events import iso
-from cts.run.hops import seconds
+from cts.run.durations import seconds
 from cts.run.model import Change, Orphan, Run, Used
 from cts.run.state import Outcome
 from cts.workflow.shown import maybe

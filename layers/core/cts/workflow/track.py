@@ -7,11 +7,11 @@ from typing import Any, Protocol
 from cts.errors import Forged, Refused, Unavailable, Unreadable, Upstream
 from cts.keys import task_of
 from cts.ports import Driver, Generations, Published
+from cts.run.backlog import oldest_change, queued
 from cts.run.model import Run, RunStatus, needs_renewal
 from cts.run.news import GivenUp, GoesOn, HasEnded, Heard, NeverBegan, News, NotStarted
 from cts.run.state import Reason, Running, TaskState
 from cts.run.task import due
-from cts.run.waiting import oldest_change, queued
 from cts.workflow import settle
 from cts.workflow.announce import announce_pending
 from cts.workflow.counting import Counted

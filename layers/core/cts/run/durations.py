@@ -5,7 +5,7 @@ from itertools import pairwise
 
 from cts.run.model import Run
 
-_HOPS = {"started": "start"}
+_STEPS = {"started": "start"}
 """The build records when it `started`; the step that began then is `start`."""
 
 
@@ -18,7 +18,7 @@ def seconds(run: Run) -> dict[str, float]:
     took = {step: end - began for (step, began), (_, end) in pairwise(marks)}
     if run.ended_at is not None:
         took["total"] = run.ended_at - run.claimed_at
-    return {_HOPS.get(step, step): round(max(0.0, each), 3) for step, each in took.items()}
+    return {_STEPS.get(step, step): round(max(0.0, each), 3) for step, each in took.items()}
 
 
 def applied_at(run: Run) -> float:

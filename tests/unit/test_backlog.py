@@ -4,10 +4,10 @@ from dataclasses import replace
 
 import pytest
 
-from cts.run.hops import applied_at, seconds
+from cts.run.backlog import oldest_change, queued
+from cts.run.durations import applied_at, seconds
 from cts.run.model import End, RunStatus
 from cts.run.state import Reason, Running, TaskState, Wish
-from cts.run.waiting import oldest_change, queued
 from tests.fakes import RUN
 
 NOW = 1_000.0
