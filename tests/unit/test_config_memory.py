@@ -18,9 +18,11 @@ MEMORY = 512 * MIB
 CHECK = """
 import json, resource, sys
 resource.setrlimit(resource.RLIMIT_AS, (int(sys.argv[2]),) * 2)
-from cts.workflow.publish import _checked
-with open(sys.argv[1], "rb") as bundle:
-    checked = _checked(bundle.read(), {})
+from types import SimpleNamespace
+from cts.workflow.to_publish import ToPublish, check
+with open(sys.argv[1], "rb") as file:
+    pushed = SimpleNamespace(key="config/bundle.zip", body=file.read(), version="1")
+checked = check(ToPublish(pushed, {}, None, None), {})
 print(json.dumps([str(problem.code) for problem in checked.problems]))
 """
 
