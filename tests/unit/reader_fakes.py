@@ -36,7 +36,6 @@ class World:
             tasks=self.table,
             runs=self.table,
             objects=self.bucket,
-            shown=self.bucket,
             records=self.bucket,
             now=lambda: NOW,
             live=True,
@@ -63,7 +62,10 @@ class World:
         self.publish(self.table.live or published())
 
     def publish(self, current: Current) -> None:
-        made = Generation(current.number, 1, current.sources, self.tasks, self.waiting)
+        shown = self.bucket.put_shown(
+            [{"name": name, "module": f"./modules/{name}"} for name in self.tasks]
+        )
+        made = Generation(current.number, 1, current.sources, self.tasks, self.waiting, shown=shown)
         self.table.live = replace(current, digest=self.bucket.put_generation(made))
 
     def read_view(self, view: View, snapshot: Snapshot | None = None) -> None:

@@ -15,7 +15,6 @@ def ports(settings: ReaderSettings) -> ReadPorts:
         tasks=rows,
         runs=rows,
         objects=objects,
-        shown=objects,
         records=objects,
         now=time.time,
         live=settings.live,

@@ -26,7 +26,6 @@ from cts.ports import Generations
 from cts.run.model import Run
 from cts.run.state import TaskState
 from cts.run.status import TaskStatus
-from cts.terraform.definition import Definition
 from cts.watch.lease import Lease
 from cts.watch.needs import first_views
 from cts.watch.snapshot import Snapshot
@@ -59,13 +58,10 @@ class ReadRuns(Protocol):
         """The newest runs of one task, or of all tasks."""
 
 
-class ReadShown(Protocol):
+class ReadObjects(Generations, Protocol):
     def shown(self, digest: str) -> list[dict[str, Any]]:
         """The Task objects of a generation."""
 
-
-class ReadObjects(Generations, Protocol):
-    def definition(self, digest: str) -> Definition: ...
     def get_all(self, digests: Mapping[str, str]) -> dict[str, Snapshot]: ...
     def log_end(self, task: str, run: str, size: int) -> tuple[bytes, int] | None:
         """Up to `size` bytes from the end of a run's log, and the number of bytes left out."""
@@ -77,7 +73,6 @@ class ReadPorts:
     tasks: ReadTasks
     runs: ReadRuns
     objects: ReadObjects
-    shown: ReadShown
     records: DeltaObjects
     now: Callable[[], float]
     live: bool
@@ -96,7 +91,7 @@ class ApiRequest:
 
 
 def status(ports: ReadPorts, _request: ApiRequest) -> dict[str, Any]:
-    live = _generation(ports)
+    live = generation(ports)
     look = _look(ports, live.listed if live else {})
     return shown.summary(look, waiting=len(live.waiting) if live else 0)
 
@@ -104,10 +99,11 @@ def status(ports: ReadPorts, _request: ApiRequest) -> dict[str, Any]:
 def tasks(ports: ReadPorts, request: ApiRequest) -> dict[str, Any]:
     """The live generation's tasks by name."""
     wanted, events = _filters(request)
-    look = _look(ports, _live_tasks(ports))
+    live = generation(ports)
+    look = _look(ports, live.listed if live else {})
     found = {name: shown.task(look, name) for name in sorted(look.tasks)}
     kept = {name: each for name, each in found.items() if wanted in (None, each["status"])}
-    return _with_events(ports, look, kept) if events else kept
+    return _with_events(ports, live, look, kept) if events else kept
 
 
 def task(ports: ReadPorts, request: ApiRequest, name: str) -> dict[str, Any]:
@@ -116,14 +112,15 @@ def task(ports: ReadPorts, request: ApiRequest, name: str) -> dict[str, Any]:
     if "/" in name:
         return too_deep(ports, request)
     wanted, events = _filters(request)
-    live = _live_tasks(ports)
-    if name not in live:
+    live = generation(ports)
+    listed = live.listed if live else {}
+    if name not in listed:
         raise TaskNotFound(name)
-    look = _look(ports, {name: live[name]})
+    look = _look(ports, {name: listed[name]})
     found = shown.task(look, name)
     if wanted not in (None, found["status"]) and look.state(name).recent:
         return {}
-    return _with_events(ports, look, {name: found}) if events else {name: found}
+    return _with_events(ports, live, look, {name: found}) if events else {name: found}
 
 
 def too_deep(_ports: ReadPorts, request: ApiRequest) -> dict[str, Any]:
@@ -135,11 +132,11 @@ def too_deep(_ports: ReadPorts, request: ApiRequest) -> dict[str, Any]:
 
 
 def _live_tasks(ports: ReadPorts) -> Mapping[str, TaskEntry]:
-    live = _generation(ports)
+    live = generation(ports)
     return live.listed if live else {}
 
 
-def _generation(ports: ReadPorts) -> Generation | None:
+def generation(ports: ReadPorts) -> Generation | None:
     current = ports.configuration.current()
     return ports.objects.generation(current) if current else None
 
@@ -157,14 +154,27 @@ def _look(ports: ReadPorts, tasks: Mapping[str, TaskEntry]) -> shown.Known:
     return shown.Known(tasks, states, rows, firsts, ports.tasks.stale_views(), ports.now())
 
 
-def _with_events(ports: ReadPorts, look: shown.Known, found: Mapping[str, Any]) -> dict[str, Any]:
+def _with_events(
+    ports: ReadPorts, live: Generation | None, look: shown.Known, found: Mapping[str, Any]
+) -> dict[str, Any]:
     """CTS omits the key if there are no events."""
     full = dict(found)
+    modules = {each["name"]: each["module"] for each in task_objects(ports, live)}
     for name in found:
         if recent := look.state(name).recent:
-            source = ports.objects.definition(look.tasks[name].definition).module.source
+            source = modules[name]
             full[name] |= {"events": [shown_runs.event(name, each, source) for each in recent]}
     return full
+
+
+def task_objects(ports: ReadPorts, live: Generation | None) -> list[dict[str, Any]]:
+    """The Task objects in the order of the configuration, then in the order of their creation.
+    Raises Unavailable if the live generation is of a version that stored none."""
+    if live is None:
+        return []
+    if not live.shown:
+        raise Unavailable("reading the tasks: the deployed version is about to publish them again")
+    return ports.objects.shown(live.shown)
 
 
 def _filters(request: ApiRequest) -> tuple[TaskStatus | None, bool]:
@@ -244,8 +254,8 @@ def _found(ports: ReadPorts, run_id: str) -> Run:
 
 def configuration(ports: ReadPorts, _request: ApiRequest) -> dict[str, Any]:
     current = ports.configuration.current()
-    generation = ports.objects.generation(current) if current else None
-    return shown.configuration(current, generation, ports.configuration.rejected())
+    live = ports.objects.generation(current) if current else None
+    return shown.configuration(current, live, ports.configuration.rejected())
 
 
 def poller(ports: ReadPorts, _request: ApiRequest) -> dict[str, Any]:

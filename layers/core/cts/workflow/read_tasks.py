@@ -13,10 +13,9 @@ from cts.errors import (
     NotAllowed,
     RunNotFound,
     TaskNotFound,
-    Unavailable,
 )
 from cts.workflow import read
-from cts.workflow.read import ApiRequest, ReadPorts, Route
+from cts.workflow.read import ApiRequest, ReadPorts, Route, generation, task_objects
 
 
 def health(_ports: ReadPorts, _request: ApiRequest) -> dict[str, Any]:
@@ -29,26 +28,17 @@ def cluster(_ports: ReadPorts, _request: ApiRequest) -> dict[str, Any]:
 
 
 def tasks(ports: ReadPorts, _request: ApiRequest) -> dict[str, Any]:
-    """The Task objects in the order of the configuration, then in the order of their creation."""
-    return {"tasks": _objects(ports)}
+    return {"tasks": task_objects(ports, generation(ports))}
 
 
 def task(ports: ReadPorts, _request: ApiRequest, name: str) -> dict[str, Any]:
     name = unquote(name)
-    found = next((each for each in _objects(ports) if each["name"] == name), None)
+    found = next(
+        (each for each in task_objects(ports, generation(ports)) if each["name"] == name), None
+    )
     if found is None:
         raise TaskNotFound(name)
     return {"task": found}
-
-
-def _objects(ports: ReadPorts) -> list[dict[str, Any]]:
-    current = ports.configuration.current()
-    if current is None:
-        return []
-    shown = ports.objects.generation(current).shown
-    if not shown:
-        raise Unavailable("reading the tasks: the deployed version is about to publish them again")
-    return ports.shown.shown(shown)
 
 
 ROUTES: Mapping[str, Route] = {
