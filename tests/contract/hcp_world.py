@@ -159,6 +159,16 @@ class HcpWorld(System):
 
         return wait_until(newest, PATIENCE, f"a run that is {' or '.join(statuses)}")
 
+    def applies_so_far(self, step: str) -> str:
+        """Waits until Terraform says this in the log of the newest run's apply; the run's ID."""
+
+        def newest() -> str:
+            found = self.runs()
+            log = found[0].apply.log if found else None
+            return found[0].id if log and log.exists() and step in log.read_text() else ""
+
+        return wait_until(newest, PATIENCE, f"an apply that says '{step}'")
+
     def swept(self) -> Run:
         """The task's last run, after a sweep."""
         self.clock.now += NEWS_AFTER

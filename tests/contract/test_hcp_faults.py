@@ -22,7 +22,6 @@ if TYPE_CHECKING:
 
     from local.hcp.server import HcpServer
 
-pytestmark = pytest.mark.slow
 
 REQUESTS = 12
 """Those of a task's first run, from its start to its end."""

@@ -8,7 +8,6 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import httpx
-import pytest
 
 from cts.conditions.services import ServicesCondition
 from cts.terraform.definition import Definition, Module
@@ -20,7 +19,6 @@ from tests.contract.hcp_world import CLOUD, HcpWorld, server
 if TYPE_CHECKING:
     from pathlib import Path
 
-pytestmark = pytest.mark.slow
 TASKS, AT_ONCE = 200, 10
 TOO_MANY, ALLOWED = 429, 0.05
 

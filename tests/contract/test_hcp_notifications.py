@@ -24,8 +24,6 @@ if TYPE_CHECKING:
 
     from local.hcp.server import HcpServer
 
-pytestmark = pytest.mark.slow
-
 
 class Inbox:
     """A function's URL, behind which the requests wait until a test hands them on."""

@@ -16,8 +16,6 @@ from cts.workflow.start import StartOutcome
 from local.hcp.server import HcpServer
 from tests.contract.hcp_world import MODULE, READER, HcpWorld, server
 
-pytestmark = pytest.mark.slow
-
 COUNTING = """
 variable "services" { type = any }
 resource "terraform_data" "one" { input = length(var.services) }
@@ -182,7 +180,7 @@ def test_a_newer_change_takes_the_place_of_a_run_that_waits(world: HcpWorld) -> 
 def test_a_run_that_a_person_cancels_says_so(world: HcpWorld) -> None:
     world.cloud_task(SLOW)
     world.started()
-    found = world.reaches("applying")
+    found = world.applies_so_far("Executing")
     world.act(found, "cancel")
     world.reaches("canceled")
     ended = world.swept()

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 pytestmark = pytest.mark.e2e
 
-CALLS = {"GetItem", "GetObject", "PutObject", "PutItem", "PutEvents"}
+CALLS = {"GetItem", "GetObject", "PutObject", "PutItem", "PutEvents", "ListBucket"}
 """What a publisher calls."""
 
 
