@@ -27,7 +27,6 @@ SPECS: Specs = {
         {},
     )
 }
-pytestmark = pytest.mark.slow
 
 
 @pytest.fixture

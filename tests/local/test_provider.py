@@ -12,8 +12,6 @@ from local.provider.mirror import SOURCE, VERSIONS
 from local.waiting import wait_until
 from tests.conftest import Terraform
 
-pytestmark = pytest.mark.slow
-
 ROOT = """
 terraform {
   required_providers {
