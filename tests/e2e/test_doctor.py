@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import subprocess
 from contextlib import contextmanager
 from functools import partial
 from typing import TYPE_CHECKING, Any
@@ -53,18 +54,28 @@ variable "consul_kv" {
 """
 ROLE = 'serverless { role_arn = "arn:aws:iam::000000000000:role/absent" }'
 SECRET = """serverless { environment = { FW = "{{ env \\"FW_TOKEN\\" }}" } }"""
+Healthy = tuple[list[dict[str, Any]], list[str], subprocess.CompletedProcess[str]]
+"""Of a healthy stack: the warnings, the areas that could not be checked, what the command said."""
 NO_BUILDS = "Cannot have more than 0 builds in queue for the account"
 
 
 @pytest.fixture(scope="module")
-def world(tmp_path_factory: pytest.TempPathFactory) -> Iterator[World]:
-    """Consul is served over HTTPS, and denies whatever the stack's token may not do."""
+def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[World, Healthy]]:
+    """Consul is served over HTTPS, and denies whatever the stack's token may not do. The stack is
+    looked at before the first fault is planted."""
     with running(tmp_path_factory.mktemp("stack"), secure=True, denials=True) as world:
         world.catalog.register("doc-1", "doc-web", "10.9.0.1", 80)
         module = {"modules/key/main.tf": KEY_MODULE}
         world.publish({**module, "doc.hcl": task("doc-web", "doc-web") + KEY})
         world.applied_right("doc-web", "doc-web")
-        yield world
+        world.until(lambda: findings(world) == [], "no problem")
+        unchecked = [each["area"] for each in findings(world, "unchecked")]
+        yield world, (findings(world, "warning"), unchecked, world.cts("doctor"))
+
+
+@pytest.fixture
+def world(stack: tuple[World, Healthy]) -> World:
+    return stack[0]
 
 
 def findings(world: World, level: str = "problem", **env: str) -> list[dict[str, Any]]:
@@ -100,19 +111,11 @@ def replant(world: World) -> None:
 # ---- a healthy stack ----------------------------------------------------------------------------
 
 
-def test_nothing_is_found_in_a_healthy_stack(world: World) -> None:
-    queue = world.client("sqs").list_queues()["QueueUrls"][0]
-
-    def is_healthy() -> bool:
-        world.client("sqs").purge_queue(QueueUrl=queue)  # killed pollers leave dead letters
-        return findings(world) == []
-
-    world.until(is_healthy, "no problem")
-    assert findings(world, "warning") == []
-    done = world.cts("doctor")
+def test_nothing_is_found_in_a_healthy_stack(stack: tuple[World, Healthy]) -> None:
+    warnings, unchecked, done = stack[1]
+    assert warnings == []
     assert (done.returncode, "nothing to fix" in done.stdout) == (0, True)
-    # The emulator has no Service Quotas.
-    assert [each["area"] for each in findings(world, "unchecked")] == ["quotas"]
+    assert unchecked == ["quotas"]  # the emulator has no Service Quotas
 
 
 # ---- Consul -------------------------------------------------------------------------------------
