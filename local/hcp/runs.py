@@ -125,17 +125,19 @@ def show_run(request: Request, id_: str) -> Reply:
 
 @route("GET", "/plans/*")
 def show_plan(request: Request, id_: str) -> Reply:
-    for run in request.server.store.runs.values():
-        if run.plan.id == id_:
-            return one(resources.phase(run.plan, "plans", request.server.address))
-    raise ApiError(404, "not found")
+    return _phase(request, id_, "plans")
 
 
 @route("GET", "/applies/*")
 def show_apply(request: Request, id_: str) -> Reply:
+    return _phase(request, id_, "applies")
+
+
+def _phase(request: Request, id_: str, kind: str) -> Reply:
     for run in request.server.store.runs.values():
-        if run.apply.id == id_:
-            return one(resources.phase(run.apply, "applies", request.server.address))
+        phase = run.plan if kind == "plans" else run.apply
+        if phase.id == id_:
+            return one(resources.phase(phase, kind, request.server.address))
     raise ApiError(404, "not found")
 
 
