@@ -5,6 +5,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import httpx
 import pytest
 
 from cts.events import RunFinished
@@ -70,6 +71,41 @@ def test_a_run_is_created_applied_and_recorded(world: HcpWorld) -> None:
     [told] = world.bus.of(RunFinished)
     assert (told.run_id, told.status) == (run.id, "applied")
     assert world.table.slots() == frozenset()
+
+
+class WithoutInclude(httpx.BaseTransport):
+    """A server that ignores `include`, as some do."""
+
+    def __init__(self) -> None:
+        self.asked: list[str] = []
+        self._real = httpx.HTTPTransport()
+
+    def handle_request(self, request: httpx.Request) -> httpx.Response:
+        request.url = request.url.copy_remove_param("include")
+        self.asked.append(request.url.path)
+        return self._real.handle_request(request)
+
+    def close(self) -> None:
+        self._real.close()
+
+
+def test_a_plan_and_an_apply_that_are_not_included_are_asked_for(hcp: HcpServer) -> None:
+    server = WithoutInclude()
+    world = HcpWorld(hcp, server)
+    world.cloud_task()
+    world.web(80)
+    run = world.started()
+    world.reaches("applied")
+    ended = world.swept()
+    assert ended.end is not None
+    assert (ended.end.counts, ended.end.apply_began) == (
+        {"add": 1, "change": 0, "destroy": 0},
+        True,
+    )
+    assert b"Apply complete!" in (world.bucket.run_object("web", run.id, "log") or b"")
+    for kind in ("plans", "applies"):
+        assert any(path.startswith(f"/api/v2/{kind}/") for path in server.asked)
+    world.close()
 
 
 def test_the_configuration_is_uploaded_once_while_the_root_module_stays(world: HcpWorld) -> None:
