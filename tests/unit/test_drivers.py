@@ -10,7 +10,7 @@ from cts.errors import Unavailable
 from cts.events import RunFinished
 from cts.run.model import End, Run, RunStatus
 from cts.run.news import GivenUp, GoesOn, HasEnded, Heard, NeverBegan, News, NotStarted
-from cts.settings import Hcp, Store, Tracked
+from cts.settings import Hcp, Store, Tracked, Warm
 from cts.wiring import drivers
 from cts.workflow.start import StartOutcome
 from cts.workflow.track import NEWS_AFTER
@@ -18,7 +18,8 @@ from tests.fakes import failing
 from tests.unit.system import System
 
 STORE = Store(table="t", work_bucket="w", bus="b", run_days=90)
-TRACKED = Tracked("p", "role", 5, Hcp("https://app.terraform.io", "", "arn"))
+WARM = Warm("executor", 900.0, 4_000_000_000)
+TRACKED = Tracked("p", "role", 5, Hcp("https://app.terraform.io", "", "arn"), WARM)
 STATUSES = {"applied": RunStatus.APPLIED, "errored": RunStatus.ERRORED}
 
 

@@ -8,6 +8,7 @@ from cts.errors import Invalid, NoBuildsAllowed, Refused, Unavailable
 from cts.events import Event, RunFinished, TaskHeld, TaskReleased, TaskTriggered, iso
 from cts.ports import Bus, Driver
 from cts.run.durations import applied_at, seconds
+from cts.run.lane import LANES
 from cts.run.model import End, Run, RunStatus, ended
 from cts.run.person import hold_id
 from cts.run.state import APART, Hold, Reason, TaskState
@@ -15,6 +16,7 @@ from cts.run.task import correlation, falls_due, finish, sent, unclaim
 from cts.workflow.announce import fitting
 from cts.workflow.counting import Counted, Metrics, count
 from cts.workflow.delta_record import DeltaObjects, recorded
+from cts.workflow.lanes import taught
 
 MOST_CHANGES_BYTES = 9_000
 START, RENDER = "start", "render"
@@ -74,6 +76,7 @@ def settle(ports: SettlePorts, run: Run, end: End) -> TaskState | None:
         after = finish(state, run.id, end, now, chance)
         if after == state:
             return None
+        after = taught(after, run, end, now)
         if ports.tasks.settle(after, _ended(run, end, now, after)):
             announced = announce(ports, ports.tasks.state(run.task))
             ports.sessions.close(run)  # else they expire within an hour, and S3 deletes them
@@ -256,4 +259,6 @@ def run_finished(event_id: str, run: Run, delta: Mapping[str, Any] | None) -> Ru
         delta=delta,
         changes=fitting(changes, MOST_CHANGES_BYTES),
         terraform=(end.terraform or "") if end else "",
+        lane=LANES.get(run.driver, ""),
+        lane_why=run.lane_why,
     )

@@ -13,6 +13,7 @@ from cts.ports import Bus, Driver, Generations
 from cts.run.apart import path_in_consul
 from cts.run.home import at_home
 from cts.run.kept_version import claimed_with
+from cts.run.lane import LANES, Room
 from cts.run.model import MOST_INPUTS, TERRAFORM, End, Run, RunStatus
 from cts.run.place import is_placed
 from cts.run.state import Reason, TaskState
@@ -28,6 +29,7 @@ from cts.watch.fingerprint import fingerprint_of
 from cts.watch.happened import Fed
 from cts.workflow import deltas, settle
 from cts.workflow.ignored import FedTasks, fed_after, is_ignored
+from cts.workflow.lanes import in_lane
 from cts.workflow.loading import Rows, Stored, definition_of, load
 
 
@@ -79,7 +81,9 @@ class StartPorts:
     new_run_id: Callable[[str], str]
     new_folder: Callable[[], str]
     cap: int
-    """Most builds at a time."""
+    """Most runs at a time."""
+    room: Room
+    """In the warm lane."""
     records: deltas.RunRecords
 
 
@@ -127,7 +131,6 @@ def start(ports: StartPorts, task: str) -> StartOutcome:
 
 def _run(ports: StartPorts, state: TaskState, generation: Generation) -> StartOutcome:
     task, entry = state.task, generation.tasks[state.task]
-    driver = settle.driver_of(ports.drivers, entry.driver, f"starting task {task}")
     loaded = load(ports.views, ports.objects, entry)
     if loaded is None:
         _leave_queue(ports, state)
@@ -150,14 +153,16 @@ def _run(ports: StartPorts, state: TaskState, generation: Generation) -> StartOu
     try:
         path = path_in_consul(claimed.state)
         definition = kept_in_consul(definition_of(ports.objects, run), path)
+        run = in_lane(run, state, entry, definition, ports.room)
         run = replace(run, secrets=secrets(definition))
+        driver = settle.driver_of(ports.drivers, run.driver, f"starting task {task}")
         place = placed(ports.place, definition, state.terraform, entry.required_version)
         archive = _archive(ports, definition, run, state, entry, loaded.read, place)
     except (Altered, Missing, ValueError) as error:
         return _not_rendered(ports, claimed.state, run, error)
     ports.objects.put_archive(task, run_id, archive)
     kept = fed_after(entry, state, former, run_id, loaded) if entry.events else {}
-    keeping = claimed_with(claimed.state, str(place.release), entry.home)
+    keeping = claimed_with(claimed.state, str(place.release), entry.home, run.driver)
     outcome = _claim(ports, driver, state, keeping, run, archive, kept)
     if outcome is StartOutcome.STARTED:
         deltas.record(ports.settling.tasks, ports.records, state, run, entry, loaded.read)
@@ -257,7 +262,10 @@ def _build(ports: StartPorts, driver: Driver, run: Run, archive: bytes) -> Start
 
 def _started(run: Run, build: str, now: float) -> RunStarted:
     why, at = list(run.why), iso(now)
-    return RunStarted(run.task, run.id, why, run.attempt, build, run.correlation, at, run.by)
+    lane = LANES.get(run.driver, "")
+    return RunStarted(
+        run.task, run.id, why, run.attempt, build, run.correlation, at, run.by, lane, run.lane_why
+    )
 
 
 def _archive(
