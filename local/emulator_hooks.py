@@ -36,7 +36,7 @@ import os
 os.environ["TMPDIR"] = os.path.join(os.path.dirname(os.path.abspath(__file__)), "tmp")
 os.makedirs(os.environ["TMPDIR"], exist_ok=True)
 """
-"""Comes before a function: each sandbox has a temporary folder of its own, as in AWS."""
+"""Comes before a function: no two sandboxes share a temporary folder, as in AWS."""
 
 # The object version of an S3 event, which the emulator omits.
 _version: contextvars.ContextVar[str] = contextvars.ContextVar("version", default="")

@@ -84,7 +84,11 @@ def world_of(name: str) -> System:
 def test_the_drivers_of_this_version() -> None:
     found = {name: driver.start for name, driver in drivers.drivers(STORE, TRACKED).items()}
     kinds = {name: start.__qualname__ for name, start in found.items()}
-    assert kinds == {"terraform": "CodeBuild.start", "terraform-cloud": "HcpTerraform.start"}
+    assert kinds == {
+        "terraform": "CodeBuild.start",
+        "executor": "Executor.start",
+        "terraform-cloud": "HcpTerraform.start",
+    }
 
 
 def test_a_task_of_another_driver_runs_to_its_end(toy: Toy) -> None:

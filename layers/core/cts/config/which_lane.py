@@ -14,7 +14,7 @@ LANES = (AUTO, WARM, "build")
 
 def lane(task: Task, configuration: Configuration) -> str:
     """`warm` or `build`; empty: it is chosen for each run."""
-    written = _block(task, configuration).lane
+    written = _block(task, configuration).lane or ""
     return "" if written == AUTO else written
 
 

@@ -47,7 +47,7 @@ class Sandbox:
 
 
 def execute(sandbox: Sandbox, asked: Asked, request: str, seconds: float) -> int | None:
-    """Execute a run within so many seconds: the exit code of its program, which has recorded how
+    """Execute a run within these seconds: the exit code of its program, which has recorded how
     the run ended, unless the code is negative. None if the run has ended, so that there is nothing
     to do. `request`: the invocation's id.
 
