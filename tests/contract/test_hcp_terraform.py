@@ -8,7 +8,7 @@ from typing import Any
 import httpx
 import pytest
 
-from cts.events import RunFinished
+from cts.events import ApprovalNeeded, RunFinished
 from cts.run.model import Run, RunStatus
 from cts.run.person import ask
 from cts.run.place import released
@@ -193,6 +193,8 @@ def test_a_run_that_waits_for_its_approval_says_so_and_where_and_holds_no_slot(
     shown = world.swept()
     assert shown.waits == f"waits for a decision in HCP Terraform: {run.build}"
     assert (shown.status, world.table.slots()) == (RunStatus.PENDING, frozenset())
+    [told] = world.bus.of(ApprovalNeeded)
+    assert (told.run_id, told.url) == (run.id, run.build)
     world.act(world.runs()[0].id, "apply")
     world.reaches("applied")
     assert world.swept().status is RunStatus.APPLIED
@@ -267,6 +269,7 @@ def test_a_locked_workspace_and_the_run_of_someone_else_are_waited_for(world: Hc
         world.server.store.changed.notify_all()
     shown = world.swept()
     assert "waits for the workspace net-web, which user-person has locked" in (shown.waits or "")
+    assert {each.run_id for each in world.bus.of(ApprovalNeeded)} == set()
     world.api.post(f"/workspaces/{workspace}/actions/unlock", json={}).raise_for_status()
     world.act(world.reaches("planned"), "apply")
     world.reaches("applied")

@@ -194,7 +194,7 @@ class HcpTerraform:
             return lost(run)
         found = HcpRun(reply.resource, tuple(reply.body.get("included") or ()))
         if not found.is_final:
-            return GoesOn(waits=self._waits(api, found, url))
+            return GoesOn(waits=self._waits(api, found, url), approval=found.waits)
         why = self._files.run_object(run.task, run.id, DISCARDING)
         given_up = started_from(why) if found.status == "discarded" else None
         if isinstance(given_up, GivenUp):
