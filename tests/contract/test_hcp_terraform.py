@@ -108,6 +108,22 @@ def test_a_plan_and_an_apply_that_are_not_included_are_asked_for(hcp: HcpServer)
     world.close()
 
 
+def test_the_message_of_a_run_names_what_changed(world: HcpWorld) -> None:
+    said = []
+    for ports in ([80], [81, 82]):
+        world.web(*ports)
+        run = world.started()
+        world.reaches("applied")
+        said.append(world.runs()[0].attributes["message"].removesuffix(f" ({run.id})"))
+        assert world.swept().status is RunStatus.APPLIED
+    because = "Consul-Terraform-Sync: task web, because of: change; service web: "
+    assert said == [
+        f"{because}node-80/web-80 came",
+        f"{because}node-81/web-81 came, node-82/web-82 came, node-80/web-80 left",
+    ]
+    assert b"node-81/web-81" in (world.bucket.run_object("web", run.id, "delta.json") or b"")
+
+
 def test_the_configuration_is_uploaded_once_while_the_root_module_stays(world: HcpWorld) -> None:
     for port in (80, 81, 82):
         world.web(port)

@@ -279,8 +279,9 @@ def _run_path(url: str) -> str:
 
 
 def _message(run: Run, job: Job) -> str:
-    """Says which run of ours it is, which is how it is found again."""
-    return f"Consul-Terraform-Sync: task {run.task}, because of: {', '.join(job.why)} ({run.id})"
+    """For people, and its end says which run of ours it is: so it is found again."""
+    why = "; ".join(filter(None, (", ".join(job.why), job.changed)))
+    return f"Consul-Terraform-Sync: task {run.task}, because of: {why} ({run.id})"
 
 
 def _with_phases(api: HcpApi, found: HcpRun) -> HcpRun:
