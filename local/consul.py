@@ -79,7 +79,7 @@ class Consul:
         )
 
     def wait(self) -> None:
-        """Until it leads, and has registered itself: it writes nothing of its own from then on."""
+        """Until it leads, and has registered itself: nothing changes by itself from then on."""
         with self.client() as client:
             what = f"Consul to lead; see {self._folder}/consul.log"
             wait_until(lambda: self._leads(client), START_SECONDS, what)
