@@ -128,7 +128,8 @@ def _doing(
 ) -> tuple[str, str, float | None]:
     """One word for what the task is doing, the reason, and since or until when."""
     if state.running:
-        return "running", ", ".join(state.running.serves), state.running.claimed_at
+        waits, at = state.running.waits, state.running.claimed_at
+        return ("blocked", waits, at) if waits else ("running", ", ".join(state.running.serves), at)
     if state.hold:
         return "held", state.hold, state.held.since if state.held else None
     going = _wanting(state, entry.enabled, look.now)
