@@ -134,7 +134,8 @@ def _doing(
     if state.running:
         return "running", ", ".join(state.running.serves), state.running.claimed_at
     if state.hold:
-        return "held", state.hold, state.held.since if state.held else None
+        why = "; ".join(filter(None, (state.hold, state.unplaced)))
+        return "held", why, state.held.since if state.held else None
     going = _wanting(state, entry.enabled, look.now)
     rests = going[0] in ("idle", "scheduled")
     if state.gave_up and rests:
