@@ -8,8 +8,9 @@ import pytest
 
 from cts import keys
 from cts.run.model import End, Orphan, RunStatus
+from cts.run.state import TaskState
 from tests.unit.cli_fakes import Account, cts, deployed, in_terminal, lines, plain
-from tests.unit.reader_fakes import applied, run_id
+from tests.unit.reader_fakes import applied, run_id, running
 
 
 @pytest.fixture
@@ -154,3 +155,7 @@ def test_what_a_run_waits_for_is_shown_and_where(account: Account) -> None:
     account.world.ran(run)
     assert f"now {where}" in lines(cts("runs", "show", run.id).stdout)
     assert f"… {where}" in lines(cts("runs").stdout)
+    account.world.add(TaskState("web", running=replace(running("web"), waits=where)))
+    told = lines(cts("status").stdout)
+    assert f"! web: needs a person: {where}" in told
+    assert any(line.startswith("web ○ unknown needs a person") for line in told)

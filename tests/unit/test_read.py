@@ -288,6 +288,14 @@ def test_other_methods_are_not_allowed(world: World, path: str, api: str) -> Non
             id="no-slot",
         ),
         pytest.param(
+            TaskState("web", running=replace(running("web"), waits="waits for ann")),
+            True,
+            "blocked",
+            "waits for ann",
+            NOW - 12,
+            id="waits-for-people",
+        ),
+        pytest.param(
             TaskState("web", running=running("web")),
             True,
             "running",

@@ -156,7 +156,7 @@ def error_in(log: str) -> str:
 def is_ours(found: HcpRun, run: Run, version: str | None) -> bool:
     """Some servers forget messages: then it has our configuration, and came after the claim."""
     if found.message:
-        return run.id in found.message
+        return found.message.endswith(f"({run.id})")
     created = datetime.fromisoformat(str(found.attributes["created-at"])).timestamp()
     is_of_version = found.related("configuration-version") == version
     return is_of_version and created >= run.claimed_at - CLOCKS

@@ -194,7 +194,7 @@ class HcpTerraform:
             return lost(run)
         found = HcpRun(reply.resource, tuple(reply.body.get("included") or ()))
         if not found.is_final:
-            return GoesOn(waits=self._waits(api, found, url))
+            return GoesOn(waits=self._waits(api, found, url), approval=found.waits)
         why = self._files.run_object(run.task, run.id, DISCARDING)
         given_up = started_from(why) if found.status == "discarded" else None
         if isinstance(given_up, GivenUp):
@@ -279,8 +279,9 @@ def _run_path(url: str) -> str:
 
 
 def _message(run: Run, job: Job) -> str:
-    """Says which run of ours it is, which is how it is found again."""
-    return f"Consul-Terraform-Sync: task {run.task}, because of: {', '.join(job.why)} ({run.id})"
+    """For people, and its end says which run of ours it is: so it is found again."""
+    why = "; ".join(filter(None, (", ".join(job.why), job.changed)))
+    return f"Consul-Terraform-Sync: task {run.task}, because of: {why} ({run.id})"
 
 
 def _with_phases(api: HcpApi, found: HcpRun) -> HcpRun:

@@ -75,6 +75,8 @@ class Running:
     `terraform 1.9.8`."""
     home: str = field(default="", metadata=LATER)
     """Where the task's Terraform state is once it applies, as in `TaskState.home`."""
+    waits: str = field(default="", metadata=LATER)
+    """What it waits for that people can do something about (`run/news.py`)."""
     extra: Mapping[str, Any] = field(default_factory=dict)
 
     @property
