@@ -97,7 +97,7 @@ def unexpired(tasks: Tasks, now: float) -> dict[str, StoredTask]:
 
 
 def as_told(tasks: Tasks) -> list[dict[str, Any]]:
-    """What `of_told` reads: all but drafts, for they are nobody's tasks."""
+    """What `of_told` reads: all but drafts, which are not tasks yet."""
     kept = unexpired(tasks, math.inf).values()
     return [{"version": each.version, "task": asdict(each.task)} for each in kept]
 
