@@ -162,6 +162,8 @@ class TaskState:
     """Where its Terraform state is (`run/place.py`); empty: not decided, or in the state bucket."""
     path: str = field(default="", metadata=LATER)
     """In Consul's KV, if it is there: the option `path` of the backend."""
+    unplaced: str = field(default="", metadata=LATER)
+    """Why its place can't be told, while something else holds the task."""
     home: str = field(default="", metadata=LATER)
     """Where its Terraform state is kept (`run/home.py`): `terraform`, by builds, or in a workspace
     of HCP Terraform, as `app.terraform.io/acme/net-web`; empty: nothing was applied yet."""
