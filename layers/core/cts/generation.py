@@ -43,7 +43,8 @@ class TaskEntry:
     driver: str = DRIVER
     """The name of the driver that executes its runs."""
     workspace: str = ""
-    """HCP Terraform's, if that executes them: organization and name, as `acme/net-web`."""
+    """HCP Terraform's, if that executes them: host, organization and name, as
+    `app.terraform.io/acme/net-web`. Earlier versions of this program left out the host."""
     inputs: tuple[Condition, ...] = ()
     """Module inputs: their changes are in its next run and trigger none."""
     events: tuple[str, ...] = ()
