@@ -89,6 +89,7 @@ def test_without_tasks_it_says_how_to_begin() -> None:
         (pages.idle("a"), ("idle ", "+0 ~1 -0", "")),
         (pages.buffered("a"), ("waiting change", "+0 ~1 -0", "in 21 s (change seen 4 s ago)")),
         (pages.running("a"), ("running change", "+0 ~1 -0", "")),
+        (pages.running("a", waits="approve it"), ("blocked approve it", "+0 ~1 -0", "")),
     ],
 )
 def test_a_row_says_what_a_task_does(state: Any, cells: tuple[str, ...]) -> None:

@@ -7,13 +7,13 @@ from typing import Protocol
 
 from cts.conditions.condition import Read
 from cts.errors import Altered, Missing, Refused, Upstream
-from cts.events import RunStarted, iso
+from cts.events import iso
 from cts.generation import Current, Generation, TaskEntry
 from cts.ports import Bus, Driver, Generations
 from cts.run.apart import path_in_consul
 from cts.run.home import at_home
 from cts.run.kept_version import claimed_with
-from cts.run.lane import LANES, Room
+from cts.run.lane import Room
 from cts.run.model import MOST_INPUTS, TERRAFORM, End, Run, RunStatus
 from cts.run.place import is_placed
 from cts.run.state import Reason, TaskState
@@ -31,6 +31,7 @@ from cts.workflow import deltas, settle
 from cts.workflow.ignored import FedTasks, fed_after, is_ignored
 from cts.workflow.lanes import in_lane
 from cts.workflow.loading import Rows, Stored, definition_of, load
+from cts.workflow.run_events import run_started
 
 
 class ClaimedTasks(Protocol):
@@ -164,7 +165,7 @@ def _run(ports: StartPorts, state: TaskState, generation: Generation) -> StartOu
     kept = fed_after(entry, state, former, run_id, loaded) if entry.events else {}
     keeping = claimed_with(claimed.state, str(place.release), entry.home, run.driver)
     outcome = _claim(ports, driver, state, keeping, run, archive, kept)
-    if outcome is StartOutcome.STARTED:
+    if outcome is StartOutcome.STARTED and not definition.cloud:
         deltas.record(ports.settling.tasks, ports.records, state, run, entry, loaded.read)
     return outcome
 
@@ -256,16 +257,8 @@ def _build(ports: StartPorts, driver: Driver, run: Run, archive: bytes) -> Start
         settle.give_up(ports.settling, driver, run, settle.refused(error))
         return StartOutcome.REFUSED
     ports.tasks.record_build(replace(run, build=build))
-    ports.bus.send([_started(run, build, ports.now())])
+    ports.bus.send([run_started(run, build, ports.now())])
     return StartOutcome.STARTED
-
-
-def _started(run: Run, build: str, now: float) -> RunStarted:
-    why, at = list(run.why), iso(now)
-    lane = LANES.get(run.driver, "")
-    return RunStarted(
-        run.task, run.id, why, run.attempt, build, run.correlation, at, run.by, lane, run.lane_why
-    )
 
 
 def _archive(
@@ -292,10 +285,11 @@ def _archive(
     digest = definition.module.digest
     module = ports.objects.module(digest) if digest else None
     described = entry.description
-    if definition.cloud:
+    if definition.cloud:  # a run there says in its message what differs
+        changed = deltas.record(ports.settling.tasks, ports.records, state, run, entry, read)
         return cloud_archive(
             definition, read, description=described, module=module, place=place, run=facts,
-            why=run.why,
+            why=run.why, changed=changed,
         )  # fmt: skip
     return run_archive(
         definition, read, description=described, module=module, place=place, run=facts,
