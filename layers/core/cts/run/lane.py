@@ -39,7 +39,7 @@ class Needs:
     extra: Mapping[str, Any] = field(default_factory=dict)
 
 
-class Room(NamedTuple):
+class Capacity(NamedTuple):
     """What the function has."""
 
     seconds: float
@@ -56,7 +56,7 @@ class Choice(NamedTuple):
 
 
 def chosen(
-    asked: str, obstacles: Sequence[str], needs: Needs | None, room: Room, now: float
+    asked: str, obstacles: Sequence[str], needs: Needs | None, capacity: Capacity, now: float
 ) -> Choice:
     """`asked`: what the configuration says; empty: nothing. `obstacles`: why the warm lane is not
     for this task. `needs`: None if no run of its definition has shown any."""
@@ -66,21 +66,21 @@ def chosen(
         return Choice(asked, "the configuration says so")
     if needs is None or not (needs.seconds or needs.failed):
         return Choice(BUILD, "no run has shown yet what the task needs")
-    if why := _unfit(needs, room, now):
+    if why := _unfit(needs, capacity, now):
         return Choice(BUILD, why)
     return Choice(WARM, f"its last runs took {max(needs.seconds):.1f} s or less")
 
 
-def _unfit(needs: Needs, room: Room, now: float) -> str:
+def _unfit(needs: Needs, capacity: Capacity, now: float) -> str:
     """Why the next run may not fit into the warm lane; empty: it does."""
     if needs.failed and now < needs.failed_at + AGAIN_AFTER:
         return f"run {needs.failed} failed in the warm lane"
-    longest = max(needs.seconds, default=room.seconds)
-    if longest > ROOM * room.seconds:
-        return f"a run took {longest:.0f} s, and the warm lane ends after {room.seconds:.0f} s"
-    if needs.disk > ROOM * room.disk:
+    longest = max(needs.seconds, default=capacity.seconds)
+    if longest > ROOM * capacity.seconds:
+        return f"a run took {longest:.0f} s, and the warm lane ends after {capacity.seconds:.0f} s"
+    if needs.disk > ROOM * capacity.disk:
         what = f"its providers and modules have {needs.disk:,} bytes"
-        return f"{what}, and the disk of the warm lane has {room.disk:,}"
+        return f"{what}, and the disk of the warm lane has {capacity.disk:,}"
     return ""
 
 

@@ -3,7 +3,7 @@
 from dataclasses import replace
 
 from cts.generation import TaskEntry
-from cts.run.lane import Room, chosen, learned, needs_of
+from cts.run.lane import Capacity, chosen, learned, needs_of
 from cts.run.model import TERRAFORM, End, Run
 from cts.run.state import Reason, TaskState
 from cts.terraform.definition import Definition
@@ -11,7 +11,7 @@ from cts.terraform.warm import obstacles
 
 
 def in_lane(
-    run: Run, state: TaskState, entry: TaskEntry, definition: Definition, room: Room
+    run: Run, state: TaskState, entry: TaskEntry, definition: Definition, capacity: Capacity
 ) -> Run:
     """The run with its driver, and why; one in HCP Terraform as it is."""
     if run.driver != TERRAFORM:
@@ -20,7 +20,7 @@ def in_lane(
     if Reason.MOVE in run.why:
         found = ["it moves a state from or to Consul"]
     needs = needs_of(state.needs, entry.definition)
-    choice = chosen(entry.lane, found, needs, room, run.claimed_at)
+    choice = chosen(entry.lane, found, needs, capacity, run.claimed_at)
     return replace(run, driver=choice.driver, lane_why=choice.why)
 
 

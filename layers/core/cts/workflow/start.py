@@ -13,7 +13,7 @@ from cts.ports import Bus, Driver, Generations
 from cts.run.apart import path_in_consul
 from cts.run.home import at_home
 from cts.run.kept_version import claimed_with
-from cts.run.lane import Room
+from cts.run.lane import Capacity
 from cts.run.model import MOST_INPUTS, TERRAFORM, End, Run, RunStatus
 from cts.run.place import is_placed
 from cts.run.state import Reason, TaskState
@@ -83,7 +83,7 @@ class StartPorts:
     new_folder: Callable[[], str]
     cap: int
     """Most runs at a time."""
-    room: Room
+    capacity: Capacity
     """In the warm lane."""
     records: deltas.RunRecords
 
@@ -154,7 +154,7 @@ def _run(ports: StartPorts, state: TaskState, generation: Generation) -> StartOu
     try:
         path = path_in_consul(claimed.state)
         definition = kept_in_consul(definition_of(ports.objects, run), path)
-        run = in_lane(run, state, entry, definition, ports.room)
+        run = in_lane(run, state, entry, definition, ports.capacity)
         run = replace(run, secrets=secrets(definition))
         driver = settle.driver_of(ports.drivers, run.driver, f"starting task {task}")
         place = placed(ports.place, definition, state.terraform, entry.required_version)
