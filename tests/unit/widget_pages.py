@@ -12,7 +12,7 @@ from cts.watch.lease import Lease
 from cts.watch.query import View
 from cts.workflow.widget_parts import Page
 from tests.fakes import RUN
-from tests.unit.reader_fakes import NOW, World
+from tests.unit.reader_fakes import NOW, World, published
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -86,8 +86,9 @@ def tasks(number: int) -> World:
     world = World()
     for n in range(number):
         name = f"{('firewall', 'dns', 'balancer', 'mesh')[n % 4]}-{n:03}"
-        world.add(KINDS[n % len(KINDS)](name), enabled=n % 17 != 4)
+        world.configure(KINDS[n % len(KINDS)](name), enabled=n % 17 != 4)
         world.read_services(name)
+    world.publish(published())
     world.table.leased = Lease(3, "me", 1, NOW - 400, NOW - 4, NOW - 400, "", views=number)
     if number > 4:
         world.went_stale(View(services.SERVICE, "firewall-004"))
