@@ -105,6 +105,11 @@ def test_without_tasks_it_says_how_to_begin() -> None:
         (pages.idle("a"), ("idle ", "+0 ~1 -0", "")),
         (pages.buffered("a"), ("waiting change", "+0 ~1 -0", "in 21 s (change seen 4 s ago)")),
         (pages.running("a"), ("running change", "+0 ~1 -0", "")),
+        (pages.due("a"), ("due change", "+0 ~1 -0", "now (change seen 35 s ago)")),
+        (
+            pages.held_back("a"),
+            ("held the firewall is replaced", "+0 ~1 -0", "change seen 35 s ago"),
+        ),
     ],
 )
 def test_a_row_says_what_a_task_does(state: Any, cells: tuple[str, ...]) -> None:

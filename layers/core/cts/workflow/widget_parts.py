@@ -92,6 +92,11 @@ class Page:
         said = f"{span(seconds)} ago" if seconds >= 0 else f"in {span(-seconds)}"
         return tag("span", said, title=at, class_="nowrap")
 
+    def due(self, at: str) -> Html:
+        """In how long."""
+        is_past = datetime.fromisoformat(at).timestamp() < self.now
+        return tag("span", "now", title=at) if is_past else self.ago(at)
+
 
 def span(seconds: float) -> str:
     """A time span in its largest unit."""

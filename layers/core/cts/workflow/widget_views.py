@@ -112,14 +112,17 @@ def _dot(recent: Json) -> Html:
 
 
 def _next(page: Page, task: Json) -> Html:
-    """When it runs next, and how long what is wanted has waited."""
+    """When it runs next, and how long what is wanted has waited; of what may not run only that."""
     wanted = task["wanted"]
     if not wanted or task["run"]:
         return Html("")
     first = min(wanted, key=lambda each: str(each["due_at"]))
-    since = joined([" (", first["reason"], " seen ", page.ago(first["since"]), ")"])
     is_tick = first["reason"] == "schedule"
-    return joined([page.ago(first["due_at"]), tag("span", "" if is_tick else since, class_="dim")])
+    since = "" if is_tick else joined([first["reason"], " seen ", page.ago(first["since"])])
+    if task["hold"] or not task["enabled"]:
+        return tag("span", since, class_="dim")
+    waited = joined([" (", since, ")"]) if since else ""
+    return joined([page.due(first["due_at"]), tag("span", waited, class_="dim")])
 
 
 # ---- one task -------------------------------------------------------------------------------
