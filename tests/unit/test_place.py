@@ -155,6 +155,7 @@ def test_consul_is_silent(monkeypatch: pytest.MonkeyPatch) -> None:
         ('driver "terraform" { log = true }', PATH),
         ('driver "terraform" { backend "consul" { path = "x" } }', ""),
         ('driver "terraform" { backend "local" {} }', ""),
+        ('driver "terraform-cloud" { organization = "acme" }', PATH),
         ('driver "terraform" { backend "s3" { bucket = "b" key = "k" region = "r" } }', ""),
     ],
 )

@@ -166,7 +166,7 @@ class TaskState:
     """Why its place can't be told, while something else holds the task."""
     home: str = field(default="", metadata=LATER)
     """Where its Terraform state is kept (`run/home.py`): `terraform`, by builds, or in a workspace
-    of HCP Terraform, as `acme/net-web`; empty: nothing was applied yet."""
+    of HCP Terraform, as `app.terraform.io/acme/net-web`; empty: nothing was applied yet."""
     terraform: str = field(default="", metadata=LATER)
     """The version of Terraform that it keeps, as in `Running.keeps`; empty: none yet."""
     upgrade: Upgrade | None = field(default=None, metadata=LATER)
