@@ -51,10 +51,10 @@ class World:
         events: tuple[str, ...] = (),
     ) -> None:
         """A task that watches the service of its own name, or those that match."""
-        self.configure(state, enabled=enabled, regexp=regexp, buffer=buffer, events=events)
+        self.declare(state, enabled=enabled, regexp=regexp, buffer=buffer, events=events)
         self.publish(self.table.live or published())
 
-    def configure(
+    def declare(
         self,
         state: TaskState,
         *,
@@ -63,7 +63,7 @@ class World:
         buffer: BufferPeriod | None = None,
         events: tuple[str, ...] = (),
     ) -> None:
-        """The same, to be published with others."""
+        """As `add`, but for `publish` to write: a generation for each of many tasks takes long."""
         condition = ServicesCondition(() if regexp else (state.task,), regexp)
         definition = Definition(state.task, Module(f"./modules/{state.task}"), condition)
         self.bucket.put_definition(definition)

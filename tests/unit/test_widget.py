@@ -110,6 +110,7 @@ def test_without_tasks_it_says_how_to_begin() -> None:
             pages.held_back("a"),
             ("held the firewall is replaced", "+0 ~1 -0", "change seen 35 s ago"),
         ),
+        (pages.running("a", waits="approve it"), ("blocked approve it", "+0 ~1 -0", "")),
     ],
 )
 def test_a_row_says_what_a_task_does(state: Any, cells: tuple[str, ...]) -> None:

@@ -56,9 +56,10 @@ def gave_up(task: str, why: str = "Error: quota reached") -> TaskState:
     return TaskState(task, failures=5, gave_up="it failed 5 times", failed="f", recent=recent)
 
 
-def running(task: str) -> TaskState:
+def running(task: str, waits: str = "") -> TaskState:
     serves = {Reason.CHANGE: Wish(NOW - 40, NOW - 40, "c-1", "f")}
-    return replace(idle(task), running=Running(f"{task}-9", serves, "f", "f", NOW - 35, None))
+    run = Running(f"{task}-9", serves, "f", "f", NOW - 35, None, waits=waits)
+    return replace(idle(task), running=run)
 
 
 def held(task: str, why: str = "the firewall is replaced") -> TaskState:
@@ -94,7 +95,7 @@ def tasks(number: int) -> World:
     world = World()
     for n in range(number):
         name = f"{('firewall', 'dns', 'balancer', 'mesh')[n % 4]}-{n:03}"
-        world.configure(KINDS[n % len(KINDS)](name), enabled=n % 17 != 4)
+        world.declare(KINDS[n % len(KINDS)](name), enabled=n % 17 != 4)
         world.read_services(name)
     world.publish(published())
     world.table.leased = Lease(3, "me", 1, NOW - 400, NOW - 4, NOW - 400, "", views=number)

@@ -51,8 +51,8 @@ STYLE = Html(
 TONES = {
     "applied": "good", "planned_and_finished": "good", "planned": "good", "errored": "bad",
     "busy": "note", "canceled": "note", "pending": "busy",
-    "gave_up": "bad", "retrying": "bad", "held": "note", "not_read": "note", "stale": "note",
-    "running": "busy", "queued": "busy", "due": "busy", "waiting": "busy",
+    "gave_up": "bad", "retrying": "bad", "blocked": "note", "held": "note", "not_read": "note",
+    "stale": "note", "running": "busy", "queued": "busy", "due": "busy", "waiting": "busy",
 }  # fmt: skip
 """How a task's or a run's word is coloured."""
 

@@ -11,8 +11,8 @@ from cts.workflow.html import Html, joined, rows, tag
 from cts.workflow.widget_parts import Page, counts, facts, number_of, span, word
 
 URGENT = (
-    "gave_up", "retrying", "not_read", "stale", "held", "busy", "running", "queued", "due",
-    "waiting",
+    "gave_up", "retrying", "blocked", "not_read", "stale", "held", "busy", "running", "queued",
+    "due", "waiting",
 )  # fmt: skip
 """What comes first in the table; everything else follows by name."""
 STEPS = ("waited", "queued", "start", "init", "plan", "apply")
