@@ -26,7 +26,8 @@ if TYPE_CHECKING:
     import httpx
 
 REGION = "us-east-1"
-START_SECONDS = 60
+ANSWER_SECONDS = 300
+"""Until the front has answered, on a busy machine."""
 OPEN_FILES = 16_384
 CREDENTIALS = {"AWS_ACCESS_KEY_ID": "test", "AWS_SECRET_ACCESS_KEY": "test"}
 
@@ -252,7 +253,7 @@ class Stack:
             f"{self.endpoint}/_front/{path}", method=method, data=json.dumps(body or {}).encode()
         )
         try:
-            with urllib.request.urlopen(request, timeout=30) as answer:
+            with urllib.request.urlopen(request, timeout=ANSWER_SECONDS) as answer:
                 return json.load(answer)
         except urllib.error.HTTPError as problem:
             raise ValueError(json.load(problem)["error"]) from None
