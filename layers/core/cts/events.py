@@ -57,6 +57,31 @@ class RunStarted:
     at: str
     by: str = ""
     """The person who asked for it, as an ARN."""
+    lane: str = ""
+    """Where it is executed: `warm` or `build`; empty: in HCP Terraform."""
+    lane_why: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class ApprovalNeeded:
+    """A run applies nothing until a person approves its plan."""
+
+    detail_type: ClassVar[str] = "ApprovalNeeded"
+
+    id: str
+    task: str
+    run_id: str
+    why: list[str]
+    attempt: int
+    url: str
+    """Where to approve or discard it."""
+    changed_at: str
+    claimed_at: str
+    correlation_id: str
+    by: str
+    """As in `RunStarted`."""
+    delta: Mapping[str, Any] | None
+    """As in `RunFinished`."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,6 +114,9 @@ class RunFinished:
     """The first resources that the plan changes."""
     terraform: str = ""
     """Its version."""
+    lane: str = ""
+    """As in `RunStarted`."""
+    lane_why: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -179,6 +207,7 @@ Event = (
     CatalogChanged
     | TaskTriggered
     | RunStarted
+    | ApprovalNeeded
     | RunFinished
     | TaskHeld
     | TaskReleased
