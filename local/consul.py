@@ -57,7 +57,7 @@ class Consul:
         self.address = f"{scheme}://127.0.0.1:{http}"
 
     def start(self) -> None:
-        """Starts the server and waits until it leads. Raises tools.MissingTool, TimeoutError."""
+        """Starts the server and waits until it is ready. Raises tools.MissingTool, TimeoutError."""
         self.launch(tools.consul())
         self.wait()
 
@@ -79,11 +79,14 @@ class Consul:
         )
 
     def wait(self) -> None:
+        """Until it leads, and has registered itself: nothing changes by itself from then on."""
         with self.client() as client:
             what = f"Consul to lead; see {self._folder}/consul.log"
             wait_until(lambda: self._leads(client), START_SECONDS, what)
             if self._secure:
                 _allow_watcher(client)
+            what = f"Consul to register itself; see {self._folder}/consul.log"
+            wait_until(lambda: _has_registered(client), START_SECONDS, what)
 
     def client(self) -> httpx.Client:
         """A client with full access."""
@@ -155,6 +158,12 @@ def _version(binary: Path) -> tuple[int, ...]:
     said = subprocess.run([binary, "version"], capture_output=True, text=True, check=False).stdout
     found = re.search(r"v(\d+)\.(\d+)", said)
     return tuple(map(int, found.groups())) if found else (0,)
+
+
+def _has_registered(client: httpx.Client) -> bool:
+    """The leader adds its node without addresses; the agent on it then adds those."""
+    nodes = client.get("/v1/catalog/nodes").raise_for_status().json()
+    return any(node["TaggedAddresses"] for node in nodes)
 
 
 def _allow_watcher(client: httpx.Client) -> None:

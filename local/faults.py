@@ -170,19 +170,19 @@ class Faults:
                 for number, rule in self._rules.items()
             ]
 
-    def for_call(self, call: Call) -> list[Rule]:
-        """The rules that act on this call now. Counts the match."""
+    def for_call(self, call: Call) -> dict[int, Rule]:
+        """The rules that act on this call now, by id. Counts the match."""
         return self._acting(r for r in self._snapshot() if follows(r[1], call))
 
-    def for_delivery(self, delivery: Delivery) -> list[Rule]:
+    def for_delivery(self, delivery: Delivery) -> dict[int, Rule]:
         return self._acting(r for r in self._snapshot() if concerns(r[1], delivery))
 
     def _snapshot(self) -> list[tuple[int, Rule]]:
         with self._lock:
             return list(self._rules.items())
 
-    def _acting(self, matching: Iterable[tuple[int, Rule]]) -> list[Rule]:
-        acting = []
+    def _acting(self, matching: Iterable[tuple[int, Rule]]) -> dict[int, Rule]:
+        acting = {}
         for number, rule in matching:
             with self._lock:
                 self._matched[number] += 1
@@ -191,5 +191,5 @@ class Faults:
                 if rule.times and self._fired[number] >= rule.times:
                     continue
                 self._fired[number] += 1
-            acting.append(rule)
+            acting[number] = rule
         return acting

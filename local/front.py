@@ -61,14 +61,14 @@ class Front:
         self, request: Request, proceed: Callable[[], Awaitable[Response]]
     ) -> Response:
         call = self._call(request)
-        rules = self.faults.for_call(call)
+        faults = self.faults.for_call(call)
         answer: Response | None = None
-        for rule in rules:
+        for rule in faults.values():
             if rule.phase is Phase.BEFORE:
                 answer = await self._act(rule, call, request) or answer
         answer = answer or await proceed()
-        self._record(call, request, answer)
-        for rule in rules:
+        self._record(call, request, answer, sorted(faults))
+        for rule in faults.values():
             if rule.phase is Phase.AFTER:
                 answer = await self._act(rule, call, request) or answer
         return answer
@@ -84,7 +84,7 @@ class Front:
             function=name,
         )
         copies, seconds = 1, 0.0
-        for rule in self.faults.for_delivery(delivery):
+        for rule in self.faults.for_delivery(delivery).values():
             copies = {Do.DROP: 0, Do.DOUBLE: 2, Do.TRIPLE: 3}.get(rule.do, copies)
             seconds = max(seconds, rule.seconds)
         self._record_event("delivered" if copies else "dropped", event, delivery.target)
@@ -194,7 +194,7 @@ class Front:
             return 200, {"ETag": '"dropped"'}, b""
         return answers.answer({})
 
-    def _record(self, call: Call, request: Request, answer: Response) -> None:
+    def _record(self, call: Call, request: Request, answer: Response, faults: list[int]) -> None:
         status, _, body = answer
         error = _error_code(body) if status >= 400 else ""
         self.calls.add(
@@ -207,6 +207,7 @@ class Front:
             writes=list(call.writes),
             status=status,
             error=error,
+            faults=faults,
             allowed=not error.startswith("AccessDenied") and status != 403,
         )
 

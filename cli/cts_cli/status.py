@@ -13,6 +13,7 @@ REASON = ": {reason}"
 LONG_REASON = 30
 """Longer reasons (in characters) are printed below the table."""
 DOING = {
+    "blocked": ("needs a person: {reason}", "yellow"),
     "busy": ("busy: its state has been locked by someone else for {since}", "yellow"),
     "due": ("about to run: {reason}", "cyan"),
     "gave_up": ("gave up: {reason}", "red"),

@@ -122,7 +122,10 @@ def along(
             so_far = text
         if run["status"] != "pending":
             return run
-        tell(f"{run_id} is still running" if so_far else f"waiting for output from {run_id}")
+        if waits := run.get("waits"):
+            tell(f"{run_id} {waits}")
+        else:
+            tell(f"{run_id} is still running" if so_far else f"waiting for output from {run_id}")
     raise CommandError(f"run '{run_id}' has not ended")
 
 

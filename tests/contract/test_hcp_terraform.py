@@ -8,7 +8,7 @@ from typing import Any
 import httpx
 import pytest
 
-from cts.events import RunFinished
+from cts.events import ApprovalNeeded, RunFinished
 from cts.run.model import Run, RunStatus
 from cts.run.person import ask
 from cts.run.place import released
@@ -108,6 +108,22 @@ def test_a_plan_and_an_apply_that_are_not_included_are_asked_for(hcp: HcpServer)
     world.close()
 
 
+def test_the_message_of_a_run_names_what_changed(world: HcpWorld) -> None:
+    said = []
+    for ports in ([80], [81, 82]):
+        world.web(*ports)
+        run = world.started()
+        world.reaches("applied")
+        said.append(world.runs()[0].attributes["message"].removesuffix(f" ({run.id})"))
+        assert world.swept().status is RunStatus.APPLIED
+    because = "Consul-Terraform-Sync: task web, because of: change; service web: "
+    assert said == [
+        f"{because}node-80/web-80 came",
+        f"{because}node-81/web-81 came, node-82/web-82 came, node-80/web-80 left",
+    ]
+    assert b"node-81/web-81" in (world.bucket.run_object("web", run.id, "delta.json") or b"")
+
+
 def test_the_configuration_is_uploaded_once_while_the_root_module_stays(world: HcpWorld) -> None:
     for port in (80, 81, 82):
         world.web(port)
@@ -143,11 +159,25 @@ def test_another_workspace_is_not_made_before_the_state_was_moved(world: HcpWorl
     world.cloud_task(workspace="other-web")
     world.observe("web")
     assert world.start("web") is StartOutcome.NOT_DUE
-    assert "HCP Terraform's workspace acme/net-web" in (world.table.state("web").hold or "")
+    host = world.server.address.removeprefix("http://")
+    home = f"HCP Terraform's workspace {host}/acme/net-web"
+    assert home in (world.table.state("web").hold or "")
     assert world.server.store.named("acme", "other-web") is None
     world.put(released(world.table.state("web"), "ann", world.clock()))
     world.started()
     assert world.server.store.named("acme", "other-web")
+
+
+def test_a_run_for_another_server_is_not_started(world: HcpWorld) -> None:
+    """The stack may have been deployed with another address since the push."""
+    world.cloud_task(hostname="https://tfe.example.com")
+    world.observe("web")
+    assert world.start("web") is StartOutcome.REFUSED
+    [ended] = world.table.runs("web", 1)
+    assert ended.end is not None
+    assert "it is for https://tfe.example.com, but" in (ended.end.error or "")
+    assert f"HcpAddress={world.server.address}: push" in (ended.end.error or "")
+    assert world.server.answered == []
 
 
 # ---- what people do in HCP Terraform ---------------------------------------------------------
@@ -177,6 +207,8 @@ def test_a_run_that_waits_for_its_approval_says_so_and_where_and_holds_no_slot(
     shown = world.swept()
     assert shown.waits == f"waits for a decision in HCP Terraform: {run.build}"
     assert (shown.status, world.table.slots()) == (RunStatus.PENDING, frozenset())
+    [told] = world.bus.of(ApprovalNeeded)
+    assert (told.run_id, told.url) == (run.id, run.build)
     world.act(world.runs()[0].id, "apply")
     world.reaches("applied")
     assert world.swept().status is RunStatus.APPLIED
@@ -251,6 +283,7 @@ def test_a_locked_workspace_and_the_run_of_someone_else_are_waited_for(world: Hc
         world.server.store.changed.notify_all()
     shown = world.swept()
     assert "waits for the workspace net-web, which user-person has locked" in (shown.waits or "")
+    assert {each.run_id for each in world.bus.of(ApprovalNeeded)} == set()
     world.api.post(f"/workspaces/{workspace}/actions/unlock", json={}).raise_for_status()
     world.act(world.reaches("planned"), "apply")
     world.reaches("applied")

@@ -111,6 +111,22 @@ def struck(world: World, fault: int, times: int = 1, seconds: float = PATIENCE) 
     world.until(fired, f"fault {fault} to strike", seconds)
 
 
+def hold(world: World, **calls: Any) -> int:
+    """Hold the first such call, or those that the rule names, until all faults are cleared. Its
+    client gives it up after ten seconds and tries again."""
+    return inject(world, do="delay", seconds=PATIENCE, **calls)
+
+
+def the_held(world: World, fault: int) -> dict[str, Any]:
+    """Wait for the record of the one call that was held, which says what became of it."""
+
+    def answered() -> list[dict[str, Any]]:
+        return [call for call in world.calls() if fault in call["faults"]]
+
+    [call] = world.until(answered, "the held call to be answered")
+    return call
+
+
 class Gate:
     """A point in an apply that a build reaches and waits at until the test opens it."""
 

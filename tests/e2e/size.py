@@ -157,13 +157,22 @@ class Size:
         began, expected = time.time(), self._expected()
         seconds = PATIENCE + SECONDS_A_TASK * len(expected)
 
-        def right() -> bool:
-            if self.world.table.slots():  # looked at first: it is one small item
-                return False
+        def unsettled() -> Mapping[str, str]:
+            """Task -> the trigger it should have been applied for."""
             states = self.world.table.all_states()
-            return all(_has_applied(states.get(task), what) for task, what in expected.items())
+            return {
+                task: trigger
+                for task, trigger in expected.items()
+                if not _has_applied(states.get(task), trigger)
+            }
 
-        self.world.until(right, f"{len(expected)} tasks to have applied what Consul says", seconds)
+        def right() -> bool:
+            return not self.world.table.slots() and not unsettled()  # slots are one small item
+
+        try:
+            self.world.until(right, f"{len(expected)} tasks to apply what Consul says", seconds)
+        except TimeoutError as problem:
+            raise TimeoutError(f"Not settled: {unsettled()}\n{problem}") from None
         self.figures[f"{name}: from then on, all that had to run has run"] = (
             f"{time.time() - began:.0f} s"
         )

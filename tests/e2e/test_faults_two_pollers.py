@@ -10,10 +10,12 @@ from cts.workflow.watcher import PollOutcome
 from tests.e2e.faults import (
     ROUNDS,
     change,
+    hold,
     inject,
     living_poller,
     publish,
     struck,
+    the_held,
     watch,
 )
 
@@ -53,32 +55,26 @@ def test_a_relieved_poller_that_writes_a_change_late_is_refused(
     world: World, chance: Chance
 ) -> None:
     written, gone, former = watch(world, "written"), left(world), living_poller(world)
-    late = chance.seconds("late by", 9.0, 8.0, 9.5)
-    mark = world.mark()
-    delay = inject(world, caller="Poller", action="TransactWriteItems", do="delay", seconds=late)
+    first = hold(world, caller="Poller", action="TransactWriteItems")
+    hold(world, caller="Poller", action="TransactWriteItems", nth=2, times=0)
     change(world, "written")
-    struck(world, delay)
+    struck(world, first)
     assert relieve(world) == former.epoch + 1
     world.stack.clear_faults()
     world.until(lambda: left(world) > gone, "the former poller to leave")
-    refused = world.calls(
-        mark, caller="Poller", action="TransactWriteItems", error="TransactionCanceledException"
-    )
-    assert len(refused) == 1
+    assert the_held(world, first)["error"] == "TransactionCanceledException"
     written.ends_well("applied")
 
 
 def test_a_relieved_poller_that_beats_late_is_refused(world: World, chance: Chance) -> None:
     beating, gone, former = watch(world, "beating"), left(world), living_poller(world)
-    late = chance.seconds("late by", 9.0, 8.0, 9.5)
-    delay = inject(
-        world, caller="Poller", action="PutItem", resource="WATCH/LEASE", do="delay", seconds=late
-    )
-    struck(world, delay)
+    beat = hold(world, caller="Poller", action="PutItem", resource="WATCH/LEASE")
+    struck(world, beat)
     change(world, "beating")
     assert relieve(world) == former.epoch + 1
     world.stack.clear_faults()
     world.until(lambda: left(world) > gone, "the former poller to leave")
+    assert the_held(world, beat)["error"] == "ConditionalCheckFailedException"
     beating.ends_well("applied")
 
 

@@ -9,6 +9,7 @@ import pytest
 
 from tests.e2e.conftest import running
 from tests.e2e.size import Size, Tasks
+from tests.e2e.world import PATIENCE
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -17,11 +18,12 @@ if TYPE_CHECKING:
 pytestmark = pytest.mark.e2e
 
 PUBLISHED_WITHIN = 10.0
-"""Seconds from the put of the bundle."""
+"""Seconds from the put of the bundle, on a machine with nothing else to do."""
+FEW, MANY = 40, 500
 
 
 @pytest.fixture(
-    params=[pytest.param(40, id="40"), pytest.param(500, marks=pytest.mark.soak, id="500")]
+    params=[pytest.param(FEW, id="40"), pytest.param(MANY, marks=pytest.mark.soak, id="500")]
 )
 def tasks(request: pytest.FixtureRequest) -> Tasks:
     return Tasks(request.param, request.config.getoption("randomly_seed", 0))
@@ -47,14 +49,15 @@ def size(tasks: Tasks, tmp_path: Path, request: pytest.FixtureRequest) -> Iterat
 def test_a_large_push_is_published_in_time_and_only_what_changed_runs(
     tasks: Tasks, size: Size
 ) -> None:
-    assert size.publish("first push", tasks.text) < PUBLISHED_WITHIN
+    in_time = PUBLISHED_WITHIN if len(tasks.names) == MANY else PATIENCE
+    assert size.publish("first push", tasks.text) < in_time
     size.settle("first push")
     size.tell_first_reading("first push")
     assert size.ran() == Counter(tasks.names)
 
     second, before = tasks.second(), size.runs()
     with size.changing(second.moving):
-        assert size.publish("second push", second.text) < PUBLISHED_WITHIN
+        assert size.publish("second push", second.text) < in_time
         size.taken_over("second push")
     size.settle("second push")
     assert set(size.ran(before)) == second.touched

@@ -51,6 +51,19 @@ class World:
         events: tuple[str, ...] = (),
     ) -> None:
         """A task that watches the service of its own name, or those that match."""
+        self.declare(state, enabled=enabled, regexp=regexp, buffer=buffer, events=events)
+        self.publish(self.table.live or published())
+
+    def declare(
+        self,
+        state: TaskState,
+        *,
+        enabled: bool = True,
+        regexp: str | None = None,
+        buffer: BufferPeriod | None = None,
+        events: tuple[str, ...] = (),
+    ) -> None:
+        """As `add`, but for `publish` to write: a generation for each of many tasks takes long."""
         condition = ServicesCondition(() if regexp else (state.task,), regexp)
         definition = Definition(state.task, Module(f"./modules/{state.task}"), condition)
         self.bucket.put_definition(definition)
@@ -59,7 +72,6 @@ class World:
         )
         self.tasks[state.task] = entry
         self.table.stored_states[state.task] = state
-        self.publish(self.table.live or published())
 
     def publish(self, current: Current) -> None:
         shown = self.bucket.put_shown(

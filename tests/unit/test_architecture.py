@@ -134,6 +134,7 @@ COMMAND_MAY_IMPORT = {
     "cts.config",
     "cts.generation",
     "cts.keys",
+    "cts.run.plan_text",
     "cts.watch.snapshot",
     "cts_cli",
     "boto3",

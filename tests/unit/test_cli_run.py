@@ -7,9 +7,10 @@ from typing import Any
 import pytest
 
 from cts import keys
-from cts.run.model import End, Orphan, RunStatus
+from cts.run.model import End, Orphan, RunStatus, Used
+from cts.run.state import TaskState
 from tests.unit.cli_fakes import Account, cts, deployed, in_terminal, lines, plain
-from tests.unit.reader_fakes import applied, run_id
+from tests.unit.reader_fakes import applied, run_id, running
 
 
 @pytest.fixture
@@ -137,6 +138,22 @@ def test_what_a_killed_build_left_is_shown(account: Account) -> None:
     ]
 
 
+def test_what_a_run_was_executed_with_is_shown(account: Account) -> None:
+    run = applied("web", 2)
+    assert run.end
+    modules = (
+        Used("acme/edge/acmefw", "1.2.0", "sha256:aa", "web"),
+        Used("./modules/m", "", "", "x"),
+    )
+    providers = (Used("registry.terraform.io/acme/fw", "3.1.0", "h1:bb"),)
+    account.world.ran(replace(run, end=replace(run.end, modules=modules, providers=providers)))
+    assert lines(cts("runs", "show", run.id).stdout)[-3:] == [
+        "modules acme/edge/acmefw 1.2.0 sha256:aa",
+        "./modules/m",
+        "providers registry.terraform.io/acme/fw 3.1.0 h1:bb",
+    ]
+
+
 def test_a_busy_run_is_shown_with_why_it_is_tried_again(account: Account) -> None:
     run = applied("web", 2)
     because = "whoever has locked the state is expected to release it"
@@ -154,3 +171,7 @@ def test_what_a_run_waits_for_is_shown_and_where(account: Account) -> None:
     account.world.ran(run)
     assert f"now {where}" in lines(cts("runs", "show", run.id).stdout)
     assert f"… {where}" in lines(cts("runs").stdout)
+    account.world.add(TaskState("web", running=replace(running("web"), waits=where)))
+    told = lines(cts("status").stdout)
+    assert f"! web: needs a person: {where}" in told
+    assert any(line.startswith("web ○ unknown needs a person") for line in told)

@@ -112,6 +112,13 @@ def test_a_log_is_shown_as_it_grows_until_the_run_ends() -> None:
     ]
 
 
+def test_who_follows_a_run_that_waits_for_people_is_told_for_what() -> None:
+    runs = [{"status": "pending", "waits": "waits for ann"}, {"status": "applied"}]
+    told: list[str] = []
+    along(Script(runs, [""]), "web-1", iter(range(9)), lambda _: None, told.append)
+    assert told == ["web-1 waits for ann"]
+
+
 def test_a_log_that_was_cut_at_its_start_is_shown_again() -> None:
     runs = [{"status": "pending"}, {"status": "applied"}]
     shown: list[str] = []

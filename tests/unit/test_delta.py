@@ -22,6 +22,7 @@ from cts.watch.delta import (
     differences,
     first,
     first_texts,
+    in_a_line,
     told,
 )
 from cts.watch.query import Kind, View
@@ -148,3 +149,20 @@ def test_what_is_listed_is_limited_and_all_is_counted(letter: str, length: int) 
     texts = first_texts(each.name for each in found)
     assert 1 <= len(texts) <= 50
     assert len(json.dumps(texts)) <= MOST_BYTES
+
+
+def test_one_line_names_the_first_of_each_view_and_counts_the_others() -> None:
+    found = [
+        Difference("service web", What.CAME, "n/web-2"),
+        Difference("service web", What.LEFT, "n/web-1"),
+        Difference("key a", What.CHANGED, "a", ("value",)),
+        Difference("service db", What.UNKNOWN),
+    ]
+    assert in_a_line(first(found), len(found)) == (
+        "key a: a changed; service db: unknown; service web: n/web-2 came, n/web-1 left"
+    )
+    many = [Difference("the list", What.CAME, f"s{number:02}") for number in range(60)]
+    line = in_a_line(first(many), len(many))
+    assert line.startswith("the list: s00 came, s01 came, ")
+    assert line.endswith("s09 came; and 50 more")
+    assert in_a_line([], 0) == ""

@@ -1,13 +1,14 @@
 """Another driver, through the registry alone: its tasks run, and what it does not do is left."""
 
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any
 
 import pytest
 
 from cts.config import compile as compiler
 from cts.errors import Unavailable
-from cts.events import RunFinished
+from cts.events import ApprovalNeeded, RunFinished
 from cts.run.model import End, Run, RunStatus
 from cts.run.news import GivenUp, GoesOn, HasEnded, Heard, NeverBegan, News, NotStarted
 from cts.settings import Hcp, Store, Tracked
@@ -19,6 +20,7 @@ from tests.unit.system import System
 
 STORE = Store(table="t", work_bucket="w", bus="b", run_days=90)
 TRACKED = Tracked("p", "role", 5, Hcp("https://app.terraform.io", "", "arn"))
+WAITS = {"asks": "waits for a decision: {}", "locked": "waits for ann, who has locked it"}
 STATUSES = {"applied": RunStatus.APPLIED, "errored": RunStatus.ERRORED}
 
 
@@ -54,8 +56,8 @@ class Toy:
                 return NeverBegan(end=end, build=build)
             case "applied" | "errored" as word:
                 return HasEnded(end=End(STATUSES[word], apply_began=True), build=build)
-            case _:
-                return GoesOn()
+            case word:
+                return GoesOn(waits=WAITS.get(word, "").format(build), approval=word == "asks")
 
     def stop(self, run: Run, end: End | None) -> bool:
         if run.id in self.stopped or self.runs.get(run.id) == "planned":
@@ -110,6 +112,115 @@ def test_the_sweep_asks_it_for_what_it_did_not_tell(toy: Toy) -> None:
     toy.runs[run.id] = "errored"
     [settled] = world.sweep().settled
     assert (settled.status, settled.build) == (RunStatus.ERRORED, f"toy/{run.id}")
+
+
+def test_a_run_that_needs_an_approval_says_so_once_and_where(toy: Toy) -> None:
+    world = world_of("toy")
+    run = world.started()
+    world.hears({"toy": run.id, "task": "web", "word": "asks"})
+    [told] = world.bus.of(ApprovalNeeded)
+    assert (told.id, told.run_id) == (f"{run.id}/ApprovalNeeded", run.id)
+    assert (told.url, told.correlation_id) == (f"toy/{run.id}", "why")
+    assert told.delta is not None
+    assert told.delta["came"] == 1
+    toy.runs[run.id] = "asks"
+    world.clock.now += NEWS_AFTER
+    for _ in range(2):
+        world.sweep()
+    state = world.table.state("web")
+    assert state.running is not None
+    assert (
+        state.running.waits == world.running("web").waits == f"waits for a decision: toy/{run.id}"
+    )
+    assert (state.unannounced, world.table.slots()) == ((), frozenset())
+    assert len(world.bus.of(ApprovalNeeded)) == 1
+    toy.runs[run.id] = "planned"
+    world.sweep()
+    assert (world.running("web").waits, world.table.state("web").running) == (
+        "",
+        replace(state.running, waits=""),
+    )
+
+
+def test_a_run_that_waits_for_something_else_needs_no_approval(toy: Toy) -> None:
+    world = world_of("toy")
+    run = world.started()
+    toy.runs[run.id] = "locked"
+    world.clock.now += NEWS_AFTER
+    world.sweep()
+    state = world.table.state("web")
+    assert state.running is not None
+    assert state.running.waits == "waits for ann, who has locked it"
+    assert world.bus.of(ApprovalNeeded) == []
+
+
+@pytest.mark.parametrize("late", [False, True])
+@pytest.mark.parametrize(
+    ("port", "method"),
+    [
+        ("table", "put_state"),
+        ("table", "record_build"),
+        ("table", "free_slot"),
+        ("table", "run"),
+        ("table", "state"),
+        ("bucket", "run_object"),
+        ("bus", "send"),
+    ],
+)
+def test_an_approval_is_asked_for_whatever_fails(
+    toy: Toy, port: str, method: str, *, late: bool
+) -> None:
+    """Each call fails once, before or after it was done."""
+    world = world_of("toy")
+    run = world.started()
+    toy.runs[run.id] = "asks"
+    world.clock.now += NEWS_AFTER
+    target = getattr(world, port)
+    real = getattr(target, method)
+
+    def fails_once(*arguments: Any) -> Any:
+        setattr(target, method, real)
+        if late:
+            real(*arguments)
+        raise Unavailable("it fails")
+
+    setattr(target, method, fails_once)
+    assert world.sweep().errors
+    world.sweep()
+    assert {each.id for each in world.bus.of(ApprovalNeeded)} == {f"{run.id}/ApprovalNeeded"}
+    state = world.table.state("web")
+    assert state.running is not None
+    assert (
+        state.running.waits == world.running("web").waits == f"waits for a decision: toy/{run.id}"
+    )
+    assert (state.unannounced, world.table.slots()) == ((), frozenset())
+
+
+def test_an_approval_that_was_given_before_it_was_asked_for_is_not_asked_for(toy: Toy) -> None:
+    world = world_of("toy")
+    run = world.started()
+    toy.runs[run.id] = "asks"
+    world.clock.now += NEWS_AFTER
+    with failing(world.bus, "send", Unavailable("busy")):
+        world.sweep()
+    assert world.table.state("web").unannounced == (f"{run.id}/ApprovalNeeded",)
+    toy.runs[run.id] = "applied"
+    world.sweep()
+    assert world.bus.of(ApprovalNeeded) == []
+    assert [each.status for each in world.bus.of(RunFinished)] == ["applied"]
+
+
+def test_a_newer_change_ends_a_run_that_nobody_has_been_asked_about(toy: Toy) -> None:
+    world = world_of("toy")
+    run = world.started()
+    toy.runs[run.id] = "asks"
+    world.web(81)
+    world.observe("web")
+    world.clock.now += NEWS_AFTER
+    world.sweep()
+    assert toy.stopped == {run.id: None}
+    assert world.table.state("web").running is None
+    assert world.bus.of(ApprovalNeeded) == []
 
 
 def test_what_it_never_began_is_stopped(toy: Toy) -> None:

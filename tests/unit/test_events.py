@@ -13,7 +13,7 @@ from botocore.stub import Stubber
 from cts import events
 from cts.run.model import Change, End, RunStatus
 from cts.workflow.delta_record import OBJECT
-from cts.workflow.settle import MOST_CHANGES_BYTES, run_finished
+from cts.workflow.run_events import MOST_CHANGES_BYTES, run_finished
 from tests import schemas
 from tests.fakes import RUN
 from tests.unit.documents import ROOT, section

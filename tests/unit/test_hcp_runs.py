@@ -90,6 +90,7 @@ def test_an_apply_says_itself_that_it_began() -> None:
         ("", "cv-1", "2030-01-01T00:00:00Z", True),
         ("", "cv-1", "1960-01-01T00:00:00Z", False),
         ("", "cv-2", "2030-01-01T00:00:00Z", False),
+        (f"task web: n/({RUN.id}) came (web-2)", "cv-1", "2030-01-01T00:00:00Z", False),
     ],
 )
 def test_a_run_is_ours_by_its_message_or_by_its_configuration_if_messages_are_forgotten(

@@ -288,6 +288,14 @@ def test_other_methods_are_not_allowed(world: World, path: str, api: str) -> Non
             id="no-slot",
         ),
         pytest.param(
+            TaskState("web", running=replace(running("web"), waits="waits for ann")),
+            True,
+            "blocked",
+            "waits for ann",
+            NOW - 12,
+            id="waits-for-people",
+        ),
+        pytest.param(
             TaskState("web", running=running("web")),
             True,
             "running",
@@ -342,6 +350,14 @@ def test_other_methods_are_not_allowed(world: World, path: str, api: str) -> Non
             "adopted",
             NOW - 60,
             id="hold-of-a-person",
+        ),
+        pytest.param(
+            replace(hold(TaskState("web"), "adopted", "ann", NOW - 60), unplaced="HTTP 403"),
+            True,
+            "held",
+            "adopted; HTTP 403",
+            NOW - 60,
+            id="hold-of-a-person-and-no-place",
         ),
         pytest.param(TaskState("web", wanted=wish()), False, "idle", "change", None, id="disabled"),
         pytest.param(

@@ -12,7 +12,7 @@ from cts.watch.lease import Lease
 from cts.watch.query import View
 from cts.workflow.widget_parts import Page
 from tests.fakes import RUN
-from tests.unit.reader_fakes import NOW, World
+from tests.unit.reader_fakes import NOW, World, published
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -56,9 +56,10 @@ def gave_up(task: str, why: str = "Error: quota reached") -> TaskState:
     return TaskState(task, failures=5, gave_up="it failed 5 times", failed="f", recent=recent)
 
 
-def running(task: str) -> TaskState:
+def running(task: str, waits: str = "") -> TaskState:
     serves = {Reason.CHANGE: Wish(NOW - 40, NOW - 40, "c-1", "f")}
-    return replace(idle(task), running=Running(f"{task}-9", serves, "f", "f", NOW - 35, None))
+    run = Running(f"{task}-9", serves, "f", "f", NOW - 35, None, waits=waits)
+    return replace(idle(task), running=run)
 
 
 def held(task: str, why: str = "the firewall is replaced") -> TaskState:
@@ -68,6 +69,14 @@ def held(task: str, why: str = "the firewall is replaced") -> TaskState:
 
 def buffered(task: str) -> TaskState:
     return replace(idle(task), wanted={Reason.CHANGE: Wish(NOW - 4, NOW + 21, "c-2", "g")})
+
+
+def due(task: str) -> TaskState:
+    return replace(idle(task), wanted={Reason.CHANGE: Wish(NOW - 35, NOW - 5, "c-4", "g")})
+
+
+def held_back(task: str) -> TaskState:
+    return replace(held(task), wanted=due(task).wanted)
 
 
 def retrying(task: str) -> TaskState:
@@ -86,8 +95,9 @@ def tasks(number: int) -> World:
     world = World()
     for n in range(number):
         name = f"{('firewall', 'dns', 'balancer', 'mesh')[n % 4]}-{n:03}"
-        world.add(KINDS[n % len(KINDS)](name), enabled=n % 17 != 4)
+        world.declare(KINDS[n % len(KINDS)](name), enabled=n % 17 != 4)
         world.read_services(name)
+    world.publish(published())
     world.table.leased = Lease(3, "me", 1, NOW - 400, NOW - 4, NOW - 400, "", views=number)
     if number > 4:
         world.went_stale(View(services.SERVICE, "firewall-004"))

@@ -60,6 +60,28 @@ class RunStarted:
 
 
 @dataclass(frozen=True, slots=True)
+class ApprovalNeeded:
+    """A run applies nothing until a person approves its plan."""
+
+    detail_type: ClassVar[str] = "ApprovalNeeded"
+
+    id: str
+    task: str
+    run_id: str
+    why: list[str]
+    attempt: int
+    url: str
+    """Where to approve or discard it."""
+    changed_at: str
+    claimed_at: str
+    correlation_id: str
+    by: str
+    """As in `RunStarted`."""
+    delta: Mapping[str, Any] | None
+    """As in `RunFinished`."""
+
+
+@dataclass(frozen=True, slots=True)
 class RunFinished:
     """A run ended. `status` is applied, planned_and_finished, planned, busy or errored."""
 
@@ -179,6 +201,7 @@ Event = (
     CatalogChanged
     | TaskTriggered
     | RunStarted
+    | ApprovalNeeded
     | RunFinished
     | TaskHeld
     | TaskReleased

@@ -109,6 +109,8 @@ class Hcp:
     """ARN of the stack's own secret."""
     notified_at: str = ""
     """The URL that notifications go to; empty if they are not wanted."""
+    ca: str = ""
+    """ARN of a secret or parameter with PEM text. If empty, the public CAs are trusted."""
 
     @classmethod
     def read(cls, env: Mapping[str, str]) -> "Hcp":
@@ -117,6 +119,7 @@ class Hcp:
             secret=env.get("CTS_HCP_SECRET_ARN", ""),
             own_secret=required(env, "CTS_HCP_OWN_SECRET_ARN"),
             notified_at=env.get("CTS_HCP_NOTIFIED_AT", ""),
+            ca=env.get("CTS_HCP_CA_ARN", ""),
         )
 
 

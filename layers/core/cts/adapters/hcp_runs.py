@@ -8,6 +8,7 @@ from typing import Any
 
 from cts.run.model import End, Run, RunStatus
 from cts.run.news import HasEnded
+from cts.terraform.cloud import Job
 
 WAITS_IF_CONFIRMABLE = frozenset(
     {"planned", "cost_estimated", "policy_checked", "post_plan_completed"}
@@ -153,10 +154,16 @@ def error_in(log: str) -> str:
     return log[at.start() :].strip()[:LONGEST_ERROR] if at else ""
 
 
+def message_of(run: Run, job: Job) -> str:
+    """For people, and its end says which run of ours it is: so it is found again."""
+    why = "; ".join(filter(None, (", ".join(job.why), job.changed)))
+    return f"Consul-Terraform-Sync: task {run.task}, because of: {why} ({run.id})"
+
+
 def is_ours(found: HcpRun, run: Run, version: str | None) -> bool:
     """Some servers forget messages: then it has our configuration, and came after the claim."""
     if found.message:
-        return run.id in found.message
+        return found.message.endswith(f"({run.id})")
     created = datetime.fromisoformat(str(found.attributes["created-at"])).timestamp()
     is_of_version = found.related("configuration-version") == version
     return is_of_version and created >= run.claimed_at - CLOCKS

@@ -183,10 +183,15 @@ def _in_order(problems: list[Problem], names: list[str]) -> tuple[Problem, ...]:
 
 
 def generation(
-    compiled: Compiled, number: int, sources: Mapping[str, str], former: str = "", shown: str = ""
+    compiled: Compiled,
+    number: int,
+    sources: Mapping[str, str],
+    former: str = "",
+    shown: str = "",
+    changes: str = "",
 ) -> Generation:
     """The generation of this number. `sources`: object key -> version id; `former`: the digest of
-    the generation it replaces; `shown`: of the Task objects."""
+    the generation it replaces; `shown`, `changes`: as in a generation."""
     return Generation(
         number=number,
         contract=CONTRACT,
@@ -196,6 +201,7 @@ def generation(
         former=former,
         former_state=compiled.former_state,
         shown=shown,
+        changes=changes,
     )
 
 

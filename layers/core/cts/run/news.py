@@ -12,6 +12,8 @@ class GoesOn:
 
     waits: str = ""
     """What it waits for that people can do something about, and where; empty: it works."""
+    approval: bool = False
+    """Whether it waits until a person approves or discards its plan."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

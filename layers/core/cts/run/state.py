@@ -75,6 +75,8 @@ class Running:
     `terraform 1.9.8`."""
     home: str = field(default="", metadata=LATER)
     """Where the task's Terraform state is once it applies, as in `TaskState.home`."""
+    waits: str = field(default="", metadata=LATER)
+    """What it waits for that people can do something about (`run/news.py`)."""
     extra: Mapping[str, Any] = field(default_factory=dict)
 
     @property
@@ -160,9 +162,11 @@ class TaskState:
     """Where its Terraform state is (`run/place.py`); empty: not decided, or in the state bucket."""
     path: str = field(default="", metadata=LATER)
     """In Consul's KV, if it is there: the option `path` of the backend."""
+    unplaced: str = field(default="", metadata=LATER)
+    """Why its place can't be told, while something else holds the task."""
     home: str = field(default="", metadata=LATER)
     """Where its Terraform state is kept (`run/home.py`): `terraform`, by builds, or in a workspace
-    of HCP Terraform, as `acme/net-web`; empty: nothing was applied yet."""
+    of HCP Terraform, as `app.terraform.io/acme/net-web`; empty: nothing was applied yet."""
     terraform: str = field(default="", metadata=LATER)
     """The version of Terraform that it keeps, as in `Running.keeps`; empty: none yet."""
     upgrade: Upgrade | None = field(default=None, metadata=LATER)

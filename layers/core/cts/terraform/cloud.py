@@ -44,6 +44,8 @@ class Job:
     """The configuration, without Consul's data."""
     facts: str = field(repr=False)
     """As a build gets them (`build/facts.py`)."""
+    changed: str = ""
+    """What differs in Consul since the last successful run, in one line."""
 
     @property
     def configuration(self) -> dict[str, bytes]:
@@ -67,8 +69,9 @@ def cloud_archive(
     place: RunPlace,
     run: Mapping[str, Any],
     why: tuple[str, ...],
+    changed: str,
 ) -> bytes:
-    """A zip of a `Job`. `why`: the reasons of the run; the others as of `run_archive`."""
+    """A zip of a `Job`. `why`, `changed`: as in it; the others as of `run_archive`."""
     inputs = root.inputs(definition, read)
     size = sum(len(name.encode()) + len(text.encode()) for name, text in inputs.items())
     of_module = {k: v for k, v in definition.variables.items() if has_resolved(v)}
@@ -76,6 +79,7 @@ def cloud_archive(
         "cloud": dict(definition.cloud),
         "description": root.one_line(description),
         "why": list(why),
+        "changed": root.one_line(changed),
         "terraform_version": place.terraform_version,
         "inputs": inputs,
         "sensitive": {each.name: each.arguments for each in definition.providers} | of_module,

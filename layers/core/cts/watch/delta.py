@@ -3,10 +3,11 @@ a KV value, a tag or metadata may be a secret."""
 
 import json
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
-from itertools import accumulate
+from itertools import accumulate, groupby
+from operator import itemgetter
 from typing import Any, NamedTuple, TypeVar
 
 from cts.events import MOST_LISTED
@@ -19,6 +20,7 @@ LONGEST_TEXT = 200
 """In characters. Consul takes names of any length."""
 MOST_BYTES = 9_000
 """Of a list, as JSON: an event has up to three, and at most 32 KB."""
+MOST_IN_A_LINE = 10
 
 
 class What(StrEnum):
@@ -112,6 +114,17 @@ def told(found: Iterable[Difference]) -> dict[str, Any]:
     """Counts of all, and the first of them."""
     every = list(found)
     return {**counts(every)._asdict(), "first": first(every)}
+
+
+def in_a_line(first: Sequence[Mapping[str, Any]], total: int) -> str:
+    """Some of `total` differences, as `first` returns them: `service web: node-2/web-2 came`."""
+    shown = first[:MOST_IN_A_LINE]
+    views = [
+        f"{view}: " + ", ".join(f"{each['name']} {each['what']}".strip() for each in found)
+        for view, found in groupby(shown, key=itemgetter("view"))
+    ]
+    more = [f"and {total - len(shown)} more"] if total > len(shown) else []
+    return "; ".join(views + more)
 
 
 def short(text: str) -> str:

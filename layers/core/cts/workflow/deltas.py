@@ -11,7 +11,7 @@ from cts.generation import TaskEntry
 from cts.run.model import MOST_INPUTS, Run
 from cts.run.state import TaskState
 from cts.run.status import last_success
-from cts.watch.delta import Difference, What, counts, differences, first, short
+from cts.watch.delta import Difference, What, counts, differences, first, in_a_line, short
 from cts.watch.needs import first_views, rendered
 from cts.watch.query import Kind, View
 from cts.watch.snapshot import EMPTY, Snapshot
@@ -33,8 +33,9 @@ class FormerRuns(Protocol):
 
 def record(
     runs: FormerRuns, records: RunRecords, state: TaskState, run: Run, entry: TaskEntry, read: Read
-) -> None:
-    """Record it in the run's folder. `state`: before the claim; `read`: what the run is given."""
+) -> str:
+    """Record it in the run's folder, and return it in one line. `state`: before the claim; `read`:
+    what the run is given."""
     views = {view.id: view for view in rendered(entry.conditions, read)}
     last = last_success(state)
     former = _row(runs, run.task, last) if last else None
@@ -47,16 +48,18 @@ def record(
         found = [*fed.against(views, read), *fed.gone(views, _kinds(entry, views.values()))]
     named = sorted(views.items())[:MOST_INPUTS]
     came, left, changed, unknown = counts(found)
+    listed = first(found)
     body = {
         "former": last or "",
         "came": came,
         "left": left,
         "changed": changed,
         "unknown": unknown,
-        "first": first(found),
+        "first": listed,
         "views": {view: [each.kind.name, short(str(each))] for view, each in named},
     }
     records.put_if_absent(run.task, run.id, OBJECT, json.dumps(body).encode())
+    return in_a_line(listed, len(found))
 
 
 def _row(runs: FormerRuns, task: str, run: str) -> Run | None:

@@ -44,6 +44,8 @@ class Passes:
         self.views: frozenset[View] = frozenset()
         self._running: dict[str, asyncio.Task[None]] = {}
         """By datacenter: one that is silent makes no other late."""
+        self._moved: set[View] = set()
+        """Something has moved since they were asked last: an answer on its way may be older."""
         self._asking: dict[View, asyncio.Task[None]] = {}
         self._turns = asyncio.Semaphore(PASSED_AT_ONCE)
         self._failures: dict[View, tuple[int, float]] = {}
@@ -54,6 +56,7 @@ class Passes:
         self.views = views
         for view in self._asking.keys() - views:
             self._asking.pop(view).cancel()  # its answer would come after those of a held query
+        self._moved &= views
         self._failures = {view: each for view, each in self._failures.items() if view in views}
         for name in datacenters(views) - self._running.keys():
             self._running[name] = asyncio.create_task(self._pass_for_ever(name))
@@ -82,7 +85,8 @@ class Passes:
             else:
                 views = self._views_of(datacenter)
                 still = {probe for probe, index in newest.items() if seen.get(probe) == index}
-                self._inbox.unread |= {view for view in views if not probes([view]) <= still}
+                self._moved |= {view for view in views if not probes([view]) <= still}
+                self._inbox.unread |= self._moved & views
                 self._ask_unread(views)
                 seen = newest
             await asyncio.sleep(max(LEAST_INTERVAL, began + PASS_EVERY - loop.time()))
@@ -100,6 +104,7 @@ class Passes:
         try:
             async with self._turns:
                 began = loop.time()
+                self._moved.discard(view)
                 answer = await self._ask(view)
         except (Unavailable, Refused) as error:
             self._inbox.failed(view, error)

@@ -31,7 +31,7 @@ from cts.watch.needs import first_views
 from cts.watch.snapshot import Snapshot
 from cts.watch.stale import StaleViews
 from cts.watch.view import Chunk, rows_of
-from cts.workflow import shown, shown_runs
+from cts.workflow import shown, shown_configuration, shown_runs
 from cts.workflow.delta_record import DeltaObjects, recorded
 
 USUAL_RUNS = 20
@@ -60,7 +60,7 @@ class ReadRuns(Protocol):
 
 class ReadObjects(Generations, Protocol):
     def shown(self, digest: str) -> list[dict[str, Any]]:
-        """The Task objects of a generation."""
+        """The Task objects of a generation, or what people have made of them."""
 
     def get_all(self, digests: Mapping[str, str]) -> dict[str, Snapshot]: ...
     def log_end(self, task: str, run: str, size: int) -> tuple[bytes, int] | None:
@@ -255,7 +255,7 @@ def _found(ports: ReadPorts, run_id: str) -> Run:
 def configuration(ports: ReadPorts, _request: ApiRequest) -> dict[str, Any]:
     current = ports.configuration.current()
     live = ports.objects.generation(current) if current else None
-    return shown.configuration(current, live, ports.configuration.rejected())
+    return shown_configuration.configuration(current, live, ports.configuration.rejected())
 
 
 def poller(ports: ReadPorts, _request: ApiRequest) -> dict[str, Any]:

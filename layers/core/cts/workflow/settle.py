@@ -2,21 +2,30 @@
 
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, replace
-from typing import Any, Protocol
+from typing import Protocol
 
 from cts.errors import Invalid, NoBuildsAllowed, Refused, Unavailable
-from cts.events import Event, RunFinished, TaskHeld, TaskReleased, TaskTriggered, iso
+from cts.events import (
+    ApprovalNeeded,
+    Event,
+    RunFinished,
+    TaskHeld,
+    TaskReleased,
+    TaskTriggered,
+    iso,
+)
 from cts.ports import Bus, Driver
-from cts.run.durations import applied_at, seconds
+from cts.run.durations import applied_at
 from cts.run.model import End, Run, RunStatus, ended
+from cts.run.news import GoesOn
 from cts.run.person import hold_id
 from cts.run.state import APART, Hold, Reason, TaskState
 from cts.run.task import correlation, falls_due, finish, sent, unclaim
-from cts.workflow.announce import fitting
+from cts.run.waiting import waiting
 from cts.workflow.counting import Counted, Metrics, count
 from cts.workflow.delta_record import DeltaObjects, recorded
+from cts.workflow.run_events import approval_needed, run_finished
 
-MOST_CHANGES_BYTES = 9_000
 START, RENDER = "start", "render"
 """The steps of a run whose build never began."""
 
@@ -151,6 +160,18 @@ def _undo(ports: SettlePorts, run: Run) -> None:
             return
 
 
+def wait(ports: SettlePorts, run: Run, news: GoesOn) -> None:
+    """Record what a run waits for, and announce it if it needs an approval."""
+    while True:
+        state = ports.tasks.state(run.task)
+        after = waiting(state, run.id, news)
+        if after == state:
+            return
+        if ports.tasks.put_state(after):
+            announce(ports, ports.tasks.state(run.task))
+            return
+
+
 def announce(ports: AnnouncePorts, state: TaskState) -> TaskState:
     """Send what is unannounced; each is counted, and leaves the state, once it was sent. What is
     no longer known takes its announcement with it."""
@@ -158,6 +179,8 @@ def announce(ports: AnnouncePorts, state: TaskState) -> TaskState:
         name, _, kind = event_id.rpartition("/")
         if kind == RunFinished.detail_type:
             _announce_run(ports, state.task, name, event_id)
+        elif kind == ApprovalNeeded.detail_type:
+            _ask_for_approval(ports, state.task, name, event_id)
         elif event := _of_hold(state, name, kind, event_id):
             ports.bus.send([event])
         state = _cleared(ports, state, event_id)
@@ -169,6 +192,12 @@ def _announce_run(ports: AnnouncePorts, task: str, run_id: str, event_id: str) -
     if run is not None:  # its row may have expired
         ports.bus.send([run_finished(event_id, run, recorded(ports.records, run))])
         count(ports.metrics, counted(run))
+
+
+def _ask_for_approval(ports: AnnouncePorts, task: str, run_id: str, event_id: str) -> None:
+    run = ports.tasks.run(task, run_id)
+    if run is not None and not run.status.ended:
+        ports.bus.send([approval_needed(event_id, run, recorded(ports.records, run))])
 
 
 def _of_hold(state: TaskState, name: str, kind: str, event_id: str) -> Event | None:
@@ -229,31 +258,3 @@ def _cleared(ports: AnnouncePorts, state: TaskState, event_id: str) -> TaskState
 
 def triggered(state: TaskState) -> TaskTriggered:
     return TaskTriggered(state.task, correlation(state))
-
-
-def run_finished(event_id: str, run: Run, delta: Mapping[str, Any] | None) -> RunFinished:
-    end = run.end
-    changes = (
-        [{"action": each.action, "address": each.address} for each in end.changes] if end else []
-    )
-    return RunFinished(
-        id=event_id,
-        task=run.task,
-        run_id=run.id,
-        status=run.status.value,
-        why=list(run.why),
-        attempt=run.attempt,
-        counts=end.counts if end else None,
-        error=end.error if end else None,
-        retry_at=iso(run.retry_at) if run.retry_at is not None else None,
-        gave_up=run.gave_up,
-        changed_at=iso(run.since),
-        claimed_at=iso(run.claimed_at),
-        ended_at=iso(run.ended_at or run.claimed_at),
-        correlation_id=run.correlation,
-        by=run.by,
-        seconds=seconds(run),
-        delta=delta,
-        changes=fitting(changes, MOST_CHANGES_BYTES),
-        terraform=(end.terraform or "") if end else "",
-    )

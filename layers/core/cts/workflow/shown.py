@@ -1,6 +1,6 @@
-"""Converts what was read to the JSON values that the API returns. No I/O.
+"""Tasks and poller, as the JSON values of the API's responses. No I/O.
 
-CTS's keys come first, then our own. All times are ISO 8601 in UTC.
+CTS's keys come first, then our own. All times are ISO 8601, UTC.
 """
 
 from collections import Counter
@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from cts.events import iso
-from cts.generation import Current, Generation, Rejected, TaskEntry
+from cts.generation import TaskEntry
 from cts.run.state import Outcome, Reason, TaskState, Wish
 from cts.run.status import TaskStatus, task_status
 from cts.run.task import next_due
@@ -19,7 +19,6 @@ from cts.watch.needs import Firsts, looked_at, unread, watched
 from cts.watch.query import View
 from cts.watch.stale import MOST_WHYS, Stale, StaleViews
 from cts.watch.view import Row
-from cts.workflow.announce import version_of
 
 MOST_VIEWS = 5
 """Maximum number of views listed for a task, so that 500 tasks stay within Lambda's 6 MB."""
@@ -27,9 +26,6 @@ MOST_VIEWS = 5
 
 def maybe(at: float | None) -> str | None:
     return iso(at) if at is not None else None
-
-
-# ---- tasks --------------------------------------------------------------------------------
 
 
 @dataclass(frozen=True, slots=True)
@@ -132,9 +128,11 @@ def _doing(
 ) -> tuple[str, str, float | None]:
     """One word for what the task is doing, the reason, and since or until when."""
     if state.running:
-        return "running", ", ".join(state.running.serves), state.running.claimed_at
+        waits, at = state.running.waits, state.running.claimed_at
+        return ("blocked", waits, at) if waits else ("running", ", ".join(state.running.serves), at)
     if state.hold:
-        return "held", state.hold, state.held.since if state.held else None
+        why = "; ".join(filter(None, (state.hold, state.unplaced)))
+        return "held", why, state.held.since if state.held else None
     going = _wanting(state, entry.enabled, look.now)
     rests = going[0] in ("idle", "scheduled")
     if state.gave_up and rests:
@@ -205,61 +203,6 @@ def _last_run(outcome: Outcome) -> dict[str, Any]:
         "ended_at": iso(outcome.ended_at),
         "error": outcome.error,
         "counts": outcome.counts,
-    }
-
-
-# ---- configuration and poller -------------------------------------------------------------
-
-
-def configuration(
-    current: Current | None, generation: Generation | None, rejected: Rejected | None
-) -> dict[str, Any]:
-    """The live generation, and the last rejected push if it is newer."""
-    if current and rejected and rejected.rejected_at < current.published_at:
-        rejected = None
-    return {
-        "live": _live(current, generation) if current and generation else None,
-        "rejected": _rejected(rejected) if rejected else None,
-    }
-
-
-def _live(current: Current, generation: Generation) -> dict[str, Any]:
-    return {
-        "generation": current.number,
-        "digest": current.digest,
-        "contract": current.contract,
-        "source_version": version_of(current.sources),
-        "published_at": iso(current.published_at),
-        "added": current.added,
-        "changed": current.changed,
-        "removed": current.removed,
-        "warnings": current.warnings,
-        "tasks": {
-            name: {
-                "definition": each.definition,
-                "enabled": each.enabled,
-                "buffer": each.buffer._asdict() if each.buffer else None,
-                "created": each.created,
-            }
-            for name, each in sorted(generation.listed.items())
-        },
-        "waiting": {
-            name: {
-                "definition": each.definition,
-                "reasons": list(each.reasons),
-                "created": each.created,
-            }
-            for name, each in sorted(generation.waiting.items())
-        },
-    }
-
-
-def _rejected(rejected: Rejected) -> dict[str, Any]:
-    return {
-        "source_version": version_of(rejected.sources),
-        "rejected_at": iso(rejected.rejected_at),
-        "problem_count": rejected.problem_count,
-        "problems": rejected.problems,
     }
 
 

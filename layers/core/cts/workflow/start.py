@@ -159,7 +159,7 @@ def _run(ports: StartPorts, state: TaskState, generation: Generation) -> StartOu
     kept = fed_after(entry, state, former, run_id, loaded) if entry.events else {}
     keeping = claimed_with(claimed.state, str(place.release), entry.home)
     outcome = _claim(ports, driver, state, keeping, run, archive, kept)
-    if outcome is StartOutcome.STARTED:
+    if outcome is StartOutcome.STARTED and not definition.cloud:
         deltas.record(ports.settling.tasks, ports.records, state, run, entry, loaded.read)
     return outcome
 
@@ -284,10 +284,11 @@ def _archive(
     digest = definition.module.digest
     module = ports.objects.module(digest) if digest else None
     described = entry.description
-    if definition.cloud:
+    if definition.cloud:  # a run there says in its message what differs
+        changed = deltas.record(ports.settling.tasks, ports.records, state, run, entry, read)
         return cloud_archive(
             definition, read, description=described, module=module, place=place, run=facts,
-            why=run.why,
+            why=run.why, changed=changed,
         )  # fmt: skip
     return run_archive(
         definition, read, description=described, module=module, place=place, run=facts,

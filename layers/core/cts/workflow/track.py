@@ -163,6 +163,8 @@ def _take_in(ports: TrackPorts, name: str, heard: Heard) -> TrackReport:
         news = driver.news(run, heard)
         if isinstance(news, HasEnded | NeverBegan):  # whoever gave it up settles it
             _follow(ports, driver, run, news, report)
+        elif isinstance(news, GoesOn) and news.waits:
+            _wait(ports, driver, run, ports.settling.tasks.state(run.task), news, report)
     if report.settled:
         _trigger(ports, report, freed_by=heard.task)
     return report
@@ -188,15 +190,17 @@ def _wait(
 ) -> None:
     """A run that waits for people occupies no slot, and is given up if there is a newer change:
     then what it would apply is out of date."""
-    if news.waits != (run.waits or ""):
-        ports.runs.record_build(replace(run, waits=news.waits))
-    if not news.waits:
-        return
-    ports.runs.free_slot(run.id)
-    change = state.wanted.get(Reason.CHANGE)
+    change = state.wanted.get(Reason.CHANGE) if news.waits else None
     is_newer = change is not None and change.due_at <= ports.now()
     if is_newer and settle.give_up(ports.settling, driver, run, None):
         _ended(ports, run, report)
+        return
+    if news.waits != (run.waits or ""):
+        ports.runs.record_build(replace(run, waits=news.waits))
+    if state.running and state.running.waits != news.waits:
+        settle.wait(ports.settling, run, news)
+    if news.waits:
+        ports.runs.free_slot(run.id)
 
 
 def _renew(ports: TrackPorts, run: Run) -> None:
