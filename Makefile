@@ -64,7 +64,7 @@ unit-config unit-others:
 unit-config: OTHERS = tests/unit/test_[!c]*.py
 unit-others: OTHERS = tests/unit/test_c*.py
 
-soak: setup ## test ten of each fault, 500 tasks, 10,000 instances, 10,000 broken configurations; writes docs/reports/
+soak: setup ## test ten of each fault, 500 tasks, 10,000 instances, 10,000 broken configurations, 10 minutes of random requests; writes docs/reports/
 	$(BIN)/python -m pytest -n $(WORKERS) --dist loadscope --no-loadscope-reorder -m soak -p tests.e2e.soak $(SEED:%=--randomly-seed=%)
 
 mutate: setup ## break the product in two hundred ways; the tests must notice each one (up to an hour)

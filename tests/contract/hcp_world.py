@@ -37,7 +37,6 @@ resource "terraform_data" "one" {
 }
 """
 OWNER, PERSON, READER = (f"hcp-{who}-token" for who in ("owner", "person", "reader"))
-CLOUD = {"hostname": "https://app.terraform.io", "organization": "acme", "workspace": "net-web"}
 PATIENCE = 60.0
 
 
@@ -90,6 +89,11 @@ class HcpWorld(System):
             notifications=HcpNotifications(self.notified_at, self.token),
         )
 
+    @property
+    def cloud(self) -> dict[str, str]:
+        """Where tasks are executed."""
+        return {"hostname": self.server.address, "organization": "acme", "workspace": "net-web"}
+
     def close(self) -> None:
         self.http.close()
         self.api.close()
@@ -104,7 +108,7 @@ class HcpWorld(System):
         self.bucket.put_compiled([], {digest: archive(files)})
         condition = ServicesCondition(("web",))
         definition = Definition(
-            "web", Module("./m", digest=digest), condition, cloud={**CLOUD, **cloud}
+            "web", Module("./m", digest=digest), condition, cloud={**self.cloud, **cloud}
         )
         self.define(definition)
 

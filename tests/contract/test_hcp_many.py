@@ -14,7 +14,7 @@ from cts.terraform.definition import Definition, Module
 from cts.workflow import start
 from local.hcp.resources import is_final
 from local.waiting import wait_until
-from tests.contract.hcp_world import CLOUD, HcpWorld, server
+from tests.contract.hcp_world import HcpWorld, server
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -46,7 +46,7 @@ def test_they_all_end_and_hardly_any_request_is_refused(tmp_path: Path) -> None:
         world.web(80)
         names = [f"task-{number}" for number in range(TASKS)]
         for name in names:
-            cloud = {**CLOUD, "workspace": name}
+            cloud = {**world.cloud, "workspace": name}
             module = Module("org/module/test", "1.0.0")
             world.define(Definition(name, module, ServicesCondition(("web",)), cloud=cloud))
             world.observe(name)

@@ -7,6 +7,7 @@ import hmac
 import json
 import threading
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from itertools import islice
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -58,12 +59,13 @@ class Inbox:
         self._thread.join()
         self._http.server_close()
 
-    def about(self, trigger: str) -> dict[str, Any]:
-        """The first one with this trigger, as soon as it is there."""
+    def about(self, trigger: str, nth: int = 1) -> dict[str, Any]:
+        """The first one with this trigger, or the nth, as soon as it is there."""
 
         def found() -> dict[str, Any] | None:
             told = ((json.loads(each["body"]), each) for each in list(self.events))
-            return next((e for b, e in told if b["notifications"][0]["trigger"] == trigger), None)
+            having = (e for b, e in told if b["notifications"][0]["trigger"] == trigger)
+            return next(islice(having, nth - 1, None), None)
 
         return wait_until(found, 20, f"a notification about {trigger}")
 
@@ -131,11 +133,11 @@ def test_another_key_takes_the_place_of_the_former_one(world: HcpWorld, inbox: I
     world.reaches("applied")
     world.swept()
     world.token.token = "hcp-person-token"
-    world.bucket.objects.pop("uploaded/web.json")
     world.web(81)
     world.started()
     found = world.get(f"/workspaces/{world.workspace['id']}/notification-configurations")
     assert len(found) == 1
+    assert world.hears(inbox.about("run:completed", nth=2)).settled != []
 
 
 @pytest.mark.parametrize(

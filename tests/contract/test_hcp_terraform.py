@@ -159,11 +159,25 @@ def test_another_workspace_is_not_made_before_the_state_was_moved(world: HcpWorl
     world.cloud_task(workspace="other-web")
     world.observe("web")
     assert world.start("web") is StartOutcome.NOT_DUE
-    assert "HCP Terraform's workspace acme/net-web" in (world.table.state("web").hold or "")
+    host = world.server.address.removeprefix("http://")
+    home = f"HCP Terraform's workspace {host}/acme/net-web"
+    assert home in (world.table.state("web").hold or "")
     assert world.server.store.named("acme", "other-web") is None
     world.put(released(world.table.state("web"), "ann", world.clock()))
     world.started()
     assert world.server.store.named("acme", "other-web")
+
+
+def test_a_run_for_another_server_is_not_started(world: HcpWorld) -> None:
+    """The stack may have been deployed with another address since the push."""
+    world.cloud_task(hostname="https://tfe.example.com")
+    world.observe("web")
+    assert world.start("web") is StartOutcome.REFUSED
+    [ended] = world.table.runs("web", 1)
+    assert ended.end is not None
+    assert "it is for https://tfe.example.com, but" in (ended.end.error or "")
+    assert f"HcpAddress={world.server.address}: push" in (ended.end.error or "")
+    assert world.server.answered == []
 
 
 # ---- what people do in HCP Terraform ---------------------------------------------------------

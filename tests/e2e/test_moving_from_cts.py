@@ -5,13 +5,17 @@ from __future__ import annotations
 
 import gzip
 import json
+import re
 import subprocess
+from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
 from cts.run.model import RunStatus
 from local import tools
+from local.consul import MANAGER, RULES
+from local.tools import PROJECT
 from tests.e2e.conftest import running
 from tests.e2e.world import RECORD_FILES, folder_of, task
 
@@ -30,6 +34,8 @@ terraform {
   required_version = ">= 0.13.0, <= 1.14.3"
   backend "consul" {
     address = "ADDRESS"
+    scheme  = "https"
+    ca_file = "CA"
     gzip    = true
     path    = "consul-terraform-sync/terraform"
   }
@@ -48,8 +54,23 @@ module "firewall" {
 
 @pytest.fixture(scope="module")
 def world(tmp_path_factory: pytest.TempPathFactory) -> Iterator[World]:
-    with running(tmp_path_factory.mktemp("moving")) as world:
+    with running(tmp_path_factory.mktemp("moving"), secure=True) as world:
         yield world
+
+
+PAGE = (PROJECT / "docs/moving-from-cts.md").read_text()
+PERMISSIONS = re.findall(r"```hcl\n(.*?)```", PAGE, re.DOTALL)[0]
+"""Which the page tells to give to the stack's token."""
+FORBIDDEN = 'key_prefix "consul-terraform-sync/" { policy = "deny" }'
+
+
+def allow(world: World, rules: str) -> None:
+    """What the stack's token may do, besides reading the catalog and keys."""
+    with world.stack.consul_client() as consul:
+        policies = consul.get("/v1/acl/policies").raise_for_status().json()
+        [known] = [each["ID"] for each in policies if each["Name"] == "watcher"]
+        policy = {"ID": known, "Name": "watcher", "Rules": RULES + rules}
+        consul.put(f"/v1/acl/policy/{known}", json=policy).raise_for_status()
 
 
 class Cts:
@@ -57,8 +78,10 @@ class Cts:
 
     def __init__(self, world: World, folder: Path) -> None:
         self.world, self.folder = world, folder_of(folder, RECORD_FILES)
-        address = world.stack.consul.removeprefix("http://")
-        (folder / "main.tf").write_text(CTS_ROOT.replace("ADDRESS", address))
+        address = world.stack.consul.removeprefix("https://")
+        ca = str(world.stack.folder / "consul/consul-agent-ca.pem")
+        root = CTS_ROOT.replace("ADDRESS", address).replace('"CA"', json.dumps(ca))
+        (folder / "main.tf").write_text(root)
         self.run("init", "-force-copy", "-input=false")
         self.run("workspace", "new", TASK)
 
@@ -66,7 +89,8 @@ class Cts:
         command = [str(tools.terraform()), arguments[0], *arguments[1:], "-no-color"]
         if arguments[0] == "workspace":
             command = [*command[:3], "-no-color", arguments[2]]
-        env = {**self.world.stack.env, "TF_IN_AUTOMATION": "1"}
+        token = {"CONSUL_HTTP_TOKEN": MANAGER}
+        env = {**self.world.stack.env, "TF_IN_AUTOMATION": "1", **token}
         done = subprocess.run(
             command, cwd=self.folder, env=env, capture_output=True, text=True, check=False
         )
@@ -131,10 +155,17 @@ def test_a_user_moves_from_cts_and_back(world: World, tmp_path: Path) -> None:
     assert "1 added" in walk.cts.applies()
     first = made(walk.in_consul)
 
-    # 1. Look. 2. Adopt, while CTS still runs.
+    # 1. Look. 2. Adopt, while CTS still runs. The token gets its permissions too late.
     told = walk.types("import", str(walk.files))
     assert "cts push --adopt" in told
-    told = walk.types("push", "--adopt", str(walk.files))
+    allow(world, FORBIDDEN)
+    with ThreadPoolExecutor(1) as other_terminal:
+        pushing = other_terminal.submit(walk.types, "push", "--adopt", str(walk.files))
+        held = f"whether CTS has left a state at {KEY} in Consul can't be told"
+        world.until(lambda: held in walk.types("status", "--json"), "the reason to be told")
+        assert world.runs(TASK) == []
+        allow(world, PERMISSIONS)
+        told = pushing.result()
     assert "No changes" in told
     assert f"cts release {TASK}" in told
     walk.register(2)

@@ -90,21 +90,30 @@ def test_without_an_authority_of_its_own_the_poller_may_read_none() -> None:
 def test_a_parameter_names_exactly_one_secret(*, arn: str, token: bool, ca: bool) -> None:
     patterns = [
         TEMPLATE["Parameters"][name]["AllowedPattern"]
-        for name in ("ConsulSecretArn", "ConsulCaArn")
+        for name in ("ConsulSecretArn", "HcpSecretArn", "ConsulCaArn", "HcpCaArn")
     ]
-    assert [bool(re.fullmatch(pattern, arn)) for pattern in patterns] == [token, ca]
+    assert [bool(re.fullmatch(pattern, arn)) for pattern in patterns] == [token, token, ca, ca]
 
 
 @pytest.mark.parametrize("name", ["RunnerRole", "TrackerRole"])
 def test_what_drives_hcp_terraform_reads_its_token_and_no_other_secret(name: str) -> None:
-    [found] = [
+    token, ca = (
         each
         for each in statements(name)
         if any(action.startswith(("secretsmanager:", "ssm:")) for action in each["Action"])
-    ]
+    )
     own = {"Fn::GetAtt": ["HcpSecret", "Id"]}
-    assert found["Action"] == ["secretsmanager:GetSecretValue"]
-    assert found["Resource"] == [{"Fn::If": ["HasHcpSecret", {"Ref": "HcpSecretArn"}, own]}]
+    assert token["Action"] == ["secretsmanager:GetSecretValue"]
+    assert token["Resource"] == [{"Fn::If": ["HasHcpSecret", {"Ref": "HcpSecretArn"}, own]}]
+    assert ca["Action"] == ["secretsmanager:GetSecretValue", "ssm:GetParameter"]
+    assert ca["Resource"] == [{"Ref": "HcpCaArn"}]
+    conditions = [
+        statement["Fn::If"]
+        for policy in of_type("AWS::IAM::Role")[name]["Policies"]
+        for statement in chosen(policy)["PolicyDocument"]["Statement"]
+        if "Fn::If" in statement
+    ]
+    assert [(each[0], each[2]) for each in conditions] == [("HasHcpCa", {"Ref": "AWS::NoValue"})]
 
 
 @pytest.mark.parametrize("name", sorted({*of_type("AWS::IAM::Role")} - READERS))

@@ -8,18 +8,26 @@ from cts.events import TaskHeld
 from cts.run.home import at_home, home_of
 from cts.run.model import End, RunStatus
 from cts.run.person import ask, hold
-from cts.run.place import PROGRAM, released
+from cts.run.place import PROGRAM, StatePlace, place, released
 from cts.run.state import Done, Outcome, Reason, TaskState
 from cts.workflow.settle import settle
 from cts.workflow.start import StartOutcome
 from tests.unit.system import System, system
 
 ANN = "arn:aws:iam::111122223333:user/ann"
-BUILDS, WORKSPACE, OTHER = "terraform", "acme/net-web", "acme/other-web"
+HOST = "app.terraform.io"
+BUILDS, WORKSPACE, OTHER = "terraform", f"{HOST}/acme/net-web", f"{HOST}/acme/other-web"
+ELSEWHERE = "tfe.example.com/acme/net-web"
 NEW = TaskState("web")
 APPLIED = End(RunStatus.APPLIED, apply_began=True)
 PLANNED = End(RunStatus.PLANNED, apply_began=False)
-CHANGES = [(BUILDS, WORKSPACE), (WORKSPACE, BUILDS), (WORKSPACE, OTHER)]
+CHANGES = [
+    (BUILDS, WORKSPACE),
+    (WORKSPACE, BUILDS),
+    (WORKSPACE, OTHER),
+    (WORKSPACE, ELSEWHERE),
+    (BUILDS, f"{HOST}/acme/terraform"),
+]
 
 
 @pytest.mark.parametrize(
@@ -55,6 +63,24 @@ def test_it_is_released_when_its_former_configuration_is_back(former: str, home:
     held = at_home(replace(NEW, home=former), home, 10.0)
     back = at_home(held, former, 20.0)
     assert (back.hold, back.home, back.holds[0].released_by) == (None, former, PROGRAM)
+
+
+@pytest.mark.parametrize("home", [WORKSPACE, ELSEWHERE])
+def test_a_home_that_was_stored_without_its_host_is_not_another_one(home: str) -> None:
+    stored = replace(NEW, home="acme/net-web", done=Done("web-1", "A", "A"))
+    assert at_home(stored, home, 10.0) == stored
+    known = replace(stored, home=home)
+    assert at_home(known, "acme/net-web", 10.0) == known, "of a generation of an earlier version"
+    assert at_home(stored, OTHER, 10.0).hold is not None
+
+
+def test_a_state_that_cts_left_in_consul_holds_a_task_of_hcp_terraform() -> None:
+    found = place(NEW, StatePlace.CONSUL, "cts/terraform", 5.0)
+    held = at_home(found, WORKSPACE, 10.0)
+    assert "its Terraform state is kept by Consul, below cts/terraform" in (held.hold or "")
+    after = released(held, ANN, 20.0)
+    assert (after.hold, after.home) == (None, WORKSPACE)
+    assert at_home(after, WORKSPACE, 30.0) == after
 
 
 def test_a_third_home_is_not_the_one_that_a_release_is_for() -> None:

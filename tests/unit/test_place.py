@@ -19,7 +19,7 @@ from cts.run.place import PROGRAM, StatePlace, is_placed, place, released
 from cts.run.state import Done, Former, Outcome, TaskState
 from cts.watch.query import View
 from cts.workflow import former_state
-from cts.workflow.live import live
+from cts.workflow.live import PLACES_EVERY, live
 from cts.workflow.once import once
 from cts.workflow.start import StartOutcome
 from tests.fake_consul import FakeConsul, instance
@@ -87,6 +87,22 @@ def test_another_hold_says_nothing_of_the_place() -> None:
     assert released(held, ANN, 30.0) == release(held, ANN, 30.0)
 
 
+def test_what_another_holds_notes_that_its_place_can_not_be_told_until_it_can() -> None:
+    held = hold(NEW, "why", ANN, 10.0)
+    unsure = place(held, "no permission", PATH, 20.0)
+    assert (unsure.hold, unsure.unplaced, unsure.holds) == ("why", "no permission", held.holds)
+    known = place(unsure, StatePlace.CONSUL, PATH, 30.0)
+    assert (known.hold, known.unplaced, known.place) == ("why", "", StatePlace.CONSUL)
+
+
+def test_who_releases_it_for_another_reason_decides_nothing_of_its_place() -> None:
+    unsure = place(hold(NEW, "why", ANN, 10.0), "no permission", PATH, 20.0)
+    after = released(unsure, ANN, 30.0)
+    assert after.held is not None
+    assert (after.held.by, after.hold, after.unplaced) == (PROGRAM, "no permission", "")
+    assert (is_placed(after), after.holds[1].released_by) == (False, ANN)
+
+
 # ---- what is looked for ---------------------------------------------------------------------
 
 
@@ -139,6 +155,7 @@ def test_consul_is_silent(monkeypatch: pytest.MonkeyPatch) -> None:
         ('driver "terraform" { log = true }', PATH),
         ('driver "terraform" { backend "consul" { path = "x" } }', ""),
         ('driver "terraform" { backend "local" {} }', ""),
+        ('driver "terraform-cloud" { organization = "acme" }', PATH),
         ('driver "terraform" { backend "s3" { bucket = "b" key = "k" region = "r" } }', ""),
     ],
 )
@@ -214,6 +231,27 @@ def test_a_new_task_is_placed_before_it_runs(work: Callable[..., Any]) -> None:
     run(world.loop, happen())
     one = world.table.state("one")
     assert (one.place, one.hold) == ("stack", None)
+
+
+def test_a_place_that_can_not_be_told_is_looked_for_again_by_the_same_poller() -> None:
+    world = World(one=ONE)
+    assert world.generation is not None
+    world.generation = replace(world.generation, former_state="cts/terraform")
+    world.consul.kv["cts/terraform-env:one"] = 11, "{}"
+    world.consul.errors[View(consul_kv.KEY, "cts/terraform-env:one")] = Refused("HTTP 403")
+    holds: list[str | None] = []
+
+    async def happen() -> None:
+        await world.consul.set("web", [instance("web")])
+        await asyncio.sleep(5)
+        holds.append(world.table.state("one").hold)
+        world.consul.errors.clear()
+        await asyncio.sleep(PLACES_EVERY)
+        holds.append(world.table.state("one").hold)
+
+    world.during(happen, stays=100)
+    assert ("HTTP 403" in (holds[0] or ""), holds[1]) == (True, None)
+    assert (world.table.state("one").place, world.triggered) == ("consul", ["one"])
 
 
 def test_tasks_that_have_run_are_not_looked_for() -> None:

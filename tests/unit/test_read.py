@@ -351,6 +351,14 @@ def test_other_methods_are_not_allowed(world: World, path: str, api: str) -> Non
             NOW - 60,
             id="hold-of-a-person",
         ),
+        pytest.param(
+            replace(hold(TaskState("web"), "adopted", "ann", NOW - 60), unplaced="HTTP 403"),
+            True,
+            "held",
+            "adopted; HTTP 403",
+            NOW - 60,
+            id="hold-of-a-person-and-no-place",
+        ),
         pytest.param(TaskState("web", wanted=wish()), False, "idle", "change", None, id="disabled"),
         pytest.param(
             TaskState("web", wanted=tick(NOW + 3600)),

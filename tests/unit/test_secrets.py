@@ -11,6 +11,7 @@ import certifi
 import pytest
 from botocore.exceptions import ClientError
 
+from cts.adapters.certificates import HcpCa
 from cts.adapters.latest import RETRY
 from cts.adapters.secrets import KEPT, ConsulCa, ConsulToken, HcpToken
 from cts.errors import Refused, Unavailable, Upstream
@@ -318,3 +319,29 @@ def test_it_is_kept_and_read_again_when_it_was_refused_or_is_old() -> None:
     times[0] = KEPT
     token()
     assert secrets.reads == 3
+
+
+def hcp_ca(secrets: Secrets, arn: str, now: Callable[[], float] = lambda: 0.0) -> HcpCa:
+    manager, parameters = cast("SecretsManagerClient", secrets), cast("SSMClient", secrets)
+    return HcpCa(arn, manager, parameters, now)
+
+
+def test_the_cas_for_hcp_terraform_are_the_public_ones_unless_others_are_named() -> None:
+    assert hcp_ca(Secrets(), "")() is None
+    with pytest.raises(Refused, match=f"CA certificates for HCP Terraform from {GIVEN}: "):
+        hcp_ca(Secrets(given="no certificate"), GIVEN)()
+
+
+def test_they_are_read_again_after_a_while_and_stay_the_same_while_they_do() -> None:
+    times, secrets = [0.0], Secrets(given=FIRST)
+    ca = hcp_ca(secrets, GIVEN, lambda: times[0])
+    first = ca()
+    times[0] = KEPT - 1
+    assert ca() is first
+    assert secrets.reads == 1
+    times[0] = KEPT
+    assert ca() is not first, "this secret has another version each time"
+    parameter = hcp_ca(secrets, PARAMETER, lambda: times[0])
+    first = parameter()
+    times[0] += KEPT
+    assert parameter() is first

@@ -5,12 +5,13 @@ from __future__ import annotations
 import json
 import time
 from dataclasses import dataclass
-from functools import cache
+from functools import lru_cache
 from typing import TYPE_CHECKING, Any, Protocol
 
 from cts.errors import Refused, Unavailable
 
 if TYPE_CHECKING:
+    import ssl
     from collections.abc import Callable, Iterator, Mapping
 
     import httpx
@@ -26,6 +27,7 @@ PAUSE = 0.5
 TRIES = 3
 """Of a request that may be repeated, if the server fails."""
 LARGEST_PAGE = 100
+UNTRUSTED = "CERTIFICATE_VERIFY_FAILED"
 LIMITS = ("limit", "remaining", "reset")
 SPARED = 0.4
 """Of the limit: with ten runs that start at once, the others need a third of 30 a second."""
@@ -218,6 +220,8 @@ class HcpApi:
             )
         except httpx.HTTPError as error:
             what = str(error) or type(error).__name__
+            if UNTRUSTED in what:
+                what += ": name the CA that has signed it in the parameter HcpCaArn"
             raise Unavailable(f"{doing}: {what}") from None  # its request shows the token
         self._pace.note(answer.headers)
         if answer.status_code == UNAUTHORIZED:
@@ -240,12 +244,12 @@ class HcpApi:
         self._sleep(seconds)
 
 
-@cache
-def client() -> httpx.Client:
-    """One for a function's whole life."""
+@lru_cache(maxsize=1)
+def client(trusted: ssl.SSLContext | None) -> httpx.Client:
+    """One for as long as the same CAs are trusted; None: the public ones."""
     import httpx
 
-    return httpx.Client(timeout=TIMEOUT)
+    return httpx.Client(timeout=TIMEOUT, verify=trusted or True)
 
 
 def _object(content: bytes) -> Mapping[str, Any]:

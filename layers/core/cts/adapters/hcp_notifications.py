@@ -56,17 +56,21 @@ class HcpNotifications:
         ours = OF_RUN.search(str(found.get("run_message") or ""))
         return (ours[1], str(found["run_id"])) if ours else None
 
+    def name(self) -> str:
+        """Another one for each key."""
+        digest = hashlib.sha256(key_of(self._token()).encode()).hexdigest()
+        return f"{OURS} {digest[:8]}"
+
     def register(self, api: HcpApi, workspace: str) -> bool:
         """Have a workspace send them. False if it does not: then the sweep asks."""
-        key = key_of(self._token())
-        name = f"{OURS} {hashlib.sha256(key.encode()).hexdigest()[:8]}"
+        name = self.name()
         doing = "setting up the notifications of a workspace"
         path = f"/workspaces/{workspace}/notification-configurations"
         attributes = {
             "destination-type": "generic",
             "name": name,
             "url": self.url,
-            "token": key,
+            "token": key_of(self._token()),
             "enabled": True,
             "triggers": TRIGGERS,
         }

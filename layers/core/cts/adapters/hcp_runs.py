@@ -8,6 +8,7 @@ from typing import Any
 
 from cts.run.model import End, Run, RunStatus
 from cts.run.news import HasEnded
+from cts.terraform.cloud import Job
 
 WAITS_IF_CONFIRMABLE = frozenset(
     {"planned", "cost_estimated", "policy_checked", "post_plan_completed"}
@@ -151,6 +152,12 @@ def error_in(log: str) -> str:
     """What Terraform said is wrong: from its first error on; empty if there is none."""
     at = re.search(r"^[│|\s]*Error: ", log, re.MULTILINE)
     return log[at.start() :].strip()[:LONGEST_ERROR] if at else ""
+
+
+def message_of(run: Run, job: Job) -> str:
+    """For people, and its end says which run of ours it is: so it is found again."""
+    why = "; ".join(filter(None, (", ".join(job.why), job.changed)))
+    return f"Consul-Terraform-Sync: task {run.task}, because of: {why} ({run.id})"
 
 
 def is_ours(found: HcpRun, run: Run, version: str | None) -> bool:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 from cts.adapters.build_records import STARTED, Started, given_up_record, started_from
 from cts.adapters.hcp_api import NOT_FOUND
-from cts.adapters.hcp_runs import HcpRun, end_of, error_in, is_ours, lost, plain
+from cts.adapters.hcp_runs import HcpRun, end_of, error_in, is_ours, lost, message_of, plain
 from cts.adapters.hcp_workspaces import found_or_created, is_usable, set_variables, upload
 from cts.build.masking import masked
 from cts.errors import Refused, Unavailable, Upstream
@@ -79,6 +79,11 @@ class HcpTerraform:
         """Returns the run's address in a browser. Before the run is created, the record `started`
         is put: what was created without an answer is looked for, and not created twice."""
         job, api = read_job(archive), self._connect()
+        if (named := job.cloud["hostname"].rstrip("/")) != self._address:
+            raise Refused(
+                f"starting run {run.id}: it is for {named}, but the stack is deployed with "
+                f"HcpAddress={self._address}: push a configuration with this hostname"
+            )
         if self._may_be_created(run) and (found := self._find(api, run, job)):
             return self._url(job, found.id)
         workspace = found_or_created(api, job)
@@ -101,10 +106,13 @@ class HcpTerraform:
         return record is not None
 
     def _notify(self, api: HcpApi, task: str, workspace: Workspace) -> None:
-        """Asked for once."""
-        url, known = self._notifications.url, self._known_of(task).get("notifies")
-        wanted = f"{workspace.id} {url}"
-        if url and known != wanted and self._notifications.register(api, workspace.id):
+        """Asked for once for each key."""
+        sent = self._notifications
+        if not sent.url:
+            return
+        wanted = f"{workspace.id} {sent.url} {sent.name()}"
+        known = self._known_of(task).get("notifies")
+        if known != wanted and sent.register(api, workspace.id):
             self._remember(task, notifies=wanted)
 
     def _known_of(self, task: str) -> dict[str, Any]:
@@ -130,7 +138,7 @@ class HcpTerraform:
 
     def _create(self, api: HcpApi, run: Run, job: Job, workspace: Workspace, version: str) -> str:
         variables = [{"key": name, "value": text} for name, text in job.run_variables.items()]
-        attributes: dict[str, Any] = {"message": _message(run, job), "variables": variables}
+        attributes: dict[str, Any] = {"message": message_of(run, job), "variables": variables}
         if job.plan_only:
             attributes["plan-only"] = True
         related = {
@@ -276,12 +284,6 @@ class HcpTerraform:
 
 def _run_path(url: str) -> str:
     return f"/runs/{url.rpartition('/')[2]}"
-
-
-def _message(run: Run, job: Job) -> str:
-    """For people, and its end says which run of ours it is: so it is found again."""
-    why = "; ".join(filter(None, (", ".join(job.why), job.changed)))
-    return f"Consul-Terraform-Sync: task {run.task}, because of: {why} ({run.id})"
 
 
 def _with_phases(api: HcpApi, found: HcpRun) -> HcpRun:

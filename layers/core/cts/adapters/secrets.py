@@ -5,19 +5,18 @@ import re
 import ssl
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
 from tempfile import NamedTemporaryFile
 from typing import TYPE_CHECKING, Any
 
 from botocore.exceptions import ClientError
 
 from cts.adapters.aws_errors import code_of, translated
+from cts.adapters.certificates import Secret, Trusted, text_of, trusted
 from cts.adapters.latest import Latest
 from cts.errors import Refused
 
 if TYPE_CHECKING:
     from mypy_boto3_secretsmanager import SecretsManagerClient
-    from mypy_boto3_secretsmanager.type_defs import GetSecretValueResponseTypeDef
     from mypy_boto3_ssm import SSMClient
 
 KEPT = 300.0
@@ -31,15 +30,7 @@ PUSHED_PAIR = ("CONSUL_CLIENT_CERT_PEM", "CONSUL_CLIENT_KEY_PEM")
 """The names under which `cts push` stores a client certificate and its key."""
 GIVEN_PAIR = ("cert", "key")
 """Their fields in the user's own secret."""
-BEGIN, END = "-----BEGIN CERTIFICATE-----", "-----END CERTIFICATE-----"
-CERTIFICATE = re.compile(f"{BEGIN}[^-]*{END}")
 SENDABLE = re.compile(r"[!-~]*")
-
-
-@dataclass(frozen=True, slots=True)
-class Secret:
-    text: str
-    version: str
 
 
 class ConsulToken:
@@ -84,7 +75,7 @@ class ConsulToken:
             if arn == self._own and _is_missing(error):
                 return Secret("", "")  # nothing has been moved to the secret yet
             raise
-        text = AROUND.sub("", _text(doing, answer))
+        text = AROUND.sub("", text_of(doing, answer))
         found = _given(doing, text) if self._given else _moved(doing, text)
         token = AROUND.sub("", found)
         if not SENDABLE.fullmatch(token):
@@ -126,7 +117,7 @@ class HcpToken:
         doing = f"reading the token for HCP Terraform from {arn}"
         try:
             with translated(doing):
-                text = _text(doing, self._client.get_secret_value(SecretId=arn))
+                text = text_of(doing, self._client.get_secret_value(SecretId=arn))
         except Refused as error:
             if not (arn == self._own and _is_missing(error)):
                 raise
@@ -140,12 +131,6 @@ class HcpToken:
                 f"`cts secret set {PUSHED_FOR_HCP}`"
             )
         return token
-
-
-@dataclass(frozen=True, slots=True)
-class Trusted:
-    context: ssl.SSLContext
-    version: str
 
 
 class ConsulCa:
@@ -180,16 +165,22 @@ class ConsulCa:
         return (await self._latest.get()).version if self._arn else ""
 
     def _read(self) -> Trusted:
-        trusted = self._trusted()
-        self._show_client(trusted.context)
-        return trusted
+        found = self._trusted()
+        self._show_client(found.context)
+        return found
+
+    def _trusted(self) -> Trusted:
+        if not self._arn:
+            return Trusted(ssl.create_default_context(), "")
+        doing = f"reading Consul's CA certificates from {self._arn}"
+        return trusted(doing, self._arn, self._secrets, self._parameters)
 
     def _show_client(self, context: ssl.SSLContext) -> None:
         arn = self._given or self._own
         doing = f"reading the client certificate for Consul from {arn}"
         try:
             with translated(doing):
-                text = _text(doing, self._secrets.get_secret_value(SecretId=arn))
+                text = text_of(doing, self._secrets.get_secret_value(SecretId=arn))
         except Refused as error:
             if arn == self._own and _is_missing(error):
                 return  # nothing has been moved to the secret yet
@@ -217,52 +208,10 @@ class ConsulCa:
                     f"{names[1]} the first one's key, in PEM and not encrypted"
                 ) from None
 
-    def _trusted(self) -> Trusted:
-        if not self._arn:
-            return Trusted(ssl.create_default_context(), "")
-        doing = f"reading Consul's CA certificates from {self._arn}"
-        found = self._pem(doing)
-        context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
-        # As in CTS, on every Python version: trusting an intermediate CA is enough, and a private
-        # CA may lack extensions that RFC 5280 demands.
-        context.verify_flags |= ssl.VERIFY_X509_PARTIAL_CHAIN
-        context.verify_flags &= ~ssl.VERIFY_X509_STRICT
-        try:
-            context.load_verify_locations(cadata=_certificates(found.text))
-        except (ssl.SSLError, TypeError, ValueError):
-            raise Refused(
-                f"{doing}: it must contain PEM certificates, each beginning with "
-                "-----BEGIN CERTIFICATE-----"
-            ) from None
-        return Trusted(context, found.version)
-
-    def _pem(self, doing: str) -> Secret:
-        with translated(doing):
-            if self._arn.split(":")[2] == "ssm":
-                read = self._parameters.get_parameter(Name=self._arn, WithDecryption=True)
-                found = read["Parameter"]
-                return Secret(found["Value"], str(found.get("Version", "")))
-            answer = self._secrets.get_secret_value(SecretId=self._arn)
-            return Secret(_text(doing, answer), answer.get("VersionId", ""))
-
-
-def _certificates(text: str) -> str:
-    """The certificates without any text between them. Raises ValueError."""
-    found = CERTIFICATE.findall(text)
-    if not found or len(found) != text.count(BEGIN):
-        raise ValueError
-    return "\n".join(found)
-
 
 def _is_missing(error: Refused) -> bool:
     cause = error.__cause__
     return isinstance(cause, ClientError) and code_of(cause) == "ResourceNotFoundException"
-
-
-def _text(doing: str, answer: "GetSecretValueResponseTypeDef") -> str:
-    if "SecretString" not in answer:
-        raise Refused(f"{doing}: the secret is binary: it must be text")
-    return answer["SecretString"]
 
 
 def _given(doing: str, text: str) -> str:

@@ -14,7 +14,7 @@ from cts.build.busy import LockWait
 from cts.build.cache import Cache
 from cts.build.engine import OnPath, find_engine
 from cts.build.errors import Busy, RunError, described
-from cts.build.evidence import modules, providers
+from cts.build.evidence import modules, providers, size
 from cts.build.facts import Facts
 from cts.build.hooks import Hooks
 from cts.build.lock import StateLock
@@ -209,6 +209,7 @@ class Execution:
             "terraform": self.terraform.version if self.terraform else "",
             "modules": modules(self.folder, self.log.shown),
             "providers": providers(self.folder),
+            "disk": size(self.folder),
             "orphans": [each._asdict() for each in self.orphans.found],
             "at": self.at,
         }

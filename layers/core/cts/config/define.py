@@ -133,10 +133,10 @@ def _backend(
 
 
 def former_state(configuration: Configuration) -> str:
-    """The path in Consul's KV below which CTS keeps the states of this configuration's tasks; empty
-    if it says where else they are."""
+    """The path in Consul's KV below which CTS keeps the states of this configuration's tasks, or
+    has left them if HCP Terraform runs them now; empty if it says where else they are."""
     driver, consul = configuration.driver, configuration.consul
-    if driver and (driver.terraform_cloud or (driver.terraform and driver.terraform.backend)):
+    if driver and driver.terraform and driver.terraform.backend:
         return ""
     return state_path(consul.kv_path if consul else "")
 

@@ -23,23 +23,30 @@ def at_home(state: TaskState, home: str, now: float) -> TaskState:
     """Hold the task if its state is elsewhere than in `home`, where its configuration wants it;
     release it if that is no longer so."""
     former, held = home_of(state), state.held
-    is_away = former not in ("", home)
-    if held is not None and held.home and not (is_away and held.home == home):
+    is_away = former != "" and not is_same(former, home)
+    if held is not None and held.home and not (is_away and is_same(held.home, home)):
         state = release(state, PROGRAM, now)
     if not is_away or state.hold is not None:
         return state
-    after = hold(state, _why(state.task, former, home), PROGRAM, now)
+    after = hold(state, _why(state, former, home), PROGRAM, now)
     made, *others = after.holds
     return replace(after, holds=(replace(made, home=home), *others))
 
 
-def _why(task: str, former: str, home: str) -> str:
+def is_same(one: str, other: str) -> bool:
+    """Earlier versions of this program did not record the host of a workspace."""
+    short, long = sorted((one, other), key=len)
+    return short == long or ("/" in short and long.endswith(f"/{short}"))
+
+
+def _why(state: TaskState, former: str, home: str) -> str:
+    keeper = f"Consul, below {state.path}" if state.path and not state.home else _named(former)
     return (
-        f"its Terraform state is kept by {_named(former)}, and by its configuration it would begin "
+        f"its Terraform state is kept by {keeper}, and by its configuration it would begin "
         f"with an empty state in {_named(home)} and create everything a second time. Move the "
         'state as the section "Moving a task from one driver to the other" of '
-        f"docs/hcp-terraform.md says, look at the plan with cts inspect {task}, then release the "
-        "task; or push the former configuration again"
+        f"docs/hcp-terraform.md says, look at the plan with cts inspect {state.task}, then release "
+        "the task; or push the former configuration again"
     )
 
 

@@ -5,6 +5,7 @@ from dataclasses import dataclass, field, replace
 from enum import StrEnum
 from typing import Any
 
+from cts.run.lane import Needs
 from cts.run.model import TERRAFORM
 from cts.stored import LATER, load
 
@@ -162,12 +163,15 @@ class TaskState:
     """Where its Terraform state is (`run/place.py`); empty: not decided, or in the state bucket."""
     path: str = field(default="", metadata=LATER)
     """In Consul's KV, if it is there: the option `path` of the backend."""
+    unplaced: str = field(default="", metadata=LATER)
+    """Why its place can't be told, while something else holds the task."""
     home: str = field(default="", metadata=LATER)
     """Where its Terraform state is kept (`run/home.py`): `terraform`, by builds, or in a workspace
-    of HCP Terraform, as `acme/net-web`; empty: nothing was applied yet."""
+    of HCP Terraform, as `app.terraform.io/acme/net-web`; empty: nothing was applied yet."""
     terraform: str = field(default="", metadata=LATER)
     """The version of Terraform that it keeps, as in `Running.keeps`; empty: none yet."""
     upgrade: Upgrade | None = field(default=None, metadata=LATER)
+    needs: Needs | None = field(default=None, metadata=LATER)
     extra: Mapping[str, Any] = field(default_factory=dict)
     unreadable: str = ""
     """The item's text if this program can't read it. The task is held then, and the text stays."""

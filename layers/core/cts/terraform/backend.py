@@ -19,8 +19,9 @@ BLOCKS = {
 
 
 def kept_in_consul(definition: Definition, path: str) -> Definition:
-    """With its state where CTS has left it. A backend in the configuration counts more."""
-    if not path or definition.backend:
+    """With its state where CTS has left it. A backend in the configuration counts more, and HCP
+    Terraform keeps states itself."""
+    if not path or definition.backend or definition.cloud:
         return definition
     return replace(definition, backend={"consul": {"gzip": True, "path": path}})
 

@@ -93,8 +93,12 @@ class Definition:
 
     @property
     def workspace(self) -> str:
-        """HCP Terraform's, with its organization, as `acme/net-web`; empty: there is none."""
-        return f"{self.cloud['organization']}/{self.cloud['workspace']}" if self.cloud else ""
+        """HCP Terraform's, with host and organization, as `app.terraform.io/acme/net-web`; empty:
+        there is none."""
+        if not self.cloud:
+            return ""
+        host = self.cloud["hostname"].rpartition("://")[2].rstrip("/")
+        return f"{host}/{self.cloud['organization']}/{self.cloud['workspace']}"
 
     @property
     def whole_environment(self) -> dict[str, str]:

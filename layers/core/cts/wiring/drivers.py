@@ -33,7 +33,21 @@ def codebuild(store: Store, builds: Builds | Tracked) -> Driver:
     )
 
 
+def executor(store: Store, builds: Builds | Tracked) -> Driver:
+    from cts.adapters.executor import Executor
+
+    return Executor(
+        clients.later(clients.invoker),
+        builds.warm.function,
+        builds.warm.seconds,
+        bucket(store),
+        sessions(store, builds),
+        time.time,
+    )
+
+
 def hcp_terraform(store: Store, builds: Builds | Tracked) -> Driver:
+    from cts.adapters.certificates import HcpCa
     from cts.adapters.hcp_api import HcpApi, Pace, client
     from cts.adapters.hcp_notifications import HcpNotifications
     from cts.adapters.hcp_secrets import HcpSecrets
@@ -42,10 +56,12 @@ def hcp_terraform(store: Store, builds: Builds | Tracked) -> Driver:
 
     hcp, objects = builds.hcp, bucket(store)
     pace = Pace()
-    its_token = HcpToken(clients.later(clients.secrets_manager), hcp.secret, hcp.own_secret)
+    secrets = clients.later(clients.secrets_manager)
+    its_token = HcpToken(secrets, hcp.secret, hcp.own_secret)
+    ca = HcpCa(hcp.ca, secrets, clients.later(clients.ssm))
     return HcpTerraform(
         hcp.address,
-        lambda: HcpApi(client(), hcp.address, its_token, time.sleep, pace),
+        lambda: HcpApi(client(ca()), hcp.address, its_token, time.sleep, pace),
         HcpSecrets(sessions(store, builds)),
         files=objects,
         uploads=objects,
@@ -57,6 +73,7 @@ def hcp_terraform(store: Store, builds: Builds | Tracked) -> Driver:
 
 DRIVERS: dict[str, Callable[[Store, Builds | Tracked], Driver]] = {
     "terraform": codebuild,
+    "executor": executor,
     "terraform-cloud": hcp_terraform,
 }
 

@@ -6,6 +6,7 @@ from dataclasses import replace
 
 from cts.errors import Refused, Unavailable
 from cts.events import CatalogChanged
+from cts.run.place import StatePlace
 from cts.watch.lease import (
     FRESH_EVERY,
     HEARTBEAT_EVERY,
@@ -19,6 +20,9 @@ from cts.watch.query import View, datacenters
 from cts.watch.stale import STALE_AFTER
 from cts.watch.view import Answer
 from cts.workflow.watcher import LivePorts, PollOutcome, Thread, Watcher, opened
+
+PLACES_EVERY = 30.0
+"""Seconds between two tries to find states that CTS has left, where that can't be told."""
 
 
 async def live(run: LivePorts) -> PollOutcome:
@@ -86,6 +90,7 @@ class _Live(Watcher):
         others = [
             asyncio.create_task(self._beat_for_ever(lease, beats)),
             asyncio.create_task(self._record_for_ever()),
+            asyncio.create_task(self._find_places_for_ever()),
         ]
         try:
             await asyncio.wait({watching, *others}, return_when=asyncio.FIRST_COMPLETED)
@@ -150,4 +155,16 @@ class _Live(Watcher):
             try:
                 await self.record_stale(STALE_AFTER)
             except (Unavailable, Refused) as error:
+                await self.aws_failed(error)
+
+    async def _find_places_for_ever(self) -> None:
+        while True:
+            await asyncio.sleep(PLACES_EVERY)
+            if all(isinstance(each, StatePlace) for each in self.poller.places.values()):
+                continue
+            try:
+                await self.find_places()
+                self.tell(await self.aws(self.poller.look, {}, derive_all=True))
+                await self.aws(self.poller.announce)
+            except Unavailable as error:
                 await self.aws_failed(error)

@@ -131,7 +131,8 @@ def _doing(
         waits, at = state.running.waits, state.running.claimed_at
         return ("blocked", waits, at) if waits else ("running", ", ".join(state.running.serves), at)
     if state.hold:
-        return "held", state.hold, state.held.since if state.held else None
+        why = "; ".join(filter(None, (state.hold, state.unplaced)))
+        return "held", why, state.held.since if state.held else None
     going = _wanting(state, entry.enabled, look.now)
     rests = going[0] in ("idle", "scheduled")
     if state.gave_up and rests:
