@@ -16,6 +16,7 @@ from cts.terraform.definition import Definition, Module, Provider
 from cts.terraform.files import files
 from cts.watch.snapshot import Snapshot, of
 from local import tools
+from tests.build import doubles
 from tests.build.test_rendering import (
     FEW,
     GOLDEN,
@@ -95,15 +96,19 @@ def built(definition: Definition, *rows: Any, place: Any = PLACE) -> dict[str, s
 def test_terraform_accepts_the_files(
     case: str, tmp_path: Path, environment: dict[str, str]
 ) -> None:
-    """Providers that are not there aside, for which `init` would need a network."""
     made = {path.name: path.read_text() for path in (GOLDEN / case).iterdir()}
     before_1_15 = {name: re.sub(r"(?m)^ +const += true\n", "", made[name]) for name in made}
-    providers = {*PROVIDER.findall(made["main.tf"])}
-    unpacked(tmp_path, before_1_15, MODULE_OF_FILES if providers == {"files"} else "")
-    terraform("get", folder=tmp_path, env=environment)
-    if providers <= {"files"}:
-        terraform("init", folder=tmp_path, env=environment)
-        terraform("plan", "-input=false", "-out=plan", folder=tmp_path, env=environment)
+    providers = PROVIDER.findall(made["main.tf"])
+    module = MODULE_OF_FILES if providers == ["files"] else ""
+    if providers and not module:
+        module = doubles.installed(providers, made["main.tf"], tmp_path / "mirror")
+        mirror = f'filesystem_mirror {{ path = "{tmp_path}/mirror" }}'
+        Path(environment["TF_CLI_CONFIG_FILE"]).write_text(
+            f"provider_installation {{\n{mirror}\n}}"
+        )
+    unpacked(tmp_path, before_1_15, module)
+    for command in (["init"], ["validate"], ["plan", "-input=false", "-out=plan"]):
+        terraform(*command, folder=tmp_path, env=environment)
 
 
 @pytest.mark.parametrize(

@@ -74,7 +74,6 @@ def test_a_second_invocation_does_nothing(world: World) -> None:
     assert world.record(run, "started") == started
     held.open()
     seen.ends_well("applied")
-    assert invoked(world, asked) == {"code": None}, "its archive is gone"
 
 
 def invoked(world: World, asked: dict[str, Any]) -> Any:
@@ -100,7 +99,7 @@ def test_a_program_that_is_killed_has_ended_and_the_next_run_goes_on(world: Worl
     change(world, "killed")
     world.applied_right("killed", "killed")
     seen = watch(world, "killed")
-    change(world, "killed", f"kill -9 {PROGRAM}")
+    change(world, "killed", f"kill -9 {PROGRAM}; sleep 60")
     [first] = seen.ended(1)
     assert first.driver == "executor"
     assert first.end is not None
