@@ -6,6 +6,7 @@ import tempfile
 import time
 from collections.abc import Iterator
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from statistics import median
 
@@ -52,15 +53,14 @@ def _publish(stack: Stack, names: list[str]) -> None:
     stack.client("s3").put_object(Bucket=stack.outputs["WorkBucket"], Key=keys.BUNDLE, Body=body)
     wait_until(lambda: table.current() is not None, PATIENCE, "the publisher")
     for name in names:
-        ran = tuple(
-            Outcome(f"{name}-20260101T00000{number}-abcdef", True, 1.0 + number, None, 1.0)
-            for number in range(5)
-        )
-        wait_until(
-            lambda name=name, ran=ran: table.put_state(replace(table.state(name), recent=ran)),
-            PATIENCE,
-            f"the state of {name}",
-        )
+        wait_until(partial(_ran, table, name), PATIENCE, f"the state of {name}")
+
+
+def _ran(table: Table, name: str) -> bool:
+    """False if the poller has written the state meanwhile."""
+    runs = (f"{name}-20260101T00000{number}-abcdef" for number in range(5))
+    recent = tuple(Outcome(run, True, 1.0, None, 1.0) for run in runs)
+    return table.put_state(replace(table.state(name), recent=recent))
 
 
 def _status(stack: Stack) -> float:
