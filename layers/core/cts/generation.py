@@ -57,6 +57,8 @@ class TaskEntry:
     """Whether it is not a task yet: it is there for a plan that a person wants to see first."""
     created: bool = False
     """Whether it was created through the API, and no push defines it."""
+    lane: str = ""
+    """`warm` or `build`: where its runs are executed; empty: `run/lane.py` chooses."""
 
     @property
     def conditions(self) -> tuple[Condition, ...]:
@@ -147,7 +149,7 @@ def _written(entry: TaskEntry) -> dict[str, Any]:
     # The first release takes no new field.
     if entry.driver == DRIVER:
         del facts["driver"]
-    for name in ("workspace", "inputs", "events", "required_version", "draft", "created"):
+    for name in ("workspace", "inputs", "events", "required_version", "draft", "created", "lane"):
         if not facts[name]:
             del facts[name]
     return facts
