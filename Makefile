@@ -58,13 +58,13 @@ check: setup ## check format, lint, types, template and imports, in seconds
 unit: setup ## test the pure parts, and the workflows with fakes, in seconds: without the slow tests
 	$(MAKE) --jobs 2 --output-sync --no-print-directory unit-config unit-others
 
-CONFIG_TESTS = $(wildcard tests/unit/test_c*.py)
+# Not as a list of files: pytest would read the folder again for each of them.
 unit-config unit-others:
-	$(BIN)/pytest -q -n 0 -m "not soak and not slow" $(FILES)
-unit-config: FILES = $(CONFIG_TESTS)
-unit-others: FILES = $(filter-out $(CONFIG_TESTS),$(wildcard tests/unit/test_*.py))
+	$(BIN)/pytest -q -n 0 -m "not soak and not slow" tests/unit --ignore-glob '$(OTHERS)'
+unit-config: OTHERS = tests/unit/test_[!c]*.py
+unit-others: OTHERS = tests/unit/test_c*.py
 
-soak: setup ## test ten of each fault, 500 tasks, 10,000 instances, 10,000 broken configurations; writes docs/reports/
+soak: setup ## test ten of each fault, 500 tasks, 10,000 instances, 10,000 broken configurations, 10 minutes of random requests; writes docs/reports/
 	$(BIN)/python -m pytest -n $(WORKERS) --dist loadscope --no-loadscope-reorder -m soak -p tests.e2e.soak $(SEED:%=--randomly-seed=%)
 
 mutate: setup ## break the product in two hundred ways; the tests must notice each one (up to an hour)

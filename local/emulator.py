@@ -8,6 +8,7 @@ No other module uses it other than through its HTTP interface.
 
 from __future__ import annotations
 
+import contextlib
 import contextvars
 import json
 import os
@@ -27,6 +28,8 @@ from ministack.services import eventbridge as _eventbridge
 from ministack.services import iam as _iam
 from ministack.services import scheduler as _scheduler
 from ministack.services import sts as _sts
+
+from local import processes
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -138,12 +141,14 @@ def fire(schedule: dict[str, Any]) -> None:
 
 
 def kill_caller() -> None:
-    """Kills the function process that made this request, as if its sandbox were lost."""
+    """Kills the sandbox with the process that made this request, as if it were lost."""
     address = peer.get()
     for worker in _all_workers():
         process = worker._proc
-        if process is not None and address is not None and _owns(process.pid, address):
-            os.kill(process.pid, signal.SIGKILL)
+        if process is None or address is None:
+            continue
+        if any(_owns(pid, address) for pid in (process.pid, *processes.descendants(process.pid))):
+            _lose(process.pid)
 
 
 def kill_workers(function: str = "") -> int:
@@ -151,8 +156,15 @@ def kill_workers(function: str = "") -> int:
     processes = [worker._proc for worker in _all_workers() if function in ("", worker.func_name)]
     running = [process for process in processes if process is not None and process.poll() is None]
     for process in running:
-        process.kill()
+        _lose(process.pid)
     return len(running)
+
+
+def _lose(pid: int) -> None:
+    """Kills a sandbox, with all that it has started."""
+    for each in (pid, *processes.descendants(pid)):
+        with contextlib.suppress(ProcessLookupError):
+            os.kill(each, signal.SIGKILL)
 
 
 def _all_workers() -> list[Any]:

@@ -31,6 +31,13 @@ from local.hooks import Hooks, Request, Response
 SANDBOXES = 8
 """Maximum number for one function."""
 
+OWN_DISK = """
+import os
+os.environ["TMPDIR"] = os.path.join(os.path.dirname(os.path.abspath(__file__)), "tmp")
+os.makedirs(os.environ["TMPDIR"], exist_ok=True)
+"""
+"""Comes before a function: no two sandboxes share a temporary folder, as in AWS."""
+
 # The object version of an S3 event, which the emulator omits.
 _version: contextvars.ContextVar[str] = contextvars.ContextVar("version", default="")
 
@@ -203,7 +210,7 @@ def _hook_workers(hooks: Hooks) -> None:
     def detected(runtime: str) -> tuple[str, str]:
         # Without the virtual environment, functions only find their layers' packages, as in AWS.
         binary, script = detect(runtime)
-        return (_plain_python() if binary == sys.executable else binary), script
+        return (_plain_python() if binary == sys.executable else binary), OWN_DISK + script
 
     def read_stderr(worker: Any) -> None:
         for line in worker._proc.stderr:

@@ -172,6 +172,7 @@ class Front:
             case Do.KILL if call.caller == "build":
                 session = _role_and_session(request.principal)[1]
                 self.builds_engine.kill(session, rule.status, rule.seconds)
+                self.emulator.kill_caller()  # in the warm lane
             case Do.KILL:
                 await asyncio.sleep(rule.seconds)
                 self.emulator.kill_caller()

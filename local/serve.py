@@ -9,6 +9,8 @@ from __future__ import annotations
 import asyncio
 import json
 import os
+import shlex
+import shutil
 import signal
 import socket
 import sys
@@ -17,6 +19,9 @@ from pathlib import Path
 import yaml
 
 from local.front import REGION, Front
+
+OF_PROVIDER = ("FILES_ROOT", "TF_CLI_CONFIG_FILE")
+"""What the test provider needs to know of the stack."""
 
 
 def main(folder: Path) -> None:
@@ -61,6 +66,17 @@ def tell_ready(folder: Path, endpoint: str) -> None:
     unfinished.replace(folder / "front.json")
 
 
+def _with_terraform(folder: Path, environment: dict[str, str]) -> str:
+    """The PATH of functions: the executor finds a Terraform that knows the test provider."""
+    binary = shutil.which("terraform", path=environment["PATH"])
+    settings = (f"{name}={shlex.quote(environment[name])}" for name in OF_PROVIDER)
+    folder.mkdir(exist_ok=True)
+    script = folder / "terraform"
+    script.write_text(f'#!/bin/sh\nexec env {" ".join(settings)} {binary} "$@"\n')
+    script.chmod(0o755)
+    return os.pathsep.join([str(folder), environment["PATH"]])
+
+
 async def _serve(folder: Path, endpoint: str, listener: socket.socket) -> None:
     # The emulator parses whole templates, which takes seconds without libyaml.
     yaml.SafeLoader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)  # type: ignore[misc]
@@ -71,9 +87,9 @@ async def _serve(folder: Path, endpoint: str, listener: socket.socket) -> None:
     from local.build_run import Place
     from local.codebuild import Builds
 
-    builds = Builds(
-        Place(folder / "builds", endpoint, REGION, json.loads(os.environ.pop("CTS_LOCAL_BUILD")))
-    )
+    build_environment = json.loads(os.environ.pop("CTS_LOCAL_BUILD"))
+    os.environ["PATH"] = _with_terraform(folder / "bin", build_environment)
+    builds = Builds(Place(folder / "builds", endpoint, REGION, build_environment))
     front = Front(builds, folder)
     emulator_hooks.install(front)
     config = Config()

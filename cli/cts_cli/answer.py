@@ -53,9 +53,9 @@ def print_answer(
 
 def _print_kept(console: Console, live: Mapping[str, Any], expected: Difference) -> None:
     """What the API said of a task stays in force, unless the push changes it."""
-    for name, each in live["tasks"].items():
-        if not each.get("created") and each["enabled"] == (name in expected.disabled):
-            stays, other = ("enabled", "disable") if each["enabled"] else ("disabled", "enable")
+    for name, enabled in expected.kept.items():
+        if name in live["tasks"] and live["tasks"][name]["enabled"] == enabled:
+            stays, other = ("enabled", "disable") if enabled else ("disabled", "enable")
             text = (
                 f"{name} stays {stays}, as set through the API: `cts task {other} {name}` ends that"
             )

@@ -181,11 +181,10 @@ def code_of(error: ClientError) -> str:
     return error.response["Error"]["Code"]
 
 
-def if_local() -> str:
-    """A hint for when a connection to the local stack is refused."""
-    if urlsplit(os.environ.get("AWS_ENDPOINT_URL", "")).hostname != "127.0.0.1":
-        return ""
-    return "; is `make local` running? its ports change each time it starts"
+def if_local(hint: str = "; is `make local` running? its ports change each time it starts") -> str:
+    """A hint for the local stack, such as for when a connection to it is refused."""
+    is_local = urlsplit(os.environ.get("AWS_ENDPOINT_URL", "")).hostname == "127.0.0.1"
+    return hint if is_local else ""
 
 
 @contextmanager
@@ -199,8 +198,11 @@ def explaining_errors(doing: str) -> Iterator[None]:
         raise CommandError("no AWS region: set AWS_REGION, or a region in your profile") from error
     except ClientError as error:
         problem = error.response["Error"]
-        word = "access denied" if problem["Code"] in DENIED else problem["Code"]
-        message = problem.get("Message", "")
+        word, message = problem["Code"], problem.get("Message", "")
+        if word in DENIED:
+            word = "access denied"
+        if word.isdigit() and not message:  # the answer was not AWS's
+            word = f"HTTP {word}{if_local(', because the local stack does not have this service')}"
         raise CommandError(f"{doing}: {word}: {message}".removesuffix(": ")) from error
     except EndpointConnectionError as error:
         raise CommandError(f"{doing}: {error}{if_local()}") from error

@@ -27,6 +27,7 @@ SIGNS = (
     ("-", "red"),
 )
 """With which lines of a plan begin."""
+HEADINGS = ("# ", "Plan: ")
 APPROVE = "Only 'yes' will be accepted to approve, enter 'no' or leave blank to reject."
 
 
@@ -54,6 +55,9 @@ def detail(text: str = "") -> None:
 def plan(text: str) -> None:
     """A plan of Terraform's, with its signs coloured in a terminal."""
     for line in _lines(text):
+        if line.lstrip().startswith(HEADINGS):
+            _print(out(), Text(f"{INDENT}{line}", "bold"))
+            continue
         signs, style = next(
             ((sign, style) for sign, style in SIGNS if line.lstrip().startswith(f"{sign} ")),
             ("", ""),

@@ -23,8 +23,10 @@ class Difference:
     """Tasks that were created through the API and that the push defines, too."""
     settings: Mapping[str, tuple[str, ...]]
     """Changes to a task that do not run it, in words."""
+    kept: Mapping[str, bool]
+    """Tasks that stay enabled or disabled, as set through the API, whatever the push says."""
     disabled: Set[str]
-    """All disabled tasks in the push."""
+    """All tasks that are disabled after the push."""
     unchanged: Set[str]
     waiting: Mapping[str, tuple[str, ...]]
     """Tasks that are accepted but do not run yet, and why."""
@@ -34,14 +36,18 @@ class Difference:
     """Whether the changed tasks are known: both sides were made by the same compiler."""
 
 
-def compare(live: Mapping[str, Any] | None, compiled: Compiled) -> Difference:
-    """`live`: as the reader returns it."""
+def compare(live: Mapping[str, Any] | None, compiled: Compiled, pushed: Compiled) -> Difference:
+    """`live`: as the reader returns it. `compiled`: of the push and of what people have made of
+    tasks through the API. `pushed`: of the push alone."""
     before, after = _live_runs(live) if live else {}, runs(compiled)
     running = live["tasks"] if live else {}
     listed = {**running, **live["waiting"]} if live else {}
     created = {name for name, each in listed.items() if each.get("created")}
-    stay = created - after.keys()
-    before = {name: each for name, each in before.items() if name not in stay}
+    made = {name for name, entry in compiled.tasks.items() if entry.created}
+    made |= {name for name, entry in compiled.waiting.items() if entry.created}
+    if not made:  # of an older stack, or what does not fit together: they stay
+        before = {name: each for name, each in before.items() if name not in created - after.keys()}
+        made = created - after.keys()
     tasks = differences(before, after)
     settings = {
         name: told
@@ -49,12 +55,17 @@ def compare(live: Mapping[str, Any] | None, compiled: Compiled) -> Difference:
         if (told := tuple(_settings(running[name], compiled, name)))
     }
     exact = live is None or live["contract"] == CONTRACT
-    same = (before.keys() & after.keys()) - {*tasks.changed, *settings, *created}
+    same = (before.keys() & after.keys()) - {*tasks.changed, *settings, *(created - made)}
     return Difference(
         tasks=tasks if exact else replace(tasks, changed=()),
         stopped=tuple(sorted(running.keys() & compiled.waiting.keys())),
-        replaced=tuple(sorted(created & after.keys())),
+        replaced=tuple(sorted(created - made)),
         settings=settings,
+        kept={
+            name: entry.enabled
+            for name, entry in sorted(compiled.tasks.items())
+            if name in pushed.tasks and pushed.tasks[name].enabled != entry.enabled
+        },
         disabled={name for name, entry in compiled.tasks.items() if not entry.enabled},
         unchanged=same if exact else set(),
         waiting={name: compiled.waiting[name].reasons for name in sorted(compiled.waiting)},

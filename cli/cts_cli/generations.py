@@ -20,6 +20,18 @@ MOST_NAMED = 4
 """Tasks named for each kind of change. The others are counted."""
 
 
+SWITCHED = (("enabled", "green"), ("disabled", "yellow"))
+"""What may be done to a task that does not run it, and its style."""
+
+
+@dataclass(frozen=True, slots=True)
+class Changes(Differences):
+    """What a generation does to the tasks of the one before it."""
+
+    enabled: tuple[str, ...] = ()
+    disabled: tuple[str, ...] = ()
+
+
 @dataclass(frozen=True, slots=True)
 class Stored:
     generation: Generation
@@ -50,19 +62,30 @@ class Gone(CommandError):
 
 def newest(
     stack: Stack, live: Mapping[str, Any] | None, limit: int
-) -> list[tuple[Stored, Differences | None]]:
-    """The newest generations, latest first, and what each one did to the tasks of the one before
-    it: None if that is not known."""
+) -> list[tuple[Stored, Changes | None]]:
+    """The newest generations, latest first, and what each one did: None if that is not known."""
     found = list(islice(_back(stack, live), limit + 1))
-    told: list[tuple[Stored, Differences | None]] = []
+    told: list[tuple[Stored, Changes | None]] = []
     for at, stored in enumerate(found[:limit]):
         changes = None
         if at + 1 < len(found):
-            changes = differences(runs(found[at + 1].generation), runs(stored.generation))
+            changes = _between(found[at + 1].generation, stored.generation)
         elif not stored.generation.former and stored.generation.number == 1:
-            changes = differences({}, runs(stored.generation))
+            changes = Changes(**asdict(differences({}, runs(stored.generation))))
         told.append((stored, changes))
     return told
+
+
+def _between(before: Generation, after: Generation) -> Changes:
+    both = before.tasks.keys() & after.tasks.keys()
+    switched = [
+        name for name in sorted(both) if before.tasks[name].enabled != after.tasks[name].enabled
+    ]
+    return Changes(
+        **asdict(differences(runs(before), runs(after))),
+        enabled=tuple(name for name in switched if after.tasks[name].enabled),
+        disabled=tuple(name for name in switched if not after.tasks[name].enabled),
+    )
 
 
 def _back(stack: Stack, live: Mapping[str, Any] | None) -> Iterator[Stored]:
@@ -77,7 +100,7 @@ def _back(stack: Stack, live: Mapping[str, Any] | None) -> Iterator[Stored]:
         at, digest = at - 1, stored.generation.former
 
 
-def facts(found: Sequence[tuple[Stored, Differences | None]]) -> dict[str, Any]:
+def facts(found: Sequence[tuple[Stored, Changes | None]]) -> dict[str, Any]:
     """For JSON output."""
     return {
         "generations": [
@@ -92,7 +115,7 @@ def facts(found: Sequence[tuple[Stored, Differences | None]]) -> dict[str, Any]:
     }
 
 
-def print_generations(found: Sequence[tuple[Stored, Differences | None]], now: datetime) -> None:
+def print_generations(found: Sequence[tuple[Stored, Changes | None]], now: datetime) -> None:
     console = out()
     if not found:
         console.print("no configuration published yet: push one with `cts push`")
@@ -101,7 +124,7 @@ def print_generations(found: Sequence[tuple[Stored, Differences | None]], now: d
     grid.print_rows(console, rows, ("tasks",))
 
 
-def _row(stored: Stored, changes: Differences | None, now: datetime, *, live: bool) -> grid.Row:
+def _row(stored: Stored, changes: Changes | None, now: datetime, *, live: bool) -> grid.Row:
     generation = stored.generation
     number = Text(str(generation.number), "bold")
     at = f"{stored.at.astimezone():%Y-%m-%d %H:%M}  {words.ago(stored.at.isoformat(), now)}"
@@ -114,11 +137,12 @@ def _row(stored: Stored, changes: Differences | None, now: datetime, *, live: bo
     return grid.Row(cells)
 
 
-def _changes(changes: Differences | None) -> Text:
+def _changes(changes: Changes | None) -> Text:
     if changes is None:
         return Text("not known", "dim")
     found, named = Text(), asdict(changes)
-    for kind, mark, style in difference.KINDS:
+    switched = [(kind, f"{kind} ", style) for kind, style in SWITCHED]
+    for kind, mark, style in (*difference.KINDS, *switched):
         names = [*named[kind]]
         told = [f"{mark}{name}" for name in names[:MOST_NAMED]]
         if (more := len(names) - MOST_NAMED) > 0:

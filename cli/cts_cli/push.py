@@ -10,13 +10,15 @@ from typing import Any
 import typer
 
 from cts.config import bundle
+from cts.config.api_tasks import of_told
 from cts.config.blocks.model import WrittenSecret
+from cts.config.compile import Compiled, compile_bundle
 from cts.config.limits import OverLimit
 from cts_cli import answer, difference, output, plans, problems, secrets, validate, waits, words
 from cts_cli.aws import Newest, Stack
 from cts_cli.client import Api, Reader
 from cts_cli.difference import Difference
-from cts_cli.errors import CommandError
+from cts_cli.errors import CommandError, NotFound
 from cts_cli.import_facts import SET_SECRET, environment
 from cts_cli.plans import Holding
 from cts_cli.screen import Console, Text
@@ -174,7 +176,23 @@ def _compared(stack: Stack, reader: Reader, prepared: Prepared) -> tuple[Newest 
     with interruptible(NOT_PUSHED):
         ticks = waits.every(1.0, waits.LONGEST_ANSWER)
         newest = waits.until_answered(reader, stack.newest_bundle, ticks, output.err().print)
-    return newest, difference.compare(reader.live(), prepared.checked.result.compiled)
+    return newest, difference.compare(
+        reader.live(), _as_published(stack, reader, prepared), prepared.checked.result.compiled
+    )
+
+
+def _as_published(stack: Stack, reader: Reader, prepared: Prepared) -> Compiled:
+    """With what people have made of tasks through the API, as the publisher compiles it. What does
+    not fit together it rejects, and says why."""
+    pushed = prepared.checked.result.compiled
+    assert pushed
+    try:
+        made = reader.get("configuration", "changes")
+    except NotFound:  # an older stack
+        return pushed
+    tasks = of_told(made["changes"])
+    found = compile_bundle(prepared.checked.files, stack.environment, tasks, made["gone"])
+    return found.compiled or pushed
 
 
 def _tell(prepared: Prepared) -> None:

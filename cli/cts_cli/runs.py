@@ -49,8 +49,21 @@ def print_run(found: Mapping[str, Any], at: datetime) -> None:
             print_paragraph(console, fact, (f"{name:<8}", "dim"))
     if delta:
         _print_delta(console, delta)
+    for what in ("modules", "providers"):
+        _print_used(console, what, found[what])
     if orphans := found.get("orphans"):
         _print_orphans(console, orphans)
+
+
+def _print_used(console: Console, what: str, used: Sequence[Mapping[str, str]]) -> None:
+    """What the run was executed with; a digest is empty if it was not recorded."""
+    for number, each in enumerate(used):
+        name = Text.assemble((f"{'' if number else what:<10}", "dim"), each["source"])
+        if each["version"]:
+            name.append(f" {each['version']}")
+        if each["digest"]:
+            name.append(f"  {each['digest']}", "dim")
+        console.print(name, soft_wrap=True)
 
 
 def _print_orphans(console: Console, orphans: Sequence[Mapping[str, Any]]) -> None:

@@ -8,6 +8,7 @@ from typing import Any
 
 from cts_cli import cts_says, output
 from cts_cli.errors import CommandError
+from cts_cli.push import interruptible
 from cts_cli.tasks_api import Failed, TasksApi
 
 CHANGED_SINCE = "What is done may differ from the plan if watched services change in the meantime."
@@ -138,11 +139,12 @@ def _refuse_silence(how: How) -> None:
 def _working(text: str) -> Iterator[None]:
     """A spinner, in a terminal only: what CTS prints stays as it is."""
     console = output.err()
-    if console.is_terminal:
-        with console.status(text):
+    with interruptible("The run goes on."):
+        if console.is_terminal:
+            with console.status(text):
+                yield
+        else:
             yield
-    else:
-        yield
 
 
 class _Told:

@@ -31,6 +31,16 @@ class Commands(TyperGroup):
         with _showing_usage_errors():
             return super().make_context(*arguments, **options)
 
+    def resolve_command(self, ctx: Any, args: list[str]) -> Any:
+        """A command that is one of `cts task` is named in the error."""
+        try:
+            return super().resolve_command(ctx, args)
+        except typer.TyperException as error:
+            task = self.commands.get("task")
+            if isinstance(task, TyperGroup) and args[0] in task.commands:
+                error.message = f"No such command '{args[0]}'. Did you mean 'cts task {args[0]}'?"
+            raise
+
     def invoke(self, ctx: Any) -> Any:
         """Print a CommandError as a sentence on standard error and exit with its code."""
         _replace_unprintable()

@@ -45,15 +45,21 @@ def main(driver: str = "terraform") -> int:
     console = Console(highlight=False)
     console.print()
     console.rule("[bold]cts-serverless: services in Consul, Terraform on AWS", align="left")
+    is_cloud = driver == "terraform-cloud"
+    runs = (
+        "real Terraform, started by a test server for HCP Terraform's API"
+        if is_cloud
+        else ("real Terraform")
+    )
     console.print(
-        "Real Consul, real Terraform and the real template on an AWS emulator: no account needed.\n"
+        f"Real Consul, {runs}, and the real template on an AWS emulator: no account needed.\n"
         "Firewall and DNS server are folders, through a test provider: their objects are files.\n"
     )
     FOLDERS.mkdir(exist_ok=True)
     try:
         with tempfile.TemporaryDirectory(prefix="demo-", dir=FOLDERS) as folder:
             with console.status("Starting Consul and the emulator, and deploying the stack"):
-                stack = Stack.start(Path(folder), hcp=driver == "terraform-cloud")
+                stack = Stack.start(Path(folder), hcp=is_cloud)
             with stack:
                 Story(stack, console, configuration(stack)).tell()
     except (StoryEnded, MissingTool, DeploymentFailed, ConsulEnded, TimeoutError) as error:

@@ -8,7 +8,10 @@ from pathlib import Path
 import httpx
 import pytest
 
-from cts.build.busy import busy_from
+from cts.build.busy import LockWait, busy_from
+from cts.build.errors import Busy, RunError
+from cts.build.stop import Stop
+from cts.build.terraform import Ended
 from local.consul import Consul
 from tests.build.conftest import SOON, TASK, Place, kill, until
 
@@ -274,6 +277,18 @@ def test_what_a_module_says_of_another_lock_is_a_failure_of_the_module(place: Pl
     assert place.build(archive, minutes=SOON) == 1
     assert place.result("run-1")["status"] == "errored"
     assert (archive / "applied").read_text() == "x\n"
+
+
+def test_a_build_that_is_stopped_once_terraform_has_found_the_lock_is_not_busy() -> None:
+    stop = Stop(60)
+
+    def locked(*_: str, codes: object) -> Ended:
+        stop.ask("the build was stopped")
+        raise RunError(S3_ERROR)
+
+    with pytest.raises(RunError, match="because the build was stopped") as error:
+        LockWait(stop).run(locked, "plan")
+    assert not isinstance(error.value, Busy)
 
 
 @pytest.mark.parametrize("error", [OUTAGE, "Error: no such firewall", "ID: 7\nWho: somebody"])

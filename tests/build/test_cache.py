@@ -4,13 +4,15 @@ import io
 import json
 import shutil
 import zipfile
+from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
 
 from cts.build.engine import system
 from local.provider.mirror import MIRROR, SOURCE, VERSIONS
-from tests.build.conftest import TASK, Place
+from tests.build.conftest import TASK, Place, placed
+from tests.build.s3 import serving
 
 pytestmark = pytest.mark.slow
 
@@ -30,10 +32,32 @@ KEPT = f"work/cache/{TASK}/d1-{system()}.zip"
 PACKAGE = f"work/cache/{TASK}/providers/{SOURCE}/{VERSIONS[0]}/{system()}.zip"
 
 
+@dataclass
+class Ran:
+    """What `run-1` left: it was the first one, when there was the older version only."""
+
+    device: Path
+    objects: dict[str, bytes]
+
+
+@pytest.fixture(scope="module")
+def ran(tmp_path_factory: pytest.TempPathFactory) -> Ran:
+    folder = tmp_path_factory.mktemp("ran")
+    with serving() as s3, placed(s3, folder) as place:
+        fetches_from_mirror(place, device=folder)
+        assert runs(place, "run-1") == VERSIONS[0]
+        return Ran(folder, dict(s3.objects))
+
+
 @pytest.fixture
-def mirror(place: Place) -> Path:
-    """Where providers come from: the older version only, at first."""
-    place.environment["FILES_ROOT"] = str(place.folder)
+def mirror(place: Place, ran: Ran) -> Path:
+    """Where providers come from: the older version only, at first. `run-1` has ended."""
+    place.s3.objects.update(ran.objects)
+    return fetches_from_mirror(place, ran.device)
+
+
+def fetches_from_mirror(place: Place, device: Path) -> Path:
+    place.environment["FILES_ROOT"] = str(device)
     folder = place.folder / "mirror"
     publish(folder, VERSIONS[0])
     settings = Path(place.environment["TF_CLI_CONFIG_FILE"])
@@ -58,7 +82,6 @@ def runs(place: Place, run: str, definition: str = "d1") -> str:
 
 
 def test_a_definition_keeps_its_providers_and_needs_no_registry(place: Place, mirror: Path) -> None:
-    assert runs(place, "run-1") == VERSIONS[0]
     publish(mirror, VERSIONS[1])
     assert runs(place, "run-2") == VERSIONS[0]
     assert runs(place, "run-3", definition="d2") == VERSIONS[1]
@@ -69,7 +92,6 @@ def test_a_definition_keeps_its_providers_and_needs_no_registry(place: Place, mi
 
 
 def test_a_run_that_fetches_nothing_stores_nothing(place: Place, mirror: Path) -> None:
-    runs(place, "run-1")
     kept = place.s3.objects[KEPT]
     assert runs(place, "run-2") == VERSIONS[0]
     assert place.s3.objects[KEPT] is kept
@@ -79,9 +101,8 @@ def test_a_run_that_fetches_nothing_stores_nothing(place: Place, mirror: Path) -
     assert place.s3.objects[KEPT] is not kept
 
 
-def test_what_another_task_has_kept_is_not_looked_at(place: Place, mirror: Path) -> None:
-    runs(place, "run-1")
-    mine = {name for name in place.s3.objects if name.startswith("work/cache/")}
+def test_what_another_task_has_kept_is_not_looked_at(ran: Ran) -> None:
+    mine = {name for name in ran.objects if name.startswith("work/cache/")}
     assert mine == {KEPT, PACKAGE}
 
 
@@ -90,14 +111,12 @@ def test_what_another_task_has_kept_is_not_looked_at(place: Place, mirror: Path)
 def test_what_is_broken_is_fetched_again(
     place: Place, mirror: Path, broken: str, body: bytes
 ) -> None:
-    runs(place, "run-1")
     place.s3.objects[broken] = body
     assert runs(place, "run-2") == VERSIONS[0]
     assert place.result("run-2")["status"] == "unchanged"
 
 
 def test_a_package_that_was_altered_is_not_used(place: Place, mirror: Path) -> None:
-    runs(place, "run-1")
     with zipfile.ZipFile(io.BytesIO(place.s3.objects[PACKAGE])) as archive:
         (name,) = archive.namelist()
     place.s3.objects[PACKAGE] = zipped({name: "#!/bin/sh\ntouch altered\n"})
@@ -109,7 +128,6 @@ def test_a_package_that_was_altered_is_not_used(place: Place, mirror: Path) -> N
 
 
 def test_only_files_of_init_are_unpacked(place: Place, mirror: Path) -> None:
-    runs(place, "run-1")
     place.s3.objects[KEPT] = zipped(
         {
             "main.tf": 'output "taken" {}',
@@ -122,7 +140,6 @@ def test_only_files_of_init_are_unpacked(place: Place, mirror: Path) -> None:
 
 
 def test_a_run_goes_on_without_what_can_not_be_read(place: Place, mirror: Path) -> None:
-    runs(place, "run-1")
     place.s3.fault = lambda _, path: 403 if path.startswith("work/cache/") else None
     assert runs(place, "run-2") == VERSIONS[0]
     assert f"s3://{KEPT} is not used: " in place.log("run-2")

@@ -164,11 +164,11 @@ def test_a_plan_that_fails_says_so_in_terraforms_words(place: Place) -> None:
     assert place.build(place.archive("run-1", ONE + 'output "x" { value = var.absent }')) == 1
     result = place.result("run-1")
     assert (result["status"], result["step"], result["counts"]) == ("errored", "plan", None)
-    assert result["error"].startswith("terraform plan: ")
+    assert result["error"].startswith("terraform apply: ")
     assert "Reference to undeclared input variable" in result["error"]
-    said = result["error"].removeprefix("terraform plan: ")
+    said = result["error"].removeprefix("terraform apply: ")
     assert place.log("run-1").count(said) == 1
-    assert "terraform plan: ended with code 1" in place.log("run-1")
+    assert "terraform apply: ended with code 1" in place.log("run-1")
     assert place.record("run-1", "applying") is None
 
 

@@ -1,7 +1,6 @@
 """Parts of the build that a run on this machine doesn't reach: AWS's signatures, credentials of
 a container."""
 
-import io
 import json
 import time
 import urllib.request
@@ -171,8 +170,10 @@ def test_a_log_and_a_streams_text_keep_the_end_of_what_is_very_long() -> None:
 def test_what_is_printed_in_braces_and_is_no_state_is_shown() -> None:
     written = Log()
     text = 'before\n{\n  "a": 1\n}\nafter\n{\nopen\n'
-    errors = TerraformErrors(io.StringIO(text), written)
-    assert (errors.text(), errors.state) == (text, "")
+    errors = TerraformErrors(written)
+    for data in (text.encode(), b""):
+        errors.add(data)
+    assert (str(errors), errors.state) == (text, "")
     assert written.body().decode() == text
 
 
@@ -184,8 +185,10 @@ def test_a_block_that_never_ends_is_kept_no_longer_than_any_text(
     for name in ("OUTPUT_CHARACTERS", "STATE_BYTES"):
         monkeypatch.setattr(output, name, 1000)
     written = Log()
-    errors = TerraformErrors(io.StringIO(first + "line of a block\n" * 1000), written)
-    assert len(errors.text()) <= 1000
+    errors = TerraformErrors(written)
+    for data in (first.encode(), *[b"line of a block\n"] * 1000, b""):
+        errors.add(data)
+    assert len(str(errors)) <= 1000
     assert len(errors.state) <= 1000
     assert len(written.body()) <= 1100
 

@@ -58,7 +58,7 @@ def test_why_it_is_tried_again_or_not_is_told(place: Place) -> None:
 
 BAD_VARIABLES = "zone = [1,\n"
 GOES_ON = """#!/bin/sh
-[ "$1" != plan ] || printf '\\nError: Missing expression\\n\\n  on a.auto.tfvars line 2:\\n' >&2
+[ "$1" != apply ] || printf '\\nError: Missing expression\\n\\n  on a.auto.tfvars line 2:\\n' >&2
 exec {terraform} "$@"
 """
 
@@ -87,7 +87,8 @@ def test_a_bad_option_of_a_backend_is_a_mistake(place: Place, name: str) -> None
     assert "the error is in the backend's options" in result["because"]
 
 
-def test_an_error_that_terraform_goes_on_after_is_one(place: Place) -> None:
+@pytest.mark.parametrize("main", ['resource "terraform_data" "one" {}\n', ""])
+def test_an_error_that_terraform_goes_on_after_is_one(place: Place, main: str) -> None:
     """Terraform 1.15.5 does with a bad file of variables: its plan ends with code 2."""
     folder = place.folder / "bin"
     folder.mkdir()
@@ -95,8 +96,10 @@ def test_an_error_that_terraform_goes_on_after_is_one(place: Place) -> None:
     wrapper.write_text(GOES_ON.format(terraform=shutil.which("terraform")))
     wrapper.chmod(0o755)
     place.environment["PATH"] = f"{folder}:{place.environment['PATH']}"
-    assert place.build(place.archive("run-1", 'resource "terraform_data" "one" {}\n')) == 1
+    assert place.build(place.archive("run-1", main)) == 1
     result = place.result("run-1")
     assert (result["status"], result["step"]) == ("errored", "plan")
     assert "Missing expression" in result["error"]
+    assert "approval" not in result["error"]
+    assert not main or place.resources() == []
     assert place.record("run-1", "applying") is None

@@ -15,6 +15,8 @@ from cts.conditions.services import ServicesCondition
 from cts.terraform.definition import Definition, Module, Provider
 from cts.terraform.files import files
 from cts.watch.snapshot import Snapshot, of
+from local import tools
+from tests.build import doubles
 from tests.build.test_rendering import (
     FEW,
     GOLDEN,
@@ -40,7 +42,7 @@ PASSED = re.compile(r"^  ([\w-]+) += var\.\1$", re.MULTILINE)
 KEY_REFERENCE = '{{ env "KEY" }}'
 MANY = [len(NASTY) ** 2, pytest.param(10_000, marks=pytest.mark.soak)]
 """Rows of a table. The first is enough for each two of the hostile texts to meet."""
-SINCE_CONSTANTS = [1, 15]
+WITH_CONSTANTS = "1.15.5"
 MODULE_WITH_CONSTANTS = """
 variable "services" {
   type  = any
@@ -94,15 +96,19 @@ def built(definition: Definition, *rows: Any, place: Any = PLACE) -> dict[str, s
 def test_terraform_accepts_the_files(
     case: str, tmp_path: Path, environment: dict[str, str]
 ) -> None:
-    """Providers that are not there aside, for which `init` would need a network."""
     made = {path.name: path.read_text() for path in (GOLDEN / case).iterdir()}
     before_1_15 = {name: re.sub(r"(?m)^ +const += true\n", "", made[name]) for name in made}
-    providers = {*PROVIDER.findall(made["main.tf"])}
-    unpacked(tmp_path, before_1_15, MODULE_OF_FILES if providers == {"files"} else "")
-    terraform("get", folder=tmp_path, env=environment)
-    if providers <= {"files"}:
-        terraform("init", folder=tmp_path, env=environment)
-        terraform("plan", "-input=false", "-out=plan", folder=tmp_path, env=environment)
+    providers = PROVIDER.findall(made["main.tf"])
+    module = MODULE_OF_FILES if providers == ["files"] else ""
+    if providers and not module:
+        module = doubles.installed(providers, made["main.tf"], tmp_path / "mirror")
+        mirror = f'filesystem_mirror {{ path = "{tmp_path}/mirror" }}'
+        Path(environment["TF_CLI_CONFIG_FILE"]).write_text(
+            f"provider_installation {{\n{mirror}\n}}"
+        )
+    unpacked(tmp_path, before_1_15, module)
+    for command in (["init"], ["validate"], ["plan", "-input=false", "-out=plan"]):
+        terraform(*command, folder=tmp_path, env=environment)
 
 
 @pytest.mark.parametrize(
@@ -138,11 +144,12 @@ def test_a_provider_gets_what_its_block_says(
     assert (noted["tags"], noted["labels"], noted["content"]) == (tags, labels, content)
 
 
+@pytest.mark.slow
 def test_a_constant_names_a_module(tmp_path: Path, environment: dict[str, str]) -> None:
     """Which `init` wants to know."""
-    told = json.loads(terraform("version", "-json", folder=tmp_path, env=environment))
-    if [*map(int, told["terraform_version"].split(".")[:2])] < SINCE_CONSTANTS:
-        pytest.skip("constants need Terraform 1.15")
+    (tmp_path / "bin").mkdir()
+    (tmp_path / "bin/terraform").symlink_to(tools.terraform_release(WITH_CONSTANTS))
+    environment["PATH"] = f"{tmp_path}/bin:{environment['PATH']}"
     unpacked(tmp_path, {path.name: path.read_text() for path in (GOLDEN / "constants").iterdir()})
     (tmp_path / "m" / "dmz").mkdir()
     (tmp_path / "m" / "dmz" / "main.tf").write_text('output "of" { value = "inner" }\n')

@@ -68,6 +68,14 @@ class RandomRequests:
             if time.monotonic() < until:
                 self._to(operation, examples, runs or ["none"])
 
+    @property
+    def told(self) -> dict[str, dict[str, int]]:
+        """How many answers there were, by operation and HTTP status."""
+        found: dict[str, dict[str, int]] = {}
+        for (operation, status), count in sorted(self.answers.items()):
+            found.setdefault(operation, {})[str(status)] = count
+        return found
+
     def _to(self, operation: Operation, examples: int, runs: Sequence[str]) -> None:
         wrong = operation.query or operation.body
         modes = [GenerationMode.POSITIVE, *([GenerationMode.NEGATIVE] if wrong else [])]

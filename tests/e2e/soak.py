@@ -41,6 +41,8 @@ def pytest_terminal_summary(
     for tally in _told(stats, "mutations"):
         seed = config.getoption("randomly_seed", 0)
         reports["configurations"] = configurations(tally, now, seed)
+    for answers in _told(stats, "answers"):
+        reports["requests"] = requests(answers, now)
     for name, text in reports.items():
         file = config.rootpath / FOLDER / f"{name}-{now:%Y-%m-%d}.md"
         file.parent.mkdir(parents=True, exist_ok=True)
@@ -105,6 +107,27 @@ def configurations(tally: Mapping[str, Any], now: datetime, seed: int) -> str:
         "",
         f"{compiled} were compiled, {refused} were refused with a list of problems, none ended in",
         f"another way. The slowest took {tally['slowest']:.2f} s.",
+    ]
+    return "\n".join(lines) + "\n"
+
+
+def requests(answers: Mapping[str, Mapping[str, int]], now: datetime) -> str:
+    """The report as Markdown. `answers`: how many, by operation and HTTP status."""
+    count = sum(sum(each.values()) for each in answers.values())
+    lines = [
+        f"# Requests, {now:%Y-%m-%d}",
+        "",
+        f"{count} random requests to the {len(answers)} operations of docs/openapi.yaml.",
+        f"Ended at {now:%H:%M} UTC on {_place()}. Others like them: `make soak`.",
+        "",
+        "Each was answered in time, and as the document says.",
+        "",
+        "| operation | answers |",
+        "| --- | --- |",
+        *(
+            f"| `{operation}` | {', '.join(f'{n} of {status}' for status, n in told.items())} |"
+            for operation, told in answers.items()
+        ),
     ]
     return "\n".join(lines) + "\n"
 

@@ -12,6 +12,8 @@ from tests.e2e.random_requests import NAMES, OPERATIONS, RandomRequests
 from tests.e2e.world import RECORD, task
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from tests.e2e.world import World
 
 pytestmark = pytest.mark.e2e
@@ -142,7 +144,10 @@ def test_who_may_not_change_tasks_gets_403_and_learns_nothing(world: World, ann:
     "minutes", [pytest.param(0, id="sample"), pytest.param(10, marks=pytest.mark.soak)]
 )
 def test_random_requests_are_answered_as_documented(
-    world: World, ann: Person, minutes: int
+    world: World,
+    ann: Person,
+    minutes: int,
+    record_property: Callable[[str, object], None],
 ) -> None:
     tasks = [task(name, name, enabled=False) for name in NAMES]
     world.publish({"rest-random.hcl": "".join(tasks)})
@@ -155,3 +160,5 @@ def test_random_requests_are_answered_as_documented(
     for name in NAMES:
         assert ann.changes("DELETE", f"/v1/tasks/{name}")[0] in (202, 404)
     assert {operation for operation, _ in requests.answers} == {*OPERATIONS}
+    if minutes:
+        record_property("answers", requests.told)

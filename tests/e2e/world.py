@@ -71,6 +71,10 @@ resource "terraform_data" "services" {
 }
 
 
+LANE_FILES = {"lane.hcl": 'serverless { lane = "build" }'}
+"""Tests about the warm lane say otherwise, each for its tasks."""
+
+
 def task(
     name: str,
     *services: str,
@@ -78,8 +82,10 @@ def task(
     module: str = RECORD,
     buffer: str = "enabled = false",
     enabled: bool = True,
+    lane: str = "",
 ) -> str:
-    """A task block. `buffer`: what its `buffer_period` says; "" for the default one."""
+    """A task block. `buffer`: what its `buffer_period` says; "" for the default one. `lane`: ""
+    for the build lane."""
     condition = f'regexp = "{regexp}"' if regexp is not None else f"names = {json.dumps(services)}"
     period = f"buffer_period {{ {buffer} }}" if buffer else ""
     return f"""
@@ -88,6 +94,7 @@ task {{
   module  = "{module}"
   enabled = {json.dumps(enabled)}
   {period}
+  {f'serverless {{ lane = "{lane}" }}' if lane else ""}
   condition "services" {{
     {condition}
   }}
@@ -175,7 +182,7 @@ class World(Records):
     @property
     def files(self) -> dict[str, str]:
         """All that was pushed and published."""
-        return {**RECORD_FILES, **self._files}
+        return {**RECORD_FILES, **LANE_FILES, **self._files}
 
     def upload(self, files: Mapping[str, str]) -> str:
         """Put exactly these files as the bundle; returns the object's version."""

@@ -11,6 +11,7 @@ from cts.conditions.schedule import ScheduleCondition
 from cts.conditions.services import ServicesCondition
 from cts.errors import Unavailable
 from cts.generation import BufferPeriod, Current, Generation, TaskEntry
+from cts.run.lane import Capacity
 from cts.run.model import Run
 from cts.terraform.definition import Definition, Module
 from cts.terraform.place import RunPlace
@@ -226,6 +227,7 @@ class State:
             new_run_id=self.ids.new_run_id,
             new_folder=self.ids.new_folder,
             cap=self.cap,
+            capacity=Capacity(0.0, 0),
             records=door("runner", self.bucket),
             generations=door("runner", self.bucket),
         )

@@ -32,7 +32,14 @@ from tests.unit.reader_fakes import World as ReaderWorld
 from tests.unit.system import system
 
 FUNCTIONS = of_type("AWS::Lambda::Function")
-GIVEN = {"Concurrency": "3", "RunHistoryDays": "7", "Mode": "live", "AWS::StackName": "mine"}
+GIVEN = {
+    "AWS::StackName": "mine",
+    "Concurrency": "3",
+    "ExecutorStorage": "4096",
+    "ExecutorTimeout": "900",
+    "Mode": "live",
+    "RunHistoryDays": "7",
+}
 """Of the parameters, those that are more than a name here."""
 LASTS = 900.0
 

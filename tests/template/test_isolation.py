@@ -58,7 +58,7 @@ def test_builds_start_with_a_role_that_reads_what_it_is_told_and_writes_its_log(
     assert ROLES["ContainerRole"].keys() & {"ManagedPolicyArns"} == set()
 
 
-def test_only_that_role_reads_credentials_and_only_runner_and_tracker_write_them() -> None:
+def test_only_what_executes_runs_reads_credentials_and_only_runner_and_tracker_write_them() -> None:
     credentials = f"{WORK}/builds/f01de4/session.json"
 
     def may(action: str) -> set[str]:
@@ -68,7 +68,8 @@ def test_only_that_role_reads_credentials_and_only_runner_and_tracker_write_them
             if any(fnmatchcase(credentials, each) for each in objects(name, action))
         }
 
-    assert may("s3:GetObject") | may("s3:GetObjectVersion") == {"ContainerRole"}
+    assert may("s3:GetObject") == {"ContainerRole", "ExecutorRole"}
+    assert may("s3:GetObjectVersion") == {"ContainerRole"}
     assert may("s3:PutObject") == may("s3:DeleteObject") == STARTERS
 
 

@@ -85,7 +85,7 @@ class TestFunction:
         assert variables["CTS_STACK"] == {"Ref": "AWS::StackName"}
 
 
-@pytest.mark.parametrize("name", invoked_by_events())
+@pytest.mark.parametrize("name", [*invoked_by_events(), "Executor"])
 def test_a_function_that_failed_on_an_event_leaves_a_dead_letter(name: str) -> None:
     (settings,) = (
         each
@@ -97,8 +97,8 @@ def test_a_function_that_failed_on_an_event_leaves_a_dead_letter(name: str) -> N
 
 
 def test_people_invoke_the_reader_and_the_api_signed() -> None:
-    on_the_dashboard = {"Widget", "Button"}
-    assert set(FUNCTIONS) - set(invoked_by_events()) == {"Reader", "Api"} | on_the_dashboard
+    others = {"Widget", "Button", "Executor"}
+    assert set(FUNCTIONS) - set(invoked_by_events()) == {"Reader", "Api"} | others
     urls = of_type("AWS::Lambda::Url")
     assert urls.keys() == {"ReaderUrl", "ApiUrl", "TrackerUrl"}
     assert {urls[name]["AuthType"] for name in ("ReaderUrl", "ApiUrl")} == {"AWS_IAM"}

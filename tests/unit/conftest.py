@@ -1,6 +1,7 @@
 """Unit tests reach nothing but themselves."""
 
 import socket
+from collections.abc import Iterator
 from typing import Any
 
 import pytest
@@ -11,15 +12,17 @@ from cts.terraform.definition import Definition
 CONNECT = socket.socket.connect
 
 
-@pytest.fixture(autouse=True)
-def _no_network(monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.fixture(autouse=True, scope="module")
+def _no_network() -> Iterator[None]:
     def connect(self: socket.socket, address: Any) -> None:
         if self.family != socket.AF_UNIX:
             raise AssertionError(f"a unit test connects to {address}")
         CONNECT(self, address)
 
-    monkeypatch.setattr(socket.socket, "connect", connect)
-    monkeypatch.setenv("AWS_EC2_METADATA_DISABLED", "true")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(socket.socket, "connect", connect)
+        patch.setenv("AWS_EC2_METADATA_DISABLED", "true")
+        yield
 
 
 @pytest.fixture

@@ -11,6 +11,7 @@ from cts.conditions import services
 from cts.conditions.services import ServicesCondition, service_row
 from cts.events import TaskTriggered
 from cts.generation import Current, Generation, TaskEntry
+from cts.run.lane import Capacity
 from cts.run.model import Run
 from cts.run.person import ask
 from cts.run.state import Done, Outcome, TaskState
@@ -84,6 +85,7 @@ class System:
             new_run_id=Counter().new_run_id,
             new_folder=Counter().new_folder,
             cap=cap,
+            capacity=Capacity(0.0, 0),
             records=self.bucket,
             generations=self.bucket,
         )

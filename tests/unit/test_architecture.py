@@ -75,6 +75,7 @@ MAY_IMPORT: dict[str, set[str]] = {
         "cts.watch",
         "cts.stored",
     },
+    "executor": {"cts.executor", "cts.build", "cts.keys"},
     "generation": {"cts.conditions", "cts.watch", "cts.stored"},
     "terraform": {
         "cts.build.references",
@@ -103,7 +104,14 @@ MAY_IMPORT: dict[str, set[str]] = {
     "workflow": {"cts.workflow", "cts.ports", *PURE},
     "adapters": {"cts.adapters", *BUILD_READS_SECRETS, *PURE, "boto3", "botocore", "httpx"},
     "settings": WORDS,
-    "wiring": {"cts.wiring", "cts.settings", "cts.adapters", "cts.workflow", *PURE},
+    "wiring": {
+        "cts.wiring",
+        "cts.settings",
+        "cts.adapters",
+        "cts.executor",
+        "cts.workflow",
+        *PURE,
+    },
 }
 PURE_PARTS = [
     "errors",
@@ -120,6 +128,7 @@ PURE_PARTS = [
 
 FUNCTION_MAY_IMPORT = {
     *WORDS,
+    "cts.executor",
     "cts.settings",
     "cts.wiring",
     "cts.workflow",
@@ -134,6 +143,7 @@ COMMAND_MAY_IMPORT = {
     "cts.config",
     "cts.generation",
     "cts.keys",
+    "cts.run.plan_text",
     "cts.watch.snapshot",
     "cts_cli",
     "boto3",

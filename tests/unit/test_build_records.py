@@ -19,7 +19,7 @@ from cts.run.model import End, Run, RunStatus
 from cts.run.news import GivenUp, GoesOn, HasEnded, NeverBegan, News, NotStarted
 from tests.fakes import RUN
 
-LIMITS = Limits(restart=240.0, longest=61_200.0)
+LIMITS = Limits(restart=240.0, begins=61_200.0, longest=61_200.0)
 MINE, OTHER = "cts:1", "cts:9"
 BUSY = End(RunStatus.ERRORED, apply_began=False, error="no such project", retryable=False)
 RESULTS = {

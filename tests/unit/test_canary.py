@@ -1,6 +1,5 @@
 """Where a secret of a folder may be after a push and a run, and where it is never."""
 
-import io
 import json
 from collections.abc import Mapping
 from dataclasses import replace
@@ -96,7 +95,10 @@ def fails(account: Account, said: str) -> System:
     system.put(replace(system.table.state("web"), place="stack"))
     run = system.started("web")
     log = Log()
-    error = Copied(io.StringIO(said), log).text()
+    copied = Copied(log)
+    copied.add(said.encode())
+    copied.add(b"")
+    error = str(copied)
     assert "Error: no" in error
     account.world.write_log(run, log.body().decode())
     system.begins(run)

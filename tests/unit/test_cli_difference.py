@@ -1,12 +1,15 @@
 """What a push says it would change of what is live."""
 
+from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 
-from cts.config.api_tasks import ApiTask
+from cts.config.api_tasks import ApiTask, objects
 from cts.config.compile import CONTRACT
+from cts.config.written import as_written
 from cts.generation import Waiting
 from tests.unit.cli_fakes import Account, cts, deployed, folder, lines, task
 
@@ -60,11 +63,58 @@ def test_a_task_that_was_created_through_the_api_stays(account: Account, conf: P
     account.api_tasks.put(CREATED, None)
     account.publish()
     result = cts("push", folder(conf, task("web"), task("new")))
-    assert lines(result.stdout)[:3] == ["compared with generation 2:", "+ new", "= 1 unchanged"]
+    assert lines(result.stdout)[:3] == ["compared with generation 2:", "+ new", "= 2 unchanged"]
     assert result.exit_code == 0
     live = account.world.table.live
     assert live
     assert {*account.world.bucket.generation(live).tasks} == {"edge", "new", "web"}
+
+
+def test_what_was_set_through_the_api_is_no_difference(account: Account, conf: Path) -> None:
+    cts("push", folder(conf, task("web"), task("old")))
+    set_ = ApiTask(
+        "web",
+        fields={"module": "acme/other/x", "enabled": False},
+        over={"module": "./modules/m", "enabled": True},
+    )
+    account.api_tasks.put(set_, None)
+    shown = task_object(conf, "old")
+    account.api_tasks.put(ApiTask("old", deleted=True, over=shown), None)
+    account.publish()
+    same = cts("push", folder(conf, task("web"), task("old")), "--dry-run")
+    assert lines(same.stdout) == ["compared with generation 2:", "= 1 unchanged"]
+    changed = folder(conf, task("web").replace("./modules/m", "acme/third/x"), task("old", "api"))
+    found = cts("push", changed, "--dry-run")
+    assert [each[:5] for each in lines(found.stdout)[1:]] == ["+ old", "~ web"]
+    cts("push", changed, "--yes")  # which ends what was set
+    again = cts("push", folder(conf, task("web"), task("old", "api")), "--dry-run")
+    assert lines(again.stdout)[1:] == ["~ web", "= 1 unchanged"]
+
+
+def task_object(conf: Path, name: str) -> Mapping[str, Any]:
+    """As a push has it."""
+    files = {"tasks.hcl": (conf / "tasks.hcl").read_bytes()}
+    files["modules/m/main.tf"] = (conf / "modules/m/main.tf").read_bytes()
+    return objects(*as_written(files, {}))[name]
+
+
+def test_a_draft_is_no_difference(account: Account, conf: Path) -> None:
+    cts("push", conf)
+    account.api_tasks.put(replace(CREATED, draft_until=float(2**40)), None)
+    account.publish()
+    assert lines(cts("push", conf, "--dry-run").stdout)[1:] == ["= 1 unchanged"]
+
+
+def test_what_does_not_fit_what_was_created_is_left_to_the_publisher(
+    account: Account, conf: Path
+) -> None:
+    cts("push", conf)
+    account.api_tasks.put(replace(CREATED, task={**CREATED.task, "module": "./modules/m"}), None)
+    account.publish()
+    (conf / "tasks.hcl").write_text(task("web").replace("./modules/m", "acme/edge/x"))
+    result = cts("push", conf, "--yes")
+    assert lines(result.stdout)[:2] == ["compared with generation 2:", "~ web"]
+    assert "rejected: 1 problem" in result.stdout
 
 
 def test_one_that_waits_stays_too(account: Account, conf: Path) -> None:
@@ -210,7 +260,9 @@ def test_a_push_says_what_the_api_keeps_enabled_or_disabled(
         "web", fields={"enabled": False}, over={"enabled": True}, by="ann", changed_at=1.0
     )
     account.api_tasks.put(off, None)
+    account.publish()
     result = cts("push", folder(tmp_path, task("web"), task("api")), "--yes")
+    assert "= 2 unchanged" in lines(result.stdout)
     told = "! web stays disabled, as set through the API: `cts task enable web` ends that"
     assert lines(result.stdout).count(told) == 1, result.stdout
     assert "api stays" not in result.stdout

@@ -35,6 +35,19 @@ def test_each_says_what_it_changed(account: Account, tmp_path: Path) -> None:
     ]
 
 
+def test_tasks_that_were_enabled_or_disabled_are_named(account: Account, tmp_path: Path) -> None:
+    off = task("web").replace("task {", "task {\n  enabled = false")
+    pushed(tmp_path, task("web"), task("other"))
+    pushed(tmp_path, off, task("other"))
+    pushed(tmp_path, task("web"), task("other"), task("new"))
+    assert lines(cts("generations").stdout)[2:4] == [
+        f"3 live {AT} 3 +new enabled web",
+        f"2 {AT} 2 disabled web",
+    ]
+    found = json.loads(cts("generations", "--json").stdout)["generations"]
+    assert [each["changes"]["disabled"] for each in found] == [[], ["web"], []]
+
+
 def test_only_some_of_many_tasks_are_named(account: Account, tmp_path: Path) -> None:
     pushed(tmp_path, *(task(f"t{number}") for number in range(7)))
     assert lines(cts("generations").stdout)[-1].endswith("7 +t0 +t1 +t2 +t3 and 3 more")

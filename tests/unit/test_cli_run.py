@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from cts import keys
-from cts.run.model import End, Orphan, RunStatus
+from cts.run.model import End, Orphan, RunStatus, Used
 from cts.run.state import TaskState
 from tests.unit.cli_fakes import Account, cts, deployed, in_terminal, lines, plain
 from tests.unit.reader_fakes import applied, run_id, running
@@ -135,6 +135,22 @@ def test_what_a_killed_build_left_is_shown(account: Account) -> None:
         "! x.a id 7 exists, web-1",
         "! x.b may exist: its creation had begun, web-1",
         "! x.c may exist, web-1",
+    ]
+
+
+def test_what_a_run_was_executed_with_is_shown(account: Account) -> None:
+    run = applied("web", 2)
+    assert run.end
+    modules = (
+        Used("acme/edge/acmefw", "1.2.0", "sha256:aa", "web"),
+        Used("./modules/m", "", "", "x"),
+    )
+    providers = (Used("registry.terraform.io/acme/fw", "3.1.0", "h1:bb"),)
+    account.world.ran(replace(run, end=replace(run.end, modules=modules, providers=providers)))
+    assert lines(cts("runs", "show", run.id).stdout)[-3:] == [
+        "modules acme/edge/acmefw 1.2.0 sha256:aa",
+        "./modules/m",
+        "providers registry.terraform.io/acme/fw 3.1.0 h1:bb",
     ]
 
 

@@ -9,44 +9,84 @@ import httpx
 import pytest
 from typer.testing import Result
 
-from cts_cli import client
+from cts_cli import client, waits
 from tests.unit.cli_fakes import Account, cts, deployed
 
 ID = "4f0b8e1c-0000-4000-8000-000000000000"
 PLAN = "Plan: 1 to add, 0 to change, 0 to destroy."
+RUN = "web-20260101T000000-abcdef"
+SKIPPED = "Task is disabled, inspection was skipped."
+NONE = "a task with name 'web' does not exist"
+LOG = "[2026-01-01T00:00:00Z] terraform plan -no-color\n{}\n[2026-01-01T00:00:01Z] done\n"
 PROMPT = "    Only 'yes' will be accepted to approve, enter 'no' or leave blank to reject."
 
 
 @dataclass
 class Cts:
-    """Answers as CTS does. `asked`: method, path with query, and body of each request."""
+    """Answers as the stack does. `asked`: method, path with query, and body of each request that
+    changes something."""
 
     changes: bool = True
+    task: Any = None
+    """What is there in the end."""
+    fails: str = ""
+    """With which error runs fail."""
+    looks: list[str] = field(default_factory=lambda: ["pending"])
+    """What runs do at first: their statuses, one at each look; "": none has begun."""
     refuses: dict[str, tuple[int, str]] = field(default_factory=dict)
     """Status and message by method and query, such as `POST run=now`."""
     asked: list[tuple[str, str, Any]] = field(default_factory=list)
 
     def answer(self, request: httpx.Request) -> httpx.Response:
         path, query = request.url.path, request.url.query.decode()
+        if request.method == "GET":
+            return self._read(path)
+        assert request.headers["prefer"] == "respond-async"
         body: Any = json.loads(request.content) if request.content else None
         self.asked.append((request.method, f"{path}?{query}" if query else path, body))
         if refused := self.refuses.get(f"{request.method} {query}".strip()):
             code, message = refused
             error = {"error": {"message": message}, "request_id": ID}
             return httpx.Response(code, json=error)
-        plan = {"plan": PLAN if self.changes else "No changes.", "changes_present": self.changes}
-        match request.method, query:
-            case "POST", "run=inspect":
-                found = {"task": body["task"], "run": plan, "request_id": ID}
-                return httpx.Response(200, json=found)
+        self._asks_for = query.removeprefix("run=")
+        code, found = self._changed(request.method, query, body)
+        return httpx.Response(code, json=found)
+
+    def _changed(self, method: str, query: str, body: Any) -> tuple[int, Any]:
+        asked = {"asked": {"id": ID}, "request_id": ID}
+        is_off = method == "POST" and body["task"].get("enabled") is False
+        match method, query:
+            case "POST", "run=inspect" if is_off:
+                skipped = {"plan": SKIPPED, "changes_present": False}
+                return 200, {"task": body["task"], "run": skipped, "request_id": ID}
             case "POST", _:
-                return httpx.Response(201, json={"task": body["task"], "request_id": ID})
-            case "PATCH", "run=inspect":
-                return httpx.Response(200, json={"inspect": plan})
+                created = {"task": body["task"], "request_id": ID}
+                return (201, created) if is_off else (202, {**created, **asked})
+            case "PATCH", "run=inspect" | "run=now":
+                return 202, asked
             case "PATCH", _:
-                return httpx.Response(200, json={})
-            case _:
-                return httpx.Response(202, json={"request_id": ID})
+                return 200, {}
+        return 202, {"request_id": ID}
+
+    def _read(self, path: str) -> httpx.Response:
+        if path == "/v1/tasks/web":
+            return httpx.Response(200, json={"task": self.task})
+        if path.endswith("/log"):
+            said = PLAN if self.changes else "No changes."
+            return httpx.Response(200, text=LOG.format(said))
+        status = self.looks.pop(0) if self.looks else self._end()
+        if not status:
+            return httpx.Response(404, json={"error": {"message": NONE}})
+        run: Any = {"id": RUN, "task": "web", "request": ID, "status": status, "step": "apply"}
+        counts = {"add": int(self.changes), "change": 0, "destroy": 0}
+        run |= {"counts": counts, "error": self.fails or None}
+        others = [{**run, "id": "web-other", "request": "other"}, {**run, "request": None}]
+        return httpx.Response(200, json={"runs": [others[0], run, others[1]]})
+
+    def _end(self) -> str:
+        if self.fails:
+            return "errored"
+        return "planned" if self._asks_for == "inspect" else "applied"
 
 
 @pytest.fixture
@@ -58,6 +98,7 @@ def account(monkeypatch: pytest.MonkeyPatch) -> Account:
 def server(account: Account, monkeypatch: pytest.MonkeyPatch) -> Cts:
     server = Cts()
     monkeypatch.setattr(client, "transport", lambda: httpx.MockTransport(server.answer))
+    monkeypatch.setattr(waits, "every", lambda _seconds: range(9))
     return server
 
 
@@ -156,8 +197,6 @@ def test_a_task_is_deleted_once_that_is_approved(server: Cts) -> None:
 
 # ---- errors -------------------------------------------------------------------------------
 
-NONE = "a task with name 'web' does not exist"
-
 
 @pytest.mark.parametrize(
     ("command", "refused", "error", "details"),
@@ -222,6 +261,14 @@ def test_wrong_usage_has_the_exit_codes_of_cts(
     assert result.stderr.startswith(f"==> Error: {error}")
     assert details in result.stdout
     assert server.asked == []
+
+
+@pytest.mark.parametrize("name", ["create", "delete", "enable", "disable"])
+def test_without_the_word_task_the_command_is_named(account: Account, name: str) -> None:
+    result = cts(name, "web")
+    assert result.exit_code == 2
+    told = f"No such command '{name}'. Did you mean 'cts task {name}'?"
+    assert told in " ".join(result.stderr.replace("│", " ").split())
 
 
 def test_a_stack_that_is_not_there_is_told(server: Cts) -> None:
@@ -346,11 +393,61 @@ def test_variable_files_are_read_here_and_sent_as_variables(server: Cts, file: P
     }
 
 
-def test_a_failed_run_is_an_error_and_no_task_is_left(server: Cts, file: Path) -> None:
-    server.refuses["POST run=now"] = (500, "error tf-apply for 'web': Error: no route to host")
-    result = cts("task", "create", "-auto-approve", "-task-file", file)
+@pytest.mark.parametrize("is_changed", [False, True])
+def test_a_failed_run_is_an_error_and_no_task_is_left_but_what_others_changed(
+    server: Cts, file: Path, is_changed: bool
+) -> None:
+    def fails(request: httpx.Request) -> httpx.Response:
+        if request.url.query == b"run=now":
+            server.fails = "Error: no route to host"
+            server.task = json.loads(request.content)["task"] | (
+                {"version": "2"} if is_changed else {}
+            )
+        return server.answer(request)
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(client, "transport", lambda: httpx.MockTransport(fails))
+        result = cts("task", "create", "-auto-approve", "-task-file", file)
     assert (result.exit_code, result.stderr) == (11, "==> Error: unable to create 'web'\n")
-    assert "500 Internal Server Error: error tf-apply" in result.stdout
+    told = "500 Internal Server Error: error tf-apply for 'web': Error: no route to host"
+    assert told in " ".join(result.stdout.split())
+    assert (server.asked[-1][0] == "DELETE") is not is_changed
+
+
+def test_a_plan_that_fails_is_told_as_by_cts(server: Cts, file: Path) -> None:
+    server.fails = "Error: no module"
+    result = cts("task", "create", "-inspect", "-task-file", file)
+    assert result.stderr == "==> Error: unable to generate plan for 'web'\n"
+    assert "400 Bad Request: error tf-apply for 'web'" in result.stdout
+    result = cts("task", "enable", "-inspect", "web")
+    assert "request returned 500 status code with error: error tf" in result.stdout
+
+
+def test_a_disabled_task_is_created_without_a_run(server: Cts, file: Path) -> None:
+    file.write_text(TASK.replace("task {", "task {\n  enabled = false"))
+    server.looks = [""] * 9
+    result = cts("task", "create", "-auto-approve", "-task-file", file)
+    assert (result.exit_code, SKIPPED in result.stdout) == (0, True), result.stdout
+
+
+@pytest.mark.parametrize("looks", [["", "pending"], ["busy", "canceled", "pending"]])
+def test_a_run_that_has_not_begun_or_did_nothing_is_waited_for(
+    server: Cts, looks: list[str]
+) -> None:
+    server.looks = looks
+    assert cts("task", "enable", "-auto-approve", "web").exit_code == 0
+    assert server.looks == []
+
+
+def test_a_run_that_never_begins_is_told(server: Cts, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(waits, "every", lambda _seconds: [0, 901])
+    server.looks = ["", ""]
+    result = cts("task", "enable", "web")
+    assert result.exit_code == 11
+    assert "the run of task 'web' has not begun: `cts status` shows" in result.stdout
+    monkeypatch.setattr(waits, "every", lambda _seconds: [0, 901, 902])
+    server.looks = ["pending", "pending"]
+    assert cts("task", "enable", "-inspect", "web").exit_code == 0
 
 
 @pytest.mark.parametrize(

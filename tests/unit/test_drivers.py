@@ -11,7 +11,7 @@ from cts.errors import Unavailable
 from cts.events import ApprovalNeeded, RunFinished
 from cts.run.model import End, Run, RunStatus
 from cts.run.news import GivenUp, GoesOn, HasEnded, Heard, NeverBegan, News, NotStarted
-from cts.settings import Hcp, Store, Tracked
+from cts.settings import Hcp, Store, Tracked, Warm
 from cts.wiring import drivers
 from cts.workflow.start import StartOutcome
 from cts.workflow.track import NEWS_AFTER
@@ -19,7 +19,8 @@ from tests.fakes import failing
 from tests.unit.system import System
 
 STORE = Store(table="t", work_bucket="w", bus="b", run_days=90)
-TRACKED = Tracked("p", "role", 5, Hcp("https://app.terraform.io", "", "arn"))
+WARM = Warm("executor", 900.0, 4_000_000_000)
+TRACKED = Tracked("p", "role", 5, Hcp("https://app.terraform.io", "", "arn"), WARM)
 WAITS = {"asks": "waits for a decision: {}", "locked": "waits for ann, who has locked it"}
 STATUSES = {"applied": RunStatus.APPLIED, "errored": RunStatus.ERRORED}
 
@@ -85,7 +86,11 @@ def world_of(name: str) -> System:
 def test_the_drivers_of_this_version() -> None:
     found = {name: driver.start for name, driver in drivers.drivers(STORE, TRACKED).items()}
     kinds = {name: start.__qualname__ for name, start in found.items()}
-    assert kinds == {"terraform": "CodeBuild.start", "terraform-cloud": "HcpTerraform.start"}
+    assert kinds == {
+        "terraform": "CodeBuild.start",
+        "executor": "Executor.start",
+        "terraform-cloud": "HcpTerraform.start",
+    }
 
 
 def test_a_task_of_another_driver_runs_to_its_end(toy: Toy) -> None:

@@ -509,6 +509,27 @@ def test_a_push_without_the_module_of_a_created_task_says_what_to_do(world: Worl
     assert "a push brings the folders that its own tasks name" in rejected.problems[0]["fix"]
 
 
+LOCAL = {**NEW, "module": "./modules/m"}
+
+
+@pytest.mark.parametrize(
+    ("method", "body", "code"),
+    [("DELETE", None, 202), ("PUT", {"task": NEW}, 200), ("PATCH", {"module": "a/b/c"}, 200)],
+)
+def test_a_push_that_a_created_task_kept_out_goes_live_once_it_does_no_more(
+    world: World, method: str, body: Any, code: int
+) -> None:
+    world.push(PUSHED.replace("acme/edge/acmefw", "./modules/m"), m='variable "services" {}')
+    create(LOCAL)
+    world.push(PUSHED.replace("as pushed", "without it"))
+    assert ask("PATCH", "/v1/tasks/pushed", {"version": "2.0", "module": "a/b/c"})[0] == 200
+    assert world.object("pushed")["description"] == "as pushed"
+    assert ask("PATCH", "/v1/tasks/edge", {"description": "still in the way"})[0] == 200
+    assert world.object("pushed")["description"] == "as pushed"
+    assert ask(method, "/v1/tasks/edge", body)[0] == code
+    assert world.object("pushed")["description"] == "without it"
+
+
 def test_a_rejected_push_does_not_stop_changes(world: World) -> None:
     world.push("task {")
     assert world.tasks == ["pushed"]

@@ -25,7 +25,7 @@ BUSY = End(RunStatus.BUSY, apply_began=False)
 def running(state: TaskState, version: str) -> TaskState:
     claimed = claim(ask(state, 1.0, "why"), "web-1", "A", "A", 1.0)
     assert isinstance(claimed, Claimed)
-    return claimed_with(claimed.state, version, "terraform")
+    return claimed_with(claimed.state, version, "terraform", "terraform")
 
 
 def after(state: TaskState, end: End) -> str:

@@ -1183,7 +1183,37 @@ def test_one_pass_stores_and_announces_and_the_next_writes_nothing() -> None:
     assert run(world.loop, two_passes()) == [PollOutcome.WRITTEN, PollOutcome.NOTHING_NEW]
     assert world.names(WEB) == ["web-1"]
     assert sorted(world.triggered) == ["one", "some"]
-    assert len(world.beats) == 2
+    counted = [(beat.tally.changes, beat.tally.triggered) for beat in world.beats]
+    assert counted == [(2, 2), (0, 0)]
+
+
+@pytest.mark.parametrize(
+    ("of", "method", "outcomes"),
+    [
+        ("table", "commit", ["failed", PollOutcome.WRITTEN]),
+        ("bus", "send", [PollOutcome.WRITTEN, PollOutcome.NOTHING_NEW]),
+    ],
+)
+def test_one_pass_counts_what_aws_did_not_take(
+    of: str, method: str, outcomes: list[PollOutcome | str]
+) -> None:
+    world = World(one=ONE)
+
+    async def one_pass() -> PollOutcome | str:
+        try:
+            return await once(world.poller())
+        except Unavailable:
+            return "failed"
+
+    async def passes() -> list[PollOutcome | str]:
+        await world.consul.set("web", [instance("web")])
+        with failing(getattr(world, of), method, Unavailable("throttled")):
+            first = await one_pass()
+        return [first, await one_pass()]
+
+    assert run(world.loop, passes()) == outcomes
+    assert [beat.aws_errors for beat in world.beats] == [1, 0]
+    assert world.troubles == ["throttled"]
 
 
 def test_one_pass_also_asks_for_the_services_that_a_listing_adds() -> None:

@@ -76,6 +76,22 @@ def test_every_task_has_a_row_and_the_urgent_ones_are_first(number: int) -> None
     assert len(html) < 1_500_000  # Lambda takes 6 MB
 
 
+@pytest.mark.parametrize(
+    ("number", "said"),
+    [
+        (1, "1 task: 1 idle"),
+        (
+            50,
+            "50 tasks: 5 gave up, 5 retrying, 5 held, 5 running, 5 waiting, 23 idle, 2 disabled",
+        ),
+    ],
+)
+def test_it_says_how_many_tasks_are_in_each_state(number: int, said: str) -> None:
+    parsed = Parsed(drawn(pages.tasks(number)))
+    assert said in parsed.text
+    assert f"{number} view{'s' if number > 1 else ''}, mode live" in parsed.text
+
+
 def test_without_tasks_it_says_how_to_begin() -> None:
     parsed = Parsed(drawn(World()))
     assert "No tasks are configured. Push a configuration with `cts push`." in parsed.text
@@ -89,6 +105,11 @@ def test_without_tasks_it_says_how_to_begin() -> None:
         (pages.idle("a"), ("idle ", "+0 ~1 -0", "")),
         (pages.buffered("a"), ("waiting change", "+0 ~1 -0", "in 21 s (change seen 4 s ago)")),
         (pages.running("a"), ("running change", "+0 ~1 -0", "")),
+        (pages.due("a"), ("due change", "+0 ~1 -0", "now (change seen 35 s ago)")),
+        (
+            pages.held_back("a"),
+            ("held the firewall is replaced", "+0 ~1 -0", "change seen 35 s ago"),
+        ),
         (pages.running("a", waits="approve it"), ("blocked approve it", "+0 ~1 -0", "")),
     ],
 )

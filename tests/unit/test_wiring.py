@@ -9,12 +9,13 @@ import pytest
 from cts import settings
 from cts.events import TaskTriggered
 from cts.keys import RUN_ID, task_of
-from cts.settings import Hcp, Store, Tracked
+from cts.settings import Hcp, Store, Tracked, Warm
 from cts.wiring import drivers, runner, stores
 from tests.bench import imports
 from tests.fake_session import FakeSession, fake_session
 
 STORE = Store(table="t", work_bucket="w", bus="b", run_days=90)
+WARM = Warm("executor", 900.0, 4_000_000_000)
 
 
 @pytest.fixture
@@ -32,7 +33,9 @@ def test_a_tables_client_is_built_at_once_and_only_once(session: FakeSession) ->
 def test_other_clients_are_built_when_they_are_used(session: FakeSession) -> None:
     bus = stores.bus(STORE)
     stores.bucket(STORE)
-    drivers.drivers(STORE, Tracked("p", "role", 5, Hcp("https://app.terraform.io", "", "arn")))
+    drivers.drivers(
+        STORE, Tracked("p", "role", 5, Hcp("https://app.terraform.io", "", "arn"), WARM)
+    )
     assert session.built == []
     bus.send([TaskTriggered("web")])
     bus.send([TaskTriggered("web")])

@@ -71,6 +71,14 @@ def buffered(task: str) -> TaskState:
     return replace(idle(task), wanted={Reason.CHANGE: Wish(NOW - 4, NOW + 21, "c-2", "g")})
 
 
+def due(task: str) -> TaskState:
+    return replace(idle(task), wanted={Reason.CHANGE: Wish(NOW - 35, NOW - 5, "c-4", "g")})
+
+
+def held_back(task: str) -> TaskState:
+    return replace(held(task), wanted=due(task).wanted)
+
+
 def retrying(task: str) -> TaskState:
     wanted = {Reason.CHANGE: Wish(NOW - 300, NOW + 90, "c-3", "f")}
     recent = (outcome(task, 0, success=False, error="Error: the device does not respond"),)

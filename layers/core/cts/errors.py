@@ -15,6 +15,7 @@
   x NoLog                the run has not written a log yet
   x Forged               a notification that is not signed with our key
   x NotLookedAfter       the sweep could not process everything
+  x ProgramKilled        the program of a run in the warm lane was killed
   x Upstream             an external service failed
     + Unavailable          try again later: timeouts, 5xx, throttling
     + Missing              an object that should exist does not
@@ -110,6 +111,14 @@ class NotLookedAfter(CtsError):
     def __init__(self, errors: Sequence[CtsError]) -> None:
         told = "; ".join(str(error) for error in errors[:MOST_TOLD])
         super().__init__(f"{len(errors)} could not be processed: {told}")
+
+
+class ProgramKilled(CtsError):
+    def __init__(self, run: str, signal: int) -> None:
+        super().__init__(
+            f"executing run {run}: its program was killed by signal {signal}, so it may have "
+            "recorded nothing"
+        )
 
 
 class Forged(CtsError):

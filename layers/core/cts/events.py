@@ -57,6 +57,9 @@ class RunStarted:
     at: str
     by: str = ""
     """The person who asked for it, as an ARN."""
+    lane: str = ""
+    """Where it is executed: `warm` or `build`; empty: in HCP Terraform."""
+    lane_why: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,6 +114,9 @@ class RunFinished:
     """The first resources that the plan changes."""
     terraform: str = ""
     """Its version."""
+    lane: str = ""
+    """As in `RunStarted`."""
+    lane_why: str = ""
 
 
 @dataclass(frozen=True, slots=True)

@@ -16,7 +16,9 @@ FORMER_STATE = "state of a former CTS"
 """In the same way, where in Consul's KV it would be."""
 SHOWN = "tasks as the API shows them"
 """In the same way, the digest of their object."""
-IN_SOURCES = {"former": FORMER, "former_state": FORMER_STATE, "shown": SHOWN}
+CHANGES = "changes of tasks through the API"
+"""In the same way, the digest of their object."""
+IN_SOURCES = {"former": FORMER, "former_state": FORMER_STATE, "shown": SHOWN, "changes": CHANGES}
 DRIVER = "terraform"
 """The driver of an entry without one."""
 
@@ -55,6 +57,8 @@ class TaskEntry:
     """Whether it is not a task yet: it is there for a plan that a person wants to see first."""
     created: bool = False
     """Whether it was created through the API, and no push defines it."""
+    lane: str = ""
+    """`warm` or `build`: where its runs are executed; empty: `run/lane.py` chooses."""
 
     @property
     def conditions(self) -> tuple[Condition, ...]:
@@ -96,6 +100,8 @@ class Generation:
     the configuration names a backend."""
     shown: str = ""
     """The digest of the tasks as the API shows them; empty: made by an earlier version."""
+    changes: str = ""
+    """The digest of what people have made of tasks through the API; empty: there is nothing."""
 
     @property
     def listed(self) -> Mapping[str, TaskEntry]:
@@ -143,7 +149,7 @@ def _written(entry: TaskEntry) -> dict[str, Any]:
     # The first release takes no new field.
     if entry.driver == DRIVER:
         del facts["driver"]
-    for name in ("workspace", "inputs", "events", "required_version", "draft", "created"):
+    for name in ("workspace", "inputs", "events", "required_version", "draft", "created", "lane"):
         if not facts[name]:
             del facts[name]
     return facts

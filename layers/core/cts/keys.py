@@ -1,5 +1,6 @@
 """Keys of the table and the work bucket, and run IDs, all built and parsed here."""
 
+import hashlib
 import re
 from datetime import datetime
 
@@ -91,6 +92,17 @@ def uploaded(task: str) -> str:
 
 def build_object(folder: str, name: str) -> str:
     return f"builds/{folder}/{name}"
+
+
+def warm_build(request: str) -> str:
+    """What the warm lane executes a run with, from the ID of the invocation, which a module must
+    not know: with it, it could answer in the function's place."""
+    return f"warm-{hashlib.sha256(request.encode()).hexdigest()[:16]}"
+
+
+def ended(build: str) -> str:
+    """The record of a run in the warm lane that nothing of this build is left."""
+    return f"ended/{build}"
 
 
 def run_object(task: str, run_id: str, name: str) -> str:

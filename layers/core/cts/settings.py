@@ -5,6 +5,8 @@ from dataclasses import dataclass
 
 from cts.errors import MissingSetting
 
+MEGABYTE = 1_000_000
+
 
 def required(env: Mapping[str, str], name: str) -> str:
     value = env.get(name, "")
@@ -124,6 +126,41 @@ class Hcp:
 
 
 @dataclass(frozen=True, slots=True)
+class Warm:
+    """The function that executes runs in the warm lane."""
+
+    function: str
+    seconds: float
+    """Its time limit."""
+    disk: int
+    """Bytes."""
+
+    @classmethod
+    def read(cls, env: Mapping[str, str]) -> "Warm":
+        return cls(
+            function=required(env, "CTS_EXECUTOR"),
+            seconds=float(required(env, "CTS_EXECUTOR_TIMEOUT")),
+            disk=int(required(env, "CTS_EXECUTOR_STORAGE")) * MEGABYTE,
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class ExecutorSettings:
+    work_bucket: str
+    region: str
+    disk: int
+    """Bytes of the sandbox's temporary folder."""
+
+    @classmethod
+    def read(cls, env: Mapping[str, str]) -> "ExecutorSettings":
+        return cls(
+            work_bucket=required(env, "CTS_WORK_BUCKET"),
+            region=required(env, "AWS_REGION"),
+            disk=int(required(env, "CTS_EXECUTOR_STORAGE")) * MEGABYTE,
+        )
+
+
+@dataclass(frozen=True, slots=True)
 class Builds:
     """How runs are executed."""
 
@@ -143,6 +180,7 @@ class Builds:
     """ARN of the stack's own secret."""
     consul_ca: str
     hcp: Hcp
+    warm: Warm
 
     @classmethod
     def read(cls, env: Mapping[str, str]) -> "Builds":
@@ -159,6 +197,7 @@ class Builds:
             connection_secret=required(env, "CTS_CONNECTION_SECRET_ARN"),
             consul_ca=env.get("CTS_CONSUL_CA_ARN", ""),
             hcp=Hcp.read(env),
+            warm=Warm.read(env),
         )
 
 
@@ -170,6 +209,7 @@ class Tracked:
     task_role: str
     concurrency: int
     hcp: Hcp
+    warm: Warm
 
     @classmethod
     def read(cls, env: Mapping[str, str]) -> "Tracked":
@@ -178,4 +218,5 @@ class Tracked:
             task_role=required(env, "CTS_TASK_ROLE"),
             concurrency=int(required(env, "CTS_CONCURRENCY")),
             hcp=Hcp.read(env),
+            warm=Warm.read(env),
         )

@@ -66,6 +66,8 @@ class Limits:
 
     restart: float
     """Until which a second start of a run is the same build."""
+    begins: float
+    """By which a build that was started has begun, or never will."""
     longest: float
     """By which a run's build has ended, whatever happened."""
 
@@ -114,7 +116,7 @@ def _not_begun(
         return NeverBegan()
     if status.ended_as is not None:
         error = f"build {build} ended with status {status.ended_as} before its first command"
-    elif age >= limits.longest:
+    elif age >= limits.begins:
         error = f"build {build} was started, but never began"
     else:
         return GoesOn()
@@ -176,6 +178,7 @@ def end_from(body: bytes | None, *, apply_began: bool) -> End | None:
         counts=_counts(record.get("counts")),
         terraform=_text(record.get("terraform")),
         times=_times(record.get("at")),
+        disk=_bytes(record.get("disk")),
     )
 
 
@@ -199,6 +202,10 @@ def _counts(value: object) -> dict[str, int] | None:
         return None
     found = {name: each for name, each in value.items() if type(each) is int}
     return _few(found)
+
+
+def _bytes(value: object) -> int:
+    return value if type(value) is int and value >= 0 else 0
 
 
 def _times(value: object) -> dict[str, str]:

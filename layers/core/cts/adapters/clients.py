@@ -65,6 +65,12 @@ def eventbridge() -> EventBridgeClient:
 
 
 @cache
+def invoker() -> LambdaClient:
+    """For functions that are only told to begin."""
+    return session().client("lambda", config=PATIENCE)
+
+
+@cache
 def functions() -> LambdaClient:
     """Invokes once: what its function has begun must not begin again."""
     return session().client("lambda", config=PATIENT)

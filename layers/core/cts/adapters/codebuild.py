@@ -22,11 +22,13 @@ if TYPE_CHECKING:
 NO_BUILDS = "Cannot have more than 0 builds in queue"
 """A hold on many new accounts, whatever Service Quotas shows."""
 ENDED = frozenset({"SUCCEEDED", "FAILED", "FAULT", "TIMED_OUT", "STOPPED"})
+# A build may wait for eight hours and then run for eight. One more for our clocks.
+LONGEST = (480 + 480 + 60) * 60.0
 LIMITS = Limits(
     # CodeBuild knows an idempotency token for five minutes.
     restart=4 * 60.0,
-    # A build may wait for eight hours and then run for eight. One more for our clocks.
-    longest=(480 + 480 + 60) * 60.0,
+    begins=LONGEST,
+    longest=LONGEST,
 )
 
 

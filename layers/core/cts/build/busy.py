@@ -30,7 +30,7 @@ class LockWait:
         self, run: Callable[..., Ended], command: str, *arguments: str, codes: Codes = (0,)
     ) -> Ended:
         """`run`: how, such as `TerraformProcess.run`. Raises Busy if the lock is not released in
-        time.
+        time, and RunError if the build is stopped before.
 
         Terraform waits by itself only where it locks for the command; some backends also lock to
         open the state, and that fails at once (Consul; Terraform 1.11). So it is tried again.
@@ -41,9 +41,10 @@ class LockWait:
             try:
                 return run(command, timeout, *arguments, codes=codes)
             except RunError as failed:
-                busy = None if self.stop.reason else busy_from(str(failed))
+                busy = busy_from(str(failed))
                 if busy is None:
                     raise
+                self.stop.check()
                 if time.monotonic() + PAUSE_SECONDS >= until:
                     raise busy from failed
             self.stop.pause(PAUSE_SECONDS)

@@ -54,9 +54,14 @@ class Cache:
         """The checksums of the restored files."""
         self.is_complete = False
         """Whether `init` has fetched everything."""
+        self.was_there = False
+        """Whether the folder is that of the definition's last run."""
 
     def restore(self) -> None:
         """What the definition's last run has kept. Nothing depends on it."""
+        if (self.folder / LOCK_FILE).exists():
+            self.was_there, self._kept = True, self._checksums()
+            return
         kept = self._unpack(self.key, LARGEST_MODULES, self.folder)
         if kept is None:
             return
@@ -113,10 +118,10 @@ class Cache:
             return
         try:
             fetched = [*packages(self.folder / PROVIDERS)]
-            files = [self.folder / LOCK_FILE, *files_in(self.folder / MODULES)]
-            files = [each for each in files if each.exists()]
-            if not fetched and self._are_kept(files):
+            is_new = fetched and not self.was_there
+            if not is_new and self._are_kept():
                 return
+            files = [*self._files()]
             names = [*self.restored, *filter(self._store_package, fetched)]
             packed = self._packed(self.folder, files, names)
         except (OSError, ValueError) as error:
@@ -124,12 +129,18 @@ class Cache:
         if packed.stat().st_size <= LARGEST_MODULES:
             self.s3.put(self.bucket, self.key, packed.read_bytes())
 
-    def _are_kept(self, files: list[Path]) -> bool:
-        found = {
+    def _files(self) -> Iterator[Path]:
+        files = (self.folder / LOCK_FILE, *files_in(self.folder / MODULES))
+        return (each for each in files if each.exists())
+
+    def _checksums(self) -> dict[str, int]:
+        return {
             each.relative_to(self.folder).as_posix(): zlib.crc32(each.read_bytes())
-            for each in files
+            for each in self._files()
         }
-        return found == {name: crc for name, crc in self._kept.items() if name != NAMES}
+
+    def _are_kept(self) -> bool:
+        return self._checksums() == {n: crc for n, crc in self._kept.items() if n != NAMES}
 
     def _store_package(self, name: str) -> bool:
         """Whether it is kept."""

@@ -6,10 +6,11 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
-from cts.build.cache import LOCK_FILE, MODULES, hash_over
+from cts.build.cache import LOCK_FILE, MIRROR, MODULES, hash_over
 
 MOST = 20
 """Modules, and providers: the record of a run is small."""
+DATA = ".terraform"
 PROVIDER = re.compile(r'^provider "([^"]+)" \{\n(.*?)^\}', re.MULTILINE | re.DOTALL)
 VERSION = re.compile(r'^  version += "([^"]+)"', re.MULTILINE)
 HASH = re.compile(r'"((?:h1|zh):[^"]+)"')
@@ -28,6 +29,13 @@ def providers(folder: Path) -> list[dict[str, str]]:
         digest = hashes[0] if hashes else ""
         found.append({"source": source, "version": version[1] if version else "", "digest": digest})
     return found
+
+
+def size(folder: Path) -> int:
+    """Bytes of what `init` made below the root module. What a link leads to is elsewhere, and does
+    not count."""
+    files = (each for name in (DATA, MIRROR) for each in (folder / name).rglob("*"))
+    return sum(each.lstat().st_size for each in files)
 
 
 def modules(folder: Path, shown: Callable[[str], str]) -> list[dict[str, str]]:

@@ -10,7 +10,7 @@ from pathlib import Path
 from cts.build.errors import RunError
 from cts.build.facts import VARIABLES, Facts
 from cts.build.log import Log
-from cts.build.output import Copied, started
+from cts.build.output import Copied, Reading, started
 from cts.build.s3 import S3
 from cts.build.stop import Stop
 
@@ -68,9 +68,11 @@ class Hooks:
         except (OSError, ValueError) as error:
             because = "the program can't be started"
             raise RunError(f"{doing}: {error}", retryable=False, because=because) from error
-        said, errors = Copied(process.stdout, self.log), Copied(process.stderr, self.log)
+        said, errors = Copied(self.log), Copied(self.log)
+        reading = Reading(process, said, errors)
         code = self.stop.wait(process)
-        told = (errors.text().strip() or said.text().strip())[-ERROR_CHARACTERS:]
+        reading.end()
+        told = (str(errors).strip() or str(said).strip())[-ERROR_CHARACTERS:]
         if self.stop.reason:
             raise RunError(f"{doing}: interrupted because {self.stop.reason}", logged=True)
         if code != 0:

@@ -33,16 +33,25 @@ ACTIONS = {
 MOVED_OR_FORGOTTEN = re.compile(r"has moved to|moved from|no longer be managed by Terraform")
 
 
+class NeedsPlan(Exception):
+    """Only the file of a plan says what it does."""
+
+
 def counted(terraform: TerraformProcess, plan: Path, said: str, log: Log) -> dict[str, int]:
     """What a plan does: `said` when it was made, `plan` is its file. Its JSON, which takes a while
     to make, is looked at only where there seems to be something that Terraform doesn't count."""
     found = counts(said)
-    if MOVED_OR_FORGOTTEN.search(said):
+    if moves_or_forgets(said):
         try:
             found |= moved_and_forgotten(terraform.planned(plan))
         except (OSError, subprocess.SubprocessError, ValueError) as error:
             log.note(f"what is moved or forgotten was not counted: {error}")
     return found
+
+
+def moves_or_forgets(said: str) -> bool:
+    """Whether a plan seems to do what Terraform doesn't count."""
+    return MOVED_OR_FORGOTTEN.search(said) is not None
 
 
 def counts(said: str) -> dict[str, int]:

@@ -6,6 +6,7 @@ time limit are arguments.
 
 import json
 import os
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +15,7 @@ from cts.build.busy import LockWait
 from cts.build.cache import Cache
 from cts.build.engine import OnPath, find_engine
 from cts.build.errors import Busy, RunError, described
-from cts.build.evidence import modules, providers
+from cts.build.evidence import modules, providers, size
 from cts.build.facts import Facts
 from cts.build.hooks import Hooks
 from cts.build.lock import StateLock
@@ -22,7 +23,7 @@ from cts.build.log import Log
 from cts.build.log_sender import LogSender
 from cts.build.lost_state import BY_HAND, LOOK_FIRST, LostState
 from cts.build.orphans import Orphans
-from cts.build.plan import changes, counted
+from cts.build.plan import NeedsPlan, changes, counted, counts, moves_or_forgets
 from cts.build.records import Records
 from cts.build.s3 import S3
 from cts.build.session import opened
@@ -108,33 +109,58 @@ class Execution:
         terraform.environment |= workspace(self.facts)
         self.lost_state.push_former(terraform, self.own)
         self.orphans.look_back(self.stored)
-        planned = self.plan(terraform)
-        if planned.code == 2:
-            self.apply(terraform, planned.output)
+        is_changed = self.plan_and_apply(terraform)
         self.hooks.pay(terraform.environment, self.reach)
-        return "applied" if planned.code == 2 else "unchanged"
+        return "applied" if is_changed else "unchanged"
 
     def stored(self) -> bytes | None:
         """The state that is stored."""
         return self.backend.state()
+
+    def plan_and_apply(self, terraform: TerraformProcess) -> bool:
+        """In one process, as a rule, which asks in between. Whether there was anything to apply."""
+        self.reach("plan")
+        try:
+            how = partial(terraform.applying, self.approve)
+            ended = self.wait.run(how, "apply", "-no-color")
+        except NeedsPlan:
+            return self.apply_plan(terraform)
+        if self.step == "plan":
+            self.planned_is(ended.output, counts(ended.output))
+        return self.step == "apply"
+
+    def approve(self, said: str) -> None:
+        """What is planned: `said` when it was. Raises NeedsPlan if that doesn't tell enough."""
+        if moves_or_forgets(said):
+            raise NeedsPlan
+        self.planned_is(said, counts(said))
+        self.begin_apply()
+
+    def apply_plan(self, terraform: TerraformProcess) -> bool:
+        planned = self.plan(terraform)
+        if planned.code == 2:
+            self.begin_apply()
+            self.wait.run(terraform.run, "apply", "-no-color", str(self.own / "plan"))
+        return planned.code == 2
 
     def plan(self, terraform: TerraformProcess, *options: str) -> Ended:
         self.reach("plan")
         plan = self.own / "plan"
         arguments = ("-no-color", f"-out={plan}", "-detailed-exitcode", *options)
         planned = self.wait.run(terraform.converging, "plan", *arguments, codes=(0, 2))
-        self.counts = counted(terraform, plan, planned.output, self.log)
-        self.changes, self.planned = changes(planned.output), planned.output
+        self.planned_is(planned.output, counted(terraform, plan, planned.output, self.log))
         return planned
 
-    def apply(self, terraform: TerraformProcess, said: str) -> None:
-        """What was planned; `said` when it was."""
+    def planned_is(self, said: str, counts: dict[str, int]) -> None:
+        self.planned, self.counts, self.changes = said, counts, changes(said)
+
+    def begin_apply(self) -> None:
+        """Before anything of what is planned is done."""
         self.stop.check()
         self.reach("apply")
         self.hooks.owe(self.counts or {})
-        self.orphans.begin(said)
+        self.orphans.begin(self.planned)
         self.records.put("applying", self.at["apply"].encode())
-        self.wait.run(terraform.run, "apply", "-no-color", str(self.own / "plan"))
 
     def inspect(self, terraform: TerraformProcess, options: list[str]) -> str:
         """Plan, and leave nothing behind: no lock, no workspace, no record."""
@@ -209,6 +235,7 @@ class Execution:
             "terraform": self.terraform.version if self.terraform else "",
             "modules": modules(self.folder, self.log.shown),
             "providers": providers(self.folder),
+            "disk": size(self.folder),
             "orphans": [each._asdict() for each in self.orphans.found],
             "at": self.at,
         }

@@ -5,6 +5,7 @@ import subprocess
 import threading
 import time
 from contextlib import suppress
+from typing import Any
 
 from cts.build.errors import RunError
 
@@ -20,7 +21,7 @@ class Stop:
         self.ends_at = began + limit
         self.reason = ""
         self._time_is_up = f"its time limit of {minutes:g} minutes is near"
-        self._to_tell: list[subprocess.Popen[str]] = []
+        self._to_tell: list[subprocess.Popen[Any]] = []
 
     def check(self) -> None:
         """Between two steps."""
@@ -39,7 +40,7 @@ class Stop:
         self.reason = self.reason or reason
         self._tell()
 
-    def wait(self, process: subprocess.Popen[str]) -> int:
+    def wait(self, process: subprocess.Popen[Any]) -> int:
         """Wait for Terraform; interrupt it when it is time, and let it store its state."""
         self._to_tell = [process]
         if self.reason:

@@ -3,14 +3,17 @@
 import json
 import re
 import subprocess
+from collections.abc import Callable
 from itertools import takewhile
 from pathlib import Path
+from subprocess import DEVNULL, PIPE
 from typing import Any, NamedTuple
 
+from cts.build.approval import Approval, Asking
 from cts.build.errors import RunError
 from cts.build.log import Log
 from cts.build.masking import masked
-from cts.build.output import Copied, TerraformErrors, started
+from cts.build.output import Reading, TerraformErrors, started
 from cts.build.stop import Stop
 
 ERROR_CHARACTERS = 4096
@@ -79,14 +82,13 @@ class TerraformProcess:
             raise RunError(f"{self.name} state pull: {error}") from error
         return said.stdout
 
-    def run(self, *arguments: str, codes: Codes = (0,)) -> Ended:
+    def run(self, *arguments: str, codes: Codes = (0,), approval: Approval | None = None) -> Ended:
         """How the command ended, if with one of `codes`, uninterrupted, and without an error:
-        Terraform 1.15 plans on after one in a file of variables."""
+        Terraform 1.15 plans on after one in a file of variables. `approval`: if it asks."""
         self.stop.check()
         self.log.note(f"{self.name} {' '.join(arguments)}")
-        ended = self._ended(arguments)
-        says_error = SAYS_ERROR.search(ended.errors) is not None
-        if self.stop.reason or says_error or ended.code not in codes:
+        ended = self._ended(arguments, approval)
+        if self.stop.reason or says_error(ended.errors) or ended.code not in codes:
             command = f"{self.name} {' '.join(takewhile(str.isalpha, arguments))}"
             command += f", interrupted because {self.stop.reason}" if self.stop.reason else ""
             self.log.note(f"{command}: ended with code {ended.code}")
@@ -99,9 +101,28 @@ class TerraformProcess:
         try:
             return self.run(*arguments, codes=codes)
         except RunError as failed:
-            if not self.stop.reason and (mistake := self.mistake(str(failed))):
-                failed.retryable, failed.because = False, mistake
+            self._judge(failed)
             raise
+
+    def applying(
+        self, decide: Callable[[str], None], *arguments: str, codes: Codes = (0,)
+    ) -> Ended:
+        """An apply without a saved plan: `decide` gets what it plans, and keeps it from going on by
+        raising an error. If there is nothing to change, it is not asked. As `converging`, as far
+        as the plan goes."""
+        approval = Approval(decide)
+        try:
+            return self.run(*arguments, codes=codes, approval=approval)
+        except RunError as failed:
+            if approval.problem:
+                raise approval.problem from None
+            if not approval.is_given:
+                self._judge(failed)
+            raise
+
+    def _judge(self, failed: RunError) -> None:
+        if not self.stop.reason and (mistake := self.mistake(str(failed))):
+            failed.retryable, failed.because = False, mistake
 
     def mistake(self, error: str) -> str:
         """Where the cause of the error is, if it is in the configuration: in a file of variables,
@@ -130,13 +151,25 @@ class TerraformProcess:
         where = f"{self.name} validate finds the error in the configuration"
         return where if is_found else ""
 
-    def _ended(self, arguments: tuple[str, ...]) -> Ended:
-        process = started([self.binary, *arguments], self.folder, self.environment)
-        output, errors = Copied(process.stdout, self.log), TerraformErrors(process.stderr, self.log)
+    def _ended(self, arguments: tuple[str, ...], approval: Approval | None) -> Ended:
+        stdin = PIPE if approval else DEVNULL
+        process = started([self.binary, *arguments], self.folder, self.environment, stdin)
+        output, errors = Asking(self.log), TerraformErrors(self.log)
+
+        def answer() -> None:
+            if approval and process.stdin and output.asks:
+                approval.answer(output, process.stdin, has_error=says_error(str(errors)))
+
+        reading = Reading(process, output, errors, answer)
         code = self.stop.wait(process)
+        reading.end()
         # By ourselves, or for want of memory. Otherwise it has stored its state.
         self.was_killed = self.was_killed or code < 0
-        return Ended(code, output.text(), errors.text(), errors.state)
+        return Ended(code, str(output), str(errors), errors.state)
+
+
+def says_error(errors: str) -> bool:
+    return SAYS_ERROR.search(errors) is not None
 
 
 def _reason(ended: Ended) -> str:

@@ -6,6 +6,7 @@ changes anything of it.
 """
 
 import json
+import math
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field, replace
 from typing import Any
@@ -93,6 +94,18 @@ def unexpired(tasks: Tasks, now: float) -> dict[str, StoredTask]:
         elif each.task.is_over_pushed:
             kept[name] = StoredTask(without_task(each.task), f"{each.version} without its draft")
     return kept
+
+
+def as_told(tasks: Tasks) -> list[dict[str, Any]]:
+    """What `of_told` reads: all but drafts, which are not tasks yet."""
+    kept = unexpired(tasks, math.inf).values()
+    return [{"version": each.version, "task": asdict(each.task)} for each in kept]
+
+
+def of_told(told: list[Mapping[str, Any]]) -> dict[str, StoredTask]:
+    """Raises ValueError."""
+    found = [StoredTask(load(ApiTask, each["task"]), each["version"]) for each in told]
+    return {each.task.name: each for each in found}
 
 
 def without_task(task: ApiTask) -> ApiTask:

@@ -35,6 +35,7 @@ from cts.config.text.comments import secret_comments
 from cts.config.text.read import read
 from cts.config.text.secret_comments import IN_COMMENT
 from cts.config.which_events import check_events, events
+from cts.config.which_lane import check_lanes, lane
 from cts.config.written import listed, not_there, nothing_to_read
 from cts.generation import BufferPeriod, Generation, TaskEntry, Waiting
 from cts.terraform.archive import content_digest
@@ -115,6 +116,7 @@ def _compiled(
         in_variables.problems,
         validate(final),
         check_events(final),
+        check_lanes(final),
         check_modules(final, files, modules, [each.names for each in variables]),
         check_versions(final, modules),
         check_hostname(final, environment),
@@ -183,10 +185,15 @@ def _in_order(problems: list[Problem], names: list[str]) -> tuple[Problem, ...]:
 
 
 def generation(
-    compiled: Compiled, number: int, sources: Mapping[str, str], former: str = "", shown: str = ""
+    compiled: Compiled,
+    number: int,
+    sources: Mapping[str, str],
+    former: str = "",
+    shown: str = "",
+    changes: str = "",
 ) -> Generation:
     """The generation of this number. `sources`: object key -> version id; `former`: the digest of
-    the generation it replaces; `shown`: of the Task objects."""
+    the generation it replaces; `shown`, `changes`: as in a generation."""
     return Generation(
         number=number,
         contract=CONTRACT,
@@ -196,6 +203,7 @@ def generation(
         former=former,
         former_state=compiled.former_state,
         shown=shown,
+        changes=changes,
     )
 
 
@@ -236,6 +244,7 @@ def _compile(
             triggers = events(task, configuration, definition.condition)
             required = found.required_version if found else ""
             entry = _entry(task, definition, digest, triggers, required)
+            entry = replace(entry, lane=lane(task, configuration))
             is_draft = name in laid.drafts
             enabled = entry.enabled and not is_draft
             compiled.tasks[name] = replace(entry, draft=is_draft, created=created, enabled=enabled)

@@ -7,11 +7,12 @@ from cts.run.model import End
 from cts.run.state import TaskState, Upgrade
 
 
-def claimed_with(state: TaskState, version: str, home: str) -> TaskState:
-    """`version`: engine and version of the run that was claimed, as `terraform 1.9.8`. `home`: as
-    in `Running`."""
+def claimed_with(state: TaskState, version: str, home: str, driver: str) -> TaskState:
+    """`version`: engine and version of the run that was claimed, as `terraform 1.9.8`. `home` and
+    `driver`: as in `Running`."""
     assert state.running is not None  # it was claimed
-    return replace(state, running=replace(state.running, keeps=version, home=home))
+    running = replace(state.running, keeps=version, home=home, driver=driver)
+    return replace(state, running=running)
 
 
 def kept_after(state: TaskState, end: End) -> TaskState:

@@ -9,6 +9,8 @@ from cts.stored import LATER
 
 TERRAFORM = "terraform"
 """The default driver."""
+EXECUTOR = "executor"
+"""The driver of the warm lane."""
 RENEW_AFTER = 20 * 60.0
 """Seconds. Credentials are valid for an hour, and in its last ten minutes a build stops Terraform
 (`build/session.py`). So the tracker may be unavailable for half an hour."""
@@ -117,6 +119,8 @@ class End:
     providers: tuple[Used, ...] = field(default=(), metadata=LATER)
     known: bool = field(default=True, metadata=LATER)
     """False if neither its driver nor the build reported it, and its time limit has long passed."""
+    disk: int = field(default=0, metadata=LATER)
+    """Bytes of what `init` made; 0 if the build did not say."""
     extra: Mapping[str, Any] = field(default_factory=dict)
 
 
@@ -160,6 +164,8 @@ class Run:
     """The ID of that person's request."""
     waits: str | None = field(default=None, metadata=LATER)
     """What it waits for, while it runs (`run/news.py`); None: that was never recorded."""
+    lane_why: str = field(default="", metadata=LATER)
+    """Why it is in its lane (`run/lane.py`); empty: it has none."""
     extra: Mapping[str, Any] = field(default_factory=dict)
 
 

@@ -5,6 +5,7 @@ from dataclasses import dataclass, field, replace
 from enum import StrEnum
 from typing import Any
 
+from cts.run.lane import Needs
 from cts.run.model import TERRAFORM
 from cts.stored import LATER, load
 
@@ -170,6 +171,7 @@ class TaskState:
     terraform: str = field(default="", metadata=LATER)
     """The version of Terraform that it keeps, as in `Running.keeps`; empty: none yet."""
     upgrade: Upgrade | None = field(default=None, metadata=LATER)
+    needs: Needs | None = field(default=None, metadata=LATER)
     extra: Mapping[str, Any] = field(default_factory=dict)
     unreadable: str = ""
     """The item's text if this program can't read it. The task is held then, and the text stays."""

@@ -33,6 +33,19 @@ def codebuild(store: Store, builds: Builds | Tracked) -> Driver:
     )
 
 
+def executor(store: Store, builds: Builds | Tracked) -> Driver:
+    from cts.adapters.executor import Executor
+
+    return Executor(
+        clients.later(clients.invoker),
+        builds.warm.function,
+        builds.warm.seconds,
+        bucket(store),
+        sessions(store, builds),
+        time.time,
+    )
+
+
 def hcp_terraform(store: Store, builds: Builds | Tracked) -> Driver:
     from cts.adapters.certificates import HcpCa
     from cts.adapters.hcp_api import HcpApi, Pace, client
@@ -60,6 +73,7 @@ def hcp_terraform(store: Store, builds: Builds | Tracked) -> Driver:
 
 DRIVERS: dict[str, Callable[[Store, Builds | Tracked], Driver]] = {
     "terraform": codebuild,
+    "executor": executor,
     "terraform-cloud": hcp_terraform,
 }
 

@@ -6,6 +6,7 @@ from datetime import UTC, datetime
 
 from cts.adapters.program import program
 from cts.keys import run_id
+from cts.run.lane import Capacity
 from cts.settings import Builds, Store
 from cts.terraform.place import RunPlace
 from cts.wiring.drivers import drivers
@@ -42,6 +43,7 @@ def ports(store: Store, builds: Builds, metrics: Metrics) -> StartPorts:
         new_run_id=new_run_id,
         new_folder=new_folder,
         cap=builds.concurrency,
+        capacity=Capacity(builds.warm.seconds, builds.warm.disk),
         records=objects,
     )
 

@@ -10,8 +10,8 @@ from urllib.parse import parse_qs, unquote
 from cts.config.task_change import Changed, ChangeOutcome, TaskChange, Verb
 from cts.errors import BadRequest, CtsError, TaskNotFound, TookTooLong
 from cts.run.model import Run, RunStatus
+from cts.run.plan_text import has_changes, plan_text
 from cts.workflow import tasks
-from cts.workflow.plan_text import plan_text
 from cts.workflow.tasks import TaskPorts
 
 MARGIN = 30.0
@@ -140,10 +140,5 @@ def failure(run: Run) -> str:
 
 def plan(ports: EditPorts, run: Run) -> dict[str, Any]:
     read = ports.logs.log_end(run.task, run.id, LONGEST_LOG)
-    counts = (run.end.counts if run.end else None) or {}
     text = plan_text(read[0].decode(errors="replace")) if read else ""
-    return {"plan": text, "changes_present": any(counts.values()) or CHANGES in text}
-
-
-CHANGES = "Changes to Outputs:"
-"""Changes that are in no count."""
+    return {"plan": text, "changes_present": has_changes(text, run.end.counts if run.end else None)}

@@ -1,6 +1,6 @@
 """Mode `poll`: look at Consul once."""
 
-from cts.errors import Unavailable
+from cts.errors import Unavailable, Upstream
 from cts.watch.lease import Deposed
 from cts.watch.query import View
 from cts.watch.view import Answer
@@ -30,7 +30,16 @@ class _Once(Watcher):
         await self.find_places()
         queries.inherit(poller.views(), poller.stale.loaded)
         answers = await self._ask_all()
-        self.beat(queries.inbox.stale(0))
+        try:
+            return await self._store(answers)
+        except Upstream as error:  # the next pass stores it
+            self.note(error)
+            raise
+        finally:
+            self.beat(queries.inbox.stale(0))
+
+    async def _store(self, answers: dict[View, Answer]) -> PollOutcome:
+        poller, queries = self.poller, self.queries
         if not await self.aws(poller.differs, answers, queries.inbox.stale(0)):
             return PollOutcome.NOTHING_NEW
         if not await self.aws(poller.raise_epoch, self.opened.read, self.opened.new):
@@ -43,7 +52,7 @@ class _Once(Watcher):
             await self.record_stale(0)
             await self.aws(poller.announce)
         except Unavailable as error:  # the sweep announces what is due
-            self.run.on_trouble(str(error))
+            self.note(error)
         return PollOutcome.WRITTEN
 
     async def _ask_all(self) -> dict[View, Answer]:

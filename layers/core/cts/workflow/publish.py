@@ -6,6 +6,7 @@ from enum import StrEnum
 from itertools import islice
 from typing import Any, Protocol
 
+from cts.config.api_tasks import as_told
 from cts.config.compile import CONTRACT, Compiled, generation
 from cts.config.differences import differences, runs
 from cts.config.rules.problem import Code, Place, Problem
@@ -56,7 +57,8 @@ class PublishedObjects(Generations, Protocol):
         """Returns the digest, which is part of the object's key."""
 
     def put_shown(self, tasks: list[dict[str, Any]]) -> str:
-        """Put the Task objects of a generation. Returns their digest."""
+        """Put the Task objects of a generation, or what people have made of them. Returns their
+        digest."""
 
     def put_compiled(
         self, definitions: Collection[Definition], modules: Mapping[str, bytes]
@@ -111,7 +113,7 @@ def publish(ports: PublishPorts, seconds: float, by: str = "") -> PublishReport:
 def _answered(ports: PublishPorts, until: float, by: str) -> PublishReport:
     """Another generation was published first: read and compile everything again."""
     while True:
-        read = to_publish(ports)
+        read = to_publish(ports, again=True)
         if read is None:
             return PublishReport(PublishOutcome.NOTHING_PUSHED)
         current, rejected, sources = read.current, read.rejected, read.sources
@@ -181,6 +183,7 @@ def _accept(
         sources,
         former=current.digest if current else "",
         shown=ports.objects.put_shown(compiled.shown),
+        changes=ports.objects.put_shown(told) if (told := as_told(read.tasks)) else "",
     )
     ports.objects.put_compiled(*_new(compiled, former))
     changes = differences(runs(former) if former else {}, runs(made))

@@ -60,7 +60,7 @@ class ReadRuns(Protocol):
 
 class ReadObjects(Generations, Protocol):
     def shown(self, digest: str) -> list[dict[str, Any]]:
-        """The Task objects of a generation."""
+        """The Task objects of a generation, or what people have made of them."""
 
     def get_all(self, digests: Mapping[str, str]) -> dict[str, Snapshot]: ...
     def log_end(self, task: str, run: str, size: int) -> tuple[bytes, int] | None:

@@ -41,7 +41,19 @@ def task(ports: ReadPorts, _request: ApiRequest, name: str) -> dict[str, Any]:
     return {"task": found}
 
 
+def changes(ports: ReadPorts, _request: ApiRequest) -> dict[str, Any]:
+    """What people have made of tasks through the API, as the live generation has it, and which of
+    it a push has ended. `cts push` compares with it."""
+    current = ports.configuration.current()
+    digest = ports.objects.generation(current).changes if current else ""
+    return {
+        "changes": ports.objects.shown(digest) if digest else [],
+        "gone": dict(current.gone) if current else {},
+    }
+
+
 ROUTES: Mapping[str, Route] = {
+    "/v1/configuration/changes": changes,
     "/v1/health": health,
     "/v1/status/cluster": cluster,
     "/v1/tasks": tasks,

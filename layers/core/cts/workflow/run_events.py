@@ -3,12 +3,28 @@
 from collections.abc import Mapping
 from typing import Any
 
-from cts.events import ApprovalNeeded, RunFinished, iso
+from cts.events import ApprovalNeeded, RunFinished, RunStarted, iso
 from cts.run.durations import seconds
+from cts.run.lane import LANES
 from cts.run.model import Run
 from cts.workflow.announce import fitting
 
 MOST_CHANGES_BYTES = 9_000
+
+
+def run_started(run: Run, build: str, now: float) -> RunStarted:
+    return RunStarted(
+        task=run.task,
+        run_id=run.id,
+        why=list(run.why),
+        attempt=run.attempt,
+        build=build,
+        correlation_id=run.correlation,
+        at=iso(now),
+        by=run.by,
+        lane=LANES.get(run.driver, ""),
+        lane_why=run.lane_why,
+    )
 
 
 def approval_needed(event_id: str, run: Run, delta: Mapping[str, Any] | None) -> ApprovalNeeded:
@@ -52,4 +68,6 @@ def run_finished(event_id: str, run: Run, delta: Mapping[str, Any] | None) -> Ru
         delta=delta,
         changes=fitting(changes, MOST_CHANGES_BYTES),
         terraform=(end.terraform or "") if end else "",
+        lane=LANES.get(run.driver, ""),
+        lane_why=run.lane_why,
     )

@@ -24,6 +24,7 @@ from cts.run.task import correlation, falls_due, finish, sent, unclaim
 from cts.run.waiting import waiting
 from cts.workflow.counting import Counted, Metrics, count
 from cts.workflow.delta_record import DeltaObjects, recorded
+from cts.workflow.lanes import taught
 from cts.workflow.run_events import approval_needed, run_finished
 
 START, RENDER = "start", "render"
@@ -83,6 +84,7 @@ def settle(ports: SettlePorts, run: Run, end: End) -> TaskState | None:
         after = finish(state, run.id, end, now, chance)
         if after == state:
             return None
+        after = taught(after, run, end, now)
         if ports.tasks.settle(after, _ended(run, end, now, after)):
             announced = announce(ports, ports.tasks.state(run.task))
             ports.sessions.close(run)  # else they expire within an hour, and S3 deletes them

@@ -6,6 +6,7 @@ from typing import Any
 
 from cts.events import iso
 from cts.run.durations import seconds
+from cts.run.lane import LANES
 from cts.run.model import Change, Orphan, Run, Used
 from cts.run.state import Outcome
 from cts.workflow.shown import maybe
@@ -50,6 +51,8 @@ def run(run: Run) -> dict[str, Any]:
         "because": (end.because or None) if end else None,
         "orphans": [orphan(each) for each in end.orphans] if end else [],
         "build": run.build,
+        "lane": LANES.get(run.driver),
+        "lane_why": run.lane_why or None,
         "waits": None if run.status.ended else run.waits or None,
         "generation": run.generation,
         "definition": run.definition,

@@ -7,12 +7,13 @@ from typing import Protocol
 
 from cts.conditions.condition import Read
 from cts.errors import Altered, Missing, Refused, Upstream
-from cts.events import RunStarted, iso
+from cts.events import iso
 from cts.generation import Current, Generation, TaskEntry
 from cts.ports import Bus, Driver, Generations
 from cts.run.apart import path_in_consul
 from cts.run.home import at_home
 from cts.run.kept_version import claimed_with
+from cts.run.lane import Capacity
 from cts.run.model import MOST_INPUTS, TERRAFORM, End, Run, RunStatus
 from cts.run.place import is_placed
 from cts.run.state import Reason, TaskState
@@ -28,7 +29,9 @@ from cts.watch.fingerprint import fingerprint_of
 from cts.watch.happened import Fed
 from cts.workflow import deltas, settle
 from cts.workflow.ignored import FedTasks, fed_after, is_ignored
+from cts.workflow.lanes import in_lane
 from cts.workflow.loading import Rows, Stored, definition_of, load
+from cts.workflow.run_events import run_started
 
 
 class ClaimedTasks(Protocol):
@@ -79,7 +82,9 @@ class StartPorts:
     new_run_id: Callable[[str], str]
     new_folder: Callable[[], str]
     cap: int
-    """Most builds at a time."""
+    """Most runs at a time."""
+    capacity: Capacity
+    """In the warm lane."""
     records: deltas.RunRecords
 
 
@@ -127,7 +132,6 @@ def start(ports: StartPorts, task: str) -> StartOutcome:
 
 def _run(ports: StartPorts, state: TaskState, generation: Generation) -> StartOutcome:
     task, entry = state.task, generation.tasks[state.task]
-    driver = settle.driver_of(ports.drivers, entry.driver, f"starting task {task}")
     loaded = load(ports.views, ports.objects, entry)
     if loaded is None:
         _leave_queue(ports, state)
@@ -150,14 +154,16 @@ def _run(ports: StartPorts, state: TaskState, generation: Generation) -> StartOu
     try:
         path = path_in_consul(claimed.state)
         definition = kept_in_consul(definition_of(ports.objects, run), path)
+        run = in_lane(run, state, entry, definition, ports.capacity)
         run = replace(run, secrets=secrets(definition))
+        driver = settle.driver_of(ports.drivers, run.driver, f"starting task {task}")
         place = placed(ports.place, definition, state.terraform, entry.required_version)
         archive = _archive(ports, definition, run, state, entry, loaded.read, place)
     except (Altered, Missing, ValueError) as error:
         return _not_rendered(ports, claimed.state, run, error)
     ports.objects.put_archive(task, run_id, archive)
     kept = fed_after(entry, state, former, run_id, loaded) if entry.events else {}
-    keeping = claimed_with(claimed.state, str(place.release), entry.home)
+    keeping = claimed_with(claimed.state, str(place.release), entry.home, run.driver)
     outcome = _claim(ports, driver, state, keeping, run, archive, kept)
     if outcome is StartOutcome.STARTED and not definition.cloud:
         deltas.record(ports.settling.tasks, ports.records, state, run, entry, loaded.read)
@@ -251,13 +257,8 @@ def _build(ports: StartPorts, driver: Driver, run: Run, archive: bytes) -> Start
         settle.give_up(ports.settling, driver, run, settle.refused(error))
         return StartOutcome.REFUSED
     ports.tasks.record_build(replace(run, build=build))
-    ports.bus.send([_started(run, build, ports.now())])
+    ports.bus.send([run_started(run, build, ports.now())])
     return StartOutcome.STARTED
-
-
-def _started(run: Run, build: str, now: float) -> RunStarted:
-    why, at = list(run.why), iso(now)
-    return RunStarted(run.task, run.id, why, run.attempt, build, run.correlation, at, run.by)
 
 
 def _archive(

@@ -6,7 +6,7 @@ from typing import Protocol
 
 from cts import keys
 from cts.config import bundle
-from cts.config.api_tasks import ApiTask, StoredTask, Tasks, unexpired
+from cts.config.api_tasks import ApiTask, StoredTask, Tasks, place, unexpired
 from cts.config.compile import CONTRACT, Compiled, compile_bundle
 from cts.config.limits import LARGEST_BUNDLE, OverLimit
 from cts.config.moving import refused
@@ -72,17 +72,23 @@ class ToPublish:
         return self.current.gone if self.current else {}
 
 
-def to_publish(ports: Ports) -> ToPublish | None:
-    """None if nothing ever was. Raises Missing if what is live was pushed, and no push is left."""
+def to_publish(ports: Ports, *, again: bool = False) -> ToPublish | None:
+    """None if nothing ever was. Raises Missing if what is live was pushed, and no push is left.
+
+    `again`: also a push that was rejected for what people have since changed through the API.
+    """
     current, rejected = ports.published.current(), ports.published.rejected()
     stored = ports.sources.bundle(LARGEST_BUNDLE + 1)
+    tasks = unexpired(ports.api_tasks.all(), ports.now())
     live = version_of(current.sources) if current else ""
-    if current and (stored is None or (rejected and _is_rejected(stored, rejected))):
+    waits = stored is None or (rejected is not None and _is_rejected(stored, rejected))
+    if waits and again and stored and rejected and _may_pass_now(rejected, tasks):
+        waits = False
+    if current and waits:
         # It waits for a better push: changes through the API do not, while the live one is kept.
         stored = (ports.sources.bundle(LARGEST_BUNDLE + 1, live) or stored) if live else None
     if live and stored is None:
         raise Missing(keys.BUNDLE)
-    tasks = unexpired(ports.api_tasks.all(), ports.now())
     if not (stored or tasks or current):
         return None
     return ToPublish(stored, dict(sorted(tasks.items())), current, rejected)
@@ -99,6 +105,17 @@ def changed_by(push: ToPublish) -> set[str]:
 
 def _is_rejected(stored: StoredBundle, rejected: Rejected) -> bool:
     return version_of(rejected.sources) == stored.version and rejected.contract == CONTRACT
+
+
+def _may_pass_now(rejected: Rejected, tasks: Tasks) -> bool:
+    """Whether one of the tasks that it was rejected for is gone, or another one now."""
+    blamed = {str(each.get("file")) for each in rejected.problems}
+    names = {key.removeprefix(keys.API_TASKS): key for key in rejected.sources}
+    return any(
+        name not in tasks or tasks[name].version != rejected.sources[key]
+        for name, key in names.items()
+        if place(name) in blamed
+    )
 
 
 @dataclass(frozen=True, slots=True)

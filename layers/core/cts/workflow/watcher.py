@@ -178,9 +178,13 @@ class Watcher:
         )
         self.run.on_beat(beat)
 
-    async def aws_failed(self, error: Upstream) -> None:
+    def note(self, error: Upstream) -> None:
+        """An error of AWS is told, and counted at the next heartbeat."""
         self.run.on_trouble(str(error))
         self.aws_errors += 1
+
+    async def aws_failed(self, error: Upstream) -> None:
+        self.note(error)
         await asyncio.sleep(AWS_WAIT)
 
     async def record_stale(self, after: float) -> None:

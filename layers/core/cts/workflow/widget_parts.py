@@ -19,6 +19,7 @@ STYLE = Html(
     ".cts td{padding:4px 10px 4px 0;border-bottom:1px solid #eaeded;vertical-align:top;"
     "overflow-wrap:anywhere;unicode-bidi:isolate}"
     ".cts td:first-child{min-width:8em}.cts td.name{width:1%}"
+    ".cts .result{display:inline-block;min-width:16em}"
     ".cts.dark th{color:#95a5a6;border-color:#414d5c}.cts.dark td{border-color:#2a3442}"
     ".cts a.btn{cursor:pointer;color:#0972d3;text-decoration:none;font-weight:600}"
     ".cts.dark a.btn{color:#89bdee}"
@@ -37,10 +38,12 @@ STYLE = Html(
     ".cts .nowrap{white-space:nowrap}"
     ".cts .bar{display:flex;flex-wrap:wrap;gap:18px;padding:2px 0 8px}"
     ".cts .dot{display:inline-block;width:9px;height:9px;border-radius:50%;margin-right:3px;"
-    "background:#1d8102}.cts .dot.bad{background:#d13212}"
+    "background:#1d8102}.cts .dot.bad{background:#d13212;border-radius:2px}"
+    ".cts.dark .dot{background:#3fb950}.cts.dark .dot.bad{background:#ff6b5e}"
     ".cts .dots{display:inline-block;min-width:64px}"
     ".cts table.list{width:auto}.cts .list td{padding-right:28px}"
     ".cts .list td:first-child{min-width:5em}"
+    ".cts p{margin:4px 0 8px}"
     ".cts h3{font-size:15px;margin:8px 0 4px}.cts h4{font-size:13px;margin:12px 0 2px}"
     ".cts pre{white-space:pre-wrap;overflow-wrap:anywhere;margin:0;max-height:16em;overflow:auto}"
     "</style>"
@@ -89,6 +92,11 @@ class Page:
         said = f"{span(seconds)} ago" if seconds >= 0 else f"in {span(-seconds)}"
         return tag("span", said, title=at, class_="nowrap")
 
+    def due(self, at: str) -> Html:
+        """In how long."""
+        is_past = datetime.fromisoformat(at).timestamp() < self.now
+        return tag("span", "now", title=at) if is_past else self.ago(at)
+
 
 def span(seconds: float) -> str:
     """A time span in its largest unit."""
@@ -96,6 +104,10 @@ def span(seconds: float) -> str:
         if seconds >= 2 * size:
             return f"{seconds / size:.0f} {unit}"
     return f"{seconds:.0f} s"
+
+
+def number_of(what: str, number: int) -> str:
+    return f"{number} {what}" if number == 1 else f"{number} {what}s"
 
 
 def word(name: str) -> Html:

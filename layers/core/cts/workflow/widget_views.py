@@ -1,13 +1,14 @@
 """The views of the dashboard's widget: all tasks, one task, one run. They are made of what the
 reader's API returns. No I/O."""
 
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from typing import Any
 from urllib.parse import quote
 
 from cts.watch.delta import short
 from cts.workflow.html import Html, joined, rows, tag
-from cts.workflow.widget_parts import Page, counts, facts, span, word
+from cts.workflow.widget_parts import Page, counts, facts, number_of, span, word
 
 URGENT = (
     "gave_up", "retrying", "blocked", "not_read", "stale", "held", "busy", "running", "queued",
@@ -32,6 +33,7 @@ def table(page: Page, tasks: Mapping[str, Json], watch: Json, unsupported: int) 
     more = f"{unsupported} more wait for features that are not supported." if unsupported else ""
     return page.whole(
         _health(page, watch),
+        tag("p", _summary(urgent), class_="dim"),
         tag("table", rows([head], "th"), rows(_row(page, each) for each in urgent)),
         tag("p", more, class_="dim"),
     )
@@ -40,6 +42,17 @@ def table(page: Page, tasks: Mapping[str, Json], watch: Json, unsupported: int) 
 def _urgency(task: Json) -> tuple[int, str]:
     place = URGENT.index(task["state"]) if task["state"] in URGENT else len(URGENT)
     return place, task["task_name"]
+
+
+def _summary(urgent: Sequence[Json]) -> str:
+    """How many tasks there are in each state."""
+    found = Counter(_state(each).replace("_", " ") for each in urgent)
+    said = ", ".join(f"{number} {state}" for state, number in found.items())
+    return f"{number_of('task', len(urgent))}: {said}"
+
+
+def _state(task: Json) -> str:
+    return "disabled" if not task["enabled"] and task["state"] == "idle" else str(task["state"])
 
 
 def _health(page: Page, watch: Json) -> Html:
@@ -53,7 +66,8 @@ def _health(page: Page, watch: Json) -> Html:
         tone = "bad" if alive is False else "good"
         shown = tag("span", state, class_=f"w {tone}")
         parts.append(joined([shown, " Consul: heartbeat ", page.ago(poller["heartbeat_at"])]))
-        number = f"{poller['views']} views, " if poller["views"] else ""  # not known in mode poll
+        views = poller["views"]  # not known in mode poll
+        number = f"{number_of('view', views)}, " if views else ""
         parts.append(tag("span", f"{number}mode {poller['mode']}", class_="dim"))
     if stale["count"]:
         why = "; ".join(stale["why"])
@@ -64,14 +78,14 @@ def _health(page: Page, watch: Json) -> Html:
 
 def _row(page: Page, task: Json) -> list[object]:
     name, last = task["task_name"], task["last_run"] or {}
-    state = "disabled" if not task["enabled"] and task["state"] == "idle" else task["state"]
     views = joined([word("stale"), f" {task['stale_count']}"]) if task["stale_count"] else "fresh"
+    reason = _reason(task)
     return [
         page.link(name, task=name),
-        joined([word(state), " ", tag("span", _reason(task), class_="dim")]),
+        joined([word(_state(task)), " ", tag("span", short(reason), class_="dim", title=reason)]),
         tag("span", _dots(task["recent_runs"]), page.ago(last.get("ended_at")), class_="nowrap"),
         _result(last),
-        views,
+        tag("span", views, class_="nowrap"),
         _next(page, task),
     ]
 
@@ -81,7 +95,7 @@ def _result(last: Json) -> object:
     if last.get("success", True):
         return counts(last.get("counts"))
     error = last["error"] or "failed"
-    return tag("span", short(error), title=error)
+    return tag("span", short(error), title=error, class_="result")
 
 
 def _reason(task: Json) -> str:
@@ -98,14 +112,17 @@ def _dot(recent: Json) -> Html:
 
 
 def _next(page: Page, task: Json) -> Html:
-    """When it runs next, and how long what is wanted has waited."""
+    """When it runs next, and how long what is wanted has waited; of what may not run only that."""
     wanted = task["wanted"]
     if not wanted or task["run"]:
         return Html("")
     first = min(wanted, key=lambda each: str(each["due_at"]))
-    since = joined([" (", first["reason"], " seen ", page.ago(first["since"]), ")"])
     is_tick = first["reason"] == "schedule"
-    return joined([page.ago(first["due_at"]), tag("span", "" if is_tick else since, class_="dim")])
+    since = "" if is_tick else joined([first["reason"], " seen ", page.ago(first["since"])])
+    if task["hold"] or not task["enabled"]:
+        return tag("span", since, class_="dim")
+    waited = joined([" (", since, ")"]) if since else ""
+    return joined([page.due(first["due_at"]), tag("span", waited, class_="dim")])
 
 
 # ---- one task -------------------------------------------------------------------------------

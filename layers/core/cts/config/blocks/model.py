@@ -284,6 +284,7 @@ class Serverless:
     after_apply: tuple[str, ...] = option(())
     engine: str = option("")
     terraform_version: str = option("")
+    lane: str = option("")
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,6 +1,7 @@
 """The plan in a run's log. Pure."""
 
 import re
+from collections.abc import Mapping
 
 COMMAND = re.compile(r"^\[\d{4}-[^\]]*\] (?:terraform|tofu) plan .*\n", re.MULTILINE)
 NOTE = re.compile(r"^\[\d{4}-\d\d-\d\dT[^\]]*\] ", re.MULTILINE)
@@ -14,3 +15,11 @@ def plan_text(log: str) -> str:
     said = log[commands[-1].end() :]
     end = NOTE.search(said)
     return (said[: end.start()] if end else said).strip()
+
+
+OUTPUTS = "Changes to Outputs:"
+"""Changes that are in no count."""
+
+
+def has_changes(plan: str, counts: Mapping[str, int] | None) -> bool:
+    return any((counts or {}).values()) or OUTPUTS in plan

@@ -1,0 +1,1 @@
+"""The warm lane: a function that executes runs, and what its sandbox keeps between them."""

@@ -1,0 +1,110 @@
+"""One invocation: a run's archive is executed by the program that it brings."""
+
+import hashlib
+import json
+import sys
+import zipfile
+from collections.abc import Mapping
+from dataclasses import dataclass
+from io import BytesIO
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from cts import keys
+from cts.build.credentials import read_credentials
+from cts.build.engine import ENGINES
+from cts.build.errors import RunError
+from cts.build.s3 import S3
+from cts.build.session import FILE as SESSION
+from cts.executor.disk import Disk, wiped
+from cts.executor.processes import environment, executed
+
+ARCHIVE = "archive.zip"
+KEPT = (".terraform", ".terraform.lock.hcl", "terraform.d")
+"""What `init` makes; and below, where the engine is."""
+PROGRAMS = ".programs"
+RESERVE = 10.0
+"""Seconds of the time limit that are for what comes after the program."""
+
+
+class Asked(NamedTuple):
+    """What the function is invoked with (`adapters/executor.py`)."""
+
+    task: str
+    run: str
+    folder: str
+    """In `builds/`."""
+    correlation_id: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Sandbox:
+    bucket: str
+    region: str
+    disk: Disk
+    given: Mapping[str, str]
+    """The environment of this process."""
+
+
+def execute(sandbox: Sandbox, asked: Asked, request: str, seconds: float) -> int | None:
+    """Execute a run within these seconds: the exit code of its program, which has recorded how
+    the run ended, unless the code is negative. None if the run has ended, so that there is nothing
+    to do. `request`: the invocation's id.
+
+    However it ends, a record says so once nothing of it is left. Raises RunError.
+    """
+    s3 = S3(sandbox.region, attempts=3)
+    try:
+        stored = s3.get(sandbox.bucket, keys.build_object(asked.folder, ARCHIVE))
+    except RunError as error:
+        if "AccessDenied" in str(error):  # a role that may not list names is not told what is gone
+            return None
+        raise
+    if stored is None:
+        return None
+    build = keys.warm_build(request)
+    with zipfile.ZipFile(BytesIO(stored.body)) as archive:
+        of_run = read_credentials(json.loads(archive.read(SESSION)))
+        facts = json.loads(archive.read("run.json"))
+        try:
+            return _run(sandbox, archive, facts, build, seconds - RESERVE)
+        finally:
+            sandbox.disk.clean()
+            ended = keys.run_object(asked.task, asked.run, keys.ended(build))
+            S3(sandbox.region, attempts=3, find=lambda: of_run).put(sandbox.bucket, ended, b"")
+
+
+def _run(
+    sandbox: Sandbox,
+    archive: zipfile.ZipFile,
+    facts: Mapping[str, Any],
+    build: str,
+    seconds: float,
+) -> int:
+    name = hashlib.sha256(f"{facts['task']} {facts['definition']}".encode()).hexdigest()[:32]
+    folder = sandbox.disk.open(name)
+    unpack(archive, folder)
+    env = environment(sandbox.given, folder)
+    env["PATH"] = f"{folder / PROGRAMS}:{env['PATH']}"
+    command = [sys.executable, "execute.py", "--build", build, "--minutes", str(seconds / 60)]
+    code = executed(command, folder, env, seconds)
+    if code == 0:
+        keep_engine(folder, facts)
+        sandbox.disk.close(name, (*KEPT, PROGRAMS))
+    return code
+
+
+def unpack(archive: zipfile.ZipFile, folder: Path) -> None:
+    """With the files' permissions."""
+    for info in archive.infolist():
+        Path(archive.extract(info, folder)).chmod(info.external_attr >> 16 & 0o777)
+
+
+def keep_engine(folder: Path, facts: Mapping[str, Any]) -> None:
+    """Where the task's next run finds it on its PATH, if this one has unpacked it."""
+    program = ENGINES[facts["engine"]].program
+    found, kept = folder / ".build" / program, folder / PROGRAMS
+    if found.exists():
+        wiped(kept)
+        kept.mkdir()
+        found.rename(kept / f"{program}-{facts['terraform_version']}")

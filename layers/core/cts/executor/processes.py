@@ -1,0 +1,76 @@
+"""The program of a run as a child process, of which nothing stays."""
+
+import ctypes
+import os
+import signal
+import subprocess
+from collections.abc import Mapping, Sequence
+from contextlib import suppress
+from pathlib import Path
+
+PR_SET_DUMPABLE, PR_SET_CHILD_SUBREAPER = 4, 36
+STANDARD_ERROR = 2
+"""Standard output is not ours alone: Lambda's runtime may answer there."""
+KEPT = ("LANG", "LD_LIBRARY_PATH", "PATH", "TZ")
+"""What a run gets of this process's environment, and below: where AWS is."""
+OF_AWS = ("AWS_DEFAULT_REGION", "AWS_ENDPOINT_URL", "AWS_REGION")
+
+
+def guarded() -> None:
+    """Make this process the parent of what its children leave behind, and let no other process of
+    its user read its memory or its environment, which has the function's credentials."""
+    libc = ctypes.CDLL(None)
+    for option, value in ((PR_SET_CHILD_SUBREAPER, 1), (PR_SET_DUMPABLE, 0)):
+        libc.prctl(option, value, 0, 0, 0)
+
+
+def environment(given: Mapping[str, str], folder: Path) -> dict[str, str]:
+    """For the program of a run: nothing of the function's own, and all that is temporary in the
+    folder."""
+    own = {"HOME": str(folder), "TMPDIR": str(folder)}
+    return {name: given[name] for name in (*KEPT, *OF_AWS) if name in given} | own
+
+
+def executed(
+    command: Sequence[str], folder: Path, environment: Mapping[str, str], seconds: float
+) -> int:
+    """The program's exit code; that of SIGKILL if it did not end in time. When this returns, no
+    process lives that it has started."""
+    before = children()
+    process = subprocess.Popen(
+        command,
+        cwd=folder,
+        env=environment,
+        stdin=subprocess.DEVNULL,
+        stdout=STANDARD_ERROR,
+        start_new_session=True,
+    )
+    try:
+        with suppress(subprocess.TimeoutExpired):
+            process.wait(seconds)
+    finally:
+        process.kill()
+        code = process.wait()
+        end(before)
+    return code
+
+
+def end(before: frozenset[int]) -> None:
+    """End all children but those, one generation after the other."""
+    while left := children() - before:
+        for child in left:
+            with suppress(ProcessLookupError):
+                os.kill(child, signal.SIGKILL)
+            with suppress(ChildProcessError):
+                os.waitpid(child, 0)
+
+
+def children() -> frozenset[int]:
+    """Those of this process, which orphans become."""
+    found = set()
+    for stat in Path("/proc").glob("[0-9]*/stat"):
+        with suppress(FileNotFoundError, ProcessLookupError):
+            parent = stat.read_text().rpartition(")")[2].split()[1]
+            if int(parent) == os.getpid():
+                found.add(int(stat.parent.name))
+    return frozenset(found)
