@@ -1,6 +1,6 @@
 """Whose turn it is to create a run in HCP Terraform: several functions may want to at once.
 
-Who puts a run's record `started` creates it, once. The next one takes the next turn, with the
+Whoever puts a run's record `started` creates it, once. The next one takes the next turn, with the
 record `started-2` and so on, if no run is found after the time by which whoever had the last turn
 is gone.
 """
