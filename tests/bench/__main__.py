@@ -1,4 +1,5 @@
-"""`make bench`: how long a change in Consul takes, and what imports, rendering and builds cost.
+"""`make bench`: how long a change in Consul takes, and what imports, rendering, builds and
+`cts status` cost.
 
 Every figure is printed, and written to build/bench.json as {name: {"value", "unit"}}. With names of
 GROUPS as arguments (`python -m tests.bench rendering`), only their figures are printed. Bare
@@ -29,6 +30,7 @@ from local.waiting import wait_until
 from tests.bench.builds import build_costs
 from tests.bench.imports import import_costs
 from tests.bench.rendering import rendering_costs
+from tests.bench.status import status_costs
 
 CHANGES = 50
 PATIENCE = 60.0
@@ -209,6 +211,7 @@ GROUPS: dict[str, Callable[[], Iterator[tuple[str, tuple[float, str]]]]] = {
     "imports": import_costs,
     "rendering": rendering_costs,
     "builds": build_costs,
+    "status": status_costs,
     "changes": change_costs,
 }
 
