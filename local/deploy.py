@@ -1,4 +1,4 @@
-"""Builds the repository's template once for this machine, and deploys it with the real SAM."""
+"""Builds and packages the template with the real SAM, once for this machine, and deploys it."""
 
 from __future__ import annotations
 
@@ -13,12 +13,17 @@ import subprocess
 import sys
 import time
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
+
+from botocore.exceptions import ClientError, WaiterError
 
 from local.tools import PROJECT, TOOLS
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+
+    from mypy_boto3_cloudformation import CloudFormationClient
+    from mypy_boto3_s3 import S3Client
 
 CACHE = PROJECT / ".local" / "build"
 IGNORED = {"__pycache__", ".mypy_cache", ".ruff_cache"}
@@ -29,13 +34,17 @@ yaml.SafeLoader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 from samcli.cli.main import cli
 cli(prog_name="sam")
 """
-"""SAM reads a template seven times: without libyaml that is half of a deployment's CPU time."""
+"""Without libyaml, reading the template takes SAM longer than all else."""
 KEPT = 4
 DIGITS = 16
+PACKAGED = "template.json"
+CAPABILITIES = ["CAPABILITY_IAM", "CAPABILITY_NAMED_IAM", "CAPABILITY_AUTO_EXPAND"]
+WAIT: Any = {"Delay": 0.1, "MaxAttempts": 6_000}
+"""For the end of a deployment: ten minutes."""
 
 
 class DeploymentFailed(Exception):
-    """SAM failed. The message is its output."""
+    """A build or a deployment failed. The message says why."""
 
 
 def build(template: Path = PROJECT / "template.yaml") -> Path:
@@ -52,16 +61,71 @@ def build(template: Path = PROJECT / "template.yaml") -> Path:
     return target / "built" / "template.yaml"
 
 
+def package(built: Path, s3: S3Client, env: dict[str, str]) -> str:
+    """Puts a built template and its code into the bucket, from an earlier packaging if possible.
+    Returns the template's address. Raises DeploymentFailed."""
+    target = built.parents[1] / "packaged"
+    with _lock(built.parents[1].name):
+        if not target.exists():
+            unfinished = target.with_suffix(".unfinished")
+            shutil.rmtree(unfinished, ignore_errors=True)
+            _package(built, unfinished, s3, env)
+            unfinished.rename(target)
+    for file in target.iterdir():
+        s3.put_object(Bucket=BUCKET, Key=file.name, Body=file.read_bytes())
+    return f"https://s3.us-east-1.amazonaws.com/{BUCKET}/{PACKAGED}"
+
+
 def deploy(
-    built: Path, name: str, parameters: dict[str, str], env: dict[str, str], work: Path
+    template: str, name: str, parameters: dict[str, str], cloudformation: CloudFormationClient
 ) -> None:
-    """Deploys a built template as the stack `name`. Raises DeploymentFailed."""
-    command = ["deploy", "--template-file", str(built), "--stack-name", name, "--s3-bucket", BUCKET]
-    command += ["--s3-prefix", name, "--capabilities", "CAPABILITY_IAM", "CAPABILITY_NAMED_IAM"]
-    command += ["--no-confirm-changeset", "--no-progressbar", "--no-fail-on-empty-changeset"]
-    if parameters:
-        command += ["--parameter-overrides", *(f"{k}={_quoted(v)}" for k, v in parameters.items())]
-    _sam(command, {**env, "SAM_CLI_POLL_DELAY": "0.1"}, work, work / "sam")
+    """Deploys the packaged template at this address as the stack `name`; parameters that are not
+    given stay as they are. Raises DeploymentFailed."""
+    former = _parameters(cloudformation, name)
+    deployment: Any = {
+        "StackName": name,
+        "TemplateURL": template,
+        "Capabilities": CAPABILITIES,
+        "Parameters": [
+            *({"ParameterKey": key, "ParameterValue": value} for key, value in parameters.items()),
+            *({"ParameterKey": k, "UsePreviousValue": True} for k in former - parameters.keys()),
+        ],
+    }
+    try:
+        if former:
+            cloudformation.update_stack(**deployment)
+            cloudformation.get_waiter("stack_update_complete").wait(
+                StackName=name, WaiterConfig=WAIT
+            )
+        else:
+            cloudformation.create_stack(**deployment)
+            cloudformation.get_waiter("stack_create_complete").wait(
+                StackName=name, WaiterConfig=WAIT
+            )
+    except (ClientError, WaiterError) as problem:
+        failures = _failures(cloudformation, name)
+        raise DeploymentFailed(f"The stack could not be deployed: {problem}{failures}") from None
+
+
+def _parameters(cloudformation: CloudFormationClient, name: str) -> set[str]:
+    """The names of a deployed stack's parameters; empty if there is no such stack."""
+    try:
+        [stack] = cloudformation.describe_stacks(StackName=name)["Stacks"]
+    except ClientError:
+        return set()
+    return {each["ParameterKey"] for each in stack["Parameters"]}
+
+
+def _failures(cloudformation: CloudFormationClient, name: str) -> str:
+    try:
+        events = cloudformation.describe_stack_events(StackName=name)["StackEvents"]
+    except ClientError:
+        return ""
+    return "".join(
+        f"\n{event['LogicalResourceId']}: {event['ResourceStatusReason']}"
+        for event in events
+        if event["ResourceStatus"].endswith("_FAILED") and "ResourceStatusReason" in event
+    )
 
 
 def _build(template: Path, target: Path) -> None:
@@ -86,6 +150,15 @@ def _build(template: Path, target: Path) -> None:
     )
 
 
+def _package(built: Path, target: Path, s3: S3Client, env: dict[str, str]) -> None:
+    target.mkdir()
+    command = ["package", "--template-file", str(built), "--s3-bucket", BUCKET, "--use-json"]
+    command += ["--output-template-file", str(target / PACKAGED), "--no-progressbar"]
+    _sam(command, env, target, target.parent / "sam")
+    for stored in s3.list_objects_v2(Bucket=BUCKET)["Contents"]:
+        s3.download_file(BUCKET, stored["Key"], str(target / stored["Key"]))
+
+
 def _forget_old() -> None:
     """Keeps only the newest builds, which take about 60 MB each."""
     builds = [path for path in CACHE.iterdir() if len(path.name) == DIGITS]
@@ -108,11 +181,6 @@ def _sam(command: list[str], env: dict[str, str], cwd: Path, settings: Path) -> 
     )
     if done.returncode:
         raise DeploymentFailed(f"sam {command[0]} failed:\n{done.stdout}")
-
-
-def _quoted(value: str) -> str:
-    escaped = value.replace("\\", "\\\\").replace('"', '\\"')
-    return f'"{escaped}"'
 
 
 def digest(template: Path) -> str:

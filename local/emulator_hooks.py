@@ -28,7 +28,7 @@ from local import emulator_iam, layers
 from local.calls import json_body
 from local.hooks import Hooks, Request, Response
 
-SANDBOXES = 8
+SANDBOXES = 4
 """Maximum number for one function."""
 
 OWN_DISK = """

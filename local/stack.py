@@ -26,7 +26,8 @@ if TYPE_CHECKING:
     import httpx
 
 REGION = "us-east-1"
-START_SECONDS = 60
+ANSWER_SECONDS = 300
+"""Until the front has answered, on a busy machine."""
 OPEN_FILES = 16_384
 CREDENTIALS = {"AWS_ACCESS_KEY_ID": "test", "AWS_SECRET_ACCESS_KEY": "test"}
 
@@ -48,6 +49,7 @@ class Stack:
         self.env: dict[str, str] = {}
         self.outputs: dict[str, str] = {}
         self.hcp = ""
+        self._template = ""
         self._front: subprocess.Popen[bytes] | None = None
         self._hcp: subprocess.Popen[bytes] | None = None
         self._new_consul = partial(Consul, folder / "consul", consul, secure=secure)
@@ -94,11 +96,13 @@ class Stack:
         if hcp:
             self._start_hcp()
         self.schedules(schedules)
-        built = deploy.build(template)
         self.client("s3").create_bucket(Bucket=deploy.BUCKET)
+        self._template = deploy.package(deploy.build(template), self.client("s3"), self.env)
         self._await_consul()
         of_hcp = {"HcpAddress": self.hcp, "HcpNotifications": "yes"} if self.hcp else {}
-        self.redeploy({**self._consul_parameters(), **of_hcp, **parameters}, built)
+        # What is on PATH needs no download.
+        of_terraform = {"TerraformVersion": tools.version_of(tools.terraform())}
+        self.redeploy({**of_terraform, **self._consul_parameters(), **of_hcp, **parameters})
 
     def _consul_parameters(self) -> dict[str, str]:
         address = {"ConsulAddress": self.consul}
@@ -116,12 +120,10 @@ class Stack:
             self._consul = self._new_consul()
             self._consul.start()
 
-    def redeploy(self, parameters: dict[str, str], built: Path | None = None) -> None:
-        """Deploys again, with all the parameters given. Raises deploy.DeploymentFailed."""
-        built = built or deploy.build()
-        # What is on PATH needs no download.
-        parameters = {"TerraformVersion": tools.version_of(tools.terraform()), **parameters}
-        deploy.deploy(built, self.name, parameters, self.env, self.folder)
+    def redeploy(self, parameters: dict[str, str]) -> None:
+        """Deploys with these parameters; those that are not given stay as they are. Raises
+        deploy.DeploymentFailed."""
+        deploy.deploy(self._template, self.name, parameters, self.client("cloudformation"))
         stacks = self.client("cloudformation").describe_stacks(StackName=self.name)["Stacks"]
         self.outputs = {o["OutputKey"]: o["OutputValue"] for o in stacks[0].get("Outputs", [])}
 
@@ -251,7 +253,7 @@ class Stack:
             f"{self.endpoint}/_front/{path}", method=method, data=json.dumps(body or {}).encode()
         )
         try:
-            with urllib.request.urlopen(request, timeout=30) as answer:
+            with urllib.request.urlopen(request, timeout=ANSWER_SECONDS) as answer:
                 return json.load(answer)
         except urllib.error.HTTPError as problem:
             raise ValueError(json.load(problem)["error"]) from None

@@ -9,15 +9,16 @@ from typing import TYPE_CHECKING
 import httpx
 import pytest
 
-from cts.errors import Upstream
+from cts.errors import Unavailable, Upstream
 from cts.run.model import RunStatus
 from cts.workflow.track import NEWS_AFTER
 from local.hcp.resources import is_final
 from local.waiting import wait_until
 from tests.contract.hcp_world import HcpWorld, server
+from tests.fakes import failing
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
     from pathlib import Path
 
     from local.hcp.server import HcpServer
@@ -25,6 +26,8 @@ if TYPE_CHECKING:
 
 REQUESTS = 12
 """Those of a task's first run, from its start to its end."""
+OF_START = 9
+"""Those until it is created."""
 ROUNDS = 12
 
 
@@ -119,4 +122,46 @@ def test_a_run_is_created_once_and_applied_whatever_fails(
     rows = world.table.runs("web", 9)
     assert sum(row.status is RunStatus.APPLIED for row in rows) == len(world.runs()) == 1
     assert len(world.server.store.workspaces) == 1
+    world.close()
+
+
+class Between(httpx.BaseTransport):
+    """Before one of the requests something else happens."""
+
+    def __init__(self, at: int, happens: Callable[[], object]) -> None:
+        self._left, self._happens = at, happens
+        self._real = httpx.HTTPTransport()
+
+    def handle_request(self, request: httpx.Request) -> httpx.Response:
+        self._left -= 1
+        if self._left == 0:
+            self._happens()
+        return self._real.handle_request(request)
+
+    def close(self) -> None:
+        self._real.close()
+
+
+@pytest.mark.parametrize("at", range(1, OF_START + 1))
+def test_two_functions_that_start_a_run_at_once_create_it_once(hcp: HcpServer, at: int) -> None:
+    world = system(hcp, Faulty(0, ""))
+    with (
+        failing(world.drivers["terraform-cloud"], "start", Unavailable("gone")),
+        suppress(Upstream),
+    ):
+        world.start("web")
+    run = world.running("web")
+    archive = world.bucket.archive("web", run.id) or b""
+    begun: list[str] = []
+
+    def another() -> None:
+        with suppress(Upstream):
+            begun.append(world.driver_of(world.http).start(run, archive))
+
+    with httpx.Client(transport=Between(at, another)) as http, suppress(Upstream):
+        begun.append(world.driver_of(http).start(run, archive))
+    assert len(world.runs()) == 1
+    assert {url.rpartition("/")[2] for url in begun} == {world.runs()[0].id}
+    survives(world)
+    assert len(world.runs()) == 1
     world.close()

@@ -307,6 +307,21 @@ def test_a_token_that_may_not_do_it_says_what_to_look_at(world: HcpWorld) -> Non
     assert "`cts secret set TFC_TOKEN`" in (ended.end.error or "")
 
 
+def test_a_run_that_the_server_refuses_has_failed_and_may_be_tried_again(world: HcpWorld) -> None:
+    world.started()
+    world.reaches("applied")
+    world.swept()
+    world.token.token = READER
+    world.web(81)
+    world.observe("web")
+    assert world.start("web") is StartOutcome.REFUSED
+    [ended] = world.table.runs("web", 1)
+    assert ended.end is not None
+    assert "creating run" in (ended.end.error or "")
+    assert (ended.status, world.table.slots()) == (RunStatus.ERRORED, frozenset())
+    assert ended.retry_at is not None
+
+
 @pytest.mark.parametrize(
     ("change", "told"),
     [

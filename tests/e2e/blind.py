@@ -9,9 +9,6 @@ if TYPE_CHECKING:
     from tests.e2e.records import Mark
     from tests.e2e.world import World
 
-WITHIN = 60.0
-"""Seconds until it must be told."""
-
 
 def told_blind(world: World, since: Mark, *tasks: str) -> None:
     """Wait until every task says why it is stale, and the bus too."""
@@ -21,7 +18,7 @@ def told_blind(world: World, since: Mark, *tasks: str) -> None:
         stale = [name for name, each in found["tasks"].items() if each["state"] == "stale"]
         return found if sorted(stale) == sorted(tasks) else None
 
-    found = world.until(all_stale, "every task to be stale", WITHIN)
+    found = world.until(all_stale, "every task to be stale")
     assert found["stale_views"]["count"] == found["stale_views"]["of"] > 0
     assert found["poller"]["alive"] is True
     for each in found["tasks"].values():
@@ -33,13 +30,13 @@ def told_blind(world: World, since: Mark, *tasks: str) -> None:
             name for event in world.events("ViewStale", since) for name in event["detail"]["tasks"]
         }
 
-    world.until(lambda: announced() == {*tasks}, "ViewStale for every task", WITHIN)
+    world.until(lambda: announced() == {*tasks}, "ViewStale for every task")
 
 
 def told_seen(world: World, since: Mark) -> None:
     """Wait until nothing is stale any more, and the bus says so."""
-    world.until(lambda: _status(world)["stale_views"]["count"] == 0, "no stale view", WITHIN)
-    world.until(lambda: world.events("ViewFresh", since), "ViewFresh", WITHIN)
+    world.until(lambda: _status(world)["stale_views"]["count"] == 0, "no stale view")
+    world.until(lambda: world.events("ViewFresh", since), "ViewFresh")
     assert "can't be read" not in world.cts("status").stdout
 
 

@@ -17,12 +17,12 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 LONGEST = (
-    "test_publisher_killed.py", "test_quiet.py", "test_faults_poller_gone.py",
-    "test_faults_poller_killed.py", "test_faults_silence.py", "test_consul_restart.py",
-    "test_canary.py", "test_changes.py", "test_faults_apply.py", "test_size.py",
+    "test_doctor.py", "test_publisher_killed.py", "test_quiet.py", "test_faults_poller_gone.py",
+    "test_changes.py", "test_faults_apply.py", "test_faults_poller_killed.py",
+    "test_consul_restart.py", "test_faults_silence.py", "test_canary.py", "test_size.py",
     "test_isolation.py", "test_kinds.py",
 )  # fmt: skip
-"""These wait in real time, or for many cold starts."""
+"""These wait in real time, or for many cold starts. What takes longest comes first."""
 
 
 @pytest.hookimpl(trylast=True)
@@ -31,10 +31,12 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     quick units begin last, so that no worker ends long before the others."""
     slow = {item.path for item in items if item.get_closest_marker("slow")}
 
-    def rank(item: pytest.Item) -> tuple[bool, bool, bool]:
+    def rank(item: pytest.Item) -> tuple[int, bool, bool]:
         path, is_e2e = item.path, "e2e" in item.path.parts
         is_quick = "unit" in path.parts and path not in slow
-        return not (is_e2e and path.name in LONGEST), not is_e2e, is_quick
+        is_long = is_e2e and path.name in LONGEST
+        place = LONGEST.index(path.name) if is_long else len(LONGEST)
+        return place, not is_e2e, is_quick
 
     items.sort(key=rank)
 

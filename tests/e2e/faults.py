@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import itertools
 import time
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any, TypeVar
 
 import pytest
@@ -261,6 +261,14 @@ def living_poller(world: World) -> Lease:
         return lease if time.time() - lease.heartbeat_at < HEARTBEAT_EVERY + 2 else None
 
     return world.until(alive, "a living poller", REPLACED)
+
+
+def lose_poller(world: World) -> None:
+    """Kill the poller, as if that was a minute ago: the next tick replaces it at once."""
+    world.stack.kill("Poller")
+    if lease := world.table.lease():
+        world.table.beat(replace(lease, heartbeat_at=0.0))
+    world.stack.fire("Poller")
 
 
 def replaced(world: World, former: Lease) -> Lease:

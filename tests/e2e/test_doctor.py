@@ -5,18 +5,18 @@ from __future__ import annotations
 import json
 import subprocess
 from contextlib import contextmanager
-from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
 from local.consul import WATCHER
 from tests.e2e.conftest import running
+from tests.e2e.faults import lose_poller, watch
 from tests.e2e.people import Person
 from tests.e2e.world import task
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterable, Iterator, Mapping
 
     from tests.e2e.world import World
 
@@ -68,9 +68,9 @@ def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[World, Hea
         module = {"modules/key/main.tf": KEY_MODULE}
         world.publish({**module, "doc.hcl": task("doc-web", "doc-web") + KEY})
         world.applied_right("doc-web", "doc-web")
-        world.until(lambda: findings(world) == [], "no problem")
-        unchecked = [each["area"] for each in findings(world, "unchecked")]
-        yield world, (findings(world, "warning"), unchecked, world.cts("doctor"))
+        found = world.until(lambda: without_problem(world), "no problem")
+        unchecked = [each["area"] for each in of(found, "unchecked")]
+        yield world, (of(found, "warning"), unchecked, world.cts("doctor"))
 
 
 @pytest.fixture
@@ -78,34 +78,43 @@ def world(stack: tuple[World, Healthy]) -> World:
     return stack[0]
 
 
-def findings(world: World, level: str = "problem", **env: str) -> list[dict[str, Any]]:
+def findings(world: World, **env: str) -> list[dict[str, Any]]:
     done = world.cts("doctor", "--json", **env)
     found = json.loads(done.stdout)
     assert done.returncode == (0 if found["healthy"] else 1)
-    return [each for each in found["findings"] if each["level"] == level]
+    listed: list[dict[str, Any]] = found["findings"]
+    return listed
 
 
-def fixes(world: World, what: str, level: str = "problem") -> list[str]:
-    """Of the findings that say this."""
-    return [each["fix"] for each in findings(world, level) if what in each["what"]]
+def of(findings: Iterable[dict[str, Any]], level: str) -> list[dict[str, Any]]:
+    return [each for each in findings if each["level"] == level]
 
 
-def _is_gone(world: World, what: str) -> bool:
-    return not fixes(world, what)
+def without_problem(world: World) -> list[dict[str, Any]]:
+    """All findings, if none is a problem."""
+    found = findings(world)
+    return [] if of(found, "problem") else found
+
+
+def fixes(world: World, whats: Iterable[str]) -> dict[str, str]:
+    """Which of these a problem says, each with what to do."""
+    found = of(findings(world), "problem")
+    return {what: each["fix"] for what in whats for each in found if what in each["what"]}
 
 
 @contextmanager
-def found(world: World, what: str, fix: str) -> Iterator[None]:
-    """Wait until a finding says this; and, once the body has taken the fault back, until none
-    does."""
-    assert fix in world.until(lambda: fixes(world, what), f"the finding '{what}'")[0]
+def found(world: World, fix_of: Mapping[str, str]) -> Iterator[None]:
+    """Wait until findings say all of these, each with what to do; and, once the body has taken the
+    faults back, until none does."""
+
+    def all_fixes() -> dict[str, str] | None:
+        found = fixes(world, fix_of)
+        return found if found.keys() == fix_of.keys() else None
+
+    whole = world.until(all_fixes, f"the findings {[*fix_of]}")
+    assert all(fix in whole[what] for what, fix in fix_of.items()), whole
     yield
-    world.until(partial(_is_gone, world, what), f"no finding '{what}'")
-
-
-def replant(world: World) -> None:
-    """A new poller reads the secrets at once."""
-    world.stack.kill("Poller")
+    world.until(lambda: not fixes(world, fix_of), f"no finding of {[*fix_of]}")
 
 
 # ---- a healthy stack ----------------------------------------------------------------------------
@@ -121,13 +130,28 @@ def test_nothing_is_found_in_a_healthy_stack(stack: tuple[World, Healthy]) -> No
 # ---- Consul -------------------------------------------------------------------------------------
 
 
+@contextmanager
+def blind(world: World, what: str, fix: str) -> Iterator[None]:
+    """As `found`, of a poller that can't read Consul until the body has taken the fault back."""
+    told(world, stale=True)
+    with found(world, {what: fix}):
+        yield
+        told(world, stale=False)
+
+
+def told(world: World, *, stale: bool) -> None:
+    """Wait until the poller says that it can't read some views, or that it reads them all."""
+    what = "stale views" if stale else "no stale view"
+    world.until(lambda: bool(world.table.stale_views().views) is stale, what)
+
+
 def test_a_wrong_token(world: World) -> None:
     secrets = world.client("secretsmanager")
     secrets.put_secret_value(SecretId="consul-token", SecretString=WATCHER[::-1])
-    replant(world)
-    with found(world, "does not know the stack's token", "ConsulSecretArn"):
+    lose_poller(world)  # the next one reads the secret
+    with blind(world, "does not know the stack's token", "ConsulSecretArn"):
         secrets.put_secret_value(SecretId="consul-token", SecretString=WATCHER)
-        replant(world)
+        lose_poller(world)
 
 
 def test_a_token_that_may_read_too_little(world: World) -> None:
@@ -138,12 +162,12 @@ def test_a_token_that_may_read_too_little(world: World) -> None:
     def allow(rules: str) -> None:
         changed = {**whole, "Rules": rules}
         consul.put(f"/v1/acl/policy/{policy['ID']}", json=changed).raise_for_status()
-        replant(world)
+        lose_poller(world)  # the next one asks at once
 
     # Consul 1.8 refuses keys; that it filters services shows only in newer servers' answers.
     allow('service_prefix "" { policy = "read" } node_prefix "" { policy = "read" }')
     try:
-        with found(world, "may not read everything", "key:read for watched keys"):
+        with blind(world, "may not read everything", "key:read for watched keys"):
             allow(whole["Rules"])
     finally:
         allow(whole["Rules"])
@@ -152,7 +176,7 @@ def test_a_token_that_may_read_too_little(world: World) -> None:
 
 def test_a_consul_that_is_down(world: World) -> None:
     world.stack.stop_consul()
-    with found(world, "can't reach Consul", "ConsulAddress"):
+    with blind(world, "can't reach Consul", "ConsulAddress"):
         world.stack.start_consul()
 
 
@@ -164,25 +188,17 @@ FAILING = {
     "doc-role: its role can't be assumed": "correct role_arn",
     "doc-secret: it reads a secret that is not stored": "cts secret set",
     "FW_TOKEN missing from the stack's task secret": "cts secret set",
+    "doc-web: its state has been locked by someone else": "State locks",
 }
 
 
 def test_tasks_that_fail(world: World) -> None:
-    """Three tasks, each with another fault."""
+    """Four tasks, each with another fault. Somebody holds the lock of the last one."""
     blocks = (
         BLOCK.format(name="doc-module", module="acme/none/aws", more=""),
         BLOCK.format(name="doc-role", module="./modules/record", more=ROLE),
         BLOCK.format(name="doc-secret", module="./modules/record", more=SECRET),
     )
-    world.publish({"failing.hcl": "".join(blocks)})
-    for what, fix in FAILING.items():
-        assert fix in world.until(partial(fixes, world, what), f"the finding '{what}'")[0]
-    world.publish({"failing.hcl": "# none"})
-    for what in FAILING:
-        world.until(partial(_is_gone, world, what), f"no finding '{what}'")
-
-
-def test_a_lock_that_nobody_holds(world: World) -> None:
     lock = {
         "Bucket": world.stack.outputs["StateBucket"],
         "Key": "tasks/doc-web/terraform.tfstate.tflock",
@@ -196,10 +212,15 @@ def test_a_lock_that_nobody_holds(world: World) -> None:
         "Created": "2026-01-01T00:00:00Z",
         "Path": f"{lock['Bucket']}/tasks/doc-web/terraform.tfstate",
     }
+    former = watch(world, "doc-web")
     world.client("s3").put_object(**lock, Body=json.dumps(info).encode())
     world.catalog.register("doc-1", "doc-web", "10.9.0.1", 81)
-    with found(world, "doc-web: its state has been locked by someone else", "State locks"):
+    world.publish({"failing.hcl": "".join(blocks)})
+    former.ended(1)
+    with found(world, FAILING):
         world.client("s3").delete_object(**lock)
+        world.cts("retry", "doc-web")
+        world.publish({"failing.hcl": "# none"})
 
 
 def test_an_account_that_may_not_run_builds(world: World) -> None:
@@ -211,16 +232,24 @@ def test_an_account_that_may_not_run_builds(world: World) -> None:
         times=0,
     )
     world.catalog.register("doc-1", "doc-web", "10.9.0.1", 82)
-    with found(world, "AWS does not let this account run builds", "AWS Support"):
+    with found(world, {"AWS does not let this account run builds": "AWS Support"}):
         world.stack.clear_faults()
         world.cts("retry", "doc-web")
 
 
-# ---- AWS ----------------------------------------------------------------------------------------
+# ---- the stack ----------------------------------------------------------------------------------
 
 
-def test_a_role_that_may_not_send_events(world: World) -> None:
-    iam = world.client("iam")
+BESIDE = {
+    "tracker may not do events:PutEvents": "deploy the stack again",
+    "could not be processed": "Dead letters",
+    "the last push was rejected": "cts validate",
+}
+
+
+def test_what_is_wrong_beside_the_tasks(world: World) -> None:
+    """A role that may not send events, an event that could not be processed, a rejected push."""
+    iam, sqs = world.client("iam"), world.client("sqs")
     [role] = [
         each["RoleName"] for each in iam.list_roles()["Roles"] if "-TrackerRole" in each["RoleName"]
     ]
@@ -234,28 +263,21 @@ def test_a_role_that_may_not_send_events(world: World) -> None:
         ]
         changed = json.dumps({**document, "Statement": statements})
         iam.put_role_policy(RoleName=role, PolicyName=name, PolicyDocument=changed)
-    with found(world, "tracker may not do events:PutEvents", "deploy the stack again"):
-        for name, document in kept.items():
-            iam.put_role_policy(RoleName=role, PolicyName=name, PolicyDocument=json.dumps(document))
-
-
-def test_an_event_that_could_not_be_processed(world: World) -> None:
-    queue = world.client("sqs").list_queues()["QueueUrls"][0]
-    world.client("sqs").send_message(QueueUrl=queue, MessageBody="{}")
-    with found(world, "could not be processed", "Dead letters"):
-        world.client("sqs").purge_queue(QueueUrl=queue)
-
-
-def test_a_push_that_was_rejected(world: World) -> None:
+    queue = sqs.list_queues()["QueueUrls"][0]
+    sqs.send_message(QueueUrl=queue, MessageBody="{}")
     bad = world.upload({"bad.hcl": 'task { nam = "x" }'})
     assert not world.answer(bad).published
-    with found(world, "the last push was rejected", "cts validate"):
+    with found(world, BESIDE):
+        for name, document in kept.items():
+            iam.put_role_policy(RoleName=role, PolicyName=name, PolicyDocument=json.dumps(document))
+        sqs.purge_queue(QueueUrl=queue)
         world.publish({})
 
 
 def test_a_caller_who_may_only_read(world: World) -> None:
     reader = Person(world, "doc-reader", "ReaderPolicy")
-    [warned] = findings(world, "warning", **reader.env)
+    found = findings(world, **reader.env)
+    [warned] = of(found, "warning")
     assert (warned["area"], "OperatorPolicy" in warned["fix"]) == ("access", True)
-    unchecked = {each["area"] for each in findings(world, "unchecked", **reader.env)}
+    unchecked = {each["area"] for each in of(found, "unchecked")}
     assert unchecked == {"secrets", "permissions", "events", "quotas"}

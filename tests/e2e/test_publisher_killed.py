@@ -9,11 +9,11 @@ import pytest
 
 from cts.keys import BUNDLE
 from tests.e2e.conftest import running
-from tests.e2e.publishers import assert_whole, current, ended, rest
+from tests.e2e.publishers import assert_whole, current, ended
 from tests.e2e.world import RECORD_FILES, task
 
 if TYPE_CHECKING:
-    from pathlib import Path
+    from collections.abc import Iterator
 
     from tests.e2e.records import Mark
     from tests.e2e.world import World
@@ -24,9 +24,15 @@ CALLS = {"GetItem", "GetObject", "PutObject", "PutItem", "PutEvents", "ListBucke
 """What a publisher calls."""
 
 
+@pytest.fixture(scope="module")
+def world(tmp_path_factory: pytest.TempPathFactory) -> Iterator[World]:
+    with running(tmp_path_factory.mktemp("stack")) as world:
+        yield world
+
+
 @pytest.mark.parametrize(("phase", "retries"), [("before", 2), ("after", 0)])
 def test_a_publisher_killed_at_any_call_leaves_the_old_or_the_new_generation(
-    tmp_path: Path, phase: str, retries: int
+    world: World, phase: str, retries: int
 ) -> None:
     """Killed at its first call, at its second, and so on, until a push lives through all.
 
@@ -34,17 +40,17 @@ def test_a_publisher_killed_at_any_call_leaves_the_old_or_the_new_generation(
     its calls, a publisher leaves what one leaves that is killed before the next call; so it is
     enough that the retries die in one of the two.
     """
-    with running(tmp_path) as world:
-        _retry(world, retries)
-        world.publish(_files("first"))
-        rest(world)
-        killed_at: list[str] = []
-        for nth in count(1):
-            before = world.mark()
-            if _survives(world, phase, nth):
-                break
-            killed_at.append(world.calls(before, caller="Publisher")[nth - 1]["action"])
-        assert set(killed_at) == CALLS
+    _retry(world, retries)
+    former = ended(world)
+    world.publish(_files(f"first {phase}"))
+    world.until(lambda: ended(world) > former, "the publisher to end")
+    killed_at: list[str] = []
+    for nth in count(1):
+        before = world.mark()
+        if _survives(world, phase, nth):
+            break
+        killed_at.append(world.calls(before, caller="Publisher")[nth - 1]["action"])
+    assert set(killed_at) == CALLS
 
 
 def _retry(world: World, times: int) -> None:

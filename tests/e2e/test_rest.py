@@ -62,7 +62,7 @@ def test_a_task_that_was_created_survives_all_but_its_deletion(world: World, ann
     done = world.cts("rollback", "--yes")
     assert done.returncode == 0, done.stdout + done.stderr
     assert "rest-other" not in ann.reads("/v1/status/tasks")
-    world.stack.redeploy({"ConsulAddress": world.stack.consul, "BuildMinutes": "50"})
+    world.stack.redeploy({"BuildMinutes": "50"})
     assert ann.reads(f"/v1/tasks/{name}")["task"]["description"] == "by hand"
     world.catalog.register("rest-6", name, "10.9.0.6", 80)
     assert len(world.applied_right(name, name)) == 2

@@ -6,9 +6,10 @@ import json
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Protocol
 
-from cts.adapters.build_records import STARTED, Started, given_up_record, started_from
+from cts.adapters.build_records import Started, given_up_record, started_from
 from cts.adapters.hcp_api import NOT_FOUND
 from cts.adapters.hcp_runs import HcpRun, end_of, error_in, is_ours, lost, message_of, plain
+from cts.adapters.hcp_turns import Turns
 from cts.adapters.hcp_workspaces import found_or_created, is_usable, set_variables, upload
 from cts.build.masking import masked
 from cts.errors import Refused, Unavailable, Upstream
@@ -69,6 +70,7 @@ class HcpTerraform:
         self._connect = connect
         self._secrets = secrets
         self._files = files
+        self._turns = Turns(files, now)
         self._uploads = uploads
         self._now = now
         self._sleep = sleep
@@ -76,16 +78,22 @@ class HcpTerraform:
     # ---- start ----------------------------------------------------------------------------------
 
     def start(self, run: Run, archive: bytes) -> str:
-        """Returns the run's address in a browser. Before the run is created, the record `started`
-        is put: what was created without an answer is looked for, and not created twice."""
+        """Returns the run's address in a browser. What was created without an answer is looked for,
+        and not created twice."""
         job, api = read_job(archive), self._connect()
         if (named := job.cloud["hostname"].rstrip("/")) != self._address:
             raise Refused(
                 f"starting run {run.id}: it is for {named}, but the stack is deployed with "
                 f"HcpAddress={self._address}: push a configuration with this hostname"
             )
-        if self._may_be_created(run) and (found := self._find(api, run, job)):
-            return self._url(job, found.id)
+        turn = self._turns.of(run)
+        if isinstance(turn.last, GivenUp):
+            raise Refused(f"starting run {run.id}: it was given up")
+        if turn.last is not None:
+            if found := self._find(api, run, job):
+                return self._url(job, found.id)
+            if turn.is_taken:
+                raise Unavailable(f"starting run {run.id}: it may be created this moment")
         workspace = found_or_created(api, job)
         if not workspace.has_run_variables:
             job = replace(job, in_file=True)
@@ -93,17 +101,13 @@ class HcpTerraform:
         values = self._secrets.of(run, job)
         set_variables(api, workspace, values.sensitive, values.environment)
         version = self._configuration(api, workspace, run.task, job)
-        record = json.dumps({"build": self._url(job, "")}).encode()
-        if not self._files.put_if_absent(run.task, run.id, STARTED, record):
-            self._may_be_created(run)
-        return self._url(job, self._create(api, run, job, workspace, version))
-
-    def _may_be_created(self, run: Run) -> bool:
-        """Raises Refused if the run was given up."""
-        record = self._started(run)
-        if isinstance(record, GivenUp):
-            raise Refused(f"starting run {run.id}: it was given up")
-        return record is not None
+        if not self._turns.begin(run, turn, self._url(job, "")):
+            raise Unavailable(f"starting run {run.id}: it was begun or given up meanwhile")
+        try:
+            return self._url(job, self._create(api, run, job, workspace, version))
+        except Refused:
+            self._turns.end(run, turn, self._url(job, ""))
+            raise
 
     def _notify(self, api: HcpApi, task: str, workspace: Workspace) -> None:
         """Asked for once for each key."""
@@ -183,11 +187,11 @@ class HcpTerraform:
 
     def news(self, run: Run, heard: Heard | None = None) -> News:
         """A notification only says which run to ask for."""
-        record = self._started(run)
-        if isinstance(record, GivenUp):
-            return record
         if run.build:
             return self._asked(run, run.build)
+        record = self._turns.of(run).last
+        if isinstance(record, GivenUp):
+            return record
         if heard and isinstance(record, Started):  # before the runner has recorded it
             return self._asked(run, f"{record.build}{heard.told}")
         if self._is_overdue(run):
@@ -245,16 +249,15 @@ class HcpTerraform:
 
     def stop(self, run: Run, end: End | None) -> bool:
         """A run that only waits is discarded."""
-        record = given_up_record(end)
-        if self._files.put_if_absent(run.task, run.id, STARTED, record):
-            return True
-        if isinstance(self._started(run), GivenUp):
+        record, turn = given_up_record(end), self._turns.of(run)
+        if isinstance(turn.last, GivenUp):
             return False
+        if turn.last is None:
+            return self._turns.take(run, turn, record)
         api = self._connect()
         found = self._known(api, run)
         if found is None:
-            self._files.put_run_object(run.task, run.id, STARTED, record)
-            return True
+            return not turn.is_taken and self._turns.take(run, turn, record)
         if not found.waits and found.status != "pending":
             return False
         self._files.put_if_absent(run.task, run.id, DISCARDING, record)
@@ -270,9 +273,6 @@ class HcpTerraform:
         return self._find(api, run, read_job(archive)) if archive else None
 
     # ---- records --------------------------------------------------------------------------------
-
-    def _started(self, run: Run) -> Started | GivenUp | None:
-        return started_from(self._files.run_object(run.task, run.id, STARTED))
 
     def _is_overdue(self, run: Run) -> bool:
         return self._now() - run.claimed_at >= LOST_AFTER
