@@ -47,7 +47,9 @@ def _hop(call: Mapping[str, Any], run: str, task: str, row: str) -> str:
             return "archive stored"
         if row in writes:
             return "claimed" if action == "TransactWriteItems" else ""
-        return {"StartBuild": "execution started", "Invoke": "execution started"}.get(action, "")
+        return {"StartBuild": "execution started", "InvokeFunction": "execution started"}.get(
+            action, ""
+        )
     if caller == "Tracker" and row in writes:
         return "settled"
     return "result stored" if any(key.endswith(f"{run}/result.json") for key in keys) else ""
