@@ -1,4 +1,5 @@
-"""`make bench`: how long a change in Consul takes, and what imports, rendering and builds cost.
+"""`make bench`: how long a change in Consul takes, and what imports, rendering, builds and
+`cts status` cost.
 
 Every figure is printed, and written to build/bench.json as {name: {"value", "unit"}}. With names of
 GROUPS as arguments (`python -m tests.bench rendering`), only their figures are printed. Bare
@@ -30,6 +31,7 @@ from tests.bench.builds import build_costs
 from tests.bench.hops import medians, moments, seconds, shares
 from tests.bench.imports import import_costs
 from tests.bench.rendering import rendering_costs
+from tests.bench.status import status_costs
 
 CHANGES = int(os.environ.get("CTS_BENCH_CHANGES", "50"))
 PATIENCE = 60.0
@@ -256,6 +258,7 @@ GROUPS: dict[str, Callable[[], Iterator[tuple[str, tuple[float, str]]]]] = {
     "imports": import_costs,
     "rendering": rendering_costs,
     "builds": build_costs,
+    "status": status_costs,
     "changes": change_costs,
 }
 
