@@ -73,7 +73,7 @@ mutate: setup ## break the product in two hundred ways; the tests must notice ea
 findings: ## reproduce unexpected behaviour of real tools, in temporary folders
 	@for script in findings/*.sh; do echo "== $$script"; bash $$script || exit 1; done
 
-bench: setup ## measure the latency from change to apply; writes build/bench.json
+bench: setup ## measure the latency from change to apply, and of cts status; writes build/bench.json
 	$(BIN)/python -m tests.bench
 
 cost: setup ## compute what a stack costs in a month; writes docs/cost.md

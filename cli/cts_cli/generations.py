@@ -1,7 +1,7 @@
 """The generations so far: what each one changed. Each names the one before it."""
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from datetime import datetime
 from itertools import islice
 from typing import Any
@@ -49,7 +49,10 @@ def read(stack: Stack, number: int, digest: str) -> Stored:
             f"{key} in bucket '{stack.work_bucket}' was changed after it was stored, as its "
             f"content has the digest {found}: delete its newest version"
         )
-    return Stored(Generation.from_json(stored.body), stored.at)
+    generation = Generation.from_json(stored.body)
+    return Stored(
+        replace(generation, tasks=generation.listed), stored.at
+    )  # drafts are not tasks yet
 
 
 class Gone(CommandError):

@@ -157,6 +157,13 @@ def test_a_note_shows_no_password_of_an_address() -> None:
     assert b"git.example.com/m.git" in written.body()
 
 
+def test_a_note_shows_no_value_that_is_hidden() -> None:
+    written = Log()
+    written.hidden.add("of-consul")
+    written.note("what failed said: of-consul is no token")
+    assert b"what failed said: *** is no token" in written.body()
+
+
 def test_a_log_and_a_streams_text_keep_the_end_of_what_is_very_long() -> None:
     tail = Tail(10)
     for line in ("12345\n", "6789\n", "abc\n"):

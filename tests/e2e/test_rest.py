@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from cts import keys
 from tests.e2e.people import Person
 from tests.e2e.random_requests import NAMES, OPERATIONS, RandomRequests
 from tests.e2e.world import RECORD, task
@@ -38,6 +39,7 @@ def ann(world: World) -> Person:
 
 def test_a_task_is_inspected_and_then_created_and_applied(world: World, ann: Person) -> None:
     name = "rest-web"
+    before = world.mark()
     world.catalog.register("rest-1", name, "10.9.0.1", 80)
     code, found = ann.changes("POST", "/v1/tasks?run=inspect", new(name))
     assert (code, found["run"]["changes_present"]) == (200, True), found
@@ -50,6 +52,22 @@ def test_a_task_is_inspected_and_then_created_and_applied(world: World, ann: Per
     assert ann.reads(f"/v1/status/tasks/{name}")[name]["status"] == "successful"
     assert world.applied(name) == world.expected(name)
     assert {run.by for run in world.runs(name)} == {ann.arn}
+    published = world.events("ConfigPublished", before)
+    assert {tuple(each["detail"]["by"]) for each in published} == {(ann.arn,)}
+
+
+def test_all_tasks_are_read_by_one_query(world: World, ann: Person) -> None:
+    """However many there are."""
+    names = [f"rest-many-{number}" for number in range(20)]
+    world.publish({"many.hcl": "".join(task(name, name, enabled=False) for name in names)})
+    for path in ("/v1/status", "/v1/status/tasks", "/v1/status/tasks?include=events", "/v1/tasks"):
+        before = world.mark()
+        ann.reads(path)
+        calls = world.calls(before, caller="Reader")
+        states = [call for call in calls if f"{keys.STATE}/" in str(call["keys"])]
+        assert len(states) <= 1, (path, states)
+        assert 0 < len(calls) < len(names) / 2, (path, calls)
+    world.publish({"many.hcl": ""})
 
 
 def test_a_task_that_was_created_survives_all_but_its_deletion(world: World, ann: Person) -> None:

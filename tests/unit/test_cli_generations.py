@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from cts.config.api_tasks import ApiTask
 from tests.unit.cli_fakes import Account, cts, deployed, folder, lines, task
 from tests.unit.reader_fakes import NOW
 
@@ -46,6 +47,20 @@ def test_tasks_that_were_enabled_or_disabled_are_named(account: Account, tmp_pat
     ]
     found = json.loads(cts("generations", "--json").stdout)["generations"]
     assert [each["changes"]["disabled"] for each in found] == [[], ["web"], []]
+
+
+def test_a_task_that_is_only_inspected_is_no_change(account: Account, tmp_path: Path) -> None:
+    pushed(tmp_path, task("web"))
+    draft = ApiTask(
+        "new",
+        {"name": "new", "module": "acme/edge/x", "condition": {"services": {"names": ["web"]}}},
+        draft_until=float(2**40),
+    )
+    account.api_tasks.put(draft, None)
+    account.publish()
+    assert lines(cts("generations").stdout)[2] == (
+        f"2 live {AT} 1 no task added, changed or removed"
+    )
 
 
 def test_only_some_of_many_tasks_are_named(account: Account, tmp_path: Path) -> None:

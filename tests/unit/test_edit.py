@@ -523,7 +523,8 @@ def test_a_push_that_a_created_task_kept_out_goes_live_once_it_does_no_more(
     create(LOCAL)
     world.push(PUSHED.replace("as pushed", "without it"))
     assert ask("PATCH", "/v1/tasks/pushed", {"version": "2.0", "module": "a/b/c"})[0] == 200
-    assert world.object("pushed")["description"] == "as pushed"
+    found = world.object("pushed")
+    assert (found["description"], found["version"]) == ("as pushed", "2.0")
     assert ask("PATCH", "/v1/tasks/edge", {"description": "still in the way"})[0] == 200
     assert world.object("pushed")["description"] == "as pushed"
     assert ask(method, "/v1/tasks/edge", body)[0] == code
@@ -536,6 +537,16 @@ def test_a_rejected_push_does_not_stop_changes(world: World) -> None:
     assert ask("PATCH", "/v1/tasks/pushed", {"enabled": False}) == (200, {})
     assert world.object("pushed")["enabled"] is False
     assert world.publish() == "KNOWN"
+
+
+@pytest.mark.parametrize("text", ["task {", PUSHED + PUSHED.replace('"pushed"', '"new"')])
+def test_what_was_pushed_is_checked_before_a_change_is_made(world: World, text: str) -> None:
+    """The publisher has not looked at it yet."""
+    world.system.bucket.write(keys.BUNDLE, zipped({"config.hcl": HERE + text}))
+    code, _ = ask("PATCH", "/v1/tasks/new", {"enabled": False})
+    assert code == (404 if text == "task {" else 200)
+    assert ask("PATCH", "/v1/tasks/pushed", {"enabled": False}) == (200, {})
+    assert world.object("pushed")["enabled"] is False
 
 
 # ---- at the same time ---------------------------------------------------------------------

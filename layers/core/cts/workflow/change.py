@@ -39,10 +39,14 @@ def told(made: Changed) -> dict[str, Any]:
 
 
 def change(ports: PublishPorts, asked: TaskChange, seconds: float) -> Changed:
-    """Raises Unavailable if others keep being faster. `seconds`: as in `publish`."""
-    for _ in range(MOST_TRIES):
+    """What was pushed is published or rejected first, so that the change is made to what is live.
+    Raises Unavailable if others keep being faster. `seconds`: as in `publish`."""
+    for attempt in range(MOST_TRIES):
         stored = ports.api_tasks.all().get(asked.name)  # first: what was read later may be newer
         now = to_publish(ports) or ToPublish(None, {}, None, None)
+        if attempt == 0 and now.is_new_push:
+            publish.publish(ports, seconds)
+            continue
         known, gone = _known(now, ports.environment), now.gone.get(asked.name, "")
         made = decided(asked, now.tasks.get(asked.name), known.get(asked.name), gone)
         if isinstance(made, Changed):

@@ -68,6 +68,12 @@ class ToPublish:
         return pushed | {keys.api_task(name): each.version for name, each in self.tasks.items()}
 
     @property
+    def is_new_push(self) -> bool:
+        """Whether its bundle is neither live nor rejected."""
+        live = version_of(self.current.sources) if self.current else ""
+        return self.bundle is not None and self.bundle.version != live
+
+    @property
     def gone(self) -> Mapping[str, str]:
         return self.current.gone if self.current else {}
 

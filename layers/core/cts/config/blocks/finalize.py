@@ -75,15 +75,13 @@ def _absent(block: type[T]) -> T:
 def _filled(block: T) -> T:
     """The block with the default of each option that is unset. Blocks that are not there stay
     away."""
-    values = {each.name: getattr(block, each.name) for each in options_of(type(block))}
-    defaults = {each.name: about(each).default for each in options_of(type(block))}
-    return replace(  # type: ignore[type-var]
-        block,
-        **{
-            name: defaults[name] if value is None else _filled_inside(value)
-            for name, value in values.items()
-        },
-    )
+    filled = {}
+    for each in options_of(block):
+        value = getattr(block, each.name)
+        found = about(each).default if value is None else _filled_inside(value)
+        if found is not value:
+            filled[each.name] = found
+    return replace(block, **filled) if filled else block  # type: ignore[type-var]
 
 
 def _filled_inside(value: Any) -> Any:
