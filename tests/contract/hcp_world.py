@@ -102,13 +102,19 @@ class HcpWorld(System):
         self.slept.append(seconds)
         time.sleep(min(seconds, 1.1))
 
-    def cloud_task(self, module: str = MODULE, **cloud: Any) -> None:
+    def cloud_task(
+        self, module: str = MODULE, environment: Mapping[str, str] | None = None, **cloud: Any
+    ) -> None:
         files = {"main.tf": module.encode()}
         digest = content_digest(files)
         self.bucket.put_compiled([], {digest: archive(files)})
         condition = ServicesCondition(("web",))
         definition = Definition(
-            "web", Module("./m", digest=digest), condition, cloud={**self.cloud, **cloud}
+            "web",
+            Module("./m", digest=digest),
+            condition,
+            cloud={**self.cloud, **cloud},
+            environment=environment or {},
         )
         self.define(definition)
 
@@ -129,6 +135,12 @@ class HcpWorld(System):
         reply = self.api.get(path)
         reply.raise_for_status()
         return reply.json()["data"]
+
+    def needs_approval(self) -> None:
+        """Someone has made the workspace: no run is applied by itself."""
+        attributes = {"name": "net-web", "auto-apply": False}
+        body = {"data": {"type": "workspaces", "attributes": attributes}}
+        self.api.post("/organizations/acme/workspaces", json=body).raise_for_status()
 
     def act(self, run: str, action: str) -> None:
         self.api.post(f"/runs/{run}/actions/{action}").raise_for_status()

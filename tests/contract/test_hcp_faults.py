@@ -14,6 +14,7 @@ from cts.run.model import RunStatus
 from cts.workflow.track import NEWS_AFTER
 from local.hcp.resources import is_final
 from local.waiting import wait_until
+from tests.contract.hcp_inbox import Inbox
 from tests.contract.hcp_world import HcpWorld, server
 from tests.fakes import failing
 
@@ -24,11 +25,13 @@ if TYPE_CHECKING:
     from local.hcp.server import HcpServer
 
 
-REQUESTS = 12
+REQUESTS = 19
 """Those of a task's first run, from its start to its end."""
-OF_START = 9
+OF_START = 14
 """Those until it is created."""
 ROUNDS = 12
+IN_POOL = {"execution_mode": "agent", "agent_pool_name": "network"}
+FAULTS = ("too many", "server error", "not sent", "no answer", "killed before", "killed after")
 
 
 class Killed(BaseException):
@@ -36,16 +39,20 @@ class Killed(BaseException):
 
 
 class Faulty(httpx.BaseTransport):
-    """Lets all requests through, but one."""
+    """Lets all requests through, but one: the first, or a later one, of those whose method and
+    path contain `only`. The server ignores `include`, as some do, so that more requests are
+    needed."""
 
-    def __init__(self, at: int, fault: str) -> None:
+    def __init__(self, at: int, fault: str, only: str = "") -> None:
         self.sent = 0
-        self._at, self._fault = at, fault
+        self._at, self._fault, self._only = at, fault, only
         self._real = httpx.HTTPTransport()
 
     def handle_request(self, request: httpx.Request) -> httpx.Response:
-        self.sent += 1
-        if self.sent != self._at:
+        request.url = request.url.copy_remove_param("include")
+        counts = self._only in f"{request.method} {request.url.path}"
+        self.sent += counts
+        if not counts or self.sent != self._at:
             return self._real.handle_request(request)
         match self._fault:
             case "too many":
@@ -73,9 +80,16 @@ def hcp(tmp_path: Path) -> Iterator[HcpServer]:
         yield made
 
 
-def system(hcp: HcpServer, transport: Faulty) -> HcpWorld:
-    made = HcpWorld(hcp, transport)
-    made.cloud_task()
+@pytest.fixture
+def inbox() -> Iterator[Inbox]:
+    with Inbox() as made:
+        yield made
+
+
+def system(hcp: HcpServer, transport: httpx.BaseTransport, inbox: Inbox) -> HcpWorld:
+    """Its task needs all that a workspace can have."""
+    made = HcpWorld(hcp, transport, inbox.url)
+    made.cloud_task(**IN_POOL, environment={"A": "1", "B": "2"})
     made.web(80)
     made.observe("web")
     return made
@@ -95,22 +109,20 @@ def survives(world: HcpWorld) -> None:
     pytest.fail(f"the task is not done: {world.table.state('web')}")
 
 
-def test_there_are_as_many_requests_as_fail_here(hcp: HcpServer) -> None:
+def test_there_are_as_many_requests_as_fail_here(hcp: HcpServer, inbox: Inbox) -> None:
     transport = Faulty(0, "")
-    world = system(hcp, transport)
+    world = system(hcp, transport, inbox)
     survives(world)
     assert transport.sent == REQUESTS
     world.close()
 
 
 @pytest.mark.parametrize("at", range(1, REQUESTS + 1))
-@pytest.mark.parametrize(
-    "fault", ["too many", "server error", "not sent", "no answer", "killed before", "killed after"]
-)
+@pytest.mark.parametrize("fault", FAULTS)
 def test_a_run_is_created_once_and_applied_whatever_fails(
-    hcp: HcpServer, fault: str, at: int
+    hcp: HcpServer, inbox: Inbox, fault: str, at: int
 ) -> None:
-    world = system(hcp, Faulty(at, fault))
+    world = system(hcp, Faulty(at, fault), inbox)
     survives(world)
     messages = Counter(run.attributes["message"] for run in world.runs())
     assert {*messages.values()} == {1}
@@ -123,6 +135,58 @@ def test_a_run_is_created_once_and_applied_whatever_fails(
     assert [each for each in rows if each is not RunStatus.CANCELED] == [RunStatus.APPLIED]
     assert len(world.runs()) == 1
     assert len(world.server.store.workspaces) == 1
+    world.close()
+
+
+@pytest.mark.parametrize("fault", FAULTS)
+@pytest.mark.parametrize("only", ["PATCH ", "DELETE "])
+def test_a_later_run_sets_its_variables_whatever_fails(
+    hcp: HcpServer, inbox: Inbox, only: str, fault: str
+) -> None:
+    transport = Faulty(1, fault, only)
+    world = system(hcp, transport, inbox)
+    survives(world)
+    assert transport.sent == 0
+    world.cloud_task(**IN_POOL, environment={"A": "3"})
+    world.observe("web")
+    survives(world)
+    assert transport.sent > 0
+    found = hcp.store.named("acme", "net-web")
+    assert found is not None
+    assert {each["key"]: each["value"] for each in found.variables.values()} == {"A": "3"}
+    assert [run.status for run in world.runs()] == ["applied", "applied"]
+    world.close()
+
+
+@pytest.mark.parametrize("fault", FAULTS)
+def test_a_run_that_waits_is_discarded_for_a_newer_one_whatever_fails(
+    hcp: HcpServer, fault: str
+) -> None:
+    transport = Faulty(1, fault, "/actions/discard")
+    world = HcpWorld(hcp, transport)
+    world.cloud_task()
+    world.web(80)
+    world.needs_approval()
+    world.started()
+    former = world.reaches("planned")
+    world.web(81)
+    world.observe("web")
+    for _ in range(ROUNDS):
+        for act in (world.sweep, lambda: world.start("web")):
+            with suppress(Upstream, Killed):
+                act()
+        if world.runs()[0].id != former:
+            break
+        world.clock.now += NEWS_AFTER
+    world.act(world.reaches("planned"), "apply")
+    world.reaches("applied")
+    assert world.swept().status is RunStatus.APPLIED
+    assert transport.sent > 0
+    assert [run.status for run in world.runs()] == ["applied", "discarded"]
+    done = world.table.state("web").done
+    assert done is not None
+    assert done.trigger == world.trigger("web")
+    assert world.table.slots() == frozenset()
     world.close()
 
 
@@ -144,8 +208,10 @@ class Between(httpx.BaseTransport):
 
 
 @pytest.mark.parametrize("at", range(1, OF_START + 1))
-def test_two_functions_that_start_a_run_at_once_create_it_once(hcp: HcpServer, at: int) -> None:
-    world = system(hcp, Faulty(0, ""))
+def test_two_functions_that_start_a_run_at_once_create_it_once(
+    hcp: HcpServer, inbox: Inbox, at: int
+) -> None:
+    world = system(hcp, Faulty(0, ""), inbox)
     with (
         failing(world.drivers["terraform-cloud"], "start", Unavailable("gone")),
         suppress(Upstream),

@@ -192,9 +192,7 @@ def forget(world: HcpWorld) -> None:
 
 def waiting(world: HcpWorld) -> Run:
     """A run that waits for its approval in a workspace that someone has made."""
-    attributes = {"name": "net-web", "auto-apply": False}
-    body = {"data": {"type": "workspaces", "attributes": attributes}}
-    world.api.post("/organizations/acme/workspaces", json=body).raise_for_status()
+    world.needs_approval()
     run = world.started()
     world.reaches("planned")
     return run
@@ -348,7 +346,7 @@ def test_tags_are_added_and_those_that_are_forbidden_refuse_a_workspace(world: H
     assert world.workspace["attributes"]["tag-names"] == ["team:net"]
     forget(world)
     for option, tags in (("tags_denylist", ["team:net"]), ("tags_allowlist", ["other"])):
-        world.cloud_task(MODULE, **{option: tags})
+        world.cloud_task(MODULE, None, **{option: tags})
         forget(world)
         world.observe("web")
         assert world.start("web") is StartOutcome.REFUSED
