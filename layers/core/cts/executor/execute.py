@@ -2,7 +2,9 @@
 
 import hashlib
 import json
+import secrets
 import sys
+import time
 import zipfile
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -22,6 +24,9 @@ from cts.executor.processes import environment, executed
 ARCHIVE = "archive.zip"
 KEPT = (".terraform", ".terraform.lock.hcl", "terraform.d")
 """What `init` makes; and below, where the engine is."""
+BACKEND = ".terraform/terraform.tfstate"
+"""What `init` notes of the backend: its options, which may be secret. An inspection may have had
+another backend, and so `init` would refuse that of the next run."""
 PROGRAMS = ".programs"
 RESERVE = 10.0
 """Seconds of the time limit that are for what comes after the program."""
@@ -49,10 +54,11 @@ class Sandbox:
 def execute(sandbox: Sandbox, asked: Asked, request: str, seconds: float) -> int | None:
     """Execute a run within these seconds: the exit code of its program, which has recorded how
     the run ended, unless the code is negative. None if the run has ended, so that there is nothing
-    to do. `request`: the invocation's id.
+    to do. `request`: the invocation's id, which Lambda may deliver twice: each time is a build.
 
-    However it ends, a record says so once nothing of it is left. Raises RunError.
+    However it ends, a record says so once nothing of it runs. Raises RunError, and OSError.
     """
+    ends_at = time.monotonic() + seconds - RESERVE
     s3 = S3(sandbox.region, attempts=3)
     try:
         stored = s3.get(sandbox.bucket, keys.build_object(asked.folder, ARCHIVE))
@@ -62,16 +68,18 @@ def execute(sandbox: Sandbox, asked: Asked, request: str, seconds: float) -> int
         raise
     if stored is None:
         return None
-    build = keys.warm_build(request)
+    build = f"{keys.warm_build(request)}-{secrets.token_hex(4)}"
     with zipfile.ZipFile(BytesIO(stored.body)) as archive:
         of_run = read_credentials(json.loads(archive.read(SESSION)))
         facts = json.loads(archive.read("run.json"))
         try:
-            return _run(sandbox, archive, facts, build, seconds - RESERVE)
+            return _run(sandbox, archive, facts, build, ends_at)
         finally:
-            sandbox.disk.clean()
-            ended = keys.run_object(asked.task, asked.run, keys.ended(build))
-            S3(sandbox.region, attempts=3, find=lambda: of_run).put(sandbox.bucket, ended, b"")
+            try:
+                sandbox.disk.clean()
+            finally:
+                ended = keys.run_object(asked.task, asked.run, keys.ended(build))
+                S3(sandbox.region, attempts=3, find=lambda: of_run).put(sandbox.bucket, ended, b"")
 
 
 def _run(
@@ -79,17 +87,19 @@ def _run(
     archive: zipfile.ZipFile,
     facts: Mapping[str, Any],
     build: str,
-    seconds: float,
+    ends_at: float,
 ) -> int:
     name = hashlib.sha256(f"{facts['task']} {facts['definition']}".encode()).hexdigest()[:32]
     folder = sandbox.disk.open(name)
     unpack(archive, folder)
     env = environment(sandbox.given, folder)
     env["PATH"] = f"{folder / PROGRAMS}:{env['PATH']}"
+    seconds = ends_at - time.monotonic()
     command = [sys.executable, "execute.py", "--build", build, "--minutes", str(seconds / 60)]
     code = executed(command, folder, env, seconds)
     if code == 0:
         keep_engine(folder, facts)
+        wiped(folder / BACKEND)
         sandbox.disk.close(name, (*KEPT, PROGRAMS))
     return code
 
