@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from cost.model import MODES, OBSERVABILITY, TASKS, builds, month, read, template
+from cost.model import MODES, OBSERVABILITY, TASKS, builds, month, read, template, warm
 
 DOCUMENT = Path(__file__).parents[1] / "docs/cost.md"
 PAGE = Path(__file__).parent / "page.md"
@@ -24,11 +24,14 @@ def text() -> str:
             *(f"{sum(each[name] for name in OBSERVABILITY):.2f}" for each in months),
         ],
         ["builds", *(f"{builds(tasks):.2f}" for _, tasks in columns)],
+        ["or the warm lane", *(f"{warm(found, tasks):.2f}" for _, tasks in columns)],
     ]
     table = "\n".join(f"| {' | '.join(line)} |" for line in lines)
     return PAGE.read_text().format(
         table=table,
         runs="once" if runs == 1 else f"{runs:g} times",
+        executor=f"{read('assumed.toml')['seconds']['executor']:g}",
+        gigabytes=f"{found.memory['Executor']:g}",
         memory=round(found.memory["Poller"] * 1024),
     )
 

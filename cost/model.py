@@ -35,6 +35,8 @@ class Template:
 
     memory: Mapping[str, float]
     """Function -> GB."""
+    storage: float
+    """GB of the executor's disk."""
     alarms: int
     dashboards: int
     secrets: int
@@ -48,7 +50,7 @@ def template(path: Path = TEMPLATE) -> Template:
         raise ValueError(f"{path}: {problems}")
     resources: Mapping[str, Any] = found["Resources"]
     usual = found["Globals"]["Function"]["MemorySize"]
-    poller = found["Parameters"]["PollerMemory"]["Default"]
+    parameters = found["Parameters"]
 
     def of(kind: str) -> dict[str, Any]:
         return {name: each for name, each in resources.items() if each["Type"] == kind}
@@ -57,13 +59,15 @@ def template(path: Path = TEMPLATE) -> Template:
         name: each["Properties"].get("MemorySize", usual)
         for name, each in of("AWS::Serverless::Function").items()
     }
-    memory["Poller"] = poller  # a parameter in the template
+    for name in ("Poller", "Executor"):  # a parameter in the template
+        memory[name] = parameters[f"{name}Memory"]["Default"]
     body = json.dumps(resources["Dashboard"]["Properties"]["DashboardBody"])
     named = set(re.findall(r"\b[A-Z]\w+\b", body))
     alarms = of("AWS::CloudWatch::Alarm")
     named |= {each["Properties"]["MetricName"] for each in alarms.values()}
     return Template(
         memory={name: size / 1024 for name, size in memory.items()},
+        storage=parameters["ExecutorStorage"]["Default"] / 1024,
         alarms=len(alarms),
         dashboards=len(of("AWS::CloudWatch::Dashboard")),
         secrets=len(of("AWS::SecretsManager::Secret")),
@@ -125,6 +129,8 @@ def month(found: Template, tasks: int, mode: str) -> dict[str, float]:
     }
 
 
+FREE_STORAGE = 0.5
+"""GB of a function's disk that cost nothing."""
 OBSERVABILITY = ("logs", "metrics", "alarms", "dashboard")
 
 
@@ -133,3 +139,12 @@ def builds(tasks: int) -> float:
     price, assumed = read("prices.toml"), read("assumed.toml")
     runs = tasks * assumed["runs_per_task_and_day"] * assumed["days"]
     return float(runs * assumed["minutes_per_build"] * price["build_minute"])
+
+
+def warm(found: Template, tasks: int) -> float:
+    """The same if all of these runs take the warm lane."""
+    price, assumed = read("prices.toml"), read("assumed.toml")
+    runs = tasks * assumed["runs_per_task_and_day"] * assumed["days"]
+    disk = (found.storage - FREE_STORAGE) * price["lambda_storage_gb_second"]
+    second = found.memory["Executor"] * price["lambda_gb_second"] + disk
+    return float(runs * (assumed["seconds"]["executor"] * second + price["lambda_requests"]))

@@ -37,6 +37,7 @@ def print_run(found: Mapping[str, Any], at: datetime) -> None:
     facts = {
         "why": Text(_why(found)),
         "by": Text(found.get("by") or ""),
+        "lane": Text(_lane(found)),
         "started": Text(f"{words.ago(found['claimed_at'], at)}, took {took}"),
         "changes": resource_changes(found["counts"]),
         "error": Text(words.error_line(found["error"])),
@@ -53,6 +54,12 @@ def print_run(found: Mapping[str, Any], at: datetime) -> None:
         _print_used(console, what, found[what])
     if orphans := found.get("orphans"):
         _print_orphans(console, orphans)
+
+
+def _lane(run: Mapping[str, Any]) -> str:
+    """Empty for a run in HCP Terraform, and for one of an earlier version."""
+    why = run.get("lane_why")
+    return f"{run['lane']}: {why}" if why else ""
 
 
 def _print_used(console: Console, what: str, used: Sequence[Mapping[str, str]]) -> None:

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from cts.build.cache import SYSTEMS
 from cts.build.engine import system
 from local.provider.mirror import MIRROR, SOURCE, VERSIONS
 from tests.build.conftest import TASK, Place, placed
@@ -144,6 +145,24 @@ def test_a_run_goes_on_without_what_can_not_be_read(place: Place, mirror: Path) 
     assert runs(place, "run-2") == VERSIONS[0]
     assert f"s3://{KEPT} is not used: " in place.log("run-2")
     assert place.result("run-2")["status"] == "unchanged"
+
+
+@pytest.mark.parametrize("is_for_all", [True, False])
+def test_a_lane_begins_with_the_versions_of_the_other_one(
+    place: Place, mirror: Path, *, is_for_all: bool
+) -> None:
+    """If they are those of a registry: a mirror names the packages of one system only."""
+    runs(place, "run-1")
+    publish(mirror, VERSIONS[1])
+    with zipfile.ZipFile(io.BytesIO(place.s3.objects.pop(KEPT))) as archive:
+        lock = archive.read(".terraform.lock.hcl").decode()
+    if is_for_all:
+        lock = lock.replace("hashes = [", f'hashes = ["zh:{"0" * 64}",')
+    [other] = SYSTEMS - {system()}
+    at = f"work/cache/{TASK}/d1-{other}.zip"
+    place.s3.objects[at] = zipped({".terraform.lock.hcl": lock, "main.tf": "broken"})
+    assert runs(place, "run-2") == VERSIONS[0 if is_for_all else 1]
+    assert (f"versions of providers from s3://{at}" in place.log("run-2")) is is_for_all
 
 
 def zipped(files: dict[str, str]) -> bytes:

@@ -1,5 +1,7 @@
-"""Drivers whose runs are builds: the fake, and CodeBuild's adapter on the emulator's bucket."""
+"""Drivers whose runs are builds: the fake, and the adapters of CodeBuild and of the warm lane's
+function on the emulator's bucket."""
 
+import json
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, cast
@@ -7,11 +9,14 @@ from typing import TYPE_CHECKING, Any, cast
 import pytest
 
 from cts.adapters.bucket import Bucket
-from cts.adapters.codebuild import LIMITS, CodeBuild
+from cts.adapters.codebuild import CodeBuild
+from cts.adapters.executor import Executor
 from cts.adapters.sessions import Sessions
-from cts.ports import Driver
+from cts.executor.execute import Asked
+from cts.keys import ended, run_object, warm_build
 from cts.run.model import End, Run, RunStatus
 from cts.run.news import GivenUp, GoesOn, HasEnded, NeverBegan, NotStarted
+from cts.terraform.archive import unzipped, zipped
 from tests.fakes import (
     RUN,
     Clock,
@@ -25,6 +30,7 @@ from tests.fakes import (
 
 if TYPE_CHECKING:
     from mypy_boto3_codebuild import CodeBuildClient
+    from mypy_boto3_lambda import LambdaClient
     from mypy_boto3_sts import STSClient
 
 REFUSED = End(RunStatus.ERRORED, apply_began=False, error="no such project", retryable=False)
@@ -47,13 +53,26 @@ class Builds:
         return {"builds": [{"id": each, "buildStatus": self.statuses[each]} for each in known]}
 
 
+class Invocations:
+    """A client of Lambda, which answers with a new ID each time."""
+
+    def __init__(self) -> None:
+        self.asked: list[dict[str, Any]] = []
+
+    def invoke(self, **asked: Any) -> dict[str, Any]:
+        self.asked.append(asked)
+        return {"ResponseMetadata": {"RequestId": f"id-{len(self.asked)}"}}
+
+
 @dataclass
 class World:
-    driver: Driver
+    driver: FakeDriver | CodeBuild | Executor
     bucket: FakeBucket | Bucket
     clock: Clock
     tell: Callable[[str, str | None], None]
     """Build, and its status from now on; None: it is left out of answers."""
+    event: Callable[[str, str], dict[str, Any]]
+    """What EventBridge brings of a build with this status."""
 
     def started(self) -> Run:
         return replace(RUN, build=self.driver.start(RUN, b"archive"))
@@ -65,12 +84,29 @@ class World:
         assert self.bucket.put_if_absent(RUN.task, RUN.id, name, text.encode())
 
 
-@pytest.fixture
-def world(bucket: FakeBucket | Bucket) -> World:
+def of_codebuild(build: str, status: str) -> dict[str, Any]:
+    return build_event(RUN.task, RUN.id, build, status)
+
+
+def of_bucket(build: str, _status: str) -> dict[str, Any]:
+    key = run_object(RUN.task, RUN.id, ended(build))
+    return {"detail-type": "Object Created", "detail": {"object": {"key": key}}}
+
+
+@pytest.fixture(params=["codebuild", "executor"])
+def world(request: pytest.FixtureRequest, bucket: FakeBucket | Bucket) -> World:
     clock = Clock()
+    if request.param == "executor":
+        return with_executor(bucket, clock)
     if isinstance(bucket, FakeBucket):
         fake = FakeDriver(clock, bucket, fake_sessions(FakeSts(clock), bucket))
-        return World(fake, bucket, clock, lambda build, status: tell_fake(fake, build, status))
+        return World(
+            fake,
+            bucket,
+            clock,
+            lambda build, status: tell_fake(fake, build, status),
+            of_codebuild,
+        )
     builds = Builds()
 
     def tell(build: str, status: str | None) -> None:
@@ -84,7 +120,19 @@ def world(bucket: FakeBucket | Bucket) -> World:
         bucket,
         clock,
         tell,
+        of_codebuild,
     )
+
+
+def with_executor(bucket: FakeBucket | Bucket, clock: Clock) -> World:
+    def tell(build: str, status: str | None) -> None:
+        if status:
+            assert bucket.put_if_absent(RUN.task, RUN.id, ended(build), b"")
+
+    sessions = Sessions(cast("STSClient", FakeSts(clock)), "role", bucket)
+    client = cast("LambdaClient", Invocations())
+    driver = Executor(client, "cts-executor", 900.0, cast("Bucket", bucket), sessions, clock)
+    return World(driver, bucket, clock, tell, of_bucket)
 
 
 def tell_fake(driver: FakeDriver, build: str, status: str | None) -> None:
@@ -96,6 +144,8 @@ def tell_fake(driver: FakeDriver, build: str, status: str | None) -> None:
 
 
 def test_a_second_start_is_the_same_build(world: World) -> None:
+    if isinstance(world.driver, Executor):
+        pytest.skip("it is another invocation, of which one executes the run")
     assert world.started().build == world.started().build
 
 
@@ -104,7 +154,7 @@ def test_what_was_not_started_may_be_for_a_while_if_its_archive_is_there(world: 
     world.bucket.put_archive(RUN.task, RUN.id, b"archive")
     assert world.driver.news(RUN) == NotStarted(archive=b"archive")
     assert world.driver.news(replace(RUN, folder="")) == NeverBegan(), "of an earlier version"
-    world.clock.now += LIMITS.restart
+    world.clock.now += world.driver.limits.restart
     assert world.driver.news(RUN) == NeverBegan()
 
 
@@ -116,7 +166,8 @@ def test_what_builds_goes_on_and_what_is_left_out_too(world: World, *, begins: b
     assert world.driver.news(run) == GoesOn()
     world.tell(run.build or "", None)
     assert world.driver.news(run) == GoesOn()
-    world.clock.now += LIMITS.longest
+    limits = world.driver.limits
+    world.clock.now += limits.longest if begins else limits.begins
     news = world.driver.news(run)
     assert isinstance(news, HasEnded if begins else NeverBegan)
     assert news.end is not None
@@ -132,8 +183,7 @@ def test_a_build_ends_as_it_recorded(world: World, *, hears: bool) -> None:
     world.write("applying", "")
     world.write("result.json", '{"status": "applied"}')
     world.tell(run.build or "", "SUCCEEDED")
-    event = build_event(run.task, run.id, run.build or "", "SUCCEEDED")
-    heard = world.driver.heard(event)
+    heard = world.driver.heard(world.event(run.build or "", "SUCCEEDED"))
     assert heard is not None
     assert (heard.task, heard.run) == (run.task, run.id)
     end = End(RunStatus.APPLIED, apply_began=True)
@@ -144,7 +194,7 @@ def test_a_build_ends_as_it_recorded(world: World, *, hears: bool) -> None:
 def test_what_is_heard_of_another_build_is_no_news(world: World) -> None:
     run = world.started()
     world.begins("cts:9")
-    heard = world.driver.heard(build_event(run.task, run.id, run.build or "", "FAILED"))
+    heard = world.driver.heard(world.event(run.build or "", "FAILED"))
     assert world.driver.news(run, heard) == GoesOn()
 
 
@@ -176,3 +226,34 @@ def test_a_build_that_ended_before_its_first_command_never_began(world: World) -
     assert isinstance(news, NeverBegan)
     assert news.end is not None
     assert "before its first command" in (news.end.error or "")
+
+
+def test_a_function_is_told_which_run_and_where_its_archive_is() -> None:
+    clock, bucket, client = Clock(), FakeBucket(), Invocations()
+    sessions = fake_sessions(FakeSts(clock), bucket)
+    lambda_client = cast("LambdaClient", client)
+    driver = Executor(lambda_client, "cts-executor", 900.0, cast("Bucket", bucket), sessions, clock)
+    archive = zipped({"main.tf": ""})
+    assert driver.start(RUN, archive) == warm_build("id-1")
+    [asked] = client.asked
+    assert (asked["FunctionName"], asked["InvocationType"]) == ("cts-executor", "Event")
+    told = Asked(**json.loads(asked["Payload"]))
+    assert told == Asked(RUN.task, RUN.id, RUN.folder, RUN.correlation)
+    [stored] = bucket.objects[f"builds/{RUN.folder}/archive.zip"]
+    assert json.loads(unzipped(stored)["session.json"])["AccessKeyId"] == "ASIA1"
+
+
+def test_a_run_that_was_killed_has_ended_without_a_result(bucket: FakeBucket | Bucket) -> None:
+    world = with_executor(bucket, Clock())
+    run = world.started()
+    world.begins(run.build)
+    world.write("applying", "")
+    world.tell(run.build or "", "KILLED")
+    news = world.driver.news(run)
+    assert isinstance(news, HasEnded)
+    assert (news.end.apply_began, news.end.retryable) == (True, True)
+    assert news.end.error == (
+        "the build ended with status KILLED during its apply, without a result"
+    )
+    of_another = world.driver.heard(world.event("warm-other", ""))
+    assert world.driver.news(run, of_another) == GoesOn()

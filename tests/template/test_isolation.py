@@ -58,6 +58,12 @@ def test_builds_start_with_a_role_that_reads_what_it_is_told_and_writes_its_log(
     assert ROLES["ContainerRole"].keys() & {"ManagedPolicyArns"} == set()
 
 
+def test_the_executors_role_only_reads_what_a_run_starts_with() -> None:
+    assert actions("ExecutorRole") == {"s3:GetObject", "sqs:SendMessage"}
+    [read] = [each for each in statements("ExecutorRole") if "s3:GetObject" in each["Action"]]
+    assert read["Resource"] == [{"Fn::Sub": f"{WORK}/builds/*"}]
+
+
 def test_only_what_executes_runs_reads_credentials_and_only_runner_and_tracker_write_them() -> None:
     credentials = f"{WORK}/builds/f01de4/session.json"
 

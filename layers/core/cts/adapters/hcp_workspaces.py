@@ -191,8 +191,11 @@ def upload(
     data = {"type": "configuration-versions", "attributes": attributes}
     path = f"/workspaces/{workspace.id}/configuration-versions"
     created = api.post(doing, path, {"data": data}).resource
-    api.upload(doing, created["attributes"]["upload-url"], packed(files))
-    version = str(created["id"])
+    version, why = str(created["id"]), ""
+    try:
+        api.upload(doing, created["attributes"]["upload-url"], packed(files))
+    except Refused as error:  # the URL works once: a try whose answer was lost may have used it
+        why = f"; {error}"
     for _ in range(LOOKS):
         status = api.get(doing, _path(version)).resource["attributes"]["status"]
         if status == "uploaded":
@@ -200,7 +203,7 @@ def upload(
         if status == "errored":
             raise Refused(f"{doing}: HCP Terraform could not unpack it")
         sleep(PAUSE)
-    raise Unavailable(f"{doing}: it was not unpacked within {LOOKS * PAUSE:.0f} s")
+    raise Unavailable(f"{doing}: it was not unpacked within {LOOKS * PAUSE:.0f} s{why}")
 
 
 def _path(version: str) -> str:

@@ -6,6 +6,7 @@ from typing import Protocol
 from cts.build.busy import LockWait, busy_from
 from cts.build.errors import RunError
 from cts.build.facts import Facts
+from cts.build.init import Init
 from cts.build.lock import StateLock
 from cts.build.s3 import S3
 from cts.build.terraform import TerraformProcess, backend_options
@@ -28,10 +29,11 @@ class StateBackend(Protocol):
 
 
 class StackBackend:
-    """The stack's state bucket."""
+    """The stack's state bucket. Only its `init` may be left out: with any other backend, `init` may
+    read credentials."""
 
-    def __init__(self, s3: S3, facts: Facts, lock: StateLock) -> None:
-        self.s3, self.facts, self.lock = s3, facts, lock
+    def __init__(self, s3: S3, facts: Facts, lock: StateLock, last: Init) -> None:
+        self.s3, self.facts, self.lock, self.last = s3, facts, lock, last
 
     def prepare(self) -> None:
         self.lock.release_orphan()
@@ -42,7 +44,13 @@ class StackBackend:
         if exists:
             terraform.environment |= workspace(self.facts)
         fixed = backend_options(terraform.version, other_endpoint=bool(self.s3.endpoint))
+        read = [*fixed, str(exists)]
+        if not options and self.last.is_done(read):
+            terraform.log.note("init is left out: it would find what the last run has left")
+            return exists
         wait.run(terraform.converging, "init", "-no-color", *fixed, *options)
+        if not options:
+            self.last.done(read)
         return exists
 
     def state(self) -> bytes | None:
@@ -84,7 +92,8 @@ def workspace(facts: Facts) -> dict[str, str]:
     return {"TF_WORKSPACE": facts.task}
 
 
-def without_state(terraform: TerraformProcess, folder: Path) -> None:
+def without_state(terraform: TerraformProcess, folder: Path, last: Init) -> None:
     """Initialise a folder again, with an empty state on its disk."""
+    last.undone()
     (folder / OVERRIDE).write_text(NO_BACKEND)
     terraform.converging("init", "-no-color", "-reconfigure")

@@ -21,6 +21,7 @@ import shutil
 import zipfile
 import zlib
 from collections.abc import Iterable, Iterator
+from contextlib import suppress
 from pathlib import Path
 
 from cts.build.engine import system
@@ -32,6 +33,7 @@ from cts.build.s3 import S3
 LOCK_FILE, MODULES = ".terraform.lock.hcl", ".terraform/modules"
 PROVIDERS, MIRROR = ".terraform/providers", "terraform.d/plugins"
 NAMES = ".terraform/providers.json"
+SYSTEMS = {"linux_amd64", "linux_arm64"}
 PACKAGE = re.compile(r"[^/]+(?:/[^/]+){4}")
 """Host, namespace, type, version, system."""
 LARGEST_MODULES, LARGEST_PACKAGE = 50_000_000, 250_000_000
@@ -47,7 +49,8 @@ class Cache:
         self.s3, self.bucket, self.log = s3, facts.work_bucket, log
         self.folder, self.own = folder, own
         self.place = f"cache/{facts.task}"
-        self.key = f"{self.place}/{facts.definition}-{system()}.zip"
+        self.stem = f"{self.place}/{facts.definition}"
+        self.key = f"{self.stem}-{system()}.zip"
         self.restored: list[str] = []
         """The names of the providers that need no download."""
         self._kept: dict[str, int] = {}
@@ -64,6 +67,7 @@ class Cache:
             return
         kept = self._unpack(self.key, LARGEST_MODULES, self.folder)
         if kept is None:
+            self._restore_versions()
             return
         self._kept = kept
         names = package_names(self.folder / NAMES)
@@ -72,6 +76,19 @@ class Cache:
             f"lock file, modules and {len(self.restored)} of {len(names)} providers from "
             f"s3://{self.bucket}/{self.key}"
         )
+
+    def _restore_versions(self) -> None:
+        """The lock file of the other lane, whose machines may be of another kind: the state goes
+        from one to the other, and an older provider can't read what a newer one has written."""
+        for other in SYSTEMS - {system()}:
+            key = f"{self.stem}-{other}.zip"
+            with suppress(RunError, ValueError, KeyError, OSError, zipfile.BadZipFile, zlib.error):
+                stored = self.s3.get(self.bucket, key, LARGEST_MODULES)
+                with zipfile.ZipFile(io.BytesIO(stored.body if stored else b"")) as archive:
+                    text = archive.read(LOCK_FILE).decode()
+                if is_for_all_systems(text):
+                    (self.folder / LOCK_FILE).write_text(text)
+                    self.log.note(f"versions of providers from s3://{self.bucket}/{key}")
 
     def _unpack_package(self, name: str) -> bool:
         """Whether it is there, with a hash that the lock file has."""
@@ -195,6 +212,11 @@ def hash_over(folder: Path, files: Iterable[Path]) -> str:
             digest = hashlib.file_digest(content, "sha256").hexdigest()
         lines.update(f"{digest}  {file.relative_to(folder).as_posix()}\n".encode())
     return f"h1:{base64.b64encode(lines.digest()).decode()}"
+
+
+def is_for_all_systems(lock_file: str) -> bool:
+    """Whether it has hashes of each provider for all systems, as registries give them."""
+    return all("zh:" in block for block in lock_file.split('provider "')[1:])
 
 
 def is_from_init(name: str) -> bool:

@@ -18,6 +18,7 @@ from cts.build.errors import Busy, RunError, described
 from cts.build.evidence import modules, providers, size
 from cts.build.facts import Facts
 from cts.build.hooks import Hooks
+from cts.build.init import Init
 from cts.build.lock import StateLock
 from cts.build.log import Log
 from cts.build.log_sender import LogSender
@@ -65,7 +66,8 @@ class Execution:
         self.hooks = Hooks(self.s3, facts, self.log, stop, folder)
         self.trace = Trace(self.own, self.log.shown)
         self.wait = LockWait(stop)
-        self.backend: StateBackend = StackBackend(self.s3, facts, self.lock)
+        self.init = Init(folder, facts)
+        self.backend: StateBackend = StackBackend(self.s3, facts, self.lock, self.init)
         self.lost_state = LostState(self.s3, facts, self.records, self.log, folder, self.stored)
         self.step, self.at = "start", {"started": now()}
         self.terraform: TerraformProcess | None = None
@@ -165,7 +167,7 @@ class Execution:
     def inspect(self, terraform: TerraformProcess, options: list[str]) -> str:
         """Plan, and leave nothing behind: no lock, no workspace, no record."""
         if not self.backend.init(terraform, self.wait, options):
-            without_state(terraform, self.folder)
+            without_state(terraform, self.folder, self.init)
         terraform.environment |= workspace(self.facts)
         self.plan(terraform, "-lock=false")
         return "planned"

@@ -116,7 +116,7 @@ def _compiled(
         in_variables.problems,
         validate(final),
         check_events(final),
-        check_lanes(final),
+        check_lanes(final, variables),
         check_modules(final, files, modules, [each.names for each in variables]),
         check_versions(final, modules),
         check_hostname(final, environment),

@@ -4,6 +4,7 @@ import ctypes
 import os
 import signal
 import subprocess
+import threading
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
@@ -46,8 +47,10 @@ def executed(
         start_new_session=True,
     )
     try:
-        with suppress(subprocess.TimeoutExpired):
-            process.wait(seconds)
+        # Not wait(seconds), which looks only every 50 ms.
+        waiter = threading.Thread(target=process.wait, daemon=True)
+        waiter.start()
+        waiter.join(seconds)
     finally:
         process.kill()
         code = process.wait()

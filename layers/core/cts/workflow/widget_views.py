@@ -195,6 +195,7 @@ def run(page: Page, found: Json) -> str:
             "why": ", ".join(found["why"]),
             "waits": found["waits"],
             "asked by": found["by"],
+            "lane": ": ".join(filter(None, (found["lane"], found["lane_why"]))),
             "time": ", ".join(f"{step} {took[step]:.1f} s" for step in STEPS if step in took),
             "next try": page.ago(found["retry_at"]),
             "gave up": found["gave_up"],
@@ -223,7 +224,7 @@ def _error(error: str | None) -> Html:
 
 def _log(page: Page, found: Json) -> Html | None:
     """CodeBuild's page of the build, or HCP Terraform's of the run."""
-    if not found["build"]:
+    if not found["build"] or found["lane"] == "warm":
         return None
     if found["build"].startswith("https://"):
         return _page("run in HCP Terraform", found["build"])
