@@ -180,7 +180,10 @@ print(os.listdir(), {{*os.listdir("tasks")}} - {{"b"}})
 print(os.listdir(disk.open("a")), {{*os.listdir(disk.open("b"))}} - {{"kept"}})
 """
     tmp_path.chmod(0o777)
-    assert in_a_function(tmp_path, code) == "['tasks'] set()\n[] set()"
+    try:
+        assert in_a_function(tmp_path, code) == "['tasks'] set()\n[] set()"
+    finally:  # pytest can't delete a folder that is too deep
+        subprocess.run(["rm", "-rf", "tasks"], cwd=tmp_path, check=False)
 
 
 # ---- processes ------------------------------------------------------------------------------
