@@ -329,7 +329,6 @@ def test_a_run_is_executed_and_only_what_init_made_stays(warm: Warm) -> None:
     assert warm.run("one", DATA % "1")["status"] == "applied"
     assert ".terraform" in warm.left
     assert {*warm.left} <= {*KEPT}
-    assert not [*warm.root.rglob("terraform.tfstate")], "which has the backend's options"
     assert warm.ended("one") == [warm.build("one")]
     assert warm.run("two", DATA % "1")["status"] == "unchanged"
     assert warm.place.result("two")["build"].startswith(keys.warm_build("id-of-two"))
@@ -411,7 +410,10 @@ def test_a_run_whose_sandbox_can_not_be_cleaned_has_ended(
 def test_a_run_that_follows_an_inspection_is_executed(warm: Warm) -> None:
     """Which plans with a backend of its own, as there is no state yet."""
     assert warm.run("one", DATA % "1", inspect=True)["status"] == "planned"
+    assert not [*warm.root.rglob("terraform.tfstate")]
     assert warm.run("two", DATA % "1")["status"] == "applied"
+    assert warm.run("three", DATA % "2", inspect=True)["status"] == "planned"
+    assert warm.run("four", DATA % "2")["status"] == "applied"
 
 
 def test_a_run_that_has_ended_is_not_executed(warm: Warm) -> None:

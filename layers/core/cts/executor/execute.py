@@ -16,6 +16,7 @@ from cts import keys
 from cts.build.credentials import read_credentials
 from cts.build.engine import ENGINES
 from cts.build.errors import RunError
+from cts.build.init import STAMP
 from cts.build.s3 import S3
 from cts.build.session import FILE as SESSION
 from cts.executor.disk import Disk, wiped
@@ -25,8 +26,9 @@ ARCHIVE = "archive.zip"
 KEPT = (".terraform", ".terraform.lock.hcl", "terraform.d")
 """What `init` makes; and below, where the engine is."""
 BACKEND = ".terraform/terraform.tfstate"
-"""What `init` notes of the backend: its options, which may be secret. An inspection may have had
-another backend, and so `init` would refuse that of the next run."""
+"""What `init` notes of the backend. It only stays where the next `init` is left out: an inspection
+may have had another backend, which `init` would refuse to change, and the options of a user's own
+may be secret."""
 PROGRAMS = ".programs"
 RESERVE = 10.0
 """Seconds of the time limit that are for what comes after the program."""
@@ -99,7 +101,8 @@ def _run(
     code = executed(command, folder, env, seconds)
     if code == 0:
         keep_engine(folder, facts)
-        wiped(folder / BACKEND)
+        if not (folder / STAMP).exists():
+            wiped(folder / BACKEND)
         sandbox.disk.close(name, (*KEPT, PROGRAMS))
     return code
 
