@@ -67,7 +67,7 @@ unit-others: OTHERS = tests/unit/test_c*.py
 soak: setup ## test ten of each fault, 500 tasks, 10,000 instances, 10,000 broken configurations, 10 minutes of random requests; writes docs/reports/
 	$(BIN)/python -m pytest -n $(WORKERS) --dist loadscope --no-loadscope-reorder -m soak -p tests.e2e.soak $(SEED:%=--randomly-seed=%)
 
-mutate: setup ## break the product in two hundred ways; the tests must notice each one (up to an hour)
+mutate: setup ## break the product in more than four hundred ways; the tests must notice each one (an hour or more)
 	$(BIN)/python -m tests.mutations
 
 findings: ## reproduce unexpected behaviour of real tools, in temporary folders

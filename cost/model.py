@@ -27,6 +27,8 @@ ON_CHANGE = {
 }  # fmt: skip
 """Those that are written when something changes. The others are for what goes wrong."""
 BEATS_PER_MINUTE = {"live": 3, "poll": 1}
+ONE_BY_ONE = 100
+"""So many states are read one by one, each of which is charged as 4 KB."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,7 +106,7 @@ def month(found: Template, tasks: int, mode: str) -> dict[str, float]:
     )
     states = ceil(tasks * each["state_bytes"] / 4096)
     writes = 10 * runs + (beats if mode == "live" else 0)
-    reads = minutes * (states + 4) * (2 if mode == "poll" else 1) + views * states
+    reads = minutes * _reads_per_minute(tasks, states, mode, assumed["reads"]) + views * states
     stored = (
         writes * price["dynamodb_write_unit"]
         + reads * price["dynamodb_read_unit"]
@@ -132,6 +134,14 @@ def month(found: Template, tasks: int, mode: str) -> dict[str, float]:
 FREE_STORAGE = 0.5
 """GB of a function's disk that cost nothing."""
 OBSERVABILITY = ("logs", "metrics", "alarms", "dashboard")
+
+
+def _reads_per_minute(tasks: int, states: int, mode: str, of: Mapping[str, float]) -> float:
+    """A pass of mode poll reads the states twice: one by one, or all of them if they are many."""
+    of_tracker = of["tracker"] + states
+    if mode == "live":
+        return of_tracker + of["tick_of_live_poller"]
+    return of_tracker + of["pass_of_poller"] + 2 * (tasks if tasks <= ONE_BY_ONE else states)
 
 
 def builds(tasks: int) -> float:

@@ -7,7 +7,7 @@ from typing import Any
 from cts.config.compile import CONTRACT, Compiled
 from cts.config.differences import Differences, Runs, differences, runs
 from cts_cli import words
-from cts_cli.output import print_paragraph
+from cts_cli.output import print_line, print_paragraph
 from cts_cli.screen import Console, Text
 
 KINDS = (("added", "+", "green"), ("changed", "~", "yellow"), ("removed", "-", "red"))
@@ -25,6 +25,8 @@ class Difference:
     """Changes to a task that do not run it, in words."""
     kept: Mapping[str, bool]
     """Tasks that stay enabled or disabled, as set through the API, whatever the push says."""
+    deleted: tuple[str, ...]
+    """Tasks of the push that were deleted through the API, and stay so."""
     disabled: Set[str]
     """All tasks that are disabled after the push."""
     unchanged: Set[str]
@@ -66,12 +68,17 @@ def compare(live: Mapping[str, Any] | None, compiled: Compiled, pushed: Compiled
             for name, entry in sorted(compiled.tasks.items())
             if name in pushed.tasks and pushed.tasks[name].enabled != entry.enabled
         },
+        deleted=tuple(sorted(_names(pushed) - _names(compiled))),
         disabled={name for name, entry in compiled.tasks.items() if not entry.enabled},
         unchanged=same if exact else set(),
         waiting={name: compiled.waiting[name].reasons for name in sorted(compiled.waiting)},
         live=live["generation"] if live else None,
         exact=exact,
     )
+
+
+def _names(compiled: Compiled) -> Set[str]:
+    return compiled.tasks.keys() | compiled.waiting.keys()
 
 
 def _live_runs(live: Mapping[str, Any]) -> Runs:
@@ -106,6 +113,9 @@ def print_difference(console: Console, found: Difference) -> None:
         _task(console, found, ("=", "dim"), name)
     if others := len(found.unchanged - {*idle}):
         console.print(Text(f"  = {others} unchanged", "dim"))
+    for name in found.deleted:
+        text = f"{name} stays deleted, as set through the API: it comes back when a push changes it"
+        print_line(console, "!", "yellow", text)
     if not found.exact:
         what = "the stack's version differs from this command's, so which of the other tasks "
         print_paragraph(console, Text(f"{what}change is only known once published", "dim"))
@@ -154,6 +164,7 @@ def facts(found: Difference) -> dict[str, Any]:
         **asdict(found.tasks),
         "stopped": found.stopped,
         "replaced": found.replaced,
+        "deleted": found.deleted,
         "settings": found.settings,
         "waiting": found.waiting,
         "unchanged": sorted(found.unchanged),

@@ -8,7 +8,7 @@ from typing import Any
 import httpx
 
 from cts.config.blocks.schema import Group
-from cts_cli import client, diagnoses, named_secrets, secrets
+from cts_cli import client, diagnoses, named_secrets, secrets, words
 from cts_cli.aws import Stack, explaining_errors
 from cts_cli.diagnoses import Finding, Level
 from cts_cli.errors import CommandError, OlderStack
@@ -265,12 +265,14 @@ def print_findings(findings: Sequence[Finding]) -> None:
     for each in findings:
         _print(console, each)
     problems = sum(each.level is Level.PROBLEM for each in findings)
+    warnings = sum(each.level is Level.WARNING for each in findings)
     unchecked = sum(each.level is Level.UNCHECKED for each in findings)
     mark, style = LOOKS[Level.PROBLEM if problems else Level.OK]
     told = f"{problems} to fix" if problems else "nothing to fix"
+    warned = f", {words.count(warnings, 'warning')}" if warnings else ""
     left = f", {unchecked} not checked" if unchecked else ""
     console.print()
-    print_line(console, mark, style, f"{told}{left}")
+    print_line(console, mark, style, f"{told}{warned}{left}")
 
 
 def _print(console: Console, finding: Finding) -> None:

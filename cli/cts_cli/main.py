@@ -56,7 +56,7 @@ def main(
       0    success
       1    the command ran but found problems: an invalid configuration,
            a push that did not go live, the log of a failed run,
-           a run that was waited for and failed
+           a run that was waited for and failed, something for doctor to report
       2    wrong usage, or something could not be reached
       130  interrupted
 

@@ -19,8 +19,8 @@ from local.demo.catalog import Catalog
 from local.stack import Stack
 
 TOKEN = "s3cr3t"
-PATIENCE = 90.0
-"""Seconds to wait for a run to end."""
+PATIENCE = 600.0
+"""Seconds to wait for a step's runs to end: generous, for slow machines."""
 HOPS = (
     ("buffer", "seen", "triggered"),
     ("start", "triggered", "started"),

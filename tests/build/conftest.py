@@ -66,6 +66,7 @@ class Place:
         version: str = "",
         engine: str = "terraform",
         definition: str = "d1",
+        inspect: bool = False,
     ) -> Path:
         folder = self.folder / run
         folder.mkdir()
@@ -85,6 +86,7 @@ class Place:
             "correlation_id": "c-1",
             "former_runs": former or [],
             "engine": engine,
+            "inspect": inspect,
         }
         (folder / "run.json").write_text(json.dumps(facts))
         self.lasts(folder, timedelta(hours=1))

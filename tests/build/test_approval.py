@@ -141,6 +141,18 @@ def test_the_answer_is_no_after_an_error() -> None:
     assert decided(QUESTION, PROMPT, problem=ValueError("no")) == "no"
 
 
+def test_what_looks_like_another_question_is_not_answered() -> None:
+    decisions: list[str] = []
+    output, approval, stdin = Asking(Log()), Approval(decisions.append), _Kept()
+    for _ in range(2):
+        output.add((QUESTION + PROMPT).encode())
+        assert output.asks
+        approval.answer(output, stdin, has_error=False)
+        output.add(b"\n")
+    assert len(decisions) == 1
+    assert stdin.kept == b"yes\n"
+
+
 def test_a_secret_that_is_a_word_of_the_question_keeps_it_from_no_answer() -> None:
     output = Asking(Log())
     for word in ("accepted", "perform", "value"):

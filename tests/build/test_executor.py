@@ -6,8 +6,10 @@ import shutil
 import subprocess
 import sys
 import zipfile
+from dataclasses import replace
 from io import BytesIO
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -120,6 +122,68 @@ def test_what_a_run_leaves_elsewhere_is_deleted_and_what_was_there_before_is_not
     (tmp_path / "link").symlink_to("/")
     sandbox.clean()
     assert {each.name for each in tmp_path.iterdir()} == {"before", "tasks"}
+
+
+def test_what_another_user_has_left_is_not_touched(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    disk(tmp_path)
+    (tmp_path / "other").write_text("")
+    own = os.getuid()
+    monkeypatch.setattr(os, "getuid", lambda: own + 1)
+    disk(tmp_path)
+    assert (tmp_path / "other").exists()
+
+
+HOSTILE = {
+    "a folder is unreadable": """
+(a / "x" / "y").mkdir(parents=True)
+(a / "x" / "y").chmod(0)
+(a / "x").chmod(0)
+""",
+    "a kept folder is unreadable": '(a / "kept").mkdir(); (a / "kept").chmod(0)',
+    "a folder is too deep": """
+os.chdir(a)
+for _ in range(3000):
+    os.mkdir("kept")
+    os.chdir("kept")
+os.fchdir(root)
+""",
+    "its folder is unreadable": "a.chmod(0)",
+    "its folder is gone": "shutil.rmtree(a)",
+    "its folder is another one": 'a.rmdir(); a.symlink_to("b")',
+    "the folder of another one is gone": 'shutil.rmtree("tasks/b")',
+    "all is gone": 'shutil.rmtree("tasks")',
+    "all is elsewhere": 'os.rename("tasks", "o"); os.symlink("o", "tasks")',
+    "all is a file": 'shutil.rmtree("tasks"); Path("tasks").write_text("")',
+    "all is unreadable": 'os.chmod("tasks", 0)',
+}
+
+
+@pytest.mark.parametrize("how", HOSTILE)
+def test_whatever_a_module_does_the_next_tasks_find_empty_folders(tmp_path: Path, how: str) -> None:
+    """Or what was kept for them."""
+    code = f"""
+import os, shutil
+from pathlib import Path
+from cts.executor.disk import Disk
+if os.getuid() == 0:  # who may read everything
+    os.setgid({NOBODY})
+    os.setuid({NOBODY})
+root, disk = os.open(".", os.O_RDONLY), Disk(Path(), 1_000_000)
+(disk.open("b") / "kept").write_text("of b")
+disk.close("b", ["kept"])
+a = disk.open("a")
+{HOSTILE[how]}
+disk.close("a", ["kept"])
+print(os.listdir(), {{*os.listdir("tasks")}} - {{"b"}})
+print(os.listdir(disk.open("a")), {{*os.listdir(disk.open("b"))}} - {{"kept"}})
+"""
+    tmp_path.chmod(0o777)
+    try:
+        assert in_a_function(tmp_path, code) == "['tasks'] set()\n[] set()"
+    finally:  # pytest can't delete a folder that is too deep
+        subprocess.run(["rm", "-rf", "tasks"], cwd=tmp_path, check=False)
 
 
 # ---- processes ------------------------------------------------------------------------------
@@ -244,9 +308,14 @@ class Warm:
         """What is in the folders of tasks."""
         return sorted(each.name for each in (self.root / "tasks").glob("*/*"))
 
-    def ended(self, run: str, request: str) -> bool:
-        key = keys.run_object(TASK, run, keys.ended(keys.warm_build(request)))
-        return f"work/{key}" in self.place.s3.objects
+    def ended(self, run: str) -> list[str]:
+        """The builds of a run that have ended."""
+        place = f"work/{keys.run_object(TASK, run, keys.ended(''))}"
+        return [each.removeprefix(place) for each in self.place.s3.objects if place in each]
+
+    def build(self, run: str) -> str:
+        """The one that began the run."""
+        return str(json.loads(self.place.s3.objects[f"work/runs/{TASK}/{run}/started"])["build"])
 
 
 @pytest.fixture
@@ -260,16 +329,16 @@ def test_a_run_is_executed_and_only_what_init_made_stays(warm: Warm) -> None:
     assert warm.run("one", DATA % "1")["status"] == "applied"
     assert ".terraform" in warm.left
     assert {*warm.left} <= {*KEPT}
-    assert warm.ended("one", "id-of-one")
+    assert warm.ended("one") == [warm.build("one")]
     assert warm.run("two", DATA % "1")["status"] == "unchanged"
-    assert warm.place.result("two")["build"] == keys.warm_build("id-of-two")
+    assert warm.place.result("two")["build"].startswith(keys.warm_build("id-of-two"))
 
 
 def test_a_run_that_failed_leaves_nothing(warm: Warm) -> None:
     asked = warm.ask("one", "resource")
     assert execute(warm.sandbox, asked, "id", 60) == 1
     assert warm.left == []
-    assert warm.ended("one", "id")
+    assert warm.ended("one")
 
 
 def test_of_two_invocations_one_executes_the_run(warm: Warm) -> None:
@@ -277,15 +346,79 @@ def test_of_two_invocations_one_executes_the_run(warm: Warm) -> None:
     assert execute(warm.sandbox, asked, "first", 60) == 0
     before = dict(warm.place.s3.objects)
     assert execute(warm.new(), asked, "second", 60) == 0
-    started = json.loads(warm.place.s3.objects[f"work/runs/{TASK}/one/started"])
-    assert started["build"] == keys.warm_build("first")
-    added = warm.place.s3.objects.keys() - before.keys()
-    assert [each.rpartition("/")[2] for each in added] == [keys.warm_build("second")]
+    assert warm.build("one").startswith(keys.warm_build("first"))
+    [added] = warm.place.s3.objects.keys() - before.keys()
+    assert added.rpartition("/")[2].startswith(keys.warm_build("second"))
+
+
+def test_an_invocation_that_is_delivered_twice_executes_the_run_once(
+    warm: Warm, tmp_path: Path
+) -> None:
+    """Lambda may do so. The second one begins while the first one applies, and ends before it."""
+    (tmp_path / "other").mkdir()
+    other = replace(warm.sandbox, disk=Disk(tmp_path / "other", 0))
+    asked, codes, ended = warm.ask("one", DATA % "1"), list[int | None](), list[str]()
+
+    def again(_method: str, path: str) -> None:
+        if path.endswith("/applying") and not codes:
+            codes.append(None)
+            codes.append(execute(other, asked, "id", 60))
+            ended.extend(warm.ended("one"))
+
+    warm.place.s3.fault = again
+    assert execute(warm.sandbox, asked, "id", 60) == 0
+    assert codes[1:] == [0]
+    assert len(ended) == 1
+    assert warm.build("one") not in ended
+    assert warm.place.log("one").count("] terraform apply ") == 1
+    assert warm.place.result("one")["status"] == "applied"
+
+
+def test_the_time_that_the_archive_takes_is_not_the_programs(
+    warm: Warm, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked, now, given = warm.ask("one", DATA % "1"), [1000.0], list[float]()
+
+    def slow(_method: str, path: str) -> None:
+        if path.endswith("archive.zip"):
+            now[0] += 20
+
+    def executed(command: list[str], *_: object) -> int:
+        given.append(float(command[-1]) * 60)
+        return 1
+
+    warm.place.s3.fault = slow
+    monkeypatch.setattr("cts.executor.execute.time", SimpleNamespace(monotonic=lambda: now[0]))
+    monkeypatch.setattr("cts.executor.execute.executed", executed)
+    execute(warm.sandbox, asked, "id", 60)
+    assert given == [pytest.approx(60 - RESERVE - 20)]
+
+
+def test_a_run_whose_sandbox_can_not_be_cleaned_has_ended(
+    warm: Warm, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refused(_disk: Disk) -> None:
+        raise PermissionError
+
+    asked = warm.ask("one", DATA % "1")
+    monkeypatch.setattr(Disk, "clean", refused)
+    with pytest.raises(PermissionError):
+        execute(warm.sandbox, asked, "id", 60)
+    assert warm.ended("one") == [warm.build("one")]
+
+
+def test_a_run_that_follows_an_inspection_is_executed(warm: Warm) -> None:
+    """Which plans with a backend of its own, as there is no state yet."""
+    assert warm.run("one", DATA % "1", inspect=True)["status"] == "planned"
+    assert not [*warm.root.rglob("terraform.tfstate")]
+    assert warm.run("two", DATA % "1")["status"] == "applied"
+    assert warm.run("three", DATA % "2", inspect=True)["status"] == "planned"
+    assert warm.run("four", DATA % "2")["status"] == "applied"
 
 
 def test_a_run_that_has_ended_is_not_executed(warm: Warm) -> None:
     assert execute(warm.sandbox, Asked(TASK, "gone", "gone"), "id", 60) is None
-    assert not warm.ended("gone", "id")
+    assert not warm.ended("gone")
 
 
 def test_a_sandbox_whose_process_was_killed_begins_anew(warm: Warm) -> None:
@@ -296,6 +429,7 @@ def test_a_sandbox_whose_process_was_killed_begins_anew(warm: Warm) -> None:
         file.write_bytes(file.read_bytes()[:7])
     (warm.root / "half").write_text("half")
     warm.sandbox = warm.new()
+    assert not (warm.root / "half").exists()
     assert warm.run("two", DATA % "2")["status"] == "applied"
 
 
@@ -340,5 +474,5 @@ except OSError as error:
         capture_output=True, text=True, check=False, timeout=60,
     )  # fmt: skip
     assert done.stdout.strip() == "27", done.stderr
-    assert warm.ended("one", "id")
+    assert warm.ended("one")
     assert warm.left == []

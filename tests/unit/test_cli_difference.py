@@ -1,5 +1,6 @@
 """What a push says it would change of what is live."""
 
+import json
 from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
@@ -82,10 +83,16 @@ def test_what_was_set_through_the_api_is_no_difference(account: Account, conf: P
     account.api_tasks.put(ApiTask("old", deleted=True, over=shown), None)
     account.publish()
     same = cts("push", folder(conf, task("web"), task("old")), "--dry-run")
-    assert lines(same.stdout) == ["compared with generation 2:", "= 1 unchanged"]
+    assert lines(same.stdout) == [
+        "compared with generation 2:",
+        "= 1 unchanged",
+        "! old stays deleted, as set through the API: it comes back when a push changes it",
+    ]
+    assert json.loads(cts("push", conf, "--dry-run", "--json").stdout)["deleted"] == ["old"]
     changed = folder(conf, task("web").replace("./modules/m", "acme/third/x"), task("old", "api"))
     found = cts("push", changed, "--dry-run")
     assert [each[:5] for each in lines(found.stdout)[1:]] == ["+ old", "~ web"]
+    assert json.loads(cts("push", changed, "--dry-run", "--json").stdout)["deleted"] == []
     cts("push", changed, "--yes")  # which ends what was set
     again = cts("push", folder(conf, task("web"), task("old", "api")), "--dry-run")
     assert lines(again.stdout)[1:] == ["~ web", "= 1 unchanged"]

@@ -12,6 +12,7 @@ from cts.run.state import TaskState
 from cts.watch.lease import Lease
 from cts_cli import client, diagnoses
 from cts_cli.diagnoses import Finding, Level
+from cts_cli.doctor import print_findings
 from tests.unit.cli_fakes import SECRETS, cts, deployed, folder, lines, refused, task
 from tests.unit.doctor_fakes import Doctored
 from tests.unit.reader_fakes import NOW, failure
@@ -230,6 +231,21 @@ def test_each_finding_has_its_error_and_its_fix_below(account: Doctored) -> None
     assert said[-1] == "✗ 2 to fix"
     found = json.loads(cts("doctor", "--json").stdout)
     assert (found["healthy"], found["findings"][0]["level"]) == (False, "ok")
+
+
+@pytest.mark.parametrize(
+    ("levels", "told"),
+    [
+        ([Level.OK, Level.WARNING], "✓ nothing to fix, 1 warning"),
+        ([Level.WARNING, Level.WARNING, Level.PROBLEM], "✗ 1 to fix, 2 warnings"),
+        ([Level.WARNING, Level.UNCHECKED], "✓ nothing to fix, 1 warning, 1 not checked"),
+    ],
+)
+def test_warnings_are_counted_apart(
+    levels: list[Level], told: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    print_findings([Finding(level, "stack", "something") for level in levels])
+    assert lines(capsys.readouterr().out)[-1] == told
 
 
 def test_what_may_not_be_checked_is_told_and_hides_nothing_else(

@@ -50,7 +50,10 @@ class Approval:
         """Why the answer is no, if `decide` said so."""
 
     def answer(self, output: Asking, stdin: IO[bytes], *, has_error: bool) -> None:
-        """`has_error`: whether the program has printed one, and planned on."""
+        """`has_error`: whether the program has printed one, and planned on. Terraform asks once:
+        what looks like another question is a module's."""
+        if stdin.closed:
+            return
         self.is_given = not has_error and self._decided(output.planned)
         word = "yes" if self.is_given else "no"
         output.line += word

@@ -2,7 +2,9 @@
 
 import hashlib
 import json
+import secrets
 import sys
+import time
 import zipfile
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -14,6 +16,7 @@ from cts import keys
 from cts.build.credentials import read_credentials
 from cts.build.engine import ENGINES
 from cts.build.errors import RunError
+from cts.build.init import STAMP
 from cts.build.s3 import S3
 from cts.build.session import FILE as SESSION
 from cts.executor.disk import Disk, wiped
@@ -22,6 +25,10 @@ from cts.executor.processes import environment, executed
 ARCHIVE = "archive.zip"
 KEPT = (".terraform", ".terraform.lock.hcl", "terraform.d")
 """What `init` makes; and below, where the engine is."""
+BACKEND = ".terraform/terraform.tfstate"
+"""What `init` notes of the backend. It only stays where the next `init` is left out: an inspection
+may have had another backend, which `init` would refuse to change, and the options of a user's own
+may be secret."""
 PROGRAMS = ".programs"
 RESERVE = 10.0
 """Seconds of the time limit that are for what comes after the program."""
@@ -49,10 +56,11 @@ class Sandbox:
 def execute(sandbox: Sandbox, asked: Asked, request: str, seconds: float) -> int | None:
     """Execute a run within these seconds: the exit code of its program, which has recorded how
     the run ended, unless the code is negative. None if the run has ended, so that there is nothing
-    to do. `request`: the invocation's id.
+    to do. `request`: the invocation's id, which Lambda may deliver twice: each time is a build.
 
-    However it ends, a record says so once nothing of it is left. Raises RunError.
+    However it ends, a record says so once nothing of it runs. Raises RunError, and OSError.
     """
+    ends_at = time.monotonic() + seconds - RESERVE
     s3 = S3(sandbox.region, attempts=3)
     try:
         stored = s3.get(sandbox.bucket, keys.build_object(asked.folder, ARCHIVE))
@@ -62,16 +70,18 @@ def execute(sandbox: Sandbox, asked: Asked, request: str, seconds: float) -> int
         raise
     if stored is None:
         return None
-    build = keys.warm_build(request)
+    build = f"{keys.warm_build(request)}-{secrets.token_hex(4)}"
     with zipfile.ZipFile(BytesIO(stored.body)) as archive:
         of_run = read_credentials(json.loads(archive.read(SESSION)))
         facts = json.loads(archive.read("run.json"))
         try:
-            return _run(sandbox, archive, facts, build, seconds - RESERVE)
+            return _run(sandbox, archive, facts, build, ends_at)
         finally:
-            sandbox.disk.clean()
-            ended = keys.run_object(asked.task, asked.run, keys.ended(build))
-            S3(sandbox.region, attempts=3, find=lambda: of_run).put(sandbox.bucket, ended, b"")
+            try:
+                sandbox.disk.clean()
+            finally:
+                ended = keys.run_object(asked.task, asked.run, keys.ended(build))
+                S3(sandbox.region, attempts=3, find=lambda: of_run).put(sandbox.bucket, ended, b"")
 
 
 def _run(
@@ -79,17 +89,20 @@ def _run(
     archive: zipfile.ZipFile,
     facts: Mapping[str, Any],
     build: str,
-    seconds: float,
+    ends_at: float,
 ) -> int:
     name = hashlib.sha256(f"{facts['task']} {facts['definition']}".encode()).hexdigest()[:32]
     folder = sandbox.disk.open(name)
     unpack(archive, folder)
     env = environment(sandbox.given, folder)
     env["PATH"] = f"{folder / PROGRAMS}:{env['PATH']}"
+    seconds = ends_at - time.monotonic()
     command = [sys.executable, "execute.py", "--build", build, "--minutes", str(seconds / 60)]
     code = executed(command, folder, env, seconds)
     if code == 0:
         keep_engine(folder, facts)
+        if not (folder / STAMP).exists():
+            wiped(folder / BACKEND)
         sandbox.disk.close(name, (*KEPT, PROGRAMS))
     return code
 
