@@ -183,6 +183,8 @@ def test_a_run_that_waits_is_discarded_for_a_newer_one_whatever_fails(
     assert world.swept().status is RunStatus.APPLIED
     assert transport.sent > 0
     assert [run.status for run in world.runs()] == ["applied", "discarded"]
+    rows = [row.status for row in world.table.runs("web", 9)]
+    assert rows == [RunStatus.APPLIED, RunStatus.CANCELED]
     done = world.table.state("web").done
     assert done is not None
     assert done.trigger == world.trigger("web")
