@@ -42,7 +42,6 @@ def test_the_lock_of_a_build_killed_while_it_applied_is_released(
     task, waiting = watch(world, "killed"), gate(world, "killed")
     point = chance.pick(
         "killed after",
-        {"action": "PutObject", "resource": ".tflock", "nth": 2},
         {"action": "PutObject", "resource": "/applying", "nth": 1},
         {"action": "PutObject", "resource": ".tflock", "nth": 1},
         {"action": "PutObject", "resource": "/started", "nth": 1},

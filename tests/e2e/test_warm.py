@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import time
+from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
 from tests.e2e.faults import STEPS, STEPS_FILES, change, gate, inject, struck, watch
@@ -151,9 +152,17 @@ def test_no_more_run_at_once_than_the_cap_both_lanes_counted(world: World) -> No
 
 
 def most_at_once(runs: list[Run]) -> int:
-    ends = [(run.ended_at or 0.0, -1) for run in runs]
+    """By their own clocks: a run holds its slot from before it starts until after it has ended."""
+    steps: list[tuple[datetime, int]] = []
+    for run in runs:
+        assert run.end is not None
+        times = run.end.times
+        steps += [
+            (datetime.fromisoformat(times["started"]), 1),
+            (datetime.fromisoformat(times["ended"]), -1),
+        ]
     count = most = 0
-    for _, step in sorted([*ends, *((run.claimed_at, 1) for run in runs)]):
+    for _, step in sorted(steps):
         count += step
         most = max(most, count)
     return most
