@@ -35,6 +35,7 @@ resource "terraform_data" "one" { input = length(var.services) }
 SLOW = """
 variable "services" { type = any }
 resource "terraform_data" "one" {
+  for_each = var.services
   provisioner "local-exec" { command = "sleep 60" }
 }
 """

@@ -175,9 +175,12 @@ def test_what_is_discarded_there_is_not_tried_again_and_runs_when_asked_to(
 
 
 def test_what_is_cancelled_there_says_so(world: World, somebody: Somebody) -> None:
+    ended(world, "cancelled", RunStatus.UNCHANGED)
+    world.catalog.register("cancelled-1", "cancelled", "10.9.3.1", 80)
+
     def applies() -> Run | None:
-        run = next(iter(world.runs("cancelled")), None)
-        is_applying = run and run.build and somebody.status(run) == "applying"
+        run = world.runs("cancelled")[-1]
+        is_applying = run.build and somebody.status(run) == "applying"
         return run if is_applying else None
 
     somebody.acts(world.until(applies, "the apply to begin"), "cancel")
