@@ -6,6 +6,7 @@ from enum import StrEnum
 from typing import Any
 
 from cts.config.blocks.schema import Group
+from cts.run.error_text import error_line
 from cts.run.place import PROGRAM
 from cts_cli import causes, words
 
@@ -125,9 +126,9 @@ def tasks(found: Mapping[str, Any], errors: Mapping[str, str]) -> Iterator[Findi
     for name, task in found.items():
         if error := errors.get(name) or _error(task):
             cause = causes.find(error, causes.RUN)
-            what = cause.what if cause else words.error_line(error)
+            what = cause.what if cause else error_line(error)
             fix = cause.fix if cause else "`cts logs {task}` shows the whole log"
-            grouped.setdefault((what, fix), []).append((name, words.error_line(error)))
+            grouped.setdefault((what, fix), []).append((name, error_line(error)))
     for (what, fix), of in grouped.items():
         names = [name for name, _ in of]
         evidence = "" if of[0][1] == what else of[0][1]

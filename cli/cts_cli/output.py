@@ -10,6 +10,7 @@ import typer
 from rich.status import Status
 
 from cts.build.masking import masked
+from cts.run.error_text import error_line
 from cts_cli import words
 from cts_cli.screen import Console, Text
 from cts_cli.shown import LINES, each_text, printable
@@ -126,7 +127,7 @@ def print_ended(run: Mapping[str, Any]) -> None:
     if changes := words.changes(run["counts"]):
         text.append(f", {changes}")
     if run["error"]:
-        text.append(f": {words.error_line(run['error'])}")
+        text.append(f": {error_line(run['error'])}")
     steps = [f"{step} {words.span(took)}" for step, took in run["seconds"].items()]
     if steps:
         text.append(f"  ({' · '.join(steps)})", "dim")

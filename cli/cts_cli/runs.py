@@ -6,6 +6,7 @@ from itertools import groupby
 from operator import itemgetter
 from typing import Any
 
+from cts.run.error_text import error_line
 from cts_cli import grid, words
 from cts_cli.output import RUN_LOOKS, out, print_paragraph, resource_changes
 from cts_cli.screen import Console, Text
@@ -40,7 +41,7 @@ def print_run(found: Mapping[str, Any], at: datetime) -> None:
         "lane": Text(_lane(found)),
         "started": Text(f"{words.ago(found['claimed_at'], at)}, took {took}"),
         "changes": resource_changes(found["counts"]),
-        "error": Text(words.error_line(found["error"])),
+        "error": Text(error_line(found["error"])),
         "now": Text(found.get("waits") or ""),
         "retry": Text(found.get("because") or ""),
         "input": Text(_since(delta)),
@@ -118,7 +119,7 @@ def _run(run: Mapping[str, Any], at: datetime) -> grid.Row:
         "took": Text(words.between(run["claimed_at"], run["ended_at"], at)),
         "changes": resource_changes(run["counts"]),
     }
-    error = words.error_line(run["error"])
+    error = error_line(run["error"])
     if waits := run.get("waits"):
         return grid.Row(cells, Text.assemble(("… ", "yellow"), waits))
     return grid.Row(cells, Text.assemble(("✗ ", "red"), error) if error else None)

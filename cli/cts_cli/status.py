@@ -4,6 +4,7 @@ from collections.abc import Collection, Mapping
 from datetime import datetime
 from typing import Any
 
+from cts.run.error_text import error_line
 from cts_cli import grid, words
 from cts_cli.output import out, print_line, print_paragraph, resource_changes, what_is_live
 from cts_cli.screen import Console, Text
@@ -153,7 +154,7 @@ def _last_run(run: Mapping[str, Any] | None, at: datetime) -> Text:
 def _failure(console: Console, task: Mapping[str, Any]) -> None:
     run, name = task["last_run"], task["task_name"]
     if run and not run["success"]:
-        text = Text.assemble((name, "bold"), f": {words.error_line(run['error'])}")
+        text = Text.assemble((name, "bold"), f": {error_line(run['error'])}")
         print_paragraph(console, text.append(f"  (cts logs {name})", "dim"), ("✗", "red"))
 
 

@@ -1,13 +1,8 @@
 """Human-readable times, counts and changes, as plain text without colours."""
 
-import re
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 
-TITLE = re.compile(r"(?:^|: )Error: ")
-"""In the first line of an error of Terraform's."""
-LONGEST_ERROR = 300
-"""In characters, of one line."""
 UNITS = ((86400, "d"), (3600, "h"), (60, "min"), (1, "s"))
 
 
@@ -88,22 +83,3 @@ def changes(counts: Mapping[str, int] | None) -> str:
     others = (("import", "imported"), ("move", "moved"), ("forget", "forgotten"))
     said += [f"{counts[key]} {word}" for key, word in others if counts.get(key)]
     return " ".join(said)
-
-
-def error_line(text: str | None) -> str:
-    """An error in one line. Of Terraform's: its title, and what it says below the place of the
-    error, such as the `error_message` of a precondition."""
-    lines = [line.strip("│╷╵").removeprefix(" ").rstrip() for line in (text or "").splitlines()]
-    told = next((at for at, line in enumerate(lines) if line.strip()), None)
-    if told is None:
-        return ""
-    first = lines[told].strip()
-    if not TITLE.search(first):
-        return first
-    paragraphs = "\n".join(lines[told + 1 :]).split("\n\n")
-    said = (each.strip("\n") for each in paragraphs)
-    detail = next((each for each in said if each and not each[0].isspace()), "")
-    if not detail or TITLE.match(detail):
-        return first
-    line = f"{first}: {' '.join(detail.split())}"
-    return line if len(line) <= LONGEST_ERROR else f"{line[:LONGEST_ERROR]}…"

@@ -143,6 +143,7 @@ COMMAND_MAY_IMPORT = {
     "cts.config",
     "cts.generation",
     "cts.keys",
+    "cts.run.error_text",
     "cts.run.plan_text",
     "cts.watch.snapshot",
     "cts_cli",

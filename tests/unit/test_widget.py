@@ -102,6 +102,10 @@ def test_without_tasks_it_says_how_to_begin() -> None:
     ("state", "cells"),
     [
         (pages.gave_up("a"), ("gave up it failed 5 times", "Error: quota reached", "")),
+        (
+            pages.gave_up("a", "Error: Invalid rule\n\n  on main.tf line 7:\n\nTwo are too few.\n"),
+            ("gave up it failed 5 times", "Error: Invalid rule: Two are too few.", ""),
+        ),
         (pages.idle("a"), ("idle ", "+0 ~1 -0", "")),
         (pages.buffered("a"), ("waiting change", "+0 ~1 -0", "in 21 s (change seen 4 s ago)")),
         (pages.running("a"), ("running change", "+0 ~1 -0", "")),

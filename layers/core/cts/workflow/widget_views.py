@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 from urllib.parse import quote
 
+from cts.run.error_text import error_line
 from cts.watch.delta import short
 from cts.workflow.html import Html, joined, rows, tag
 from cts.workflow.widget_parts import Page, counts, facts, number_of, span, word
@@ -91,11 +92,11 @@ def _row(page: Page, task: Json) -> list[object]:
 
 
 def _result(last: Json) -> object:
-    """The beginning of an error; all of it is a tooltip, and in the view of the run."""
+    """An error's line; all of it is a tooltip, and in the view of the run."""
     if last.get("success", True):
         return counts(last.get("counts"))
     error = last["error"] or "failed"
-    return tag("span", short(error), title=error, class_="result")
+    return tag("span", short(error_line(error)), title=error, class_="result")
 
 
 def _reason(task: Json) -> str:
