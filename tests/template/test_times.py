@@ -7,6 +7,7 @@ import pytest
 
 from cts.adapters import clients
 from cts.adapters.codebuild import LIMITS
+from cts.adapters.executor import QUEUED_SECONDS
 from cts.watch.lease import RELIEVED_BEFORE
 from cts.wiring import poller
 from cts.workflow.track import NEWS_AFTER
@@ -94,3 +95,12 @@ def test_no_version_of_a_state_ever_expires() -> None:
     rules = of_type("AWS::S3::Bucket")["StateBucket"]["LifecycleConfiguration"]["Rules"]
     harmless = {"Id", "Status", "ExpiredObjectDeleteMarker", "AbortIncompleteMultipartUpload"}
     assert all(rule.keys() <= harmless for rule in rules)
+
+
+def test_an_invocation_that_has_not_begun_when_its_run_is_given_up_never_does() -> None:
+    [asked] = [
+        each
+        for each in of_type("AWS::Lambda::EventInvokeConfig").values()
+        if each["FunctionName"] == {"Ref": "Executor"}
+    ]
+    assert asked["MaximumEventAgeInSeconds"] <= QUEUED_SECONDS

@@ -40,7 +40,7 @@ class Executor(RecordedBuilds):
     ) -> None:
         super().__init__(bucket, now)
         self._client, self._function = client, function
-        self._bucket, self._sessions = bucket, sessions
+        self._sessions = sessions
         begins = QUEUED_SECONDS + CLOCKS
         self.limits = Limits(restart=4 * 60.0, begins=begins, longest=begins + seconds)
 
