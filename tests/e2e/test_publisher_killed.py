@@ -78,7 +78,7 @@ def _survives(world: World, phase: str, nth: int) -> bool:
         "the publisher to be killed or to end",
     )
     survives = ended(world) > former
-    assert current(world).sources in (old.sources, {BUNDLE: version})
+    assert current(world).sources in (old.sources, {**old.sources, BUNDLE: version})
     assert_whole(world)
 
     world.stack.clear_faults()
