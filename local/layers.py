@@ -1,5 +1,5 @@
-"""Unpacks and compiles Lambda layers once for all stacks of a build (`stack.py`). Doing that for each
-sandbox, as the emulator does, is most of the cost of a cold start there."""
+"""Unpacks and compiles Lambda layers once for all stacks of a build (`stack.py`). The emulator does
+that for each sandbox, which is most of the cost of a cold start there."""
 
 from __future__ import annotations
 
