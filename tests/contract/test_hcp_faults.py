@@ -47,7 +47,7 @@ class Faulty(httpx.BaseTransport):
     def __init__(self, at: int, fault: str, only: str = "") -> None:
         self.sent = 0
         self._at, self._fault, self._only = at, fault, only
-        self._real = httpx.HTTPTransport()
+        self._real = httpx.HTTPTransport(verify=False)
 
     def handle_request(self, request: httpx.Request) -> httpx.Response:
         request.url = request.url.copy_remove_param("include")
@@ -287,7 +287,7 @@ class Between(httpx.BaseTransport):
 
     def __init__(self, at: int, happens: Callable[[], object]) -> None:
         self._left, self._happens = at, happens
-        self._real = httpx.HTTPTransport()
+        self._real = httpx.HTTPTransport(verify=False)
 
     def handle_request(self, request: httpx.Request) -> httpx.Response:
         self._left -= 1
