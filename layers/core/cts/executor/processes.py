@@ -30,7 +30,7 @@ def environment(given: Mapping[str, str]) -> dict[str, str]:
 
 def executed(start: Callable[[], subprocess.Popen[bytes]], seconds: float) -> int:
     """The exit code of the process that `start` gives; that of SIGKILL if it did not end in time.
-    When this returns, no process lives that it has started."""
+    When this returns, nothing that it has started is running."""
     before = children()
     process = start()
     try:

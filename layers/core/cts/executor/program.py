@@ -70,7 +70,7 @@ class Program:
         self._waiting.stdout.read(1)
 
     def end(self) -> None:
-        """No process waits: while a run lives, its module could reach it."""
+        """No process waits: a module of a run could reach it."""
         if self._waiting:
             with self._waiting as process:
                 process.kill()
