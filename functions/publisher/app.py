@@ -1,5 +1,5 @@
-"""Publish pushes, and changes of tasks. Invoked when an object is created under config/, every 5
-minutes, and by the api."""
+"""Publish pushes, and changes of tasks. Invoked when an object is created under config/, when what
+a task had created was destroyed, every 5 minutes, and by the api."""
 
 import os
 from dataclasses import asdict
@@ -13,6 +13,7 @@ from aws_lambda_powertools.utilities.typing import LambdaContext
 from cts.settings import PublisherSettings
 from cts.wiring import publisher
 from cts.workflow.change import change, read, told
+from cts.workflow.leaving import see_off
 from cts.workflow.publish import PublishPorts, publish
 
 logger = Logger()
@@ -31,8 +32,10 @@ def lambda_handler(event: dict[str, Any], context: LambdaContext) -> dict[str, A
     if "change" in event:
         asked = read(event["change"])
         made = change(ports(), asked, left)
+        see_off(ports(), left)
         logger.info("changed a task", task=asked.name, verb=asked.verb, by=asked.by, **told(made))
         return asdict(made)
     report = publish(ports(), left)
+    see_off(ports(), left)
     logger.info("checked for a push", **asdict(report))
     return {"outcome": report.outcome.value}

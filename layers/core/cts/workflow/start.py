@@ -11,13 +11,15 @@ from cts.events import iso
 from cts.generation import Current, Generation, TaskEntry
 from cts.ports import Bus, Driver, Generations
 from cts.run.apart import path_in_consul
+from cts.run.due import due
 from cts.run.home import at_home
 from cts.run.kept_version import claimed_with
 from cts.run.lane import Capacity
+from cts.run.leaving import less_former_leave
 from cts.run.model import MOST_INPUTS, TERRAFORM, End, Run, RunStatus
 from cts.run.place import is_placed
 from cts.run.state import Reason, TaskState
-from cts.run.task import Claimed, claim, due, queue
+from cts.run.task import Claimed, claim, queue
 from cts.run.tick import LATE, less_missed
 from cts.terraform.archive import move_archive, run_archive
 from cts.terraform.backend import kept_in_consul
@@ -118,7 +120,7 @@ def start(ports: StartPorts, task: str) -> StartOutcome:
     if generation.former_state and not is_placed(state):
         return StartOutcome.NOT_PLACED
     left = less_missed(state, now, entry.condition.next_tick(now - LATE))
-    left = at_home(left, entry.home, now)
+    left = less_former_leave(at_home(left, entry.home, now), entry.leaving)
     if left != state:  # stored at once: it may wait for a slot for long
         return start(ports, task) if ports.tasks.put_state(left) else StartOutcome.BUSY
     if len(ports.slots.slots()) >= ports.cap:  # looked at first: many may wait
@@ -274,7 +276,8 @@ def _archive(
         "task": run.task,
         "run": run.id,
         "correlation_id": run.correlation,
-        "inspect": Reason.INSPECT in run.why,
+        "inspect": bool({Reason.INSPECT, Reason.INSPECT_DESTROY} & {*run.why}),
+        "destroy": bool({Reason.DESTROY, Reason.INSPECT_DESTROY} & {*run.why}),
         "definition": run.definition,
         # A state lock that one of these left behind is an orphan.
         "former_runs": [{"run": each.run, "ended_at": iso(each.ended_at)} for each in state.former],
