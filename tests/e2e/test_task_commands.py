@@ -62,7 +62,7 @@ def test_what_a_task_has_created_is_destroyed(world: World, operator: Person) ->
     words = ("task", "delete", "-destroy")
     shown = operator.types(*words, "-inspect", "tc-warm")
     assert "Plan: 0 to add, 0 to change, 1 to destroy." in shown
-    world.applied_right("tc-warm", "tc-web")
+    assert world.applied("tc-warm")
     told = operator.types(*words, "-auto-approve", "tc-warm")
     assert "==> Task 'tc-warm' deleted" in told
     assert "tc-warm" not in operator.types("tasks")
