@@ -152,6 +152,9 @@ class FakeTable:
 
     # ---- runs -----------------------------------------------------------------------------
 
+    def before_claim(self, task: str) -> tuple[TaskState, Current | None, frozenset[str]]:
+        return self.state(task), self.current(), self.slots()
+
     def claim(self, state: TaskState, run: Run, cap: int) -> str | None:
         if not self._is_read_state(state):
             return "state"
@@ -313,6 +316,10 @@ class FakeBucket:
         for name in names:
             self.objects.pop(keys.build_object(folder, name), None)
 
+    def run_objects(self, task: str, run: str, names: Collection[str]) -> dict[str, bytes]:
+        found = {name: self.run_object(task, run, name) for name in names}
+        return {name: body for name, body in found.items() if body is not None}
+
     def run_object(self, task: str, run: str, name: str) -> bytes | None:
         stored = self._get(keys.run_object(task, run, name))
         if stored is None:
@@ -456,16 +463,14 @@ class FakeDriver(RecordedBuilds):
     limits = LIMITS
     heard = staticmethod(CodeBuild.heard)
 
-    def __init__(self, now: Callable[[], float], folder: RunFolder, sessions: Sessions) -> None:
+    def __init__(self, now: Callable[[], float], folder: RunFolder) -> None:
         super().__init__(folder, now)
-        self.sessions = sessions
         self.builds: dict[str, FakeBuild] = {}
         self.error: Exception | None = None
         """What the next starts raise."""
         self.token_lives = 300.0
 
     def start(self, run: Run, archive: bytes) -> str:
-        self.sessions.open(run, archive)
         if self.error is not None:
             raise self.error
         for build in self.builds.values():

@@ -1,6 +1,6 @@
 """News of runs that a build of `build/execute.py` executes, wherever it runs."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Collection, Mapping
 from typing import Protocol
 
 from cts.adapters.build_records import (
@@ -22,6 +22,7 @@ from cts.run.news import GivenUp, Heard, News
 
 
 class RunFolder(Protocol):
+    def run_objects(self, task: str, run: str, names: Collection[str]) -> Mapping[str, bytes]: ...
     def run_object(self, task: str, run: str, name: str) -> bytes | None: ...
     def archive(self, task: str, run: str) -> bytes | None: ...
     def put_if_absent(self, task: str, run: str, name: str, body: bytes) -> bool: ...
@@ -56,14 +57,16 @@ class RecordedBuilds:
         return self.status(build) if build else BuildStatus(build=None)
 
     def _records(self, run: Run) -> RunRecords:
-        started = self._started(run)
+        found = self._folder.run_objects(run.task, run.id, (STARTED, APPLYING, RESULT))
+        started = started_from(found.get(STARTED))
         if started is None:
             return RunRecords(archive=self._folder.archive(run.task, run.id))
         if isinstance(started, GivenUp):
             return RunRecords(started=started)
-        applying = self._folder.run_object(run.task, run.id, APPLYING) is not None
-        body = self._folder.run_object(run.task, run.id, RESULT)
-        result = end_from(body, apply_began=applying)
+        applying = APPLYING in found
+        if RESULT in found and not applying:  # which may have been put since it was looked for
+            applying = self._folder.run_object(run.task, run.id, APPLYING) is not None
+        result = end_from(found.get(RESULT), apply_began=applying)
         return RunRecords(started=started, applying=applying, result=result)
 
     def _started(self, run: Run) -> Started | GivenUp | None:
