@@ -316,10 +316,6 @@ class FakeBucket:
         for name in names:
             self.objects.pop(keys.build_object(folder, name), None)
 
-    def run_objects(self, task: str, run: str, names: Collection[str]) -> dict[str, bytes]:
-        found = {name: self.run_object(task, run, name) for name in names}
-        return {name: body for name, body in found.items() if body is not None}
-
     def run_object(self, task: str, run: str, name: str) -> bytes | None:
         stored = self._get(keys.run_object(task, run, name))
         if stored is None:

@@ -268,15 +268,6 @@ def marked(bucket: AnyBucket, digest: str) -> bool:
     return tags == [{"Key": "superseded", "Value": "true"}]
 
 
-def test_several_records_are_read_at_once_without_those_that_are_not_there(
-    bucket: AnyBucket,
-) -> None:
-    for name in ("started", "result.json"):
-        assert bucket.put_if_absent("web", "run", name, name.encode())
-    found = bucket.run_objects("web", "run", ("started", "applying", "result.json"))
-    assert found == {"started": b"started", "result.json": b"result.json"}
-
-
 def test_a_record_that_is_too_large_says_nothing(bucket: AnyBucket) -> None:
     assert bucket.put_if_absent("web", "run", "result.json", b" " * LARGEST_RECORD)
     assert len(bucket.run_object("web", "run", "result.json") or b"") == LARGEST_RECORD

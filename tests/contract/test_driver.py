@@ -22,6 +22,7 @@ from tests.fakes import (
     FakeBuild,
     FakeDriver,
     build_event,
+    failing,
 )
 
 if TYPE_CHECKING:
@@ -233,18 +234,45 @@ def test_a_function_is_told_which_run_and_where_its_archive_is() -> None:
 
 
 def test_an_apply_that_began_while_records_were_read_has_begun() -> None:
-    """They are read at the same time: the result may be newer than what was seen of `applying`."""
-    bucket = FakeBucket()
-    world = with_executor(bucket, Clock())
+    """What is newer is read first: there is no result of an apply without the record of it."""
+    world = with_executor(bucket := FakeBucket(), Clock())
     run = world.started()
     world.begins(run.build)
-    world.write("result.json", '{"status": "errored", "error": "quota"}')
-    early = bucket.run_objects(run.task, run.id, ("started", "applying", "result.json"))
-    world.write("applying", "")
-    setattr(bucket, "run_objects", lambda *_: early)  # noqa: B010
+    read, seen = bucket.run_object, []
+
+    def applies(task: str, run_id: str, name: str) -> bytes | None:
+        found = read(task, run_id, name)
+        if name in ("applying", "result.json") and not seen:
+            seen.append(name)
+            world.write("applying", "")
+            world.write("result.json", '{"status": "errored", "error": "quota"}')
+        return found
+
+    setattr(bucket, "run_object", applies)  # noqa: B010
+    assert world.driver.news(run) == GoesOn()
     news = world.driver.news(run)
     assert isinstance(news, HasEnded)
     assert news.end.apply_began
+
+
+def test_a_result_that_names_its_build_is_all_that_is_read_of_an_end() -> None:
+    world = with_executor(bucket := FakeBucket(), Clock())
+    run = world.started()
+    world.write("result.json", json.dumps({"status": "applied", "build": run.build}))
+    with failing(bucket, "archive", AssertionError("it is large")):
+        heard = world.driver.heard(world.event(run.build or "", ""))
+        news = world.driver.news(run, heard)
+    end = End(RunStatus.APPLIED, apply_began=True)
+    assert news == HasEnded(end=end, build=run.build)
+
+
+def test_a_result_of_another_build_does_not_end_a_run() -> None:
+    world = with_executor(FakeBucket(), Clock())
+    run = world.started()
+    world.begins("warm-other")
+    world.write("result.json", '{"status": "applied", "build": "warm-other"}')
+    heard = world.driver.heard(world.event(run.build or "", ""))
+    assert world.driver.news(run, heard) == GoesOn()
 
 
 def test_a_run_that_was_killed_has_ended_without_a_result(bucket: FakeBucket | Bucket) -> None:

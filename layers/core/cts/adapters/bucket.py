@@ -6,7 +6,7 @@ from collections.abc import Callable, Collection, Iterable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
 from dataclasses import dataclass
-from functools import lru_cache, partial
+from functools import lru_cache
 from typing import TYPE_CHECKING, Any, TypeVar
 from zipfile import BadZipFile
 
@@ -186,12 +186,6 @@ class Bucket:
             )
         if problems := answer.get("Errors"):
             raise Unavailable(f"{doing}: {problems[0].get('Code')}")
-
-    def run_objects(self, task: str, run: str, names: Collection[str]) -> dict[str, bytes]:
-        """Those that are there of a build's records, by name; read in parallel, so one may be newer
-        than another."""
-        bodies = self._at_once(partial(self.run_object, task, run), names)
-        return {n: body for n, body in zip(names, bodies, strict=True) if body is not None}
 
     def run_object(self, task: str, run: str, name: str) -> bytes | None:
         """A build's record; empty if larger than `LARGEST_RECORD`, as it is not usable then."""

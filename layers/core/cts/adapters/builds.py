@@ -1,6 +1,6 @@
 """News of runs that a build of `build/execute.py` executes, wherever it runs."""
 
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable
 from typing import Protocol
 
 from cts.adapters.build_records import (
@@ -15,6 +15,8 @@ from cts.adapters.build_records import (
     end_from,
     given_up_record,
     news_of,
+    recorded_by,
+    says_applied,
     started_from,
 )
 from cts.run.model import End, Run
@@ -22,7 +24,6 @@ from cts.run.news import GivenUp, Heard, News
 
 
 class RunFolder(Protocol):
-    def run_objects(self, task: str, run: str, names: Collection[str]) -> Mapping[str, bytes]: ...
     def run_object(self, task: str, run: str, name: str) -> bytes | None: ...
     def archive(self, task: str, run: str) -> bytes | None: ...
     def put_if_absent(self, task: str, run: str, name: str, body: bytes) -> bool: ...
@@ -44,7 +45,7 @@ class RecordedBuilds:
     def news(self, run: Run, heard: Heard | None = None) -> News:
         """News of the run. A record only counts for the build that it names."""
         status: BuildStatus = heard.told if heard else self._ask(run)
-        records = RunRecords() if status.goes_on else self._records(run)
+        records = RunRecords() if status.goes_on else self._records(run, status)
         age = self._now() - run.claimed_at
         return news_of(run, status, records, age, self.limits)
 
@@ -56,18 +57,22 @@ class RecordedBuilds:
         build = build_of(run, self._started(run))
         return self.status(build) if build else BuildStatus(build=None)
 
-    def _records(self, run: Run) -> RunRecords:
-        found = self._folder.run_objects(run.task, run.id, (STARTED, APPLYING, RESULT))
-        started = started_from(found.get(STARTED))
+    def _records(self, run: Run, status: BuildStatus) -> RunRecords:
+        """The last one first: `applying` is there before the result of an apply."""
+        result = self._folder.run_object(run.task, run.id, RESULT)
+        ended = status.build if status.ended_as else None
+        is_its_own = ended is not None and recorded_by(result) == ended
+        started = Started(ended) if is_its_own else self._started(run)
         if started is None:
             return RunRecords(archive=self._folder.archive(run.task, run.id))
         if isinstance(started, GivenUp):
             return RunRecords(started=started)
-        applying = APPLYING in found
-        if RESULT in found and not applying:  # which may have been put since it was looked for
-            applying = self._folder.run_object(run.task, run.id, APPLYING) is not None
-        result = end_from(found.get(RESULT), apply_began=applying)
-        return RunRecords(started=started, applying=applying, result=result)
+        applying = says_applied(result) or self._is_recorded(run, APPLYING)
+        end = end_from(result, apply_began=applying)
+        return RunRecords(started=started, applying=applying, result=end)
+
+    def _is_recorded(self, run: Run, name: str) -> bool:
+        return self._folder.run_object(run.task, run.id, name) is not None
 
     def _started(self, run: Run) -> Started | GivenUp | None:
         return started_from(self._folder.run_object(run.task, run.id, STARTED))
