@@ -56,9 +56,16 @@ class Driver(Protocol):
 
 class Consul(Protocol):
     async def ask(
-        self, view: View, *, index: int = 0, wait: int = 0, consistent: bool = False
+        self,
+        view: View,
+        *,
+        index: int = 0,
+        wait: int = 0,
+        consistent: bool = False,
+        from_leader: bool = False,
     ) -> Answer:
-        """Raises Unavailable or Refused; a partial answer is Refused, never an answer."""
+        """`from_leader`: no server that may be behind. Raises Unavailable or Refused; a partial
+        answer is Refused, never an answer."""
 
     async def newest(self, probe: View) -> int:
         """The index of a probe (`watch/query.py`). Waits for no other query."""
