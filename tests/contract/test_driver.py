@@ -238,7 +238,7 @@ def test_an_apply_that_began_while_records_were_read_has_begun() -> None:
     world = with_executor(bucket := FakeBucket(), Clock())
     run = world.started()
     world.begins(run.build)
-    read, seen = bucket.run_object, []
+    read, seen = bucket.run_object, list[str]()
 
     def applies(task: str, run_id: str, name: str) -> bytes | None:
         found = read(task, run_id, name)
