@@ -71,6 +71,13 @@ class CtsCommands(Commands):
         with _as_cts():
             return super().make_context(*arguments, **options)
 
+    def resolve_command(self, ctx: Any, args: list[str]) -> Any:
+        try:
+            return super().resolve_command(ctx, args)
+        except typer.TyperException as error:
+            there_are = f"The commands of `cts task` are: {', '.join(self.commands)}"
+            cts_says.fail(error.message, there_are, ExitCode.COMMAND)
+
     def invoke(self, ctx: Any) -> Any:
         with _as_cts():
             return super().invoke(ctx)

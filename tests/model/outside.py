@@ -225,9 +225,15 @@ class AskedConsul:
         self._asks, self._catalog, self._clock = asks, catalog, clock
 
     async def ask(
-        self, view: View, *, index: int = 0, wait: int = 0, consistent: bool = False
+        self,
+        view: View,
+        *,
+        index: int = 0,
+        wait: int = 0,
+        consistent: bool = False,
+        from_leader: bool = False,
     ) -> Answer:
-        del consistent  # this Consul is never behind
+        del consistent, from_leader  # this Consul is never behind
         answer: Answer = await self._answered(view, index, wait)
         return answer
 

@@ -116,7 +116,7 @@ class Driver(FakeDriver):
     """CodeBuild, which at times leaves a living build out of its answer."""
 
     def __init__(self, state: "State") -> None:
-        super().__init__(state.clock, Door(state, "driver", state.bucket), state.sessions)
+        super().__init__(state.clock, Door(state, "driver", state.bucket))
         self._state = state
 
     def status(self, build: str) -> BuildStatus:
@@ -220,10 +220,9 @@ class State:
             views=door("runner", self.table),
             objects=door("runner", self.bucket),
             fed=door("runner", self.bucket),
-            slots=door("runner", self.table),
             drivers={"terraform": door("runner", self.driver)},
             place=RunPlace("work", "state", "eu-west-1", "1.13.0"),
-            program={},
+            program=b"",
             bus=door("runner", self.bus),
             now=self.clock,
             new_run_id=self.ids.new_run_id,

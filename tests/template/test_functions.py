@@ -18,6 +18,7 @@ from cts.events import RunFinished, TaskHeld, TaskTriggered
 from cts.run.model import End, RunStatus
 from cts.run.state import Reason, TaskState, unreadable_state
 from cts.settings import PollerSettings
+from cts.terraform.archive import unzipped
 from cts.terraform.place import RunPlace
 from cts.wiring import poller
 from cts.workflow.counting import count
@@ -329,8 +330,8 @@ def test_a_run_is_started_with_what_the_template_names(
         consul_secret_arn="ConsulSecretArn",
         consul_ca_arn="ConsulCaArn",
     )
-    assert "execute.py" in ports.program
-    ports.objects.put_archive(RUN.task, RUN.id, b"zip")
+    assert "execute.py" in unzipped(ports.program)
+    ports.settling.sessions.prepare(RUN, b"zip")
     assert ports.drivers["terraform"].start(RUN, b"zip") == "Project:1"
     archive, source = session.of("s3.put_object")
     assert archive["Bucket"] == source["Bucket"] == "WorkBucket"

@@ -317,6 +317,21 @@ def test_wrong_usage_has_the_exit_codes_of_cts(
     assert server.asked == []
 
 
+@pytest.mark.parametrize(
+    ("typed", "error"),
+    [
+        ("nonsense", "No such command 'nonsense'."),
+        ("enabel", "No such command 'enabel'. Did you mean 'enable'?"),
+    ],
+)
+def test_a_command_that_is_none_is_told_which_there_are(
+    account: Account, typed: str, error: str
+) -> None:
+    result = cts("task", typed, "web")
+    assert (result.exit_code, result.stderr) == (1, f"==> Error: {error}\n")
+    assert result.stdout == "    The commands of `cts task` are: create, delete, enable, disable\n"
+
+
 @pytest.mark.parametrize("name", ["create", "delete", "enable", "disable"])
 def test_without_the_word_task_the_command_is_named(account: Account, name: str) -> None:
     result = cts(name, "web")

@@ -238,6 +238,19 @@ def test_a_draft_is_nobodys_task_and_expires(world: World) -> None:
     assert world.tasks == ["pushed"]
 
 
+def test_a_task_counts_as_added_once_it_is_more_than_a_draft(world: World) -> None:
+    create(query="?run=inspect", prefer="respond-async")
+    create()
+    ask("DELETE", "/v1/tasks/edge")
+    told = world.system.bus.of(ConfigPublished)
+    assert [(each.added, each.removed) for each in told] == [
+        (["pushed"], []),
+        ([], []),
+        (["edge"], []),
+        ([], ["edge"]),
+    ]
+
+
 def test_a_draft_is_created_once_it_was_looked_at(world: World) -> None:
     create(query="?run=inspect", prefer="respond-async")
     assert create(query="?run=now")[0] == 201

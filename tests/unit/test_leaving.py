@@ -150,6 +150,8 @@ def test_what_is_created_afterwards_has_to_be_destroyed_again() -> None:
 def test_the_wish_of_a_request_that_is_no_more_is_dropped() -> None:
     assert less_former_leave(LEAVING, "r-1") == LEAVING
     for leaving in ("", "r-2"):
-        assert less_former_leave(LEAVING, leaving).wanted == {}
+        after = less_former_leave(LEAVING, leaving)
+        assert after.wanted == {}
+        assert asked_to_leave(after, "r-1", ANN, 10.0) == LEAVING  # the configuration was too old
     untouched: Any = less_former_leave(DONE, "")
     assert untouched is DONE

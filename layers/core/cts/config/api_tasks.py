@@ -240,7 +240,9 @@ def _decided(change: TaskChange, now: ApiTask, pushed: Object | None) -> ApiTask
         return _gone(change, replace(made, over=pushed or {}))
     if change.verb is Verb.DRAFT and now.draft_until and (now.task, now.by) != (new, change.by):
         what = f"task {change.name} is being inspected by {now.by}, with another content"
-        return Changed(ChangeOutcome.INVALID, problems=(f"{what}: try again later",))
+        left = math.ceil((now.draft_until - change.at) / 60)
+        fix = f"try again in {left} minutes at the latest, or create the task"
+        return Changed(ChangeOutcome.INVALID, problems=(f"{what}: {fix}",))
     keeps = change.verb is Verb.SET
     if pushed and change.verb is not Verb.DRAFT:
         fields = {**made.fields, **change.fields} if keeps else _whole(change.fields)

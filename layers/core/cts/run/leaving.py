@@ -21,8 +21,11 @@ def asked_to_leave(state: TaskState, request: str, by: str, now: float) -> TaskS
 
 
 def less_former_leave(state: TaskState, leaving: str) -> TaskState:
-    """Without the wish of a request that the configuration no longer has. `leaving`: as in it."""
-    return state if state.leaving == leaving else without(state, Reason.DESTROY)
+    """Without the wish of a request that the configuration no longer has. `leaving`: as in it. Was
+    that older than the state, the request is taken in again."""
+    if Reason.DESTROY not in state.wanted or state.leaving == leaving:
+        return state
+    return replace(without(state, Reason.DESTROY), leaving="")
 
 
 def due_to_leave(state: TaskState, now: float) -> Reason | None:

@@ -253,6 +253,7 @@ def _start_again(
 ) -> None:
     """The runner died around its start. What was started twice runs once."""
     try:
+        ports.settling.sessions.open(run, archive)
         ports.runs.record_build(replace(run, build=driver.start(run, archive)))
         report.restarted.append(run.id)
     except Unavailable:
