@@ -126,7 +126,8 @@ class Execution:
         terraform.environment |= workspace(self.facts)
         self.lost_state.push_former(terraform, self.own)
         self.orphans.look_back(self.stored)
-        is_changed = self.plan_and_apply(terraform)
+        apply = self.apply_plan if self.facts.destroy else self.plan_and_apply
+        is_changed = apply(terraform)
         self.hooks.pay(terraform.environment, self.reach)
         return "applied" if is_changed else "unchanged"
 
@@ -163,6 +164,8 @@ class Execution:
     def plan(self, terraform: TerraformProcess, *options: str) -> Ended:
         self.reach("plan")
         plan = self.own / "plan"
+        if self.facts.destroy:
+            options = ("-destroy", *options)
         arguments = ("-no-color", f"-out={plan}", "-detailed-exitcode", *options)
         planned = self.wait.run(terraform.converging, "plan", *arguments, codes=(0, 2))
         self.planned_is(planned.output, counted(terraform, plan, planned.output, self.log))
