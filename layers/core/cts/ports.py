@@ -39,8 +39,8 @@ class Driver(Protocol):
     """What executes runs. Each method raises Unavailable or Refused."""
 
     def start(self, run: Run, archive: bytes) -> str:
-        """Returns the driver's id of what executes the run. A second start of a run whose news
-        are `NotStarted` starts nothing twice."""
+        """Returns the driver's id of what executes the run, whose session is open. A second start
+        of a run whose news are `NotStarted` starts nothing twice."""
 
     def heard(self, event: Mapping[str, Any]) -> Heard | None:
         """None if the event is not from this driver, or not about one of our runs. Raises Forged

@@ -10,7 +10,6 @@ from cts.adapters.aws_errors import translated
 from cts.adapters.bucket import Bucket
 from cts.adapters.build_records import BuildStatus, Limits, build_of
 from cts.adapters.builds import RecordedBuilds
-from cts.adapters.sessions import Sessions
 from cts.run.model import Run
 from cts.run.news import Heard
 
@@ -35,18 +34,15 @@ class Executor(RecordedBuilds):
         function: str,
         seconds: float,
         bucket: Bucket,
-        sessions: Sessions,
         now: Callable[[], float],
     ) -> None:
         super().__init__(bucket, now)
         self._client, self._function = client, function
-        self._sessions = sessions
         begins = QUEUED_SECONDS + CLOCKS
         self.limits = Limits(restart=4 * 60.0, begins=begins, longest=begins + seconds)
 
-    def start(self, run: Run, archive: bytes) -> str:
+    def start(self, run: Run, _archive: bytes) -> str:
         """Invoke the function for the run. Of several invocations the first one executes it."""
-        self._sessions.open(run, archive)
         asked = {
             "task": run.task,
             "run": run.id,
