@@ -15,7 +15,7 @@ export SAM_CLI_TELEMETRY := 0
 unexport PYTHONDONTWRITEBYTECODE
 export TMPDIR := $(CURDIR)/.local/tmp
 
-.PHONY: help setup demo local down test check unit soak mutate findings bench cost format lock audit clean unit-config unit-others
+.PHONY: help setup demo local down test check unit soak mutate findings bench cost format lock audit clean unit-config unit-others test-e2e test-others
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "%-8s %s\n", $$1, $$2}' Makefile
@@ -44,7 +44,17 @@ down: setup ## stop the local stack from another terminal
 	$(BIN)/python -m local down
 
 test: setup ## run all tests except the soak tests; coverage must not fall
-	$(BIN)/pytest -n $(WORKERS) --dist loadscope --no-loadscope-reorder -m "not soak" --cov --cov-report=
+	$(MAKE) --jobs 2 --no-print-directory test-e2e test-others
+	$(BIN)/coverage combine -q .local/coverage.e2e .local/coverage.others
+	$(BIN)/coverage report
+
+# In two: each worker of pytest-xdist would collect all of the tests, and the end-to-end tests, which
+# mostly wait, need more workers than the others.
+test-e2e: SOME = -n $(WORKERS) tests/e2e
+test-others: SOME = -n 2 tests --ignore tests/e2e
+test-e2e test-others:
+	COVERAGE_FILE=.local/coverage.$(@:test-%=%) \
+	  $(BIN)/pytest $(SOME) --dist loadscope --no-loadscope-reorder -m "not soak" --cov --cov-report= --cov-fail-under=0
 
 check: setup ## check format, lint, types, template and imports, in seconds
 	$(BIN)/ruff format --check .

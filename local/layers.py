@@ -1,11 +1,12 @@
-"""Unpacks Lambda layers once. The emulator unpacks thousands of files for each sandbox, which is
-most of the cost of a cold start there."""
+"""Unpacks and compiles Lambda layers once for all stacks of a build (`stack.py`). The emulator does
+that for each sandbox, which is most of the cost of a cold start there."""
 
 from __future__ import annotations
 
+import compileall
+import fcntl
 import hashlib
 import tempfile
-import threading
 import zipfile
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -15,8 +16,6 @@ if TYPE_CHECKING:
     import os
 
 __all__ = ["BadZipFile", "ZipFile"]  # replaces the module `zipfile`
-
-_unpacking = threading.Lock()
 
 
 class ZipFile(zipfile.ZipFile):
@@ -35,12 +34,16 @@ class ZipFile(zipfile.ZipFile):
             super().extractall(path, *rest)
             return
         digest = hashlib.sha256(Path(str(self.filename)).read_bytes()).hexdigest()[:16]
-        shared = Path(tempfile.gettempdir()) / "layers" / digest
-        with _unpacking:
+        layers = (Path(tempfile.gettempdir()) / "layers").resolve()
+        layers.mkdir(parents=True, exist_ok=True)
+        shared = layers / digest
+        with (layers / "lock").open("w") as lock:
+            fcntl.flock(lock, fcntl.LOCK_EX)
             if not shared.exists():
                 unfinished = shared.with_suffix(".part")
                 for name in super().namelist():
                     self.extract(name, unfinished)
+                compileall.compile_dir(unfinished, quiet=2)
                 unfinished.rename(shared)
         Path(path).rmdir()
         Path(path).symlink_to(shared)

@@ -18,6 +18,7 @@ from pathlib import Path
 
 import yaml
 
+from local import tools
 from local.front import REGION, Front
 
 OF_PROVIDER = ("FILES_ROOT", "TF_CLI_CONFIG_FILE")
@@ -67,12 +68,13 @@ def tell_ready(folder: Path, endpoint: str) -> None:
 
 
 def _with_terraform(folder: Path, environment: dict[str, str]) -> str:
-    """The PATH of functions: the executor finds a Terraform that knows the test provider."""
-    binary = shutil.which("terraform", path=environment["PATH"])
-    settings = (f"{name}={shlex.quote(environment[name])}" for name in OF_PROVIDER)
+    """The PATH of functions: the executor finds a Terraform that knows the test provider, by the
+    name that it gives to one that it keeps."""
+    binary = Path(shutil.which("terraform", path=environment["PATH"]) or "terraform")
+    settings = (f"export {name}={shlex.quote(environment[name])}" for name in OF_PROVIDER)
     folder.mkdir(exist_ok=True)
-    script = folder / "terraform"
-    script.write_text(f'#!/bin/sh\nexec env {" ".join(settings)} {binary} "$@"\n')
+    script = folder / f"terraform-{tools.version_of(binary)}"
+    script.write_text("\n".join(["#!/bin/sh", *settings, f'exec {binary} "$@"', ""]))
     script.chmod(0o755)
     return os.pathsep.join([str(folder), environment["PATH"]])
 

@@ -97,7 +97,9 @@ class Stack:
             self._start_hcp()
         self.schedules(schedules)
         self.client("s3").create_bucket(Bucket=deploy.BUCKET)
-        self._template = deploy.package(deploy.build(template), self.client("s3"), self.env)
+        built = deploy.build(template)
+        (self.folder / "tmp" / "layers").symlink_to(built.parents[1] / "layers")
+        self._template = deploy.package(built, self.client("s3"), self.env)
         self._await_consul()
         of_hcp = {"HcpAddress": self.hcp, "HcpNotifications": "yes"} if self.hcp else {}
         # What is on PATH needs no download.

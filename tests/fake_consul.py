@@ -53,6 +53,8 @@ class FakeConsul:
         leader, or one that does not know the token or the datacenter."""
         self.behind: dict[View, Answer] = {}
         """What is answered unless consistency is asked for."""
+        self.lagging: dict[View, Answer] = {}
+        """What is answered unless the leader is asked, as if any server may answer."""
         self.silent = False
         """It answers nothing, and whoever asks gives up in the end. Connections that held a query
         are dead for good."""
@@ -114,11 +116,18 @@ class FakeConsul:
             self._moved.notify_all()
 
     async def ask(
-        self, view: View, *, index: int = 0, wait: int = 0, consistent: bool = False
+        self,
+        view: View,
+        *,
+        index: int = 0,
+        wait: int = 0,
+        consistent: bool = False,
+        from_leader: bool = False,
     ) -> Answer:
         if view.datacenter in self.datacenters:
             other = self.datacenters[view.datacenter]
-            return await other.ask(view, index=index, wait=wait, consistent=consistent)
+            which = {"consistent": consistent, "from_leader": from_leader}
+            return await other.ask(view, index=index, wait=wait, **which)
         if view.kind.newest:
             self.asked.append(Asked(view, index, wait, consistent))
         await self._answers(SILENT_FOR if not index else wait + SILENT_FOR)
@@ -129,6 +138,8 @@ class FakeConsul:
             return Answer(self.lies[view], EMPTY)
         if view in self.behind and not consistent:
             return self.behind[view]
+        if view in self.lagging and not (consistent or from_leader):
+            return self.lagging[view]
         if view in self.errors:
             raise self.errors[view]
         answer = self.answer(view)

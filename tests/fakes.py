@@ -152,6 +152,9 @@ class FakeTable:
 
     # ---- runs -----------------------------------------------------------------------------
 
+    def before_claim(self, task: str) -> tuple[TaskState, Current | None, frozenset[str]]:
+        return self.state(task), self.current(), self.slots()
+
     def claim(self, state: TaskState, run: Run, cap: int) -> str | None:
         if not self._is_read_state(state):
             return "state"
@@ -456,16 +459,14 @@ class FakeDriver(RecordedBuilds):
     limits = LIMITS
     heard = staticmethod(CodeBuild.heard)
 
-    def __init__(self, now: Callable[[], float], folder: RunFolder, sessions: Sessions) -> None:
+    def __init__(self, now: Callable[[], float], folder: RunFolder) -> None:
         super().__init__(folder, now)
-        self.sessions = sessions
         self.builds: dict[str, FakeBuild] = {}
         self.error: Exception | None = None
         """What the next starts raise."""
         self.token_lives = 300.0
 
     def start(self, run: Run, archive: bytes) -> str:
-        self.sessions.open(run, archive)
         if self.error is not None:
             raise self.error
         for build in self.builds.values():

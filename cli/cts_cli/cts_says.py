@@ -35,6 +35,7 @@ class ExitCode(IntEnum):
     """CTS's."""
 
     OK = 0
+    COMMAND = 1
     ERROR = 11
     REQUIRED = 13
     FLAGS = 14

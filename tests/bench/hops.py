@@ -1,5 +1,6 @@
 """Where the time from a change to its end goes: each hop's moment, as the stack has recorded it."""
 
+import json
 from collections.abc import Iterable, Mapping
 from datetime import datetime
 from statistics import median
@@ -30,29 +31,44 @@ def moments(
         if hop := _hop(call, run, task, row):
             found.setdefault(hop, seconds(call["at"]))
     for event in events:
-        is_ours = event["detail"].get("task") == task
-        if is_ours and event["detail_type"] == "TaskTriggered":
-            hop = "event sent" if event["kind"] == "put" else "runner invoked"
+        if hop := _told(event, run, task):
             found.setdefault(hop, seconds(event["at"]))
     return found
 
 
+def _told(event: Mapping[str, Any], run: str, task: str) -> str:
+    """What is done with an event; empty if it is not about this run."""
+    if event["detail_type"] == "TaskTriggered" and event["detail"].get("task") == task:
+        return "event sent" if event["kind"] == "put" else "runner invoked"
+    is_end = event["target"] == "Tracker" and run in json.dumps(event["detail"])
+    return "tracker invoked" if is_end else ""
+
+
 def _hop(call: Mapping[str, Any], run: str, task: str, row: str) -> str:
     """What is done with a call to AWS that matters; else empty."""
-    caller, action, keys, writes = (call[name] for name in ("caller", "action", "keys", "writes"))
-    if caller == "Poller":
-        return "state written" if f"STATE/TASK#{task}" in writes else ""
-    if caller == "Runner":
-        if any(key.endswith(f"{run}/archive.zip") for key in keys):
-            return "archive stored"
-        if row in writes:
-            return "claimed" if action == "TransactWriteItems" else ""
-        return {"StartBuild": "execution started", "InvokeFunction": "execution started"}.get(
-            action, ""
-        )
-    if caller == "Tracker" and row in writes:
-        return "settled"
-    return "result stored" if any(key.endswith(f"{run}/result.json") for key in keys) else ""
+    match call["caller"]:
+        case "Poller":
+            return "state written" if f"STATE/TASK#{task}" in call["writes"] else ""
+        case "Runner":
+            return _of_runner(call, run, task, row)
+        case "Tracker":
+            return "settled" if row in call["writes"] else ""
+    return _named(call, {f"{run}/result.json": "result stored", f"{run}/ended/": "execution ended"})
+
+
+def _of_runner(call: Mapping[str, Any], run: str, task: str, row: str) -> str:
+    if row in call["writes"]:
+        return "claimed" if call["action"] == "TransactWriteItems" else ""
+    if call["action"] in ("StartBuild", "InvokeFunction"):
+        return "execution started"
+    parts = {f"STATE/TASK#{task}": "state read", "/views/": "views read"}
+    return _named(call, parts | {f"{run}/archive.zip": "archive stored"})
+
+
+def _named(call: Mapping[str, Any], parts: Mapping[str, str]) -> str:
+    """The hop of the first part that one of the call's keys has."""
+    found = (hop for part, hop in parts.items() if any(part in key for key in call["keys"]))
+    return next(found, "")
 
 
 def shares(written: float, moments: Moments) -> dict[str, float]:

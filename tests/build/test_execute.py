@@ -70,6 +70,22 @@ def test_a_change_is_applied(place: Place) -> None:
     assert LOCK not in place.s3.objects
 
 
+def test_what_former_runs_have_left_is_read_while_the_run_is_claimed(place: Place) -> None:
+    reads = {
+        f"GET work/unpushed/{TASK}",
+        f"GET work/unfinished/{TASK}/apply",
+        f"GET {LOCK}",
+        f"HEAD {STATE}",
+    }
+
+    def wait(_method: str, path: str) -> None:
+        if path.endswith("/started"):
+            until(lambda: reads <= {*place.s3.seen})
+
+    place.s3.fault = wait
+    assert place.build(place.archive("run-1", ONE)) == 0
+
+
 def test_the_files_of_a_task_are_applied_with_its_local_module(place: Place) -> None:
     archive = place.archive("run-1", "")
     row = service_row({"Service": {"ID": "web-1", "Service": "web"}, "Node": NODE})

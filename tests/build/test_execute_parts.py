@@ -2,6 +2,7 @@
 a container."""
 
 import json
+import threading
 import time
 import urllib.request
 
@@ -83,6 +84,34 @@ def test_an_expired_token_is_fetched_anew(
     s3.fault = lambda *_: next(faults, None)
     client.put("work", "x", b"body")
     assert client._fresh_credentials().key_id == "second"
+
+
+def test_what_is_begun_is_read_side_by_side_and_once(s3: S3, client: build_s3.S3) -> None:
+    s3.objects["work/a"] = b"old"
+    both = threading.Barrier(2, timeout=30)
+
+    def meet(*_: str) -> None:
+        both.wait()
+
+    s3.fault = meet
+    client.begin(("GET", "work", "a"), ("HEAD", "work", "b"))
+    assert body(client.get("work", "a")) == b"old"
+    assert not client.exists("work", "b")
+    s3.fault = lambda *_: None
+    s3.objects["work/a"] = b"new"
+    assert body(client.get("work", "a")) == b"new"
+
+
+def body(stored: build_s3.StoredState | None) -> bytes:
+    assert stored
+    return stored.body
+
+
+def test_a_read_that_was_begun_fails_for_who_asks_for_it(s3: S3, client: build_s3.S3) -> None:
+    s3.fault = lambda *_: (403, "AccessDenied")
+    client.begin(("GET", "work", "a"))
+    with pytest.raises(RunError, match="GET s3://work/a: HTTP 403 AccessDenied"):
+        client.get("work", "a")
 
 
 def test_no_request_takes_more_than_half_of_the_time_that_is_left(

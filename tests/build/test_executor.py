@@ -3,22 +3,27 @@
 import json
 import os
 import shutil
+import signal
 import subprocess
 import sys
 import zipfile
+from collections.abc import Iterator, Mapping
 from dataclasses import replace
+from functools import partial
 from io import BytesIO
 from pathlib import Path
-from types import SimpleNamespace
+from types import MappingProxyType, SimpleNamespace
 from typing import Any
 
 import pytest
 
 from cts import keys
+from cts.adapters.program import program
 from cts.executor import processes
 from cts.executor.disk import Disk
 from cts.executor.execute import KEPT, RESERVE, Asked, Sandbox, execute
-from tests.build.conftest import TASK, Place
+from cts.executor.program import Program
+from tests.build.conftest import TASK, Place, until
 
 DATA = """
 resource "terraform_data" "rule" {
@@ -206,10 +211,12 @@ def in_a_function(folder: Path, code: str) -> str:
 def test_no_process_lives_on(tmp_path: Path) -> None:
     """Not one in another session, which its parent has left."""
     code = f"""
+from functools import partial
+from subprocess import Popen
 from cts.executor import processes
 processes.guarded()
 shell = "(setsid sleep 300 > /dev/null 2>&1 & echo $! > {tmp_path}/pid); kill -9 $$"
-print(processes.executed(["sh", "-c", shell], {str(tmp_path)!r}, {{"PATH": "/usr/bin:/bin"}}, 60))
+print(processes.executed(partial(Popen, ["sh", "-c", shell]), 60))
 """
     assert in_a_function(tmp_path, code) == "-9"
     pid = int((tmp_path / "pid").read_text())
@@ -218,9 +225,11 @@ print(processes.executed(["sh", "-c", shell], {str(tmp_path)!r}, {{"PATH": "/usr
 
 
 def test_a_program_that_does_not_end_in_time_is_killed(tmp_path: Path) -> None:
-    code = f"""
+    code = """
+from functools import partial
+from subprocess import Popen
 from cts.executor import processes
-print(processes.executed(["sleep", "300"], {str(tmp_path)!r}, {{"PATH": "/usr/bin:/bin"}}, 0.1))
+print(processes.executed(partial(Popen, ["sleep", "300"]), 0.1))
 """
     assert in_a_function(tmp_path, code) == "-9"
 
@@ -250,7 +259,7 @@ print(before, refused("environ"), refused("maps"))
     assert in_a_function(tmp_path, code) == "False True True"
 
 
-def test_the_program_gets_nothing_of_the_functions_environment(tmp_path: Path) -> None:
+def test_the_program_gets_nothing_of_the_functions_environment() -> None:
     given = {
         "PATH": "/bin",
         "LANG": "C.UTF-8",
@@ -264,13 +273,47 @@ def test_the_program_gets_nothing_of_the_functions_environment(tmp_path: Path) -
         "CTS_WORK_BUCKET": "work",
         "ANY_OTHER": "secret",
     }
-    assert processes.environment(given, tmp_path) == {
+    assert processes.environment(given) == {
         "PATH": "/bin",
         "LANG": "C.UTF-8",
         "AWS_REGION": "eu-west-1",
-        "HOME": str(tmp_path),
-        "TMPDIR": str(tmp_path),
     }
+
+
+def test_what_the_program_prints_is_no_answer_of_the_function(tmp_path: Path) -> None:
+    """Lambda's runtime may read the function's standard output."""
+    code = """
+from pathlib import Path
+from cts.executor.processes import executed
+from cts.executor.program import Program
+program = Program({}, {})
+print(executed(lambda: program.start(Path(), {}, ["--help"]), 60))
+"""
+    assert in_a_function(tmp_path, code) == "0"
+
+
+def test_the_function_ends_no_invocation_before_the_process_waits(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    script = tmp_path / "waiting.py"
+    script.write_text(f"open({str(tmp_path / 'waits')!r}, 'x'); print(flush=True); input()")
+    monkeypatch.setattr("cts.executor.program.WAITING", script)
+    program = Program({}, {})
+    program.renew()
+    assert (tmp_path / "waits").exists()
+    program.end()
+
+
+def test_the_process_that_waits_ends_with_the_function(tmp_path: Path) -> None:
+    code = """
+from cts.executor.processes import children
+from cts.executor.program import Program
+program = Program({}, {})
+program.renew()
+print(*children())
+"""
+    pid = int(in_a_function(tmp_path, code))
+    until(lambda: not Path(f"/proc/{pid}").exists())
 
 
 # ---- runs -----------------------------------------------------------------------------------
@@ -282,14 +325,33 @@ class Warm:
     def __init__(self, place: Place, root: Path) -> None:
         self.place, self.root = place, root
         root.mkdir()
+        self.others = processes.children()
+        self.programs: list[Program] = []
         self.sandbox = self.new()
 
     def new(self) -> Sandbox:
         """Another sandbox with the same disk: the process has ended, the disk is there."""
-        return Sandbox("work", "eu-west-1", Disk(self.root, 10**9), self.place.environment)
+        given = processes.environment(self.place.environment)
+        self.programs.append(Program(program(), given))
+        return Sandbox("work", "eu-west-1", Disk(self.root, 10**9), self.programs[-1])
 
-    def ask(self, run: str, main: str, **facts: Any) -> Asked:
+    @property
+    def waiting(self) -> frozenset[int]:
+        """The function's children."""
+        return processes.children() - self.others
+
+    def ask(
+        self,
+        run: str,
+        main: str,
+        *,
+        release: Mapping[str, str] = MappingProxyType({}),
+        **facts: Any,
+    ) -> Asked:
+        """`release`: the files of the program that are others in the archive's release."""
         folder = self.place.archive(run, main, **facts)
+        for name, text in release.items():
+            (folder / name).write_text(text)
         body = BytesIO()
         with zipfile.ZipFile(body, "w") as archive:
             for file in sorted(each for each in folder.rglob("*") if each.is_file()):
@@ -298,9 +360,9 @@ class Warm:
         self.place.s3.objects[f"work/builds/{run}/archive.zip"] = body.getvalue()
         return Asked(TASK, run, run)
 
-    def run(self, run: str, main: str, **facts: Any) -> dict[str, Any]:
+    def run(self, run: str, main: str, **asked: Any) -> dict[str, Any]:
         """The run's result."""
-        assert execute(self.sandbox, self.ask(run, main, **facts), f"id-of-{run}", 60) == 0
+        assert execute(self.sandbox, self.ask(run, main, **asked), f"id-of-{run}", 60) == 0
         return self.place.result(run)
 
     @property
@@ -319,10 +381,13 @@ class Warm:
 
 
 @pytest.fixture
-def warm(place: Place, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Warm:
+def warm(place: Place, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Warm]:
     for name in ("AWS_ENDPOINT_URL", "AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"):
         monkeypatch.setenv(name, place.environment.get(name, "test"))
-    return Warm(place, tmp_path / "sandbox")
+    warm = Warm(place, tmp_path / "sandbox")
+    yield warm
+    for each in warm.programs:
+        each.end()
 
 
 def test_a_run_is_executed_and_only_what_init_made_stays(warm: Warm) -> None:
@@ -332,6 +397,58 @@ def test_a_run_is_executed_and_only_what_init_made_stays(warm: Warm) -> None:
     assert warm.ended("one") == [warm.build("one")]
     assert warm.run("two", DATA % "1")["status"] == "unchanged"
     assert warm.place.result("two")["build"].startswith(keys.warm_build("id-of-two"))
+
+
+def test_the_process_of_a_run_began_before_it_and_none_waits_beside_it(warm: Warm) -> None:
+    """A module could reach it."""
+    seen = list[frozenset[int]]()
+
+    def look(_method: str, path: str) -> None:
+        if path.endswith("/applying"):
+            seen.append(warm.waiting)
+
+    warm.place.s3.fault = look
+    waited = list[frozenset[int]]()
+    for number in range(3):
+        waited.append(warm.waiting)
+        assert len(waited[-1]) == 1
+        warm.run(f"run-{number}", DATA % number)
+    assert seen == waited
+    assert len({*seen}) == 3
+
+
+def test_the_process_that_waits_has_nothing_of_the_functions_environment(warm: Warm) -> None:
+    warm.sandbox.program.renew()
+    [pid] = warm.waiting
+    found = Path(f"/proc/{pid}/environ").read_text().split("\0")
+    assert {each.partition("=")[0] for each in found if each} == {"AWS_ENDPOINT_URL", "PATH"}
+
+
+def test_a_run_begins_without_a_process_that_waits(warm: Warm) -> None:
+    [pid] = warm.waiting
+    os.kill(pid, signal.SIGKILL)
+    os.waitid(os.P_PID, pid, os.WEXITED | os.WNOWAIT)
+    assert warm.run("one", DATA % "1")["status"] == "applied"
+
+
+def test_an_archive_of_another_release_is_executed_by_its_own_program(warm: Warm) -> None:
+    """And none waits beside it."""
+    name, seen = "execute/cts/build/engine.py", list[frozenset[int]]()
+    text = program()[name].replace('"Terraform"', '"Another Terraform"')
+
+    def look(_method: str, path: str) -> None:
+        if path.endswith("/applying"):
+            seen.append(warm.waiting)
+
+    warm.place.s3.fault = look
+    waited = warm.waiting
+    warm.run("one", DATA % "1", release={name: text})
+    assert ", Another Terraform 1." in warm.place.log("one")
+    [beside] = seen
+    assert len(beside) == 1
+    assert beside != waited
+    warm.run("two", DATA % "1")
+    assert "Another" not in warm.place.log("two")
 
 
 def test_a_run_that_failed_leaves_nothing(warm: Warm) -> None:
@@ -383,8 +500,8 @@ def test_the_time_that_the_archive_takes_is_not_the_programs(
         if path.endswith("archive.zip"):
             now[0] += 20
 
-    def executed(command: list[str], *_: object) -> int:
-        given.append(float(command[-1]) * 60)
+    def executed(start: partial[Any], *_: object) -> int:
+        given.append(float(start.args[-1][-1]) * 60)
         return 1
 
     warm.place.s3.fault = slow
@@ -460,7 +577,9 @@ import resource
 from pathlib import Path
 from cts.executor.disk import Disk
 from cts.executor.execute import Asked, Sandbox, execute
-sandbox = Sandbox("work", "eu-west-1", Disk(Path({str(warm.root)!r}), 0), {{"PATH": "/bin"}})
+from cts.executor.program import Program
+program = Program({{}}, {{"PATH": "/bin"}})
+sandbox = Sandbox("work", "eu-west-1", Disk(Path({str(warm.root)!r}), 0), program)
 resource.setrlimit(resource.RLIMIT_FSIZE, (100, 100))
 try:
     execute(sandbox, Asked(*{tuple(asked)!r}), "id", 60)

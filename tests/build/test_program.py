@@ -13,7 +13,7 @@ import pytest
 
 from cts.adapters.program import program
 from cts.conditions.services import ServicesCondition
-from cts.terraform.archive import run_archive, unzipped
+from cts.terraform.archive import run_archive, unzipped, zipped
 from cts.terraform.definition import Definition, Module
 from cts.terraform.place import RunPlace
 from local import buildspec
@@ -44,7 +44,7 @@ def archive(module: dict[str, str]) -> bytes:
         module={name: text.encode() for name, text in module.items()},
         place=RunPlace("work", "state", "eu-west-1", "1.11.4"),
         run={"task": TASK, "run": "run-1", "correlation_id": "c-1", "former_runs": []},
-        program=program(),
+        program=zipped(program()),
     )
 
 

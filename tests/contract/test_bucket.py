@@ -99,6 +99,21 @@ def test_definitions_and_modules_are_kept_by_digest(bucket: AnyBucket) -> None:
     assert bucket.module(digest) == files
 
 
+def test_what_was_read_last_is_not_read_again(aws: Client, bucket: AnyBucket) -> None:
+    if isinstance(bucket, FakeBucket):
+        pytest.skip("it is its own memory")
+    digest = content_digest({"main.tf": b""})
+    bucket.put_compiled([DEFINITION], {digest: zipped({"main.tf": b""})})
+    for gone in (False, True):
+        assert bucket.definition(DEFINITION.digest) == DEFINITION
+        assert bucket.module(digest) == {"main.tf": b""}
+        if not gone:
+            for key in (keys.definition(DEFINITION.digest), keys.module(digest)):
+                aws("s3").delete_object(Bucket=bucket.name, Key=key)
+    with pytest.raises(Missing):
+        Bucket(aws("s3"), bucket.name).definition(DEFINITION.digest)
+
+
 def test_of_several_objects_one_that_is_refused_is_told(aws: Client) -> None:
     gone = Bucket(aws("s3"), "no-such-bucket")
     made = [Definition(f"web-{n}", Module("./m"), CONDITION) for n in range(25)]

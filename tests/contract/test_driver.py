@@ -12,28 +12,24 @@ import pytest
 from cts.adapters.bucket import Bucket
 from cts.adapters.codebuild import CodeBuild
 from cts.adapters.executor import QUEUED_SECONDS, Executor, Failure
-from cts.adapters.sessions import Sessions
 from cts.executor.execute import Asked
 from cts.keys import ended, run_object, warm_build
 from cts.run.model import End, Run, RunStatus
 from cts.run.news import GivenUp, GoesOn, HasEnded, NeverBegan, News, NotStarted
-from cts.terraform.archive import unzipped, zipped
 from tests.fakes import (
     RUN,
     Clock,
     FakeBucket,
     FakeBuild,
     FakeDriver,
-    FakeSts,
     build_event,
     failed_event,
-    fake_sessions,
+    failing,
 )
 
 if TYPE_CHECKING:
     from mypy_boto3_codebuild import CodeBuildClient
     from mypy_boto3_lambda import LambdaClient
-    from mypy_boto3_sts import STSClient
 
 EVENTS = Path(__file__).parents[2] / "events"
 SECONDS = 900.0
@@ -104,7 +100,7 @@ def world(request: pytest.FixtureRequest, bucket: FakeBucket | Bucket) -> World:
     if request.param == "executor":
         return with_executor(bucket, clock)
     if isinstance(bucket, FakeBucket):
-        fake = FakeDriver(clock, bucket, fake_sessions(FakeSts(clock), bucket))
+        fake = FakeDriver(clock, bucket)
         return World(
             fake,
             bucket,
@@ -119,9 +115,8 @@ def world(request: pytest.FixtureRequest, bucket: FakeBucket | Bucket) -> World:
         if status:
             builds.statuses[build] = status
 
-    sessions = Sessions(cast("STSClient", FakeSts(clock)), "role", bucket)
     return World(
-        CodeBuild(cast("CodeBuildClient", builds), "cts", bucket, sessions, clock),
+        CodeBuild(cast("CodeBuildClient", builds), "cts", bucket, clock),
         bucket,
         clock,
         tell,
@@ -134,9 +129,8 @@ def with_executor(bucket: FakeBucket | Bucket, clock: Clock) -> World:
         if status:
             assert bucket.put_if_absent(RUN.task, RUN.id, ended(build), b"")
 
-    sessions = Sessions(cast("STSClient", FakeSts(clock)), "role", bucket)
     client = cast("LambdaClient", Invocations())
-    driver = Executor(client, "cts-executor", SECONDS, cast("Bucket", bucket), sessions, clock)
+    driver = Executor(client, "cts-executor", SECONDS, cast("Bucket", bucket), clock)
     return World(driver, bucket, clock, tell, of_bucket)
 
 
@@ -235,17 +229,55 @@ def test_a_build_that_ended_before_its_first_command_never_began(world: World) -
 
 def test_a_function_is_told_which_run_and_where_its_archive_is() -> None:
     clock, bucket, client = Clock(), FakeBucket(), Invocations()
-    sessions = fake_sessions(FakeSts(clock), bucket)
     lambda_client = cast("LambdaClient", client)
-    driver = Executor(lambda_client, "cts-executor", 900.0, cast("Bucket", bucket), sessions, clock)
-    archive = zipped({"main.tf": ""})
-    assert driver.start(RUN, archive) == warm_build("id-1")
+    driver = Executor(lambda_client, "cts-executor", 900.0, cast("Bucket", bucket), clock)
+    assert driver.start(RUN, b"archive") == warm_build("id-1")
     [asked] = client.asked
     assert (asked["FunctionName"], asked["InvocationType"]) == ("cts-executor", "Event")
     told = Asked(**json.loads(asked["Payload"]))
     assert told == Asked(RUN.task, RUN.id, RUN.folder, RUN.correlation)
-    [stored] = bucket.objects[f"builds/{RUN.folder}/archive.zip"]
-    assert json.loads(unzipped(stored)["session.json"])["AccessKeyId"] == "ASIA1"
+
+
+def test_an_apply_that_began_while_records_were_read_has_begun() -> None:
+    """What is newer is read first: there is no result of an apply without the record of it."""
+    world = with_executor(bucket := FakeBucket(), Clock())
+    run = world.started()
+    world.begins(run.build)
+    read, seen = bucket.run_object, list[str]()
+
+    def applies(task: str, run_id: str, name: str) -> bytes | None:
+        found = read(task, run_id, name)
+        if name in ("applying", "result.json") and not seen:
+            seen.append(name)
+            world.write("applying", "")
+            world.write("result.json", '{"status": "errored", "error": "quota"}')
+        return found
+
+    setattr(bucket, "run_object", applies)  # noqa: B010
+    assert world.driver.news(run) == GoesOn()
+    news = world.driver.news(run)
+    assert isinstance(news, HasEnded)
+    assert news.end.apply_began
+
+
+def test_a_result_that_names_its_build_is_all_that_is_read_of_an_end() -> None:
+    world = with_executor(bucket := FakeBucket(), Clock())
+    run = world.started()
+    world.write("result.json", json.dumps({"status": "applied", "build": run.build}))
+    with failing(bucket, "archive", AssertionError("it is large")):
+        heard = world.driver.heard(world.event(run.build or "", ""))
+        news = world.driver.news(run, heard)
+    end = End(RunStatus.APPLIED, apply_began=True)
+    assert news == HasEnded(end=end, build=run.build)
+
+
+def test_a_result_of_another_build_does_not_end_a_run() -> None:
+    world = with_executor(FakeBucket(), Clock())
+    run = world.started()
+    world.begins("warm-other")
+    world.write("result.json", '{"status": "applied", "build": "warm-other"}')
+    heard = world.driver.heard(world.event(run.build or "", ""))
+    assert world.driver.news(run, heard) == GoesOn()
 
 
 def test_a_run_that_was_killed_has_ended_without_a_result(bucket: FakeBucket | Bucket) -> None:

@@ -11,15 +11,16 @@ import pytest
 
 from cts.errors import Unavailable, Upstream
 from cts.run.model import RunStatus
+from cts.workflow.start import StartOutcome
 from cts.workflow.track import NEWS_AFTER
 from local.hcp.resources import is_final
 from local.waiting import wait_until
 from tests.contract.hcp_inbox import Inbox
-from tests.contract.hcp_world import HcpWorld, server
+from tests.contract.hcp_world import PERSON, HcpWorld, server
 from tests.fakes import failing
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Collection, Iterator
     from pathlib import Path
 
     from local.hcp.server import HcpServer
@@ -46,7 +47,7 @@ class Faulty(httpx.BaseTransport):
     def __init__(self, at: int, fault: str, only: str = "") -> None:
         self.sent = 0
         self._at, self._fault, self._only = at, fault, only
-        self._real = httpx.HTTPTransport()
+        self._real = httpx.HTTPTransport(verify=False)
 
     def handle_request(self, request: httpx.Request) -> httpx.Response:
         request.url = request.url.copy_remove_param("include")
@@ -158,6 +159,95 @@ def test_a_later_run_sets_its_variables_whatever_fails(
     world.close()
 
 
+class Answering(httpx.BaseTransport):
+    """Answers the first deletion below a path itself."""
+
+    def __init__(self, below: str, status: int) -> None:
+        self.below, self._status = below, status
+        self._real = httpx.HTTPTransport()
+
+    def handle_request(self, request: httpx.Request) -> httpx.Response:
+        if request.method == "DELETE" and self.below and self.below in request.url.path:
+            self.below = ""
+            return httpx.Response(self._status, json={"errors": [{"detail": "not today"}]})
+        return self._real.handle_request(request)
+
+    def close(self) -> None:
+        self._real.close()
+
+
+def test_a_variable_that_can_not_be_deleted_keeps_the_run_from_beginning(
+    hcp: HcpServer, inbox: Inbox
+) -> None:
+    world = system(hcp, Answering("/vars/", 403), inbox)
+    survives(world)
+    world.cloud_task(**IN_POOL, environment={"A": "3"})
+    world.observe("web")
+    assert world.start("web") is StartOutcome.REFUSED
+    [ended, _] = world.table.runs("web", 9)
+    assert ended.end is not None
+    assert "setting the variables of the workspace net-web: not today" in (ended.end.error or "")
+    world.clock.now += NEWS_AFTER
+    survives(world)
+    assert [run.status for run in world.runs()] == ["applied", "applied"]
+    world.close()
+
+
+def test_a_variable_that_somebody_deleted_meanwhile_is_deleted(
+    hcp: HcpServer, inbox: Inbox
+) -> None:
+    world = system(hcp, Answering("/vars/", 404), inbox)
+    survives(world)
+    world.cloud_task(**IN_POOL, environment={"A": "3"})
+    world.observe("web")
+    assert world.start("web") is StartOutcome.STARTED
+    world.close()
+
+
+@pytest.mark.parametrize("status", [403, 404])
+def test_a_former_notification_that_can_not_be_deleted_is_deleted_at_a_later_run(
+    hcp: HcpServer, inbox: Inbox, status: int
+) -> None:
+    """404: it was deleted, or the token does not allow it: then it stays, as nothing tells."""
+    transport = Answering("/notification-configurations/", status)
+    world = system(hcp, transport, inbox)
+    survives(world)
+    world.token.token = PERSON
+    left = []
+    for port in (81, 82):
+        world.web(port)
+        world.observe("web")
+        survives(world)
+        left.append(len(notifications(hcp)))
+    assert transport.below == ""
+    assert left == ([2, 1] if status == 403 else [2, 2])
+    world.close()
+
+
+@pytest.mark.parametrize("fault", FAULTS)
+def test_another_key_takes_the_place_of_the_former_one_whatever_fails(
+    hcp: HcpServer, inbox: Inbox, fault: str
+) -> None:
+    transport = Faulty(1, fault, "DELETE /api/v2/notification-configurations/")
+    world = system(hcp, transport, inbox)
+    survives(world)
+    world.token.token = PERSON
+    world.web(81)
+    world.observe("web")
+    survives(world)
+    assert transport.sent > 0
+    assert len(notifications(hcp)) == 1
+    assert [run.status for run in world.runs()] == ["applied", "applied"]
+    world.close()
+
+
+def notifications(hcp: HcpServer) -> Collection[object]:
+    """Those of the task's workspace."""
+    found = hcp.store.named("acme", "net-web")
+    assert found is not None
+    return found.notifications
+
+
 @pytest.mark.parametrize("fault", FAULTS)
 def test_a_run_that_waits_is_discarded_for_a_newer_one_whatever_fails(
     hcp: HcpServer, fault: str
@@ -197,7 +287,7 @@ class Between(httpx.BaseTransport):
 
     def __init__(self, at: int, happens: Callable[[], object]) -> None:
         self._left, self._happens = at, happens
-        self._real = httpx.HTTPTransport()
+        self._real = httpx.HTTPTransport(verify=False)
 
     def handle_request(self, request: httpx.Request) -> httpx.Response:
         self._left -= 1

@@ -13,7 +13,7 @@ from cts.adapters.bucket import Bucket
 from cts.adapters.sessions import Sessions
 from cts.errors import Refused, Unavailable
 from cts.terraform.archive import unzipped, zipped
-from tests.fakes import RUN, Clock, FakeBucket, FakeSts, fake_sessions
+from tests.fakes import RUN, Clock, FakeBucket, FakeSts, failing, fake_sessions
 
 if TYPE_CHECKING:
     from mypy_boto3_sts import STSClient
@@ -57,6 +57,25 @@ def test_a_build_finds_credentials_for_an_hour_in_its_archive(world: World) -> N
     assert session["folder"] == RUN.folder
     left = datetime.fromisoformat(session["Expiration"]) - world.now
     assert timedelta(minutes=59) < left < timedelta(minutes=61)
+
+
+def test_a_run_that_is_prepared_has_its_archive_as_a_record_too(world: World) -> None:
+    world.sessions.prepare(RUN, ARCHIVE)
+    assert world.bucket.archive(RUN.task, RUN.id) == ARCHIVE
+    assert "session.json" in unzipped(world.stored("archive.zip") or b"")
+
+
+def test_a_run_in_hcp_terraform_has_its_record_alone(world: World) -> None:
+    world.sessions.prepare(replace(RUN, folder=""), ARCHIVE)
+    assert world.bucket.archive(RUN.task, RUN.id) == ARCHIVE
+    assert world.stored("archive.zip") is None
+
+
+def test_what_cannot_be_recorded_is_not_prepared() -> None:
+    sessions = fake_sessions(FakeSts(Clock()), bucket := FakeBucket())
+    down = Unavailable("S3 does not answer")
+    with failing(bucket, "put_archive", down), pytest.raises(Unavailable):
+        sessions.prepare(RUN, ARCHIVE)
 
 
 def test_renewed_ones_lie_beside_it_and_are_others(world: World) -> None:

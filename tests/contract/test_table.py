@@ -243,6 +243,14 @@ def test_many_states_are_read_at_once(table: AnyTable, count: int) -> None:
 # ---- claims and runs ----------------------------------------------------------------------
 
 
+def test_what_a_claim_depends_on_is_read_at_once(table: AnyTable) -> None:
+    assert table.before_claim("web") == (TaskState("web"), None, frozenset())
+    published(table)
+    table.put_state(STATE)
+    assert table.claim(table.state("web"), RUN, 1) is None
+    assert table.before_claim("web") == (table.state("web"), CURRENT, frozenset({RUN.id}))
+
+
 def published(table: AnyTable) -> AnyTable:
     assert table.put_current(None, CURRENT)
     return table

@@ -11,6 +11,7 @@ from typing import Any
 from cts.conditions import consul_kv, services
 from cts.conditions.condition import Condition, Read
 from cts.events import iso
+from cts.run.state import Reason
 from cts.terraform.definition import Definition
 from cts.watch.needs import rendered
 from cts.watch.query import View
@@ -151,6 +152,10 @@ class Build:
     def task(self) -> str:
         return self.fake.run.task
 
+    @property
+    def destroys(self) -> bool:
+        return Reason.DESTROY in self.fake.run.why
+
     def begin(self) -> bool:
         """The first act: `started` put if absent. False: the run is not this build's."""
         mine = json.dumps({"build": self.fake.id}).encode()
@@ -170,7 +175,13 @@ class Build:
     def ends(self, status: str, *, retryable: bool = True) -> None:
         error = "broken" if status == "errored" else None
         at = {"started": iso(self.began_at), "ended": iso(self.clock())}
-        self.result = {"status": status, "error": error, "retryable": retryable, "at": at}
+        self.result = {
+            "build": self.fake.id,
+            "status": status,
+            "error": error,
+            "retryable": retryable,
+            "at": at,
+        }
         self.stage = Stage.APPLIED
 
     def record(self) -> None:
@@ -224,9 +235,15 @@ class AskedConsul:
         self._asks, self._catalog, self._clock = asks, catalog, clock
 
     async def ask(
-        self, view: View, *, index: int = 0, wait: int = 0, consistent: bool = False
+        self,
+        view: View,
+        *,
+        index: int = 0,
+        wait: int = 0,
+        consistent: bool = False,
+        from_leader: bool = False,
     ) -> Answer:
-        del consistent  # this Consul is never behind
+        del consistent, from_leader  # this Consul is never behind
         answer: Answer = await self._answered(view, index, wait)
         return answer
 

@@ -118,7 +118,7 @@ class Driver(FakeDriver):
     """CodeBuild, which at times leaves a living build out of its answer."""
 
     def __init__(self, state: "State") -> None:
-        super().__init__(state.clock, Door(state, "driver", state.bucket), state.sessions)
+        super().__init__(state.clock, Door(state, "driver", state.bucket))
         self._state = state
 
     def status(self, build: str) -> BuildStatus:
@@ -167,6 +167,8 @@ class State:
         self.generations: dict[int, Generation] = {}
         self.removed: dict[str, TaskEntry] = {}
         """Tasks that the live generation does not name."""
+        self.requests = Counter()
+        """To delete a task with what it has created."""
         self.heals_at_take_over_only = False
         self.live = self.random.random() < 0.8
         self.most_held = self.random.choice((64, 64, 3))
@@ -225,13 +227,12 @@ class State:
             views=door("runner", self.table),
             objects=door("runner", self.bucket),
             fed=door("runner", self.bucket),
-            slots=door("runner", self.table),
             drivers={
                 "terraform": door("runner", self.driver),
                 "executor": door("runner", self.executor),
             },
             place=RunPlace("work", "state", "eu-west-1", "1.13.0"),
-            program={},
+            program=b"",
             bus=door("runner", self.bus),
             now=self.clock,
             new_run_id=self.ids.new_run_id,
@@ -294,9 +295,15 @@ class State:
             tasks[task] = replace(
                 tasks[task], definition=definition.digest, condition=definition.condition
             )
+        elif chosen < 0.8 and not tasks[task].leaving:
+            request = self.requests.new_id()
+            tasks[task] = replace(tasks[task], leaving=request, enabled=False)
         else:
-            tasks[task] = replace(tasks[task], enabled=not tasks[task].enabled)
+            tasks[task] = replace(tasks[task], leaving="", enabled=not tasks[task].enabled)
         self.log("configure", task, tasks.get(task, "removed"))
+        self.publish_tasks(tasks)
+
+    def publish_tasks(self, tasks: Mapping[str, TaskEntry]) -> None:
         number = self.generation.number + 1
         self.generation = self._publish(replace(self.generation, number=number, tasks=tasks))
 

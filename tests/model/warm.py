@@ -54,7 +54,7 @@ class WarmDriver(Executor):
         self.client = Lambda(state.clock, state.copies)
         super().__init__(
             cast("LambdaClient", self.client), "executor", SECONDS, cast("Bucket", bucket),
-            state.sessions, state.clock,
+            state.clock,
         )  # fmt: skip
         self.error: Exception | None = None
         """What the next starts raise."""

@@ -16,8 +16,9 @@ from cts.adapters import clients
 from cts.errors import NotLookedAfter
 from cts.events import RunFinished, TaskHeld, TaskTriggered
 from cts.run.model import End, RunStatus
-from cts.run.state import TaskState, unreadable_state
+from cts.run.state import Reason, TaskState, unreadable_state
 from cts.settings import PollerSettings
+from cts.terraform.archive import unzipped
 from cts.terraform.place import RunPlace
 from cts.wiring import poller
 from cts.workflow.counting import count
@@ -228,6 +229,20 @@ def test_the_poller_does_what_its_mode_says_and_leaves_in_time(
 # ---- what they are connected to -------------------------------------------------------------
 
 
+def test_the_publisher_sees_off_a_task_that_is_destroyed(given: pytest.MonkeyPatch) -> None:
+    app, made = deployed("Publisher", given), World()
+    made.push(task("firewall"))
+    made.publish()
+    given.setattr(app, "ports", lambda: made.ports)
+    asked = {"verb": "destroy", "name": "firewall", "by": "ann", "at": 1.0, "request": "r-1"}
+    app.lambda_handler({"change": asked}, LEFT)
+    state = made.table.state("firewall")
+    assert state.wanted[Reason.DESTROY].by == "ann"
+    made.table.put_state(replace(state, wanted={}, destroyed=True))
+    app.lambda_handler(sample("publisher-run-finished"), LEFT)
+    assert made.live == []
+
+
 @pytest.mark.parametrize("name", ["Publisher", "Runner", "Tracker"])
 def test_what_is_announced_is_counted_where_the_alarms_look(
     session: FakeSession,
@@ -315,8 +330,8 @@ def test_a_run_is_started_with_what_the_template_names(
         consul_secret_arn="ConsulSecretArn",
         consul_ca_arn="ConsulCaArn",
     )
-    assert "execute.py" in ports.program
-    ports.objects.put_archive(RUN.task, RUN.id, b"zip")
+    assert "execute.py" in unzipped(ports.program)
+    ports.settling.sessions.prepare(RUN, b"zip")
     assert ports.drivers["terraform"].start(RUN, b"zip") == "Project:1"
     archive, source = session.of("s3.put_object")
     assert archive["Bucket"] == source["Bucket"] == "WorkBucket"

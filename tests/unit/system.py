@@ -16,6 +16,7 @@ from cts.run.model import Run
 from cts.run.person import ask
 from cts.run.state import Done, Outcome, TaskState
 from cts.run.task import observe
+from cts.terraform.archive import zipped
 from cts.terraform.definition import Definition, Module
 from cts.terraform.place import RunPlace
 from cts.watch.fingerprint import fingerprint_of
@@ -58,7 +59,7 @@ class System:
         self.table, self.bucket, self.bus = table or FakeTable(), bucket or FakeBucket(), FakeBus()
         self.sts = FakeSts(self.clock)
         self.sessions = fake_sessions(self.sts, self.bucket)
-        self.driver = FakeDriver(self.clock, self.bucket, self.sessions)
+        self.driver = FakeDriver(self.clock, self.bucket)
         self.drivers: dict[str, Driver] = {"terraform": self.driver}
         self.metrics = FakeMetrics()
         settling = settle.SettlePorts(
@@ -76,10 +77,9 @@ class System:
             views=self.table,
             objects=self.bucket,
             fed=self.bucket,
-            slots=self.table,
             drivers=self.drivers,
             place=PLACE,
-            program={"execute.py": "print('the program')"},
+            program=zipped({"execute.py": "print('the program')"}),
             bus=self.bus,
             now=self.clock,
             new_run_id=Counter().new_run_id,

@@ -23,7 +23,7 @@ def facts(definition: Definition, folder: Path, **place: str) -> Facts:
         module=None,
         place=replace(PLACE, **place),
         run=RUN,
-        program={},
+        program=b"",
     )
     (folder / "run.json").write_bytes(unzipped(archive)["run.json"])
     return read_facts(folder / "run.json")

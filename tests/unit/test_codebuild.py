@@ -17,8 +17,8 @@ from cts.adapters.build_records import BuildStatus
 from cts.adapters.codebuild import CodeBuild
 from cts.errors import Invalid, NoBuildsAllowed, Refused, Unavailable
 from cts.run.news import Heard
-from cts.terraform.archive import unzipped, zipped
-from tests.fakes import RUN, FakeBucket, FakeSts, fake_sessions
+from cts.terraform.archive import zipped
+from tests.fakes import RUN
 
 if TYPE_CHECKING:
     from mypy_boto3_s3 import S3Client
@@ -36,10 +36,8 @@ class Stubbed:
             aws_secret_access_key="test",
         )
         self.stub = Stubber(client)
-        self.sts, self.objects = FakeSts(lambda: 0.0), FakeBucket()
         bucket = Bucket(cast("S3Client", None), "work")
-        sessions = fake_sessions(self.sts, self.objects)
-        self.driver = CodeBuild(client, "cts-terraform", bucket, sessions, lambda: 0.0)
+        self.driver = CodeBuild(client, "cts-terraform", bucket, lambda: 0.0)
 
     def refuses(self, code: str, message: str = "", status: int = 400) -> None:
         self.stub.add_client_error("start_build", code, message, http_status_code=status)
@@ -71,16 +69,6 @@ def expected(**other: Any) -> dict[str, Any]:
 def test_a_build_gets_exactly_this_archive(stubbed: Stubbed) -> None:
     stubbed.stub.add_response("start_build", {"build": {"id": "cts-terraform:1"}}, expected())
     assert stubbed.driver.start(RUN, ARCHIVE) == "cts-terraform:1"
-    [stored] = stubbed.objects.objects["builds/f01de4/archive.zip"]
-    files = unzipped(stored)
-    assert json.loads(files.pop("session.json"))["AccessKeyId"] == "ASIA1"
-    assert files == {"main.tf": b""}
-
-
-def test_a_build_that_could_get_no_credentials_is_not_started(stubbed: Stubbed) -> None:
-    stubbed.sts.error = Refused("assuming the role: AccessDenied")
-    with pytest.raises(Refused, match="assuming the role"):
-        stubbed.driver.start(RUN, ARCHIVE)
 
 
 def test_an_error_does_not_name_the_folder_of_the_credentials(stubbed: Stubbed) -> None:

@@ -97,6 +97,7 @@ def test_queries_are_asked_for_in_the_chosen_mode_but_those_that_confirm(mode: s
         ({}, mode),
         ({"index": 5, "wait": 300}, mode),
         ({"consistent": True}, "consistent"),
+        ({"from_leader": True}, "default" if mode == "stale" else mode),
     ):
         asked(server, **how)
         params = server.requests[-1].url.params

@@ -238,6 +238,19 @@ def test_a_draft_is_nobodys_task_and_expires(world: World) -> None:
     assert world.tasks == ["pushed"]
 
 
+def test_a_task_counts_as_added_once_it_is_more_than_a_draft(world: World) -> None:
+    create(query="?run=inspect", prefer="respond-async")
+    create()
+    ask("DELETE", "/v1/tasks/edge")
+    told = world.system.bus.of(ConfigPublished)
+    assert [(each.added, each.removed) for each in told] == [
+        (["pushed"], []),
+        ([], []),
+        (["edge"], []),
+        ([], ["edge"]),
+    ]
+
+
 def test_a_draft_is_created_once_it_was_looked_at(world: World) -> None:
     create(query="?run=inspect", prefer="respond-async")
     assert create(query="?run=now")[0] == 201
@@ -444,11 +457,6 @@ def test_a_deleted_task_is_gone_and_its_name_free(world: World) -> None:
     for name in ("edge", "pushed"):
         assert create({**NEW, "name": name})[0] == 201
     assert world.tasks == ["edge", "pushed"]
-
-
-def test_deleting_what_it_made_is_not_offered(world: World) -> None:
-    code, told = error(ask("DELETE", "/v1/tasks/pushed?destroy=true"))
-    assert (code, "terraform destroy" in told, world.tasks) == (400, True, ["pushed"])
 
 
 def test_a_run_goes_on_when_its_task_is_deleted(world: World) -> None:

@@ -83,6 +83,17 @@ def test_a_plan_is_that_of_the_task_that_was_sent(world: World) -> None:
     assert ask("POST", "/v1/tasks?run=inspect", {"task": OTHER}, BOB)[0] == 200
 
 
+def test_how_long_a_draft_is_in_the_way_of_another_is_told(world: World) -> None:
+    create(query="?run=inspect", prefer="respond-async")
+    world.system.clock.now += 330
+    asked = "/v1/tasks?run=inspect"
+    code, what = error(ask("POST", asked, {"task": OTHER}, BOB, prefer="respond-async"))
+    assert code == 400
+    assert what.endswith("try again in 15 minutes at the latest, or create the task")
+    world.system.clock.now += 15 * 60
+    assert ask("POST", asked, {"task": OTHER}, BOB, prefer="respond-async")[0] == 202
+
+
 def test_who_asks_twice_for_one_plan_gets_it_twice(world: World) -> None:
     world.result = {"status": "planned"}
     seen = meanwhile(world, lambda: create(query="?run=inspect", prefer="respond-async"))

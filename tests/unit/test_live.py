@@ -471,6 +471,54 @@ def test_what_the_table_did_not_take_is_kept_and_tried_again() -> None:
     assert sum(beat.aws_errors for beat in world.beats) == 10
 
 
+@pytest.mark.parametrize(
+    ("of", "method"), [("table", "commit"), ("bucket", "put_all"), ("bus", "send")]
+)
+def test_what_aws_refuses_is_kept_and_counted_and_tried_again_less_often(
+    of: str, method: str
+) -> None:
+    """As while a policy denies a call."""
+    world = World(one=ONE)
+
+    async def refused() -> None:
+        await asyncio.sleep(5)
+        with failing(getattr(world, of), method, Refused("access denied")):
+            await world.consul.set("web", [instance("web")])
+            await asyncio.sleep(2 * REFUSED_WAIT + 5)
+        await asyncio.sleep(REFUSED_WAIT)
+        assert world.names(WEB) == ["web-1"]
+
+    assert world.during(refused, stays=200) is PollOutcome.LEFT
+    assert sum(beat.aws_errors for beat in world.beats) == 3
+    assert world.triggered == ["one", "one"]
+
+
+def test_a_heartbeat_that_is_refused_ends_no_watch() -> None:
+    world = World(one=ONE)
+
+    async def refused() -> None:
+        await asyncio.sleep(5)
+        with failing(world.table, "beat", Refused("access denied")):
+            await asyncio.sleep(HEARTBEAT_EVERY)
+        await world.consul.set("web", [instance("web")])
+
+    assert world.during(refused) is PollOutcome.LEFT
+    assert sum(beat.aws_errors for beat in world.beats) == 1
+    assert max(later - earlier for earlier, later in pairwise(world.beaten_at)) < DEAD_AFTER
+
+
+def test_a_poller_that_aws_refuses_leaves_in_time() -> None:
+    world = World(one=ONE)
+
+    async def refused() -> None:
+        await asyncio.sleep(95)
+        await world.consul.set("web", [instance("web")])
+
+    with failing(world.table, "commit", Refused("access denied")):
+        assert world.during(refused) is PollOutcome.LEFT
+    assert world.loop.time() <= BORN + 101
+
+
 def test_a_row_that_a_runner_took_out_is_read_afresh() -> None:
     """The poller learns of it when a write of the view's chunk is refused."""
     names = (f"service-{n}" for n in range(9_999))
@@ -663,6 +711,26 @@ def test_a_slow_answer_of_a_pass_is_followed_by_what_changed_meanwhile(takes: fl
 
     world.during(changes)
     assert stored == [[f"{LAST.name}-{n}" for n in (1, 2, 3)]]
+
+
+@pytest.mark.slow
+def test_a_pass_does_not_take_what_a_server_knows_that_is_behind() -> None:
+    """In mode `stale`. The leader has told of the change, and nothing moves after it."""
+    world = World(many=MANY)
+    stored: list[list[str]] = []
+
+    async def is_behind() -> None:
+        world.consul.services = many_registered(world)
+        await asyncio.sleep(5)
+        world.consul.lagging = {LAST: world.consul.answer(LAST)}
+        await world.consul.set(LAST.name, [instance(LAST.name, 1), instance(LAST.name, 2)])
+        await asyncio.sleep(PASS_EVERY + 0.5)
+        world.consul.lagging = {}
+        await asyncio.sleep(30)
+        stored.append(world.names(LAST))
+
+    world.during(is_behind)
+    assert stored == [[f"{LAST.name}-{n}" for n in (1, 2)]]
 
 
 @pytest.mark.slow

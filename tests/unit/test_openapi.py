@@ -11,7 +11,7 @@ from cts.workflow import edit, read, read_tasks, tasks
 from cts.workflow.task_schema import FIELDS, TASK, Schema
 from tests.unit.documents import text
 
-DOCUMENT: dict[str, Any] = yaml.safe_load(text("docs/openapi.yaml"))
+DOCUMENT: dict[str, Any] = yaml.load(text("docs/openapi.yaml"), yaml.CSafeLoader)
 SCHEMAS: dict[str, Any] = DOCUMENT["components"]["schemas"]
 METHODS = ("get", "post", "put", "patch", "delete")
 

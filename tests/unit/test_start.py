@@ -15,11 +15,12 @@ from cts.errors import Altered, Invalid, NoBuildsAllowed, Refused, Unavailable
 from cts.events import RunFinished, RunStarted
 from cts.run.model import RunStatus
 from cts.run.state import Reason, Wish
-from cts.terraform.archive import content_digest, zipped
+from cts.terraform.archive import content_digest, unzipped, zipped
 from cts.terraform.definition import Module
 from cts.watch.query import View
 from cts.watch.snapshot import digest_of, of
 from cts.workflow.start import StartOutcome
+from cts.workflow.track import NEWS_AFTER
 from tests.fake_consul import instance
 from tests.fakes import before_next, failing
 from tests.unit.system import LISTING, WEB, System, system
@@ -228,6 +229,72 @@ def test_what_a_deployment_refuses_for_a_while_is_tried_again(says: str) -> None
     assert state.retry_at is not None
     world.clock.now = state.retry_at
     assert world.start("web") is StartOutcome.STARTED
+
+
+def test_a_role_that_is_refused_ends_the_run_before_it_is_claimed() -> None:
+    world = system()
+    world.observe("web")
+    world.sts.error = Refused("assuming the role: AccessDenied")
+    assert world.start("web") is StartOutcome.REFUSED
+    [run] = world.table.runs("web", 9)
+    assert run.end is not None
+    assert (run.end.error, run.end.step) == ("assuming the role: AccessDenied", "start")
+    state = world.table.state("web")
+    assert (state.running, state.failures, world.table.slots()) == (None, 1, frozenset())
+    assert (world.driver.builds, [told.run_id for told in world.bus.of(RunFinished)]) == (
+        {},
+        [run.id],
+    )
+    world.sts.error = None
+    world.clock.now = state.retry_at or 0.0
+    assert world.start("web") is StartOutcome.STARTED
+
+
+def test_a_role_that_cannot_be_asked_for_claims_nothing() -> None:
+    world = system()
+    world.observe("web")
+    world.sts.error = Unavailable("STS does not answer")
+    with pytest.raises(Unavailable):
+        world.start("web")
+    assert world.table.runs("web", 9) == []
+    world.sts.error = None
+    assert world.start("web") is StartOutcome.STARTED
+
+
+def test_what_a_run_starts_with_is_stored_before_it_is_claimed() -> None:
+    """Whoever dies after the claim leaves a run that can be started."""
+    world = system()
+    world.observe("web")
+    found: list[str] = []
+    before_next(world.table, "claim", lambda: found.extend(world.bucket.objects))
+    assert world.start("web") is StartOutcome.STARTED
+    run = world.running("web")
+    assert {f"runs/web/{run.id}/archive.zip", f"builds/{run.folder}/archive.zip"} <= {*found}
+
+
+@pytest.mark.parametrize("lost", ["state", "slot"])
+def test_of_a_run_that_another_claim_came_before_no_credentials_stay(lost: str) -> None:
+    world = system(cap=1)
+    world.observe("web")
+    happens = {"state": lambda: world.ask("web"), "slot": lambda: world.table.held_slots.add("x")}
+    before_next(world.table, "claim", happens[lost])
+    expected = {"state": StartOutcome.BUSY, "slot": StartOutcome.QUEUED}
+    assert world.start("web") is expected[lost]
+    assert len(world.sts.asked) == 1
+    assert [key for key in world.bucket.objects if key.startswith("builds/")] == []
+
+
+def test_a_run_that_is_started_again_gets_new_credentials() -> None:
+    world = system()
+    world.observe("web")
+    with failing(world.driver, "start", Unavailable("gone")), pytest.raises(Unavailable):
+        world.start("web")
+    run = world.running("web")
+    world.clock.now += NEWS_AFTER
+    assert world.sweep().restarted == [run.id]
+    first, second = world.bucket.objects[f"builds/{run.folder}/archive.zip"]
+    keys = [json.loads(unzipped(body)["session.json"])["AccessKeyId"] for body in (first, second)]
+    assert keys == ["ASIA1", "ASIA2"]
 
 
 def broken_definition(world: System) -> None:

@@ -39,8 +39,8 @@ class Driver(Protocol):
     """What executes runs. Each method raises Unavailable or Refused."""
 
     def start(self, run: Run, archive: bytes) -> str:
-        """Returns the driver's id of what executes the run. A second start of a run whose news
-        are `NotStarted` starts nothing twice."""
+        """Returns the driver's id of what executes the run, whose session is open. A second start
+        of a run whose news are `NotStarted` starts nothing twice."""
 
     def heard(self, event: Mapping[str, Any]) -> Heard | None:
         """None if the event is not from this driver, or not about one of our runs. Raises Forged
@@ -56,9 +56,16 @@ class Driver(Protocol):
 
 class Consul(Protocol):
     async def ask(
-        self, view: View, *, index: int = 0, wait: int = 0, consistent: bool = False
+        self,
+        view: View,
+        *,
+        index: int = 0,
+        wait: int = 0,
+        consistent: bool = False,
+        from_leader: bool = False,
     ) -> Answer:
-        """Raises Unavailable or Refused; a partial answer is Refused, never an answer."""
+        """`from_leader`: no server that may be behind. Raises Unavailable or Refused; a partial
+        answer is Refused, never an answer."""
 
     async def newest(self, probe: View) -> int:
         """The index of a probe (`watch/query.py`). Waits for no other query."""

@@ -5,7 +5,8 @@ from dataclasses import dataclass
 
 from cts.errors import MissingSetting
 
-MEGABYTE = 1_000_000
+MEGABYTE = 2**20
+"""As Lambda counts: 10,240 are 10 GB."""
 
 
 def required(env: Mapping[str, str], name: str) -> str:
@@ -13,6 +14,11 @@ def required(env: Mapping[str, str], name: str) -> str:
     if not value:
         raise MissingSetting(name)
     return value
+
+
+def executor_disk(env: Mapping[str, str]) -> int:
+    """Bytes of the temporary folder that a sandbox of the executor has."""
+    return int(required(env, "CTS_EXECUTOR_STORAGE")) * MEGABYTE
 
 
 @dataclass(frozen=True, slots=True)
@@ -133,14 +139,14 @@ class Warm:
     seconds: float
     """Its time limit."""
     disk: int
-    """Bytes."""
+    """Bytes of its temporary folder."""
 
     @classmethod
     def read(cls, env: Mapping[str, str]) -> "Warm":
         return cls(
             function=required(env, "CTS_EXECUTOR"),
             seconds=float(required(env, "CTS_EXECUTOR_TIMEOUT")),
-            disk=int(required(env, "CTS_EXECUTOR_STORAGE")) * MEGABYTE,
+            disk=executor_disk(env),
         )
 
 
@@ -156,7 +162,7 @@ class ExecutorSettings:
         return cls(
             work_bucket=required(env, "CTS_WORK_BUCKET"),
             region=required(env, "AWS_REGION"),
-            disk=int(required(env, "CTS_EXECUTOR_STORAGE")) * MEGABYTE,
+            disk=executor_disk(env),
         )
 
 

@@ -2,10 +2,11 @@
 
 import json
 import zlib
-from collections.abc import Collection, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import TYPE_CHECKING, Any, TypeVar
 from zipfile import BadZipFile
 
@@ -31,9 +32,12 @@ LARGEST_RECORD = 1_000_000
 """Maximum bytes to read of a build's object: a module may have written anything there."""
 AT_ONCE = 10
 """Number of objects to put or read at once: the size of botocore's connection pool."""
+MOST_DEFINITIONS, MOST_MODULES = 500, 4
+"""How many are kept in memory. A module may have megabytes."""
 
 
 Content = TypeVar("Content")
+T = TypeVar("T")
 Made = TypeVar("Made", Definition, Generation)
 
 
@@ -50,6 +54,8 @@ class Bucket:
         self.name = name
         self._generation: tuple[str, Generation] | None = None
         self._shown: tuple[str, list[dict[str, Any]]] = "", []
+        self._definition = lru_cache(MOST_DEFINITIONS)(self._read_definition)
+        self._module = lru_cache(MOST_MODULES)(self._read_module)
 
     # ---- configuration ----------------------------------------------------------------------
 
@@ -87,10 +93,17 @@ class Bucket:
         return self._shown[1]
 
     def definition(self, digest: str) -> Definition:
+        """Those that were used last are in memory."""
+        return self._definition(digest)
+
+    def _read_definition(self, digest: str) -> Definition:
         return self._made(Definition, keys.definition(digest), digest)
 
-    def module(self, digest: str) -> dict[str, bytes]:
-        """The files of a local module."""
+    def module(self, digest: str) -> Mapping[str, bytes]:
+        """The files of a local module. Those that were used last are in memory."""
+        return self._module(digest)
+
+    def _read_module(self, digest: str) -> dict[str, bytes]:
         key = keys.module(digest)
         try:
             files = unzipped(self._must_get(key))
@@ -122,10 +135,8 @@ class Bucket:
 
     def get_all(self, digests: Mapping[str, str]) -> dict[str, Snapshot]:
         """Those that are there, by view; read in parallel."""
-        _ = self._client.meta  # a client that is built on first use must not be built in a thread
-        with ThreadPoolExecutor(AT_ONCE) as pool:
-            found = pool.map(self.get, digests.keys(), digests.values())
-            return {view: each for view, each in zip(digests, found, strict=True) if each}
+        found = self._at_once(self.get, digests.keys(), digests.values())
+        return {view: each for view, each in zip(digests, found, strict=True) if each}
 
     def supersede(self, view: str, digest: str) -> None:
         with translated("tagging a replaced snapshot"):
@@ -261,17 +272,15 @@ class Bucket:
 
     def _put_all(self, bodies: Mapping[str, bytes]) -> None:
         """Put objects in parallel. All of them are stored when this returns."""
-        if not bodies:
-            return
-        # Read here: a client that is built on first use must not be built in a thread.
-        put = self._client.put_object
+        if bodies:
+            self._at_once(self._put, bodies.keys(), bodies.values())
 
-        def put_one(key: str) -> None:
-            with translated(f"writing {key}"):
-                put(Bucket=self.name, Key=key, Body=bodies[key])
-
+    def _at_once(self, call: Callable[..., T], *arguments: Iterable[str | bytes]) -> list[T]:
+        """Make a call for each of the arguments, in parallel; returns the answers in their order.
+        If one fails, raises its error and starts no more."""
+        _ = self._client.meta  # a client that is built on first use must not be built in a thread
         with ThreadPoolExecutor(AT_ONCE) as pool:
-            list(pool.map(put_one, bodies))  # if one fails, raises its error and starts no more
+            return list(pool.map(call, *arguments))
 
     def _put(self, key: str, body: bytes) -> None:
         with translated(f"writing {key}"):

@@ -182,6 +182,15 @@ def end_from(body: bytes | None, *, apply_began: bool) -> End | None:
     )
 
 
+def recorded_by(result: bytes | None) -> str | None:
+    """The build that has put the record `result.json`; None if there is none, or it doesn't say."""
+    return _text((_object(result or b"null") or {}).get("build"))
+
+
+def says_applied(result: bytes | None) -> bool:
+    return (_object(result or b"null") or {}).get("status") == "applied"
+
+
 def _object(body: bytes) -> Mapping[str, Any] | None:
     try:
         record = json.loads(body)

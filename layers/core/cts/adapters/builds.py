@@ -15,6 +15,8 @@ from cts.adapters.build_records import (
     end_from,
     given_up_record,
     news_of,
+    recorded_by,
+    says_applied,
     started_from,
 )
 from cts.run.model import End, Run
@@ -43,7 +45,7 @@ class RecordedBuilds:
     def news(self, run: Run, heard: Heard | None = None) -> News:
         """News of the run. A record only counts for the build that it names."""
         status: BuildStatus = heard.told if heard else self._ask(run)
-        records = RunRecords() if status.goes_on else self._records(run)
+        records = RunRecords() if status.goes_on else self._records(run, status)
         age = self._now() - run.claimed_at
         return news_of(run, status, records, age, self.limits)
 
@@ -55,16 +57,22 @@ class RecordedBuilds:
         build = build_of(run, self._started(run))
         return self.status(build) if build else BuildStatus(build=None)
 
-    def _records(self, run: Run) -> RunRecords:
-        started = self._started(run)
+    def _records(self, run: Run, status: BuildStatus) -> RunRecords:
+        """The last one first: `applying` is there before the result of an apply."""
+        result = self._folder.run_object(run.task, run.id, RESULT)
+        ended = status.build if status.ended_as else None
+        is_its_own = ended is not None and recorded_by(result) == ended
+        started = Started(ended) if is_its_own else self._started(run)
         if started is None:
             return RunRecords(archive=self._folder.archive(run.task, run.id))
         if isinstance(started, GivenUp):
             return RunRecords(started=started)
-        applying = self._folder.run_object(run.task, run.id, APPLYING) is not None
-        body = self._folder.run_object(run.task, run.id, RESULT)
-        result = end_from(body, apply_began=applying)
-        return RunRecords(started=started, applying=applying, result=result)
+        applying = says_applied(result) or self._is_recorded(run, APPLYING)
+        end = end_from(result, apply_began=applying)
+        return RunRecords(started=started, applying=applying, result=end)
+
+    def _is_recorded(self, run: Run, name: str) -> bool:
+        return self._folder.run_object(run.task, run.id, name) is not None
 
     def _started(self, run: Run) -> Started | GivenUp | None:
         return started_from(self._folder.run_object(run.task, run.id, STARTED))

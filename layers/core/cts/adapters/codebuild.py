@@ -11,7 +11,7 @@ from cts.adapters.aws_errors import code_of, translated
 from cts.adapters.bucket import Bucket
 from cts.adapters.build_records import BuildStatus, Limits
 from cts.adapters.builds import RecordedBuilds
-from cts.adapters.sessions import ARCHIVE, Sessions
+from cts.adapters.sessions import ARCHIVE
 from cts.errors import NoBuildsAllowed, Unavailable
 from cts.run.model import Run
 from cts.run.news import Heard
@@ -42,16 +42,14 @@ class CodeBuild(RecordedBuilds):
         client: "CodeBuildClient",
         project: str,
         bucket: Bucket,
-        sessions: Sessions,
         now: Callable[[], float],
     ) -> None:
         super().__init__(bucket, now)
-        self._sessions = sessions
         self._client = client
         self._project = project
         self._bucket = bucket.name
 
-    def start(self, run: Run, archive: bytes) -> str:
+    def start(self, run: Run, _archive: bytes) -> str:
         """Start the run's build; within five minutes a repeated start is the same build.
 
         Returns the build's id. Raises Unavailable when no more builds may run just now, and
@@ -63,7 +61,6 @@ class CodeBuild(RecordedBuilds):
             "CTS_RUN_ID": run.id,
             "CTS_CORRELATION_ID": run.correlation,
         }
-        self._sessions.open(run, archive)
         with translated(f"starting the build of run {run.id}", hidden=run.folder):
             try:
                 answer = self._client.start_build(

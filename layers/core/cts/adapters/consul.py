@@ -13,7 +13,7 @@ from typing import Any, Protocol
 import httpx
 
 from cts.errors import Refused, Unavailable
-from cts.watch.query import CONSISTENT, DEFAULT, ConsulRequest, View, request
+from cts.watch.query import CONSISTENT, DEFAULT, STALE, ConsulRequest, View, request
 from cts.watch.snapshot import snapshot
 from cts.watch.view import Answer
 
@@ -107,10 +107,17 @@ class Consul:
         self._slots = asyncio.Semaphore(SHORT)
 
     async def ask(
-        self, view: View, *, index: int = 0, wait: int = 0, consistent: bool = False
+        self,
+        view: View,
+        *,
+        index: int = 0,
+        wait: int = 0,
+        consistent: bool = False,
+        from_leader: bool = False,
     ) -> Answer:
         """The view's value now, or, with an index, once it moves or `wait` seconds are over."""
-        mode = CONSISTENT if consistent else self._consistency
+        mode = DEFAULT if from_leader and self._consistency == STALE else self._consistency
+        mode = CONSISTENT if consistent else mode
         asked = request(view, index=index, wait=wait, consistency=mode)
         deadline = ANSWER_WITHIN + (wait * (1 + 1 / 16) if index else 0)
         absent = view.kind.may_be_absent

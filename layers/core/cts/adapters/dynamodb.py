@@ -65,13 +65,16 @@ class DynamoDb:
                     return found[:newest]
                 arguments = {**arguments, "ExclusiveStartKey": page["LastEvaluatedKey"]}
 
-    def batch_get(self, wanted: Iterable[tuple[str, str]]) -> list[Item]:
+    def batch_get(
+        self, doing: str, wanted: Iterable[tuple[str, str]]
+    ) -> dict[tuple[str, str], Item]:
+        """Those of these items that there are, by key. Not a snapshot: each is read by itself."""
         left = [key_of(key) for key in wanted]
         found: list[Item] = []
         for attempt in range(TRIES):
             if not left:
-                return found
-            with translated("reading task states"):
+                return {(each["pk"]["S"], each["sk"]["S"]): each for each in found}
+            with translated(doing):
                 answer = self._client.batch_get_item(
                     RequestItems={self.name: {"Keys": left, "ConsistentRead": True}}
                 )
@@ -79,7 +82,7 @@ class DynamoDb:
             left = answer.get("UnprocessedKeys", {}).get(self.name, {"Keys": []})["Keys"]
             if left:
                 _pause(attempt)
-        raise Unavailable("reading task states: DynamoDB left keys unprocessed")
+        raise Unavailable(f"{doing}: DynamoDB left keys unprocessed")
 
     def put(
         self,

@@ -11,7 +11,6 @@ from cts.adapters.aws_errors import translated
 from cts.adapters.bucket import Bucket
 from cts.adapters.build_records import BuildStatus, Limits, build_of
 from cts.adapters.builds import RecordedBuilds
-from cts.adapters.sessions import Sessions
 from cts.run.model import Run
 from cts.run.news import Heard, News
 
@@ -50,19 +49,16 @@ class Executor(RecordedBuilds):
         function: str,
         seconds: float,
         bucket: Bucket,
-        sessions: Sessions,
         now: Callable[[], float],
     ) -> None:
         super().__init__(bucket, now)
         self._client, self._function = client, function
-        self._sessions = sessions
         begins = QUEUED_SECONDS + CLOCKS
         longest = RESTARTED_SECONDS + begins + seconds
         self.limits = Limits(restart=RESTARTED_SECONDS, begins=begins, longest=longest)
 
-    def start(self, run: Run, archive: bytes) -> str:
+    def start(self, run: Run, _archive: bytes) -> str:
         """Invoke the function for the run. Of several invocations the first one executes it."""
-        self._sessions.open(run, archive)
         asked = {
             "task": run.task,
             "run": run.id,

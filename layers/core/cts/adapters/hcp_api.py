@@ -118,8 +118,11 @@ class HcpApi:
     def patch(self, doing: str, path: str, data: Mapping[str, Any]) -> ApiReply:
         return self._repeated(doing, "PATCH", path, {"data": data})
 
-    def delete(self, doing: str, path: str) -> ApiReply:
-        return self._repeated(doing, "DELETE", path)
+    def delete(self, doing: str, path: str) -> None:
+        """What is gone already is fine, as after a try whose answer was lost. Raises Refused."""
+        reply = self._repeated(doing, "DELETE", path)
+        if reply.is_error and reply.status != NOT_FOUND:
+            raise reply.refused()
 
     def post(self, doing: str, path: str, body: Mapping[str, Any] | None = None) -> ApiReply:
         """Never repeated: if it raises Unavailable, it may have been done or not."""

@@ -62,13 +62,13 @@ class HcpNotifications:
         return f"{OURS} {digest[:8]}"
 
     def register(self, api: HcpApi, workspace: str) -> bool:
-        """Have a workspace send them. False if it does not: then the sweep asks."""
-        name = self.name()
+        """Have a workspace send them, and none to former places or with former keys. False if it
+        does not: then the sweep asks."""
         doing = "setting up the notifications of a workspace"
         path = f"/workspaces/{workspace}/notification-configurations"
         attributes = {
             "destination-type": "generic",
-            "name": name,
+            "name": self.name(),
             "url": self.url,
             "token": key_of(self._token()),
             "enabled": True,
@@ -80,17 +80,18 @@ class HcpNotifications:
                 for each in api.pages(doing, path)
                 if each["attributes"]["name"].startswith(OURS)
             ]
-            found = [(each["attributes"]["name"], each["attributes"]["url"]) for each in present]
-            if (name, self.url) in found:
-                return True
+            former = [each for each in present if not self._is_this(each["attributes"])]
             data = {"type": "notification-configurations", "attributes": attributes}
-            if api.post(doing, path, {"data": data}).is_error:
+            if former == present and api.post(doing, path, {"data": data}).is_error:
                 return False
-            for each in present:
+            for each in former:
                 api.delete(doing, f"/notification-configurations/{each['id']}")
         except Upstream:
             return False
         return True
+
+    def _is_this(self, attributes: Mapping[str, Any]) -> bool:
+        return (attributes["name"], attributes["url"]) == (self.name(), self.url)
 
 
 def _body(event: Mapping[str, Any]) -> bytes:

@@ -6,6 +6,7 @@ next to it, in a folder of the work bucket whose name can't be guessed.
 
 import json
 from collections.abc import Collection
+from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING, Protocol
 
 from cts import keys
@@ -21,6 +22,7 @@ ARCHIVE, SESSION = "archive.zip", "session.json"
 
 
 class BuildObjects(Protocol):
+    def put_archive(self, task: str, run: str, archive: bytes) -> None: ...
     def put_build_object(self, folder: str, name: str, body: bytes) -> None: ...
     def delete_build_objects(self, folder: str, names: Collection[str]) -> None: ...
 
@@ -33,8 +35,19 @@ class Sessions:
         self._role = role
         self._bucket = bucket
 
+    def prepare(self, run: Run, archive: bytes) -> None:
+        """Store the archive as a record of the run, and at the same time `open` it. Nothing finds
+        either before the run is claimed."""
+        with ThreadPoolExecutor(1) as pool:
+            recorded = pool.submit(self._bucket.put_archive, run.task, run.id, archive)
+            self.open(run, archive)
+            recorded.result()
+
     def open(self, run: Run, archive: bytes) -> None:
-        """Store what the run's build starts with: its archive, with credentials for an hour."""
+        """Store what the run's build starts with: its archive, with credentials for an hour. A run
+        in HCP Terraform has no folder for them."""
+        if not run.folder:
+            return
         body = with_file(archive, SESSION, self._session(run))
         self._bucket.put_build_object(run.folder, ARCHIVE, body)
 

@@ -111,17 +111,16 @@ class Table:
     # ---- task states ----------------------------------------------------------------------
 
     def state(self, task: str) -> TaskState:
-        item = self._dynamodb.get(keys.state(task))
-        return items.state(item) if item else TaskState(task)
+        return _state(self._dynamodb.get(keys.state(task)), task)
 
     def states(self, tasks: Collection[str]) -> Mapping[str, TaskState]:
         """The states of these tasks, read consistently. A task without an item is new."""
         if len(tasks) > BATCH:
             everything = self.all_states()
             return {task: everything.get(task, TaskState(task)) for task in tasks}
-        found = self._dynamodb.batch_get([keys.state(task) for task in tasks])
-        states = {state.task: state for state in map(items.state, found)}
-        return {task: states.get(task, TaskState(task)) for task in tasks}
+        wanted = [keys.state(task) for task in tasks]
+        found = self._dynamodb.batch_get("reading task states", wanted)
+        return {task: _state(found.get(keys.state(task)), task) for task in tasks}
 
     def all_states(self) -> dict[str, TaskState]:
         found = self._dynamodb.query(keys.STATE, "TASK#")
@@ -132,6 +131,17 @@ class Table:
         return self._dynamodb.put(items.of_state(state), *_if_version(state.version))
 
     # ---- runs -----------------------------------------------------------------------------
+
+    def before_claim(self, task: str) -> tuple[TaskState, Current | None, frozenset[str]]:
+        """What a claim depends on: the task's state, what is live, and the runs that hold slots.
+        One may be older than another: the claim checks them again."""
+        wanted = [keys.state(task), keys.CURRENT, keys.SLOTS]
+        found = self._dynamodb.batch_get(f"reading what a claim of {task} depends on", wanted)
+        return (
+            _state(found.get(keys.state(task)), task),
+            _current(found.get(keys.CURRENT)),
+            _slots(found.get(keys.SLOTS)),
+        )
 
     def claim(self, state: TaskState, run: Run, cap: int) -> str | None:
         """Write the claimed state, the run's row and its slot, if the generation is still
@@ -169,8 +179,7 @@ class Table:
         self._dynamodb.update("freeing a slot", self._free_slot(run_id))
 
     def slots(self) -> frozenset[str]:
-        item = self._dynamodb.get(keys.SLOTS)
-        return frozenset(item["runs"]["SS"]) if item and "runs" in item else frozenset()
+        return _slots(self._dynamodb.get(keys.SLOTS))
 
     def record_build(self, run: Run) -> None:
         """Record the driver's ID, when the build got new credentials, and what the run waits for,
@@ -200,8 +209,7 @@ class Table:
     # ---- what is published ------------------------------------------------------------------
 
     def current(self) -> Current | None:
-        item = self._dynamodb.get(keys.CURRENT)
-        return items.record(Current, item) if item else None
+        return _current(self._dynamodb.get(keys.CURRENT))
 
     def put_current(self, read: Current | None, new: Current) -> bool:
         item = items.of_current(new)
@@ -258,6 +266,18 @@ class Table:
             "UpdateExpression": "DELETE runs :run",
             "ExpressionAttributeValues": {":run": {"SS": [run_id]}},
         }
+
+
+def _state(item: Item | None, task: str) -> TaskState:
+    return items.state(item) if item else TaskState(task)
+
+
+def _current(item: Item | None) -> Current | None:
+    return items.record(Current, item) if item else None
+
+
+def _slots(item: Item | None) -> frozenset[str]:
+    return frozenset(item["runs"]["SS"]) if item and "runs" in item else frozenset()
 
 
 def _if_version(version: int) -> tuple[str, Item]:

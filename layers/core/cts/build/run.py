@@ -77,6 +77,7 @@ class Execution:
 
     def execute(self) -> int:
         """The exit code: 0 if the run was applied, changed nothing, or is another build's."""
+        self.begin_to_read()
         began = self.records.begin(self.build, self.at["started"], self.log)
         if began is None:
             return 0
@@ -91,6 +92,19 @@ class Execution:
         self.put_result(result)
         self.clean_up()
         return 1 if result["status"] == "errored" else 0
+
+    def begin_to_read(self) -> None:
+        """What former runs have left, while it turns out whose run this is. The build that has it
+        is the only one that writes there."""
+        facts = self.facts
+        if facts.moves_to or facts.inspect:
+            return
+        markers = (self.lost_state.marker, self.orphans.marker)
+        reads = [("GET", facts.work_bucket, marker) for marker in markers]
+        if facts.state_key:
+            reads.append(("GET", facts.state_bucket, self.lock.key))
+            reads.append(("HEAD", facts.state_bucket, facts.state_key))
+        self.s3.begin(*reads)
 
     def converge(self) -> str:
         """Init, plan, apply, and what follows an apply: the status."""
@@ -111,7 +125,8 @@ class Execution:
         terraform.environment |= workspace(self.facts)
         self.lost_state.push_former(terraform, self.own)
         self.orphans.look_back(self.stored)
-        is_changed = self.plan_and_apply(terraform)
+        apply = self.apply_plan if self.facts.destroy else self.plan_and_apply
+        is_changed = apply(terraform)
         self.hooks.pay(terraform.environment, self.reach)
         return "applied" if is_changed else "unchanged"
 
@@ -148,6 +163,8 @@ class Execution:
     def plan(self, terraform: TerraformProcess, *options: str) -> Ended:
         self.reach("plan")
         plan = self.own / "plan"
+        if self.facts.destroy:
+            options = ("-destroy", *options)
         arguments = ("-no-color", f"-out={plan}", "-detailed-exitcode", *options)
         planned = self.wait.run(terraform.converging, "plan", *arguments, codes=(0, 2))
         self.planned_is(planned.output, counted(terraform, plan, planned.output, self.log))

@@ -20,8 +20,10 @@ class Differences:
 
 
 def runs(of: Generation | Compiled) -> Runs:
+    """Without drafts, which are not tasks yet."""
     waiting = {name: (task.definition, True) for name, task in of.waiting.items()}
-    return waiting | {name: (entry.definition, False) for name, entry in of.tasks.items()}
+    tasks = {name: entry for name, entry in of.tasks.items() if not entry.draft}
+    return waiting | {name: (entry.definition, False) for name, entry in tasks.items()}
 
 
 def differences(before: Runs, after: Runs) -> Differences:

@@ -3,11 +3,11 @@
 import hashlib
 import json
 import secrets
-import sys
 import time
 import zipfile
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
+from functools import partial
 from io import BytesIO
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -20,7 +20,8 @@ from cts.build.init import STAMP
 from cts.build.s3 import S3
 from cts.build.session import FILE as SESSION
 from cts.executor.disk import Disk, wiped
-from cts.executor.processes import environment, executed
+from cts.executor.processes import executed
+from cts.executor.program import Program
 
 ARCHIVE = "archive.zip"
 KEPT = (".terraform", ".terraform.lock.hcl", "terraform.d")
@@ -49,8 +50,7 @@ class Sandbox:
     bucket: str
     region: str
     disk: Disk
-    given: Mapping[str, str]
-    """The environment of this process."""
+    program: Program
 
 
 def execute(sandbox: Sandbox, asked: Asked, request: str, seconds: float) -> int | None:
@@ -82,6 +82,7 @@ def execute(sandbox: Sandbox, asked: Asked, request: str, seconds: float) -> int
             finally:
                 ended = keys.run_object(asked.task, asked.run, keys.ended(build))
                 S3(sandbox.region, attempts=3, find=lambda: of_run).put(sandbox.bucket, ended, b"")
+            sandbox.program.renew()
 
 
 def _run(
@@ -93,12 +94,15 @@ def _run(
 ) -> int:
     name = hashlib.sha256(f"{facts['task']} {facts['definition']}".encode()).hexdigest()[:32]
     folder = sandbox.disk.open(name)
-    unpack(archive, folder)
-    env = environment(sandbox.given, folder)
-    env["PATH"] = f"{folder / PROGRAMS}:{env['PATH']}"
+    program = sandbox.program
+    is_there = program.is_in(archive)
+    unpack(archive, folder, program.files if is_there else ())
+    path = f"{folder / PROGRAMS}:{program.environment['PATH']}"
+    own = {"HOME": str(folder), "PATH": path, "TMPDIR": str(folder)}
     seconds = ends_at - time.monotonic()
-    command = [sys.executable, "execute.py", "--build", build, "--minutes", str(seconds / 60)]
-    code = executed(command, folder, env, seconds)
+    arguments = ["--build", build, "--minutes", str(seconds / 60)]
+    start = program.start if is_there else program.start_unpacked
+    code = executed(partial(start, folder, own, arguments), seconds)
     if code == 0:
         keep_engine(folder, facts)
         if not (folder / STAMP).exists():
@@ -107,10 +111,11 @@ def _run(
     return code
 
 
-def unpack(archive: zipfile.ZipFile, folder: Path) -> None:
+def unpack(archive: zipfile.ZipFile, folder: Path, without: Collection[str]) -> None:
     """With the files' permissions."""
     for info in archive.infolist():
-        Path(archive.extract(info, folder)).chmod(info.external_attr >> 16 & 0o777)
+        if info.filename not in without:
+            Path(archive.extract(info, folder)).chmod(info.external_attr >> 16 & 0o777)
 
 
 def keep_engine(folder: Path, facts: Mapping[str, Any]) -> None:

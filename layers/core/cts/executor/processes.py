@@ -5,13 +5,11 @@ import os
 import signal
 import subprocess
 import threading
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping
 from contextlib import suppress
 from pathlib import Path
 
 PR_SET_DUMPABLE, PR_SET_CHILD_SUBREAPER = 4, 36
-STANDARD_ERROR = 2
-"""Standard output is not ours alone: Lambda's runtime may answer there."""
 KEPT = ("LANG", "LD_LIBRARY_PATH", "PATH", "TZ")
 """What a run gets of this process's environment, and below: where AWS is."""
 OF_AWS = ("AWS_DEFAULT_REGION", "AWS_ENDPOINT_URL", "AWS_REGION")
@@ -25,37 +23,26 @@ def guarded() -> None:
         libc.prctl(option, value, 0, 0, 0)
 
 
-def environment(given: Mapping[str, str], folder: Path) -> dict[str, str]:
-    """For the program of a run: nothing of the function's own, and all that is temporary in the
-    folder."""
-    own = {"HOME": str(folder), "TMPDIR": str(folder)}
-    return {name: given[name] for name in (*KEPT, *OF_AWS) if name in given} | own
+def environment(given: Mapping[str, str]) -> dict[str, str]:
+    """For the programs of runs: nothing of the function's own."""
+    return {name: given[name] for name in (*KEPT, *OF_AWS) if name in given}
 
 
-def executed(
-    command: Sequence[str], folder: Path, environment: Mapping[str, str], seconds: float
-) -> int:
-    """The program's exit code; that of SIGKILL if it did not end in time. When this returns, no
-    process lives that it has started."""
+def executed(start: Callable[[], subprocess.Popen[bytes]], seconds: float) -> int:
+    """The exit code of the process that `start` gives; that of SIGKILL if it did not end in time.
+    When this returns, nothing that it has started is running."""
     before = children()
-    process = subprocess.Popen(
-        command,
-        cwd=folder,
-        env=environment,
-        stdin=subprocess.DEVNULL,
-        stdout=STANDARD_ERROR,
-        start_new_session=True,
-    )
+    process = start()
     try:
         # Not wait(seconds), which looks only every 50 ms.
         waiter = threading.Thread(target=process.wait, daemon=True)
         waiter.start()
         waiter.join(seconds)
     finally:
-        process.kill()
-        code = process.wait()
-        end(before)
-    return code
+        with process:
+            process.kill()
+        end(before - {process.pid})
+    return process.returncode
 
 
 def end(before: frozenset[int]) -> None:

@@ -28,10 +28,11 @@ def run_archive(
     module: Mapping[str, bytes] | None,
     place: RunPlace,
     run: Mapping[str, Any],
-    program: Mapping[str, str],
+    program: bytes,
 ) -> bytes:
     """`read` is what was read of the condition's views, `module` the files of a local module,
-    `program` the files that the build runs, and `run` what these need to know of this run."""
+    `program` a zip of the files that the build runs, and `run` what these need to know of this run.
+    """
     contents: dict[str, str | bytes] = dict(
         files(
             definition,
@@ -42,13 +43,12 @@ def run_archive(
         )
     )
     contents |= module_files(definition, module)
-    contents |= program
     contents["run.json"] = run_facts(definition, place, run)
-    return zipped(contents)
+    return zipped(contents, program)
 
 
 def move_archive(
-    definition: Definition, place: RunPlace, run: Mapping[str, Any], program: Mapping[str, str]
+    definition: Definition, place: RunPlace, run: Mapping[str, Any], program: bytes
 ) -> bytes:
     """The zip of a run that moves a state from or to Consul. `definition`: with its state in
     Consul; raises ValueError if it has another place by now. Its root module is the backend alone:
@@ -58,7 +58,7 @@ def move_archive(
     facts = {"state_key": state_key(definition), "consul_backend": True}
     main = statement("terraform", *backend(definition, place).splitlines())
     run_json = json.dumps({**asdict(place), **facts, **run}, indent=1)
-    return zipped({**program, "main.tf": main, "run.json": run_json})
+    return zipped({"main.tf": main, "run.json": run_json}, program)
 
 
 def module_files(definition: Definition, module: Mapping[str, bytes] | None) -> dict[str, bytes]:
@@ -88,11 +88,12 @@ def _facts(definition: Definition) -> dict[str, Any]:
     }
 
 
-def zipped(contents: Mapping[str, str | bytes]) -> bytes:
-    """A zip whose bytes depend on the contents alone. All files are executable: a bundle doesn't
-    say which were, and modules may run scripts that they bring."""
-    buffer = io.BytesIO()
-    with zipfile.ZipFile(buffer, "w", zipfile.ZIP_DEFLATED) as archive:
+def zipped(contents: Mapping[str, str | bytes], onto: bytes = b"") -> bytes:
+    """A zip whose bytes depend on the contents alone, and on the zip whose files come before them.
+    All files are executable: a bundle doesn't say which were, and modules may run scripts that they
+    bring."""
+    buffer = io.BytesIO(onto)
+    with zipfile.ZipFile(buffer, "a", zipfile.ZIP_DEFLATED) as archive:
         for name in sorted(contents):
             info = zipfile.ZipInfo(name, EPOCH)
             info.create_system, info.external_attr = 3, 0o100755 << 16

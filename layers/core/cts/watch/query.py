@@ -14,9 +14,9 @@ Params = Mapping[str, str | list[str]]
 """Of a query string; a list is a parameter given several times."""
 
 
-DEFAULT, CONSISTENT = "default", "consistent"
-"""Modes of Consul: the leader answers, or a leader that has made sure that it is. With `stale` any
-server does."""
+DEFAULT, CONSISTENT, STALE = "default", "consistent", "stale"
+"""Modes of Consul: the leader answers, or a leader that has made sure that it is, or any server,
+which may be behind."""
 
 
 @dataclass(frozen=True, slots=True, order=True)

@@ -28,7 +28,6 @@ def codebuild(store: Store, builds: Builds | Tracked) -> Driver:
         clients.later(clients.codebuild),
         builds.project,
         bucket(store),
-        sessions(store, builds),
         time.time,
     )
 
@@ -41,7 +40,6 @@ def executor(store: Store, builds: Builds | Tracked) -> Driver:
         builds.warm.function,
         builds.warm.seconds,
         bucket(store),
-        sessions(store, builds),
         time.time,
     )
 

@@ -8,6 +8,7 @@ from cts.adapters.program import program
 from cts.keys import run_id
 from cts.run.lane import Capacity
 from cts.settings import Builds, Store
+from cts.terraform.archive import zipped
 from cts.terraform.place import RunPlace
 from cts.wiring.drivers import drivers
 from cts.wiring.settling import settling
@@ -25,7 +26,6 @@ def ports(store: Store, builds: Builds, metrics: Metrics) -> StartPorts:
         generations=objects,
         objects=objects,
         fed=objects,
-        slots=rows,
         drivers=drivers(store, builds),
         place=RunPlace(
             work_bucket=store.work_bucket,
@@ -37,7 +37,7 @@ def ports(store: Store, builds: Builds, metrics: Metrics) -> StartPorts:
             consul_secret_arn=builds.consul_secret or builds.connection_secret,
             consul_ca_arn=builds.consul_ca,
         ),
-        program=program(),
+        program=zipped(program()),
         bus=bus(store),
         now=time.time,
         new_run_id=new_run_id,

@@ -1,10 +1,10 @@
-"""Which lane a run takes, and what its end shows for the next one."""
+"""Which lane a run takes."""
 
 from dataclasses import replace
 
 from cts.generation import TaskEntry
-from cts.run.lane import Capacity, chosen, learned, needs_of
-from cts.run.model import TERRAFORM, End, Run
+from cts.run.lane import Capacity, chosen, needs_of
+from cts.run.model import TERRAFORM, Run
 from cts.run.state import Reason, TaskState
 from cts.terraform.definition import Definition
 from cts.terraform.warm import obstacles
@@ -22,7 +22,3 @@ def in_lane(
     needs = needs_of(state.needs, entry.definition)
     choice = chosen(entry.lane, found, needs, capacity, run.claimed_at)
     return replace(run, driver=choice.driver, lane_why=choice.why)
-
-
-def taught(state: TaskState, run: Run, end: End, now: float) -> TaskState:
-    return replace(state, needs=learned(state.needs, run, end, now))

@@ -4,7 +4,7 @@ import asyncio
 from collections.abc import Mapping
 from dataclasses import replace
 
-from cts.errors import Refused, Unavailable
+from cts.errors import Upstream
 from cts.events import CatalogChanged
 from cts.run.place import StatePlace
 from cts.watch.lease import (
@@ -115,7 +115,7 @@ class _Live(Watcher):
                 self.queries.inbox.stored(answers.keys())
                 answers = {}
                 await self.aws(poller.announce)
-            except Unavailable as error:  # AWS, not Consul: keep the answers
+            except Upstream as error:  # AWS, not Consul: keep the answers
                 await self.aws_failed(error)
             self.queries.watch(poller.views())
         await self.aws(poller.leave)
@@ -138,7 +138,7 @@ class _Live(Watcher):
             try:
                 if not await beats(self.run.ports.leases.beat, lease):
                     raise Deposed
-            except Unavailable as error:
+            except Upstream as error:
                 await self.aws_failed(error)
                 continue
             if passed and not passes:
@@ -154,7 +154,7 @@ class _Live(Watcher):
             await asyncio.sleep(HEARTBEAT_EVERY)
             try:
                 await self.record_stale(STALE_AFTER)
-            except (Unavailable, Refused) as error:
+            except Upstream as error:
                 await self.aws_failed(error)
 
     async def _find_places_for_ever(self) -> None:
@@ -166,5 +166,5 @@ class _Live(Watcher):
                 await self.find_places()
                 self.tell(await self.aws(self.poller.look, {}, derive_all=True))
                 await self.aws(self.poller.announce)
-            except Unavailable as error:
+            except Upstream as error:
                 await self.aws_failed(error)

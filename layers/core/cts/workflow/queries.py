@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Callable, Collection, Iterable, Mapping, Set
+from functools import partial
 
 from cts.conditions.services import CATALOG_INDEX
 from cts.errors import Refused, Unavailable
@@ -49,7 +50,9 @@ class Queries:
         self.inbox = Inbox(row, now)
         self._losses = Losses(consul, row)
         self._held: dict[View, asyncio.Task[None]] = {}
-        self._passes = Passes(consul, self._ask, self.inbox, lambda: self._wait() > 0)
+        # A pass follows a move of the leader's indices: what another server knows may be older.
+        ask = partial(self._ask, from_leader=True)
+        self._passes = Passes(consul, ask, self.inbox, lambda: self._wait() > 0)
         self._had_row: frozenset[View] = frozenset()
         self._guards: frozenset[View] = frozenset()
         self.newest = Newest(consul, lambda: self.views, self.read_afresh)
@@ -164,8 +167,8 @@ class Queries:
             self.inbox.failed(view, error)
             return None
 
-    async def _ask(self, view: View) -> Answer:
-        return await self._believed(view, await self._consul.ask(view))
+    async def _ask(self, view: View, *, from_leader: bool = False) -> Answer:
+        return await self._believed(view, await self._consul.ask(view, from_leader=from_leader))
 
     async def _believed(self, view: View, answer: Answer) -> Answer:
         answer = await self._losses.confirmed(view, answer, self.views)

@@ -15,16 +15,17 @@ from cts.events import (
     iso,
 )
 from cts.ports import Bus, Driver
+from cts.run.due import correlation, falls_due
 from cts.run.durations import applied_at
+from cts.run.lane import learned
 from cts.run.model import End, Run, RunStatus, ended
 from cts.run.news import GoesOn
 from cts.run.person import hold_id
 from cts.run.state import APART, Hold, Reason, TaskState
-from cts.run.task import correlation, falls_due, finish, sent, unclaim
+from cts.run.task import finish, sent, unclaim
 from cts.run.waiting import waiting
 from cts.workflow.counting import Counted, Metrics, count
 from cts.workflow.delta_record import DeltaObjects, recorded
-from cts.workflow.lanes import taught
 from cts.workflow.run_events import approval_needed, run_finished
 
 START, RENDER = "start", "render"
@@ -47,6 +48,8 @@ class Tasks(Announced, Protocol):
 class Sessions(Protocol):
     """The credentials that runs are executed with."""
 
+    def prepare(self, run: Run, archive: bytes) -> None: ...
+    def open(self, run: Run, archive: bytes) -> None: ...
     def renew(self, run: Run) -> None: ...
     def close(self, run: Run) -> None: ...
 
@@ -84,7 +87,7 @@ def settle(ports: SettlePorts, run: Run, end: End) -> TaskState | None:
         after = finish(state, run.id, end, now, chance)
         if after == state:
             return None
-        after = taught(after, run, end, now)
+        after = replace(after, needs=learned(after.needs, run, end, now))
         if ports.tasks.settle(after, _ended(run, end, now, after)):
             announced = announce(ports, ports.tasks.state(run.task))
             ports.sessions.close(run)  # else they expire within an hour, and S3 deletes them

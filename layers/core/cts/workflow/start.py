@@ -11,13 +11,15 @@ from cts.events import iso
 from cts.generation import Current, Generation, TaskEntry
 from cts.ports import Bus, Driver, Generations
 from cts.run.apart import path_in_consul
+from cts.run.due import due
 from cts.run.home import at_home
 from cts.run.kept_version import claimed_with
 from cts.run.lane import Capacity
+from cts.run.leaving import less_former_leave
 from cts.run.model import MOST_INPUTS, TERRAFORM, End, Run, RunStatus
 from cts.run.place import is_placed
 from cts.run.state import Reason, TaskState
-from cts.run.task import Claimed, claim, due, queue
+from cts.run.task import Claimed, claim, queue
 from cts.run.tick import LATE, less_missed
 from cts.terraform.archive import move_archive, run_archive
 from cts.terraform.backend import kept_in_consul
@@ -35,7 +37,9 @@ from cts.workflow.run_events import run_started
 
 
 class ClaimedTasks(Protocol):
-    def state(self, task: str) -> TaskState: ...
+    def before_claim(self, task: str) -> tuple[TaskState, Current | None, frozenset[str]]:
+        """The task's state, what is live, and the runs that hold slots."""
+
     def put_state(self, state: TaskState) -> bool: ...
     def claim(self, state: TaskState, run: Run, cap: int) -> str | None:
         """None: claimed. Otherwise what prevented it: state, slot or generation."""
@@ -43,16 +47,11 @@ class ClaimedTasks(Protocol):
     def record_build(self, run: Run) -> None: ...
 
 
-class Views(Rows, Protocol):
-    def current(self) -> Current | None: ...
-
-
 class RunObjects(Stored, Protocol):
-    """What a run is made of, and where its archive goes."""
+    """What a run is made of."""
 
     def definition(self, digest: str) -> Definition: ...
     def module(self, digest: str) -> Mapping[str, bytes]: ...
-    def put_archive(self, task: str, run: str, archive: bytes) -> None: ...
 
 
 class FedRuns(FedTasks, Protocol):
@@ -60,23 +59,18 @@ class FedRuns(FedTasks, Protocol):
         """In place of what is there."""
 
 
-class Slots(Protocol):
-    def slots(self) -> frozenset[str]: ...
-
-
 @dataclass(frozen=True, slots=True, kw_only=True)
 class StartPorts:
     settling: settle.SettlePorts
     tasks: ClaimedTasks
-    views: Views
+    views: Rows
     generations: Generations
     objects: RunObjects
     fed: FedRuns
-    slots: Slots
     drivers: Mapping[str, Driver]
     place: RunPlace
-    program: Mapping[str, str]
-    """The files of `build/`: name in an archive -> text."""
+    program: bytes
+    """A zip with the files of `build/`, as archives have them."""
     bus: Bus
     now: Callable[[], float]
     new_run_id: Callable[[str], str]
@@ -107,8 +101,7 @@ def start(ports: StartPorts, task: str) -> StartOutcome:
 
     The state is read before the views: it is written a moment before them.
     """
-    state = ports.tasks.state(task)
-    current = ports.views.current()
+    state, current, slots = ports.tasks.before_claim(task)
     generation = ports.generations.generation(current) if current else None
     if generation is None or task not in generation.tasks:
         return StartOutcome.GONE
@@ -118,10 +111,10 @@ def start(ports: StartPorts, task: str) -> StartOutcome:
     if generation.former_state and not is_placed(state):
         return StartOutcome.NOT_PLACED
     left = less_missed(state, now, entry.condition.next_tick(now - LATE))
-    left = at_home(left, entry.home, now)
+    left = less_former_leave(at_home(left, entry.home, now), entry.leaving)
     if left != state:  # stored at once: it may wait for a slot for long
         return start(ports, task) if ports.tasks.put_state(left) else StartOutcome.BUSY
-    if len(ports.slots.slots()) >= ports.cap:  # looked at first: many may wait
+    if len(slots) >= ports.cap:  # looked at first: many may wait
         return _queued(ports, state)
     try:
         return _run(ports, state, generation)
@@ -150,7 +143,7 @@ def _run(ports: StartPorts, state: TaskState, generation: Generation) -> StartOu
             ports.tasks.put_state(left)
         return StartOutcome.DONE_ALREADY
     run = _new_run(ports, generation, entry, claimed, loaded.inputs, now)
-    # Before the claim: what can't be rendered or stored must not hold the task and a slot.
+    # All before the claim: what can't be rendered or stored must not hold the task and a slot.
     try:
         path = path_in_consul(claimed.state)
         definition = kept_in_consul(definition_of(ports.objects, run), path)
@@ -160,8 +153,12 @@ def _run(ports: StartPorts, state: TaskState, generation: Generation) -> StartOu
         place = placed(ports.place, definition, state.terraform, entry.required_version)
         archive = _archive(ports, definition, run, state, entry, loaded.read, place)
     except (Altered, Missing, ValueError) as error:
-        return _not_rendered(ports, claimed.state, run, error)
-    ports.objects.put_archive(task, run_id, archive)
+        return _failed(ports, claimed.state, run, _not_rendered(error), StartOutcome.NOT_RENDERED)
+    try:
+        ports.settling.sessions.prepare(run, archive)
+    except Refused as error:
+        end = replace(settle.refused(error), step=settle.START)
+        return _failed(ports, claimed.state, run, end, StartOutcome.REFUSED)
     kept = fed_after(entry, state, former, run_id, loaded) if entry.events else {}
     keeping = claimed_with(claimed.state, str(place.release), entry.home, run.driver)
     outcome = _claim(ports, driver, state, keeping, run, archive, kept)
@@ -217,24 +214,30 @@ def _claim(
                 ports.fed.put_fed(run.task, kept)
             return _build(ports, driver, run, archive)
         case "slot":
-            return _queued(ports, state)
+            outcome = _queued(ports, state)
         case _:
-            return StartOutcome.BUSY
+            outcome = StartOutcome.BUSY
+    ports.settling.sessions.close(run)
+    return outcome
 
 
-def _not_rendered(
-    ports: StartPorts, claimed: TaskState, run: Run, error: Exception
-) -> StartOutcome:
-    """It fails without a build, and is not retried until its definition or its data change."""
-    end = End(
+def _not_rendered(error: Exception) -> End:
+    """It is not retried until its definition or its data change."""
+    return End(
         RunStatus.ERRORED,
         apply_began=False,
         error=f"rendering the run: {error}",
         retryable=False,
         step=settle.RENDER,
     )
+
+
+def _failed(
+    ports: StartPorts, claimed: TaskState, run: Run, end: End, outcome: StartOutcome
+) -> StartOutcome:
+    """It ends without a build."""
     written = settle.fail_unclaimed(ports.settling, claimed, run, end)
-    return StartOutcome.NOT_RENDERED if written else StartOutcome.BUSY
+    return outcome if written else StartOutcome.BUSY
 
 
 def _queued(ports: StartPorts, state: TaskState) -> StartOutcome:
@@ -274,7 +277,8 @@ def _archive(
         "task": run.task,
         "run": run.id,
         "correlation_id": run.correlation,
-        "inspect": Reason.INSPECT in run.why,
+        "inspect": bool({Reason.INSPECT, Reason.INSPECT_DESTROY} & {*run.why}),
+        "destroy": bool({Reason.DESTROY, Reason.INSPECT_DESTROY} & {*run.why}),
         "definition": run.definition,
         # A state lock that one of these left behind is an orphan.
         "former_runs": [{"run": each.run, "ended_at": iso(each.ended_at)} for each in state.former],
@@ -284,14 +288,13 @@ def _archive(
         return move_archive(definition, place, facts, ports.program)
     digest = definition.module.digest
     module = ports.objects.module(digest) if digest else None
-    described = entry.description
     if definition.cloud:  # a run there says in its message what differs
         changed = deltas.record(ports.settling.tasks, ports.records, state, run, entry, read)
         return cloud_archive(
-            definition, read, description=described, module=module, place=place, run=facts,
+            definition, read, description=entry.description, module=module, place=place, run=facts,
             why=run.why, changed=changed,
         )  # fmt: skip
     return run_archive(
-        definition, read, description=described, module=module, place=place, run=facts,
+        definition, read, description=entry.description, module=module, place=place, run=facts,
         program=ports.program,
     )  # fmt: skip

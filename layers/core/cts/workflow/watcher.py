@@ -16,12 +16,14 @@ from cts.watch.lease import Lease
 from cts.watch.stale import Stale
 from cts.workflow import former_state
 from cts.workflow.counting import Counted
+from cts.workflow.passes import REFUSED_WAIT
 from cts.workflow.poll import Poller, PollPorts, Tally
 from cts.workflow.queries import Queries
 
 CONNECTION_WITHIN = 5.0
 AWS_WAIT = 1.0
-"""Seconds to wait before calling AWS again after an error."""
+"""Seconds to wait before calling AWS again after an error. After a refusal it is REFUSED_WAIT: each
+try may store many snapshots before it is refused again."""
 
 T = TypeVar("T")
 
@@ -184,8 +186,11 @@ class Watcher:
         self.aws_errors += 1
 
     async def aws_failed(self, error: Upstream) -> None:
+        """Wait until it may be tried again."""
         self.note(error)
-        await asyncio.sleep(AWS_WAIT)
+        wait = REFUSED_WAIT if isinstance(error, Refused) else AWS_WAIT
+        left = self.run.until - self.run.ports.now()
+        await asyncio.sleep(min(wait, max(AWS_WAIT, left)))
 
     async def record_stale(self, after: float) -> None:
         for told in await self.aws(self.poller.record_stale, self.queries.inbox.stale(after)):
