@@ -36,6 +36,9 @@ AutoApprove = Annotated[
 Inspect = Annotated[
     bool, typer.Option("--inspect", "-inspect", help="Only show the plan; change nothing.")
 ]
+Destroy = Annotated[
+    bool, typer.Option("--destroy", "-destroy", help="First destroy what its runs created.")
+]
 InStack = Annotated[
     str,
     typer.Option(
@@ -44,7 +47,8 @@ InStack = Annotated[
 ]
 AsJson = Annotated[bool, typer.Option("--json", "-json", help="Print JSON.")]
 
-BOOLEAN = re.compile(r"(--?(?:auto-approve|inspect|json))=(1|t|true|0|f|false)", re.IGNORECASE)
+FLAGS = "auto-approve|destroy|inspect|json"
+BOOLEAN = re.compile(rf"(--?(?:{FLAGS}))=(1|t|true|0|f|false)", re.IGNORECASE)
 TRUE = ("1", "t", "true")
 
 
@@ -123,19 +127,25 @@ def create(
 @app.command(cls=CtsCommand)
 def delete(
     names: Names = None,
+    destroy: Destroy = False,
     auto_approve: AutoApprove = False,
+    inspect: Inspect = False,
     stack: InStack = "cts",
     as_json: AsJson = False,
 ) -> None:
-    """Delete a task. What its runs created stays.
+    """Delete a task. What its runs created stays, unless you pass -destroy.
 
     A run that is in progress goes on to its end. A task of the configuration
     that was pushed comes back when a push changes it: delete it there, too.
+    With -destroy, the plan is shown first, and you are asked to approve it.
     """
     name = _one(names)
+    if inspect and not destroy:
+        cts_says.fail("-inspect needs -destroy", "Without it, there is no plan.", ExitCode.FLAGS)
     from cts_cli import task_flows
 
-    task_flows.delete(_api(stack, name), name, task_flows.How(auto_approve, as_json=as_json))
+    does = task_flows.destroy if destroy else task_flows.delete
+    does(_api(stack, name), name, task_flows.How(auto_approve, inspect, as_json))
 
 
 @app.command(cls=CtsCommand)

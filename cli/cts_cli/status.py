@@ -137,6 +137,8 @@ def _filled(text: str, task: Mapping[str, Any], at: datetime) -> str:
 
 
 def _idle(task: Mapping[str, Any], watched: Watched) -> Text:
+    if task.get("leaving"):  # older stacks don't report it
+        return Text("being deleted", "yellow")
     if not task["enabled"]:
         return Text("disabled", "dim")
     if task.get("ignored"):
@@ -171,6 +173,9 @@ def _help(console: Console, task: Mapping[str, Any]) -> None:
     if task["state"] == "held" and hold:
         said = Text.assemble(("! ", "yellow"), (name, "bold"), f": held by {hold['by']}")
         console.print(said.append(f"  (cts release {name})", "dim"), soft_wrap=True)
+    if task["state"] == "gave_up" and task.get("leaving"):
+        said = Text.assemble((name, "bold"), ": is deleted when what it has created is destroyed")
+        print_paragraph(console, said.append(f"  (cts retry {name})", "dim"), ("→", "cyan"))
     if task["state"] == "gave_up" and task["enabled"]:
         said = Text.assemble((name, "bold"), f": runs again {_wakes(task)}")
         print_paragraph(console, said.append(f"  (cts retry {name})", "dim"), ("→", "cyan"))

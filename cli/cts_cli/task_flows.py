@@ -84,6 +84,30 @@ def delete(api: TasksApi, name: str, how: How) -> None:
     told.json(found)
 
 
+def destroy(api: TasksApi, name: str, how: How) -> None:
+    """Delete a task with all that its runs have created."""
+    _refuse_silence(how)
+    told = _Told(how.as_json)
+    told.info(f"Inspecting changes to resource if destroying '{name}'...")
+    with failing(f"unable to generate plan for '{name}'"), _working(f"planning {name}"):
+        inspected = api.inspect_destroy(name)["inspect"]
+    told.plan(f"\n{inspected['plan']}\n")
+    if how.inspect:
+        told.json({"inspected": inspected})
+        return
+    notes = ("The task is deleted when all is destroyed; until then it is disabled.", FOR_GOOD)
+    if how.asks and not _is_approved("Deleting the task", name, *notes):
+        cts_says.info(f"Cancelled deleting task '{name}'")
+        return
+    told.info(f"Destroying what task '{name}' has created...")
+    told.detail(f"{SENT}\n{GOES_ON}\n")
+    with failing(f"unable to destroy '{name}'"), _working(f"destroying {name}"):
+        destroyed = api.destroy(name)
+    told.info(f"Task '{name}' deleted")
+    told.detail(f"Request ID: '{destroyed['request_id']}'")
+    told.json({"inspected": inspected, "destroyed": destroyed["run"]})
+
+
 def enable(api: TasksApi, name: str, how: How) -> None:
     _refuse_silence(how)
     told = _Told(how.as_json)

@@ -17,6 +17,8 @@ TIMEOUT = httpx.Timeout(30, connect=5, read=15 * 60)
 """In seconds: the API may wait for a run."""
 LONGEST_START = 15 * 60.0
 """Seconds until a run has begun. Once it has, it is waited for until its end."""
+LONGEST_DELETION = 6 * 60.0
+"""Seconds until a task is gone of which all is destroyed, even if the event about that is lost."""
 SUCCEEDED = frozenset({"applied", "planned_and_finished"})
 FOLLOWED = frozenset({"pending", "busy", "canceled"})
 """A run with the same request follows those that did nothing."""
@@ -79,6 +81,28 @@ class TasksApi:
 
     def delete(self, name: str) -> Any:
         return self._ask("DELETE", f"/{quote(name, safe='')}")
+
+    def inspect_destroy(self, name: str) -> Any:
+        """What `destroy` would destroy."""
+        found = self._ask("DELETE", f"/{quote(name, safe='')}?destroy=true&run=inspect")
+        return {"inspect": self._plan(name, found, 500)}
+
+    def destroy(self, name: str) -> Any:
+        """Delete the task with all that its runs have created. Returns the run that did that, once
+        the task is gone."""
+        found = self._ask("DELETE", f"/{quote(name, safe='')}?destroy=true")
+        ended = self._ended(name, found)
+        if ended["status"] not in SUCCEEDED:
+            raise Failed(500, _failure(ended), found["request_id"])
+        for passed in waits.every(1.0):
+            if passed > LONGEST_DELETION:
+                break
+            try:
+                self._reader.get("tasks", name)
+            except NotFound:
+                return {"run": ended, "request_id": found["request_id"]}
+        what = f"what task '{name}' had created is destroyed, but the task is still there"
+        raise CommandError(f"{what}: `cts status` shows why")
 
     def enable(self, name: str, run: str = "", *, enabled: bool = True) -> Any:
         """`run`: "inspect", "now" or none."""

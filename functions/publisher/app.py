@@ -1,5 +1,5 @@
-"""Publish pushes, and changes of tasks. Invoked when an object is created under config/, every 5
-minutes, and by the api."""
+"""Publish pushes, and changes of tasks. Invoked when an object is created under config/, when what
+a task had created was destroyed, every 5 minutes, and by the api."""
 
 import os
 from dataclasses import asdict
@@ -13,16 +13,13 @@ from aws_lambda_powertools.utilities.typing import LambdaContext
 from cts.settings import PublisherSettings
 from cts.wiring import publisher
 from cts.workflow.change import change, read, told
-from cts.workflow.publish import PublishPorts, publish
+from cts.workflow.leaving import see_off
+from cts.workflow.publish import publish
 
 logger = Logger()
 announced = EphemeralMetrics(service="announced")  # whichever function announces it
 announced.set_default_dimensions(stack=os.environ.get("CTS_STACK", "cts"))
-
-
-@cache
-def ports() -> PublishPorts:
-    return publisher.ports(PublisherSettings.read(os.environ), announced)
+ports = cache(lambda: publisher.ports(PublisherSettings.read(os.environ), announced))
 
 
 @logger.inject_lambda_context(clear_state=True)
@@ -32,7 +29,9 @@ def lambda_handler(event: dict[str, Any], context: LambdaContext) -> dict[str, A
         asked = read(event["change"])
         made = change(ports(), asked, left)
         logger.info("changed a task", task=asked.name, verb=asked.verb, by=asked.by, **told(made))
+        see_off(ports(), left)
         return asdict(made)
     report = publish(ports(), left)
     logger.info("checked for a push", **asdict(report))
+    see_off(ports(), left)
     return {"outcome": report.outcome.value}

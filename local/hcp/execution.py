@@ -107,6 +107,8 @@ class Engine:
         plan = ["plan", *options, "-out=plan.bin", values]
         if run.attributes["plan-only"]:
             plan.append("-lock=false")
+        if run.attributes["is-destroy"]:
+            plan.append("-destroy")
         self._begin(run.plan)
         ok = self._terraform(run, run.plan, ["init", *options]) and self._terraform(
             run, run.plan, plan

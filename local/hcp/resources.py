@@ -57,7 +57,6 @@ def run(of: Run) -> Resource:
         "status": of.status,
         "source": "tfe-api",
         "trigger-reason": "manual",
-        "is-destroy": False,
         "has-changes": of.has_changes,
         "created-at": of.created_at,
         "status-timestamps": of.times,

@@ -89,6 +89,7 @@ def create_run(request: Request) -> Reply:
             "message": given.get("message", MESSAGE),
             "auto-apply": bool(given.get("auto-apply", workspace.attributes["auto-apply"])),
             "plan-only": bool(given.get("plan-only", False)),
+            "is-destroy": bool(given.get("is-destroy", False)),
         },
         variables={each["key"]: each["value"] for each in given.get("variables", [])},
         by=request.user,

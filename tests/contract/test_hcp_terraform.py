@@ -2,6 +2,7 @@
 
 import tarfile
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -9,6 +10,7 @@ import httpx
 import pytest
 
 from cts.events import ApprovalNeeded, RunFinished
+from cts.run.leaving import asked_to_leave, is_destroyed
 from cts.run.model import Run, RunStatus
 from cts.run.person import ask
 from cts.run.place import released
@@ -71,6 +73,39 @@ def test_a_run_is_created_applied_and_recorded(world: HcpWorld) -> None:
     [told] = world.bus.of(RunFinished)
     assert (told.run_id, told.status) == (run.id, "applied")
     assert world.table.slots() == frozenset()
+
+
+def leaves(world: HcpWorld, reason: Reason = Reason.DESTROY) -> None:
+    """A run that destroys what the task has created, or only plans that, begins."""
+    world.tasks["web"] = replace(world.tasks["web"], leaving="r-1", enabled=False)
+    world.publish()
+    state, now = world.table.state("web"), world.clock()
+    plan = ask(state, now, "r-0", reason=reason)
+    world.put(asked_to_leave(state, "r-1", "ann", now) if reason is Reason.DESTROY else plan)
+    assert world.start("web") is StartOutcome.STARTED
+
+
+def test_a_run_that_destroys_leaves_nothing(world: HcpWorld) -> None:
+    world.started()
+    world.reaches("applied")
+    world.swept()
+    destroys, plans = ("applied", RunStatus.APPLIED), ("planned_and_finished", RunStatus.PLANNED)
+    for reason, (reached, status) in {
+        Reason.INSPECT_DESTROY: plans,
+        Reason.DESTROY: destroys,
+    }.items():
+        leaves(world, reason)
+        world.reaches(reached)
+        attributes = world.runs()[0].attributes
+        assert attributes["is-destroy"] is True
+        assert attributes["plan-only"] is (reason is Reason.INSPECT_DESTROY)
+        ended = world.swept()
+        assert (ended.status, ended.end and ended.end.counts) == (
+            status,
+            {"add": 0, "change": 0, "destroy": 1},
+        )
+    assert is_destroyed(world.table.state("web"), "r-1")
+    assert world.applied() == {}
 
 
 class WithoutInclude(httpx.BaseTransport):
@@ -241,6 +276,22 @@ def test_a_newer_change_takes_the_place_of_a_run_that_waits(world: HcpWorld) -> 
     world.reaches("applied")
     assert world.swept().status is RunStatus.APPLIED
     assert [*world.applied().values()] == [81]
+
+
+def test_no_change_takes_the_place_of_a_run_that_destroys(world: HcpWorld) -> None:
+    waiting(world)
+    world.act(world.runs()[0].id, "apply")
+    world.reaches("applied")
+    world.swept()
+    leaves(world)
+    found = world.reaches("planned")
+    world.web(81)
+    world.observe("web")
+    assert world.swept().status is RunStatus.PENDING
+    world.act(found, "apply")
+    world.reaches("applied")
+    assert world.swept().status is RunStatus.APPLIED
+    assert world.applied() == {}
 
 
 def test_a_run_that_a_person_cancels_says_so(world: HcpWorld) -> None:

@@ -8,9 +8,10 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from cts import keys
+from tests.e2e.faults import inject, struck
 from tests.e2e.people import Person
 from tests.e2e.random_requests import NAMES, OPERATIONS, RandomRequests
-from tests.e2e.world import RECORD, task
+from tests.e2e.world import RECORD, RECORD_FILES, task
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -133,6 +134,75 @@ resource "terraform_data" "broken" {
   input = file("/there-is-no-such-file")
 }
 """
+
+
+def test_a_task_is_deleted_with_what_it_has_created(world: World, ann: Person) -> None:
+    """And created again: it begins with nothing."""
+    name = "rest-gone"
+    world.catalog.register("rest-7", name, "10.9.0.7", 80)
+    path, applied = f"/v1/tasks/{name}?destroy=true", None
+    for _ in range(2):
+        assert ann.changes("POST", "/v1/tasks?run=now", new(name))[0] == 201
+        assert applied in (None, world.applied(name))
+        applied = world.applied(name)
+        code, found = ann.changes("DELETE", f"{path}&run=inspect")
+        assert code == 200, found
+        assert "0 to add, 0 to change, 1 to destroy" in found["inspect"]["plan"]
+        assert world.applied(name) == applied
+        code, found = ann.changes("DELETE", path)
+        assert (code, found["run"]["counts"]) == (200, {"add": 0, "change": 0, "destroy": 1}), found
+        assert (world.terraform_state(name) or {})["resources"] == []
+        assert name not in ann.reads("/v1/status/tasks")
+    told = world.events("RunFinished", task=name)[-1]["detail"]
+    assert (told["why"], told["by"], told["status"]) == (["destroy"], ann.arn, "applied")
+
+
+def test_a_build_that_is_killed_while_it_destroys_is_made_up_for(world: World, ann: Person) -> None:
+    """Nobody waits for it: its end deletes the task."""
+    name = "rest-killed"
+    world.catalog.register("rest-8", name, "10.9.0.8", 80)
+    world.publish({"rest-killed.hcl": task(name, name)})
+    world.applied_right(name, name)
+    where = {"action": "PutObject", "resource": "/applying", "nth": 1}
+    kill = inject(world, caller="build", phase="after", do="kill", status="FAULT", **where)
+    code, found = ann.changes("DELETE", f"/v1/tasks/{name}?destroy=true", prefer="respond-async")
+    assert (code, found["asked"]["reason"]) == (202, "destroy"), found
+    struck(world, kill)
+    assert ann.reads(f"/v1/status/tasks/{name}")[name]["leaving"] is True
+    world.until(lambda: name not in ann.reads("/v1/status/tasks"), "the task to be gone")
+    runs = [run for run in world.runs(name) if run.why == ("destroy",)]
+    assert [run.status.value for run in runs] == ["errored", "applied"]
+    assert (world.terraform_state(name) or {})["resources"] == []
+
+
+def test_what_cant_be_destroyed_keeps_its_task_and_who_wants_it_keeps_it(
+    world: World, ann: Person
+) -> None:
+    name = "rest-in-use"
+    world.catalog.register("rest-9", name, "10.9.0.9", 80)
+    module = {"modules/rest-in-use/main.tf": IN_USE}
+    world.publish({**module, "rest-in-use.hcl": task(name, name, module="./modules/rest-in-use")})
+    world.applied_right(name, name)
+    code, found = ann.changes("DELETE", f"/v1/tasks/{name}?destroy=true")
+    assert (code, "it is in use" in found["error"]["message"]) == (500, True), found
+    status = ann.reads(f"/v1/status/tasks/{name}")[name]
+    assert (status["leaving"], status["enabled"], status["status"]) == (True, False, "errored")
+    assert ann.changes("PATCH", f"/v1/tasks/{name}", {"enabled": True}) == (200, {})
+    world.applied_right(name, name)
+    assert ann.reads(f"/v1/status/tasks/{name}")[name]["leaving"] is False
+
+
+IN_USE = (
+    RECORD_FILES["modules/record/main.tf"]
+    + """
+resource "terraform_data" "used" {
+  provisioner "local-exec" {
+    when    = destroy
+    command = "echo it is in use >&2; exit 1"
+  }
+}
+"""
+)
 
 
 def test_who_does_not_wait_finds_the_run_later(world: World, ann: Person) -> None:

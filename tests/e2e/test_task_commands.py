@@ -22,7 +22,7 @@ pytestmark = pytest.mark.e2e
 def operator(world: World) -> Person:
     """The module `record` is in the bundle, for tasks to use."""
     world.catalog.register("tc-1", "tc-web", "10.9.1.1", 80)
-    world.publish({"tc.hcl": task("tc-other", "tc-web")})
+    world.publish({"tc.hcl": task("tc-other", "tc-web") + task("tc-warm", "tc-web", lane="warm")})
     return Person(world, "tc-operator", "OperatorPolicy")
 
 
@@ -54,6 +54,20 @@ def test_a_task_goes_through_the_flows_of_cts(
     operator.types("task", "delete", "-auto-approve", "tc-task")
     assert "tc-task" not in operator.types("tasks")
     assert "404 Not Found" in operator.types("task", "delete", "-auto-approve", "tc-task", code=11)
+
+
+def test_what_a_task_has_created_is_destroyed(world: World, operator: Person) -> None:
+    """In the warm lane."""
+    world.applied_right("tc-warm", "tc-web")
+    words = ("task", "delete", "-destroy")
+    shown = operator.types(*words, "-inspect", "tc-warm")
+    assert "Plan: 0 to add, 0 to change, 1 to destroy." in shown
+    assert world.applied("tc-warm")
+    told = operator.types(*words, "-auto-approve", "tc-warm")
+    assert "==> Task 'tc-warm' deleted" in told
+    assert "tc-warm" not in operator.types("tasks")
+    assert (world.terraform_state("tc-warm") or {})["resources"] == []
+    assert {run.driver for run in world.runs("tc-warm")} == {"executor"}
 
 
 def test_a_reader_changes_nothing(world: World, operator: Person) -> None:

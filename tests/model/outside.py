@@ -10,6 +10,7 @@ from typing import Any
 
 from cts.conditions import consul_kv, services
 from cts.conditions.condition import Condition, Read
+from cts.run.state import Reason
 from cts.terraform.definition import Definition
 from cts.watch.needs import rendered
 from cts.watch.query import View
@@ -147,6 +148,10 @@ class Build:
     @property
     def task(self) -> str:
         return self.fake.run.task
+
+    @property
+    def destroys(self) -> bool:
+        return Reason.DESTROY in self.fake.run.why
 
     def begin(self) -> bool:
         """The first act: `started` put if absent. False: the run is not this build's."""

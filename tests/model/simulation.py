@@ -13,11 +13,11 @@ from unittest.mock import patch
 
 from cts.conditions.condition import Read
 from cts.events import RunFinished, TaskHeld, TaskReleased, iso
+from cts.run.due import due
 from cts.run.model import Run, RunStatus
 from cts.run.place import PROGRAM, StatePlace
 from cts.run.retry import MAX_RETRIES
 from cts.run.state import APART, Done, Reason, TaskState
-from cts.run.task import due
 from cts.terraform.definition import Definition
 from cts.watch import lease
 from cts.watch.fingerprint import fingerprint_of
@@ -74,6 +74,7 @@ class Simulation(Storm):
             if n >= poller_comes:
                 self._poller_lives()
             self._all_builds_and_events()
+            self.see_off()
             self.sweep()
             self.collect()
             self._all_builds_and_events()
@@ -132,6 +133,8 @@ class Simulation(Storm):
         is_live = state.task in self.generation.tasks
         if is_live and (APART & state.wanted.keys() or self._awaits_its_place(state)):
             return False
+        if is_live and self.generation.tasks[state.task].leaving:
+            return state.hold is not None or bool(state.gave_up)
         if not self._may_apply(state.task) or self._fails_for_ever(state.task):
             return True
         wanted = {reason: wish.fingerprint for reason, wish in state.wanted.items()}
@@ -259,8 +262,9 @@ class Simulation(Storm):
             self._has_its_place(run.task)
         if APART & {*run.why}:
             return
-        if not entry.enabled or self._was_held(run):
-            raise Broken(f"{run.id} applied a task that is disabled or held")
+        may_apply = entry.leaving if Reason.DESTROY in run.why else entry.enabled
+        if not may_apply or self._was_held(run):
+            raise Broken(f"{run.id} applied a task that is disabled or held, or destroyed one")
         runs = (each for each in self.table.stored_runs.values() if each.task == run.task)
         later = next((each for each in runs if each.claimed_at > run.claimed_at), None)
         if run.retry_at is None or later is None or run.claimed_at < self.calm_at:

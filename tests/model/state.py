@@ -164,6 +164,8 @@ class State:
         self.generations: dict[int, Generation] = {}
         self.removed: dict[str, TaskEntry] = {}
         """Tasks that the live generation does not name."""
+        self.requests = Counter()
+        """To delete a task with what it has created."""
         self.heals_at_take_over_only = False
         self.live = self.random.random() < 0.8
         self.most_held = self.random.choice((64, 64, 3))
@@ -274,9 +276,15 @@ class State:
             tasks[task] = replace(
                 tasks[task], definition=definition.digest, condition=definition.condition
             )
+        elif chosen < 0.8 and not tasks[task].leaving:
+            request = self.requests.new_id()
+            tasks[task] = replace(tasks[task], leaving=request, enabled=False)
         else:
-            tasks[task] = replace(tasks[task], enabled=not tasks[task].enabled)
+            tasks[task] = replace(tasks[task], leaving="", enabled=not tasks[task].enabled)
         self.log("configure", task, tasks.get(task, "removed"))
+        self.publish_tasks(tasks)
+
+    def publish_tasks(self, tasks: Mapping[str, TaskEntry]) -> None:
         number = self.generation.number + 1
         self.generation = self._publish(replace(self.generation, number=number, tasks=tasks))
 

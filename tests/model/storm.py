@@ -1,11 +1,13 @@
 """What may happen: changes, wishes, pollers, events, sweeps, builds."""
 
 from collections.abc import Callable
+from dataclasses import replace
 
 from cts.adapters.codebuild import LIMITS
 from cts.errors import Refused, Unavailable
 from cts.events import TaskTriggered
-from cts.generation import Generation
+from cts.generation import Generation, TaskEntry
+from cts.run.leaving import asked_to_leave, is_destroyed
 from cts.run.model import Run
 from cts.run.person import ask, hold
 from cts.run.place import is_placed, released
@@ -17,6 +19,8 @@ from tests.fakes import build_event
 from tests.model.outside import FORMER_STATE, VALUES, AskedConsul, Build, Stage
 from tests.model.process import Killed
 from tests.model.state import CALM, TASKS, Broken, Door, State, Watcher
+
+PLANS = (Reason.INSPECT, Reason.INSPECT_DESTROY)
 
 
 class Generations:
@@ -68,7 +72,7 @@ class Storm(State):
     def wish(self) -> None:
         task = self.random.choice(list(TASKS))
         self.log("PERSON asks for", task)
-        reason = self.random.choice((Reason.PERSON, Reason.PERSON, Reason.INSPECT))
+        reason = self.random.choice((Reason.PERSON, Reason.PERSON, *PLANS))
         self.table.put_state(ask(self.table.state(task), self.clock(), "person", reason=reason))
 
     def move(self) -> None:
@@ -81,6 +85,32 @@ class Storm(State):
         self.log("PERSON moves the state of", task, "to", path or "the stack")
         moving = ask(state, self.clock(), "person", reason=Reason.MOVE, path=path)
         self.table.put_state(moving)
+
+    def see_off(self) -> None:
+        """The publisher does what is next for the tasks that are to be destroyed."""
+        try:
+            for task, entry in self.generation.tasks.items():
+                if entry.leaving:
+                    self._see_off(task, entry)
+        except (Killed, Unavailable) as error:
+            self.log("publisher died:", type(error).__name__)
+
+    def _see_off(self, task: str, entry: TaskEntry) -> None:
+        table, bus = Door(self, "publisher", self.table), Door(self, "publisher", self.bus)
+        state = table.state(task)
+        if not is_destroyed(state, entry.leaving):
+            asked = asked_to_leave(state, entry.leaving, "person", self.clock())
+            if asked != state and table.put_state(asked):
+                bus.send([TaskTriggered(task)])
+            return
+        tasks = dict(self.generation.tasks)
+        if tasks.get(task) != entry:  # it is another one meanwhile
+            return
+        if task in self.world:
+            raise Broken(f"{task} is deleted, and what it has created is there")
+        self.log("DELETED", task)
+        self.removed[task] = replace(tasks.pop(task), leaving="", enabled=True)
+        self.publish_tasks(tasks)
 
     def hold(self) -> None:
         task = self.random.choice(list(TASKS))
@@ -265,7 +295,7 @@ class Storm(State):
             case Stage.APPLIED:
                 build.record()
                 if build.result["status"] in ("applied", "unchanged"):
-                    self.succeeded[build.task] = build.fake.run
+                    self.succeeded[build.task] = None if build.destroys else build.fake.run
             case Stage.RECORDED:
                 self._end(build, "FAILED" if build.result["status"] == "errored" else "SUCCEEDED")
 
@@ -294,7 +324,7 @@ class Storm(State):
         done = self.succeeded.get(run.task)
         if run.why == (Reason.SCHEDULE,) and (run.since % 60 or run.claimed_at < run.since):
             return False
-        if done is None or {Reason.PERSON, *APART} & {*run.why}:
+        if done is None or {Reason.PERSON, Reason.DESTROY, *APART} & {*run.why}:
             return True
         if done.trigger != run.trigger:
             return not self.is_ignored(done, run.definition, run.inputs)
@@ -315,11 +345,11 @@ class Storm(State):
             build.ends("busy")
         elif build.task in self.broken and self.random.random() < 0.5:
             build.ends("errored", retryable=self.random.random() < 0.8)
-        elif Reason.INSPECT in build.fake.run.why:
+        elif {*PLANS} & {*build.fake.run.why}:
             build.ends("planned")
         elif Reason.MOVE in build.fake.run.why:
             self._move(build)
-        elif self.world.get(build.task) == build.data():
+        elif self.world.get(build.task) == (None if build.destroys else build.data()):
             build.ends("unchanged")
         else:
             build.apply()
@@ -344,9 +374,12 @@ class Storm(State):
     def _apply(self, build: Build) -> None:
         if build.task in self.broken:
             build.ends("errored", retryable=self.random.random() < 0.8)
+            return
+        if build.destroys:
+            del self.world[build.task]
         else:
             self.world[build.task] = build.data()
-            build.ends("applied")
+        build.ends("applied")
 
 
 S = Storm
@@ -367,6 +400,7 @@ ACTIONS, WEIGHTS = map(
         (S.hold, 0.7),
         (S.release, 1),
         (S.configure, 1.5),
+        (S.see_off, 2),
         (S.toggle_broken, 2),
         (S.refuse, 1),
         (S.expire, 1),

@@ -21,7 +21,8 @@ def matches(pattern: Any, event: Any) -> bool:
     """As EventBridge matches. What names a resource is its own, whatever its name is."""
     if isinstance(pattern, dict):
         return all(key in event and matches(each, event[key]) for key, each in pattern.items())
-    return any(fits(each, event) for each in pattern)
+    values = event if isinstance(event, list) else [event]
+    return any(fits(each, value) for each in pattern for value in values)
 
 
 def fits(wanted: Any, value: Any) -> bool:
@@ -71,4 +72,21 @@ def test_every_end_of_a_build_reaches_the_tracker(status: str) -> None:
 def test_only_a_push_reaches_the_publisher(key: str, told: list[str]) -> None:
     event = json.loads((ROOT / "events/publisher-object-created.json").read_text())
     event["detail"]["object"]["key"] = key
+    assert reached(event) == told
+
+
+@pytest.mark.parametrize(
+    ("why", "status", "told"),
+    [
+        (["destroy"], "planned_and_finished", ["Publisher"]),
+        (["destroy"], "errored", []),
+        (["inspect_destroy"], "planned", []),
+        (["change", "person"], "applied", []),
+    ],
+)
+def test_the_publisher_hears_when_all_is_destroyed(
+    why: list[str], status: str, told: list[str]
+) -> None:
+    event = json.loads((ROOT / "events/publisher-run-finished.json").read_text())
+    event["detail"] |= {"why": why, "status": status}
     assert reached(event) == told

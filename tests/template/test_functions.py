@@ -16,7 +16,7 @@ from cts.adapters import clients
 from cts.errors import NotLookedAfter
 from cts.events import RunFinished, TaskHeld, TaskTriggered
 from cts.run.model import End, RunStatus
-from cts.run.state import TaskState, unreadable_state
+from cts.run.state import Reason, TaskState, unreadable_state
 from cts.settings import PollerSettings
 from cts.terraform.archive import unzipped
 from cts.terraform.place import RunPlace
@@ -227,6 +227,20 @@ def test_the_poller_does_what_its_mode_says_and_leaves_in_time(
 
 
 # ---- what they are connected to -------------------------------------------------------------
+
+
+def test_the_publisher_sees_off_a_task_that_is_destroyed(given: pytest.MonkeyPatch) -> None:
+    app, made = deployed("Publisher", given), World()
+    made.push(task("firewall"))
+    made.publish()
+    given.setattr(app, "ports", lambda: made.ports)
+    asked = {"verb": "destroy", "name": "firewall", "by": "ann", "at": 1.0, "request": "r-1"}
+    app.lambda_handler({"change": asked}, LEFT)
+    state = made.table.state("firewall")
+    assert state.wanted[Reason.DESTROY].by == "ann"
+    made.table.put_state(replace(state, wanted={}, destroyed=True))
+    app.lambda_handler(sample("publisher-run-finished"), LEFT)
+    assert made.live == []
 
 
 @pytest.mark.parametrize("name", ["Publisher", "Runner", "Tracker"])

@@ -9,6 +9,7 @@ from urllib.parse import urlsplit
 from cts.config.task_change import Changed, TaskChange
 from cts.workflow.change import change
 from cts.workflow.edit_steps import EditPorts
+from cts.workflow.leaving import see_off
 from cts.workflow.publish import PublishPorts
 from cts.workflow.tasks import TaskPorts
 from functions.api import app
@@ -30,7 +31,9 @@ class FakePublisher:
 
     def change(self, asked: TaskChange) -> Changed:
         self.asked.append(asked)
-        return change(self.ports, asked, 60.0)
+        made = change(self.ports, asked, 60.0)
+        see_off(self.ports, 60.0)
+        return made
 
 
 def publish_ports(world: System) -> PublishPorts:

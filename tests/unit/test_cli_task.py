@@ -48,7 +48,7 @@ class Cts:
             code, message = refused
             error = {"error": {"message": message}, "request_id": ID}
             return httpx.Response(code, json=error)
-        self._asks_for = query.removeprefix("run=")
+        self._asks_for = query.rpartition("run=")[2]
         code, found = self._changed(request.method, query, body)
         return httpx.Response(code, json=found)
 
@@ -66,9 +66,13 @@ class Cts:
                 return 202, asked
             case "PATCH", _:
                 return 200, {}
+            case "DELETE", "destroy=true" | "destroy=true&run=inspect":
+                return 202, asked
         return 202, {"request_id": ID}
 
     def _read(self, path: str) -> httpx.Response:
+        if path == "/v1/tasks/web" and self.task is None:
+            return httpx.Response(404, json={"error": {"message": NONE}})
         if path == "/v1/tasks/web":
             return httpx.Response(200, json={"task": self.task})
         if path.endswith("/log"):
@@ -195,6 +199,50 @@ def test_a_task_is_deleted_once_that_is_approved(server: Cts) -> None:
     assert server.asked[-1][1] == "/v1/tasks/a/b"  # as httpx shows `a%2Fb`
 
 
+def test_what_a_task_has_created_is_destroyed_once_that_is_approved(server: Cts) -> None:
+    result = cts("task", "delete", "-destroy", "web", typed="no\n")
+    assert (result.exit_code, len(server.asked)) == (0, 1)
+    said = result.stdout.splitlines()
+    assert said[0] == "==> Inspecting changes to resource if destroying 'web'..."
+    assert f"    {PLAN}" in said
+    assert "==> Deleting the task will perform the actions described above." in said
+    assert said[-1] == "==> Cancelled deleting task 'web'"
+    result = cts("task", "delete", "-destroy=true", "web", typed="yes\n")
+    assert result.exit_code == 0
+    paths = [f"/v1/tasks/web?destroy=true{more}" for more in ("&run=inspect", "")]
+    assert [(method, path) for method, path, _ in server.asked[1:]] == [
+        ("DELETE", path) for path in paths
+    ]
+    assert result.stdout.splitlines()[-2:] == [
+        "==> Task 'web' deleted",
+        f"    Request ID: '{ID}'",
+    ]
+
+
+def test_a_plan_of_what_would_be_destroyed_is_all_that_is_wanted(server: Cts) -> None:
+    result = cts("task", "delete", "-destroy", "-inspect", "-json", "web")
+    assert (result.exit_code, len(server.asked)) == (0, 1)
+    assert json.loads(result.stdout) == {"inspected": {"plan": PLAN, "changes_present": True}}
+    result = cts("task", "delete", "-inspect", "web")
+    assert (result.exit_code, len(server.asked)) == (14, 1)
+    assert result.stderr == "==> Error: -inspect needs -destroy\n"
+
+
+def test_what_was_destroyed_is_printed_as_json(server: Cts) -> None:
+    result = cts("task", "delete", "-destroy", "-auto-approve", "-json", "web")
+    found = json.loads(result.stdout)
+    assert (found["destroyed"]["id"], found["inspected"]["plan"]) == (RUN, PLAN)
+
+
+def test_a_task_that_stays_although_all_is_destroyed_is_told(server: Cts) -> None:
+    """Somebody has changed it meanwhile."""
+    server.task = {"name": "web"}
+    result = cts("task", "delete", "-destroy", "-auto-approve", "web")
+    assert result.exit_code == 11
+    assert result.stderr == "==> Error: unable to destroy 'web'\n"
+    assert "the task is still there" in result.stdout
+
+
 # ---- errors -------------------------------------------------------------------------------
 
 
@@ -212,6 +260,12 @@ def test_a_task_is_deleted_once_that_is_approved(server: Cts) -> None:
             "PATCH run=inspect",
             "unable to generate plan for 'web'",
             f"request returned 404 status code with error: {NONE}",
+        ),
+        (
+            ["delete", "-destroy", "-auto-approve", "web"],
+            "DELETE destroy=true",
+            "unable to destroy 'web'",
+            f"404 Not Found: {NONE}, see logs for more details (Request ID: {ID})",
         ),
         (
             ["enable", "-auto-approve", "web"],

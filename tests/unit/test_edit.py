@@ -459,11 +459,6 @@ def test_a_deleted_task_is_gone_and_its_name_free(world: World) -> None:
     assert world.tasks == ["edge", "pushed"]
 
 
-def test_deleting_what_it_made_is_not_offered(world: World) -> None:
-    code, told = error(ask("DELETE", "/v1/tasks/pushed?destroy=true"))
-    assert (code, "terraform destroy" in told, world.tasks) == (400, True, ["pushed"])
-
-
 def test_a_run_goes_on_when_its_task_is_deleted(world: World) -> None:
     create(query="?run=now", prefer="respond-async")
     world.system.clock.now += 1

@@ -4,10 +4,11 @@ from dataclasses import replace
 
 import pytest
 
+from cts.run.due import due, next_due
 from cts.run.model import End, RunStatus
 from cts.run.person import HOLDS, ask, hold, release
 from cts.run.state import Done, Outcome, Reason, TaskState, Wish, unreadable_state
-from cts.run.task import Claimed, claim, due, finish, next_due, observe, unclaim
+from cts.run.task import Claimed, claim, finish, observe, unclaim
 
 ANN, BOB = "arn:aws:iam::111122223333:user/ann", "arn:aws:iam::111122223333:user/bob"
 NEW = TaskState("web")

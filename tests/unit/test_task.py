@@ -7,6 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from cts.run.due import due, next_due
 from cts.run.model import End, RunStatus
 from cts.run.person import ask
 from cts.run.retry import FIRST_WAIT
@@ -25,9 +26,7 @@ from cts.run.task import (
     RECENT,
     Claimed,
     claim,
-    due,
     finish,
-    next_due,
     observe,
     queue,
     sent,

@@ -6,11 +6,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from cts.run.due import due, next_due
 from cts.run.model import End, RunStatus
 from cts.run.person import ask
 from cts.run.retry import FIRST_WAIT, MAX_RETRIES
 from cts.run.state import Done, Reason, TaskState, Wish
-from cts.run.task import Claimed, claim, due, finish, next_due, observe, queue, unclaim
+from cts.run.task import Claimed, claim, finish, observe, queue, unclaim
 from cts.run.tick import LATE, less_missed, scheduled
 
 HOUR = 3600.0

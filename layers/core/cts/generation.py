@@ -19,6 +19,9 @@ SHOWN = "tasks as the API shows them"
 CHANGES = "changes of tasks through the API"
 """In the same way, the digest of their object."""
 IN_SOURCES = {"former": FORMER, "former_state": FORMER_STATE, "shown": SHOWN, "changes": CHANGES}
+WRITTEN_IF_SET = (
+    "workspace", "inputs", "events", "required_version", "draft", "created", "lane", "leaving",
+)  # fmt: skip
 DRIVER = "terraform"
 """The driver of an entry without one."""
 
@@ -59,6 +62,9 @@ class TaskEntry:
     """Whether it was created through the API, and no push defines it."""
     lane: str = ""
     """`warm` or `build`: where its runs are executed; empty: `run/lane.py` chooses."""
+    leaving: str = ""
+    """The request to delete it with what its runs have created, by its ID; empty: it stays. It is
+    not enabled then (`run/leaving.py`)."""
 
     @property
     def conditions(self) -> tuple[Condition, ...]:
@@ -149,7 +155,7 @@ def _written(entry: TaskEntry) -> dict[str, Any]:
     # The first release takes no new field.
     if entry.driver == DRIVER:
         del facts["driver"]
-    for name in ("workspace", "inputs", "events", "required_version", "draft", "created", "lane"):
+    for name in WRITTEN_IF_SET:
         if not facts[name]:
             del facts[name]
     return facts

@@ -145,6 +145,8 @@ class HcpTerraform:
         attributes: dict[str, Any] = {"message": message_of(run, job), "variables": variables}
         if job.plan_only:
             attributes["plan-only"] = True
+        if job.destroys:
+            attributes["is-destroy"] = True
         related = {
             "workspace": ("workspaces", workspace.id),
             "configuration-version": ("configuration-versions", version),

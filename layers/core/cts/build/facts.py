@@ -49,6 +49,8 @@ class Facts(NamedTuple):
     persist_log: bool = False
     inspect: bool = False
     """Whether to plan only."""
+    destroy: bool = False
+    """Whether to destroy all that is in the state, instead of what the configuration says."""
     moves_to: str = ""
     """Where to move the state, from the other one: `consul` or `stack`; empty: it stays."""
     git_ssh_key: str = ""

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from cts.build.backend import OwnBackend, StackBackend, StateBackend, without_state, workspace
+from cts.build.begun import Begun
 from cts.build.busy import LockWait
 from cts.build.cache import Cache
 from cts.build.engine import OnPath, find_engine
@@ -125,7 +126,8 @@ class Execution:
         terraform.environment |= workspace(self.facts)
         self.lost_state.push_former(terraform, self.own)
         self.orphans.look_back(self.stored)
-        is_changed = self.plan_and_apply(terraform)
+        apply = self.apply_plan if self.facts.destroy else self.plan_and_apply
+        is_changed = apply(terraform)
         self.hooks.pay(terraform.environment, self.reach)
         return "applied" if is_changed else "unchanged"
 
@@ -162,6 +164,8 @@ class Execution:
     def plan(self, terraform: TerraformProcess, *options: str) -> Ended:
         self.reach("plan")
         plan = self.own / "plan"
+        if self.facts.destroy:
+            options = ("-destroy", *options)
         arguments = ("-no-color", f"-out={plan}", "-detailed-exitcode", *options)
         planned = self.wait.run(terraform.converging, "plan", *arguments, codes=(0, 2))
         self.planned_is(planned.output, counted(terraform, plan, planned.output, self.log))
@@ -175,8 +179,11 @@ class Execution:
         self.stop.check()
         self.reach("apply")
         self.hooks.owe(self.counts or {})
-        self.orphans.begin(self.planned)
-        self.records.put("applying", self.at["apply"].encode())
+        creates = Begun(partial(self.orphans.begin, self.planned))
+        try:
+            self.records.put("applying", self.at["apply"].encode())
+        finally:
+            creates.answer()
 
     def inspect(self, terraform: TerraformProcess, options: list[str]) -> str:
         """Plan, and leave nothing behind: no lock, no workspace, no record."""

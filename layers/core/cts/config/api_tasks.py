@@ -33,17 +33,25 @@ class ApiTask:
     deleted: bool = False
     """Whether the pushed task was deleted."""
     over: Object = field(default_factory=dict)
-    """What the push said of these fields; of a deleted task, of all fields."""
+    """What the push said of these fields; of a task that is deleted, or leaves, of all fields."""
     by: str = ""
     """The person who changed it last, as an ARN."""
     at: float = 0.0
     """When `task` was created."""
     changed_at: float = 0.0
     """When it was changed last: what is said again later is another change, by its version."""
+    leaving: str = ""
+    """The request to delete it once a run has destroyed what its runs have created, by its ID;
+    empty: it stays."""
 
     @property
     def is_over_pushed(self) -> bool:
-        return self.deleted or bool(self.fields)
+        return bool(self.over)
+
+    @property
+    def is_over_all(self) -> bool:
+        """Whether it is in force until a push changes anything of the pushed task."""
+        return self.deleted or bool(self.leaving)
 
     @property
     def says(self) -> bool:
@@ -121,6 +129,8 @@ class Layered:
     findings: Findings
     drafts: frozenset[str]
     created: frozenset[str]
+    leaving: Mapping[str, str]
+    """By task, the ID of the request to destroy it. It is disabled."""
     gone: Mapping[str, str]
     """By task, the versions of changes that a push has ended."""
 
@@ -136,12 +146,13 @@ def layered(
         for name, each in tasks.items()
         if is_ended(each, made.get(name, {}), gone.get(name, ""))
     }
-    kept, new = list[Task](), list[ApiTask]()
+    kept, set_, new = list[Task](), list[ApiTask](), list[ApiTask]()
     for task in pushed.tasks:
         stored = tasks.get(task.name or "")
         if stored is None or task.name in ended or not stored.task.is_over_pushed:
             kept.append(task)
         elif not stored.task.deleted:
+            set_.append(stored.task)
             kept.append(_changed(task, stored.task, found))
         elif stored.task.task:
             new.append(stored.task)
@@ -150,7 +161,9 @@ def layered(
         kept.extend(_read(each.task, each.name, found))
     drafts = frozenset(each.name for each in new if each.draft_until is not None)
     created = frozenset(each.name for each in new) - drafts
-    return Layered(replace(pushed, tasks=tuple(kept)), found, drafts, created, ended)
+    leaving = {each.name: each.leaving for each in (*set_, *new) if each.leaving}
+    left = (replace(each, enabled=False) if each.name in leaving else each for each in kept)
+    return Layered(replace(pushed, tasks=tuple(left)), found, drafts, created, leaving, ended)
 
 
 def objects(pushed: Configuration, final: Configuration) -> dict[str, Object]:
@@ -164,7 +177,7 @@ def is_ended(stored: StoredTask, pushed: Object, gone: str) -> bool:
     change = stored.task
     if not change.is_over_pushed:
         return False
-    names = pushed.keys() | change.over.keys() if change.deleted else change.fields.keys()
+    names = pushed.keys() | change.over.keys() if change.is_over_all else change.fields.keys()
     is_other = any(pushed.get(name) != change.over.get(name) for name in names)
     return not pushed or is_other or stored.version == gone
 
@@ -195,25 +208,36 @@ def decided(
     """
     now = stored.task if stored else ApiTask(change.name)
     if stored and is_ended(stored, pushed or {}, gone):
-        now = replace(now, fields={}, deleted=False, over={})
-    made = _decided(change, now, pushed)
+        now = replace(now, fields={}, deleted=False, over={}, leaving="")
+    made = now if _is_obsolete(change, now) else _decided(change, now, pushed)
     if isinstance(made, Changed) or made == now:
         return made
     return replace(made, by=change.by, changed_at=change.at)
 
 
+def _is_obsolete(change: TaskChange, now: ApiTask) -> bool:
+    """Whether the task is no longer what this change is about."""
+    match change.verb:
+        case Verb.DISCARD:
+            made = {**change.fields, "name": change.name}
+            return (now.task, now.at, now.leaving) != (made, change.at, "")
+        case Verb.DESTROYED:
+            return now.leaving != change.request
+    return False
+
+
 def _decided(change: TaskChange, now: ApiTask, pushed: Object | None) -> ApiTask | Changed:
     new = {**change.fields, "name": change.name}
     if change.verb is Verb.DISCARD:
-        return without_task(now) if (now.task, now.at) == (new, change.at) else now
+        return without_task(now)
     own = now.task if now.draft_until is None else {}
     is_there = not now.deleted if pushed else bool(own)
-    made = replace(now, task=own, draft_until=None)
+    made = replace(now, task=own, draft_until=None, leaving="")
     is_new = change.verb in (Verb.CREATE, Verb.DRAFT)
     if is_new == is_there:
         return Changed(ChangeOutcome.EXISTS if is_new else ChangeOutcome.UNKNOWN)
-    if change.verb is Verb.DELETE:
-        return replace(made, task={}, fields={}, deleted=bool(pushed), over=pushed or {})
+    if change.verb in (Verb.DELETE, Verb.DESTROY, Verb.DESTROYED):
+        return _gone(change, replace(made, over=pushed or {}))
     if change.verb is Verb.DRAFT and now.draft_until and (now.task, now.by) != (new, change.by):
         what = f"task {change.name} is being inspected by {now.by}, with another content"
         left = math.ceil((now.draft_until - change.at) / 60)
@@ -226,6 +250,13 @@ def _decided(change: TaskChange, now: ApiTask, pushed: Object | None) -> ApiTask
     task = {**own, **new} if keeps else new
     at = change.at if is_new else now.at
     return replace(made, task=task, draft_until=change.draft_until, at=at)
+
+
+def _gone(change: TaskChange, made: ApiTask) -> ApiTask:
+    """`made`: with what was pushed."""
+    if change.verb is Verb.DESTROY:
+        return replace(made, leaving=change.request)
+    return replace(made, task={}, fields={}, deleted=bool(made.over))
 
 
 def _whole(fields: Object) -> dict[str, Any]:

@@ -247,6 +247,7 @@ def _compile(
             entry = replace(entry, lane=lane(task, configuration))
             is_draft = name in laid.drafts
             enabled = entry.enabled and not is_draft
+            entry = replace(entry, leaving=laid.leaving.get(name, ""))
             compiled.tasks[name] = replace(entry, draft=is_draft, created=created, enabled=enabled)
     return compiled
 

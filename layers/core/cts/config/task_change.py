@@ -20,6 +20,10 @@ class Verb(StrEnum):
     REPLACE = "replace"
     """Set all fields: those that are not given get their defaults."""
     DELETE = "delete"
+    DESTROY = "destroy"
+    """Delete it once a run has destroyed what its runs have created."""
+    DESTROYED = "destroyed"
+    """Delete it, if that is what the same request still wants."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,6 +38,8 @@ class TaskChange:
     draft_until: float | None = None
     dry_run: bool = False
     """Whether to check it only."""
+    request: str = ""
+    """The ID of the person's request; of DESTROYED, of the one to destroy."""
 
 
 class ChangeOutcome(StrEnum):

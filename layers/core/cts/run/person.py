@@ -3,7 +3,7 @@
 from dataclasses import replace
 
 from cts.events import iso
-from cts.run.state import Hold, Reason, TaskState, Wish
+from cts.run.state import APART, Hold, Reason, TaskState, Wish
 from cts.run.wanted import counted_anew, wanting
 
 HOLDS = 5
@@ -18,13 +18,14 @@ def ask(
     reason: Reason = Reason.PERSON,
     path: str = "",
 ) -> TaskState:
-    """A person wants a run now, whatever failed before; or what leaves failures as they are: a
-    plan, or a move of the state (`path`: as in `Wish`). `request` identifies the wish in its run.
-    A wish that is due and waits to be served stays: asking twice is asking once."""
+    """A person wants a run now, or one that destroys, whatever failed before; or what leaves
+    failures as they are: a plan, or a move of the state (`path`: as in `Wish`). `request`
+    identifies the wish in its run. A wish that is due and waits to be served stays: asking twice is
+    asking once."""
     stands = state.wanted.get(reason)
     if state.unreadable or (stands is not None and stands.due_at <= now):
         return state
-    if reason is Reason.PERSON:
+    if reason not in APART:
         state = counted_anew(state)
     return wanting(state, reason, Wish(now, now, request, by=by, path=path))
 

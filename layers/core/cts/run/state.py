@@ -18,14 +18,18 @@ class Reason(StrEnum):
     """A person wants to see the plan."""
     MOVE = "move"
     """A person wants its Terraform state to be somewhere else."""
+    DESTROY = "destroy"
+    """A person wants it to be deleted, with all that its runs have created."""
+    INSPECT_DESTROY = "inspect_destroy"
+    """A person wants to see what that would destroy."""
 
     @property
     def later(self) -> bool:
         """Whether the first release does not know it (`stored.py`)."""
-        return self in APART
+        return self in APART or self is Reason.DESTROY
 
 
-APART = frozenset({Reason.INSPECT, Reason.MOVE})
+APART = frozenset({Reason.INSPECT, Reason.MOVE, Reason.INSPECT_DESTROY})
 """Their runs apply nothing, so a hold does not stop them, and the last success stays what it is."""
 
 
@@ -83,6 +87,10 @@ class Running:
     @property
     def is_apart(self) -> bool:
         return not APART.isdisjoint(self.serves)
+
+    @property
+    def destroys(self) -> bool:
+        return Reason.DESTROY in self.serves
 
 
 @dataclass(frozen=True, slots=True)
@@ -172,6 +180,11 @@ class TaskState:
     """The version of Terraform that it keeps, as in `Running.keeps`; empty: none yet."""
     upgrade: Upgrade | None = field(default=None, metadata=LATER)
     needs: Needs | None = field(default=None, metadata=LATER)
+    leaving: str = field(default="", metadata=LATER)
+    """The last request to delete it with what its runs have created (`run/leaving.py`), by its ID;
+    empty: there was none."""
+    destroyed: bool = field(default=False, metadata=LATER)
+    """Whether a run has destroyed all that, as this request wants."""
     extra: Mapping[str, Any] = field(default_factory=dict)
     unreadable: str = ""
     """The item's text if this program can't read it. The task is held then, and the text stays."""

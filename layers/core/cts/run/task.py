@@ -9,9 +9,10 @@ from dataclasses import dataclass, replace
 
 from cts.run.apart import due_apart, ended_apart, running_apart
 from cts.run.kept_version import kept_after
+from cts.run.leaving import destroying, due_to_leave, has_destroyed
 from cts.run.model import TERRAFORM, End, RunStatus
 from cts.run.retry import MAX_RETRIES, GiveUp, RetryAt, after_busy, after_failure
-from cts.run.state import APART, Done, Former, Outcome, Reason, Running, TaskState, Wish
+from cts.run.state import Done, Former, Outcome, Reason, Running, TaskState, Wish
 from cts.run.tick import is_fresh, ticked
 from cts.run.wanted import counted_anew, wanting, without
 
@@ -44,7 +45,9 @@ def observe(
     failed = state.failed
     if failed is not None and fingerprint != failed:
         state = counted_anew(state)
-    settled = state.done if state.running is None or state.running.is_apart else state.running
+    running = state.running
+    brings_about = running is not None and not running.is_apart and not running.destroys
+    settled = running if brings_about else state.done
     if ignored or (settled is not None and settled.trigger == fingerprint):
         return without(state, Reason.CHANGE)
     stands = state.wanted.get(Reason.CHANGE)
@@ -62,31 +65,7 @@ def observe(
     return wanting(state, Reason.CHANGE, Wish(since, due_at, correlation, fingerprint))
 
 
-# ---- when to run --------------------------------------------------------------------------
-
-
-def next_due(state: TaskState, enabled: bool) -> float | None:
-    """When the task may run next; None while nothing is wanted, a run is in
-    progress, or the task is disabled or held, and only runs that apply are wanted."""
-    return None if state.running else falls_due(state, enabled)
-
-
-def falls_due(state: TaskState, enabled: bool) -> float | None:
-    """When what is wanted falls due, whether a run that goes on has ended by then or not."""
-    may_apply = enabled and not state.hold
-    wishes = (wish for reason, wish in state.wanted.items() if may_apply or reason in APART)
-    return min((wish.due_at for wish in wishes), default=None)
-
-
-def due(state: TaskState, enabled: bool, now: float) -> bool:
-    at = next_due(state, enabled)
-    return at is not None and at <= now
-
-
-def correlation(state: TaskState) -> str:
-    """The correlation id of what falls due first; empty while nothing is wanted."""
-    first = min(state.wanted.values(), key=lambda wish: wish.due_at, default=None)
-    return first.correlation if first else ""
+# ---- when it runs ---------------------------------------------------------------------------
 
 
 @dataclass(frozen=True, slots=True)
@@ -116,12 +95,14 @@ def claim(
     the wish: such a run serves the change it was loaded with, and the newer wish stays. Without a
     reason to run, the state comes back, less a change that is known to be done.
 
-    A run that applies nothing comes first, and alone: it may be due while nothing else is.
+    A run that applies nothing comes first, and alone: it may be due while nothing else is. So does
+    one that destroys.
     """
-    if apart := due_apart(state, now):
-        wish = state.wanted[apart]
-        running = Running(run, {apart: wish}, trigger, inputs, now, state.done, driver=driver)
-        return Claimed(running_apart(state, running), (apart,), wish.since, wish.correlation)
+    if alone := due_apart(state, now) or due_to_leave(state, now):
+        wish = state.wanted[alone]
+        running = Running(run, {alone: wish}, trigger, inputs, now, state.done, driver=driver)
+        after = (running_apart if running.is_apart else destroying)(state, running)
+        return Claimed(after, (alone,), wish.since, wish.correlation)
     done = state.done is not None and (ignored or state.done.trigger == trigger)
     going = [
         reason
@@ -151,6 +132,8 @@ def claim(
             running=Running(run, serves, trigger, inputs, now, state.done, retry, driver),
             done=None,
             queued_since=None,
+            leaving="",  # what it creates, another run has to destroy
+            destroyed=False,
         ),
         why=tuple(going),
         since=first.since,
@@ -223,6 +206,8 @@ def finish(state: TaskState, run: str, end: End, now: float, jitter: float) -> T
         return _less_what_is_done(_untouched(state, running, end, now, jitter))
     outcomes = (_outcome(running, end, now), *state.recent[int(running.retry) :])
     state = replace(state, recent=outcomes[:RECENT])
+    if end.status.succeeded and running.destroys:
+        return has_destroyed(counted_anew(state))
     if end.status.succeeded:
         done = Done(run, running.trigger, running.inputs)
         return _less_what_is_done(replace(counted_anew(state), done=done))

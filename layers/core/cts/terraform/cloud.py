@@ -40,6 +40,7 @@ class Job:
     in_file: bool
     """Whether Consul's data must be in a file: there is too much of it, or `init` reads it."""
     plan_only: bool
+    destroys: bool = False
     files: Mapping[str, bytes] = field(repr=False)
     """The configuration, without Consul's data."""
     facts: str = field(repr=False)
@@ -87,6 +88,7 @@ def cloud_archive(
         "environment": definition.whole_environment,
         "in_file": size > LARGEST_INPUTS or bool(definition.constants),
         "plan_only": run["inspect"],
+        "destroys": run["destroy"],
     }
     files = root_module(definition, description=description, place=place, run=run["run"])
     return zipped(

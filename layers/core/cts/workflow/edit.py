@@ -13,7 +13,8 @@ from urllib.parse import unquote
 from cts.config.task_change import Verb
 from cts.errors import BadRequest, CtsError, NotDone, TaskNotFound
 from cts.run.model import RunStatus
-from cts.workflow import task_patch, task_terraform, tasks
+from cts.run.state import Reason
+from cts.workflow import shown_runs, task_patch, task_terraform, tasks
 from cts.workflow.edit_steps import (
     EditPorts,
     EditRequest,
@@ -28,10 +29,6 @@ from cts.workflow.tasks import Answer
 
 OK = 200
 SKIPPED = "Task is disabled, inspection was skipped."
-NO_DESTROY = (
-    "destroy is not supported: deleting a task leaves its resources as they are, as in CTS. "
-    "To destroy them, run `terraform destroy` with the task's state"
-)
 
 
 # ---- CTS's requests -----------------------------------------------------------------------
@@ -96,21 +93,44 @@ def _inspected(ports: EditPorts, asked: EditRequest, *, enabled: bool) -> Answer
     if not enabled:
         changed(ports, asked, Verb.SET, asked.task, {}, NotDone, dry_run=True)
         return 200, {"inspect": {"changes_present": False, "plan": ""}}
-    wish = ask(ports, asked, asked.task, tasks.inspect)
+    return _planned(ports, asked, tasks.inspect, "updating")
+
+
+def _planned(ports: EditPorts, asked: EditRequest, action: tasks.Action, doing: str) -> Answer:
+    wish = ask(ports, asked, asked.task, action)
     if not asked.waits:
         return 202, wish
     run = waited(ports, asked, asked.task, wish)
     if run.status is not RunStatus.PLANNED:
-        raise NotDone(f"Error updating task '{run.task}'. Unable to inspect task: {failure(run)}")
+        what = f"Error {doing} task '{run.task}'. Unable to inspect task"
+        raise NotDone(f"{what}: {failure(run)}")
     return 200, {"inspect": plan(ports, run)}
 
 
 def delete(ports: EditPorts, asked: EditRequest) -> Answer:
-    """A run in progress goes on to its end, and none follows."""
-    if "destroy" in asked.query:
-        raise BadRequest(NO_DESTROY)
+    """A run in progress goes on to its end, and none follows, except one that destroys what the
+    others have created, if that is asked for."""
+    if _is_set(asked, "destroy"):
+        return _destroyed(ports, asked)
     changed(ports, asked, Verb.DELETE, asked.task, {}, NotDone)
     return 202, {}
+
+
+def _destroyed(ports: EditPorts, asked: EditRequest) -> Answer:
+    """Asked for again: tried again, if it failed."""
+    if task_patch.run_of(asked.query) == "inspect":
+        return _planned(ports, asked, tasks.inspect_destroy, "deleting")
+    tasks.check_may_be_destroyed(ports.asking, asked.task)
+    changed(ports, asked, Verb.DESTROY, asked.task, {}, NotDone)
+    state = ports.asking.tasks.state(asked.task)
+    code, wish = tasks.told(ports.asking, asked, state, Reason.DESTROY)
+    if not asked.waits:
+        return code, wish
+    run = waited(ports, asked, asked.task, wish)
+    if not run.status.succeeded:
+        raise NotDone(failure(run))
+    changed(ports, asked, Verb.DESTROYED, asked.task, {}, NotDone)
+    return 200, {"run": shown_runs.run(run)}
 
 
 # ---- beyond CTS ---------------------------------------------------------------------------
@@ -145,9 +165,13 @@ def _edited(
 
 
 def _is_dry(asked: EditRequest) -> bool:
-    values = asked.query.get("dry_run", [])
+    return _is_set(asked, "dry_run")
+
+
+def _is_set(asked: EditRequest, name: str) -> bool:
+    values = asked.query.get(name, [])
     if any(each not in ("true", "false") for each in values) or len(values) > 1:
-        raise BadRequest("dry_run must be true or false, and given once")
+        raise BadRequest(f"{name} must be true or false, and given once")
     return values == ["true"]
 
 

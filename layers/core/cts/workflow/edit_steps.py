@@ -101,7 +101,7 @@ def changed(
     """`at`: as in `TaskChange`, now without it. Raises what `refused` makes of the reason."""
     at = ports.asking.now() if at is None else at
     until = at + DRAFT if verb is Verb.DRAFT else None
-    change = TaskChange(verb, name, asked.by, at, fields, until, dry_run)
+    change = TaskChange(verb, name, asked.by, at, fields, until, dry_run, asked.id)
     found = ports.publisher.change(change)
     match found.outcome:
         case ChangeOutcome.EXISTS:

@@ -13,10 +13,10 @@ from cts.errors import Unavailable
 from cts.events import CatalogChanged, TaskTriggered
 from cts.generation import Generation
 from cts.ports import Bus
+from cts.run.due import correlation, falls_due
 from cts.run.home import at_home
 from cts.run.place import StatePlace, is_placed, place
 from cts.run.state import TaskState
-from cts.run.task import correlation, falls_due
 from cts.run.tick import tick_correlation
 from cts.watch import diff
 from cts.watch.diff import Look, StoredViews

@@ -15,13 +15,14 @@ from cts.events import (
     iso,
 )
 from cts.ports import Bus, Driver
+from cts.run.due import correlation, falls_due
 from cts.run.durations import applied_at
 from cts.run.lane import learned
 from cts.run.model import End, Run, RunStatus, ended
 from cts.run.news import GoesOn
 from cts.run.person import hold_id
 from cts.run.state import APART, Hold, Reason, TaskState
-from cts.run.task import correlation, falls_due, finish, sent, unclaim
+from cts.run.task import finish, sent, unclaim
 from cts.run.waiting import waiting
 from cts.workflow.counting import Counted, Metrics, count
 from cts.workflow.delta_record import DeltaObjects, recorded

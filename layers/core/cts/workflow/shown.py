@@ -10,9 +10,9 @@ from typing import Any
 
 from cts.events import iso
 from cts.generation import TaskEntry
+from cts.run.due import next_due
 from cts.run.state import Outcome, Reason, TaskState, Wish
 from cts.run.status import TaskStatus, task_status
-from cts.run.task import next_due
 from cts.watch.fingerprint import fingerprint_of
 from cts.watch.lease import Lease, lives
 from cts.watch.needs import Firsts, looked_at, unread, watched
@@ -88,6 +88,7 @@ def task(look: Known, name: str) -> dict[str, Any]:
         "run": state.running.run if state.running else None,
         "wanted": [_wish(reason.value, wish) for reason, wish in state.wanted.items()],
         "hold": hold(state),
+        "leaving": bool(entry.leaving),
         "terraform": terraform(state),
         "gave_up": state.gave_up,
         "woken_by": _woken_by(look, entry),

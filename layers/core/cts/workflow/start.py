@@ -11,13 +11,15 @@ from cts.events import iso
 from cts.generation import Current, Generation, TaskEntry
 from cts.ports import Bus, Driver, Generations
 from cts.run.apart import path_in_consul
+from cts.run.due import due
 from cts.run.home import at_home
 from cts.run.kept_version import claimed_with
 from cts.run.lane import Capacity
+from cts.run.leaving import less_former_leave
 from cts.run.model import MOST_INPUTS, TERRAFORM, End, Run, RunStatus
 from cts.run.place import is_placed
 from cts.run.state import Reason, TaskState
-from cts.run.task import Claimed, claim, due, queue
+from cts.run.task import Claimed, claim, queue
 from cts.run.tick import LATE, less_missed
 from cts.terraform.archive import move_archive, run_archive
 from cts.terraform.backend import kept_in_consul
@@ -109,7 +111,7 @@ def start(ports: StartPorts, task: str) -> StartOutcome:
     if generation.former_state and not is_placed(state):
         return StartOutcome.NOT_PLACED
     left = less_missed(state, now, entry.condition.next_tick(now - LATE))
-    left = at_home(left, entry.home, now)
+    left = less_former_leave(at_home(left, entry.home, now), entry.leaving)
     if left != state:  # stored at once: it may wait for a slot for long
         return start(ports, task) if ports.tasks.put_state(left) else StartOutcome.BUSY
     if len(slots) >= ports.cap:  # looked at first: many may wait
@@ -275,7 +277,8 @@ def _archive(
         "task": run.task,
         "run": run.id,
         "correlation_id": run.correlation,
-        "inspect": Reason.INSPECT in run.why,
+        "inspect": bool({Reason.INSPECT, Reason.INSPECT_DESTROY} & {*run.why}),
+        "destroy": bool({Reason.DESTROY, Reason.INSPECT_DESTROY} & {*run.why}),
         "definition": run.definition,
         # A state lock that one of these left behind is an orphan.
         "former_runs": [{"run": each.run, "ended_at": iso(each.ended_at)} for each in state.former],
@@ -285,14 +288,13 @@ def _archive(
         return move_archive(definition, place, facts, ports.program)
     digest = definition.module.digest
     module = ports.objects.module(digest) if digest else None
-    described = entry.description
     if definition.cloud:  # a run there says in its message what differs
         changed = deltas.record(ports.settling.tasks, ports.records, state, run, entry, read)
         return cloud_archive(
-            definition, read, description=described, module=module, place=place, run=facts,
+            definition, read, description=entry.description, module=module, place=place, run=facts,
             why=run.why, changed=changed,
         )  # fmt: skip
     return run_archive(
-        definition, read, description=described, module=module, place=place, run=facts,
+        definition, read, description=entry.description, module=module, place=place, run=facts,
         program=ports.program,
     )  # fmt: skip

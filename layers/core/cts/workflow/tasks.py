@@ -26,9 +26,9 @@ from cts.errors import (
 from cts.generation import Current, TaskEntry
 from cts.ports import Bus, Generations
 from cts.run import person
+from cts.run.due import due
 from cts.run.place import released
 from cts.run.state import Reason, TaskState, Wish
-from cts.run.task import due
 from cts.workflow import settle, shown
 from cts.workflow.counting import Metrics
 from cts.workflow.delta_record import DeltaObjects
@@ -132,13 +132,15 @@ def run(ports: TaskPorts, asked: Request) -> Answer:
 
 def retry(ports: TaskPorts, asked: Request) -> Answer:
     """A run of what failed: of a task that gave up, or waits for its next attempt."""
+    leaves = bool(_entry(ports, asked.task).leaving)
+    check, reason = (_not_held, Reason.DESTROY) if leaves else (_may_run, Reason.PERSON)
 
     def may_retry(state: TaskState, entry: TaskEntry) -> None:
-        _may_run(state, entry)
-        if Reason.PERSON not in wishes(state) and not state.gave_up and state.retry_at is None:
+        check(state, entry)
+        if reason not in wishes(state) and not state.gave_up and state.retry_at is None:
             raise Conflict(state.task, "has nothing to retry: its last run did not fail")
 
-    return _wish(ports, asked, may_retry)
+    return _wish(ports, asked, may_retry, reason)
 
 
 def inspect(ports: TaskPorts, asked: Request) -> Answer:
@@ -146,9 +148,25 @@ def inspect(ports: TaskPorts, asked: Request) -> Answer:
     return _wish(ports, asked, lambda _state, _entry: None, Reason.INSPECT)
 
 
-def _may_run(state: TaskState, entry: TaskEntry) -> None:
+def inspect_destroy(ports: TaskPorts, asked: Request) -> Answer:
+    """A plan of what would be destroyed if the task were deleted so."""
+    return _wish(ports, asked, lambda _state, _entry: None, Reason.INSPECT_DESTROY)
+
+
+def check_may_be_destroyed(ports: TaskPorts, task: str) -> None:
+    """Raises TaskNotFound or Conflict if it may not."""
+    _not_held(ports.tasks.state(task), _entry(ports, task))
+
+
+def _not_held(state: TaskState, _: TaskEntry) -> None:
     if state.hold:
         raise Conflict(state.task, f"is held, so release it first: {state.hold}")
+
+
+def _may_run(state: TaskState, entry: TaskEntry) -> None:
+    _not_held(state, entry)
+    if entry.leaving:
+        raise Conflict(state.task, "is being destroyed: enable it first, which ends that")
     if not entry.enabled:
         raise Conflict(state.task, "is disabled: enable it first")
 

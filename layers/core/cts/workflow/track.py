@@ -8,10 +8,10 @@ from cts.errors import Forged, Refused, Unavailable, Unreadable, Upstream
 from cts.keys import task_of
 from cts.ports import Driver, Generations, Published
 from cts.run.backlog import oldest_change, queued
+from cts.run.due import due
 from cts.run.model import Run, RunStatus, needs_renewal
 from cts.run.news import GivenUp, GoesOn, HasEnded, Heard, NeverBegan, News, NotStarted
 from cts.run.state import Reason, Running, TaskState
-from cts.run.task import due
 from cts.workflow import settle
 from cts.workflow.announce import announce_pending
 from cts.workflow.counting import Counted
@@ -190,7 +190,8 @@ def _wait(
 ) -> None:
     """A run that waits for people occupies no slot, and is given up if there is a newer change:
     then what it would apply is out of date."""
-    change = state.wanted.get(Reason.CHANGE) if news.waits else None
+    destroys = state.running is not None and state.running.destroys
+    change = state.wanted.get(Reason.CHANGE) if news.waits and not destroys else None
     is_newer = change is not None and change.due_at <= ports.now()
     if is_newer and settle.give_up(ports.settling, driver, run, None):
         _ended(ports, run, report)
