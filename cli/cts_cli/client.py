@@ -4,6 +4,7 @@ import json
 import os
 import time
 from collections.abc import Callable, Generator, Mapping
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any, ClassVar
 from urllib.parse import quote, urlencode
 
@@ -116,6 +117,11 @@ class Reader(Client):
     def get(self, *path: str, **query: str | int) -> Any:
         """The response's JSON. Raises NotFound or CommandError."""
         return self._ask("GET", path, query).json()
+
+    def get_each(self, *paths: tuple[str, ...]) -> list[Any]:
+        """The responses to requests that are sent at once."""
+        with ThreadPoolExecutor(len(paths)) as pool:
+            return list(pool.map(lambda path: self.get(*path), paths))
 
     def live(self) -> Mapping[str, Any] | None:
         """The live generation. Raises CommandError if the deployed stack is too old."""

@@ -20,15 +20,16 @@ def status(stack: StackName = "cts", as_json: Json = False) -> None:
     """
     from cts_cli import output, status, words
 
-    reader = _reader(stack)
-    tasks, configuration = reader.get("status", "tasks"), reader.get("configuration")
+    tasks, configuration, poller = _reader(stack).get_each(
+        ("status", "tasks"), ("configuration",), ("poller",)
+    )
     live = configuration["live"] or {}
     waiting = live.get("waiting", {})  # an older stack answers none
     found = {
         "summary": status.summary(tasks.values(), len(waiting)),
         "tasks": tasks,
         "configuration": configuration,
-        **reader.get("poller"),
+        **poller,
     }
     if as_json:
         output.print_json(found)
