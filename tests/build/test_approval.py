@@ -2,6 +2,7 @@
 
 import io
 import shutil
+import threading
 
 import pytest
 
@@ -49,6 +50,17 @@ def test_the_state_is_locked_and_unchanged_when_the_apply_is_recorded(place: Pla
     assert seen == [(True, []), (True, [])]
 
 
+def test_the_records_of_an_apply_are_put_side_by_side(place: Place) -> None:
+    both = threading.Barrier(2, timeout=30)
+
+    def meet(method: str, path: str) -> None:
+        if method == "PUT" and path.endswith(("/applying", f"unfinished/{TASK}/apply")):
+            both.wait()
+
+    place.s3.fault = meet
+    assert place.build(place.archive("run-1", ONE)) == 0
+
+
 @pytest.mark.parametrize("record", ["applying", "apply"])
 def test_an_apply_that_cannot_be_recorded_does_not_begin(place: Place, record: str) -> None:
     def refuse(method: str, path: str) -> int | None:
@@ -59,6 +71,7 @@ def test_an_apply_that_cannot_be_recorded_does_not_begin(place: Place, record: s
     result = place.result("run-1")
     assert result["status"] == "errored"
     assert f"/{record}: HTTP 403" in result["error"]
+    assert f"work/unfinished/{TASK}/apply" not in place.s3.objects
     assert place.resources() == []
     assert f"{STATE}.tflock" not in place.s3.objects
 

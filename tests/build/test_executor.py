@@ -9,7 +9,6 @@ import sys
 import zipfile
 from collections.abc import Iterator, Mapping
 from dataclasses import replace
-from functools import partial
 from io import BytesIO
 from pathlib import Path
 from types import MappingProxyType, SimpleNamespace
@@ -211,12 +210,10 @@ def in_a_function(folder: Path, code: str) -> str:
 def test_no_process_lives_on(tmp_path: Path) -> None:
     """Not one in another session, which its parent has left."""
     code = f"""
-from functools import partial
-from subprocess import Popen
 from cts.executor import processes
 processes.guarded()
 shell = "(setsid sleep 300 > /dev/null 2>&1 & echo $! > {tmp_path}/pid); kill -9 $$"
-print(processes.executed(partial(Popen, ["sh", "-c", shell]), 60))
+print(processes.executed(processes.begun(["sh", "-c", shell]), 60))
 """
     assert in_a_function(tmp_path, code) == "-9"
     pid = int((tmp_path / "pid").read_text())
@@ -226,10 +223,8 @@ print(processes.executed(partial(Popen, ["sh", "-c", shell]), 60))
 
 def test_a_program_that_does_not_end_in_time_is_killed(tmp_path: Path) -> None:
     code = """
-from functools import partial
-from subprocess import Popen
 from cts.executor import processes
-print(processes.executed(partial(Popen, ["sleep", "300"]), 0.1))
+print(processes.executed(processes.begun(["sleep", "300"]), 0.1))
 """
     assert in_a_function(tmp_path, code) == "-9"
 
@@ -287,7 +282,7 @@ from pathlib import Path
 from cts.executor.processes import executed
 from cts.executor.program import Program
 program = Program({}, {})
-print(executed(lambda: program.start(Path(), {}, ["--help"]), 60))
+print(executed(program.start(Path(), {}, ["--help"]), 60))
 """
     assert in_a_function(tmp_path, code) == "0"
 
@@ -299,8 +294,11 @@ def test_the_function_ends_no_invocation_before_the_process_waits(
     script.write_text(f"open({str(tmp_path / 'waits')!r}, 'x'); print(flush=True); input()")
     monkeypatch.setattr("cts.executor.program.WAITING", script)
     program = Program({}, {})
+    program.end()
+    (tmp_path / "waits").unlink(missing_ok=True)
     program.renew()
     assert (tmp_path / "waits").exists()
+    program.renew()  # as after a run that could not begin
     program.end()
 
 
@@ -309,7 +307,6 @@ def test_the_process_that_waits_ends_with_the_function(tmp_path: Path) -> None:
 from cts.executor.processes import children
 from cts.executor.program import Program
 program = Program({}, {})
-program.renew()
 print(*children())
 """
     pid = int(in_a_function(tmp_path, code))
@@ -395,7 +392,9 @@ def test_a_run_is_executed_and_only_what_init_made_stays(warm: Warm) -> None:
     assert ".terraform" in warm.left
     assert {*warm.left} <= {*KEPT}
     assert warm.ended("one") == [warm.build("one")]
+    warm.place.s3.seen.clear()
     assert warm.run("two", DATA % "1")["status"] == "unchanged"
+    assert not [each for each in warm.place.s3.seen if "/cache/" in each]
     assert warm.place.result("two")["build"].startswith(keys.warm_build("id-of-two"))
 
 
@@ -418,6 +417,7 @@ def test_the_process_of_a_run_began_before_it_and_none_waits_beside_it(warm: War
 
 
 def test_the_process_that_waits_has_nothing_of_the_functions_environment(warm: Warm) -> None:
+    warm.sandbox.program.end()
     warm.sandbox.program.renew()
     [pid] = warm.waiting
     found = Path(f"/proc/{pid}/environ").read_text().split("\0")
@@ -500,13 +500,13 @@ def test_the_time_that_the_archive_takes_is_not_the_programs(
         if path.endswith("archive.zip"):
             now[0] += 20
 
-    def executed(start: partial[Any], *_: object) -> int:
-        given.append(float(start.args[-1][-1]) * 60)
-        return 1
+    def start(_folder: Path, _environment: Mapping[str, str], arguments: list[str]) -> None:
+        given.append(float(arguments[-1]) * 60)
 
     warm.place.s3.fault = slow
     monkeypatch.setattr("cts.executor.execute.time", SimpleNamespace(monotonic=lambda: now[0]))
-    monkeypatch.setattr("cts.executor.execute.executed", executed)
+    monkeypatch.setattr(warm.sandbox.program, "start", start)
+    monkeypatch.setattr("cts.executor.execute.executed", lambda *_: 1)
     execute(warm.sandbox, asked, "id", 60)
     assert given == [pytest.approx(60 - RESERVE - 20)]
 

@@ -30,6 +30,8 @@ from cts.build.facts import Facts
 from cts.build.log import Log
 from cts.build.s3 import S3
 
+DATA = ".terraform"
+"""Where `init` puts most of what it makes."""
 LOCK_FILE, MODULES = ".terraform.lock.hcl", ".terraform/modules"
 PROVIDERS, MIRROR = ".terraform/providers", "terraform.d/plugins"
 NAMES = ".terraform/providers.json"
@@ -62,7 +64,7 @@ class Cache:
 
     def restore(self) -> None:
         """What the definition's last run has kept. Nothing depends on it."""
-        if (self.folder / LOCK_FILE).exists():
+        if (self.folder / DATA).exists():
             self.was_there, self._kept = True, self._checksums()
             return
         kept = self._unpack(self.key, LARGEST_MODULES, self.folder)

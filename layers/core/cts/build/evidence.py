@@ -6,11 +6,10 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
-from cts.build.cache import LOCK_FILE, MIRROR, MODULES, hash_over
+from cts.build.cache import DATA, LOCK_FILE, MIRROR, MODULES, hash_over
 
 MOST = 20
 """Modules, and providers: the record of a run is small."""
-DATA = ".terraform"
 PROVIDER = re.compile(r'^provider "([^"]+)" \{\n(.*?)^\}', re.MULTILINE | re.DOTALL)
 VERSION = re.compile(r'^  version += "([^"]+)"', re.MULTILINE)
 HASH = re.compile(r'"((?:h1|zh):[^"]+)"')

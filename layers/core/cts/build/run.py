@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from cts.build.backend import OwnBackend, StackBackend, StateBackend, without_state, workspace
+from cts.build.begun import Begun
 from cts.build.busy import LockWait
 from cts.build.cache import Cache
 from cts.build.engine import OnPath, find_engine
@@ -178,8 +179,11 @@ class Execution:
         self.stop.check()
         self.reach("apply")
         self.hooks.owe(self.counts or {})
-        self.orphans.begin(self.planned)
-        self.records.put("applying", self.at["apply"].encode())
+        creates = Begun(partial(self.orphans.begin, self.planned))
+        try:
+            self.records.put("applying", self.at["apply"].encode())
+        finally:
+            creates.answer()
 
     def inspect(self, terraform: TerraformProcess, options: list[str]) -> str:
         """Plan, and leave nothing behind: no lock, no workspace, no record."""

@@ -5,7 +5,6 @@ import hashlib
 import http.client
 import os
 import re
-import threading
 import time
 import urllib.error
 import urllib.request
@@ -16,6 +15,7 @@ from html import escape
 from typing import NamedTuple
 from urllib.parse import quote
 
+from cts.build.begun import Begun
 from cts.build.credentials import Credentials, find_credentials
 from cts.build.errors import RunError
 from cts.build.https import context_for
@@ -47,13 +47,13 @@ class S3:
         self.region, self.attempts, self.ends_at, self.find = region, attempts, ends_at, find
         self.endpoint = os.environ.get("AWS_ENDPOINT_URL_S3") or os.environ.get("AWS_ENDPOINT_URL")
         self._credentials: Credentials | None = None
-        self._begun: dict[tuple[str, str, str], _Begun] = {}
+        self._begun: dict[tuple[str, str, str], Begun[StoredState | None]] = {}
 
     def begin(self, *reads: tuple[str, str, str]) -> None:
         """Begin to read, side by side, what is soon asked for: the next `get` or `exists` has the
         answer of now. `reads`: each the method, the bucket and the key."""
         for read in reads:
-            self._begun[read] = _Begun(partial(self._send, *read, accept=(404,)))
+            self._begun[read] = Begun(partial(self._send, *read, accept=(404,)))
 
     def get(self, bucket: str, key: str, most: float = float("inf")) -> StoredState | None:
         """`most`: bytes. A longer object is not read, and its body is empty here."""
@@ -180,29 +180,6 @@ class S3:
         if self._credentials is None or self._credentials.expires < soon:
             self._credentials = self.find()
         return self._credentials
-
-
-class _Begun(threading.Thread):
-    """A read that is under way."""
-
-    def __init__(self, read: Callable[[], StoredState | None]) -> None:
-        super().__init__(daemon=True)
-        self._read = read
-        self._failed: RunError | None = None
-        self.start()
-
-    def run(self) -> None:
-        try:
-            self._answer = self._read()
-        except RunError as failed:
-            self._failed = failed
-
-    def answer(self) -> StoredState | None:
-        """Raises RunError."""
-        self.join()
-        if self._failed:
-            raise self._failed
-        return self._answer
 
 
 def told_by_s3(body: bytes) -> str:

@@ -20,4 +20,4 @@ if told := sys.stdin.read():
     os.dup2(os.open(os.devnull, os.O_RDONLY), sys.stdin.fileno())
     os.dup2(sys.stderr.fileno(), sys.stdout.fileno())
     sys.argv = ["execute.py", *asked["arguments"]]
-    sys.exit(main())
+    os._exit(main())

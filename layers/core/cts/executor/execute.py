@@ -7,7 +7,6 @@ import time
 import zipfile
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass
-from functools import partial
 from io import BytesIO
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -102,7 +101,7 @@ def _run(
     seconds = ends_at - time.monotonic()
     arguments = ["--build", build, "--minutes", str(seconds / 60)]
     start = program.start if is_there else program.start_unpacked
-    code = executed(partial(start, folder, own, arguments), seconds)
+    code = executed(start(folder, own, arguments), seconds)
     if code == 0:
         keep_engine(folder, facts)
         if not (folder / STAMP).exists():

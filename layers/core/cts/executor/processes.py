@@ -3,11 +3,12 @@
 import ctypes
 import os
 import signal
-import subprocess
 import threading
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
+from subprocess import Popen
+from typing import Any, NamedTuple
 
 PR_SET_DUMPABLE, PR_SET_CHILD_SUBREAPER = 4, 36
 KEPT = ("LANG", "LD_LIBRARY_PATH", "PATH", "TZ")
@@ -28,11 +29,22 @@ def environment(given: Mapping[str, str]) -> dict[str, str]:
     return {name: given[name] for name in (*KEPT, *OF_AWS) if name in given}
 
 
-def executed(start: Callable[[], subprocess.Popen[bytes]], seconds: float) -> int:
-    """The exit code of the process that `start` gives; that of SIGKILL if it did not end in time.
-    When this returns, nothing that it has started is running."""
+class Child(NamedTuple):
+    process: Popen[bytes]
+    before: frozenset[int]
+    """The children of this process that were there before it."""
+
+
+def begun(command: Sequence[str], **options: Any) -> Child:
+    """`options`: of Popen."""
     before = children()
-    process = start()
+    return Child(Popen(command, start_new_session=True, **options), before)
+
+
+def executed(child: Child, seconds: float) -> int:
+    """The exit code of a program; that of SIGKILL if it did not end in time. When this returns,
+    nothing that it has started is running."""
+    process, before = child
     try:
         # Not wait(seconds), which looks only every 50 ms.
         waiter = threading.Thread(target=process.wait, daemon=True)
@@ -41,7 +53,7 @@ def executed(start: Callable[[], subprocess.Popen[bytes]], seconds: float) -> in
     finally:
         with process:
             process.kill()
-        end(before - {process.pid})
+        end(before)
     return process.returncode
 
 

@@ -9,10 +9,11 @@ import json
 import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from subprocess import DEVNULL, PIPE, Popen
+from subprocess import DEVNULL, PIPE
 from zipfile import ZipFile
 
 from cts import build
+from cts.executor.processes import Child, begun
 
 WAITING = Path(build.__file__).with_name("waiting.py")
 STANDARD_ERROR = 2
@@ -25,7 +26,7 @@ class Program:
 
     def __init__(self, files: Mapping[str, str], environment: Mapping[str, str]) -> None:
         self.files, self.environment = files, environment
-        self._waiting: Popen[bytes] | None = self._begun()
+        self._waiting: Child | None = self._begun()
 
     def is_in(self, archive: ZipFile) -> bool:
         """Whether the archive brings these files."""
@@ -37,45 +38,45 @@ class Program:
 
     def start(
         self, folder: Path, environment: Mapping[str, str], arguments: Sequence[str]
-    ) -> Popen[bytes]:
+    ) -> Child:
         """For the run whose folder it is. `environment`: what is added for this run."""
-        if self._waiting and self._waiting.poll() is not None:
+        if self._waiting and self._waiting.process.poll() is not None:
             self.end()
-        process, self._waiting = self._waiting or self._begun(), None
+        child, self._waiting = self._waiting or self._begun(), None
         told = {"folder": str(folder), "environment": environment, "arguments": arguments}
-        assert process.stdin
-        with process.stdin as pipe:
+        assert child.process.stdin
+        with child.process.stdin as pipe:
             pipe.write(json.dumps(told).encode())
-        return process
+        return child
 
     def start_unpacked(
         self, folder: Path, environment: Mapping[str, str], arguments: Sequence[str]
-    ) -> Popen[bytes]:
+    ) -> Child:
         """As `start`, with the files that the archive has brought to the folder."""
         self.end()
-        return Popen(
+        return begun(
             [sys.executable, "execute.py", *arguments],
             cwd=folder,
             env={**self.environment, **environment},
             stdin=DEVNULL,
             stdout=STANDARD_ERROR,
-            start_new_session=True,
         )
 
     def renew(self) -> None:
-        """Once nothing of a run is left. Returns when the process waits: between invocations,
-        Lambda lets nothing go on."""
-        self._waiting = self._waiting or self._begun()
-        assert self._waiting.stdout
-        self._waiting.stdout.read(1)
+        """Once nothing of a run is left, unless one waits already. Returns when the process
+        waits: between invocations, Lambda lets nothing go on."""
+        if self._waiting is None:
+            self._waiting = self._begun()
+            assert self._waiting.process.stdout
+            self._waiting.process.stdout.read(1)
 
     def end(self) -> None:
         """No process waits: a module of a run could reach it."""
         if self._waiting:
-            with self._waiting as process:
+            with self._waiting.process as process:
                 process.kill()
             self._waiting = None
 
-    def _begun(self) -> Popen[bytes]:
+    def _begun(self) -> Child:
         command = [sys.executable, "-I", str(WAITING)]
-        return Popen(command, env=self.environment, stdin=PIPE, stdout=PIPE, start_new_session=True)
+        return begun(command, env=self.environment, stdin=PIPE, stdout=PIPE)

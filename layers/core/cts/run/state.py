@@ -190,6 +190,11 @@ class TaskState:
     """The item's text if this program can't read it. The task is held then, and the text stays."""
 
     @property
+    def written(self) -> "TaskState":
+        """As it is once it was written."""
+        return replace(self, version=self.version + 1)
+
+    @property
     def held(self) -> Hold | None:
         """The hold in force; None also if nothing more than its reason is known."""
         first = next(iter(self.holds), None)
