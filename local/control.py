@@ -52,6 +52,7 @@ def _handle(
         ("POST", "faults"): lambda: _add_fault(front, body),
         ("DELETE", "faults"): lambda: _clear_faults(front),
         ("POST", "kill"): lambda: (200, {"killed": front.kill(body.get("function", ""))}),
+        ("POST", "disks"): lambda: (200, _fill(front, **body)),
         ("POST", "fire"): lambda: _fire(front, body.get("function", "")),
         ("POST", "schedules"): lambda: (200, front.switch_schedules(body.get("enabled", True))),
     }
@@ -76,6 +77,10 @@ def _add_fault(front: Front, body: dict[str, Any]) -> tuple[int, Any]:
 def _clear_faults(front: Front) -> tuple[int, Any]:
     front.faults.clear()
     return 200, {}
+
+
+def _fill(front: Front, function: str, size: int) -> dict[str, int]:
+    return {"filled": front.limit_files(function, size)}
 
 
 def _fire(front: Front, function: str) -> tuple[int, Any]:

@@ -12,6 +12,7 @@ import contextlib
 import contextvars
 import json
 import os
+import resource
 import secrets
 import signal
 import threading
@@ -140,15 +141,21 @@ def fire(schedule: dict[str, Any]) -> None:
     _eventbridge._invoke_target(schedule["Target"], event, schedule)
 
 
-def kill_caller() -> None:
-    """Kills the sandbox with the process that made this request, as if it were lost."""
+def kill_caller(seconds: float = 0.0) -> None:
+    """Kills the processes of the sandbox with the one that made this request, now or later."""
     address = peer.get()
     for worker in _all_workers():
         process = worker._proc
         if process is None or address is None:
             continue
-        if any(_owns(pid, address) for pid in (process.pid, *processes.descendants(process.pid))):
+        if not any(_owns(pid, address) for pid in _whole(process.pid)):
+            continue
+        if not seconds:
             _lose(process.pid)
+            continue
+        timer = threading.Timer(seconds, _lose, [process.pid])
+        timer.daemon = True
+        timer.start()
 
 
 def kill_workers(function: str = "") -> int:
@@ -160,9 +167,25 @@ def kill_workers(function: str = "") -> int:
     return len(running)
 
 
+def limit_files(function: str, size: int) -> int:
+    """From now on, no process in the function's sandboxes can make a file larger than `size` bytes,
+    as if their disks were full. Returns how many sandboxes there were."""
+    found = [each._proc for each in _all_workers() if each.func_name == function and each._proc]
+    for process in found:
+        for pid in _whole(process.pid):
+            with contextlib.suppress(ProcessLookupError):
+                _, most = resource.prlimit(pid, resource.RLIMIT_FSIZE)
+                resource.prlimit(pid, resource.RLIMIT_FSIZE, (size, most))
+    return len(found)
+
+
+def _whole(pid: int) -> list[int]:
+    """A process, and all that it has started."""
+    return [pid, *processes.descendants(pid)]
+
+
 def _lose(pid: int) -> None:
-    """Kills a sandbox, with all that it has started."""
-    for each in (pid, *processes.descendants(pid)):
+    for each in _whole(pid):
         with contextlib.suppress(ProcessLookupError):
             os.kill(each, signal.SIGKILL)
 

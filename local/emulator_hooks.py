@@ -6,37 +6,22 @@ from __future__ import annotations
 
 import contextvars
 import json
-import sys
-import threading
-from collections import defaultdict
 from typing import Any
 
 from ministack import app as _app
 from ministack.core import iam_actions as _actions
 from ministack.core import iam_evaluator as _evaluator
-from ministack.core import lambda_runtime as _runtime
 from ministack.core import responses as _responses
 from ministack.core import router as _router
 from ministack.services import codebuild as _codebuild
 from ministack.services import eventbridge as _eventbridge
-from ministack.services import lambda_svc as _lambda
 from ministack.services import s3 as _s3
 from ministack.services import scheduler as _scheduler
 from ministack.services.cloudformation import provisioners as _provisioners
 
-from local import emulator_iam, layers
+from local import emulator_iam, emulator_lambda
 from local.calls import json_body
 from local.hooks import Hooks, Request, Response
-
-SANDBOXES = 4
-"""Maximum number for one function."""
-
-OWN_DISK = """
-import os
-os.environ["TMPDIR"] = os.path.join(os.path.dirname(os.path.abspath(__file__)), "tmp")
-os.makedirs(os.environ["TMPDIR"], exist_ok=True)
-"""
-"""Comes before a function: no two sandboxes share a temporary folder, as in AWS."""
 
 # The object version of an S3 event, which the emulator omits.
 _version: contextvars.ContextVar[str] = contextvars.ContextVar("version", default="")
@@ -49,8 +34,7 @@ def install(hooks: Hooks) -> None:
     _hook_codebuild(hooks)
     _hook_events(hooks)
     _hook_schedules(hooks)
-    _hook_workers(hooks)
-    _hook_sandboxes()
+    emulator_lambda.install(hooks)
     _accept_what_only_people_use()
 
 
@@ -77,6 +61,7 @@ def _hook_requests(hooks: Hooks) -> None:
         request_id: str,
     ) -> Response:
         request = _request(method, path, headers, body, query)
+        emulator_lambda.requested.set(request_id if request.service == "lambda" else "")
 
         async def proceed() -> Response:
             answer: Response = await dispatch(method, path, headers, body, query, request_id)
@@ -179,18 +164,6 @@ def _hook_events(hooks: Hooks) -> None:
     _s3._fire_s3_event = fired
     _eventbridge._dispatch_event = dispatched
     _eventbridge._invoke_target = invoked
-    _eventbridge._dispatch_to_lambda = _invoke_with_retries
-
-
-def _invoke_with_retries(arn: str, payload: str) -> None:
-    """As in AWS: events invoke functions asynchronously, with retries and a failure queue."""
-    function, config, _ = _lambda._get_func_record_for_ref(arn)
-    if function and config:
-        record = _lambda._execution_record_for_config(function, config)
-        for name in ("event_invoke_config", "event_invoke_configs"):
-            if name in function:
-                record = {**record, name: function[name]}
-        _lambda.invoke_async_with_retry(record, json.loads(payload))
 
 
 def _hook_schedules(hooks: Hooks) -> None:
@@ -202,39 +175,3 @@ def _hook_schedules(hooks: Hooks) -> None:
             tick()
 
     _scheduler._tick_schedules = ticked
-
-
-def _hook_workers(hooks: Hooks) -> None:
-    detect = _runtime._detect_runtime_binary
-
-    def detected(runtime: str) -> tuple[str, str]:
-        # Without the virtual environment, functions only find their layers' packages, as in AWS.
-        binary, script = detect(runtime)
-        return (_plain_python() if binary == sys.executable else binary), OWN_DISK + script
-
-    def read_stderr(worker: Any) -> None:
-        for line in worker._proc.stderr:
-            hooks.worker_said(worker.func_name, line)
-            worker._stderr_queue.put(line.rstrip("\n"))
-
-    _runtime.zipfile = layers
-    _runtime._detect_runtime_binary = detected
-    _runtime.Worker._read_stderr = read_stderr
-
-
-def _hook_sandboxes() -> None:
-    """Makes a burst of events wait for sandboxes in use, like AWS's queue. One sandbox for each
-    event would start hundreds of processes at the same time."""
-    dispatch = _lambda._execute_function_dispatch
-    places: dict[str, threading.Semaphore] = defaultdict(lambda: threading.Semaphore(SANDBOXES))
-
-    def dispatched(func: Any, config: dict[str, Any], *rest: Any) -> dict[str, Any]:
-        with places[config["FunctionName"]]:
-            result: dict[str, Any] = dispatch(func, config, *rest)
-        return result
-
-    _lambda._execute_function_dispatch = dispatched
-
-
-def _plain_python() -> str:
-    return str(getattr(sys, "_base_executable", sys.executable))

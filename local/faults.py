@@ -45,6 +45,7 @@ class Rule:
     Calls: `caller` is a function's logical ID or name, "build" or "user"; `resource` is part of
     the resource's ARN or of one of its keys ("bucket/key", "pk/sk").
     Deliveries: `detail_type` exactly, `target` as `caller`, `detail` top-level members by value.
+    Asynchronous invocations are of the type "Invocation", and their payload is the detail.
     """
 
     do: Do

@@ -135,6 +135,14 @@ class Front:
             if function in (name, logical_id)
         )
 
+    def limit_files(self, function: str, size: int) -> int:
+        """Fills the disks of a function's sandboxes (`emulator.limit_files`)."""
+        return sum(
+            self.emulator.limit_files(name, size)
+            for name, logical_id in self._functions().items()
+            if function in (name, logical_id)
+        )
+
     def _roles(self) -> dict[str, str]:
         return self.emulator.logical_ids("AWS::IAM::Role")
 
@@ -172,7 +180,7 @@ class Front:
             case Do.KILL if call.caller == "build":
                 session = _role_and_session(request.principal)[1]
                 self.builds_engine.kill(session, rule.status, rule.seconds)
-                self.emulator.kill_caller()  # in the warm lane
+                self.emulator.kill_caller(rule.seconds)  # in the warm lane
             case Do.KILL:
                 await asyncio.sleep(rule.seconds)
                 self.emulator.kill_caller()

@@ -218,6 +218,11 @@ class Stack:
         """Kills a function's sandboxes (by logical ID), like lost hosts. Returns how many."""
         return int(self._control("POST", "kill", {"function": function})["killed"])
 
+    def fill_disks(self, function: str, size: int) -> int:
+        """From now on, no file in the sandboxes that a function (by logical ID) has now can be
+        larger than `size` bytes, as if their disks were full. Returns how many there are."""
+        return int(self._control("POST", "disks", {"function": function, "size": size})["filled"])
+
     def fire(self, function: str) -> None:
         """Fires the schedules of a function now. Raises ValueError if it has none."""
         self._control("POST", "fire", {"function": function})

@@ -494,6 +494,27 @@ def build_event(task: str, run: str, build: str, status: str) -> dict[str, Any]:
     }
 
 
+def failed_event(
+    asked: Mapping[str, str],
+    request: str,
+    *,
+    condition: str = "RetriesExhausted",
+    raised: bool = False,
+) -> dict[str, Any]:
+    """What EventBridge brings of an invocation that Lambda has given up, as far as it is read."""
+    error: dict[str, Any] = {"errorType": "Runtime.ExitError"}
+    if raised:
+        error = {"errorType": "OSError", "stackTrace": []}
+    return {
+        "detail-type": "Lambda Function Invocation Result - Failure",
+        "detail": {
+            "requestContext": {"requestId": request, "condition": condition},
+            "requestPayload": asked,
+            "responsePayload": error if condition == "RetriesExhausted" else None,
+        },
+    }
+
+
 class Counter:
     """Ids one after the other."""
 

@@ -37,11 +37,17 @@ def print_rows(console: Console, rows: Sequence[Row], spare: Sequence[str]) -> N
 
 def _table(console: Console, rows: Sequence[Row], widths: Mapping[str, int]) -> None:
     sizes = widths.values()
-    _line(console, _aligned((Text(name, "bold dim") for name in widths), sizes))
-    _line(console, Text("─" * (sum(sizes) + len(GAP) * (len(sizes) - 1)), "dim"))
+    lines = [
+        _aligned((Text(name, "bold dim") for name in widths), sizes),
+        Text("─" * (sum(sizes) + len(GAP) * (len(sizes) - 1)), "dim"),
+    ]
     for row in rows:
-        _line(console, _aligned((row.cells[name] for name in widths), sizes))
-        _below(console, row)
+        lines.append(_aligned((row.cells[name] for name in widths), sizes))
+        if row.below:
+            console.print_lines(lines)
+            _below(console, row)
+            lines.clear()
+    console.print_lines(lines)
 
 
 def _aligned(cells: Iterable[Text], widths: Iterable[int]) -> Text:

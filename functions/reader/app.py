@@ -35,5 +35,5 @@ def refuse(error: CtsError) -> Response[str]:
 app.exception_handler(CtsError)(refuse)
 app.not_found(lambda _: refuse(read_tasks.unknown(app.current_event.raw_event)))
 for path, route in {**read.ROUTES, **read_tasks.ROUTES}.items():
-    app.get(path)(lambda route=route, **names: answer(route, **names))
+    app.get(path, compress=True)(lambda route=route, **names: answer(route, **names))
 lambda_handler = logger.inject_lambda_context(app.resolve, clear_state=True)

@@ -4,17 +4,18 @@ function on the emulator's bucket."""
 import json
 from collections.abc import Callable
 from dataclasses import dataclass, replace
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 
 import pytest
 
 from cts.adapters.bucket import Bucket
 from cts.adapters.codebuild import CodeBuild
-from cts.adapters.executor import Executor
+from cts.adapters.executor import QUEUED_SECONDS, Executor, Failure
 from cts.executor.execute import Asked
 from cts.keys import ended, run_object, warm_build
 from cts.run.model import End, Run, RunStatus
-from cts.run.news import GivenUp, GoesOn, HasEnded, NeverBegan, NotStarted
+from cts.run.news import GivenUp, GoesOn, HasEnded, NeverBegan, News, NotStarted
 from tests.fakes import (
     RUN,
     Clock,
@@ -22,6 +23,7 @@ from tests.fakes import (
     FakeBuild,
     FakeDriver,
     build_event,
+    failed_event,
     failing,
 )
 
@@ -29,6 +31,9 @@ if TYPE_CHECKING:
     from mypy_boto3_codebuild import CodeBuildClient
     from mypy_boto3_lambda import LambdaClient
 
+EVENTS = Path(__file__).parents[2] / "events"
+SECONDS = 900.0
+"""The time limit of the executor."""
 REFUSED = End(RunStatus.ERRORED, apply_began=False, error="no such project", retryable=False)
 
 
@@ -125,7 +130,7 @@ def with_executor(bucket: FakeBucket | Bucket, clock: Clock) -> World:
             assert bucket.put_if_absent(RUN.task, RUN.id, ended(build), b"")
 
     client = cast("LambdaClient", Invocations())
-    driver = Executor(client, "cts-executor", 900.0, cast("Bucket", bucket), clock)
+    driver = Executor(client, "cts-executor", SECONDS, cast("Bucket", bucket), clock)
     return World(driver, bucket, clock, tell, of_bucket)
 
 
@@ -289,3 +294,99 @@ def test_a_run_that_was_killed_has_ended_without_a_result(bucket: FakeBucket | B
     )
     of_another = world.driver.heard(world.event("warm-other", ""))
     assert world.driver.news(run, of_another) == GoesOn()
+
+
+# ---- what Lambda tells of an invocation that failed -----------------------------------------
+
+ASKED = {"task": RUN.task, "run": RUN.id, "folder": RUN.folder, "correlation_id": "c"}
+OF_INVOCATION = warm_build("id-1")
+"""The first one of `Invocations`."""
+
+
+def news_of_failure(world: World, run: Run, request: str = "id-1", **how: Any) -> News:
+    heard = world.driver.heard(failed_event({**ASKED, **how.pop("asked", {})}, request, **how))
+    assert heard is not None
+    return world.driver.news(run, heard)
+
+
+@pytest.mark.parametrize("recorded", [False, True], ids=["the runner died", "recorded"])
+def test_a_run_whose_sandbox_was_lost_has_ended(
+    bucket: FakeBucket | Bucket, *, recorded: bool
+) -> None:
+    world = with_executor(bucket, Clock())
+    run = world.started()
+    world.begins(f"{OF_INVOCATION}-1a2b")
+    world.write("applying", "")
+    news = news_of_failure(world, run if recorded else replace(run, build=None))
+    assert isinstance(news, HasEnded)
+    assert (news.end.apply_began, news.end.retryable, news.end.known) == (True, True, True)
+    assert "status KILLED during its apply" in (news.end.error or "")
+
+
+@pytest.mark.parametrize(
+    "how",
+    [
+        {"request": "id-2"},
+        {"asked": {"folder": "f01de4-of-another"}},
+        {"raised": True},
+        {"condition": "EventAgeExceeded"},
+    ],
+    ids=["another invocation", "who does not know its folder", "raised", "not delivered again"],
+)
+def test_a_run_that_began_goes_on_whatever_is_told_of_others(
+    bucket: FakeBucket | Bucket, how: dict[str, Any]
+) -> None:
+    world = with_executor(bucket, Clock())
+    run = world.started()
+    world.begins(f"{OF_INVOCATION}-1a2b")
+    assert news_of_failure(world, run, **how) == GoesOn()
+
+
+def test_a_function_that_raised_an_error_has_recorded_what_has_ended(
+    bucket: FakeBucket | Bucket,
+) -> None:
+    """It may be another delivery of the invocation than the one that executes the run."""
+    world = with_executor(bucket, Clock())
+    run = world.started()
+    world.begins(f"{OF_INVOCATION}-1a2b")
+    world.tell(f"{OF_INVOCATION}-3c4d", "KILLED")
+    assert news_of_failure(world, run, raised=True) == GoesOn()
+    world.tell(f"{OF_INVOCATION}-1a2b", "KILLED")
+    assert isinstance(news_of_failure(world, run, raised=True), HasEnded)
+
+
+@pytest.mark.parametrize("how", [{}, {"raised": True}, {"condition": "EventAgeExceeded"}])
+def test_a_run_whose_invocation_failed_before_it_began_never_began(
+    bucket: FakeBucket | Bucket, how: dict[str, Any]
+) -> None:
+    world = with_executor(bucket, Clock())
+    run = world.started()
+    for each in (run, replace(run, build=None)):
+        news = news_of_failure(world, each, **how)
+        assert isinstance(news, NeverBegan)
+        assert news.build == OF_INVOCATION
+        assert news.end is not None
+        assert news.end.retryable
+    assert news_of_failure(world, run, "id-2", **how) == GoesOn(), "the other one may begin"
+    assert world.driver.stop(run, REFUSED)
+    assert news_of_failure(world, run, **how) == GivenUp(end=REFUSED)
+
+
+def test_a_run_in_the_warm_lane_can_not_outlast_what_it_is_waited_for(
+    bucket: FakeBucket | Bucket,
+) -> None:
+    """It may be started again, then wait in the queue, and then take the function's whole time."""
+    limits = with_executor(bucket, Clock()).driver.limits
+    assert limits.longest > limits.restart + QUEUED_SECONDS + SECONDS
+
+
+def test_lambdas_record_is_read_as_it_is_sent() -> None:
+    event = json.loads((EVENTS / "tracker-invocation-failed.json").read_text())
+    heard = Executor.heard(event)
+    assert heard is not None
+    assert (heard.task, heard.run) == ("firewall", "firewall-20261129T200400-4f1a2b")
+    assert heard.told == Failure(
+        folder="b7f1c2d3e4f5061728394a5b6c7d8e9f",
+        build=warm_build("e4b46cbf-b738-500f-bb5a-4b1d7e8a3c01"),
+        is_crash=True,
+    )

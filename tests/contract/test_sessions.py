@@ -12,6 +12,7 @@ from botocore.stub import ANY, Stubber
 from cts.adapters.bucket import Bucket
 from cts.adapters.sessions import Sessions
 from cts.errors import Refused, Unavailable
+from cts.run.model import Run
 from cts.terraform.archive import unzipped, zipped
 from tests.fakes import RUN, Clock, FakeBucket, FakeSts, failing, fake_sessions
 
@@ -28,8 +29,8 @@ class World:
     bucket: FakeBucket | Bucket
     now: datetime
 
-    def stored(self, name: str) -> bytes | None:
-        found = self.bucket._get(f"builds/{RUN.folder}/{name}")
+    def stored(self, name: str, run: Run = RUN) -> bytes | None:
+        found = self.bucket._get(f"builds/{run.folder}/{name}")
         return found.body if found else None
 
     def session(self, body: bytes | None) -> dict[str, str]:
@@ -66,9 +67,10 @@ def test_a_run_that_is_prepared_has_its_archive_as_a_record_too(world: World) ->
 
 
 def test_a_run_in_hcp_terraform_has_its_record_alone(world: World) -> None:
-    world.sessions.prepare(replace(RUN, folder=""), ARCHIVE)
+    of_hcp = replace(RUN, folder="")
+    world.sessions.prepare(of_hcp, ARCHIVE)
     assert world.bucket.archive(RUN.task, RUN.id) == ARCHIVE
-    assert world.stored("archive.zip") is None
+    assert world.stored("archive.zip", of_hcp) is None
 
 
 def test_what_cannot_be_recorded_is_not_prepared() -> None:

@@ -10,10 +10,12 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 import pytest
 
+from cts.keys import session_name
 from cts.watch.lease import HEARTBEAT_EVERY
 from tests.e2e.world import PATIENCE, RECORD_FILES, task
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
     from pathlib import Path
     from random import Random
 
@@ -29,6 +31,12 @@ ROUNDS = [
     *(pytest.param(number, id=f"soak-{number}", marks=pytest.mark.soak) for number in range(1, 11)),
 ]
 """`make test` injects each fault once, as round 0; `make soak` ten times, each time elsewhere."""
+
+LANES = ("build", "warm")
+CALL = {"build": "StartBuild", "warm": "InvokeFunction"}
+"""With which a runner starts a run."""
+TOLD = {"build": "CodeBuild Build State Change", "warm": "Object Created"}
+"""The event by which the tracker hears that a run has ended."""
 
 STEPS = "./modules/steps"
 """Like `record`; then, for each instance, runs the shell command in its meta value `step`."""
@@ -77,13 +85,23 @@ def _worded(choice: object) -> str:
     return str(choice)
 
 
-def publish(world: World, tasks: dict[str, str], also: str = "") -> None:
+def publish(world: World, tasks: dict[str, str], also: str = "", lanes: Iterable[str] = "") -> None:
     """Publish tasks (name: service) with the module `steps`, and other text; in one push, so that
-    one poller has ever been there. Waits until each of the tasks has had its first run."""
-    text = "".join(task(name, service, module=STEPS) for name, service in tasks.items())
+    one poller has ever been there. Waits until each of the tasks has had its first run.
+
+    `lanes`: each task is there once in each of them, and the lane follows its name and that of its
+    service (`of`)."""
+    found = [(name, service, "") for name, service in tasks.items()]
+    if lanes:
+        found = [(of(n, lane), of(s, lane), lane) for n, s, _ in found for lane in lanes]
+    text = "".join(task(name, service, module=STEPS, lane=lane) for name, service, lane in found)
     world.publish({**STEPS_FILES, "faults.hcl": text + also})
-    for name, service in tasks.items():
+    for name, service, _ in found:
         world.applied_right(name, service)
+
+
+def of(name: str, lane: str) -> str:
+    return f"{name}-{lane}"
 
 
 def change(world: World, service: str, step: str = "true") -> None:
@@ -225,24 +243,20 @@ class Watched:
         assert all(any(run.id in key for key in begun) for run in applied)
 
     def _assert_no_two_builds_at_once(self) -> None:
-        spans = sorted(
-            (build["startTime"], build["endTime"])
-            for build in self.world.stack.builds()
-            if _task_of(build) == self.task
-        )
-        assert all(end <= start for (_, end), (start, _) in itertools.pairwise(spans))
+        """Of each run, from the first call that was made with its session to the last one."""
+        calls = self.world.calls(self.mark, caller="build")
+        spans = []
+        for run in self.runs():
+            name = f"/{session_name(run.id)}"
+            made = [each["n"] for each in calls if each["principal"].endswith(name)]
+            spans += [(made[0], made[-1])] if made else []
+        assert all(end < start for (_, end), (start, _) in itertools.pairwise(sorted(spans)))
 
 
 def watch(world: World, name: str, service: str | None = None) -> Watched:
     """Look at a task from now on; its service has its name, if none is given."""
     former = frozenset(run.id for run in world.runs(name))
     return Watched(world, name, service or name, world.mark(), former)
-
-
-def _task_of(build: dict[str, Any]) -> str:
-    variables = build["environment"]["environmentVariables"]
-    task: str = next(each["value"] for each in variables if each["name"] == "CTS_TASK")
-    return task
 
 
 # ---- pollers --------------------------------------------------------------------------------

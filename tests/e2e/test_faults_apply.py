@@ -12,7 +12,18 @@ from typing import TYPE_CHECKING
 import pytest
 
 from tests.e2e.conftest import running
-from tests.e2e.faults import ROUNDS, change, gate, inject, publish, register, struck, watch
+from tests.e2e.faults import (
+    LANES,
+    ROUNDS,
+    change,
+    gate,
+    inject,
+    of,
+    publish,
+    register,
+    struck,
+    watch,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -27,19 +38,21 @@ pytestmark = [
 
 TASKS = {name: name for name in ("killed", "locked", "changed", "halfway", "barred")}
 TWO_ON_ONE = {"first": "shared", "second": "shared"}
+ENDS_AS = {"build": ("FAULT", "FAILED"), "warm": ("KILLED",)}
 
 
 @pytest.fixture(scope="module")
 def world(tmp_path_factory: pytest.TempPathFactory) -> Iterator[World]:
     with running(tmp_path_factory.mktemp("stack"), {"Concurrency": "1"}) as world:
-        publish(world, TASKS | TWO_ON_ONE)
+        publish(world, TASKS | TWO_ON_ONE, lanes=LANES)
         yield world
 
 
 def test_the_lock_of_a_build_killed_while_it_applied_is_released(
-    world: World, chance: Chance
+    world: World, chance: Chance, lane: str
 ) -> None:
-    task, waiting = watch(world, "killed"), gate(world, "killed")
+    name = of("killed", lane)
+    task, waiting = watch(world, name), gate(world, name)
     point = chance.pick(
         "killed after",
         {"action": "PutObject", "resource": "/applying", "nth": 1},
@@ -47,11 +60,11 @@ def test_the_lock_of_a_build_killed_while_it_applied_is_released(
         {"action": "PutObject", "resource": "/started", "nth": 1},
     )
     seconds = chance.seconds("and", 0.0, 0.0, 1.5)
-    status = chance.pick("ends as", "FAULT", "FAILED")
+    status = chance.pick("ends as", *ENDS_AS[lane])
     kill = inject(
         world, caller="build", phase="after", do="kill", seconds=seconds, status=status, **point
     )
-    change(world, "killed", waiting.step)
+    change(world, name, waiting.step)
     struck(world, kill)
     killed = task.ended(1)[0]
     waiting.open()
@@ -65,14 +78,15 @@ def test_the_lock_of_a_build_killed_while_it_applied_is_released(
 
 
 def test_a_lock_that_somebody_else_holds_is_waited_for_and_never_released(
-    world: World, chance: Chance
+    world: World, chance: Chance, lane: str
 ) -> None:
+    name = of("locked", lane)
     who = chance.pick("held by", "somebody else", "ourselves, later")
     ourselves = f"{getpass.getuser()}@{os.uname().nodename}"
     holder = "anna@bastion" if who == "somebody else" else ourselves
     lock = {
         "Bucket": world.stack.outputs["StateBucket"],
-        "Key": "tasks/locked/terraform.tfstate.tflock",
+        "Key": f"tasks/{name}/terraform.tfstate.tflock",
     }
     info = {
         "ID": "7c1f3c0e-0000-4000-8000-000000000000",
@@ -82,12 +96,12 @@ def test_a_lock_that_somebody_else_holds_is_waited_for_and_never_released(
         "Version": "1.11.4",
         # A lock that was taken after our last run has ended, whoever took it, is not that run's.
         "Created": (datetime.now(UTC) + timedelta(minutes=1)).isoformat().replace("+00:00", "Z"),
-        "Path": f"{lock['Bucket']}/tasks/locked/terraform.tfstate",
+        "Path": f"{lock['Bucket']}/tasks/{name}/terraform.tfstate",
     }
     s3 = world.client("s3")
     put = s3.put_object(**lock, Body=json.dumps(info).encode())
-    task = watch(world, "locked")
-    change(world, "locked")
+    task = watch(world, name)
+    change(world, name)
 
     def waits() -> bool:
         logs = (world.record(run, "log") or b"" for run in task.runs())
@@ -99,14 +113,17 @@ def test_a_lock_that_somebody_else_holds_is_waited_for_and_never_released(
     task.ends_well("applied")
 
 
-def test_changes_during_an_apply_are_one_more_run_after_it(world: World, chance: Chance) -> None:
-    task, waiting = watch(world, "changed"), gate(world, "changed")
-    change(world, "changed", waiting.step)
+def test_changes_during_an_apply_are_one_more_run_after_it(
+    world: World, chance: Chance, lane: str
+) -> None:
+    name = of("changed", lane)
+    task, waiting = watch(world, name), gate(world, name)
+    change(world, name, waiting.step)
     world.until(waiting.reached, "the apply to begin")
-    former = world.expected("changed")
+    former = world.expected(name)
     for _ in range(chance.pick("changes meanwhile", 1, 2, 3)):
         mark = world.mark()
-        change(world, "changed")
+        change(world, name)
         world.until(partial(world.events, "CatalogChanged", mark), "the change to be seen")
     waiting.open()
     runs = task.ends_well("applied", "applied")
@@ -114,31 +131,34 @@ def test_changes_during_an_apply_are_one_more_run_after_it(world: World, chance:
 
 
 def test_an_apply_that_failed_half_way_is_undone_when_consul_goes_back(
-    world: World, chance: Chance
+    world: World, chance: Chance, lane: str
 ) -> None:
-    register(world, "halfway", 80)
-    world.applied_right("halfway", "halfway")
-    before = world.expected("halfway")
-    task, waiting = watch(world, "halfway"), gate(world, "halfway")
-    register(world, "halfway", 81, f"{waiting.step}; exit 1")
+    name = of("halfway", lane)
+    register(world, name, 80)
+    world.applied_right(name, name)
+    before = world.expected(name)
+    task, waiting = watch(world, name), gate(world, name)
+    register(world, name, 81, f"{waiting.step}; exit 1")
     world.until(waiting.reached, "the apply to get half way")
-    half_way = world.expected("halfway")
+    half_way = world.expected(name)
     match chance.pick("Consul goes back", "after the failure", "during the apply"):
         case "after the failure":
             waiting.open()
             task.ended(1)
-            assert world.applied("halfway") == half_way
-            register(world, "halfway", 80)
+            assert world.applied(name) == half_way
+            register(world, name, 80)
         case _:
-            register(world, "halfway", 80)
-            world.until(lambda: world.state("halfway").wanted, "the change to be seen")
+            register(world, name, 80)
+            world.until(lambda: world.state(name).wanted, "the change to be seen")
             waiting.open()
     task.ends_well("errored", "applied")
-    assert world.applied("halfway") == before
+    assert world.applied(name) == before
 
 
 def test_an_account_that_may_run_no_builds_is_told_what_to_do(world: World, chance: Chance) -> None:
-    task = watch(world, "barred")
+    """Of CodeBuild; Lambda has no such limit."""
+    name = of("barred", "build")
+    task = watch(world, name)
     inject(
         world,
         action="StartBuild",
@@ -147,24 +167,25 @@ def test_an_account_that_may_run_no_builds_is_told_what_to_do(world: World, chan
         message="Cannot have more than 0 builds in queue for the account",
         times=0,
     )
-    change(world, "barred")
+    change(world, name)
     run = task.ended(1)[0]
     assert run.end is not None
     assert "open a case with AWS Support" in (run.end.error or "")
     assert run.gave_up
     world.stack.clear_faults()
-    change(world, "barred")
+    change(world, name)
     task.ends_well("errored", "applied")
 
 
-def test_a_task_without_a_slot_waits_its_turn_and_then_runs(world: World, chance: Chance) -> None:
-    tasks, waiting = [watch(world, *pair) for pair in TWO_ON_ONE.items()], gate(world, "shared")
-    change(world, "shared", waiting.step)
+def test_a_task_without_a_slot_waits_its_turn_and_then_runs(
+    world: World, chance: Chance, lane: str
+) -> None:
+    service, names = of("shared", lane), [of(each, lane) for each in TWO_ON_ONE]
+    tasks, waiting = [watch(world, name, service) for name in names], gate(world, service)
+    change(world, service, waiting.step)
     world.until(waiting.reached, "the first apply to begin")
-    states = [world.state(name) for name in TWO_ON_ONE]
-    world.until(
-        lambda: any(world.state(name).queued_since for name in TWO_ON_ONE), "the second to queue"
-    )
+    states = [world.state(name) for name in names]
+    world.until(lambda: any(world.state(name).queued_since for name in names), "one to queue")
     assert [state.running is not None for state in states].count(True) == 1
     assert sum(len(task.runs()) for task in tasks) == 1
     waiting.open()

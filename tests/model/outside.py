@@ -10,13 +10,14 @@ from typing import Any
 
 from cts.conditions import consul_kv, services
 from cts.conditions.condition import Condition, Read
+from cts.events import iso
 from cts.run.state import Reason
 from cts.terraform.definition import Definition
 from cts.watch.needs import rendered
 from cts.watch.query import View
 from cts.watch.snapshot import EMPTY, Snapshot, of
 from cts.watch.view import Answer
-from tests.fakes import FakeBucket, FakeBuild
+from tests.fakes import Clock, FakeBucket, FakeBuild
 
 LISTING = View(services.LISTING)
 NOT_PASSING = 0
@@ -137,8 +138,10 @@ class Build:
 
     fake: FakeBuild
     bucket: FakeBucket
+    clock: Clock
     stage: Stage = Stage.QUEUED
     result: dict[str, object] = field(default_factory=dict)
+    began_at: float = 0.0
 
     @property
     def executes(self) -> bool:
@@ -158,7 +161,7 @@ class Build:
         mine = json.dumps({"build": self.fake.id}).encode()
         if not self._put_if_absent("started", mine):
             return False
-        self.stage = Stage.STARTED
+        self.stage, self.began_at = Stage.STARTED, self.clock()
         return True
 
     def data(self) -> str:
@@ -171,7 +174,14 @@ class Build:
 
     def ends(self, status: str, *, retryable: bool = True) -> None:
         error = "broken" if status == "errored" else None
-        self.result = {"status": status, "error": error, "retryable": retryable}
+        at = {"started": iso(self.began_at), "ended": iso(self.clock())}
+        self.result = {
+            "build": self.fake.id,
+            "status": status,
+            "error": error,
+            "retryable": retryable,
+            "at": at,
+        }
         self.stage = Stage.APPLIED
 
     def record(self) -> None:

@@ -31,6 +31,7 @@ from tests.fakes import (
 )
 from tests.model.outside import FORMER_STATE, Asked, Build, Catalog
 from tests.model.process import Killed, Process
+from tests.model.warm import SECONDS, WarmDriver
 
 if TYPE_CHECKING:
     from cts.events import TaskTriggered
@@ -48,6 +49,7 @@ TASKS: dict[str, tuple[Condition, tuple[Condition, ...]]] = {
 """Conditions and module inputs."""
 EVENTS = {"came": ("added",)}
 """Of the tasks that not every change triggers."""
+LANES = ("", "", "warm", "build")
 BUFFERS = (None, BufferPeriod(5, 20))
 DEPTH = 3
 """Actors nested in one another, at most."""
@@ -136,6 +138,7 @@ class State:
         self.sessions = fake_sessions(FakeSts(self.clock), self.bucket)
         self.driver, self.ids = Driver(self), Counter()
         self.driver.token_lives = self.random.choice((300.0, 0.0))
+        self.executor = WarmDriver(self, Door(self, "driver", self.bucket))
         self.catalog = Catalog()
         self.catalog.remember()
         self.former = dict(self.catalog.values)
@@ -182,6 +185,10 @@ class State:
         self._make_ports()
         self.generation = self._first_generation()
 
+    def copies(self) -> int:
+        """How often Lambda delivers an invocation."""
+        return 1 if self.faults is CALM else self.random.choice((0, 1, 1, 1, 1, 1, 2, 2))
+
     def poll_ports(self, watcher: "Watcher") -> poll.PollPorts:
         def door(port: Any) -> Any:
             return Door(self, "poller", port, watcher)
@@ -220,7 +227,10 @@ class State:
             views=door("runner", self.table),
             objects=door("runner", self.bucket),
             fed=door("runner", self.bucket),
-            drivers={"terraform": door("runner", self.driver)},
+            drivers={
+                "terraform": door("runner", self.driver),
+                "executor": door("runner", self.executor),
+            },
             place=RunPlace("work", "state", "eu-west-1", "1.13.0"),
             program=b"",
             bus=door("runner", self.bus),
@@ -228,7 +238,7 @@ class State:
             new_run_id=self.ids.new_run_id,
             new_folder=self.ids.new_folder,
             cap=self.cap,
-            capacity=Capacity(0.0, 0),
+            capacity=Capacity(SECONDS, 1),
             records=door("runner", self.bucket),
             generations=door("runner", self.bucket),
         )
@@ -236,7 +246,10 @@ class State:
             settling=settling("tracker"),
             runs=door("tracker", self.table),
             published=door("tracker", self.table),
-            drivers={"terraform": door("tracker", self.driver)},
+            drivers={
+                "terraform": door("tracker", self.driver),
+                "executor": door("tracker", self.executor),
+            },
             now=self.clock,
             cap=self.cap,
             generations=door("tracker", self.bucket),
@@ -251,7 +264,13 @@ class State:
             definition = Definition(name, Module("./m"), condition, inputs=inputs)
             self.bucket.put_definition(definition)
             events = EVENTS.get(name, ())
-            entry = TaskEntry(definition.digest, condition, inputs=inputs, events=events)
+            entry = TaskEntry(
+                definition.digest,
+                condition,
+                inputs=inputs,
+                events=events,
+                lane=self.random.choice(LANES),
+            )
             tasks[name] = entry if condition.timetable else replace(entry, buffer=buffer)
         former_state = self.random.choice(("", FORMER_STATE))
         return self._publish(Generation(1, 1, {}, tasks, former_state=former_state))

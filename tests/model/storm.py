@@ -3,6 +3,7 @@
 from collections.abc import Callable
 from dataclasses import replace
 
+from cts import keys
 from cts.adapters.codebuild import LIMITS
 from cts.errors import Refused, Unavailable
 from cts.events import TaskTriggered
@@ -15,10 +16,11 @@ from cts.run.state import APART, Reason, TaskState
 from cts.workflow import live, once, start, track
 from cts.workflow.tasks import wishes
 from cts.workflow.watcher import LivePorts
-from tests.fakes import build_event
+from tests.fakes import FakeBuild, build_event
 from tests.model.outside import FORMER_STATE, VALUES, AskedConsul, Build, Stage
 from tests.model.process import Killed
 from tests.model.state import CALM, TASKS, Broken, Door, State, Watcher
+from tests.model.warm import SECONDS, WarmBuild
 
 PLANS = (Reason.INSPECT, Reason.INSPECT_DESTROY)
 
@@ -48,7 +50,7 @@ class Storm(State):
         self.sent = len(self.bus.events)
         for build_id, fake in self.driver.builds.items():
             if build_id not in self.builds:
-                self.builds[build_id] = Build(fake, self.bucket)
+                self.builds[build_id] = Build(fake, self.bucket, self.clock)
 
     def change(self) -> None:
         name, value = self.random.choice(("a", "b")), self.random.choice(VALUES)
@@ -137,7 +139,8 @@ class Storm(State):
 
         for build in self.builds.values():
             age = self.clock.now - build.fake.started_at
-            if build.stage is not Stage.ENDED and age > LIMITS.longest - 60:
+            longest = SECONDS if isinstance(build, WarmBuild) else LIMITS.longest - 60
+            if build.stage is not Stage.ENDED and age > longest:
                 self._end(build, "TIMED_OUT")
 
     def toggle_broken(self) -> None:
@@ -266,9 +269,36 @@ class Storm(State):
 
     def refuse(self) -> None:
         """The driver refuses for a while, or is busy."""
-        self.driver.error = self.random.choice((None, None, Refused("no"), Unavailable("busy")))
+        for driver in (self.driver, self.executor):
+            driver.error = self.random.choice((None, None, Refused("no"), Unavailable("busy")))
 
     # ---- builds ---------------------------------------------------------------------------
+
+    def invoke(self) -> None:
+        """Lambda delivers an invocation, or gives it up."""
+        queue = self.executor.client.queue
+        if not queue:
+            return
+        invocation = self.random.choice(queue)
+        if invocation.copies == 0:
+            self.log("LOST", invocation)
+            queue.remove(invocation)
+            return
+        if invocation.is_too_old(self.clock()):
+            queue.remove(invocation)
+            self.flying.append(invocation.failed(condition="EventAgeExceeded"))
+            return
+        invocation.copies -= 1
+        if invocation.copies == 0:
+            queue.remove(invocation)
+        folder = invocation.asked["folder"]
+        if keys.build_object(folder, "archive.zip") not in self.bucket.objects:
+            return  # the run has ended
+        run, archive = self.executor.asked[folder]
+        name = f"{keys.warm_build(invocation.request)}-{len(self.builds)}"
+        self.log("Lambda delivers", invocation.request, run.id, "as", name)
+        fake = FakeBuild(name, run, archive, self.clock())
+        self.builds[name] = WarmBuild(fake, self.bucket, self.clock, invocation=invocation)
 
     def build(self) -> None:
         going = [each for each in self.builds.values() if each.stage is not Stage.ENDED]
@@ -283,7 +313,7 @@ class Storm(State):
 
     def _one_step(self, build: Build) -> None:
         if self.faults is not CALM and self.random.random() < 0.05:
-            self._end(build, "STOPPED")
+            self._end(build, self.random.choice(("STOPPED", "TIMED_OUT")))
             return
         match build.stage:
             case Stage.QUEUED:
@@ -301,9 +331,25 @@ class Storm(State):
 
     def _end(self, build: Build, status: str) -> None:
         self.log("build", build.fake.id, build.fake.run.id, "ends:", status, build.result)
+        executes = build.executes
         build.end(status)
         run = build.fake.run
-        self.flying.append(build_event(run.task, run.id, build.fake.id, status))
+        if isinstance(build, WarmBuild):
+            self._end_warm(build, executes=executes, is_lost=status == "TIMED_OUT")
+        else:
+            self.flying.append(build_event(run.task, run.id, build.fake.id, status))
+
+    def _end_warm(self, build: WarmBuild, *, executes: bool, is_lost: bool) -> None:
+        """With a record of the function; or with Lambda's, if the sandbox is lost."""
+        if not is_lost:
+            self.flying.append(build.ended())
+            if self.faults is not CALM and self.random.random() < 0.1:
+                self.flying.append(build.invocation.failed(raised=True))
+            return
+        others = (each for each in self.builds.values() if isinstance(each, WarmBuild))
+        doubles = [each for each in others if each.invocation is build.invocation]
+        if executes or not any(each.executes for each in doubles):  # else see docs/adr/0010
+            self.flying.append(build.invocation.failed())
 
     def _begin(self, build: Build) -> None:
         run = build.fake.run
@@ -393,6 +439,7 @@ ACTIONS, WEIGHTS = map(
         (S.tick, 6),
         (S.deliver, 25),
         (S.build, 20),
+        (S.invoke, 15),
         (S.sweep, 8),
         (S.advance, 8),
         (S.wish, 2),

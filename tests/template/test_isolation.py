@@ -59,9 +59,17 @@ def test_builds_start_with_a_role_that_reads_what_it_is_told_and_writes_its_log(
 
 
 def test_the_executors_role_only_reads_what_a_run_starts_with() -> None:
-    assert actions("ExecutorRole") == {"s3:GetObject", "sqs:SendMessage"}
+    assert actions("ExecutorRole") == {"s3:GetObject", "events:PutEvents"}
     [read] = [each for each in statements("ExecutorRole") if "s3:GetObject" in each["Action"]]
     assert read["Resource"] == [{"Fn::Sub": f"{WORK}/builds/*"}]
+
+
+def test_the_executors_role_puts_no_events_but_those_that_lambda_puts_with_it() -> None:
+    events = [each for each in statements("ExecutorRole") if "events:PutEvents" in each["Action"]]
+    assert {each["Effect"] for each in events} == {"Allow", "Deny"}
+    [denied] = [each for each in events if each["Effect"] == "Deny"]
+    assert denied["Condition"] == {"ForAnyValue:StringNotEquals": {"events:source": ["lambda"]}}
+    assert all(each["Resource"] == denied["Resource"] for each in events)
 
 
 def test_only_what_executes_runs_reads_credentials_and_only_runner_and_tracker_write_them() -> None:

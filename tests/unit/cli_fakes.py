@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from functools import cache
 from pathlib import Path
+from threading import Lock
 from typing import Any
 
 import httpx
@@ -37,6 +38,8 @@ from tests.unit.reader_fakes import NOW, World, call
 
 testing._get_command = cache(get_command)  # type: ignore[attr-defined]  # or built each time
 
+SANDBOX = Lock()
+"""It serves one request at a time."""
 READER = "https://0123456789abcdef.lambda-url.eu-west-1.on.aws/"
 API = "https://fedcba9876543210.lambda-url.eu-west-1.on.aws/"
 CONSUL = "https://consul.example.com:8501"
@@ -277,7 +280,8 @@ class Account(Vault):
             asked = event(str(request.url), request.method, request.content.decode(), self.user)
             code, found = invoke(asked)
             return httpx.Response(code, json=found)
-        code, kind, body = call(str(request.url), request.method)
+        with SANDBOX:
+            code, kind, body = call(str(request.url), request.method)
         return httpx.Response(code, headers={"content-type": kind}, text=body)
 
 

@@ -201,12 +201,17 @@ def errored(task: str = "web", number: int = 1) -> Run:
 
 def call(url: str, method: str = "GET") -> tuple[int, str, str]:
     """Status, content type and body that the function answers. Set `app.ports` first."""
+    answer = invoke(url, method)
+    return answer["statusCode"], answer["headers"]["Content-Type"], answer["body"]
+
+
+def invoke(url: str, method: str = "GET", **headers: str) -> dict[str, Any]:
     parts = urlsplit(url)
     event = {
         "version": "2.0",
         "rawPath": parts.path,
         "rawQueryString": parts.query,
-        "headers": {},
+        "headers": headers,
         "requestContext": {
             "stage": "$default",
             "requestId": "r-1",
@@ -216,8 +221,8 @@ def call(url: str, method: str = "GET") -> tuple[int, str, str]:
     }
     names = ("function_name", "memory_limit_in_mb", "invoked_function_arn", "aws_request_id")
     context: Any = SimpleNamespace(**dict.fromkeys(names, "reader"))
-    answer = app.lambda_handler(event, context)
-    return answer["statusCode"], answer["headers"]["Content-Type"], answer["body"]
+    answer: dict[str, Any] = app.lambda_handler(event, context)
+    return answer
 
 
 def get(url: str) -> Any:

@@ -1,6 +1,8 @@
 """The reader: CTS's status API as the reference has it, and what stands beside it."""
 
+import gzip
 import json
+from base64 import b64decode
 from dataclasses import replace
 
 import pytest
@@ -28,6 +30,7 @@ from tests.unit.reader_fakes import (
     errored,
     failure,
     get,
+    invoke,
     pending,
     problem,
     published,
@@ -69,6 +72,16 @@ def test_the_overall_status_counts_tasks_by_status_and_by_enabled(world: World) 
             "waiting": 0,
         }
     }
+
+
+def test_what_is_answered_is_compressed_for_who_asks_for_it(world: World) -> None:
+    for number in range(100):
+        world.add(TaskState(f"web-{number}", recent=(success("web"),)))
+    plain = call("/v1/status/tasks")[2]
+    answer = invoke("/v1/status/tasks", **{"accept-encoding": "gzip, deflate"})
+    assert (answer["isBase64Encoded"], answer["headers"]["Content-Encoding"]) == (True, "gzip")
+    assert gzip.decompress(b64decode(answer["body"])).decode() == plain
+    assert len(answer["body"]) < len(plain) / 10
 
 
 def test_a_task_says_what_wakes_it(world: World) -> None:

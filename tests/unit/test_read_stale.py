@@ -6,6 +6,7 @@ from typing import Any
 import pytest
 
 from cts.conditions import services
+from cts.errors import Unavailable
 from cts.run.state import TaskState
 from cts.watch.lease import Lease
 from cts.watch.query import View
@@ -13,6 +14,7 @@ from cts.watch.snapshot import of
 from cts.watch.stale import MOST_WHYS
 from cts.workflow.shown import MOST_VIEWS
 from functions.reader import app
+from tests.fakes import failing
 from tests.unit.reader_fakes import NOW, World, get, running, success, tick, wish
 
 WEB, DB = View(services.SERVICE, "web"), View(services.SERVICE, "db")
@@ -49,6 +51,13 @@ def test_without_stale_views_there_is_nothing_to_tell(world: World) -> None:
         "unlisted": 0,
     }
     assert (task("web")["stale"], task("web")["stale_count"]) == ([], 0)
+
+
+def test_the_poller_is_told_though_the_tasks_can_not_be_read(world: World) -> None:
+    world.add(TaskState("web"))
+    world.read_services("web")
+    with failing(world.table, "all_states", Unavailable("throttled")):
+        assert get("/v1/poller")["stale_views"]["of"] == 1
 
 
 def test_before_the_first_push_there_are_no_views(world: World) -> None:

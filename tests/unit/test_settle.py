@@ -16,7 +16,7 @@ APPLIED = End(RunStatus.APPLIED, apply_began=True)
 FAILED = End(RunStatus.ERRORED, apply_began=True, error="quota reached", retryable=False)
 
 
-def settled(world: System, run: Run, end: End) -> TaskState | None:
+def settled(world: System, run: Run, end: End) -> Run | None:
     return settle.settle(world.start_ports.settling, run, end)
 
 
@@ -24,9 +24,10 @@ def test_a_state_written_in_between_is_read_again() -> None:
     world = system()
     run = world.started()
     before_next(world.table, "settle", lambda: world.ask("web"))
-    after = settled(world, run, APPLIED)
-    assert after is not None
-    assert (after.running, len(after.wanted)) == (None, 1)
+    assert settled(world, run, APPLIED) == world.table.stored_runs[run.id]
+    after = world.table.state("web")
+    assert (after.running, len(after.wanted), after.unannounced) == (None, 1, ())
+    assert settled(world, run, APPLIED) is None
 
 
 def test_what_could_not_be_sent_stays_on_the_list() -> None:
@@ -37,6 +38,20 @@ def test_what_could_not_be_sent_stays_on_the_list() -> None:
         settled(world, run, APPLIED)
     assert world.table.stored_runs[run.id].status is RunStatus.APPLIED
     assert world.table.state("web").unannounced == (f"{run.id}/RunFinished",)
+
+
+def test_what_could_not_be_sent_is_sent_with_the_next_end() -> None:
+    world = system()
+    first = world.started()
+    down = Unavailable("the bus is down")
+    with failing(world.bus, "send", down), pytest.raises(Unavailable):
+        settled(world, first, APPLIED)
+    world.web(80, 81)
+    second = world.started()
+    settled(world, second, FAILED)
+    told = [(each.run_id, each.status) for each in world.bus.of(RunFinished)]
+    assert told == [(first.id, "applied"), (second.id, "errored")]
+    assert world.table.state("web").unannounced == ()
 
 
 @pytest.mark.parametrize("fails", ["sending", "clearing"])

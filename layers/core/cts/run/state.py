@@ -154,7 +154,7 @@ class TaskState:
     done: Done | None = None
     failures: int = 0
     failed: str | None = None
-    """The trigger fingerprint of the failures counted."""
+    """The trigger fingerprint of the failures counted; None for those of runs that destroy."""
     retry_at: float | None = None
     gave_up: str | None = None
     hold: str | None = None
@@ -188,6 +188,11 @@ class TaskState:
     extra: Mapping[str, Any] = field(default_factory=dict)
     unreadable: str = ""
     """The item's text if this program can't read it. The task is held then, and the text stays."""
+
+    @property
+    def written(self) -> "TaskState":
+        """As it is once it was written."""
+        return replace(self, version=self.version + 1)
 
     @property
     def held(self) -> Hold | None:

@@ -141,16 +141,15 @@ def generation(ports: ReadPorts) -> Generation | None:
     return ports.objects.generation(current) if current else None
 
 
-def _look(ports: ReadPorts, tasks: Mapping[str, TaskEntry]) -> shown.Known:
-    states = ports.tasks.all_states()
-    rows = rows_of(ports.tasks.chunks())
-    firsts = ports.objects.get_all(
-        {
-            view.id: rows[view.id].digest
-            for view in first_views(each for entry in tasks.values() for each in entry.conditions)
-            if view.id in rows
-        }
-    )
+def _look(
+    ports: ReadPorts, tasks: Mapping[str, TaskEntry], *, views_only: bool = False
+) -> shown.Known:
+    """`views_only`: without states, and without rows that nothing needs."""
+    wanted = first_views(each for entry in tasks.values() for each in entry.conditions)
+    states = {} if views_only else ports.tasks.all_states()
+    rows = rows_of(ports.tasks.chunks()) if wanted or not views_only else {}
+    known = {view.id: rows[view.id].digest for view in wanted if view.id in rows}
+    firsts = ports.objects.get_all(known)
     return shown.Known(tasks, states, rows, firsts, ports.tasks.stale_views(), ports.now())
 
 
@@ -259,7 +258,7 @@ def configuration(ports: ReadPorts, _request: ApiRequest) -> dict[str, Any]:
 
 
 def poller(ports: ReadPorts, _request: ApiRequest) -> dict[str, Any]:
-    look = _look(ports, _live_tasks(ports))
+    look = _look(ports, _live_tasks(ports), views_only=True)
     return {
         "poller": shown.poller(ports.configuration.lease(), ports.now(), live=ports.live),
         "stale_views": shown.stale_views(look),

@@ -78,9 +78,9 @@ class SettlePorts:
     metrics: Metrics
 
 
-def settle(ports: SettlePorts, run: Run, end: End) -> TaskState | None:
-    """Record how a run ended, and announce it. News of a run that is not running changes nothing:
-    then None. What could not be announced is sent by the sweep."""
+def settle(ports: SettlePorts, run: Run, end: End) -> Run | None:
+    """Record how a run ended, and announce it. Returns its row; None for news of a run that is not
+    running, which changes nothing. What could not be announced is sent by the sweep."""
     now, chance = ports.now(), ports.chance()
     while True:
         state = ports.tasks.state(run.task)
@@ -88,19 +88,21 @@ def settle(ports: SettlePorts, run: Run, end: End) -> TaskState | None:
         if after == state:
             return None
         after = replace(after, needs=learned(after.needs, run, end, now))
-        if ports.tasks.settle(after, _ended(run, end, now, after)):
-            announced = announce(ports, ports.tasks.state(run.task))
+        row = _ended(run, end, now, after)
+        if ports.tasks.settle(after, row):
+            announce(ports, after.written, row)
             ports.sessions.close(run)  # else they expire within an hour, and S3 deletes them
-            return announced
+            return row
 
 
 def fail_unclaimed(ports: SettlePorts, claimed: TaskState, run: Run, end: End) -> bool:
     """Record a run that ended before it could be claimed. False if the state was written since."""
     now = ports.now()
     after = finish(claimed, run.id, end, now, ports.chance())
-    if not ports.tasks.settle(after, _ended(run, end, now, after)):
+    row = _ended(run, end, now, after)
+    if not ports.tasks.settle(after, row):
         return False
-    announce(ports, ports.tasks.state(run.task))
+    announce(ports, after.written, row)
     return True
 
 
@@ -173,17 +175,18 @@ def wait(ports: SettlePorts, run: Run, news: GoesOn) -> None:
         if after == state:
             return
         if ports.tasks.put_state(after):
-            announce(ports, ports.tasks.state(run.task))
+            announce(ports, after.written)
             return
 
 
-def announce(ports: AnnouncePorts, state: TaskState) -> TaskState:
+def announce(ports: AnnouncePorts, state: TaskState, ended: Run | None = None) -> TaskState:
     """Send what is unannounced; each is counted, and leaves the state, once it was sent. What is
-    no longer known takes its announcement with it."""
+    no longer known takes its announcement with it. `ended`: the row that was just written."""
     for event_id in state.unannounced:
         name, _, kind = event_id.rpartition("/")
         if kind == RunFinished.detail_type:
-            _announce_run(ports, state.task, name, event_id)
+            run = ended if ended and ended.id == name else ports.tasks.run(state.task, name)
+            _announce_run(ports, run, event_id)
         elif kind == ApprovalNeeded.detail_type:
             _ask_for_approval(ports, state.task, name, event_id)
         elif event := _of_hold(state, name, kind, event_id):
@@ -192,8 +195,7 @@ def announce(ports: AnnouncePorts, state: TaskState) -> TaskState:
     return state
 
 
-def _announce_run(ports: AnnouncePorts, task: str, run_id: str, event_id: str) -> None:
-    run = ports.tasks.run(task, run_id)
+def _announce_run(ports: AnnouncePorts, run: Run | None, event_id: str) -> None:
     if run is not None:  # its row may have expired
         ports.bus.send([run_finished(event_id, run, recorded(ports.records, run))])
         count(ports.metrics, counted(run))
@@ -256,8 +258,10 @@ def counted(run: Run) -> Iterator[Counted]:
 def _cleared(ports: AnnouncePorts, state: TaskState, event_id: str) -> TaskState:
     while True:
         after = sent(state, event_id)
-        if after == state or ports.tasks.put_state(after):
-            return ports.tasks.state(state.task)
+        if after == state:
+            return state
+        if ports.tasks.put_state(after):
+            return after.written
         state = ports.tasks.state(state.task)
 
 

@@ -221,8 +221,8 @@ def _follow(ports: TrackPorts, driver: Driver, run: Run, news: News, report: Tra
                 _ended(ports, its, report)
         case HasEnded():
             its = replace(run, build=news.build)
-            if settle.settle(ports.settling, its, news.end) is not None:
-                _ended(ports, its, report)
+            if ended := settle.settle(ports.settling, its, news.end):
+                report.settled.append(ended)
         case GivenUp():
             settle.given_up(ports.settling, run, news.end)
             _ended(ports, run, report)
