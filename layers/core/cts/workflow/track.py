@@ -158,13 +158,13 @@ def _trigger(ports: TrackPorts, report: TrackReport, freed_by: str | None = None
 
 def _take_in(ports: TrackPorts, name: str, heard: Heard) -> TrackReport:
     report, driver = TrackReport(), ports.drivers[name]
-    run = ports.settling.tasks.run(heard.task, heard.run)
+    run, state = ports.settling.tasks.run_and_state(heard.task, heard.run)
     if run is not None and run.driver == name:
         news = driver.news(run, heard)
         if isinstance(news, HasEnded | NeverBegan):  # whoever gave it up settles it
-            _follow(ports, driver, run, news, report)
+            _follow(ports, driver, run, state, news, report)
         elif isinstance(news, GoesOn) and news.waits:
-            _wait(ports, driver, run, ports.settling.tasks.state(run.task), news, report)
+            _wait(ports, driver, run, state, news, report)
     if report.settled:
         _trigger(ports, report, freed_by=heard.task)
     return report
@@ -182,7 +182,7 @@ def _ask(ports: TrackPorts, state: TaskState, running: Running, report: TrackRep
     if isinstance(news, GoesOn):
         _wait(ports, driver, run, state, news, report)
     else:
-        _follow(ports, driver, run, news, report)
+        _follow(ports, driver, run, state, news, report)
 
 
 def _wait(
@@ -210,7 +210,9 @@ def _renew(ports: TrackPorts, run: Run) -> None:
     ports.runs.record_build(replace(run, renewed_at=ports.now()))
 
 
-def _follow(ports: TrackPorts, driver: Driver, run: Run, news: News, report: TrackReport) -> None:
+def _follow(
+    ports: TrackPorts, driver: Driver, run: Run, state: TaskState, news: News, report: TrackReport
+) -> None:
     """Do what follows from the news of a run."""
     match news:
         case NotStarted():
@@ -221,7 +223,7 @@ def _follow(ports: TrackPorts, driver: Driver, run: Run, news: News, report: Tra
                 _ended(ports, its, report)
         case HasEnded():
             its = replace(run, build=news.build)
-            if ended := settle.settle(ports.settling, its, news.end):
+            if ended := settle.settle(ports.settling, its, news.end, state):
                 report.settled.append(ended)
         case GivenUp():
             settle.given_up(ports.settling, run, news.end)
