@@ -16,7 +16,7 @@ from cts.run.model import Run
 from cts.run.state import TaskState
 from cts.watch.lease import Commit, Lease
 from cts.watch.stale import StaleViews
-from cts.watch.view import Chunk, chunk_of
+from cts.watch.view import Chunk, Row, chunk_of, rows_of
 
 if TYPE_CHECKING:
     from mypy_boto3_dynamodb import DynamoDBClient
@@ -63,6 +63,17 @@ class Table:
     def chunks(self) -> Mapping[str, Chunk]:
         found = self._dynamodb.query(keys.WATCH, "VIEWS#")
         return {chunk.name: chunk for chunk in map(items.chunk, found)}
+
+    def rows(self, views: Collection[str]) -> dict[str, Row]:
+        """The rows of these views, without those that have none."""
+        names = {chunk_of(view) for view in views}
+        if len(names) > BATCH:
+            chunks = self.chunks()
+        else:
+            read = self._dynamodb.batch_get("reading rows of views", map(keys.chunk, names))
+            chunks = {chunk.name: chunk for chunk in map(items.chunk, read.values())}
+        found = rows_of(chunks)
+        return {view: found[view] for view in views if view in found}
 
     def drop_row(self, view: str, digest: str) -> None:
         """Remove a view's row from its chunk, if it still has this digest: its snapshot is gone,
