@@ -108,6 +108,20 @@ def test_a_run_that_destroys_leaves_nothing(world: HcpWorld) -> None:
     assert world.applied() == {}
 
 
+def test_a_run_that_destroys_is_created_once(world: HcpWorld) -> None:
+    """Who starts it again finds it."""
+    world.started()
+    world.reaches("applied")
+    world.swept()
+    leaves(world)
+    world.reaches("applied")
+    run = world.running("web")
+    archive = world.bucket.archive("web", run.id)
+    assert archive
+    assert world.driver_of(world.http).start(run, archive) == run.build
+    assert len(world.runs()) == 2
+
+
 class WithoutInclude(httpx.BaseTransport):
     """A server that ignores `include`, as some do."""
 
