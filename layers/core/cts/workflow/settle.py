@@ -41,7 +41,6 @@ class Announced(Protocol):
 
 
 class Tasks(Announced, Protocol):
-    def run_and_state(self, task: str, run_id: str) -> tuple[Run | None, TaskState]: ...
     def settle(self, state: TaskState, run: Run) -> bool:
         """Write the state, the run's row, and free its slot: all or nothing."""
 

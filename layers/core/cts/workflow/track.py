@@ -27,10 +27,16 @@ class Runs(Protocol):
     def record_build(self, run: Run) -> None: ...
 
 
+class RunsHeardOf(Protocol):
+    def run_and_state(self, task: str, run_id: str) -> tuple[Run | None, TaskState]:
+        """A run, and the state of its task."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TrackPorts:
     settling: settle.SettlePorts
     runs: Runs
+    heard_of: RunsHeardOf
     published: Published
     generations: Generations
     drivers: Mapping[str, Driver]
@@ -158,7 +164,7 @@ def _trigger(ports: TrackPorts, report: TrackReport, freed_by: str | None = None
 
 def _take_in(ports: TrackPorts, name: str, heard: Heard) -> TrackReport:
     report, driver = TrackReport(), ports.drivers[name]
-    run, state = ports.settling.tasks.run_and_state(heard.task, heard.run)
+    run, state = ports.heard_of.run_and_state(heard.task, heard.run)
     if run is not None and run.driver == name:
         news = driver.news(run, heard)
         if isinstance(news, HasEnded | NeverBegan):  # whoever gave it up settles it
