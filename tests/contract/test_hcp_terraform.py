@@ -308,6 +308,21 @@ def test_no_change_takes_the_place_of_a_run_that_destroys(world: HcpWorld) -> No
     assert world.applied() == {}
 
 
+def test_a_run_that_destroys_is_discarded_when_its_task_is_kept(world: HcpWorld) -> None:
+    waiting(world)
+    world.act(world.runs()[0].id, "apply")
+    world.reaches("applied")
+    world.swept()
+    leaves(world)
+    world.reaches("planned")
+    world.tasks["web"] = replace(world.tasks["web"], leaving="", enabled=True)
+    world.publish()
+    assert world.swept().status is RunStatus.CANCELED
+    assert world.runs()[0].status == "discarded"
+    assert world.start("web") is StartOutcome.NOT_DUE
+    assert [*world.applied().values()] == [80]
+
+
 def test_a_run_that_a_person_cancels_says_so(world: HcpWorld) -> None:
     world.cloud_task(SLOW)
     world.started()

@@ -194,12 +194,10 @@ def _ask(ports: TrackPorts, state: TaskState, running: Running, report: TrackRep
 def _wait(
     ports: TrackPorts, driver: Driver, run: Run, state: TaskState, news: GoesOn, report: TrackReport
 ) -> None:
-    """A run that waits for people occupies no slot, and is given up if there is a newer change:
-    then what it would apply is out of date."""
-    destroys = state.running is not None and state.running.destroys
-    change = state.wanted.get(Reason.CHANGE) if news.waits and not destroys else None
-    is_newer = change is not None and change.due_at <= ports.now()
-    if is_newer and settle.give_up(ports.settling, driver, run, None):
+    """A run that waits for people occupies no slot, and is given up if what it would apply is out
+    of date."""
+    is_over = news.waits and _is_out_of_date(ports, state)
+    if is_over and settle.give_up(ports.settling, driver, run, None):
         _ended(ports, run, report)
         return
     if news.waits != (run.waits or ""):
@@ -208,6 +206,16 @@ def _wait(
         settle.wait(ports.settling, run, news)
     if news.waits:
         ports.runs.free_slot(run.id)
+
+
+def _is_out_of_date(ports: TrackPorts, state: TaskState) -> bool:
+    """Whether there is a newer change. One that destroys: whether its task is to be kept."""
+    if state.running is not None and state.running.destroys:
+        current = ports.published.current()
+        entry = ports.generations.generation(current).tasks.get(state.task) if current else None
+        return entry is None or entry.leaving != state.leaving
+    change = state.wanted.get(Reason.CHANGE)
+    return change is not None and change.due_at <= ports.now()
 
 
 def _renew(ports: TrackPorts, run: Run) -> None:
