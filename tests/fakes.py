@@ -194,6 +194,9 @@ class FakeTable:
     def run(self, task: str, run_id: str) -> Run | None:
         return self.stored_runs.get(run_id)
 
+    def run_and_state(self, task: str, run_id: str) -> tuple[Run | None, TaskState]:
+        return self.run(task, run_id), self.state(task)
+
     def runs(self, task: str | None, limit: int) -> list[Run]:
         found = [run for run in self.stored_runs.values() if task in (None, run.task)]
         return sorted(found, key=lambda run: run.claimed_at, reverse=True)[:limit]

@@ -9,6 +9,7 @@ import sys
 import zipfile
 from collections.abc import Iterator, Mapping
 from dataclasses import replace
+from importlib.util import cache_from_source
 from io import BytesIO
 from pathlib import Path
 from types import MappingProxyType, SimpleNamespace
@@ -549,10 +550,17 @@ def test_a_sandbox_whose_process_was_killed_begins_anew(warm: Warm) -> None:
     [folder] = (warm.root / "tasks").iterdir()
     for file in (each for each in folder.rglob("*") if each.is_file()):
         file.write_bytes(file.read_bytes()[:7])
+    for file in (folder / name for name in program()):
+        compiled = Path(cache_from_source(str(file)))
+        compiled.parent.mkdir(parents=True, exist_ok=True)
+        compiled.write_bytes(b"half")
+        file.write_text("half")
     (warm.root / "half").write_text("half")
     warm.sandbox = warm.new()
     assert not (warm.root / "half").exists()
     assert warm.run("two", DATA % "2")["status"] == "applied"
+    release = {"execute.py": program()["execute.py"] + "# another\n"}
+    assert warm.run("three", DATA % "3", release=release)["status"] == "applied"
 
 
 def test_terraform_is_stopped_gently_before_the_time_is_over(warm: Warm) -> None:

@@ -256,6 +256,14 @@ def test_many_states_are_read_at_once(table: AnyTable, count: int) -> None:
 # ---- claims and runs ----------------------------------------------------------------------
 
 
+def test_a_run_is_read_with_the_state_of_its_task(table: AnyTable) -> None:
+    assert table.run_and_state("web", RUN.id) == (None, TaskState("web"))
+    published(table)
+    table.put_state(STATE)
+    assert table.claim(table.state("web"), RUN, 1) is None
+    assert table.run_and_state("web", RUN.id) == (RUN, table.state("web"))
+
+
 def test_what_a_claim_depends_on_is_read_at_once(table: AnyTable) -> None:
     assert table.before_claim("web") == (TaskState("web"), None, frozenset())
     published(table)
