@@ -67,6 +67,7 @@ def many_registered(world: World) -> dict[str, Any]:
     return {name: (world.consul.index, [instance(name)]) for name in MANY_NAMES}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("takes", [4.5, 5.0, 5.5, 6.0], ids="{} s".format)
 def test_a_slow_answer_of_a_pass_is_followed_by_what_changed_meanwhile(takes: float) -> None:
     """Whether a pass begins before the answer is stored, or only later."""
