@@ -29,7 +29,7 @@ from cts.watch.happened import Fed
 from cts.watch.lease import Commit, Lease
 from cts.watch.snapshot import Snapshot, digest_of
 from cts.watch.stale import StaleViews
-from cts.watch.view import Chunk, chunk_of
+from cts.watch.view import Chunk, Row, chunk_of, rows_of
 from tests import schemas
 
 if TYPE_CHECKING:
@@ -88,6 +88,10 @@ class FakeTable:
 
     def chunks(self) -> Mapping[str, Chunk]:
         return dict(self.stored_chunks)
+
+    def rows(self, views: Collection[str]) -> dict[str, Row]:
+        found = rows_of(self.stored_chunks)
+        return {view: found[view] for view in views if view in found}
 
     def drop_row(self, view: str, digest: str) -> None:
         chunk = self.stored_chunks.get(chunk_of(view))
@@ -189,6 +193,9 @@ class FakeTable:
 
     def run(self, task: str, run_id: str) -> Run | None:
         return self.stored_runs.get(run_id)
+
+    def run_and_state(self, task: str, run_id: str) -> tuple[Run | None, TaskState]:
+        return self.run(task, run_id), self.state(task)
 
     def runs(self, task: str | None, limit: int) -> list[Run]:
         found = [run for run in self.stored_runs.values() if task in (None, run.task)]

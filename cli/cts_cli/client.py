@@ -3,7 +3,7 @@
 import json
 import os
 import time
-from collections.abc import Callable, Generator, Mapping
+from collections.abc import Callable, Generator, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any, ClassVar
 from urllib.parse import quote, urlencode
@@ -45,8 +45,8 @@ class Emulated(httpx.HTTPTransport):
     """Connects to an AWS emulator, but keeps the host name that the request was signed for."""
 
     def __init__(self, endpoint: str) -> None:
-        super().__init__()
         self._endpoint = httpx.URL(endpoint)
+        super().__init__(verify=self._endpoint.scheme == "https")
 
     def handle_request(self, request: httpx.Request) -> httpx.Response:
         at = self._endpoint
@@ -118,10 +118,12 @@ class Reader(Client):
         """The response's JSON. Raises NotFound or CommandError."""
         return self._ask("GET", path, query).json()
 
-    def get_each(self, *paths: tuple[str, ...]) -> list[Any]:
-        """The responses to requests that are sent at once."""
-        with ThreadPoolExecutor(len(paths)) as pool:
-            return list(pool.map(lambda path: self.get(*path), paths))
+    def get_each(self, *paths: tuple[str, ...]) -> Iterator[Any]:
+        """The responses to requests that are sent at once, as they come, in this order."""
+        pool = ThreadPoolExecutor(len(paths))
+        found = pool.map(lambda path: self.get(*path), paths)
+        pool.shutdown(wait=False)
+        return found
 
     def live(self) -> Mapping[str, Any] | None:
         """The live generation. Raises CommandError if the deployed stack is too old."""

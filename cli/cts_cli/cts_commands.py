@@ -5,13 +5,11 @@ import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, NoReturn
 
 import typer
 
-from cts_cli import cts_says
-from cts_cli.cts_says import ExitCode
-from cts_cli.errors import CommandError
+from cts_cli.errors import CommandError, ExitCode
 from cts_cli.typed import Command, Commands
 
 if TYPE_CHECKING:
@@ -76,7 +74,7 @@ class CtsCommands(Commands):
             return super().resolve_command(ctx, args)
         except typer.TyperException as error:
             there_are = f"The commands of `cts task` are: {', '.join(self.commands)}"
-            cts_says.fail(error.message, there_are, ExitCode.COMMAND)
+            _fail(error.message, there_are, ExitCode.COMMAND)
 
     def invoke(self, ctx: Any) -> Any:
         with _as_cts():
@@ -90,7 +88,7 @@ def _as_cts() -> Iterator[None]:
     except typer.TyperException as error:
         if not error.message:  # the help was printed
             raise
-        cts_says.fail("unsupported arguments in flags", error.message, ExitCode.FLAGS)
+        _fail("unsupported arguments in flags", error.message, ExitCode.FLAGS)
 
 
 app = typer.Typer(
@@ -114,7 +112,7 @@ def create(
     local folder must be part of the configuration that was pushed.
     """
     if task_file is None:
-        cts_says.fail("no task file provided", "Pass -task-file=FILE.", ExitCode.REQUIRED)
+        _fail("no task file provided", "Pass -task-file=FILE.", ExitCode.REQUIRED)
     from cts_cli import task_file as files
     from cts_cli import task_flows
 
@@ -141,7 +139,7 @@ def delete(
     """
     name = _one(names)
     if inspect and not destroy:
-        cts_says.fail("-inspect needs -destroy", "Without it, there is no plan.", ExitCode.FLAGS)
+        _fail("-inspect needs -destroy", "Without it, there is no plan.", ExitCode.FLAGS)
     from cts_cli import task_flows
 
     does = task_flows.destroy if destroy else task_flows.delete
@@ -176,6 +174,12 @@ def disable(names: Names = None, stack: InStack = "cts", as_json: AsJson = False
     task_flows.disable(_api(stack, name), name, as_json=as_json)
 
 
+def _fail(error: str, details: str = "", code: ExitCode = ExitCode.ERROR) -> NoReturn:
+    from cts_cli import cts_says
+
+    cts_says.fail(error, details, code)
+
+
 def _one(names: list[str] | None) -> str:
     match names or []:
         case [name]:
@@ -186,7 +190,7 @@ def _one(names: list[str] | None) -> str:
             listed = ", ".join(several)
             told = f"{len(several)} arguments were passed to the command: '{listed}'"
     error = "this command requires one argument: [options] <task name>"
-    return cts_says.fail(error, told, ExitCode.REQUIRED)
+    return _fail(error, told, ExitCode.REQUIRED)
 
 
 def _api(stack: str, name: str) -> "TasksApi":
@@ -196,4 +200,4 @@ def _api(stack: str, name: str) -> "TasksApi":
         return tasks_api.TasksApi(aws.find_stack(stack))
     except CommandError as error:
         whom = f" for '{name}'" if name else ""
-        cts_says.fail(f"unable to create client{whom}", str(error))
+        _fail(f"unable to create client{whom}", str(error))

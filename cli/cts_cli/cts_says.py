@@ -6,12 +6,12 @@ error, and its details to standard output.
 
 import sys
 import textwrap
-from enum import IntEnum
 from typing import NoReturn
 
 import typer
 
 from cts.build.masking import masked
+from cts_cli.errors import ExitCode
 from cts_cli.output import err, out
 from cts_cli.screen import Console, Text
 from cts_cli.shown import LINES, printable
@@ -29,16 +29,6 @@ SIGNS = (
 """With which lines of a plan begin."""
 HEADINGS = ("# ", "Plan: ")
 APPROVE = "Only 'yes' will be accepted to approve, enter 'no' or leave blank to reject."
-
-
-class ExitCode(IntEnum):
-    """CTS's."""
-
-    OK = 0
-    COMMAND = 1
-    ERROR = 11
-    REQUIRED = 13
-    FLAGS = 14
 
 
 def info(text: str) -> None:

@@ -1,5 +1,7 @@
 """Errors that end a command: a sentence for the user, and the exit code."""
 
+from enum import IntEnum
+
 
 class CommandError(Exception):
     """Wrong usage, or something cannot be reached."""
@@ -21,3 +23,13 @@ class NoCredentials(CommandError):
         super().__init__(
             "no AWS credentials: set AWS_PROFILE, or AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY"
         )
+
+
+class ExitCode(IntEnum):
+    """CTS's, of `cts task`."""
+
+    OK = 0
+    COMMAND = 1
+    ERROR = 11
+    REQUIRED = 13
+    FLAGS = 14

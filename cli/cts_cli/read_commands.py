@@ -18,23 +18,22 @@ def status(stack: StackName = "cts", as_json: Json = False) -> None:
 
     Problems with reading Consul, or with the poller, are shown first.
     """
-    from cts_cli import output, status, words
+    found = _reader(stack).get_each(("status", "tasks"), ("configuration",), ("poller",))
+    from cts_cli import output, status, words  # while the stack answers
 
-    tasks, configuration, poller = _reader(stack).get_each(
-        ("status", "tasks"), ("configuration",), ("poller",)
-    )
+    tasks, configuration, poller = found
     live = configuration["live"] or {}
     waiting = live.get("waiting", {})  # an older stack answers none
-    found = {
+    shown = {
         "summary": status.summary(tasks.values(), len(waiting)),
         "tasks": tasks,
         "configuration": configuration,
         **poller,
     }
     if as_json:
-        output.print_json(found)
+        output.print_json(shown)
     else:
-        status.print_status(found, words.now())
+        status.print_status(shown, words.now())
 
 
 def tasks(stack: StackName = "cts", as_json: Json = False) -> None:

@@ -14,6 +14,8 @@ if TYPE_CHECKING:
 
 LARGEST_MESSAGE = 10_000
 MESSAGE = "Queued manually via the Terraform Enterprise API"
+LISTED = "plan_and_apply,destroy"
+"""The operations of which runs are listed without a filter."""
 
 
 @route("POST", "/workspaces/*/configuration-versions")
@@ -110,9 +112,15 @@ def list_runs(request: Request, workspace: str) -> Reply:
         resources.run(run)
         for run in reversed(store.runs_of(workspace))
         if (text in run.attributes["message"] or text == run.id)
-        and (not run.attributes["plan-only"] or "filter[operation]" in request.query)
+        and _operation(run) in request.query.get("filter[operation]", LISTED).split(",")
     ]
     return page(request, found)
+
+
+def _operation(run: Run) -> str:
+    if run.attributes["plan-only"]:
+        return "plan_only"
+    return "destroy" if run.attributes["is-destroy"] else "plan_and_apply"
 
 
 @route("GET", "/runs/*")

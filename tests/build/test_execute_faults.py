@@ -241,3 +241,28 @@ def test_what_is_no_password_is_shown(text: str) -> None:
 def test_a_user_that_is_only_a_name_is_shown() -> None:
     for user in ("git", "oauth2", "token", "x-access-token", "x-token-auth"):
         assert masked(f"https://{user}:hunter2@h/m") == f"https://{user}:***@h/m"
+
+
+def test_what_is_left_of_a_run_is_put_away_side_by_side(place: Place) -> None:
+    ours = {("PUT", f"work/runs/{TASK}/run-1/plan"), ("GET", f"work/unfinished/{TASK}/apply")}
+    both = threading.Barrier(2, timeout=15)
+
+    def meet(method: str, path: str) -> None:
+        if (method, path) in ours and place.record("run-1", "result.json"):
+            both.wait()
+
+    place.s3.fault = meet
+    assert place.build(place.archive("run-1", ONE)) == 0
+    assert not both.broken
+    assert place.record("run-1", "plan")
+
+
+def test_what_can_not_be_put_away_keeps_nothing_else_from_it(place: Place) -> None:
+    def refuse(_method: str, path: str) -> int | None:
+        is_marker = path == f"work/unfinished/{TASK}/apply"
+        return 403 if is_marker and place.record("run-1", "result.json") else None
+
+    place.s3.fault = refuse
+    assert place.build(place.archive("run-1", ONE)) == 0
+    assert place.record("run-1", "plan")
+    assert place.result("run-1")["status"] == "applied"

@@ -9,6 +9,7 @@ import sys
 import zipfile
 from collections.abc import Iterator, Mapping
 from dataclasses import replace
+from importlib.util import cache_from_source
 from io import BytesIO
 from pathlib import Path
 from types import MappingProxyType, SimpleNamespace
@@ -195,7 +196,11 @@ print(os.listdir(disk.open("a")), {{*os.listdir(disk.open("b"))}} - {{"kept"}})
 
 def in_a_function(folder: Path, code: str) -> str:
     """What a program prints that is started as the function is."""
-    done = subprocess.run(
+    return ended_function(folder, code).stdout.strip()
+
+
+def ended_function(folder: Path, code: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
         [sys.executable, "-c", code],
         cwd=folder,
         env={"PYTHONPATH": str(LAYER), "PATH": os.environ["PATH"], "SECRET": "of-the-function"},
@@ -204,7 +209,6 @@ def in_a_function(folder: Path, code: str) -> str:
         check=True,
         timeout=60,
     )
-    return done.stdout.strip()
 
 
 def test_no_process_lives_on(tmp_path: Path) -> None:
@@ -276,7 +280,7 @@ def test_the_program_gets_nothing_of_the_functions_environment() -> None:
 
 
 def test_what_the_program_prints_is_no_answer_of_the_function(tmp_path: Path) -> None:
-    """Lambda's runtime may read the function's standard output."""
+    """Lambda's runtime may read the function's standard output. It goes to the log."""
     code = """
 from pathlib import Path
 from cts.executor.processes import executed
@@ -284,7 +288,9 @@ from cts.executor.program import Program
 program = Program({}, {})
 print(executed(program.start(Path(), {}, ["--help"]), 60))
 """
-    assert in_a_function(tmp_path, code) == "0"
+    done = ended_function(tmp_path, code)
+    assert done.stdout == "0\n"
+    assert "--minutes" in done.stderr
 
 
 def test_the_function_ends_no_invocation_before_the_process_waits(
@@ -544,10 +550,17 @@ def test_a_sandbox_whose_process_was_killed_begins_anew(warm: Warm) -> None:
     [folder] = (warm.root / "tasks").iterdir()
     for file in (each for each in folder.rglob("*") if each.is_file()):
         file.write_bytes(file.read_bytes()[:7])
+    for file in (folder / name for name in program()):
+        compiled = Path(cache_from_source(str(file)))
+        compiled.parent.mkdir(parents=True, exist_ok=True)
+        compiled.write_bytes(b"half")
+        file.write_text("half")
     (warm.root / "half").write_text("half")
     warm.sandbox = warm.new()
     assert not (warm.root / "half").exists()
     assert warm.run("two", DATA % "2")["status"] == "applied"
+    release = {"execute.py": program()["execute.py"] + "# another\n"}
+    assert warm.run("three", DATA % "3", release=release)["status"] == "applied"
 
 
 def test_terraform_is_stopped_gently_before_the_time_is_over(warm: Warm) -> None:

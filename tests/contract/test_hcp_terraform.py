@@ -108,6 +108,20 @@ def test_a_run_that_destroys_leaves_nothing(world: HcpWorld) -> None:
     assert world.applied() == {}
 
 
+def test_a_run_that_destroys_is_created_once(world: HcpWorld) -> None:
+    """Who starts it again finds it."""
+    world.started()
+    world.reaches("applied")
+    world.swept()
+    leaves(world)
+    world.reaches("applied")
+    run = world.running("web")
+    archive = world.bucket.archive("web", run.id)
+    assert archive
+    assert world.driver_of(world.http).start(run, archive) == run.build
+    assert len(world.runs()) == 2
+
+
 class WithoutInclude(httpx.BaseTransport):
     """A server that ignores `include`, as some do."""
 
@@ -292,6 +306,21 @@ def test_no_change_takes_the_place_of_a_run_that_destroys(world: HcpWorld) -> No
     world.reaches("applied")
     assert world.swept().status is RunStatus.APPLIED
     assert world.applied() == {}
+
+
+def test_a_run_that_destroys_is_discarded_when_its_task_is_kept(world: HcpWorld) -> None:
+    waiting(world)
+    world.act(world.runs()[0].id, "apply")
+    world.reaches("applied")
+    world.swept()
+    leaves(world)
+    world.reaches("planned")
+    world.tasks["web"] = replace(world.tasks["web"], leaving="", enabled=True)
+    world.publish()
+    assert world.swept().status is RunStatus.CANCELED
+    assert world.runs()[0].status == "discarded"
+    assert world.start("web") is StartOutcome.NOT_DUE
+    assert [*world.applied().values()] == [80]
 
 
 def test_a_run_that_a_person_cancels_says_so(world: HcpWorld) -> None:

@@ -204,6 +204,19 @@ def test_a_row_is_dropped_if_it_is_the_one_that_was_read(
     assert after.version == (2 if dropped else 1)
 
 
+@pytest.mark.parametrize("count", [1, 130])
+def test_rows_of_some_views_are_read_without_those_of_others(table: AnyTable, count: int) -> None:
+    """More than DynamoDB reads at once, too."""
+    held(table)
+    views = [f"{number:02x}" + "0" * 30 for number in range(count)]
+    rows = [{view: Row(7, "digest"), view[:2] + "1" * 30: Row(8, "other")} for view in views]
+    stored = [Chunk(chunk_of(view), 0, each) for view, each in zip(views, rows, strict=True)]
+    for start in range(0, count, 50):
+        assert table.commit(1, [], stored[start : start + 50]) is Commit.DONE
+    assert table.rows([*views, "fe" * 16]) == dict.fromkeys(views, Row(7, "digest"))
+    assert table.rows([]) == {}
+
+
 def test_dropping_what_is_not_there_changes_nothing(table: AnyTable) -> None:
     table.drop_row(WEB, "digest")
     assert table.chunks() == {}
@@ -241,6 +254,14 @@ def test_many_states_are_read_at_once(table: AnyTable, count: int) -> None:
 
 
 # ---- claims and runs ----------------------------------------------------------------------
+
+
+def test_a_run_is_read_with_the_state_of_its_task(table: AnyTable) -> None:
+    assert table.run_and_state("web", RUN.id) == (None, TaskState("web"))
+    published(table)
+    table.put_state(STATE)
+    assert table.claim(table.state("web"), RUN, 1) is None
+    assert table.run_and_state("web", RUN.id) == (RUN, table.state("web"))
 
 
 def test_what_a_claim_depends_on_is_read_at_once(table: AnyTable) -> None:

@@ -97,7 +97,7 @@ class RandomRequests:
         send()
 
     def _send(self, case: AnyCase) -> None:
-        if not self.waits and case.method in ("POST", "PUT", "PATCH"):
+        if not self.waits and case.method != "GET":
             case.headers["Prefer"] = "respond-async"
         outputs = self.person.world.stack.outputs
         url = outputs["ReaderUrl" if case.method == "GET" else "ApiUrl"]

@@ -245,6 +245,7 @@ class State:
         self.track_ports = track.TrackPorts(
             settling=settling("tracker"),
             runs=door("tracker", self.table),
+            heard_of=door("tracker", self.table),
             published=door("tracker", self.table),
             drivers={
                 "terraform": door("tracker", self.driver),

@@ -92,6 +92,7 @@ class System:
         self.track_ports = track.TrackPorts(
             settling=settling,
             runs=self.table,
+            heard_of=self.table,
             published=self.table,
             drivers=self.drivers,
             now=self.clock,

@@ -257,4 +257,4 @@ def test_if_one_of_several_fails_its_error_is_told(
         return httpx.Response(404 if request.url.path == "/v1/poller" else 200, json={})
 
     with pytest.raises(NotFound):
-        reader(monkeypatch, answer).get_each(("status", "tasks"), ("poller",))
+        list(reader(monkeypatch, answer).get_each(("status", "tasks"), ("poller",)))

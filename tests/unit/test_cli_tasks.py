@@ -12,7 +12,7 @@ from cts.run.state import TaskState
 from cts_cli import client
 from tests.unit.api_fakes import ANN
 from tests.unit.cli_fakes import Account, cts, deployed, lines
-from tests.unit.reader_fakes import applied, errored, failure, success
+from tests.unit.reader_fakes import applied, errored, failure, published, success
 
 WHY = "the firewall is replaced"
 
@@ -64,6 +64,29 @@ def test_a_task_that_gave_up_names_the_command_that_helps(account: Account) -> N
     assert result.exit_code == 0
     assert lines(result.stdout) == ["✓ asked for: `cts status` shows web, `cts logs web` its log"]
     assert account.bus.of(TaskTriggered) == [TaskTriggered("web", "r-1")]
+
+
+def leaves(account: Account, state: TaskState) -> None:
+    world = account.world
+    world.declare(state, enabled=False)
+    world.tasks["web"] = replace(world.tasks["web"], leaving="r-0")
+    world.publish(world.table.live or published())
+
+
+def test_a_task_that_is_destroyed_says_that_it_is_being_deleted(account: Account) -> None:
+    leaves(account, TaskState("web", recent=(success("web"),), leaving="r-0", destroyed=True))
+    said = lines(cts("status").stdout)
+    assert any("being deleted" in each for each in said)
+    assert not any("disabled ✓" in each for each in said)
+
+
+def test_a_task_that_could_not_be_destroyed_names_the_command_that_helps(account: Account) -> None:
+    gone = TaskState("web", recent=(failure("web"),), gave_up="failed 5 times", leaving="r-0")
+    leaves(account, gone)
+    said = lines(cts("status").stdout)
+    what = "→ web: is deleted when what it has created is destroyed (cts retry web)"
+    assert what in said
+    assert not any("runs again" in each for each in said)
 
 
 def test_what_the_state_forbids_is_a_sentence(account: Account) -> None:

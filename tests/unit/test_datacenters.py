@@ -17,7 +17,7 @@ from cts.workflow.newest import LOOK_EVERY
 from cts.workflow.passes import PASS_EVERY
 from cts.workflow.queries import MOST_HELD
 from tests.fake_consul import FakeConsul, instance
-from tests.unit.test_live import World, lease, nobody_waits, stored
+from tests.unit.poller_world import World, lease, nobody_waits, stored
 
 WEB, FAR = View(services.SERVICE, "web"), View(services.SERVICE, "web", "dc2")
 KEY = View(consul_kv.KEY, "a/b")

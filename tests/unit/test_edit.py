@@ -98,6 +98,14 @@ class World:
         assert live
         return self.system.bucket.shown(self.system.bucket.generation(live).shown)
 
+    @property
+    def changes(self) -> list[Any]:
+        """What people have made of tasks, as the reader tells."""
+        live = self.system.table.live
+        assert live
+        digest = self.system.bucket.generation(live).changes
+        return self.system.bucket.shown(digest) if digest else []
+
     def object(self, name: str) -> Any:
         return next((each for each in self.shown if each["name"] == name), None)
 
@@ -231,6 +239,7 @@ def test_an_inspected_task_is_planned_and_forgotten(world: World) -> None:
 def test_a_draft_is_nobodys_task_and_expires(world: World) -> None:
     code, _ = create(query="?run=inspect", prefer="respond-async")
     assert (code, world.tasks, len(world.shown)) == (202, ["edge", "pushed"], 1)
+    assert world.changes == []
     assert error(ask("PATCH", "/v1/tasks/edge", {"enabled": False}))[0] == 404
     assert error(ask("POST", "/v1/tasks/edge/run"))[0] == 409
     world.system.clock.now += 3600

@@ -127,13 +127,6 @@ def test_asking_again_tries_again(world: World) -> None:
     assert world.tasks == ["pushed"]
 
 
-def test_there_is_nothing_to_retry_unless_it_fails(world: World) -> None:
-    destroy(**ASYNC)
-    world.system.start("edge")
-    world.ends(world.system.running("edge"))
-    assert error(ask("POST", "/v1/tasks/edge/retry"))[0] == 409
-
-
 CANCELS: list[tuple[str, Any]] = [
     ("PATCH", {"enabled": True}),
     ("PATCH", {"enabled": False}),

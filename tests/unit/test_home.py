@@ -110,7 +110,8 @@ def ran(world: System, end: End, reason: Reason = Reason.PERSON) -> TaskState:
     wanted = ask(world.table.state("web"), world.clock(), "person", reason=reason)
     world.put(wanted)
     assert world.start("web") is StartOutcome.STARTED
-    settle(world.track_ports.settling, world.running("web"), end)
+    run, state = world.running("web"), world.table.state("web")
+    settle(world.track_ports.settling, run, end, state)
     return world.table.state("web")
 
 

@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from cts.run.due import due, falls_due
-from cts.run.leaving import asked_to_leave, is_destroyed, less_former_leave
+from cts.run.leaving import asked_to_leave, is_destroyed, less_former_leave, staying
 from cts.run.model import End, RunStatus
 from cts.run.person import ask, hold, release
 from cts.run.state import Done, Reason, TaskState, unreadable_state
@@ -83,12 +83,35 @@ def test_what_is_to_be_retried_later_is_not_claimed_before() -> None:
     assert (waits.failures, waits.done, waits.recent[0].error) == (1, None, "quota reached")
 
 
-def test_its_failures_are_counted_anew_with_other_data() -> None:
-    waits = ended(claimed(LEAVING), FAILED)
-    after = claimed(waits, 99.0, "B")
-    assert after.failures == 0
-    assert after.running
-    assert not after.running.retry
+def test_its_failures_are_counted_whatever_the_data() -> None:
+    waits = observe(ended(claimed(LEAVING), FAILED), "B", 31.0, None, "c")
+    assert (waits.failures, waits.retry_at) == (1, waits.wanted[Reason.DESTROY].due_at)
+    again = claimed(waits, 99.0, "B")
+    assert again.failures == 1
+    assert again.running
+    assert again.running.retry
+    gone = ended(again, replace(FAILED, retryable=False), 100.0)
+    for trigger in ("A", "B"):
+        assert observe(gone, trigger, 101.0, None, "c").gave_up
+
+
+def test_a_change_that_was_applied_before_does_not_end_its_retries() -> None:
+    """It is wanted while the run goes on, for nobody knows how that ends."""
+    early = replace(FAILED, apply_began=False)
+    changed = observe(claimed(LEAVING), "A", 25.0, None, "c")
+    waits = ended(changed, early)
+    assert ({*waits.wanted}, waits.failures) == ({Reason.DESTROY}, 1)
+    assert ended(changed, replace(early, retryable=False)).gave_up
+
+
+def test_who_keeps_a_task_that_could_not_be_destroyed_sees_it_run_on() -> None:
+    gone = ended(claimed(LEAVING), replace(FAILED, retryable=False))
+    kept = observe(staying(gone), "A", 40.0, None, "c")
+    assert (kept.gave_up, due(kept, enabled=True, now=40.0)) == (None, True)
+    failed = replace(DONE, gave_up="no", failures=5)
+    assert staying(failed) == failed
+    waits = less_former_leave(ended(claimed(LEAVING), FAILED), "")
+    assert (waits.retry_at, waits.failures, waits.wanted) == (None, 0, {})
 
 
 def test_it_gives_up_as_any_run() -> None:

@@ -23,8 +23,8 @@ from cts.workflow.live import PLACES_EVERY, live
 from cts.workflow.once import once
 from cts.workflow.start import StartOutcome
 from tests.fake_consul import FakeConsul, instance
+from tests.unit.poller_world import BOTH, ONE, World
 from tests.unit.system import system
-from tests.unit.test_live import BOTH, ONE, World
 from tests.unit.virtual_time import run
 
 PATH = "consul-terraform-sync/terraform"

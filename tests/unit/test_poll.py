@@ -395,6 +395,18 @@ def test_a_changed_definition_is_wanted_after_the_take_over_and_an_equal_one_is_
     assert world.wanted("both") is None
 
 
+@pytest.mark.parametrize("leaving", ["r-1", ""])
+def test_what_could_not_be_destroyed_counts_while_that_is_wanted(leaving: str) -> None:
+    task = replace(ONE, leaving="r-1", enabled=False)
+    world = World(one=task)
+    failed = TaskState("one", leaving="r-1", failures=1, gave_up="it is in use")
+    world.table.put_state(failed)
+    kept = replace(task, leaving=leaving, enabled=not leaving)
+    world.generation = Generation(2, 1, {}, {"one": kept})
+    world.new_poller().look({WEB: answer(7, "a")})
+    assert bool(world.table.state("one").gave_up) is bool(leaving)
+
+
 def test_the_snapshot_of_a_view_that_nothing_needs_any_more_expires() -> None:
     world = World(both=BOTH)
     world.look({WEB: answer(7, "a"), API: answer(7, "b")})

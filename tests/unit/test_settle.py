@@ -17,7 +17,7 @@ FAILED = End(RunStatus.ERRORED, apply_began=True, error="quota reached", retryab
 
 
 def settled(world: System, run: Run, end: End) -> Run | None:
-    return settle.settle(world.start_ports.settling, run, end)
+    return settle.settle(world.start_ports.settling, run, end, world.table.state(run.task))
 
 
 def test_a_state_written_in_between_is_read_again() -> None:

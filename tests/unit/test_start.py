@@ -187,7 +187,7 @@ def test_without_a_slot_the_task_queues_and_keeps_its_place() -> None:
 def test_a_generation_that_was_replaced_meanwhile_claims_nothing() -> None:
     world = system()
     world.observe("web")
-    before_next(world.table, "chunks", world.publish)
+    before_next(world.table, "rows", world.publish)
     assert world.start("web") is StartOutcome.BUSY
     assert world.table.slots() == frozenset()
 
@@ -195,7 +195,7 @@ def test_a_generation_that_was_replaced_meanwhile_claims_nothing() -> None:
 def test_a_state_that_was_written_meanwhile_claims_nothing() -> None:
     world = system()
     world.observe("web")
-    before_next(world.table, "chunks", lambda: world.ask("web"))
+    before_next(world.table, "rows", lambda: world.ask("web"))
     assert world.start("web") is StartOutcome.BUSY
 
 

@@ -149,13 +149,15 @@ READS: list[tuple[str, dict[str, Any], Callable[[Table], object]]] = [
     ("query", {"Items": []}, lambda table: table.chunks()),
     ("batch_get_item", {"Responses": {"cts": []}}, lambda table: table.states(["web"])),
     ("batch_get_item", {"Responses": {"cts": []}}, lambda table: table.before_claim("web")),
+    ("batch_get_item", {"Responses": {"cts": []}}, lambda table: table.rows(["00" * 16])),
+    ("batch_get_item", {"Responses": {"cts": []}}, lambda table: table.run_and_state("web", "r")),
 ]
 
 
 @pytest.mark.parametrize(
     ("operation", "answer", "read"),
     READS,
-    ids=["state", "lease", "states", "views", "some-states", "before-claim"],
+    ids=["state", "lease", "states", "views", "some-states", "before-claim", "rows", "run"],
 )
 def test_what_is_decided_on_is_read_consistently(
     stubbed: Stubbed, operation: str, answer: dict[str, Any], read: Callable[[Table], object]

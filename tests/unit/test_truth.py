@@ -16,7 +16,7 @@ from cts.watch.snapshot import EMPTY
 from cts.workflow.once import once
 from cts.workflow.watcher import PollOutcome
 from tests.fake_consul import instance
-from tests.unit.test_live import BOTH, ONE, WEB, World, stored
+from tests.unit.poller_world import BOTH, ONE, WEB, World, stored
 from tests.unit.virtual_time import run
 
 KEY, KEYS = View(consul_kv.KEY, "a/b"), View(consul_kv.KEYS, "a/")

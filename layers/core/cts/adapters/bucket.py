@@ -32,8 +32,8 @@ LARGEST_RECORD = 1_000_000
 """Maximum bytes to read of a build's object: a module may have written anything there."""
 AT_ONCE = 10
 """Number of objects to put or read at once: the size of botocore's connection pool."""
-MOST_DEFINITIONS, MOST_MODULES = 500, 4
-"""How many are kept in memory. A module may have megabytes."""
+MOST_DEFINITIONS, MOST_MODULES = 500, 1
+"""How many are kept in memory. A module may have as many bytes as a bundle."""
 
 
 Content = TypeVar("Content")

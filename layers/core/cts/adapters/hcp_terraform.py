@@ -31,7 +31,7 @@ LOG, DISCARDING = "log", "discarding"
 """Records of a run. The second one says why it is given up that is about to be discarded."""
 LOST_AFTER = 3_600.0
 """Seconds after the claim from which a run that can't be found is given up."""
-OPERATIONS = "plan_and_apply,plan_only"
+OPERATIONS = "plan_and_apply,plan_only,destroy"
 """Without this filter, runs that only plan are not listed."""
 
 

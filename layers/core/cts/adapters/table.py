@@ -16,7 +16,7 @@ from cts.run.model import Run
 from cts.run.state import TaskState
 from cts.watch.lease import Commit, Lease
 from cts.watch.stale import StaleViews
-from cts.watch.view import Chunk, chunk_of
+from cts.watch.view import Chunk, Row, chunk_of, rows_of
 
 if TYPE_CHECKING:
     from mypy_boto3_dynamodb import DynamoDBClient
@@ -63,6 +63,17 @@ class Table:
     def chunks(self) -> Mapping[str, Chunk]:
         found = self._dynamodb.query(keys.WATCH, "VIEWS#")
         return {chunk.name: chunk for chunk in map(items.chunk, found)}
+
+    def rows(self, views: Collection[str]) -> dict[str, Row]:
+        """The rows of these views, without those that have none."""
+        names = {chunk_of(view) for view in views}
+        if len(names) > BATCH:
+            chunks = self.chunks()
+        else:
+            read = self._dynamodb.batch_get("reading rows of views", map(keys.chunk, names))
+            chunks = {chunk.name: chunk for chunk in map(items.chunk, read.values())}
+        found = rows_of(chunks)
+        return {view: found[view] for view in views if view in found}
 
     def drop_row(self, view: str, digest: str) -> None:
         """Remove a view's row from its chunk, if it still has this digest: its snapshot is gone,
@@ -111,7 +122,7 @@ class Table:
     # ---- task states ----------------------------------------------------------------------
 
     def state(self, task: str) -> TaskState:
-        return _state(self._dynamodb.get(keys.state(task)), task)
+        return items.state_of(self._dynamodb.get(keys.state(task)), task)
 
     def states(self, tasks: Collection[str]) -> Mapping[str, TaskState]:
         """The states of these tasks, read consistently. A task without an item is new."""
@@ -120,7 +131,7 @@ class Table:
             return {task: everything.get(task, TaskState(task)) for task in tasks}
         wanted = [keys.state(task) for task in tasks]
         found = self._dynamodb.batch_get("reading task states", wanted)
-        return {task: _state(found.get(keys.state(task)), task) for task in tasks}
+        return {task: items.state_of(found.get(keys.state(task)), task) for task in tasks}
 
     def all_states(self) -> dict[str, TaskState]:
         found = self._dynamodb.query(keys.STATE, "TASK#")
@@ -138,9 +149,9 @@ class Table:
         wanted = [keys.state(task), keys.CURRENT, keys.SLOTS]
         found = self._dynamodb.batch_get(f"reading what a claim of {task} depends on", wanted)
         return (
-            _state(found.get(keys.state(task)), task),
-            _current(found.get(keys.CURRENT)),
-            _slots(found.get(keys.SLOTS)),
+            items.state_of(found.get(keys.state(task)), task),
+            items.current_of(found.get(keys.CURRENT)),
+            items.slots_of(found.get(keys.SLOTS)),
         )
 
     def claim(self, state: TaskState, run: Run, cap: int) -> str | None:
@@ -179,7 +190,7 @@ class Table:
         self._dynamodb.update("freeing a slot", self._free_slot(run_id))
 
     def slots(self) -> frozenset[str]:
-        return _slots(self._dynamodb.get(keys.SLOTS))
+        return items.slots_of(self._dynamodb.get(keys.SLOTS))
 
     def record_build(self, run: Run) -> None:
         """Record the driver's ID, when the build got new credentials, and what the run waits for,
@@ -197,6 +208,13 @@ class Table:
         item = self._dynamodb.get(keys.run(task, run_id))
         return items.run(item) if item else None
 
+    def run_and_state(self, task: str, run_id: str) -> tuple[Run | None, TaskState]:
+        """A run's row, and the state of its task. One may be older than the other."""
+        wanted = [keys.run(task, run_id), keys.state(task)]
+        found = self._dynamodb.batch_get(f"reading run {run_id}", wanted)
+        row = found.get(keys.run(task, run_id))
+        return items.run(row) if row else None, items.state_of(found.get(keys.state(task)), task)
+
     def runs(self, task: str | None, limit: int) -> list[Run]:
         """The newest runs of one task or of all, newest first, without unreadable ones."""
         if task is not None:
@@ -209,7 +227,7 @@ class Table:
     # ---- what is published ------------------------------------------------------------------
 
     def current(self) -> Current | None:
-        return _current(self._dynamodb.get(keys.CURRENT))
+        return items.current_of(self._dynamodb.get(keys.CURRENT))
 
     def put_current(self, read: Current | None, new: Current) -> bool:
         item = items.of_current(new)
@@ -266,18 +284,6 @@ class Table:
             "UpdateExpression": "DELETE runs :run",
             "ExpressionAttributeValues": {":run": {"SS": [run_id]}},
         }
-
-
-def _state(item: Item | None, task: str) -> TaskState:
-    return items.state(item) if item else TaskState(task)
-
-
-def _current(item: Item | None) -> Current | None:
-    return items.record(Current, item) if item else None
-
-
-def _slots(item: Item | None) -> frozenset[str]:
-    return frozenset(item["runs"]["SS"]) if item and "runs" in item else frozenset()
 
 
 def _if_version(version: int) -> tuple[str, Item]:

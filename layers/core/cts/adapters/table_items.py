@@ -140,6 +140,15 @@ def state(item: Item) -> TaskState:
         return unreadable_state(task, text, version, str(error))
 
 
+def state_of(item: Item | None, task: str) -> TaskState:
+    """A task without an item is new."""
+    return state(item) if item else TaskState(task)
+
+
+def slots_of(item: Item | None) -> frozenset[str]:
+    return frozenset(item["runs"]["SS"]) if item and "runs" in item else frozenset()
+
+
 def of_run(run: Run, *, kept_days: int) -> Item:
     body, newer = parted(run)
     del body["build"]
@@ -185,6 +194,10 @@ def readable_runs(found: Iterable[Item]) -> Iterator[Run]:
 def of_current(current: Current) -> Item:
     number = {"N": str(current.number)}
     return {**key_of(keys.CURRENT), "number": number, **_texts(*parted(current))}
+
+
+def current_of(item: Item | None) -> Current | None:
+    return record(Current, item) if item else None
 
 
 def of_rejected(rejected: Rejected) -> Item:

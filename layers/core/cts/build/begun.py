@@ -4,8 +4,6 @@ import threading
 from collections.abc import Callable
 from typing import Generic, TypeVar
 
-from cts.build.errors import RunError
-
 T = TypeVar("T")
 
 
@@ -15,17 +13,17 @@ class Begun(threading.Thread, Generic[T]):
     def __init__(self, request: Callable[[], T]) -> None:
         super().__init__(daemon=True)
         self._request = request
-        self._failed: RunError | None = None
+        self._failed: Exception | None = None
         self.start()
 
     def run(self) -> None:
         try:
             self._answer = self._request()
-        except RunError as failed:
+        except Exception as failed:  # noqa: BLE001  raised by whoever waits for the answer
             self._failed = failed
 
     def answer(self) -> T:
-        """Once it is there. Raises RunError."""
+        """Once it is there. Raises what the request has raised."""
         self.join()
         if self._failed:
             raise self._failed

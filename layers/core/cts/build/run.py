@@ -6,6 +6,7 @@ time limit are arguments.
 
 import json
 import os
+from collections.abc import Callable, Iterator
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -269,15 +270,19 @@ class Execution:
 
     def clean_up(self) -> None:
         """Once the result is stored. Nothing depends on it."""
-        try:
-            if self.terraform and not self.terraform.was_killed:
-                self.orphans.end()
-            self.cache.store()
-            if self.planned:
-                self.records.put("plan", self.log.shown(self.planned).encode())
-            if body := self.trace.body():
-                self.records.put("terraform.log", body)
-        except RunError as failed:
-            self.log.note(f"what is left of the run was not put away: {failed}")
+        for each in [Begun(request) for request in self.left_to_do()]:
+            try:
+                each.answer()
+            except RunError as failed:
+                self.log.note(f"what is left of the run was not put away: {failed}")
+
+    def left_to_do(self) -> Iterator[Callable[[], None]]:
+        if self.terraform and not self.terraform.was_killed:
+            yield self.orphans.end
+        yield self.cache.store
+        if self.planned:
+            yield partial(self.records.put, "plan", self.log.shown(self.planned).encode())
+        if body := self.trace.body():
+            yield partial(self.records.put, "terraform.log", body)
         if self.facts.state_key:
-            self.lock.delete_former_versions(self.s3_once)
+            yield partial(self.lock.delete_former_versions, self.s3_once)

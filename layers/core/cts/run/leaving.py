@@ -25,7 +25,12 @@ def less_former_leave(state: TaskState, leaving: str) -> TaskState:
     that older than the state, the request is taken in again."""
     if Reason.DESTROY not in state.wanted or state.leaving == leaving:
         return state
-    return replace(without(state, Reason.DESTROY), leaving="")
+    return replace(counted_anew(without(state, Reason.DESTROY)), leaving="")
+
+
+def staying(state: TaskState) -> TaskState:
+    """Of a task that does not leave: that it could not be destroyed keeps it from nothing."""
+    return counted_anew(state) if state.leaving else state
 
 
 def due_to_leave(state: TaskState, now: float) -> Reason | None:
@@ -34,13 +39,11 @@ def due_to_leave(state: TaskState, now: float) -> Reason | None:
 
 
 def destroying(state: TaskState, running: Running) -> TaskState:
-    """The state while this run destroys. The last success counts no longer; what failed with other
-    data is another matter."""
-    state = state if running.trigger == state.failed else counted_anew(state)
+    """The state while this run destroys. The last success counts no longer. Its failures are
+    counted whatever the data."""
     retry = state.failures > 0 and state.gave_up is None
-    running = replace(running, retry=retry)
-    after = without(state, Reason.DESTROY)
-    return replace(after, running=running, done=None, queued_since=None)
+    after = replace(without(state, Reason.DESTROY), running=replace(running, retry=retry))
+    return replace(after, done=None, queued_since=None)
 
 
 def has_destroyed(state: TaskState) -> TaskState:

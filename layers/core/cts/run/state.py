@@ -154,7 +154,7 @@ class TaskState:
     done: Done | None = None
     failures: int = 0
     failed: str | None = None
-    """The trigger fingerprint of the failures counted."""
+    """The trigger fingerprint of the failures counted; None for those of runs that destroy."""
     retry_at: float | None = None
     gave_up: str | None = None
     hold: str | None = None

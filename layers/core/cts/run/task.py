@@ -240,7 +240,8 @@ def _outcome(running: Running, end: End, now: float) -> Outcome:
 
 def _failed(state: TaskState, running: Running, end: End, now: float, jitter: float) -> TaskState:
     failures = state.failures + 1  # a claim of other data has reset the count
-    state = replace(state, failures=failures, failed=running.trigger)
+    failed = None if running.destroys else running.trigger
+    state = replace(state, failures=failures, failed=failed)
     match after_failure(
         failures=failures,
         retryable=end.retryable,
@@ -271,9 +272,10 @@ def _put_back(served: Mapping[Reason, Wish], wanted: Mapping[Reason, Wish]) -> d
 
 def _less_what_is_done(state: TaskState) -> TaskState:
     stands = state.wanted.get(Reason.CHANGE)
-    if stands and state.done and stands.fingerprint == state.done.trigger:
-        return counted_anew(without(state, Reason.CHANGE))
-    return state
+    if stands is None or state.done is None or stands.fingerprint != state.done.trigger:
+        return state
+    state = without(state, Reason.CHANGE)
+    return state if state.failed is None else counted_anew(state)
 
 
 # ---- announcements ------------------------------------------------------------------------

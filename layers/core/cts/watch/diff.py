@@ -4,6 +4,7 @@ from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 
 from cts.generation import Generation, TaskEntry
+from cts.run.leaving import staying
 from cts.run.state import TaskState
 from cts.run.task import observe
 from cts.run.tick import scheduled
@@ -184,6 +185,7 @@ def _observed(
         return state
     condition = task.condition
     fingerprint = fingerprint_of(task.definition, looked_at(condition, rows, firsts))
+    state = state if task.leaving else staying(state)
     state = observe(state, fingerprint, now, task.buffer, correlation, ignored=ignored)
     return scheduled(state, condition.timetable, condition.next_tick(now))
 

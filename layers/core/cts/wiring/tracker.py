@@ -15,6 +15,7 @@ def ports(store: Store, builds: Tracked, metrics: Metrics) -> TrackPorts:
     return TrackPorts(
         settling=settling(store, builds, metrics),
         runs=rows,
+        heard_of=rows,
         published=rows,
         generations=objects,
         drivers=drivers(store, builds),

@@ -1,6 +1,6 @@
 """What a run is given, as it is stored now."""
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from typing import NamedTuple, Protocol
 
 from cts.conditions.condition import Read
@@ -8,13 +8,15 @@ from cts.errors import Unavailable, Unreadable
 from cts.generation import TaskEntry
 from cts.run.model import Run
 from cts.terraform.definition import Definition
-from cts.watch.needs import digests, first_views, looked_at
+from cts.watch.needs import digests, first_views, looked_at, rendered
 from cts.watch.snapshot import Snapshot
-from cts.watch.view import Chunk, rows_of
+from cts.watch.view import Row
 
 
 class Rows(Protocol):
-    def chunks(self) -> Mapping[str, Chunk]: ...
+    def rows(self, views: Collection[str]) -> Mapping[str, Row]:
+        """The rows of these views, without those that have none."""
+
     def drop_row(self, view: str, digest: str) -> None:
         """Take the view's row out, if it still has this digest: its snapshot is gone."""
 
@@ -38,7 +40,6 @@ class Loaded(NamedTuple):
 
 def load(views: Rows, snapshots: Stored, entry: TaskEntry) -> Loaded | None:
     """What the condition and the module inputs render; None if something was not read."""
-    rows = rows_of(views.chunks())
 
     def read_of(digests: Mapping[str, str]) -> dict[str, Snapshot]:
         """Those that are there. The poller reads a view again whose snapshot is gone."""
@@ -47,8 +48,10 @@ def load(views: Rows, snapshots: Stored, entry: TaskEntry) -> Loaded | None:
             views.drop_row(view, digests[view])
         return found
 
-    needed = {view.id for view in first_views(entry.conditions)}
-    firsts = read_of({view: rows[view].digest for view in needed & rows.keys()})
+    of_firsts = views.rows({view.id for view in first_views(entry.conditions)})
+    firsts = read_of({view: row.digest for view, row in of_firsts.items()})
+    needed = {view.id for view in rendered(entry.conditions, firsts)}
+    rows = {**of_firsts, **views.rows(needed - of_firsts.keys())}
     inputs = digests(entry.conditions, rows, firsts)
     if inputs is None:
         return None

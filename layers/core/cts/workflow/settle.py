@@ -78,12 +78,12 @@ class SettlePorts:
     metrics: Metrics
 
 
-def settle(ports: SettlePorts, run: Run, end: End) -> Run | None:
+def settle(ports: SettlePorts, run: Run, end: End, state: TaskState) -> Run | None:
     """Record how a run ended, and announce it. Returns its row; None for news of a run that is not
-    running, which changes nothing. What could not be announced is sent by the sweep."""
+    running, which changes nothing. What could not be announced is sent by the sweep. `state`: that
+    of its task, which is read again if it was written since."""
     now, chance = ports.now(), ports.chance()
     while True:
-        state = ports.tasks.state(run.task)
         after = finish(state, run.id, end, now, chance)
         if after == state:
             return None
@@ -93,6 +93,7 @@ def settle(ports: SettlePorts, run: Run, end: End) -> Run | None:
             announce(ports, after.written, row)
             ports.sessions.close(run)  # else they expire within an hour, and S3 deletes them
             return row
+        state = ports.tasks.state(run.task)
 
 
 def fail_unclaimed(ports: SettlePorts, claimed: TaskState, run: Run, end: End) -> bool:
@@ -133,7 +134,7 @@ def given_up(ports: SettlePorts, run: Run, end: End | None) -> None:
     if end is None:
         _undo(ports, run)
     else:
-        settle(ports, run, replace(end, step=START))
+        settle(ports, run, replace(end, step=START), ports.tasks.state(run.task))
 
 
 def driver_of(drivers: Mapping[str, Driver], name: str, doing: str) -> Driver:

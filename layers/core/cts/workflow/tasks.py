@@ -132,15 +132,15 @@ def run(ports: TaskPorts, asked: Request) -> Answer:
 
 def retry(ports: TaskPorts, asked: Request) -> Answer:
     """A run of what failed: of a task that gave up, or waits for its next attempt."""
-    leaves = bool(_entry(ports, asked.task).leaving)
-    check, reason = (_not_held, Reason.DESTROY) if leaves else (_may_run, Reason.PERSON)
+    if _entry(ports, asked.task).leaving:
+        return _wish(ports, asked, _not_held, Reason.DESTROY)
 
     def may_retry(state: TaskState, entry: TaskEntry) -> None:
-        check(state, entry)
-        if reason not in wishes(state) and not state.gave_up and state.retry_at is None:
+        _may_run(state, entry)
+        if Reason.PERSON not in wishes(state) and not state.gave_up and state.retry_at is None:
             raise Conflict(state.task, "has nothing to retry: its last run did not fail")
 
-    return _wish(ports, asked, may_retry, reason)
+    return _wish(ports, asked, may_retry)
 
 
 def inspect(ports: TaskPorts, asked: Request) -> Answer:

@@ -27,10 +27,16 @@ class Runs(Protocol):
     def record_build(self, run: Run) -> None: ...
 
 
+class RunsHeardOf(Protocol):
+    def run_and_state(self, task: str, run_id: str) -> tuple[Run | None, TaskState]:
+        """A run, and the state of its task."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TrackPorts:
     settling: settle.SettlePorts
     runs: Runs
+    heard_of: RunsHeardOf
     published: Published
     generations: Generations
     drivers: Mapping[str, Driver]
@@ -158,13 +164,13 @@ def _trigger(ports: TrackPorts, report: TrackReport, freed_by: str | None = None
 
 def _take_in(ports: TrackPorts, name: str, heard: Heard) -> TrackReport:
     report, driver = TrackReport(), ports.drivers[name]
-    run = ports.settling.tasks.run(heard.task, heard.run)
+    run, state = ports.heard_of.run_and_state(heard.task, heard.run)
     if run is not None and run.driver == name:
         news = driver.news(run, heard)
         if isinstance(news, HasEnded | NeverBegan):  # whoever gave it up settles it
-            _follow(ports, driver, run, news, report)
+            _follow(ports, driver, run, state, news, report)
         elif isinstance(news, GoesOn) and news.waits:
-            _wait(ports, driver, run, ports.settling.tasks.state(run.task), news, report)
+            _wait(ports, driver, run, state, news, report)
     if report.settled:
         _trigger(ports, report, freed_by=heard.task)
     return report
@@ -182,18 +188,16 @@ def _ask(ports: TrackPorts, state: TaskState, running: Running, report: TrackRep
     if isinstance(news, GoesOn):
         _wait(ports, driver, run, state, news, report)
     else:
-        _follow(ports, driver, run, news, report)
+        _follow(ports, driver, run, state, news, report)
 
 
 def _wait(
     ports: TrackPorts, driver: Driver, run: Run, state: TaskState, news: GoesOn, report: TrackReport
 ) -> None:
-    """A run that waits for people occupies no slot, and is given up if there is a newer change:
-    then what it would apply is out of date."""
-    destroys = state.running is not None and state.running.destroys
-    change = state.wanted.get(Reason.CHANGE) if news.waits and not destroys else None
-    is_newer = change is not None and change.due_at <= ports.now()
-    if is_newer and settle.give_up(ports.settling, driver, run, None):
+    """A run that waits for people occupies no slot, and is given up if what it would apply is out
+    of date."""
+    is_over = news.waits and _is_out_of_date(ports, state)
+    if is_over and settle.give_up(ports.settling, driver, run, None):
         _ended(ports, run, report)
         return
     if news.waits != (run.waits or ""):
@@ -204,13 +208,25 @@ def _wait(
         ports.runs.free_slot(run.id)
 
 
+def _is_out_of_date(ports: TrackPorts, state: TaskState) -> bool:
+    """Whether there is a newer change. One that destroys: whether its task is to be kept."""
+    if state.running is not None and state.running.destroys:
+        current = ports.published.current()
+        entry = ports.generations.generation(current).tasks.get(state.task) if current else None
+        return entry is None or entry.leaving != state.leaving
+    change = state.wanted.get(Reason.CHANGE)
+    return change is not None and change.due_at <= ports.now()
+
+
 def _renew(ports: TrackPorts, run: Run) -> None:
     """Whether it still runs is asked later: a driver that is down must not end its builds."""
     ports.settling.sessions.renew(run)
     ports.runs.record_build(replace(run, renewed_at=ports.now()))
 
 
-def _follow(ports: TrackPorts, driver: Driver, run: Run, news: News, report: TrackReport) -> None:
+def _follow(
+    ports: TrackPorts, driver: Driver, run: Run, state: TaskState, news: News, report: TrackReport
+) -> None:
     """Do what follows from the news of a run."""
     match news:
         case NotStarted():
@@ -221,7 +237,7 @@ def _follow(ports: TrackPorts, driver: Driver, run: Run, news: News, report: Tra
                 _ended(ports, its, report)
         case HasEnded():
             its = replace(run, build=news.build)
-            if ended := settle.settle(ports.settling, its, news.end):
+            if ended := settle.settle(ports.settling, its, news.end, state):
                 report.settled.append(ended)
         case GivenUp():
             settle.given_up(ports.settling, run, news.end)
