@@ -323,6 +323,51 @@ def test_a_burst_of_events_waits_for_sandboxes_in_use(stack: Stack) -> None:
     assert stack.kill("Tracker") <= 8
 
 
+def test_an_invocation_may_be_repeated_and_its_failure_is_reported(stack: Stack) -> None:
+    """With the ID that the caller was answered with, on the function's bus, with its role."""
+    seen, calls = len(stack.events()), len(stack.calls())
+    stack.fault(on="delivery", detail_type="Invocation", target="Executor", do="double")
+    asked = {"task": "t", "run": "r", "folder": "absent", "correlation_id": ""}
+    stack.fault(caller="Executor", action="GetObject", do="kill", times=2)
+    answer = stack.client("lambda").invoke(
+        FunctionName=f"{stack.name}-executor", InvocationType="Event", Payload=json.dumps(asked)
+    )
+
+    def reported() -> list[dict[str, Any]]:
+        found = [
+            event["detail"]
+            for event in stack.events(seen)
+            if event["kind"] == "delivered" and event["source"] == "lambda"
+            if event["detail_type"] != "Invocation"
+        ]
+        return found if len(found) == 2 else []
+
+    for record in wait_until(reported, PATIENCE, "two reports"):
+        request = record["requestContext"]["requestId"]
+        assert request == answer["ResponseMetadata"]["RequestId"]
+        assert record["requestPayload"] == asked
+        assert record["responsePayload"]["errorType"] == "Runtime.ExitError"
+    puts = [call for call in stack.calls(calls) if call["action"] == "PutEvents"]
+    assert [(call["caller"], call["status"]) for call in puts] == [("Executor", 200)] * 2
+
+
+def test_an_error_that_a_function_raises_is_reported_as_such(stack: Stack) -> None:
+    seen = len(stack.events())
+    stack.client("lambda").invoke(
+        FunctionName=f"{stack.name}-executor", InvocationType="Event", Payload=b"{}"
+    )
+
+    def reported() -> list[dict[str, Any]]:
+        return [
+            event["detail"]["responsePayload"]
+            for event in stack.events(seen)
+            if event["kind"] == "delivered" and "Failure" in event["detail_type"]
+        ]
+
+    [error] = wait_until(reported, PATIENCE, "the report")
+    assert "Traceback" in error["stackTrace"][0]
+
+
 def test_consul_comes_back_with_what_it_knew_or_with_nothing(stack: Stack) -> None:
     import httpx
 
