@@ -158,7 +158,7 @@ def started_from(body: bytes | None) -> Started | GivenUp | None:
 
 def end_from(body: bytes | None, *, apply_began: bool) -> End | None:
     """The record `result.json`; None if there is none that says how the build ended."""
-    record = _object(body or b"null") or {}
+    record = _result(body)
     word = _text(record.get("status"))
     if word not in STATUSES:
         return None
@@ -184,11 +184,16 @@ def end_from(body: bytes | None, *, apply_began: bool) -> End | None:
 
 def recorded_by(result: bytes | None) -> str | None:
     """The build that has put the record `result.json`; None if there is none, or it doesn't say."""
-    return _text((_object(result or b"null") or {}).get("build"))
+    return _text(_result(result).get("build"))
 
 
 def says_applied(result: bytes | None) -> bool:
-    return (_object(result or b"null") or {}).get("status") == "applied"
+    return _result(result).get("status") == "applied"
+
+
+def _result(body: bytes | None) -> Mapping[str, Any]:
+    """Empty if there is none that can be read."""
+    return _object(body or b"null") or {}
 
 
 def _object(body: bytes) -> Mapping[str, Any] | None:
