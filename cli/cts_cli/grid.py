@@ -3,11 +3,14 @@
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
+from rich.segment import Segment, Segments
+
 from cts_cli.output import print_paragraph
 from cts_cli.screen import Console, Text
 
 GAP = "  "
 SEPARATOR = "  ·  "
+END = Segment.line()
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,25 +40,31 @@ def print_rows(console: Console, rows: Sequence[Row], spare: Sequence[str]) -> N
 
 def _table(console: Console, rows: Sequence[Row], widths: Mapping[str, int]) -> None:
     sizes = widths.values()
-    lines = [
-        _aligned((Text(name, "bold dim") for name in widths), sizes),
-        Text("─" * (sum(sizes) + len(GAP) * (len(sizes) - 1)), "dim"),
-    ]
+    parts = _line_of(console, (Text(name, "bold dim") for name in widths), sizes)
+    parts += [*_styled(console, Text("─" * (sum(sizes) + len(GAP) * (len(sizes) - 1)), "dim")), END]
     for row in rows:
-        lines.append(_aligned((row.cells[name] for name in widths), sizes))
+        parts += _line_of(console, (row.cells[name] for name in widths), sizes)
         if row.below:
-            console.print_lines(lines)
+            console.print(Segments(parts), end="", soft_wrap=True)
             _below(console, row)
-            lines.clear()
-    console.print_lines(lines)
+            parts.clear()
+    console.print(Segments(parts), end="", soft_wrap=True)
 
 
-def _aligned(cells: Iterable[Text], widths: Iterable[int]) -> Text:
-    line = Text()
+def _line_of(console: Console, cells: Iterable[Text], widths: Iterable[int]) -> list[Segment]:
+    """A line that is aligned, without spaces at its end. Segments take half the time of texts."""
+    line: list[Segment] = []
+    gap = 0
     for cell, width in zip(cells, widths, strict=True):
-        line.append(cell).append(" " * (width - cell.cell_len) + GAP)
-    line.rstrip()
-    return line
+        if cell:
+            line += [Segment(" " * gap), *_styled(console, cell)]
+            gap = 0
+        gap += width - cell.cell_len + len(GAP)
+    return [*line, END]
+
+
+def _styled(console: Console, text: Text) -> Iterable[Segment]:
+    return Segment.apply_style(text.render(console), console.get_style(text.style))
 
 
 def _block(console: Console, row: Row) -> None:

@@ -1,7 +1,7 @@
 """What is printed on a terminal. Texts from a catalog, a log or a file can't act on it: whatever it
 would obey or hide is shown as an escape."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from typing import Any, Self
 
 import rich.console
@@ -40,11 +40,6 @@ class Console(rich.console.Console):
             for each in objects
         )
         super().print(*plain, **options)
-
-    def print_lines(self, lines: Sequence[Text]) -> None:
-        """At once, which takes half as long as one by one."""
-        if lines:
-            self.print(rich.text.Text("\n").join(lines), soft_wrap=True)
 
     def render(self, renderable: Any, options: Any = None) -> Iterable[Segment]:
         """All that is printed comes by here. Only Rich's own segments may control the terminal."""
