@@ -3,14 +3,11 @@
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
-from rich.segment import Segment, Segments
-
 from cts_cli.output import print_paragraph
 from cts_cli.screen import Console, Text
 
 GAP = "  "
 SEPARATOR = "  ·  "
-END = Segment.line()
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,32 +36,17 @@ def print_rows(console: Console, rows: Sequence[Row], spare: Sequence[str]) -> N
 
 
 def _table(console: Console, rows: Sequence[Row], widths: Mapping[str, int]) -> None:
-    sizes = widths.values()
-    parts = _line_of(console, (Text(name, "bold dim") for name in widths), sizes)
-    parts += [*_styled(console, Text("─" * (sum(sizes) + len(GAP) * (len(sizes) - 1)), "dim")), END]
+    sizes = list(widths.values())
+    console.print_aligned([[Text(name, "bold dim") for name in widths]], sizes, GAP)
+    _line(console, Text("─" * (sum(sizes) + len(GAP) * (len(sizes) - 1)), "dim"))
+    lines = []
     for row in rows:
-        parts += _line_of(console, (row.cells[name] for name in widths), sizes)
+        lines.append([row.cells[name] for name in widths])
         if row.below:
-            console.print(Segments(parts), end="", soft_wrap=True)
+            console.print_aligned(lines, sizes, GAP)
             _below(console, row)
-            parts.clear()
-    console.print(Segments(parts), end="", soft_wrap=True)
-
-
-def _line_of(console: Console, cells: Iterable[Text], widths: Iterable[int]) -> list[Segment]:
-    """A line that is aligned, without spaces at its end. Segments take half the time of texts."""
-    line: list[Segment] = []
-    gap = 0
-    for cell, width in zip(cells, widths, strict=True):
-        if cell:
-            line += [Segment(" " * gap), *_styled(console, cell)]
-            gap = 0
-        gap += width - cell.cell_len + len(GAP)
-    return [*line, END]
-
-
-def _styled(console: Console, text: Text) -> Iterable[Segment]:
-    return Segment.apply_style(text.render(console), console.get_style(text.style))
+            lines.clear()
+    console.print_aligned(lines, sizes, GAP)
 
 
 def _block(console: Console, row: Row) -> None:
