@@ -45,7 +45,7 @@ def Popen(command: list[str], **options: Any) -> Any:  # noqa: N802
 
 
 class Sandbox:
-    """A forked process, as `subprocess.Popen` has it. Nobody asks for its exit code: it is 0."""
+    """A forked process, as `subprocess.Popen` has it. Its exit code is 0, however it ended."""
 
     def __init__(self, command: list[str], cwd: str, env: dict[str, str]) -> None:
         python, script = command
