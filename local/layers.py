@@ -1,5 +1,5 @@
-"""Unpacks Lambda layers once for all stacks of a build (`stack.py`). The emulator does that for each
-sandbox."""
+"""Unpacks Lambda layers once for all stacks of a build (`stack.py`). The emulator would do that for
+each sandbox."""
 
 from __future__ import annotations
 
