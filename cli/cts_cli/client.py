@@ -3,8 +3,7 @@
 import json
 import os
 import time
-from collections.abc import Callable, Generator, Iterator, Mapping
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Callable, Generator, Mapping
 from typing import Any, ClassVar
 from urllib.parse import quote, urlencode
 
@@ -118,11 +117,13 @@ class Reader(Client):
         """The response's JSON. Raises NotFound or CommandError."""
         return self._ask("GET", path, query).json()
 
-    def get_each(self, *paths: tuple[str, ...]) -> Iterator[Any]:
-        """The responses to requests that are sent at once, as they come, in this order."""
-        pool = ThreadPoolExecutor(len(paths))
-        found = pool.map(lambda path: self.get(*path), paths)
-        pool.shutdown(wait=False)
+    def overview(self) -> dict[str, Any]:
+        """The tasks by name, the configuration, the poller and the stale views."""
+        try:
+            found: dict[str, Any] = self.get("overview")
+        except NotFound:  # an older stack
+            tasks, configuration = self.get("status", "tasks"), self.get("configuration")
+            return {"tasks": tasks, "configuration": configuration, **self.get("poller")}
         return found
 
     def live(self) -> Mapping[str, Any] | None:
