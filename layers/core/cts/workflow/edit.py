@@ -222,4 +222,4 @@ def body(answer: Answer, request: str) -> str:
     """With the request's ID, which CTS leaves out of what it answers to a good PATCH."""
     code, found = answer
     is_bare = code == OK and (not found or "inspect" in found)
-    return json.dumps(found if is_bare else {**found, "request_id": request})
+    return json.dumps(found if is_bare else {**found, "request_id": request}) + "\n"

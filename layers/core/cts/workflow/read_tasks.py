@@ -93,4 +93,4 @@ def body(found: str | dict[str, Any], path: str, request: str) -> tuple[str, str
     if isinstance(found, str):
         return "text/plain; charset=utf-8", found
     known = {"request_id": request} if path.startswith(WITH_REQUEST_ID) else {}
-    return "application/json", json.dumps({**found, **known})
+    return "application/json", json.dumps({**found, **known}) + "\n"
