@@ -14,7 +14,7 @@ from cts.config.task_change import Verb
 from cts.errors import BadRequest, CtsError, NotDone, TaskNotFound
 from cts.run.model import RunStatus
 from cts.run.state import Reason
-from cts.workflow import shown_runs, task_patch, task_terraform, tasks
+from cts.workflow import read_paths, shown_runs, task_patch, task_terraform, tasks
 from cts.workflow.edit_steps import (
     EditPorts,
     EditRequest,
@@ -215,7 +215,7 @@ def unknown(event: Mapping[str, Any]) -> CtsError:
         found = re.fullmatch(path.replace("<name>", "(?P<name>[^/]+)"), http["path"])
         if method == http["method"] and found:
             return TaskNotFound(unquote(found["name"]))
-    return tasks.unknown(event, ACTIONS)
+    return read_paths.not_allowed(http["method"], http["path"]) or tasks.unknown(event, ACTIONS)
 
 
 def body(answer: Answer, request: str) -> str:
