@@ -2,9 +2,9 @@
 
 import json
 import os
+import re
 import time
-from collections.abc import Callable, Generator, Iterator, Mapping
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Callable, Generator, Mapping
 from typing import Any, ClassVar
 from urllib.parse import quote, urlencode
 
@@ -12,7 +12,7 @@ import httpx
 from botocore.auth import SigV4Auth
 from botocore.awsrequest import AWSRequest
 
-from cts_cli.aws import Stack, explaining_errors, if_local
+from cts_cli.aws import RENEW, Stack, explaining_errors, if_local
 from cts_cli.errors import CommandError, NoCredentials, NotFound, OlderStack
 
 TRIES = 4
@@ -118,11 +118,13 @@ class Reader(Client):
         """The response's JSON. Raises NotFound or CommandError."""
         return self._ask("GET", path, query).json()
 
-    def get_each(self, *paths: tuple[str, ...]) -> Iterator[Any]:
-        """The responses to requests that are sent at once, as they come, in this order."""
-        pool = ThreadPoolExecutor(len(paths))
-        found = pool.map(lambda path: self.get(*path), paths)
-        pool.shutdown(wait=False)
+    def overview(self) -> dict[str, Any]:
+        """The tasks by name, the configuration, the poller and the stale views."""
+        try:
+            found: dict[str, Any] = self.get("overview")
+        except NotFound:  # an older stack
+            tasks, configuration = self.get("status", "tasks"), self.get("configuration")
+            return {"tasks": tasks, "configuration": configuration, **self.get("poller")}
         return found
 
     def live(self) -> Mapping[str, Any] | None:
@@ -170,6 +172,8 @@ def _failure(name: str, response: httpx.Response) -> CommandError:
             return NotFound(said)
         case httpx.codes.BAD_REQUEST | httpx.codes.CONFLICT:
             return CommandError(said)
+        case httpx.codes.FORBIDDEN if re.search("security token|signature", said, re.IGNORECASE):
+            return CommandError(f"the {name} refused the request ({said}): {RENEW}")
         case httpx.codes.FORBIDDEN:
             return CommandError(
                 f"the {name} refused the request ({said}): you need the permissions "

@@ -36,26 +36,17 @@ def print_rows(console: Console, rows: Sequence[Row], spare: Sequence[str]) -> N
 
 
 def _table(console: Console, rows: Sequence[Row], widths: Mapping[str, int]) -> None:
-    sizes = widths.values()
-    lines = [
-        _aligned((Text(name, "bold dim") for name in widths), sizes),
-        Text("─" * (sum(sizes) + len(GAP) * (len(sizes) - 1)), "dim"),
-    ]
+    sizes = list(widths.values())
+    console.print_aligned([[Text(name, "bold dim") for name in widths]], sizes, GAP)
+    _line(console, Text("─" * (sum(sizes) + len(GAP) * (len(sizes) - 1)), "dim"))
+    lines = []
     for row in rows:
-        lines.append(_aligned((row.cells[name] for name in widths), sizes))
+        lines.append([row.cells[name] for name in widths])
         if row.below:
-            console.print_lines(lines)
+            console.print_aligned(lines, sizes, GAP)
             _below(console, row)
             lines.clear()
-    console.print_lines(lines)
-
-
-def _aligned(cells: Iterable[Text], widths: Iterable[int]) -> Text:
-    line = Text()
-    for cell, width in zip(cells, widths, strict=True):
-        line.append(cell).append(" " * (width - cell.cell_len) + GAP)
-    line.rstrip()
-    return line
+    console.print_aligned(lines, sizes, GAP)
 
 
 def _block(console: Console, row: Row) -> None:

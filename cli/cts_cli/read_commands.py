@@ -1,6 +1,7 @@
 """The commands that only read. Modules that are slow to import are imported when needed."""
 
 from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
@@ -18,18 +19,14 @@ def status(stack: StackName = "cts", as_json: Json = False) -> None:
 
     Problems with reading Consul, or with the poller, are shown first.
     """
-    found = _reader(stack).get_each(("status", "tasks"), ("configuration",), ("poller",))
-    from cts_cli import output, status, words  # while the stack answers
+    with ThreadPoolExecutor(1) as pool:
+        answer = pool.submit(_reader(stack).overview)
+        from cts_cli import output, status, words  # while the stack answers
 
-    tasks, configuration, poller = found
-    live = configuration["live"] or {}
+        found = answer.result()
+    live = found["configuration"]["live"] or {}
     waiting = live.get("waiting", {})  # an older stack answers none
-    shown = {
-        "summary": status.summary(tasks.values(), len(waiting)),
-        "tasks": tasks,
-        "configuration": configuration,
-        **poller,
-    }
+    shown = {"summary": status.summary(found["tasks"].values(), len(waiting)), **found}
     if as_json:
         output.print_json(shown)
     else:

@@ -6,7 +6,7 @@ from typing import Any, Self
 
 import rich.console
 import rich.text
-from rich.segment import Segment
+from rich.segment import Segment, Segments
 
 from cts_cli.shown import LINES, printable
 
@@ -41,10 +41,23 @@ class Console(rich.console.Console):
         )
         super().print(*plain, **options)
 
-    def print_lines(self, lines: Sequence[Text]) -> None:
-        """At once, which takes half as long as one by one."""
-        if lines:
-            self.print(rich.text.Text("\n").join(lines), soft_wrap=True)
+    def print_aligned(
+        self, lines: Iterable[Sequence[Text]], widths: Sequence[int], gap: str
+    ) -> None:
+        """Print cells in columns. As segments, which takes half the time of texts."""
+        parts = [part for line in lines for part in self._aligned(line, widths, gap)]
+        self.print(Segments(parts), end="", soft_wrap=True)
+
+    def _aligned(self, cells: Sequence[Text], widths: Sequence[int], gap: str) -> Iterable[Segment]:
+        """Without spaces at the line's end."""
+        space = ""
+        for cell, width in zip(cells, widths, strict=True):
+            if cell:
+                yield Segment(space)
+                yield from Segment.apply_style(cell.render(self), self.get_style(cell.style))
+                space = ""
+            space += " " * (width - cell.cell_len) + gap
+        yield Segment.line()
 
     def render(self, renderable: Any, options: Any = None) -> Iterable[Segment]:
         """All that is printed comes by here. Only Rich's own segments may control the terminal."""

@@ -33,6 +33,7 @@ GOOD: Mapping[str, tuple[str, Any]] = {
     "GET /v1/configuration": ("", None),
     "GET /v1/configuration/changes": ("", None),
     "GET /v1/poller": ("", None),
+    "GET /v1/overview": ("", None),
     "GET /v1/tasks": ("", None),
     "GET /v1/tasks/{name}": ("", None),
     "POST /v1/tasks": ("?run=now", new("err-new")),

@@ -1,7 +1,6 @@
 """How the command finds the stack and calls the reader."""
 
 from collections.abc import Callable
-from threading import Barrier
 
 import boto3
 import httpx
@@ -55,7 +54,7 @@ def test_a_stack_of_another_program_is_told(account: Account) -> None:
         ),
         pytest.param(
             refused("ExpiredToken", "The security token has expired"),
-            "looking for stack 'cts': ExpiredToken: The security token has expired",
+            "ExpiredToken: The security token has expired: renew your AWS credentials",
             id="expired",
         ),
         pytest.param(
@@ -180,6 +179,12 @@ def test_a_reader_that_stays_out_of_reach_is_named(
             CommandError,
             r"refused the request \(Forbidden\).*need the",
         ),
+        (
+            403,
+            {"Message": "The security token included in the request is expired"},
+            CommandError,
+            r"request is expired\): renew your AWS credentials",
+        ),
         (500, {"error": {"message": "x"}}, CommandError, "returned HTTP 500: x"),
         (502, "gateway", CommandError, 'returned HTTP 502: "gateway"'),
     ],
@@ -235,26 +240,3 @@ def test_an_endpoint_that_is_no_url_is_an_error(monkeypatch: pytest.MonkeyPatch)
 
 def test_sessions_are_those_of_boto3() -> None:
     assert isinstance(aws.session(), boto3.Session)
-
-
-def test_several_answers_are_asked_for_at_once(
-    account: Account, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    both = Barrier(2, timeout=30)
-
-    def answer(request: httpx.Request) -> httpx.Response:
-        both.wait()
-        return httpx.Response(200, json={"path": request.url.path})
-
-    found = reader(monkeypatch, answer).get_each(("status", "tasks"), ("poller",))
-    assert [each["path"] for each in found] == ["/v1/status/tasks", "/v1/poller"]
-
-
-def test_if_one_of_several_fails_its_error_is_told(
-    account: Account, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    def answer(request: httpx.Request) -> httpx.Response:
-        return httpx.Response(404 if request.url.path == "/v1/poller" else 200, json={})
-
-    with pytest.raises(NotFound):
-        list(reader(monkeypatch, answer).get_each(("status", "tasks"), ("poller",)))

@@ -6,7 +6,7 @@ import pytest
 
 from cts.run.state import TaskState
 from cts_cli import output
-from tests.unit.cli_fakes import Account, cts, deployed, lines
+from tests.unit.cli_fakes import Account, cts, deployed, in_terminal, lines
 from tests.unit.reader_fakes import (
     NOW,
     applied,
@@ -108,3 +108,13 @@ def test_where_no_table_fits_each_run_is_a_block(
         "outcome applied · why change · started 59 s ago · took 14 s",
         "changes +2 ~1",
     ]
+
+
+def test_cells_have_their_colours(account: Account, monkeypatch: pytest.MonkeyPatch) -> None:
+    in_terminal(monkeypatch, 120)
+    account.world.add(TaskState("web", recent=(success("web"),), wanted=wish(NOW + 38)))
+    account.world.read_services("web")
+    row = cts("status").stdout.splitlines()[2]
+    assert row.startswith("\x1b[1mweb\x1b[0m ")
+    assert "\x1b[32msuccessful\x1b[0m" in row
+    assert "\x1b[36mbuffer period: runs in 38 s\x1b[0m" in row

@@ -12,6 +12,7 @@ from cts.watch.lease import Lease
 from cts.watch.query import View
 from cts.watch.snapshot import of
 from cts_cli import client, output
+from cts_cli.errors import NotFound
 from tests.unit.cli_fakes import Account, cts, deployed, in_terminal, lines, plain
 from tests.unit.reader_fakes import NOW, running, success, wish
 
@@ -169,6 +170,8 @@ def test_an_older_stack_answers_nothing_of_this(
     get = client.Reader.get
 
     def older(reader: client.Reader, *path: str) -> Any:
+        if path == ("overview",):
+            raise NotFound("no such path")
         answer = get(reader, *path)
         if path == ("status", "tasks"):
             for each in answer.values():

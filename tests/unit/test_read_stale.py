@@ -175,3 +175,16 @@ def test_only_a_poller_that_stays_gives_signs_of_life(
     world.table.leased = Lease(4, "owner", 3, NOW - 100, NOW - age, NOW - 100)
     poller = get("/v1/poller")["poller"]
     assert (poller["heartbeat_age"], poller["mode"], poller["alive"]) == (age, mode, alive)
+
+
+def test_the_overview_holds_what_the_others_answer(world: World) -> None:
+    regexp_task(world, "app-1", "app-2")
+    world.add(TaskState("web"))
+    world.went_stale(View(services.SERVICE, "app-1"), WEB)
+    world.table.leased = Lease(4, "owner", 3, NOW - 100, NOW - 8, NOW - 100)
+    assert get("/v1/overview") == {
+        "tasks": get("/v1/status/tasks"),
+        "configuration": get("/v1/configuration"),
+        **get("/v1/poller"),
+    }
+    assert get("/v1/overview")["stale_views"]["tasks"] == ["all", "web"]

@@ -101,9 +101,13 @@ def tasks(ports: ReadPorts, request: ApiRequest) -> dict[str, Any]:
     wanted, events = _filters(request)
     live = generation(ports)
     look = _look(ports, live.listed if live else {})
-    found = {name: shown.task(look, name) for name in sorted(look.tasks)}
+    found = _each(look)
     kept = {name: each for name, each in found.items() if wanted in (None, each["status"])}
     return _with_events(ports, live, look, kept) if events else kept
+
+
+def _each(look: shown.Known) -> dict[str, dict[str, Any]]:
+    return {name: shown.task(look, name) for name in sorted(look.tasks)}
 
 
 def task(ports: ReadPorts, request: ApiRequest, name: str) -> dict[str, Any]:
@@ -258,7 +262,23 @@ def configuration(ports: ReadPorts, _request: ApiRequest) -> dict[str, Any]:
 
 
 def poller(ports: ReadPorts, _request: ApiRequest) -> dict[str, Any]:
-    look = _look(ports, _live_tasks(ports), views_only=True)
+    return _poller(ports, _look(ports, _live_tasks(ports), views_only=True))
+
+
+def overview(ports: ReadPorts, _request: ApiRequest) -> dict[str, Any]:
+    """All that `cts status` shows. Everything is read once."""
+    current = ports.configuration.current()
+    live = ports.objects.generation(current) if current else None
+    look = _look(ports, live.listed if live else {})
+    rejected = ports.configuration.rejected()
+    return {
+        "tasks": _each(look),
+        "configuration": shown_configuration.configuration(current, live, rejected),
+        **_poller(ports, look),
+    }
+
+
+def _poller(ports: ReadPorts, look: shown.Known) -> dict[str, Any]:
     return {
         "poller": shown.poller(ports.configuration.lease(), ports.now(), live=ports.live),
         "stale_views": shown.stale_views(look),
@@ -278,6 +298,7 @@ ROUTES: Mapping[str, Route] = {
     "/v1/runs/<run>/log": log,
     "/v1/configuration": configuration,
     "/v1/poller": poller,
+    "/v1/overview": overview,
 }
 """Handlers for GET by path, as patterns for the resolver. `<...>` are named arguments."""
 
