@@ -76,7 +76,8 @@ def test_the_overall_status_counts_tasks_by_status_and_by_enabled(world: World) 
 
 def test_what_is_answered_is_compressed_for_who_asks_for_it(world: World) -> None:
     for number in range(100):
-        world.add(TaskState(f"web-{number}", recent=(success("web"),)))
+        world.declare(TaskState(f"web-{number}", recent=(success("web"),)))
+    world.publish(published())
     plain = call("/v1/status/tasks")[2]
     answer = invoke("/v1/status/tasks", **{"accept-encoding": "gzip, deflate"})
     assert (answer["isBase64Encoded"], answer["headers"]["Content-Encoding"]) == (True, "gzip")
