@@ -265,6 +265,7 @@ def test_a_filter_leaves_one_task_out_but_never_one_without_events(world: World)
             id="include-twice",
         ),
         pytest.param("/v1/nothing", 404, "404 page not found", id="no-such-path"),
+        pytest.param("/v1/status/nothing", 404, "404 page not found", id="no-such-status"),
     ],
 )
 def test_a_bad_request_is_told_in_the_words_of_cts(
@@ -275,7 +276,13 @@ def test_a_bad_request_is_told_in_the_words_of_cts(
 
 @pytest.mark.parametrize(
     ("path", "api"),
-    [("/v1/status", "overallStatus"), ("/v1/status/tasks/x", "task status")],
+    [
+        ("/v1/status", "overallStatus"),
+        ("/v1/status/x", "overallStatus"),
+        ("/v1/status/tasks", "task status"),
+        ("/v1/status/tasks/x", "task status"),
+        ("/v1/health", "health"),
+    ],
 )
 def test_other_methods_are_not_allowed(world: World, path: str, api: str) -> None:
     said = f"'PUT' in an unsupported method. The {api} API currently supports the method(s): 'GET'"
