@@ -13,7 +13,7 @@ from local.consul import WATCHER
 from tests.e2e.conftest import running
 from tests.e2e.faults import lose_poller, watch
 from tests.e2e.people import Person
-from tests.e2e.world import task
+from tests.e2e.world import SELDOM, task
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
@@ -68,7 +68,7 @@ def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[World, Hea
         module = {"modules/key/main.tf": KEY_MODULE}
         world.publish({**module, "doc.hcl": task("doc-web", "doc-web") + KEY})
         world.applied_right("doc-web", "doc-web")
-        found = world.until(lambda: without_problem(world), "no problem")
+        found = world.until(lambda: without_problem(world), "no problem", every=SELDOM)
         unchecked = [each["area"] for each in of(found, "unchecked")]
         yield world, (of(found, "warning"), unchecked, world.cts("doctor"))
 
@@ -111,10 +111,10 @@ def found(world: World, fix_of: Mapping[str, str]) -> Iterator[None]:
         found = fixes(world, fix_of)
         return found if found.keys() == fix_of.keys() else None
 
-    whole = world.until(all_fixes, f"the findings {[*fix_of]}")
+    whole = world.until(all_fixes, f"the findings {[*fix_of]}", every=SELDOM)
     assert all(fix in whole[what] for what, fix in fix_of.items()), whole
     yield
-    world.until(lambda: not fixes(world, fix_of), f"no finding of {[*fix_of]}")
+    world.until(lambda: not fixes(world, fix_of), f"no finding of {[*fix_of]}", every=SELDOM)
 
 
 # ---- a healthy stack ----------------------------------------------------------------------------
