@@ -83,14 +83,17 @@ def end(sandbox: Any) -> None:
         file.close()
 
 
-def test_each_sandbox_has_its_own_environment_folders_and_life(tmp_path: Path, layers: str) -> None:
+def test_each_sandbox_has_its_own_environment_folders_and_life(
+    tmp_path: Path, layers: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("OURS", "0")
     one = started(tmp_path / "one", layers, TMPDIR=str(tmp_path), ONE="1")
     two = started(tmp_path / "two", layers, TWO="2")
     of_one, of_two = told(one), told(two)
     assert of_one["parent"] == of_two["parent"] != os.getpid()
     assert {"boto3", "cts.wiring.runner", "cts.workflow.start"} <= {*of_one["modules"]}
     assert (of_one["env"]["ONE"], of_two["env"]["TWO"]) == ("1", "2")
-    assert "TWO" not in of_one["env"]
+    assert not {"OURS", "TWO"} & {*of_one["env"]}
     assert "ONE" not in of_two["env"]
     assert (of_one["folder"], of_two["folder"]) == (str(tmp_path / "one"), str(tmp_path / "two"))
     assert (of_one["temporary"], of_one["path"][0]) == (str(tmp_path), str(tmp_path / "one"))
