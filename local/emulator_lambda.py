@@ -19,7 +19,7 @@ from ministack.core import lambda_runtime as _runtime
 from ministack.services import eventbridge as _eventbridge
 from ministack.services import lambda_svc as _lambda
 
-from local import layers
+from local import layers, sandboxes
 
 if TYPE_CHECKING:
     from local.hooks import Hooks
@@ -75,6 +75,7 @@ def _hook_workers(hooks: Hooks) -> None:
             worker._stderr_queue.put(line.rstrip("\n"))
 
     _runtime.zipfile = layers
+    _runtime.subprocess = sandboxes
     _runtime._detect_runtime_binary = detected
     _runtime.Worker._read_stderr = read_stderr
 

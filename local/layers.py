@@ -1,9 +1,8 @@
-"""Unpacks and compiles Lambda layers once for all stacks of a build (`stack.py`). The emulator does
-that for each sandbox, which is most of the cost of a cold start there."""
+"""Unpacks Lambda layers once for all stacks of a build (`stack.py`). The emulator would do that for
+each sandbox."""
 
 from __future__ import annotations
 
-import compileall
 import fcntl
 import hashlib
 import tempfile
@@ -43,7 +42,6 @@ class ZipFile(zipfile.ZipFile):
                 unfinished = shared.with_suffix(".part")
                 for name in super().namelist():
                     self.extract(name, unfinished)
-                compileall.compile_dir(unfinished, quiet=2)
                 unfinished.rename(shared)
         Path(path).rmdir()
         Path(path).symlink_to(shared)

@@ -59,7 +59,19 @@ class CtsCommand(Command):
             for each, flag in found
             if flag is None or flag[2].lower() in TRUE
         ]
-        return super().parse_args(ctx, kept)
+        try:
+            return super().parse_args(ctx, kept)
+        except typer.TyperException as error:
+            typed = ", ".join(args)
+            what = f"unsupported arguments in flags '{typed}'"
+            return _fail(what, _with_whole_flag(error, args), ExitCode.FLAGS)
+
+
+def _with_whole_flag(error: Any, args: list[str]) -> str:
+    """Its message. Of a flag with one dash it names only the first letter."""
+    flag = getattr(error, "option_name", "")
+    whole = next((each for each in args if each.startswith(flag)), flag)
+    return str(error.message).replace(f"option: {flag}", f"option: {whole}")
 
 
 class CtsCommands(Commands):
@@ -87,6 +99,7 @@ def _as_cts() -> Iterator[None]:
         yield
     except typer.TyperException as error:
         if not error.message:  # the help was printed
+            error.exit_code = ExitCode.COMMAND
             raise
         _fail("unsupported arguments in flags", error.message, ExitCode.FLAGS)
 

@@ -17,6 +17,8 @@ from cts_cli.screen import Console, Text
 from cts_cli.shown import LINES, printable
 
 WIDTH = 78
+INTERRUPTED = 130
+"""The exit code, as shells have it."""
 PREFIX, INDENT = "==> ", "    "
 SIGNS = (
     ("-/+", "red"),
@@ -68,14 +70,14 @@ def fail(error: str, details: str = "", code: ExitCode = ExitCode.ERROR) -> NoRe
     _print(err(), Text.assemble((f"{PREFIX}Error: ", "bold red"), first))
     for line in others:
         detail(line)
-    for line in _lines(details):
+    for line in _lines(details) if details else ():
         for part in _wrapped(line):
             detail(part)
     raise typer.Exit(code)
 
 
 def is_approved(question: str, *notes: str) -> bool:
-    """Only `yes`, exactly, approves."""
+    """Only `yes`, exactly, approves. Ctrl-C ends the command."""
     info(question)
     for note in notes:
         detail(f" - {note}")
@@ -83,7 +85,11 @@ def is_approved(question: str, *notes: str) -> bool:
     detail(APPROVE)
     console = out()
     console.print("\nEnter a value: ", end="")
-    answer = sys.stdin.readline() if sys.stdin else ""
+    try:
+        answer = sys.stdin.readline() if sys.stdin else ""
+    except KeyboardInterrupt as error:
+        err().print("\nInterrupted. Nothing was changed.")
+        raise typer.Exit(INTERRUPTED) from error
     if not answer:
         console.print()
         fail("asking for approval: end of input; pass -auto-approve for use in scripts")

@@ -8,6 +8,7 @@ import socket
 import sys
 from collections.abc import Mapping
 from email.message import Message
+from http import HTTPStatus
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from ipaddress import ip_address
 from time import monotonic
@@ -153,9 +154,11 @@ class Handler(BaseHTTPRequestHandler):
         return code
 
     def send_error(self, code: int, message: str | None = None, _: str | None = None) -> None:
-        """What the base class refuses, such as a malformed request line."""
+        """What the base class refuses, such as a malformed request line. As in CTS, a method that
+        it does not know is 405."""
         self.request_version = self.protocol_version  # HTTP/0.9 would get no status line
-        self._refuse(code, message or self.responses[code][0])
+        known = HTTPStatus.METHOD_NOT_ALLOWED if code == HTTPStatus.NOT_IMPLEMENTED else code
+        self._refuse(known, message or self.responses[code][0])
 
     def version_string(self) -> str:
         return "cts"

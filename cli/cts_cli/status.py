@@ -11,6 +11,7 @@ from cts_cli.screen import Console, Text
 from cts_cli.watched import Watched, print_blindness, sign_of_life, up_to_date
 
 REASON = ": {reason}"
+LEAVES = "being deleted"
 LONG_REASON = 30
 """Longer reasons (in characters) are printed below the table."""
 DOING = {
@@ -117,7 +118,8 @@ def _doing(task: Mapping[str, Any], watched: Watched, at: datetime) -> Text:
     text, style = _looks(task, watched)
     if len(task["reason"]) > LONG_REASON:
         text = text.removesuffix(REASON)
-    return Text(_filled(text, task, at), style)
+    leaves = f"{LEAVES}: " if task.get("leaving") else ""  # older stacks don't report it
+    return Text(f"{leaves}{_filled(text, task, at)}", style)
 
 
 def _looks(task: Mapping[str, Any], watched: Watched) -> tuple[str, str]:
@@ -137,8 +139,8 @@ def _filled(text: str, task: Mapping[str, Any], at: datetime) -> str:
 
 
 def _idle(task: Mapping[str, Any], watched: Watched) -> Text:
-    if task.get("leaving"):  # older stacks don't report it
-        return Text("being deleted", "yellow")
+    if task.get("leaving"):
+        return Text(LEAVES, "yellow")
     if not task["enabled"]:
         return Text("disabled", "dim")
     if task.get("ignored"):
@@ -218,7 +220,10 @@ def _summary(summary: Mapping[str, Any], tasks: Any) -> Text:
     parts = [statuses] if statuses else []
     if running := sum(task["state"] == "running" for task in tasks):
         parts.append(f"{running} running")
-    if disabled := counted["enabled"]["false"]:
+    leaving = sum(task.get("leaving", False) for task in tasks)
+    if leaving:
+        parts.append(f"{leaving} {LEAVES}")
+    if disabled := counted["enabled"]["false"] - leaving:
         parts.append(f"{disabled} disabled")
     if stale := counted["stale"]:
         parts.append(f"{stale} stale")

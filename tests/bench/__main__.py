@@ -27,7 +27,7 @@ from local.demo.catalog import Catalog
 from local.stack import Stack
 from local.tools import PROJECT
 from local.waiting import wait_until
-from tests.bench.builds import build_costs
+from tests.bench.builds import OPTIONS, build_costs
 from tests.bench.hops import medians, moments, seconds, shares
 from tests.bench.imports import import_costs
 from tests.bench.rendering import rendering_costs
@@ -35,7 +35,8 @@ from tests.bench.status import status_costs
 
 CHANGES = int(os.environ.get("CTS_BENCH_CHANGES", "50"))
 PATIENCE = 60.0
-INIT = ("-input=false", "-backend-config=key=bare.tfstate", "-backend-config=use_path_style=true")
+INIT = ("-input=false", "-backend-config=key=bare.tfstate", *OPTIONS)
+"""Of bare Terraform, which locks its state as a run does."""
 CONFIGURATION = {
     "tasks.hcl": """
         buffer_period { enabled = false }

@@ -3,6 +3,7 @@
 import json
 import random
 import subprocess
+import threading
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -133,6 +134,39 @@ def test_a_run_that_ended_by_itself_leaves_nothing_to_name(device: Device) -> No
     assert MARKER not in device.place.s3.objects
     assert device.place.build(device.archive("run-2", NAMES[:1]), "project:2") == 0
     assert device.orphans("run-2") == []
+
+
+def test_an_apply_that_creates_nothing_is_not_recorded_as_one_that_may(device: Device) -> None:
+    assert device.place.build(device.archive("run-1", NAMES[:2])) == 0
+    device.place.s3.seen.clear()
+    assert device.place.build(device.archive("run-2", NAMES[:1]), "project:2") == 0
+    assert sorted(device.in_state().values()) == NAMES[:1]
+    assert f"PUT {MARKER}" not in device.place.s3.seen
+
+
+def test_what_an_apply_destroys_is_no_orphan_of_a_former_run(device: Device) -> None:
+    place = device.place
+    assert place.build(device.archive("run-1", NAMES[:2])) == 0
+    # As if it had been killed after its last object was in the state.
+    creates = dict.fromkeys(PLANNED.findall(place.log("run-1")), "")
+    marker = {"run": "run-1", "creates": creates, "orphans": []}
+    place.s3.objects[MARKER] = json.dumps(marker).encode()
+    applied, killed = threading.Event(), threading.Event()
+
+    def hold(_method: str, path: str) -> None:
+        if path.endswith("run-2/result.json"):
+            applied.set()
+            killed.wait(timeout=60)
+
+    place.s3.fault = hold
+    process = place.start(device.archive("run-2", NAMES[:1]), "project:2")
+    until(applied.is_set)
+    kill(process)
+    killed.set()
+    assert place.build(device.archive("run-3", NAMES[:1]), "project:3") == 0
+    assert sorted(device.in_state().values()) == NAMES[:1]
+    assert len(creates) == 2
+    assert device.orphans("run-3") == []
 
 
 def test_a_build_that_is_stopped_gently_leaves_no_object_without_state(device: Device) -> None:

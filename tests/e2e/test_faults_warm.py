@@ -11,6 +11,8 @@ import pytest
 from tests.e2e.faults import ROUNDS, change, gate, inject, of, publish, struck, watch
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from tests.e2e.faults import Chance, Watched
     from tests.e2e.world import World
 
@@ -72,11 +74,13 @@ def test_a_sandbox_is_lost_at_any_moment(world: World, chance: Chance) -> None:
 @pytest.mark.parametrize("phase", ["before", "after"])
 @pytest.mark.parametrize("caller", ["Executor", "build"])
 def test_a_sandbox_lost_at_any_call_costs_one_more_run(
-    world: World, caller: str, phase: str
+    world: World, caller: str, phase: str, record_property: Callable[[str, object], None]
 ) -> None:
     """At the first call that is made for a run, at the second, and so on, until none is left."""
     task = watch(world, of("any", "warm"))
-    failed = 0
+    failed, lost_at = 0, {f"{phase} each call of": caller}
+    told = {"fault": "a sandbox lost at any call costs one more run", "round": 0, "at": lost_at}
+    record_property("chance", told)
     for nth in count(1):
         task = watch(world, task.task)
         kill = inject(world, caller=caller, phase=phase, do="kill", nth=nth)
@@ -86,6 +90,7 @@ def test_a_sandbox_lost_at_any_call_costs_one_more_run(
         world.stack.clear_faults()
         if not rule["fired"]:
             break
+        lost_at["calls"] = str(nth)
     assert failed >= {"Executor": 1, "build": 5}[caller]
 
 

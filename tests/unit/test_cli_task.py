@@ -3,13 +3,14 @@
 import json
 from dataclasses import dataclass, field
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import httpx
 import pytest
 from typer.testing import Result
 
-from cts_cli import client, waits
+from cts_cli import client, cts_says, waits
 from tests.unit.cli_fakes import Account, cts, deployed
 
 ID = "4f0b8e1c-0000-4000-8000-000000000000"
@@ -146,6 +147,19 @@ def test_the_end_of_the_input_is_an_error(server: Cts) -> None:
     result = cts("task", "enable", "web")
     assert (result.exit_code, len(server.asked)) == (11, 1)
     assert result.stderr.startswith("==> Error: asking for approval: end of input")
+
+
+def test_ctrl_c_at_the_question_changes_nothing(
+    server: Cts, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def interrupts() -> str:
+        raise KeyboardInterrupt
+
+    terminal = SimpleNamespace(stdin=SimpleNamespace(readline=interrupts))
+    monkeypatch.setattr(cts_says, "sys", terminal)
+    result = cts("task", "enable", "web")
+    assert (result.exit_code, len(server.asked)) == (130, 1)
+    assert result.stderr == "\nInterrupted. Nothing was changed.\n"
 
 
 @pytest.mark.parametrize(
@@ -297,13 +311,15 @@ def test_an_error_answer_has_the_words_of_cts(
         (["disable"], 13, "this command requires one argument", "No arguments were passed"),
         (["delete", "a", "b"], 13, "this command requires one", "2 arguments were passed"),
         (["create"], 13, "no task file provided", "-task-file=FILE"),
-        (["disable", "-x", "web"], 14, "unsupported arguments in flags", "-x"),
+        (["disable", "-x", "web"], 14, "unsupported arguments in flags '-x, web'", "-x"),
         (
             ["disable", "-auto-approve", "web"],
             14,
-            "unsupported arguments in flags",
-            "No such option",
+            "unsupported arguments in flags '-auto-approve, web'",
+            "No such option: -auto-approve",
         ),
+        (["delete", "--x=1", "web"], 14, "unsupported arguments in flags '--x=1, web'", "--x"),
+        (["create", "-task-file"], 14, "unsupported arguments in flags '-task-file'", "requires"),
         (["enable", "-json", "web"], 11, "with -json there is no question", ""),
     ],
 )
@@ -315,6 +331,16 @@ def test_wrong_usage_has_the_exit_codes_of_cts(
     assert result.stderr.startswith(f"==> Error: {error}")
     assert details in result.stdout
     assert server.asked == []
+
+
+def test_an_error_without_details_prints_one_line(server: Cts) -> None:
+    result = cts("task", "enable", "-json", "web")
+    assert (result.stdout, result.stderr.count("\n")) == ("", 1)
+
+
+def test_the_word_task_alone_prints_the_commands(account: Account) -> None:
+    result = cts("task")
+    assert (result.exit_code, "disable" in result.output) == (1, True)
 
 
 @pytest.mark.parametrize(

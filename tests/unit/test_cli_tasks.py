@@ -12,7 +12,7 @@ from cts.run.state import TaskState
 from cts_cli import client
 from tests.unit.api_fakes import ANN
 from tests.unit.cli_fakes import Account, cts, deployed, lines
-from tests.unit.reader_fakes import applied, errored, failure, published, success
+from tests.unit.reader_fakes import applied, errored, failure, published, running, success
 
 WHY = "the firewall is replaced"
 
@@ -76,8 +76,14 @@ def leaves(account: Account, state: TaskState) -> None:
 def test_a_task_that_is_destroyed_says_that_it_is_being_deleted(account: Account) -> None:
     leaves(account, TaskState("web", recent=(success("web"),), leaving="r-0", destroyed=True))
     said = lines(cts("status").stdout)
-    assert any("being deleted" in each for each in said)
-    assert not any("disabled ✓" in each for each in said)
+    assert any("being deleted ✓" in each for each in said)
+    assert "1 task: 1 successful · 1 being deleted" in said
+
+
+def test_a_task_whose_run_destroys_says_both(account: Account) -> None:
+    leaves(account, TaskState("web", running=running("web"), leaving="r-0"))
+    said = lines(cts("status").stdout)
+    assert any("being deleted: running for" in each for each in said)
 
 
 def test_a_task_that_could_not_be_destroyed_names_the_command_that_helps(account: Account) -> None:

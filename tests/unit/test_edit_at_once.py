@@ -94,6 +94,25 @@ def test_how_long_a_draft_is_in_the_way_of_another_is_told(world: World) -> None
     assert ask("POST", asked, {"task": OTHER}, BOB, prefer="respond-async")[0] == 202
 
 
+def test_a_draft_is_in_nobodys_way_once_it_is_planned(world: World) -> None:
+    """Whoever asked does not wait for the plan, so the draft stays."""
+    world.result = {"status": "planned"}
+
+    def inspects(task: Any) -> int:
+        world.system.clock.now += 1
+        asked = ask("POST", "/v1/tasks?run=inspect", {"task": task}, prefer="respond-async")
+        return int(asked[0])
+
+    assert (inspects(NEW), inspects(OTHER)) == (202, 400)  # its run has not begun
+    assert world.system.start("edge") == "started"
+    assert inspects(OTHER) == 400
+    world.system.clock.now += 1
+    world.ends(world.system.running("edge"))
+    assert (inspects(OTHER), inspects(NEW)) == (202, 400)
+    world.passes(1.0)
+    assert (inspects(OTHER), inspects(NEW)) == (202, 400)  # the same again is planned again
+
+
 def test_who_asks_twice_for_one_plan_gets_it_twice(world: World) -> None:
     world.result = {"status": "planned"}
     seen = meanwhile(world, lambda: create(query="?run=inspect", prefer="respond-async"))

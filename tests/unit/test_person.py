@@ -6,8 +6,8 @@ import pytest
 
 from cts.run.due import due, next_due
 from cts.run.model import End, RunStatus
-from cts.run.person import HOLDS, ask, hold, release
-from cts.run.state import Done, Outcome, Reason, TaskState, Wish, unreadable_state
+from cts.run.person import HOLDS, ask, has_planned, hold, release
+from cts.run.state import Done, Former, Outcome, Reason, TaskState, Wish, unreadable_state
 from cts.run.task import Claimed, claim, finish, observe, unclaim
 
 ANN, BOB = "arn:aws:iam::111122223333:user/ann", "arn:aws:iam::111122223333:user/bob"
@@ -35,6 +35,28 @@ def inspecting(state: TaskState, trigger: str = "A") -> TaskState:
 
 def ended(state: TaskState, end: End, now: float = 200.0) -> TaskState:
     return finish(state, "web-2", end, now, jitter=0.0)
+
+
+BEFORE, SINCE = (replace(NEW, former=(Former("web-1", at),)) for at in (40.0, 60.0))
+
+
+@pytest.mark.parametrize(
+    ("state", "planned"),
+    [
+        (NEW, False),
+        (BEFORE, False),
+        (SINCE, True),
+        (ask(SINCE, 70.0, "r", ANN, Reason.INSPECT), False),
+        (inspecting(SINCE), False),
+        (ended(inspecting(SINCE), BUSY), False),
+        (ended(inspecting(BEFORE), PLANNED), True),
+        (ended(inspecting(NEW), replace(FAILED, retryable=False)), True),
+    ],
+)
+def test_a_plan_has_come_once_a_run_has_ended_and_none_is_wanted(
+    state: TaskState, planned: bool
+) -> None:
+    assert has_planned(state, 50.0) is planned
 
 
 # ---- hold and release ---------------------------------------------------------------------

@@ -92,11 +92,16 @@ def test_a_name_of_unusual_characters_is_unknown(world: World, path: str, said: 
 
 
 @pytest.mark.parametrize(
-    ("method", "path"), [("POST", "/v1/tasks"), ("GET", "/v1/tasks/"), ("GET", "/v1/tasks/a/b")]
+    ("method", "path", "known"),
+    [
+        ("POST", "/v1/tasks", "GET"),
+        ("GET", "/v1/tasks/", "PATCH"),
+        ("GET", "/v1/tasks/a/b", "PATCH"),
+        ("HEAD", "/v1/health", "GET"),
+    ],
 )
-def test_what_it_does_not_serve(world: World, method: str, path: str) -> None:
+def test_what_it_does_not_serve(world: World, method: str, path: str, known: str) -> None:
     code, found = refused(path, method)
-    assert (code, f"'{method}' in an unsupported method" in found["error"]["message"]) == (
-        405,
-        True,
-    )
+    told = found["error"]["message"]
+    assert (code, told.startswith(f"'{method}' in an unsupported method")) == (405, True)
+    assert told.endswith(f"'{known}'")

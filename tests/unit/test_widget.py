@@ -15,7 +15,7 @@ from cts.workflow.widget_parts import span
 from tests import chromium
 from tests.unit import widget_pages as pages
 from tests.unit.api_fakes import ports_of
-from tests.unit.reader_fakes import World
+from tests.unit.reader_fakes import World, published
 from tests.unit.system import system
 
 
@@ -123,6 +123,17 @@ def test_a_row_says_what_a_task_does(state: Any, cells: tuple[str, ...]) -> None
     world.read_services("a")
     [_, line] = [each for each in Parsed(drawn(world)).lines if each]
     assert (line[0], line[1], line[3], line[5]) == ("a", *cells)
+
+
+def test_a_task_that_is_destroyed_is_being_deleted() -> None:
+    world = World()
+    world.declare(pages.idle("a"), enabled=False)
+    world.read_services("a")
+    world.tasks["a"] = replace(world.tasks["a"], leaving="r-0")
+    world.publish(published())
+    whole, alone = (Parsed(drawn(world, **asked)).text for asked in ({}, {"task": "a"}))
+    assert ("being deleted" in whole, "1 task: 1 being deleted" in whole) == (True, True)
+    assert ("being deleted" in alone, "disabled" in alone + whole) == (True, False)
 
 
 def test_a_run_shows_what_changed_and_how_long_it_took() -> None:

@@ -71,9 +71,12 @@ class Orphans:
 
     def begin(self, said: str) -> None:
         """Before an apply. `said`: what Terraform printed of its plan. Orphans of former runs go
-        along until a result names them."""
+        along until a result names them. An apply that creates nothing needs no record, but it
+        changes what the record of a former run is compared with."""
         before = dict(FOUND.findall(said))
         creates = {address: before.get(address, "") for address in PLANNED.findall(said)}
+        if not creates and self._seen is None:
+            return
         record = {
             "run": self.run,
             "creates": creates,

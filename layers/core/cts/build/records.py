@@ -2,7 +2,7 @@
 
 * `started`          whose run this is; the second build of a run finds it and does nothing
 * `applying`         put just before anything is applied; with it `unfinished/<task>/apply` says
-                     what is about to be created, until there is a result
+                     what is about to be created, if anything is, until there is a result
 * `errored.tfstate`  a state that Terraform could not store; before it `unpushed/<task>` names the
                      run, until a later run of the task has pushed that state
 * `result.json`      how it ended

@@ -104,9 +104,13 @@ def unexpired(tasks: Tasks, now: float) -> dict[str, StoredTask]:
     return kept
 
 
+def without_drafts(tasks: Tasks) -> dict[str, StoredTask]:
+    return unexpired(tasks, math.inf)
+
+
 def as_told(tasks: Tasks) -> list[dict[str, Any]]:
     """What `of_told` reads: all but drafts, which are not tasks yet."""
-    kept = unexpired(tasks, math.inf).values()
+    kept = without_drafts(tasks).values()
     return [{"version": each.version, "task": asdict(each.task)} for each in kept]
 
 

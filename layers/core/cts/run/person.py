@@ -30,6 +30,14 @@ def ask(
     return wanting(state, reason, Wish(now, now, request, by=by, path=path))
 
 
+def has_planned(state: TaskState, since: float) -> bool:
+    """Whether a run has ended since then, and no plan is wanted or being made."""
+    is_planned = state.running is not None and Reason.INSPECT in state.running.serves
+    if Reason.INSPECT in state.wanted or is_planned:
+        return False
+    return any(each.ended_at > since for each in state.former)
+
+
 def hold(state: TaskState, why: str, by: str, now: float) -> TaskState:
     """Nothing is applied until the task is released; it is observed like any other. A task that is
     held already stays so."""

@@ -10,6 +10,7 @@ from cts.config.api_tasks import (
     decided,
     objects,
     place,
+    without_drafts,
 )
 from cts.config.bundle import UnreadableBundle
 from cts.config.limits import OverLimit
@@ -18,6 +19,7 @@ from cts.config.task_change import Changed, ChangeOutcome, Object, TaskChange, V
 from cts.config.task_object import has_hidden
 from cts.config.written import as_written
 from cts.errors import Unavailable
+from cts.run.person import has_planned
 from cts.stored import load
 from cts.workflow import publish
 from cts.workflow.publish import PublishOutcome, PublishPorts
@@ -48,7 +50,7 @@ def change(ports: PublishPorts, asked: TaskChange, seconds: float) -> Changed:
             publish.publish(ports, seconds)
             continue
         known, gone = _known(now, ports.environment), now.gone.get(asked.name, "")
-        made = decided(asked, now.tasks.get(asked.name), known.get(asked.name), gone)
+        made = decided(asked, _in_the_way(ports, now, asked), known.get(asked.name), gone)
         if isinstance(made, Changed):
             return made
         checked = check(_with(now, made), ports.environment)
@@ -62,6 +64,16 @@ def change(ports: PublishPorts, asked: TaskChange, seconds: float) -> Changed:
             _publish(ports, asked, seconds)
             return found
     raise Unavailable(f"changing task {asked.name}: others keep changing it at the same time")
+
+
+def _in_the_way(ports: PublishPorts, now: ToPublish, asked: TaskChange) -> StoredTask | None:
+    """What is stored of the task. A draft whose plan has come makes room for another one."""
+    found = now.tasks.get(asked.name)
+    if found is None or asked.verb is not Verb.DRAFT:
+        return found
+    if not has_planned(ports.tasks.state(asked.name), found.task.at):
+        return found
+    return without_drafts({asked.name: found}).get(asked.name)
 
 
 def _known(now: ToPublish, environment: Mapping[str, str]) -> Mapping[str, Object]:

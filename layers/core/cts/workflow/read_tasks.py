@@ -75,7 +75,9 @@ def unknown(event: Mapping[str, Any]) -> CtsError:
     if path == "/v1/status":
         return NotAllowed(method, "overallStatus")
     if re.fullmatch("/v1/tasks(/.*)?", path):
-        return NotAllowed(method, "task")
+        return NotAllowed(method, "task", "PATCH" if method == "GET" else "GET")
+    if path == "/v1/health":
+        return NotAllowed(method, "health")
     return NoSuchPath()
 
 

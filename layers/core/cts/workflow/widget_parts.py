@@ -52,7 +52,8 @@ TONES = {
     "applied": "good", "planned_and_finished": "good", "planned": "good", "errored": "bad",
     "busy": "note", "canceled": "note", "pending": "busy",
     "gave_up": "bad", "retrying": "bad", "blocked": "note", "held": "note", "not_read": "note",
-    "stale": "note", "running": "busy", "queued": "busy", "due": "busy", "waiting": "busy",
+    "stale": "note", "being_deleted": "note", "running": "busy", "queued": "busy",
+    "due": "busy", "waiting": "busy",
 }  # fmt: skip
 """How a task's or a run's word is coloured."""
 

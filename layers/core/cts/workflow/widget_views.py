@@ -12,8 +12,8 @@ from cts.workflow.html import Html, joined, rows, tag
 from cts.workflow.widget_parts import Page, counts, facts, number_of, span, word
 
 URGENT = (
-    "gave_up", "retrying", "blocked", "not_read", "stale", "held", "busy", "running", "queued",
-    "due", "waiting",
+    "gave_up", "retrying", "blocked", "not_read", "stale", "held", "busy", "being_deleted",
+    "running", "queued", "due", "waiting",
 )  # fmt: skip
 """What comes first in the table; everything else follows by name."""
 STEPS = ("waited", "queued", "start", "init", "plan", "apply")
@@ -41,7 +41,8 @@ def table(page: Page, tasks: Mapping[str, Json], watch: Json, unsupported: int) 
 
 
 def _urgency(task: Json) -> tuple[int, str]:
-    place = URGENT.index(task["state"]) if task["state"] in URGENT else len(URGENT)
+    state = _state(task)
+    place = URGENT.index(state) if state in URGENT else len(URGENT)
     return place, task["task_name"]
 
 
@@ -53,7 +54,12 @@ def _summary(urgent: Sequence[Json]) -> str:
 
 
 def _state(task: Json) -> str:
-    return "disabled" if not task["enabled"] and task["state"] == "idle" else str(task["state"])
+    """In the words of `cts status`."""
+    if task["state"] != "idle":
+        return str(task["state"])
+    if task["leaving"]:
+        return "being_deleted"
+    return "idle" if task["enabled"] else "disabled"
 
 
 def _health(page: Page, watch: Json) -> Html:
@@ -137,7 +143,7 @@ def task(page: Page, found: Json, runs: Sequence[Json]) -> str:
         tag("p", found["description"]),
         joined(_buttons(page, found)),
         facts({
-            "state": joined([word(found["state"]), " ", reason, " ", page.ago(found["at"])]),
+            "state": joined([word(_state(found)), " ", reason, " ", page.ago(found["at"])]),
             "held": _hold(page, found["hold"]),
             "stale views": "; ".join(f"{each['view']}: {each['why']}" for each in found["stale"]),
             "next": _next(page, found),
@@ -165,7 +171,8 @@ def _buttons(page: Page, found: Json) -> list[Html]:
     if found["enabled"]:
         shown.append(page.press("Disable", name, "disable", f"Never run {name} until enabled?"))
     else:
-        shown.append(page.press("Enable", name, "enable", f"Run {name} when it changes?"))
+        keeps = "Keep and run" if found["leaving"] else "Run"
+        shown.append(page.press("Enable", name, "enable", f"{keeps} {name} when it changes?"))
     shown.append(page.press("Inspect", name, "inspect", f"Plan {name} without applying it?"))
     return shown
 
