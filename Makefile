@@ -68,9 +68,11 @@ check: setup ## check format, lint, types, template and imports, in seconds
 unit: setup ## test the pure parts, and the workflows with fakes, in seconds: without the slow tests
 	$(MAKE) --jobs 2 --output-sync --no-print-directory unit-config unit-others
 
-# Not as a list of files: pytest would read the folder again for each of them.
+# Not as a list of files: pytest would read the folder again for each of them. Without what pytest
+# and its plugins do before and after each of thousands of tests, and few of them need.
 unit-config unit-others:
-	$(BIN)/pytest -q -n 0 -m "not soak and not slow" tests/unit --ignore-glob '$(OTHERS)'
+	$(BIN)/pytest -q -n 0 --capture=sys --randomly-dont-reset-seed -p no:hypothesispytest \
+	  -m "not soak and not slow" tests/unit --ignore-glob '$(OTHERS)'
 unit-config: OTHERS = tests/unit/test_[!c]*.py
 unit-others: OTHERS = tests/unit/test_c*.py
 

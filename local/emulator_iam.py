@@ -5,6 +5,7 @@
 from __future__ import annotations
 
 import dataclasses
+import functools
 import json
 from typing import TYPE_CHECKING, Any
 from urllib.parse import unquote
@@ -29,6 +30,7 @@ if TYPE_CHECKING:
 
 def install() -> None:
     _actions.extract_resource_arn = _finer_resources(_actions.extract_resource_arn)
+    _hook_policies()
     _hook_conditions()
     _hook_variables()
     _hook_trust()
@@ -51,6 +53,17 @@ def _finer_resources(extract: Callable[..., str]) -> Callable[..., str]:
         return resource
 
     return extracted
+
+
+def _hook_policies() -> None:
+    """The emulator would parse the policies of a caller again for each of its requests."""
+    parse = _evaluator.parse_policy_document
+    parsed = functools.cache(parse)
+
+    def parsed_once(document: Any) -> Any:
+        return parsed(document) if isinstance(document, str) else parse(document)
+
+    _evaluator.parse_policy_document = parsed_once
 
 
 def _hook_conditions() -> None:

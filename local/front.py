@@ -152,10 +152,10 @@ class Front:
     def _call(self, request: Request) -> Call:
         role, session = _role_and_session(request.principal)
         functions = self._functions()
-        if session.startswith(CODEBUILD_SESSION) or self._roles().get(role) == TASK_ROLE:
-            caller = "build"
-        elif session in functions:
+        if session in functions:
             caller = functions[session]
+        elif session.startswith(CODEBUILD_SESSION) or self._roles().get(role) == TASK_ROLE:
+            caller = "build"
         else:
             caller = role or "user"
         return Call(

@@ -8,31 +8,35 @@ import hashlib
 import tempfile
 import zipfile
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Self
 from zipfile import BadZipFile
-
-if TYPE_CHECKING:
-    import os
 
 __all__ = ["BadZipFile", "ZipFile"]  # replaces the module `zipfile`
 
 
-class ZipFile(zipfile.ZipFile):
+def ZipFile(file: str) -> zipfile.ZipFile | Layer:  # noqa: N802
     """A file named `layer_...` is unpacked once; after that, a link points to its files."""
+    return Layer(Path(file)) if Path(file).name.startswith("layer_") else zipfile.ZipFile(file)
 
-    @property
-    def _is_layer(self) -> bool:
-        return Path(self.filename or "").name.startswith("layer_")
+
+class Layer:
+    """A layer's archive, as far as the emulator uses one."""
+
+    def __init__(self, file: Path) -> None:
+        self._file = file
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        """Nothing is open."""
 
     def namelist(self) -> list[str]:
-        """Empty for a layer: the emulator would check every path each time."""
-        return [] if self._is_layer else super().namelist()
+        """Empty: the emulator would check every path each time."""
+        return []
 
-    def extractall(self, path: str | os.PathLike[str] | None = None, *rest: Any) -> None:
-        if not self._is_layer or path is None:
-            super().extractall(path, *rest)
-            return
-        digest = hashlib.sha256(Path(str(self.filename)).read_bytes()).hexdigest()[:16]
+    def extractall(self, path: str) -> None:
+        digest = hashlib.sha256(self._file.read_bytes()).hexdigest()[:16]
         layers = (Path(tempfile.gettempdir()) / "layers").resolve()
         layers.mkdir(parents=True, exist_ok=True)
         shared = layers / digest
@@ -40,8 +44,8 @@ class ZipFile(zipfile.ZipFile):
             fcntl.flock(lock, fcntl.LOCK_EX)
             if not shared.exists():
                 unfinished = shared.with_suffix(".part")
-                for name in super().namelist():
-                    self.extract(name, unfinished)
+                with zipfile.ZipFile(self._file) as archive:
+                    archive.extractall(unfinished)
                 unfinished.rename(shared)
         Path(path).rmdir()
         Path(path).symlink_to(shared)

@@ -7,6 +7,7 @@ own modules.
 
 from __future__ import annotations
 
+import functools
 import gc
 import importlib
 import json
@@ -33,6 +34,7 @@ IMPORTED = (
 )  # fmt: skip
 WHOLE = ("cts.wiring", "cts.workflow")
 """All modules of these packages are imported, too."""
+CLIENTS = ("codebuild", "dynamodb", "events", "lambda", "s3")
 MOST = 1 << 20
 """Bytes of a request for a sandbox."""
 
@@ -147,9 +149,17 @@ def _import() -> None:
         package = importlib.import_module(name)
         for module in pkgutil.iter_modules(package.__path__, f"{name}."):
             importlib.import_module(module.name)
-    # Clients import what they need when the first one is made.
-    boto3 = importlib.import_module("boto3")
-    boto3.Session("none", "none", region_name="us-east-1").client("dynamodb")
+    _make_clients()
+
+
+def _make_clients() -> None:
+    """A client imports what it needs, and reads descriptions of AWS, when it is made."""
+    loaders = importlib.import_module("botocore.loaders")
+    read = functools.cache(loaders.JSONFileLoader().load_file)
+    loaders.JSONFileLoader.load_file = lambda _, file: read(file)
+    session = importlib.import_module("boto3").Session("none", "none", region_name="us-east-1")
+    for service in CLIENTS:
+        session.client(service)
 
 
 def _become(files: list[int], script: str, cwd: str, env: dict[str, str]) -> None:

@@ -8,6 +8,7 @@ from collections.abc import Callable, Collection, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
+from functools import lru_cache
 from typing import TYPE_CHECKING, Any, TypeVar, cast
 from zipfile import BadZipFile
 
@@ -231,6 +232,12 @@ class FakeTable:
         return True
 
 
+@lru_cache
+def read_generation(text: bytes) -> Generation:
+    """Read once: histories and tests ask for the same one again and again."""
+    return Generation.from_json(text)
+
+
 class FakeBucket:
     """The work bucket. An object's versions are counted from 1 and all kept."""
 
@@ -246,7 +253,7 @@ class FakeBucket:
 
     def generation(self, current: Current) -> Generation:
         key = keys.generation(current.number, current.digest)
-        return Generation.from_json(self._intact(key, current.digest))
+        return read_generation(self._intact(key, current.digest))
 
     def put_generation(self, generation: Generation) -> str:
         body = generation.to_json().encode()

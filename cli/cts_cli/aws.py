@@ -31,6 +31,14 @@ DENIED = frozenset({"AccessDenied", "AccessDeniedException", "403"})
 ABSENT = frozenset({"NoSuchKey", "NoSuchVersion", "404"})
 
 
+INVALID = frozenset({
+    "ExpiredToken", "ExpiredTokenException", "InvalidAccessKeyId", "InvalidClientTokenId",
+    "RequestExpired", "SignatureDoesNotMatch", "UnrecognizedClientException",
+})  # fmt: skip
+"""Of credentials that are not, or no longer, valid."""
+RENEW = "renew your AWS credentials, for instance with `aws sso login`, and check your clock"
+
+
 class Unchanged(TypedDict, total=False):
     IfMatch: str
     IfNoneMatch: str
@@ -203,7 +211,10 @@ def explaining_errors(doing: str) -> Iterator[None]:
             word = "access denied"
         if word.isdigit() and not message:  # the answer was not AWS's
             word = f"HTTP {word}{if_local(', because the local stack does not have this service')}"
-        raise CommandError(f"{doing}: {word}: {message}".removesuffix(": ")) from error
+        said = f"{doing}: {word}: {message}".removesuffix(": ")
+        if word in INVALID:
+            said = f"{said.removesuffix('.')}: {RENEW}"
+        raise CommandError(said) from error
     except EndpointConnectionError as error:
         raise CommandError(f"{doing}: {error}{if_local()}") from error
     except (BotoCoreError, ValueError) as error:  # the latter for an invalid endpoint

@@ -98,6 +98,25 @@ RUN = (
         "correct TerraformVersion or terraform_version, and let builds reach the release's address",
     ),
     Cause(
+        r"the token is not valid",
+        "HCP Terraform does not know the stack's token: it was revoked or has expired",
+        "store a valid one with `cts secret set TFC_TOKEN`, or in the secret of the parameter "
+        "HcpSecretArn, then run `cts retry {task}`",
+    ),
+    Cause(
+        r"the token is not allowed to do this",
+        "HCP Terraform does not let the stack's token use its workspace",
+        "give the token's team the permissions in docs/hcp-terraform.md, then run "
+        "`cts retry {task}`",
+    ),
+    Cause(
+        r"with an explicit deny|because no (?:permissions boundary|session policy"
+        r"|service control policy|resource control policy|VPC endpoint policy) allows",
+        "a policy in AWS forbids what it has to do",
+        "correct the policy of the kind that the message names, such as a bucket's or an SCP: "
+        "another policy for the stack's TaskRole does not help",
+    ),
+    Cause(
         r"AccessDenied|not authorized to perform",
         "it lacks a permission in AWS",
         "attach a policy for its module to the stack's TaskRole, or name a role with role_arn",

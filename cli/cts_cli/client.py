@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import time
 from collections.abc import Callable, Generator, Mapping
 from typing import Any, ClassVar
@@ -11,7 +12,7 @@ import httpx
 from botocore.auth import SigV4Auth
 from botocore.awsrequest import AWSRequest
 
-from cts_cli.aws import Stack, explaining_errors, if_local
+from cts_cli.aws import RENEW, Stack, explaining_errors, if_local
 from cts_cli.errors import CommandError, NoCredentials, NotFound, OlderStack
 
 TRIES = 4
@@ -171,6 +172,8 @@ def _failure(name: str, response: httpx.Response) -> CommandError:
             return NotFound(said)
         case httpx.codes.BAD_REQUEST | httpx.codes.CONFLICT:
             return CommandError(said)
+        case httpx.codes.FORBIDDEN if re.search("security token|signature", said, re.IGNORECASE):
+            return CommandError(f"the {name} refused the request ({said}): {RENEW}")
         case httpx.codes.FORBIDDEN:
             return CommandError(
                 f"the {name} refused the request ({said}): you need the permissions "

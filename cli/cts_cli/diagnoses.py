@@ -82,7 +82,11 @@ def secrets(missing: Mapping[Group, Sequence[str]]) -> Iterator[Finding]:
 
 
 def poller(found: Mapping[str, Any] | None) -> Iterator[Finding]:
-    fix = "look at the log of the stack's function poller, and at docs/operations.md, PollerSilent"
+    fix = (
+        "look at the log of the stack's function poller, and whether SubnetIds and "
+        "SecurityGroupIds let it reach DynamoDB, S3 and EventBridge (docs/operations.md, "
+        "PollerSilent)"
+    )
     if found is None:
         yield Finding(Level.PROBLEM, "poller", "no poller has run yet", fix)
         return
@@ -164,6 +168,14 @@ def roles(denied: Mapping[str, Sequence[str]]) -> Iterator[Finding]:
         what = f"the role of {function} may not do {', '.join(actions)}"
         fix = "deploy the stack again, and allow this in PermissionsBoundary and in your SCPs"
         yield Finding(Level.PROBLEM, "permissions", what, fix)
+
+
+def triggers(disabled: Sequence[str]) -> Iterator[Finding]:
+    """`disabled`: EventBridge's rules and schedules of the stack that are."""
+    if disabled:
+        are = "is" if len(disabled) == 1 else "are"
+        what = f"{', '.join(disabled)} {are} disabled: functions are not called when they should be"
+        yield Finding(Level.PROBLEM, "events", what, "enable each in EventBridge")
 
 
 def undelivered(messages: int) -> Iterator[Finding]:

@@ -2,13 +2,13 @@
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
-from functools import cached_property
 from typing import Any
 
 import httpx
 
 from cts.config.blocks.schema import Group
 from cts_cli import client, diagnoses, named_secrets, secrets, words
+from cts_cli.account import Account
 from cts_cli.aws import Stack, explaining_errors
 from cts_cli.diagnoses import Finding, Level
 from cts_cli.errors import CommandError, OlderStack
@@ -47,63 +47,8 @@ class Check:
     area: str
     said: str
     """If nothing is wrong."""
-    find: Callable[["Account"], Iterable[Finding]]
+    find: Callable[[Account], Iterable[Finding]]
     """Raises CommandError if it can't be checked."""
-
-
-class Account:
-    """What is looked at."""
-
-    def __init__(self, stack: Stack) -> None:
-        self.stack = stack
-        self.reader = client.Reader(stack)
-
-    def aws(self, service: str) -> Any:
-        return self.stack.session.client(service)  # type: ignore[call-overload]
-
-    @cached_property
-    def described(self) -> Mapping[str, Any]:
-        with explaining_errors("looking at the stack"):
-            found = self.aws("cloudformation").describe_stacks(StackName=self.stack.name)
-        described: Mapping[str, Any] = found["Stacks"][0]
-        return described
-
-    @cached_property
-    def parameters(self) -> Mapping[str, str]:
-        given = self.described.get("Parameters", [])
-        return {each["ParameterKey"]: each["ParameterValue"] for each in given}
-
-    @cached_property
-    def outputs(self) -> Mapping[str, str]:
-        return {each["OutputKey"]: each["OutputValue"] for each in self.described["Outputs"]}
-
-    @cached_property
-    def resources(self) -> Mapping[str, str]:
-        """Physical IDs by logical ID."""
-        with explaining_errors("listing the stack's resources"):
-            pages = self.aws("cloudformation").get_paginator("list_stack_resources")
-            return {
-                each["LogicalResourceId"]: each["PhysicalResourceId"]
-                for page in pages.paginate(StackName=self.stack.name)
-                for each in page["StackResourceSummaries"]
-            }
-
-    @cached_property
-    def configuration(self) -> Mapping[str, Any]:
-        """What is live, and what was rejected."""
-        found: Mapping[str, Any] = self.reader.get("configuration")
-        return found
-
-    def require_published(self) -> None:
-        """Before the first push there is nothing to watch, and no poller. Raises CommandError."""
-        if self.configuration["live"] is None:
-            raise CommandError("nothing has been published yet")
-
-    @cached_property
-    def watched(self) -> Mapping[str, Any]:
-        """Poller and stale views."""
-        found: Mapping[str, Any] = self.reader.get("poller")
-        return found
 
 
 # ---- what is checked ----------------------------------------------------------------------------
@@ -165,7 +110,7 @@ def _roles(account: Account) -> Iterator[Finding]:
     for function, actions in NEEDS.items():
         with explaining_errors("simulating what the functions may do"):
             found = account.aws("lambda").get_function_configuration(
-                FunctionName=account.resources[function]
+                FunctionName=account.resource(function)
             )
             where = found["FunctionArn"].split(":")
             for action in actions:
@@ -189,11 +134,31 @@ def _resource(account: Account, action: str, function: Sequence[str]) -> str:
     return f"arn:{partition}:{action.partition(':')[0]}:{region}:{owner}:{kind}/{name}"
 
 
+def _triggers(account: Account) -> Iterator[Finding]:
+    bus, off = account.outputs["Bus"], list[str]()
+    # On a bus of its own, a rule's ID begins with the bus.
+    rules = {each.rpartition("|")[2] for each in account.resources_of("AWS::Events::Rule")}
+    with explaining_errors("looking at the stack's rules and schedules"):
+        pages = account.aws("events").get_paginator("list_rules")
+        for each in (rule for at in ("default", bus) for rule in _rules(pages, at)):
+            if each["Name"] in rules and each["State"] == "DISABLED":
+                off.append(each["Name"])
+        for name in account.resources_of("AWS::Scheduler::Schedule"):
+            if account.aws("scheduler").get_schedule(Name=name)["State"] == "DISABLED":
+                off.append(name)
+    return diagnoses.triggers(off)
+
+
+def _rules(pages: Any, bus: str) -> Iterator[Mapping[str, str]]:
+    for page in pages.paginate(EventBusName=bus):
+        yield from page["Rules"]
+
+
 def _events(account: Account) -> Iterator[Finding]:
     count = "ApproximateNumberOfMessages"
     with explaining_errors("counting dead letters"):
         found = account.aws("sqs").get_queue_attributes(
-            QueueUrl=account.resources["DeadLetters"], AttributeNames=[count]
+            QueueUrl=account.resource("DeadLetters"), AttributeNames=[count]
         )
     return diagnoses.undelivered(int(found["Attributes"][count]))
 
@@ -230,6 +195,7 @@ CHECKS = (
     Check("secrets", "all that the configuration reads are stored", _secrets),
     Check("tasks", "no run has failed, and no state is locked", _tasks),
     Check("permissions", "functions may send events and start builds", _roles),
+    Check("events", "all rules and schedules are enabled", _triggers),
     Check("events", "all were processed", _events),
     Check("quotas", "enough functions can run at once", _functions),
     Check("quotas", "enough builds can run at once", _builds),

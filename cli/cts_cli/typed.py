@@ -50,8 +50,12 @@ class Commands(TyperGroup):
         except CommandError as error:
             from cts.build.masking import masked
             from cts_cli import output
+            from cts_cli.screen import Text
 
-            output.err().print(f"cts: {masked(str(error))}", style="red")
+            console, (first, *others) = output.err(), masked(str(error)).split("\n")
+            output.print_paragraph(console, Text(first, "red"), ("cts:", "red"))
+            for line in others:
+                console.print(line, style="red")
             raise typer.Exit(error.exit_code) from error
 
 

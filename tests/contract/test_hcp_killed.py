@@ -114,6 +114,7 @@ def lives_on(world: HcpWorld) -> None:
     pytest.fail(f"the task is not at rest: {world.table.stored_states['web']}")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("late", [False, True], ids=["before", "after"])
 @pytest.mark.parametrize("error", [Killed, Unavailable], ids=["killed", "unavailable"])
 def test_a_run_is_created_once_applied_and_announced_whatever_fails(

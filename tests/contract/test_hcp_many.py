@@ -8,6 +8,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import httpx
+import pytest
 
 from cts.conditions.services import ServicesCondition
 from cts.terraform.definition import Definition, Module
@@ -39,6 +40,7 @@ class OneAtATime:
         return call
 
 
+@pytest.mark.slow
 def test_they_all_end_and_hardly_any_request_is_refused(tmp_path: Path) -> None:
     with server(tmp_path) as hcp:
         hcp.api.engine.instant = True

@@ -5,6 +5,8 @@ from __future__ import annotations
 import json
 from typing import TYPE_CHECKING, Any
 
+from tests.e2e.world import SELDOM
+
 if TYPE_CHECKING:
     from tests.e2e.records import Mark
     from tests.e2e.world import World
@@ -18,7 +20,7 @@ def told_blind(world: World, since: Mark, *tasks: str) -> None:
         stale = [name for name, each in found["tasks"].items() if each["state"] == "stale"]
         return found if sorted(stale) == sorted(tasks) else None
 
-    found = world.until(all_stale, "every task to be stale")
+    found = world.until(all_stale, "every task to be stale", every=SELDOM)
     assert found["stale_views"]["count"] == found["stale_views"]["of"] > 0
     assert found["poller"]["alive"] is True
     for each in found["tasks"].values():
@@ -35,7 +37,7 @@ def told_blind(world: World, since: Mark, *tasks: str) -> None:
 
 def told_seen(world: World, since: Mark) -> None:
     """Wait until nothing is stale any more, and the bus says so."""
-    world.until(lambda: _status(world)["stale_views"]["count"] == 0, "no stale view")
+    world.until(lambda: _status(world)["stale_views"]["count"] == 0, "no stale view", every=SELDOM)
     world.until(lambda: world.events("ViewFresh", since), "ViewFresh")
     assert "can't be read" not in world.cts("status").stdout
 

@@ -14,6 +14,7 @@ from botocore.credentials import Credentials
 
 from cts_cli.client import Emulated
 from local.stack import REGION
+from tests.e2e.records import PERSON
 from tests.e2e.world import PATIENCE
 
 if TYPE_CHECKING:
@@ -41,7 +42,7 @@ class Person:
         role = iam.create_role(RoleName=name, AssumeRolePolicyDocument=json.dumps(TRUST))["Role"]
         if policy:
             iam.attach_role_policy(RoleName=name, PolicyArn=world.stack.outputs[policy])
-        session = sts.assume_role(RoleArn=role["Arn"], RoleSessionName="ann")
+        session = sts.assume_role(RoleArn=role["Arn"], RoleSessionName=PERSON)
         keys = session["Credentials"]
         self.world = world
         self.arn: str = session["AssumedRoleUser"]["Arn"]

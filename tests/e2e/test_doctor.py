@@ -13,7 +13,7 @@ from local.consul import WATCHER
 from tests.e2e.conftest import running
 from tests.e2e.faults import lose_poller, watch
 from tests.e2e.people import Person
-from tests.e2e.world import task
+from tests.e2e.world import SELDOM, task
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
@@ -68,7 +68,7 @@ def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[World, Hea
         module = {"modules/key/main.tf": KEY_MODULE}
         world.publish({**module, "doc.hcl": task("doc-web", "doc-web") + KEY})
         world.applied_right("doc-web", "doc-web")
-        found = world.until(lambda: without_problem(world), "no problem")
+        found = world.until(lambda: without_problem(world), "no problem", every=SELDOM)
         unchecked = [each["area"] for each in of(found, "unchecked")]
         yield world, (of(found, "warning"), unchecked, world.cts("doctor"))
 
@@ -111,10 +111,10 @@ def found(world: World, fix_of: Mapping[str, str]) -> Iterator[None]:
         found = fixes(world, fix_of)
         return found if found.keys() == fix_of.keys() else None
 
-    whole = world.until(all_fixes, f"the findings {[*fix_of]}")
+    whole = world.until(all_fixes, f"the findings {[*fix_of]}", every=SELDOM)
     assert all(fix in whole[what] for what, fix in fix_of.items()), whole
     yield
-    world.until(lambda: not fixes(world, fix_of), f"no finding of {[*fix_of]}")
+    world.until(lambda: not fixes(world, fix_of), f"no finding of {[*fix_of]}", every=SELDOM)
 
 
 # ---- a healthy stack ----------------------------------------------------------------------------
@@ -241,14 +241,36 @@ def test_an_account_that_may_not_run_builds(world: World) -> None:
 
 
 BESIDE = {
+    "TrackerTick": "enable each in EventBridge",
+    "TrackerExecutorEnded": "enable each in EventBridge",
     "tracker may not do events:PutEvents": "deploy the stack again",
     "could not be processed": "Dead letters",
     "the last push was rejected": "cts validate",
 }
 
 
+def enable(world: World, *, enabled: bool) -> None:
+    """One of the stack's schedules, and one of its rules."""
+    events, scheduler = world.client("events"), world.client("scheduler")
+    [tick] = [
+        each["Name"]
+        for each in scheduler.list_schedules()["Schedules"]
+        if "TrackerTick" in each["Name"]
+    ]
+    whole = scheduler.get_schedule(Name=tick)
+    kept = {key: whole[key] for key in ("ScheduleExpression", "FlexibleTimeWindow", "Target")}
+    scheduler.update_schedule(Name=tick, **kept, State="ENABLED" if enabled else "DISABLED")
+    [rule] = [
+        each["Name"]
+        for each in events.list_rules()["Rules"]
+        if "TrackerExecutorEnded" in each["Name"]
+    ]
+    (events.enable_rule if enabled else events.disable_rule)(Name=rule)
+
+
 def test_what_is_wrong_beside_the_tasks(world: World) -> None:
-    """A role that may not send events, an event that could not be processed, a rejected push."""
+    """A role that may not send events, a schedule and a rule that are disabled, an event that could
+    not be processed, a rejected push."""
     iam, sqs = world.client("iam"), world.client("sqs")
     [role] = [
         each["RoleName"] for each in iam.list_roles()["Roles"] if "-TrackerRole" in each["RoleName"]
@@ -267,7 +289,9 @@ def test_what_is_wrong_beside_the_tasks(world: World) -> None:
     sqs.send_message(QueueUrl=queue, MessageBody="{}")
     bad = world.upload({"bad.hcl": 'task { nam = "x" }'})
     assert not world.answer(bad).published
+    enable(world, enabled=False)
     with found(world, BESIDE):
+        enable(world, enabled=True)
         for name, document in kept.items():
             iam.put_role_policy(RoleName=role, PolicyName=name, PolicyDocument=json.dumps(document))
         sqs.purge_queue(QueueUrl=queue)

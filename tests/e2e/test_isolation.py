@@ -250,9 +250,6 @@ def claimed_by_the_version_before(world: World, name: str) -> Run:
     current = world.table.current()
     assert current is not None
     run_id, now = runner.new_run_id(name), time.time()
-    state = ask(world.state(name), now, "c")
-    claimed = claim(state, run_id, "t", "t", now)
-    assert isinstance(claimed, Claimed)
     run = Run(
         id=run_id,
         task=name,
@@ -270,5 +267,8 @@ def claimed_by_the_version_before(world: World, name: str) -> Run:
     body = zipped({**unzipped(FORMER_PROGRAM), **former_files(world, run)})
     key = keys.run_object(name, run_id, "archive.zip")
     world.client("s3").put_object(Bucket=world.work_bucket, Key=key, Body=body)
+    # Last, so that nothing else writes the state meanwhile.
+    claimed = claim(ask(world.state(name), now, "c"), run_id, "t", "t", now)
+    assert isinstance(claimed, Claimed)
     assert world.table.claim(claimed.state, run, 10) is None
     return run

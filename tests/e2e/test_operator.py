@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
+import json
 from typing import TYPE_CHECKING
 
 import pytest
+from botocore.exceptions import ClientError
 
 from cts.run.model import RunStatus
-from cts.workflow import read, task_terraform, tasks
+from cts.workflow import edit, read, read_tasks, task_terraform, tasks
 from tests.e2e.people import Person
 from tests.e2e.world import task
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Sequence
 
     from cts.run.model import Run
     from tests.e2e.world import World
@@ -112,14 +114,45 @@ def test_who_may_only_read_changes_nothing(world: World, held: str) -> None:
     assert world.state(held) == before
 
 
+def test_no_request_of_a_reader_changes_anything(world: World, held: str) -> None:
+    reader, url = Person(world, "reader-of-urls", "ReaderPolicy"), world.stack.outputs["ApiUrl"]
+    before, live = world.state(held), world.table.current()
+    for method, path, _ in edit.ROUTES:
+        answer = reader.asks(method, url + path.replace("<name>", held)[1:], {"enabled": False})
+        assert (answer.status_code, held in answer.text) == (403, False), (method, path)
+    assert (world.state(held), world.table.current()) == (before, live)
+
+
 @pytest.mark.parametrize(
-    ("output", "method", "paths"),
-    [("ReaderUrl", "GET", read.ROUTES), ("ApiUrl", "POST", ROUTES)],
+    ("output", "routes"),
+    [
+        ("ReaderUrl", [("GET", path) for path in (*read.ROUTES, *read_tasks.ROUTES)]),
+        ("ApiUrl", [(method, path) for method, path, _ in edit.ROUTES]),
+    ],
 )
 def test_who_has_neither_policy_learns_nothing(
-    world: World, held: str, output: str, method: str, paths: Iterable[str]
+    world: World, held: str, output: str, routes: Sequence[tuple[str, str]]
 ) -> None:
-    nobody = Person(world, f"nobody-{method}", None)
-    for path in paths:
-        answer = nobody.asks(method, world.stack.outputs[output] + path.replace("<name>", held)[1:])
-        assert (answer.status_code, held in answer.text) == (403, False), path
+    nobody, url = Person(world, f"nobody-{output}", None), world.stack.outputs[output]
+    for method, path in routes:
+        answer = nobody.asks(method, url + path.replace("<name>", held)[1:])
+        assert (answer.status_code, held in answer.text) == (403, False), (method, path)
+
+
+def test_nobody_can_invoke_a_function_under_another_name(
+    world: World, operator: Person, held: str
+) -> None:
+    """A direct invocation could say anything about who asks."""
+    before = world.state(held)
+    iam = {"userArn": "arn:aws:iam::000000000000:user/somebody-else"}
+    http = {"method": "POST", "path": f"/v1/tasks/{held}/release"}
+    forged = {
+        "rawPath": http["path"],
+        "requestContext": {"requestId": "r-1", "http": http, "authorizer": {"iam": iam}},
+    }
+    for name in ("api", "reader"):
+        with pytest.raises(ClientError, match="AccessDenied"):
+            operator.client("lambda").invoke(
+                FunctionName=f"{world.stack.name}-{name}", Payload=json.dumps(forged).encode()
+            )
+    assert world.state(held) == before

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from local.tools import PROJECT
-from tests.e2e.world import COMMAND, task
+from tests.e2e.world import task
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -20,6 +20,8 @@ if TYPE_CHECKING:
     from tests.e2e.world import World
 
 pytestmark = pytest.mark.e2e
+
+COMMAND = "from cts_cli.main import app; app()"
 
 
 @pytest.fixture(scope="module")

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import json
-import subprocess
-import sys
 import threading
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, TypeVar
@@ -17,10 +15,12 @@ from cts.config.bundle import archive
 from local.demo.catalog import Catalog
 from local.tools import PROJECT
 from local.waiting import wait_until
+from tests.e2e import commands
 from tests.e2e.records import Records
 from tests.e2e.services import Services, expected, fed
 
 if TYPE_CHECKING:
+    import subprocess
     from collections.abc import Callable, Mapping
     from pathlib import Path
 
@@ -34,7 +34,8 @@ PATIENCE = 180.0
 """Seconds after which a test gives up waiting for a run on a busy machine."""
 EVERY = 0.7
 """Seconds between two looks at a condition, which take the emulator time."""
-COMMAND = "from cts_cli.main import app; app()"
+SELDOM = 3.0
+"""The same for looks that take a command, which asks much more."""
 TRACKER_EVERY = 3.0
 POLLER_EVERY = 10.0
 RECORD = "./modules/record"
@@ -205,16 +206,8 @@ class World(Records):
 
     def cts(self, *arguments: str, **env: str) -> subprocess.CompletedProcess[str]:
         """Run the `cts` command against the stack, in its own process, output as text."""
-        path = f"{PROJECT / 'layers' / 'core'}:{PROJECT / 'cli'}"
-        return subprocess.run(
-            [sys.executable, "-c", COMMAND, *arguments],
-            env={**self.stack.env, "PYTHONPATH": path, "COLUMNS": "200", **env},
-            cwd=PROJECT,
-            capture_output=True,
-            text=True,
-            timeout=300,
-            check=False,
-        )
+        env = {**self.stack.env, "COLUMNS": "200", **env}
+        return commands.run(arguments, env, PROJECT, seconds=300)
 
     # ---- runs -------------------------------------------------------------------------------
 
@@ -290,11 +283,16 @@ class World(Records):
     # ---- waiting ------------------------------------------------------------------------------
 
     def until(
-        self, condition: Callable[[], Found | None], what: str, seconds: float = PATIENCE
+        self,
+        condition: Callable[[], Found | None],
+        what: str,
+        seconds: float = PATIENCE,
+        *,
+        every: float = EVERY,
     ) -> Found:
         """The first true value of the condition. Raises TimeoutError with what there is."""
         try:
-            return wait_until(condition, seconds, what, every=EVERY)
+            return wait_until(condition, seconds, what, every=every)
         except TimeoutError as problem:
             raise TimeoutError(f"{problem}\n{self._described()}") from None
 

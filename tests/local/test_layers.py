@@ -29,8 +29,8 @@ def packed(file: Path, text: str) -> Path:
 def unpacked(file: Path) -> Path:
     folder = file.with_suffix("")
     folder.mkdir()
-    with layers.ZipFile(file) as archive:
-        archive.extractall(folder)
+    with layers.ZipFile(str(file)) as archive:
+        archive.extractall(str(folder))
     return folder
 
 

@@ -105,6 +105,7 @@ def invoke(given: dict[str, Any]) -> tuple[int, Any]:
     context: Any = SimpleNamespace(**dict.fromkeys(names, "api"), **left)
     answer = app.lambda_handler(given, context)
     assert answer["headers"]["Content-Type"] == "application/json"
+    assert answer["body"].endswith("}\n")  # as in CTS
     return answer["statusCode"], json.loads(answer["body"])
 
 

@@ -21,16 +21,43 @@ class Doctored(Account):
         self.may_not: set[tuple[str, str]] = set()
         """Role and action."""
         self.asked: list[str] = []
+        self.disabled: set[str] = set()
+        """Rules and schedules."""
 
     def get_paginator(self, operation: str) -> Any:
-        resources = [{"LogicalResourceId": "DeadLetters", "PhysicalResourceId": "https://queue"}]
-        resources += [
-            {"LogicalResourceId": name, "PhysicalResourceId": f"cts-{name.lower()}"}
-            for name in doctor.NEEDS
+        resources = [
+            ("DeadLetters", "https://queue", "AWS::SQS::Queue"),
+            ("PollerTick", "cts-PollerTick-1", "AWS::Scheduler::Schedule"),
+            ("PublisherPushed", "cts-PublisherPushed-1", "AWS::Events::Rule"),
+            ("RunnerTriggered", "cts|cts-RunnerTriggered-1", "AWS::Events::Rule"),
+            *((name, f"cts-{name.lower()}", "AWS::Lambda::Function") for name in doctor.NEEDS),
         ]
-        quotas = [{"QuotaName": name, "Value": each} for name, each in self.quotas.items()]
-        pages = [{"StackResourceSummaries": resources, "Quotas": quotas}]
-        return type("Pages", (), {"paginate": lambda _self, **_: pages})()
+        rules = {
+            "default": ["cts-PublisherPushed-1", "rule-of-somebody-else"],
+            "cts": ["cts-RunnerTriggered-1"],
+        }
+
+        def paginate(_: Any, **asked: str) -> list[dict[str, Any]]:
+            here = rules.get(asked.get("EventBusName", ""), [])
+            page: dict[str, Any] = {
+                "StackResourceSummaries": [
+                    {"LogicalResourceId": name, "PhysicalResourceId": id_, "ResourceType": kind}
+                    for name, id_, kind in resources
+                ],
+                "Quotas": [
+                    {"QuotaName": name, "Value": each} for name, each in self.quotas.items()
+                ],
+                "Rules": [{"Name": name, "State": self._state(name)} for name in here],
+            }
+            return [page]
+
+        return type("Pages", (), {"paginate": paginate})()
+
+    def _state(self, name: str) -> str:
+        return "DISABLED" if name in self.disabled else "ENABLED"
+
+    def get_schedule(self, Name: str) -> dict[str, str]:  # noqa: N803
+        return {"State": self._state(Name)}
 
     def get_function_configuration(self, FunctionName: str) -> dict[str, str]:  # noqa: N803
         arn = f"arn:aws:lambda:eu-west-1:111122223333:function:{FunctionName}"

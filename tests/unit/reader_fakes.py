@@ -229,6 +229,7 @@ def get(url: str) -> Any:
     """The JSON of a good answer."""
     code, kind, body = call(url)
     assert (code, kind) == (200, "application/json"), body
+    assert body.endswith("}\n")  # as in CTS
     return json.loads(body)
 
 

@@ -230,7 +230,21 @@ def test_a_hold_has_a_reason(world: System, why: object) -> None:
     assert post("/v1/tasks/web/hold", {"why": why})[0] == 400
 
 
-@pytest.mark.parametrize("path", ["/", "/v1", "/v1/runs", "/V1/tasks"])
+@pytest.mark.parametrize(
+    ("path", "api"),
+    [
+        ("/v1/status", "overallStatus"),
+        ("/v1/status/tasks/web", "task status"),
+        ("/v1/health", "health"),
+    ],
+)
+def test_what_is_only_read(world: System, path: str, api: str) -> None:
+    code, found = invoke(event(path))
+    said = f"'POST' in an unsupported method. The {api} API currently supports the method(s): 'GET'"
+    assert (code, found["error"]["message"]) == (405, said)
+
+
+@pytest.mark.parametrize("path", ["/", "/v1", "/v1/runs", "/v1/statusx", "/V1/tasks"])
 def test_another_path(world: System, path: str) -> None:
     assert invoke(event(path)) == (
         404,

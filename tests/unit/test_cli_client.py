@@ -54,7 +54,7 @@ def test_a_stack_of_another_program_is_told(account: Account) -> None:
         ),
         pytest.param(
             refused("ExpiredToken", "The security token has expired"),
-            "looking for stack 'cts': ExpiredToken: The security token has expired",
+            "ExpiredToken: The security token has expired: renew your AWS credentials",
             id="expired",
         ),
         pytest.param(
@@ -178,6 +178,12 @@ def test_a_reader_that_stays_out_of_reach_is_named(
             {"Message": "Forbidden"},
             CommandError,
             r"refused the request \(Forbidden\).*need the",
+        ),
+        (
+            403,
+            {"Message": "The security token included in the request is expired"},
+            CommandError,
+            r"request is expired\): renew your AWS credentials",
         ),
         (500, {"error": {"message": "x"}}, CommandError, "returned HTTP 500: x"),
         (502, "gateway", CommandError, 'returned HTTP 502: "gateway"'),

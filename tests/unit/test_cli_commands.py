@@ -12,7 +12,7 @@ from cts.generation import Waiting
 from cts.run.state import Done, TaskState
 from cts.watch.lease import Lease
 from cts_cli import client
-from tests.unit.cli_fakes import Account, cts, deployed, lines, refused
+from tests.unit.cli_fakes import Account, cts, deployed, in_terminal, lines, plain, refused
 from tests.unit.reader_fakes import (
     NOW,
     applied,
@@ -254,6 +254,24 @@ def test_logs_of_an_unknown_task_say_where_tasks_are_listed(account: Account) ->
     assert result.exit_code == 2
     assert "'nosuch' does not exist" in result.stderr
     assert "`cts status` lists the tasks" in result.stderr
+
+
+def test_an_error_is_wrapped_at_words_in_a_terminal(
+    account: Account, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    typed = ("proxy", "--listen", "0.0.0.0:8558")
+    whole = cts(*typed).stderr
+    in_terminal(monkeypatch, 60)
+    shown = plain(cts(*typed).stderr)
+    assert shown.split() == whole.split()
+    first, *others = shown.splitlines()
+    assert max(map(len, (first, *others))) <= 60
+    assert all(each.startswith("     ") for each in others)
+
+
+def test_an_error_of_several_lines_is_printed_as_such(account: Account) -> None:
+    account.error = refused("ValidationError", "first\nsecond")
+    assert cts("status").stderr.endswith(": first\nsecond\n")
 
 
 def test_logs_of_a_task_that_has_not_run(account: Account) -> None:

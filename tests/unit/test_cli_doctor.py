@@ -69,6 +69,11 @@ NO_BUILDS = (
     "(Cannot have more than 0 builds in queue for the account)."
 )
 
+DENIED = (
+    "GET s3://state/tasks/web/terraform.tfstate: HTTP 403 AccessDenied User: arn:aws:sts::1:"
+    'assumed-role/tasks/web is not authorized to perform: s3:GetObject on resource: "arn" {}'
+)
+
 FAULTS = {
     "a wrong token": (consul("HTTP 403: ACL not found"), "does not know", "cts secret set"),
     "an ACL that is too narrow": (
@@ -148,6 +153,38 @@ FAULTS = {
         "cts validate",
     ),
     "dead letters": (diagnoses.undelivered(3), "3 events", "Dead letters"),
+    "a disabled schedule": (
+        diagnoses.triggers(["cts-TrackerTick-1"]),
+        "cts-TrackerTick-1 is disabled",
+        "EventBridge",
+    ),
+    "a token of HCP Terraform that was revoked": (
+        failed("creating the run: unauthorized: the token is not valid: store a new one with"),
+        "web: HCP Terraform does not know the stack's token",
+        "cts secret set TFC_TOKEN",
+    ),
+    "a token of HCP Terraform that may do too little": (
+        failed(
+            "reading net-web: not found: it does not exist, or the token is not allowed to do this"
+        ),
+        "web: HCP Terraform does not let",
+        "docs/hcp-terraform.md",
+    ),
+    "a policy of the state bucket that denies": (
+        failed(DENIED.format("with an explicit deny in a resource-based policy")),
+        "web: a policy in AWS forbids",
+        "such as a bucket's",
+    ),
+    "a permissions boundary": (
+        failed(DENIED.format("because no permissions boundary allows the s3:GetObject action")),
+        "web: a policy in AWS forbids",
+        "such as a bucket's",
+    ),
+    "a permission that is missing": (
+        failed(DENIED.format("because no identity-based policy allows the s3:GetObject action")),
+        "web: it lacks a permission",
+        "TaskRole",
+    ),
     "few functions": (diagnoses.functions(5), "only 5 functions", "Service Quotas"),
     "few builds": (diagnoses.builds(1.0, 10), "1 builds can run", "lower Concurrency"),
     "a caller who may only read": (diagnoses.access(may_change=False), "not change", "Operator"),
@@ -171,6 +208,7 @@ def test_a_fault_is_found_with_what_to_do(findings: Iterable[Finding], what: str
         diagnoses.stack("UPDATE_COMPLETE", {"ConsulAddress": "https://consul:8501"}),
         diagnoses.consul({"count": 0, "why": []}, has_secret=False),
         diagnoses.roles({}),
+        diagnoses.triggers([]),
         diagnoses.secrets({}),
         diagnoses.undelivered(0),
         diagnoses.functions(1000),
@@ -231,6 +269,17 @@ def test_each_finding_has_its_error_and_its_fix_below(account: Doctored) -> None
     assert said[-1] == "✗ 2 to fix"
     found = json.loads(cts("doctor", "--json").stdout)
     assert (found["healthy"], found["findings"][0]["level"]) == (False, "ok")
+
+
+def test_rules_and_schedules_that_are_disabled_are_named(account: Doctored) -> None:
+    mine = ["cts-PublisherPushed-1", "cts-RunnerTriggered-1", "cts-PollerTick-1"]
+    account.disabled = {*mine, "rule-of-somebody-else"}
+    said = lines(cts("doctor").stdout)
+    named = (
+        f"✗ events: {', '.join(mine)} are disabled: functions are not called when they should be"
+    )
+    assert named in said
+    assert "→ enable each in EventBridge" in said
 
 
 @pytest.mark.parametrize(

@@ -216,6 +216,7 @@ def test_another_address_is_refused(account: Account, listen: str) -> None:
     assert (result.exit_code, "127.0.0.1" in result.stderr) == (2, True)
 
 
+@pytest.mark.slow
 @given(st.text())
 def test_no_text_is_a_crash(listen: str) -> None:
     try:

@@ -59,6 +59,11 @@ def test_each_alarm_has_a_paragraph() -> None:
     assert described == alarms
 
 
+def test_each_finding_has_a_row() -> None:
+    described = re.findall(r"^\| \[(.+)\]\(\1\) \|", text("findings/README.md"), re.MULTILINE)
+    assert sorted(described) == sorted(path.name for path in (ROOT / "findings").glob("*.sh"))
+
+
 def test_the_readmes_example_is_in_the_demos_configuration() -> None:
     (example,) = re.findall(r"```hcl\n(.*?)```", text("README.md"), re.DOTALL)
     assert example in text("local/demo/config/tasks.hcl")

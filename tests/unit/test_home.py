@@ -103,6 +103,17 @@ def test_who_releases_another_hold_has_not_moved_the_state() -> None:
     assert at_home(after, WORKSPACE, 40.0).hold is not None
 
 
+@pytest.mark.parametrize(("former", "home"), CHANGES)
+def test_what_was_destroyed_may_be_created_anywhere(former: str, home: str) -> None:
+    left = replace(NEW, home=former, recent=(Outcome("web-1", True, 5.0),), destroyed=True)
+    for before in (left, at_home(replace(left, destroyed=False), home, 6.0)):
+        after = at_home(replace(before, destroyed=True), home, 10.0)
+        assert (after.hold, after.home) == (None, home)
+        created = replace(after, destroyed=False)  # its first run has begun
+        assert at_home(created, home, 20.0) == created
+        assert at_home(created, former, 20.0).hold is not None
+
+
 # ---- runs -----------------------------------------------------------------------------------
 
 

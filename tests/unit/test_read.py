@@ -76,7 +76,8 @@ def test_the_overall_status_counts_tasks_by_status_and_by_enabled(world: World) 
 
 def test_what_is_answered_is_compressed_for_who_asks_for_it(world: World) -> None:
     for number in range(100):
-        world.add(TaskState(f"web-{number}", recent=(success("web"),)))
+        world.declare(TaskState(f"web-{number}", recent=(success("web"),)))
+    world.publish(published())
     plain = call("/v1/status/tasks")[2]
     answer = invoke("/v1/status/tasks", **{"accept-encoding": "gzip, deflate"})
     assert (answer["isBase64Encoded"], answer["headers"]["Content-Encoding"]) == (True, "gzip")
@@ -264,6 +265,7 @@ def test_a_filter_leaves_one_task_out_but_never_one_without_events(world: World)
             id="include-twice",
         ),
         pytest.param("/v1/nothing", 404, "404 page not found", id="no-such-path"),
+        pytest.param("/v1/status/nothing", 404, "404 page not found", id="no-such-status"),
     ],
 )
 def test_a_bad_request_is_told_in_the_words_of_cts(
@@ -274,7 +276,13 @@ def test_a_bad_request_is_told_in_the_words_of_cts(
 
 @pytest.mark.parametrize(
     ("path", "api"),
-    [("/v1/status", "overallStatus"), ("/v1/status/tasks/x", "task status")],
+    [
+        ("/v1/status", "overallStatus"),
+        ("/v1/status/x", "overallStatus"),
+        ("/v1/status/tasks", "task status"),
+        ("/v1/status/tasks/x", "task status"),
+        ("/v1/health", "health"),
+    ],
 )
 def test_other_methods_are_not_allowed(world: World, path: str, api: str) -> None:
     said = f"'PUT' in an unsupported method. The {api} API currently supports the method(s): 'GET'"

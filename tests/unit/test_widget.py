@@ -65,7 +65,7 @@ ALLOWED = {
 # ---- what it shows ------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("number", [1, 50, 500])
+@pytest.mark.parametrize("number", [1, 50, pytest.param(500, marks=pytest.mark.slow)])
 def test_every_task_has_a_row_and_the_urgent_ones_are_first(number: int) -> None:
     html = drawn(pages.tasks(number))
     head, *lines = [line for line in Parsed(html).lines if line]

@@ -2,7 +2,7 @@
 
 import json
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, fields
 from typing import Any, NamedTuple
 
 from cts.conditions.condition import Condition
@@ -121,7 +121,7 @@ class Generation:
     def to_json(self) -> str:
         tasks = {name: _written(entry) for name, entry in self.tasks.items()}
         waiting = {name: _written_waiting(each) for name, each in self.waiting.items()}
-        facts = asdict(self) | {"tasks": tasks, "waiting": waiting}
+        facts = _facts(self) | {"tasks": tasks, "waiting": waiting}
         for name, key in IN_SOURCES.items():
             if value := facts.pop(name):
                 facts["sources"] = {**facts["sources"], key: value}
@@ -142,13 +142,17 @@ class Generation:
         return cls(**raw | apart | {"sources": sources, "tasks": tasks, "waiting": waiting})
 
 
+def _facts(of: Generation | TaskEntry) -> dict[str, Any]:
+    return {f.name: getattr(of, f.name) for f in fields(of)}
+
+
 def _written_waiting(entry: Waiting) -> dict[str, Any]:
     """The first release takes no new field."""
     return {name: value for name, value in asdict(entry).items() if value or name != "created"}
 
 
 def _written(entry: TaskEntry) -> dict[str, Any]:
-    facts = asdict(entry) | {
+    facts = _facts(entry) | {
         "condition": written(entry.condition),
         "inputs": [written(each) for each in entry.inputs],
     }

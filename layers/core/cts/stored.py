@@ -36,7 +36,13 @@ def load(kind: type[T], raw: object) -> T:
 
 def known_fields(kind: type[Any], raw: Mapping[str, Any]) -> dict[str, Any]:
     """The entries of a JSON object that this version of the dataclass has fields for."""
-    return {f.name: raw[f.name] for f in fields(kind) if f.name in raw}
+    named: Any = kind
+    return {name: raw[name] for name in _names(named) if name in raw}
+
+
+@cache
+def _names(kind: Any) -> tuple[str, ...]:
+    return tuple(f.name for f in fields(kind))
 
 
 def dump(value: Any) -> Any:

@@ -103,8 +103,10 @@ def _compiled(
         what = f"more than {limits.MOST_SECRETS:,} secrets are written in the configuration"
         raise OverLimit(what, "write references to them, {{ env ... }}")
     limits.check_size("the tasks of the API", size_of(tasks), limits.LARGEST_CONFIGURATION)
-    laid = layered(merged, finalize(merged, environment), tasks, gone)
-    final = finalize(laid.configuration, environment)
+    final = finalize(merged, environment)
+    laid = layered(merged, final, tasks, gone)
+    if tasks:
+        final = finalize(laid.configuration, environment)
     check_weight(final)
     modules = local_modules(final, files)
     variables, in_variables = given(final, files, modules)

@@ -21,7 +21,9 @@ def home_of(state: TaskState) -> str:
 
 def at_home(state: TaskState, home: str, now: float) -> TaskState:
     """Hold the task if its state is elsewhere than in `home`, where its configuration wants it;
-    release it if that is no longer so."""
+    release it if that is no longer so. What was destroyed left nothing that is elsewhere."""
+    if state.destroyed:
+        state = replace(state, home=home)
     former, held = home_of(state), state.held
     is_away = former != "" and not is_same(former, home)
     if held is not None and held.home and not (is_away and is_same(held.home, home)):

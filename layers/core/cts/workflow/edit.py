@@ -14,7 +14,7 @@ from cts.config.task_change import Verb
 from cts.errors import BadRequest, CtsError, NotDone, TaskNotFound
 from cts.run.model import RunStatus
 from cts.run.state import Reason
-from cts.workflow import shown_runs, task_patch, task_terraform, tasks
+from cts.workflow import read_paths, shown_runs, task_patch, task_terraform, tasks
 from cts.workflow.edit_steps import (
     EditPorts,
     EditRequest,
@@ -215,11 +215,11 @@ def unknown(event: Mapping[str, Any]) -> CtsError:
         found = re.fullmatch(path.replace("<name>", "(?P<name>[^/]+)"), http["path"])
         if method == http["method"] and found:
             return TaskNotFound(unquote(found["name"]))
-    return tasks.unknown(event, ACTIONS)
+    return read_paths.not_allowed(http["method"], http["path"]) or tasks.unknown(event, ACTIONS)
 
 
 def body(answer: Answer, request: str) -> str:
     """With the request's ID, which CTS leaves out of what it answers to a good PATCH."""
     code, found = answer
     is_bare = code == OK and (not found or "inspect" in found)
-    return json.dumps(found if is_bare else {**found, "request_id": request})
+    return json.dumps(found if is_bare else {**found, "request_id": request}) + "\n"

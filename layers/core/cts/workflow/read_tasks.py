@@ -14,7 +14,7 @@ from cts.errors import (
     RunNotFound,
     TaskNotFound,
 )
-from cts.workflow import read
+from cts.workflow import read, read_paths
 from cts.workflow.read import ApiRequest, ReadPorts, Route, generation, task_objects
 
 
@@ -70,15 +70,9 @@ def unknown(event: Mapping[str, Any]) -> CtsError:
         found = re.fullmatch(re.sub("<.*>", "([^/]+)", pattern), path)
         if found and method == "GET":
             return (RunNotFound if "<run>" in pattern else TaskNotFound)(unquote(found[1]))
-    if re.fullmatch("/v1/status/tasks(/.*)?", path):
-        return NotAllowed(method, "task status")
-    if path == "/v1/status":
-        return NotAllowed(method, "overallStatus")
     if re.fullmatch("/v1/tasks(/.*)?", path):
         return NotAllowed(method, "task", "PATCH" if method == "GET" else "GET")
-    if path == "/v1/health":
-        return NotAllowed(method, "health")
-    return NoSuchPath()
+    return read_paths.not_allowed(method, path) or NoSuchPath()
 
 
 WITH_REQUEST_ID = ("/v1/tasks", "/v1/status/cluster")
@@ -93,4 +87,4 @@ def body(found: str | dict[str, Any], path: str, request: str) -> tuple[str, str
     if isinstance(found, str):
         return "text/plain; charset=utf-8", found
     known = {"request_id": request} if path.startswith(WITH_REQUEST_ID) else {}
-    return "application/json", json.dumps({**found, **known})
+    return "application/json", json.dumps({**found, **known}) + "\n"

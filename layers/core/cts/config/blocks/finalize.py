@@ -27,7 +27,7 @@ from cts.config.blocks.model import (
     Vault,
     VaultTls,
 )
-from cts.config.blocks.schema import Seconds, about, options_of
+from cts.config.blocks.schema import Seconds, known_options
 from cts.config.rules.problem import Where
 from cts.terraform.references import is_reference
 
@@ -76,11 +76,11 @@ def _filled(block: T) -> T:
     """The block with the default of each option that is unset. Blocks that are not there stay
     away."""
     filled = {}
-    for each in options_of(block):
-        value = getattr(block, each.name)
-        found = about(each).default if value is None else _filled_inside(value)
+    for name, _, known in known_options(block):
+        value = getattr(block, name)
+        found = known.default if value is None else _filled_inside(value)
         if found is not value:
-            filled[each.name] = found
+            filled[name] = found
     return replace(block, **filled) if filled else block  # type: ignore[type-var]
 
 
@@ -97,7 +97,7 @@ def _from(block: T, variables: Mapping[str, str], environment: Environment) -> T
         for name, variable in variables.items()
         if getattr(block, name) is None and environment.get(variable)
     }
-    return replace(block, **found)  # type: ignore[type-var]
+    return replace(block, **found) if found else block  # type: ignore[type-var]
 
 
 def _flag(environment: Environment, variable: str) -> bool | None:

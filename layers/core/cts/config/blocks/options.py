@@ -224,7 +224,9 @@ class Options:
         """The entries of a key, in its exact spelling if there is one, taken off what is left."""
         self.known.add(key)
         near = [entry for entry in self.left if entry.key.lower() == key]
-        spelling = key if any(entry.key == key for entry in near) else near[0].key if near else key
+        if not near:
+            return []
+        spelling = key if any(entry.key == key for entry in near) else near[0].key
         found = [entry for entry in near if entry.key == spelling]
         self.left = [entry for entry in self.left if entry.key != spelling]
         set_ = [entry for entry in found if entry.value.data is not None]

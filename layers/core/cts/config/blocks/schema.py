@@ -105,8 +105,7 @@ def where_of(value: Any) -> Where | None:
 def walk(block: Any, *, unused: bool = True) -> Iterator[tuple[Any, str, Option, Any]]:
     """Each option of a block and of the blocks in it: the block, the key, what is known of the
     option, its value. Without `unused` blocks that are not needed here are left out."""
-    kind: Any = type(block)
-    for name, key, known in _known(kind):
+    for name, key, known in known_options(block):
         value = getattr(block, name)
         yield block, key, known, value
         if not value or (known.unused and not unused):
@@ -116,7 +115,13 @@ def walk(block: Any, *, unused: bool = True) -> Iterator[tuple[Any, str, Option,
                 yield from walk(inner, unused=unused)
 
 
+def known_options(block: Any) -> tuple[tuple[str, str, Option], ...]:
+    """The name, the key, and what is known of each option of a block."""
+    kind: Any = type(block)
+    return _known(kind)
+
+
 @cache
 def _known(block_type: Any) -> tuple[tuple[str, str, Option], ...]:
-    """The name, the key, and what is known of each option: each rule walks all of them."""
+    """As `known_options`, of a kind of block: each rule walks all of them."""
     return tuple((each.name, key_of(each), about(each)) for each in _options(block_type))

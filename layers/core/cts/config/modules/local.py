@@ -20,7 +20,7 @@ from cts.config.text.tree import ParseError
 
 FOLDERS_SHOWN = 5
 NAME_IT = "a push brings the folders that its own tasks name: let one name it, or a disabled one"
-OR_SET = "set it in one of the variable_files, or in serverless { variables }"
+OR_SET = "set it in one of the variable_files, in variables, or in serverless { variables }"
 
 
 @dataclass(frozen=True, slots=True)
