@@ -243,14 +243,15 @@ def _seconds(first: Mapping[str, Any], last: Mapping[str, Any]) -> str:
     return f"{_at(last) - _at(first):.2f} s"
 
 
-def _peaks(program: str) -> Iterator[int]:
-    """The most memory that each process of the program ever had, in KB."""
+def _peaks(sandbox: str) -> Iterator[int]:
+    """The most memory, in KB, that each process had whose folder begins like this; with all that
+    sandboxes share (`local/sandboxes.py`)."""
     for process in Path("/proc").glob("[0-9]*"):
         try:
-            if program in (process / "cmdline").read_text():
+            if str((process / "cwd").readlink()).startswith(sandbox):
                 status = dict(
                     line.split(":", 1) for line in (process / "status").read_text().splitlines()
                 )
                 yield int(status["VmHWM"].split()[0])
-        except (FileNotFoundError, ProcessLookupError):
+        except (FileNotFoundError, PermissionError, ProcessLookupError):
             continue
