@@ -293,6 +293,7 @@ ROUTES: Mapping[str, Route] = {
     "/v1/status/tasks/?": tasks,
     "/v1/status/tasks/<name>": task,
     "/v1/status/tasks/.+/.*": too_deep,
+    "/v1/status/(?!cluster$|tasks$|tasks/).*": status,
     "/v1/runs": runs,
     "/v1/runs/<run>": run,
     "/v1/runs/<run>/log": log,
@@ -300,7 +301,8 @@ ROUTES: Mapping[str, Route] = {
     "/v1/poller": poller,
     "/v1/overview": overview,
 }
-"""Handlers for GET by path, as patterns for the resolver. `<...>` are named arguments."""
+"""Handlers for GET by path, as patterns for the resolver. `<...>` are named arguments; patterns
+without them are tried first. As in CTS, another path below `/v1/status/` is the overall status."""
 
 
 def code_of(error: CtsError) -> int:
