@@ -121,9 +121,13 @@ COMMANDS: Sequence[Callable[..., None]] = (status, tasks, runs, logs)
 
 
 def _reader(stack: str) -> "Reader":
-    from cts_cli import aws, client
+    from cts_cli import aws
 
-    return client.Reader(aws.find_stack(stack))
+    with ThreadPoolExecutor(1) as pool:
+        found = pool.submit(aws.find_stack, stack)
+        from cts_cli import client  # while AWS answers
+
+        return client.Reader(found.result())
 
 
 def _runs(reader: "Reader", task: str | None, limit: int) -> list[dict[str, Any]]:

@@ -14,6 +14,7 @@ from cts import keys
 from cts.adapters.table import Table
 from cts.config.bundle import archive
 from cts.run.state import Outcome
+from cts.watch.view import rows_of
 from local.stack import Stack
 from local.tools import PROJECT
 from local.waiting import wait_until
@@ -60,13 +61,14 @@ def _installed(folder: Path) -> Path:
 
 
 def _publish(stack: Stack, names: list[str]) -> None:
-    """Tasks that have run."""
+    """Tasks that have run, and whose views were read."""
     table = Table(stack.client("dynamodb"), stack.outputs["Table"])
     body = archive({"tasks.hcl": "".join(TASK.format(name=each) for each in names).encode()})
     stack.client("s3").put_object(Bucket=stack.outputs["WorkBucket"], Key=keys.BUNDLE, Body=body)
     wait_until(lambda: table.current() is not None, PATIENCE, "the publisher")
     for name in names:
         wait_until(partial(_ran, table, name), PATIENCE, f"the state of {name}")
+    wait_until(lambda: len(rows_of(table.chunks())) == len(names), PATIENCE, "the views")
 
 
 def _ran(table: Table, name: str) -> bool:

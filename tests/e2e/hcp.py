@@ -159,6 +159,6 @@ def waiting(world: World, name: str, words: str) -> Run:
 
     def found() -> Run | None:
         run = next(iter(world.runs(name)[::-1]), None)
-        return run if run and words in (run.waits or "") else None
+        return run if run and run.end is None and words in (run.waits or "") else None
 
     return world.until(found, f"the last run of {name} to say that it {words}")

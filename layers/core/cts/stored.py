@@ -110,8 +110,10 @@ def _class(kind: type) -> Reader:
 
 
 def _plain(kind: type) -> Reader:
+    kinds = PLAIN[kind]
+
     def read(raw: Any, at: str) -> Any:
-        if not isinstance(raw, PLAIN[kind]) or (isinstance(raw, bool) and kind is not bool):
+        if not isinstance(raw, kinds) or (kind is not bool and isinstance(raw, bool)):
             raise ValueError(f"{at} must be of type {kind.__name__}")
         return raw
 
@@ -147,7 +149,7 @@ def _object(kind: type) -> Reader:
     hints = get_type_hints(kind)
     known = [f for f in fields(kind) if f.name != EXTRA]
     readers = {f.name: _reader(hints[f.name]) for f in known}
-    words = {f.name: word for f in known if (word := _key_word(hints[f.name]))}
+    words = {f.name: words for f in known if (words := _key_words(hints[f.name]))}
     needed = {f.name for f in known if f.default is MISSING and f.default_factory is MISSING}
     keeps = len(known) < len(fields(kind))
 
@@ -156,9 +158,9 @@ def _object(kind: type) -> Reader:
         if missing := needed - given.keys():
             raise ValueError(f"{at} lacks {', '.join(sorted(missing))}")
         extra = {name: value for name, value in given.items() if name not in readers}
-        for name, word in words.items():
+        for name, its in words.items():
             if isinstance(given.get(name), Mapping):
-                given[name], unknown = _parted(given[name], word)
+                given[name], unknown = _parted(given[name], its)
                 extra |= {name: unknown} if unknown else {}
         found = {
             name: reader(given[name], f"{at}.{name}")
@@ -170,15 +172,16 @@ def _object(kind: type) -> Reader:
     return read
 
 
-def _key_word(hint: Any) -> type[Enum] | None:
+def _key_words(hint: Any) -> frozenset[str]:
     """The words that are a map's keys."""
     keys = get_args(hint)[0] if get_origin(hint) not in (None, Union, UnionType) else None
-    return keys if isinstance(keys, type) and issubclass(keys, Enum) else None
+    if isinstance(keys, type) and issubclass(keys, Enum):
+        return frozenset(each.value for each in keys)
+    return frozenset()
 
 
-def _parted(raw: Mapping[str, Any], word: type[Enum]) -> tuple[dict[str, Any], dict[str, Any]]:
-    """The entries whose key is a known word, and the rest."""
-    words = {each.value for each in word}
+def _parted(raw: Mapping[str, Any], words: frozenset[str]) -> tuple[dict[str, Any], dict[str, Any]]:
+    """The entries whose key is one of the words, and the rest."""
     known = {name: value for name, value in raw.items() if name in words}
     return known, {name: value for name, value in raw.items() if name not in words}
 

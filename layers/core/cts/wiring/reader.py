@@ -1,5 +1,6 @@
 """The reader, and the widget: show what is stored."""
 
+import gc
 import time
 
 from cts.settings import ReaderSettings
@@ -10,6 +11,7 @@ from cts.workflow.read import ReadPorts
 def ports(settings: ReaderSettings) -> ReadPorts:
     store = settings.store
     rows, objects = table(store), bucket(store)
+    gc.freeze()  # or requests would be held up by looks through all that was imported
     return ReadPorts(
         configuration=rows,
         tasks=rows,

@@ -5,6 +5,7 @@ The query rules and messages of `/v1/status` are those of CTS 0.9.0.
 
 import re
 from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 from urllib.parse import unquote
@@ -150,11 +151,15 @@ def _look(
 ) -> shown.Known:
     """`views_only`: without states, and without rows that nothing needs."""
     wanted = first_views(each for entry in tasks.values() for each in entry.conditions)
-    states = {} if views_only else ports.tasks.all_states()
-    rows = rows_of(ports.tasks.chunks()) if wanted or not views_only else {}
+    with ThreadPoolExecutor(3) as pool:  # each waits for AWS
+        states = None if views_only else pool.submit(ports.tasks.all_states)
+        chunks = pool.submit(ports.tasks.chunks) if wanted or not views_only else None
+        stale = pool.submit(ports.tasks.stale_views)
+    rows = rows_of(chunks.result()) if chunks else {}
     known = {view.id: rows[view.id].digest for view in wanted if view.id in rows}
     firsts = ports.objects.get_all(known)
-    return shown.Known(tasks, states, rows, firsts, ports.tasks.stale_views(), ports.now())
+    found = states.result() if states else {}
+    return shown.Known(tasks, found, rows, firsts, stale.result(), ports.now())
 
 
 def _with_events(
