@@ -58,7 +58,7 @@ def _finer_resources(extract: Callable[..., str]) -> Callable[..., str]:
 def _hook_policies() -> None:
     """The emulator would parse the policies of a caller again for each of its requests."""
     parse = _evaluator.parse_policy_document
-    parsed = functools.cache(parse)
+    parsed = functools.lru_cache(256)(parse)
 
     def parsed_once(document: Any) -> Any:
         return parsed(document) if isinstance(document, str) else parse(document)

@@ -6,7 +6,7 @@ from typing import Any
 
 from cts_cli import client
 from cts_cli.aws import Stack, explaining_errors
-from cts_cli.errors import CommandError
+from cts_cli.errors import CommandError, OlderStack
 
 
 class Account:
@@ -46,12 +46,11 @@ class Account:
             ]
 
     def resource(self, logical_id: str) -> str:
-        """Its physical ID."""
-        return next(
-            each["PhysicalResourceId"]
-            for each in self.resources
-            if each["LogicalResourceId"] == logical_id
-        )
+        """Its physical ID. Raises OlderStack if there is none."""
+        for each in self.resources:
+            if each["LogicalResourceId"] == logical_id:
+                return each["PhysicalResourceId"]
+        raise OlderStack
 
     def resources_of(self, kind: str) -> list[str]:
         """Their physical IDs. `kind`: as CloudFormation names it."""

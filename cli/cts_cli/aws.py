@@ -33,7 +33,8 @@ ABSENT = frozenset({"NoSuchKey", "NoSuchVersion", "404"})
 
 INVALID = frozenset({
     "ExpiredToken", "ExpiredTokenException", "InvalidAccessKeyId", "InvalidClientTokenId",
-    "RequestExpired", "SignatureDoesNotMatch", "UnrecognizedClientException",
+    "InvalidSignatureException", "InvalidToken", "RequestExpired", "RequestTimeTooSkewed",
+    "SignatureDoesNotMatch", "UnrecognizedClientException",
 })  # fmt: skip
 """Of credentials that are not, or no longer, valid."""
 RENEW = "renew your AWS credentials, for instance with `aws sso login`, and check your clock"

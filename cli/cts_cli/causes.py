@@ -105,9 +105,9 @@ RUN = (
     ),
     Cause(
         r"the token is not allowed to do this",
-        "HCP Terraform does not let the stack's token use its workspace",
-        "give the token's team the permissions in docs/hcp-terraform.md, then run "
-        "`cts retry {task}`",
+        "HCP Terraform has no such organization or workspace, or keeps the stack's token from it",
+        "correct the names, or give the token's team the permissions in docs/hcp-terraform.md, "
+        "then run `cts retry {task}`",
     ),
     Cause(
         r"with an explicit deny|because no (?:permissions boundary|session policy"

@@ -1,11 +1,12 @@
 """The commands that only read. Modules that are slow to import are imported when needed."""
 
 from collections.abc import Callable, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from cts.build.begun import Begun
 from cts.keys import RUN_ID
 from cts_cli.errors import CommandError, NotFound
 from cts_cli.typed import Json, StackName
@@ -19,11 +20,10 @@ def status(stack: StackName = "cts", as_json: Json = False) -> None:
 
     Problems with reading Consul, or with the poller, are shown first.
     """
-    with ThreadPoolExecutor(1) as pool:
-        answer = pool.submit(_reader(stack).overview)
-        from cts_cli import output, status, words  # while the stack answers
+    overview = Begun(_reader(stack).overview)
+    from cts_cli import output, status, words  # while the stack answers
 
-        found = answer.result()
+    found = overview.answer()
     live = found["configuration"]["live"] or {}
     waiting = live.get("waiting", {})  # an older stack answers none
     shown = {"summary": status.summary(found["tasks"].values(), len(waiting)), **found}
@@ -123,11 +123,10 @@ COMMANDS: Sequence[Callable[..., None]] = (status, tasks, runs, logs)
 def _reader(stack: str) -> "Reader":
     from cts_cli import aws
 
-    with ThreadPoolExecutor(1) as pool:
-        found = pool.submit(aws.find_stack, stack)
-        from cts_cli import client  # while AWS answers
+    found = Begun(partial(aws.find_stack, stack))
+    from cts_cli import client  # while AWS answers
 
-        return client.Reader(found.result())
+    return client.Reader(found.answer())
 
 
 def _runs(reader: "Reader", task: str | None, limit: int) -> list[dict[str, Any]]:

@@ -10,7 +10,7 @@ from aws_lambda_powertools.event_handler import LambdaFunctionUrlResolver, Respo
 from cts.errors import CtsError
 from cts.settings import ReaderSettings
 from cts.wiring import reader
-from cts.workflow import read, read_tasks
+from cts.workflow import read, read_runs, read_tasks
 
 logger = Logger()
 app = LambdaFunctionUrlResolver()
@@ -34,6 +34,6 @@ def refuse(error: CtsError) -> Response[str]:
 
 app.exception_handler(CtsError)(refuse)
 app.not_found(lambda _: refuse(read_tasks.unknown(app.current_event.raw_event)))
-for path, route in {**read.ROUTES, **read_tasks.ROUTES}.items():
+for path, route in {**read.ROUTES, **read_runs.ROUTES, **read_tasks.ROUTES}.items():
     app.get(path, compress=True)(lambda route=route, **names: answer(route, **names))
 lambda_handler = logger.inject_lambda_context(app.resolve, clear_state=True)

@@ -9,7 +9,7 @@ import pytest
 from botocore.exceptions import ClientError
 
 from cts.run.model import RunStatus
-from cts.workflow import edit, read, read_tasks, task_terraform, tasks
+from cts.workflow import edit, read, read_runs, read_tasks, task_terraform, tasks
 from tests.e2e.people import Person
 from tests.e2e.world import task
 
@@ -126,7 +126,10 @@ def test_no_request_of_a_reader_changes_anything(world: World, held: str) -> Non
 @pytest.mark.parametrize(
     ("output", "routes"),
     [
-        ("ReaderUrl", [("GET", path) for path in (*read.ROUTES, *read_tasks.ROUTES)]),
+        (
+            "ReaderUrl",
+            [("GET", path) for path in (*read.ROUTES, *read_runs.ROUTES, *read_tasks.ROUTES)],
+        ),
         ("ApiUrl", [(method, path) for method, path, _ in edit.ROUTES]),
     ],
 )

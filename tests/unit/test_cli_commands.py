@@ -1,17 +1,23 @@
 """The commands as they are typed: what they print, and their exit codes."""
 
 import json
+import signal
+import sys
 from dataclasses import replace
+from threading import Event, get_ident
+from traceback import walk_stack
 from typing import Any
 
 import httpx
 import pytest
 
 import cts as package
+from cts.build.begun import Begun
 from cts.generation import Waiting
 from cts.run.state import Done, TaskState
 from cts.watch.lease import Lease
 from cts_cli import client
+from local.waiting import wait_until
 from tests.unit.cli_fakes import Account, cts, deployed, in_terminal, lines, plain, refused
 from tests.unit.reader_fakes import (
     NOW,
@@ -318,3 +324,25 @@ def test_help_names_no_type_of_a_flag() -> None:
 def test_help_names_every_command() -> None:
     text = cts("--help").stdout
     assert all(command in text for command in ("push", "status", "runs", "logs"))
+
+
+def test_ctrl_c_waits_for_no_answer(account: Account, monkeypatch: pytest.MonkeyPatch) -> None:
+    never, answered, main = Event(), list[bool](), get_ident()
+
+    def is_waiting() -> bool:
+        frame = sys._current_frames()[main]
+        return Begun.answer.__code__ in (each.f_code for each, _ in walk_stack(frame))
+
+    def overview(_: client.Reader) -> None:
+        wait_until(is_waiting, 30, "the command to wait")
+        signal.pthread_kill(main, signal.SIGINT)
+        never.wait(60)
+        answered.append(True)
+
+    monkeypatch.setattr(client.Reader, "overview", overview)
+    former = signal.signal(signal.SIGINT, signal.default_int_handler)
+    try:
+        assert (cts("status").exit_code, answered) == (130, [])
+    finally:
+        signal.signal(signal.SIGINT, former)
+        never.set()

@@ -167,7 +167,7 @@ FAULTS = {
         failed(
             "reading net-web: not found: it does not exist, or the token is not allowed to do this"
         ),
-        "web: HCP Terraform does not let",
+        "web: HCP Terraform has no such organization or workspace, or keeps the stack's token",
         "docs/hcp-terraform.md",
     ),
     "a policy of the state bucket that denies": (

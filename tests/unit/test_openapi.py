@@ -7,7 +7,7 @@ import pytest
 import yaml
 
 from cts.run.model import RunStatus
-from cts.workflow import edit, read, read_tasks, tasks
+from cts.workflow import edit, read, read_runs, read_tasks, tasks
 from cts.workflow.task_schema import FIELDS, TASK, Schema
 from tests.unit.documents import text
 
@@ -22,7 +22,9 @@ def described(path: str) -> str:
 
 
 def test_each_route_is_described_and_nothing_else() -> None:
-    served = {("GET", described(path)) for path in {**read.ROUTES, **read_tasks.ROUTES}}
+    served = {
+        ("GET", described(path)) for path in (*read.ROUTES, *read_runs.ROUTES, *read_tasks.ROUTES)
+    }
     served |= {(method, described(path)) for method, path, _ in edit.ROUTES}
     assert {
         (method.upper(), path)

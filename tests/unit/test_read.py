@@ -19,7 +19,7 @@ from cts.watch.fingerprint import fingerprint_of
 from cts.watch.lease import Lease
 from cts.watch.query import View
 from cts.watch.snapshot import of
-from cts.workflow import read
+from cts.workflow import read_runs
 from functions.reader import app
 from tests.unit.reader_fakes import (
     NOW,
@@ -555,7 +555,7 @@ def test_a_run_without_log_says_so(world: World) -> None:
 
 def test_a_log_too_long_for_an_answer_keeps_its_end(world: World) -> None:
     world.ran(applied())
-    world.write_log(applied(), "x" * read.LONGEST_LOG + "the end")
+    world.write_log(applied(), "x" * read_runs.LONGEST_LOG + "the end")
     _, _, body = call(f"/v1/runs/{run_id('web')}/log")
     assert body.startswith("[first 7 bytes omitted]\nxxx")
     assert body.endswith("the end")
@@ -563,7 +563,7 @@ def test_a_log_too_long_for_an_answer_keeps_its_end(world: World) -> None:
 
 def test_the_longest_log_is_within_what_lambda_returns(world: World) -> None:
     world.ran(applied())
-    world.write_log(applied(), "\\" * read.LONGEST_LOG)
+    world.write_log(applied(), "\\" * read_runs.LONGEST_LOG)
     answer = call(f"/v1/runs/{run_id('web')}/log")
     assert len(json.dumps(answer)) < 6_000_000
 

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from cts.errors import CtsError
-from cts.workflow import read, widget_views
+from cts.workflow import read, read_runs, widget_views
 from cts.workflow.html import tag
 from cts.workflow.read import ApiRequest, ReadPorts
 from cts.workflow.widget_parts import Page
@@ -34,11 +34,11 @@ def draw(ports: ReadPorts, page: Page, asked: Mapping[str, Any]) -> str:
 
 def _drawn(ports: ReadPorts, page: Page, asked: Mapping[str, Any]) -> str:
     if run := asked.get("run"):
-        return widget_views.run(page, read.run(ports, ApiRequest("/v1/runs"), str(run)))
+        return widget_views.run(page, read_runs.run(ports, ApiRequest("/v1/runs"), str(run)))
     if name := asked.get("task"):
         found = read.task(ports, ApiRequest("/v1/status/tasks"), str(name))
         limit = {"task": [str(name)], "limit": [str(MOST_RUNS)]}
-        runs = read.runs(ports, ApiRequest("/v1/runs", limit))["runs"]
+        runs = read_runs.runs(ports, ApiRequest("/v1/runs", limit))["runs"]
         return widget_views.task(page, found[str(name)], runs)
     tasks = read.tasks(ports, ApiRequest("/v1/status/tasks"))
     unsupported = read.status(ports, ApiRequest("/v1/status"))["task_summary"]["waiting"]

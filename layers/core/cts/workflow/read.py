@@ -1,9 +1,8 @@
-"""Answer the reader's requests: CTS's status API, plus runs, configuration and poller.
+"""Answer the reader's requests: CTS's status API, plus configuration and poller.
 
 The query rules and messages of `/v1/status` are those of CTS 0.9.0.
 """
 
-import re
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
@@ -22,7 +21,6 @@ from cts.errors import (
     Unavailable,
 )
 from cts.generation import Current, Generation, Rejected, TaskEntry
-from cts.keys import RUN_ID, task_of
 from cts.ports import Generations
 from cts.run.model import Run
 from cts.run.state import TaskState
@@ -33,12 +31,7 @@ from cts.watch.snapshot import Snapshot
 from cts.watch.stale import StaleViews
 from cts.watch.view import Chunk, rows_of
 from cts.workflow import shown, shown_configuration, shown_runs
-from cts.workflow.delta_record import DeltaObjects, recorded
-
-USUAL_RUNS = 20
-MOST_RUNS = 200
-LONGEST_LOG = 2_000_000
-"""In bytes. Lambda rejects responses over 6 MB, and JSON may double the size of the text."""
+from cts.workflow.delta_record import DeltaObjects
 
 
 class ReadConfig(Protocol):
@@ -136,7 +129,8 @@ def too_deep(_ports: ReadPorts, request: ApiRequest) -> dict[str, Any]:
     )
 
 
-def _live_tasks(ports: ReadPorts) -> Mapping[str, TaskEntry]:
+def live_tasks(ports: ReadPorts) -> Mapping[str, TaskEntry]:
+    """Those of the live generation, by name."""
     live = generation(ports)
     return live.listed if live else {}
 
@@ -187,13 +181,13 @@ def task_objects(ports: ReadPorts, live: Generation | None) -> list[dict[str, An
 
 def _filters(request: ApiRequest) -> tuple[TaskStatus | None, bool]:
     """The requested status, and whether to include events."""
-    status = _once(request, "status", "status query")
+    status = once(request, "status", "status query")
     if status is not None and status.lower() not in {each.value for each in TaskStatus}:
         raise BadRequest(
             "unsupported status parameter value. only supporting status values successful, "
             f"errored, critical, and unknown but got {status}"
         )
-    include = _once(request, "include", "include")
+    include = once(request, "include", "include")
     if include not in (None, "events"):
         raise BadRequest(
             "unsupported ?include parameter value. only supporting 'include=events' "
@@ -202,7 +196,8 @@ def _filters(request: ApiRequest) -> tuple[TaskStatus | None, bool]:
     return TaskStatus(status.lower()) if status is not None else None, include is not None
 
 
-def _once(request: ApiRequest, key: str, called: str) -> str | None:
+def once(request: ApiRequest, key: str, called: str) -> str | None:
+    """The value of a query key; None without it. `called`: its name in an error."""
     values = request.query.get(key, [])
     if len(values) > 1:
         listed = " ".join(values)
@@ -210,51 +205,6 @@ def _once(request: ApiRequest, key: str, called: str) -> str | None:
             f"cannot support more than one {called} parameter, got {key} values: [{listed}]"
         )
     return values[0] if values else None
-
-
-# ---- runs ---------------------------------------------------------------------------------
-
-
-def runs(ports: ReadPorts, request: ApiRequest) -> dict[str, Any]:
-    """The newest runs, up to `limit=`, of one task (`task=`) or of all."""
-    name = _once(request, "task", "task")
-    found = ports.runs.runs(name, _limit(_once(request, "limit", "limit")))
-    if name is not None and not found and name not in _live_tasks(ports):
-        raise TaskNotFound(name)
-    return {"runs": [shown_runs.run(each) for each in found]}
-
-
-def _limit(text: str | None) -> int:
-    if text is None:
-        return USUAL_RUNS
-    if not re.fullmatch("[0-9]{1,9}", text) or not 1 <= int(text) <= MOST_RUNS:
-        raise BadRequest(f"limit must be a whole number from 1 to {MOST_RUNS}, not '{text}'")
-    return int(text)
-
-
-def run(ports: ReadPorts, _request: ApiRequest, run: str) -> dict[str, Any]:
-    """One run, with what differed in its input."""
-    found = _found(ports, run)
-    return {**shown_runs.run(found), "delta": recorded(ports.records, found)}
-
-
-def log(ports: ReadPorts, _request: ApiRequest, run: str) -> str:
-    """The build's log, or the end of it if it is very long."""
-    found = _found(ports, run)
-    read = ports.objects.log_end(found.task, found.id, LONGEST_LOG)
-    if read is None:
-        raise NoLog(found.id)
-    text, left_out = read
-    note = f"[first {left_out} bytes omitted]\n" if left_out else ""
-    return note + text.decode(errors="replace")
-
-
-def _found(ports: ReadPorts, run_id: str) -> Run:
-    run_id = unquote(run_id)
-    found = ports.runs.run(task_of(run_id), run_id) if RUN_ID.fullmatch(run_id) else None
-    if found is None:
-        raise RunNotFound(run_id)
-    return found
 
 
 # ---- configuration and poller -------------------------------------------------------------
@@ -267,7 +217,7 @@ def configuration(ports: ReadPorts, _request: ApiRequest) -> dict[str, Any]:
 
 
 def poller(ports: ReadPorts, _request: ApiRequest) -> dict[str, Any]:
-    return _poller(ports, _look(ports, _live_tasks(ports), views_only=True))
+    return _poller(ports, _look(ports, live_tasks(ports), views_only=True))
 
 
 def overview(ports: ReadPorts, _request: ApiRequest) -> dict[str, Any]:
@@ -299,9 +249,6 @@ ROUTES: Mapping[str, Route] = {
     "/v1/status/tasks/<name>": task,
     "/v1/status/tasks/.+/.*": too_deep,
     "/v1/status/(?!cluster$|tasks$|tasks/).*": status,
-    "/v1/runs": runs,
-    "/v1/runs/<run>": run,
-    "/v1/runs/<run>/log": log,
     "/v1/configuration": configuration,
     "/v1/poller": poller,
     "/v1/overview": overview,

@@ -14,7 +14,7 @@ from cts.errors import (
     RunNotFound,
     TaskNotFound,
 )
-from cts.workflow import read, read_paths
+from cts.workflow import read, read_paths, read_runs
 from cts.workflow.read import ApiRequest, ReadPorts, Route, generation, task_objects
 
 
@@ -66,7 +66,7 @@ def unknown(event: Mapping[str, Any]) -> CtsError:
     """The response if no route matches. The resolver knows only some characters in names."""
     http = event["requestContext"]["http"]
     method, path = http["method"], http["path"]
-    for pattern in {**read.ROUTES, **ROUTES}:
+    for pattern in (*read.ROUTES, *read_runs.ROUTES, *ROUTES):
         found = re.fullmatch(re.sub("<.*>", "([^/]+)", pattern), path)
         if found and method == "GET":
             return (RunNotFound if "<run>" in pattern else TaskNotFound)(unquote(found[1]))
