@@ -136,8 +136,13 @@ def live_tasks(ports: ReadPorts) -> Mapping[str, TaskEntry]:
 
 
 def generation(ports: ReadPorts) -> Generation | None:
+    return _live(ports)[1]
+
+
+def _live(ports: ReadPorts) -> tuple[Current | None, Generation | None]:
+    """The live generation, after what names it; None for both before the first."""
     current = ports.configuration.current()
-    return ports.objects.generation(current) if current else None
+    return current, ports.objects.generation(current) if current else None
 
 
 def _look(
@@ -211,9 +216,7 @@ def once(request: ApiRequest, key: str, called: str) -> str | None:
 
 
 def configuration(ports: ReadPorts, _request: ApiRequest) -> dict[str, Any]:
-    current = ports.configuration.current()
-    live = ports.objects.generation(current) if current else None
-    return shown_configuration.configuration(current, live, ports.configuration.rejected())
+    return shown_configuration.configuration(*_live(ports), ports.configuration.rejected())
 
 
 def poller(ports: ReadPorts, _request: ApiRequest) -> dict[str, Any]:
@@ -222,8 +225,7 @@ def poller(ports: ReadPorts, _request: ApiRequest) -> dict[str, Any]:
 
 def overview(ports: ReadPorts, _request: ApiRequest) -> dict[str, Any]:
     """All that `cts status` shows. Everything is read once."""
-    current = ports.configuration.current()
-    live = ports.objects.generation(current) if current else None
+    current, live = _live(ports)
     look = _look(ports, live.listed if live else {})
     rejected = ports.configuration.rejected()
     return {
