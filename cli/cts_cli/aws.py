@@ -22,6 +22,7 @@ from cts.config.blocks.schema import Group
 from cts_cli.errors import CommandError, NoCredentials
 
 if TYPE_CHECKING:
+    from botocore.credentials import Credentials
     from mypy_boto3_cloudformation.type_defs import StackTypeDef
     from mypy_boto3_s3.type_defs import GetObjectRequestTypeDef
 
@@ -141,6 +142,15 @@ def session() -> boto3.Session:
         if found.region_name == "":  # AWS_DEFAULT_REGION is set, and empty
             raise NoRegionError
         return found
+
+
+def credentials_of(session: boto3.Session) -> "Credentials":
+    """Raises CommandError if there are none."""
+    with explaining_errors("reading the AWS credentials"):
+        credentials = session.get_credentials()
+    if credentials is None:
+        raise NoCredentials
+    return credentials
 
 
 def find_stack(name: str) -> Stack:

@@ -8,12 +8,14 @@ from collections.abc import Callable, Generator, Mapping
 from typing import Any, ClassVar
 from urllib.parse import quote, urlencode
 
+import boto3
 import httpx
 from botocore.auth import SigV4Auth
 from botocore.awsrequest import AWSRequest
 
-from cts_cli.aws import RENEW, Stack, explaining_errors, if_local
-from cts_cli.errors import CommandError, NoCredentials, NotFound, OlderStack
+from cts_cli.aws import RENEW, Stack, credentials_of, explaining_errors, if_local
+from cts_cli.errors import CommandError, NotFound, OlderStack
+from cts_cli.known_reader import KnownReader
 
 TRIES = 4
 FIRST_PAUSE = 0.3
@@ -24,13 +26,9 @@ TIMEOUT = httpx.Timeout(30, connect=5)
 
 
 class Signed(httpx.Auth):
-    def __init__(self, stack: Stack) -> None:
-        with explaining_errors("reading the AWS credentials"):
-            credentials = stack.session.get_credentials()
-        if credentials is None:
-            raise NoCredentials
-        self._credentials = credentials
-        self._region = stack.session.region_name
+    def __init__(self, session: boto3.Session) -> None:
+        self._credentials = credentials_of(session)
+        self._region = session.region_name
 
     def auth_flow(self, request: httpx.Request) -> Generator[httpx.Request, httpx.Response, None]:
         signed = AWSRequest(method=request.method, url=str(request.url), data=request.content)
@@ -60,8 +58,8 @@ def transport() -> httpx.BaseTransport | None:
     return Emulated(endpoint) if endpoint else None
 
 
-def signing(stack: Stack, timeout: httpx.Timeout) -> httpx.Client:
-    return httpx.Client(auth=Signed(stack), transport=transport(), timeout=timeout)
+def signing(session: boto3.Session, timeout: httpx.Timeout) -> httpx.Client:
+    return httpx.Client(auth=Signed(session), transport=transport(), timeout=timeout)
 
 
 class Client:
@@ -70,9 +68,9 @@ class Client:
 
     NAME: ClassVar[str]
 
-    def __init__(self, stack: Stack, url: str, pause: Callable[[float], None]) -> None:
+    def __init__(self, session: boto3.Session, url: str, pause: Callable[[float], None]) -> None:
         self._base = url.rstrip("/")
-        self._http = signing(stack, TIMEOUT)
+        self._http = signing(session, TIMEOUT)
         self._pause = pause
 
     def _ask(
@@ -111,8 +109,10 @@ class Reader(Client):
 
     NAME = "reader"
 
-    def __init__(self, stack: Stack, pause: Callable[[float], None] = time.sleep) -> None:
-        super().__init__(stack, stack.reader_url, pause)
+    def __init__(
+        self, stack: Stack | KnownReader, pause: Callable[[float], None] = time.sleep
+    ) -> None:
+        super().__init__(stack.session, stack.reader_url, pause)
 
     def get(self, *path: str, **query: str | int) -> Any:
         """The response's JSON. Raises NotFound or CommandError."""
@@ -150,7 +150,7 @@ class Api(Client):
     def __init__(self, stack: Stack, pause: Callable[[float], None] = time.sleep) -> None:
         if not stack.api_url:
             raise OlderStack
-        super().__init__(stack, stack.api_url, pause)
+        super().__init__(stack.session, stack.api_url, pause)
 
     def post(self, *path: str, body: Mapping[str, Any] | None = None) -> Any:
         """The response's JSON. Raises NotFound or CommandError."""

@@ -62,7 +62,7 @@ def _access(account: Account) -> Iterator[Finding]:
     if not account.stack.api_url:
         raise OlderStack
     # Any answer but a refusal by IAM will do: this only shows that requests get through.
-    with client.signing(account.stack, client.TIMEOUT) as http:
+    with client.signing(account.stack.session, client.TIMEOUT) as http:
         try:
             code = http.get(f"{account.stack.api_url.rstrip('/')}/v1/health").status_code
         except httpx.TransportError as error:

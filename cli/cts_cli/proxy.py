@@ -91,7 +91,7 @@ class Proxy(ThreadingHTTPServer):
             raise OlderStack
         self.bases = {True: stack.reader_url.rstrip("/"), False: stack.api_url.rstrip("/")}
         """By whether the method only reads."""
-        self.http = client.signing(stack, TIMEOUT)
+        self.http = client.signing(stack.session, TIMEOUT)
         if ":" in listen[0]:
             self.address_family = socket.AF_INET6
         try:

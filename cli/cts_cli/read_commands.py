@@ -1,6 +1,7 @@
 """The commands that only read. Modules that are slow to import are imported when needed."""
 
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from functools import partial
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -20,7 +21,7 @@ def status(stack: StackName = "cts", as_json: Json = False) -> None:
 
     Problems with reading Consul, or with the poller, are shown first.
     """
-    overview = Begun(_reader(stack).overview)
+    overview = _overview(stack)
     from cts_cli import output, status, words  # while the stack answers
 
     found = overview.answer()
@@ -118,6 +119,25 @@ def logs(
 
 
 COMMANDS: Sequence[Callable[..., None]] = (status, tasks, runs, logs)
+
+
+def _overview(stack: str) -> "Begun[dict[str, Any]]":
+    """From the reader that answered the last time, or else the one that CloudFormation names."""
+    from cts_cli import aws, client, known_reader
+
+    session = aws.session()
+    known = known_reader.find(session, stack)
+
+    def overview() -> dict[str, Any]:
+        if known:
+            with suppress(CommandError):  # the stack may have been deleted or deployed again
+                return client.Reader(known).overview()
+        found = aws.find_stack(stack)
+        answer = client.Reader(found).overview()
+        known_reader.keep(session, stack, found.reader_url)
+        return answer
+
+    return Begun(overview)
 
 
 def _reader(stack: str) -> "Reader":

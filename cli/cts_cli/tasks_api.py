@@ -54,7 +54,7 @@ class TasksApi:
         if not stack.api_url:
             raise OlderStack
         self._base = f"{stack.api_url.rstrip('/')}/v1/tasks"
-        self._http = client.signing(stack, TIMEOUT)
+        self._http = client.signing(stack.session, TIMEOUT)
         self._reader = client.Reader(stack)
 
     def create(self, task: Mapping[str, Any], run: str) -> Any:

@@ -5,6 +5,7 @@ import hashlib
 import io
 import itertools
 import json
+import os
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -290,6 +291,7 @@ def deployed(monkeypatch: pytest.MonkeyPatch, account: Account | None = None) ->
     account = account or Account()
     for name in ("AWS_ENDPOINT_URL", "CTS_STACK", "FORCE_COLOR"):
         monkeypatch.delenv(name, raising=False)
+    monkeypatch.setenv("XDG_CACHE_HOME", os.devnull)  # nothing can be kept
     monkeypatch.setattr(aws, "session", lambda: account)
     monkeypatch.setattr(client, "transport", lambda: httpx.MockTransport(account.read))
     monkeypatch.setattr(app, "ports", lambda: account.world.ports)

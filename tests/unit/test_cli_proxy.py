@@ -40,7 +40,7 @@ class Server:
 
     def __init__(self) -> None:
         self.bases = {True: READER.rstrip("/"), False: API.rstrip("/")}
-        self.http = client.signing(aws.find_stack("cts"), proxy.TIMEOUT)
+        self.http = client.signing(aws.find_stack("cts").session, proxy.TIMEOUT)
 
 
 def raw(text: bytes) -> HTTPResponse:

@@ -419,6 +419,16 @@ def test_an_item_that_cannot_be_read_fails_only_its_task(text: str) -> None:
         assert items.items["STATE", "TASK#web"]["body"]["S"] == text
 
 
+def test_of_a_state_that_cannot_be_read_both_parts_stay() -> None:
+    items, table = released()
+    body = items.body("STATE", "TASK#web")
+    items.items["STATE", "TASK#web"]["newer"] = {"S": '{"holds": 7}'}
+    web = table.state("web")
+    assert "TaskState.holds must be a list" in (web.hold or "")
+    assert table.put_state(observe(web, "t", 1.0, None, "c"))
+    assert items.body("STATE", "TASK#web") == body | {"holds": 7}
+
+
 def test_a_run_that_cannot_be_read_is_left_out_of_the_list_and_named_when_asked_for() -> None:
     items, table = released()
     [key] = [sk for pk, sk in items.items if pk == "TASK#db"]

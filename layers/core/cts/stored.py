@@ -149,6 +149,7 @@ def _object(kind: type) -> Reader:
     hints = get_type_hints(kind)
     known = [f for f in fields(kind) if f.name != EXTRA]
     readers = {f.name: _reader(hints[f.name]) for f in known}
+    plain = {f.name: _plain_types(hints[f.name]) for f in known}
     words = {f.name: words for f in known if (words := _key_words(hints[f.name]))}
     needed = {f.name for f in known if f.default is MISSING and f.default_factory is MISSING}
     keeps = len(known) < len(fields(kind))
@@ -157,19 +158,29 @@ def _object(kind: type) -> Reader:
         given = dict(_pairs(raw, at))
         if missing := needed - given.keys():
             raise ValueError(f"{at} lacks {', '.join(sorted(missing))}")
-        extra = {name: value for name, value in given.items() if name not in readers}
+        extra = {name: given.pop(name) for name in tuple(given) if name not in readers}
         for name, its in words.items():
-            if isinstance(given.get(name), Mapping):
+            if given.get(name) and isinstance(given[name], Mapping):
                 given[name], unknown = _parted(given[name], its)
                 extra |= {name: unknown} if unknown else {}
         found = {
-            name: reader(given[name], f"{at}.{name}")
-            for name, reader in readers.items()
-            if name in given
+            name: value
+            if type(value) in plain[name]  # most are, and a stack has thousands
+            else readers[name](value, f"{at}.{name}")
+            for name, value in given.items()
         }
         return kind(**found, **({EXTRA: extra} if keeps else {}))
 
     return read
+
+
+def _plain_types(hint: Any) -> frozenset[type]:
+    """The types whose values are taken as they are."""
+    if isinstance(hint, UnionType):
+        return frozenset().union(*map(_plain_types, get_args(hint)))
+    if hint is NoneType:
+        return frozenset({NoneType})
+    return frozenset(PLAIN[hint]) if hint in PLAIN else frozenset()
 
 
 def _key_words(hint: Any) -> frozenset[str]:

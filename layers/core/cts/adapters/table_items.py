@@ -130,13 +130,14 @@ def of_state(state: TaskState) -> Item:
 
 def state(item: Item) -> TaskState:
     """A state that can't be read only stops its own task."""
-    version, text = int(item["version"]["N"]), item.get("body", {}).get("S", "{}")
+    version, raw = int(item["version"]["N"]), None
     try:
         raw = _raw(item)
-        text = json.dumps(raw) if "newer" in item else text
         return state_from(raw, version)
     except (KeyError, ValueError) as error:
         task = item["sk"]["S"].removeprefix("TASK#")
+        is_both = raw is not None and "newer" in item
+        text = json.dumps(raw) if is_both else item.get("body", {}).get("S", "{}")
         return unreadable_state(task, text, version, str(error))
 
 

@@ -203,11 +203,11 @@ class TaskState:
 
 def state_from(raw: Mapping[str, Any], version: int) -> TaskState:
     """Read what was stored of a state. Raises ValueError."""
-    state = load(TaskState, raw)
-    former = state.former
-    if "former" not in raw:  # the first release had them in `recent` alone
-        former = tuple(Former(each.run, each.ended_at) for each in state.recent)
-    return replace(state, version=version, former=former)
+    state = load(TaskState, {**raw, "version": version} if isinstance(raw, dict) else raw)
+    if "former" in raw:
+        return state
+    # The first release had them in `recent` alone.
+    return replace(state, former=tuple(Former(each.run, each.ended_at) for each in state.recent))
 
 
 def unreadable_state(task: str, text: str, version: int, why: str) -> TaskState:
