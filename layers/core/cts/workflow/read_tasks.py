@@ -88,3 +88,12 @@ def body(found: str | dict[str, Any], path: str, request: str) -> tuple[str, str
         return "text/plain; charset=utf-8", found
     known = {"request_id": request} if path.startswith(WITH_REQUEST_ID) else {}
     return "application/json", json.dumps({**found, **known}) + "\n"
+
+
+def takes_gzip(accept_encoding: str) -> bool:
+    """Whether the header names gzip, and not with the weight 0, by which a client refuses it."""
+    for each in accept_encoding.lower().split(","):
+        coding, _, weight = each.partition(";")
+        if coding.strip() == "gzip":
+            return not re.fullmatch(r"\s*q=0(\.0*)?\s*", weight)
+    return False
