@@ -28,6 +28,8 @@ COPIED = (
 WORKERS = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else 2
 LONGEST = 600.0
 """Seconds that the tests of one mutation may take: one that hangs is noticed, too."""
+ENVIRONMENT = {**os.environ, "MODEL_HISTORIES": "500"}
+"""Some mistakes show in few of the model's histories."""
 
 T = TypeVar("T")
 
@@ -47,7 +49,9 @@ def passes(tests: Iterable[str], copy: Path) -> bool:
     command = [sys.executable, "-m", "pytest", "-x", "-q", "-n", "0", "-p", "no:cacheprovider"]
     command += ["-p", "no:randomly", "-m", "not soak", *tests]
     try:
-        ended = subprocess.run(command, cwd=copy, capture_output=True, timeout=LONGEST, check=False)
+        ended = subprocess.run(
+            command, cwd=copy, env=ENVIRONMENT, capture_output=True, timeout=LONGEST, check=False
+        )
     except subprocess.TimeoutExpired:
         return False
     if ended.returncode not in (0, 1, 2):  # passed, failed, could not even be collected
