@@ -18,10 +18,8 @@ ports = cache(lambda: reader.ports(ReaderSettings.read(os.environ)))
 
 
 def reply(code: int, found: str | dict[str, Any]) -> Response[str]:
-    event = app.current_event
-    body = read_tasks.body(found, event.path, event.request_context.request_id)
-    gzip = read_tasks.takes_gzip(event.headers.get("accept-encoding", ""))
-    return Response(code, *body, compress=gzip)
+    event = app.current_event.raw_event
+    return Response(code, *read_tasks.body(found, event), compress=read_tasks.takes_gzip(event))
 
 
 def answer(route: read.Route, **names: str) -> Response[str]:
