@@ -3,16 +3,23 @@
 from __future__ import annotations
 
 import contextlib
+import functools
 import io
 import json
 import shutil
 import time
 import zipfile
+from contextvars import ContextVar
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from botocore.credentials import (
+    CredentialProvider,
+    CredentialResolver,
+    Credentials,
+    ReadOnlyCredentials,
+)
 from botocore.exceptions import ClientError
-from botocore.loaders import Loader
 from botocore.session import Session
 
 from local import build_shell, buildspec
@@ -23,9 +30,8 @@ if TYPE_CHECKING:
     from local.build import Build
 
 FLUSH_SECONDS = 1.0
-LOADER = Loader()
-"""Reads botocore's descriptions of AWS's services once: that takes longer than all else that comes
-before a build's first command."""
+_credentials: ContextVar[ReadOnlyCredentials] = ContextVar("credentials")
+"""Those of the current thread's build."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,8 +57,8 @@ def run(build: Build, place: Place, seconds: float) -> str:
     deadline = time.monotonic() + seconds
     folder = place.folder / build.id.partition(":")[2]
     try:
-        session = _session(build, place)
-        return _run(build, place, session, folder, deadline)
+        _credentials.set(_credentials_of(build))
+        return _run(build, place, folder, deadline)
     except (Failed, buildspec.BadBuildspec) as problem:
         code = problem.code if isinstance(problem, Failed) else "YAML_FILE_ERROR"
         build.end("FAILED", str(problem), code)
@@ -61,36 +67,51 @@ def run(build: Build, place: Place, seconds: float) -> str:
         shutil.rmtree(folder, ignore_errors=True)
 
 
-def _run(build: Build, place: Place, session: Session, folder: Path, deadline: float) -> str:
-    log = Log(build, session.create_client("logs"))
+def _run(build: Build, place: Place, folder: Path, deadline: float) -> str:
+    log = Log(build, _client("logs", place.region))
     build.begin("DOWNLOAD_SOURCE")
     source = folder / "src"
     source.mkdir(parents=True)
-    _download(build, session, source)
+    _download(build, place, source)
     spec = buildspec.parse(_buildspec_text(build, source))
-    environment = _environment(build, place, folder, session, spec)
+    environment = _environment(build, place, folder, spec)
     try:
         return build_shell.run_phases(build, spec, environment, source, log.line, deadline)
     finally:
         log.flush()
 
 
-def _session(build: Build, place: Place) -> Session:
+def _credentials_of(build: Build) -> ReadOnlyCredentials:
     if build.credentials is None:
         role = build.settings["serviceRole"]
         raise Failed(
             "CLIENT_ERROR",
             f"CodeBuild is not authorized to perform: sts:AssumeRole on service role {role}",
         )
-    key, secret, token = build.credentials
+    return ReadOnlyCredentials(*build.credentials)
+
+
+class _Provider(CredentialProvider):
+    """Lets all builds share clients: making one takes longer than all else that comes before a
+    build's first command."""
+
+    def load(self) -> _Credentials:
+        return _Credentials("", "")
+
+
+class _Credentials(Credentials):
+    def get_frozen_credentials(self) -> ReadOnlyCredentials:
+        return _credentials.get()
+
+
+@functools.cache
+def _client(service: str, region: str) -> Any:
     session = Session()
-    session.register_component("data_loader", LOADER)
-    session.set_credentials(key, secret, token)
-    session.set_config_variable("region", place.region)
-    return session
+    session.register_component("credential_provider", CredentialResolver([_Provider()]))
+    return session.create_client(service, region_name=region)
 
 
-def _download(build: Build, session: Session, source: Path) -> None:
+def _download(build: Build, place: Place, source: Path) -> None:
     kind, location = build.settings["source"]["type"], build.settings["source"].get("location", "")
     if kind == "NO_SOURCE":
         return
@@ -98,8 +119,8 @@ def _download(build: Build, session: Session, source: Path) -> None:
         raise Failed("CLIENT_ERROR", f"The source must be a zip in S3, not {kind} {location}.")
     bucket, _, key = location.partition("/")
     version = {"VersionId": build.source_version} if build.source_version else {}
-    s3: Any = session.create_client("s3")
     try:
+        s3 = _client("s3", place.region)
         body = s3.get_object(Bucket=bucket, Key=key, **version)["Body"].read()
         zipfile.ZipFile(io.BytesIO(body)).extractall(source)
     except (ClientError, zipfile.BadZipFile) as problem:
@@ -118,11 +139,11 @@ def _buildspec_text(build: Build, source: Path) -> str:
 
 
 def _environment(
-    build: Build, place: Place, folder: Path, session: Session, spec: buildspec.Buildspec
+    build: Build, place: Place, folder: Path, spec: buildspec.Buildspec
 ) -> dict[str, str]:
     home, temporary = folder / "home", folder / "home" / "tmp"
     temporary.mkdir(parents=True)
-    resolve = _Values(session)
+    resolve = _Values(place.region)
     values = {v["name"]: resolve(v["type"], v["value"]) for v in build.variables}
     values |= {n: resolve("SECRETS_MANAGER", v) for n, v in spec.secrets.items()}
     values |= {n: resolve("PARAMETER_STORE", v) for n, v in spec.parameters.items()}
@@ -152,13 +173,12 @@ def _environment(
 class _Values:
     """Environment values, resolved by type with the build's role."""
 
-    session: Session
+    region: str
 
     def __call__(self, kind: str, value: str) -> str:
         try:
             if kind == "PARAMETER_STORE":
-                ssm: Any = self.session.create_client("ssm")
-                found = ssm.get_parameter(Name=value, WithDecryption=True)
+                found = _client("ssm", self.region).get_parameter(Name=value, WithDecryption=True)
                 return str(found["Parameter"]["Value"])
             if kind == "SECRETS_MANAGER":
                 return self._secret(value)
@@ -171,7 +191,7 @@ class _Values:
         name = ":".join(reference.split(":")[:7]) if reference.startswith("arn:") else (
             reference.partition(":")[0])  # fmt: skip
         key = reference[len(name) :].strip(":").partition(":")[0]
-        client: Any = self.session.create_client("secretsmanager")
+        client = _client("secretsmanager", self.region)
         text = str(client.get_secret_value(SecretId=name)["SecretString"])
         if not key:
             return text

@@ -39,6 +39,9 @@ app = _app.app
 peer: contextvars.ContextVar[tuple[str, int] | None] = contextvars.ContextVar("peer", default=None)
 """The peer of the connection that the current request came in on."""
 
+_logical_ids: dict[tuple[str, str], str] = {}
+"""By type and name: looking through all stacks for each request takes long. A name keeps its ID."""
+
 
 def put_event(source: str, detail_type: str, detail: dict[str, Any], resources: list[str]) -> None:
     """Publishes an AWS service's event on the default bus of the caller's account."""
@@ -107,6 +110,14 @@ def assume_role(
         },
     )
     return key, secret, token
+
+
+def logical_id(resource_type: str, name: str) -> str:
+    """The logical ID of a deployed resource; "" if no stack has it."""
+    if (resource_type, name) not in _logical_ids:
+        found = logical_ids(resource_type)
+        _logical_ids.update({(resource_type, each): found[each] for each in found})
+    return _logical_ids.get((resource_type, name), "")
 
 
 def logical_ids(resource_type: str) -> dict[str, str]:

@@ -122,7 +122,8 @@ def _hook_variables() -> None:
     first_match = _evaluator._first_match
 
     def matched(context: Any, statements: list[Any], effect: str) -> Any:
-        return first_match(context, [_with_values(each, context) for each in statements], effect)
+        filled_in = [_with_values(each, context) for each in statements if each.effect == effect]
+        return first_match(context, filled_in, effect)
 
     _evaluator._first_match = matched
 

@@ -80,7 +80,7 @@ class Front:
         delivery = Delivery(
             detail_type=event["DetailType"],
             detail=json.loads(event["Detail"]),
-            target=self._functions().get(name, name),
+            target=self._function(name) or name,
             function=name,
         )
         copies, seconds = 1, 0.0
@@ -110,7 +110,7 @@ class Front:
         return self.schedules_on
 
     def worker_said(self, function: str, line: str) -> None:
-        with (self._logs / f"{self._functions().get(function, function)}.log").open("a") as log:
+        with (self._logs / f"{self._function(function) or function}.log").open("a") as log:
             log.write(line)
 
     def fire(self, function: str) -> int:
@@ -143,24 +143,28 @@ class Front:
             if function in (name, logical_id)
         )
 
-    def _roles(self) -> dict[str, str]:
-        return self.emulator.logical_ids("AWS::IAM::Role")
+    def _is_task_role(self, role: str) -> bool:
+        return self.emulator.logical_id("AWS::IAM::Role", role) == TASK_ROLE
+
+    def _function(self, name: str) -> str:
+        return self.emulator.logical_id("AWS::Lambda::Function", name)
 
     def _functions(self) -> dict[str, str]:
         return self.emulator.logical_ids("AWS::Lambda::Function")
 
     def _call(self, request: Request) -> Call:
         role, session = _role_and_session(request.principal)
-        functions = self._functions()
-        if session in functions:
-            caller = functions[session]
-        elif session.startswith(CODEBUILD_SESSION) or self._roles().get(role) == TASK_ROLE:
+        function = ""
+        if not role:
+            caller = "user"
+        elif session.startswith(CODEBUILD_SESSION) or self._is_task_role(role):
             caller = "build"
         else:
-            caller = role or "user"
+            function = self._function(session)
+            caller = function or role
         return Call(
             caller=caller,
-            function=session if session in functions else "",
+            function=session if function else "",
             service=request.service,
             action=request.action,
             resource=request.resource,

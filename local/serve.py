@@ -6,7 +6,6 @@ FOLDER/front.json. All its data is in FOLDER. On SIGTERM it ends, with everythin
 
 from __future__ import annotations
 
-import asyncio
 import json
 import os
 import shlex
@@ -16,6 +15,7 @@ import socket
 import sys
 from pathlib import Path
 
+import uvloop
 import yaml
 
 from local import tools
@@ -30,7 +30,7 @@ def main(folder: Path) -> None:
     port = listener.getsockname()[1]
     endpoint = f"http://127.0.0.1:{port}"
     _prepare_environment(folder, endpoint, port)
-    asyncio.run(_serve(folder, endpoint, listener))
+    uvloop.run(_serve(folder, endpoint, listener))
     # Emulator threads waiting for a function would delay the exit.
     os._exit(0)
 
@@ -82,8 +82,7 @@ def _with_terraform(folder: Path, environment: dict[str, str]) -> str:
 async def _serve(folder: Path, endpoint: str, listener: socket.socket) -> None:
     # The emulator parses whole templates, which takes seconds without libyaml.
     yaml.SafeLoader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)  # type: ignore[misc]
-    from hypercorn.asyncio import serve
-    from hypercorn.config import Config
+    import uvicorn
 
     from local import control, emulator, emulator_hooks
     from local.build_run import Place
@@ -94,15 +93,19 @@ async def _serve(folder: Path, endpoint: str, listener: socket.socket) -> None:
     builds = Builds(Place(folder / "builds", endpoint, REGION, build_environment))
     front = Front(builds, folder)
     emulator_hooks.install(front)
-    config = Config()
-    config.bind = [f"fd://{listener.fileno()}"]
-    config.keep_alive_timeout = 75
-    config.graceful_timeout = 0.2
-    config.shutdown_timeout = 1.0
-    stopping = asyncio.Event()
-    asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, stopping.set)
+    config = uvicorn.Config(
+        control.application(front),
+        log_config=None,
+        access_log=False,
+        date_header=False,  # the emulator sends its own
+        server_header=False,
+        timeout_keep_alive=75,
+        timeout_graceful_shutdown=1,
+    )
+    # What ends the server is raised again after its end.
+    signal.signal(signal.SIGTERM, signal.SIG_IGN)
     tell_ready(folder, endpoint)
-    await serve(control.application(front), config, shutdown_trigger=stopping.wait)  # type: ignore[arg-type]
+    await uvicorn.Server(config).serve([listener])
     builds.kill_all()
     emulator.kill_workers()
 

@@ -4,9 +4,12 @@ import gc
 import os
 import subprocess
 import sys
-from collections.abc import Iterator
+import threading
+from collections.abc import Generator, Iterator
+from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import pytest
 from hypothesis import settings
@@ -32,17 +35,53 @@ def pytest_collection_finish() -> None:
     gc.freeze()
 
 
-@pytest.hookimpl(wrapper=True)
-def pytest_runtest_call(item: pytest.Item) -> Iterator[None]:
-    """Coverage makes what is slow take three times as long, and the other tests get there.
-    pytest-cov's own marker `no_cover` has no effect in a worker."""
-    tracer = sys.gettrace()
-    if item.get_closest_marker("slow"):
-        sys.settrace(None)
+@contextmanager
+def untraced() -> Iterator[None]:
+    """Without coverage, which makes what is slow take three times as long, also in threads that
+    begin meanwhile."""
+    tracer, of_threads = sys.gettrace(), threading.gettrace()
+    sys.settrace(None)
+    threading.settrace(None)
     try:
-        return (yield)
+        yield
     finally:
+        threading.settrace(of_threads)
         sys.settrace(tracer)
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_pycollect_makeitem() -> Generator[None, object, object]:
+    """What is ours has been imported before."""
+    with untraced():
+        return (yield)
+
+
+@pytest.hookimpl(wrapper=True, tryfirst=True)
+def pytest_collection_modifyitems() -> Generator[None, object, object]:
+    with untraced():
+        return (yield)
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_fixture_setup(
+    fixturedef: pytest.FixtureDef[Any], request: pytest.FixtureRequest
+) -> Generator[None, object, object]:
+    """What is made for a slow test alone."""
+    is_its_own = fixturedef.scope == "function"
+    with untraced() if is_its_own and is_slow(request.node) else nullcontext():
+        return (yield)
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_call(item: pytest.Item) -> Generator[None, object, object]:
+    with untraced() if is_slow(item) else nullcontext():
+        return (yield)
+
+
+def is_slow(item: pytest.Item) -> bool:
+    """Then it is not traced: the other tests get there. pytest-cov's own marker `no_cover` has no
+    effect in a worker."""
+    return item.get_closest_marker("slow") is not None
 
 
 @dataclass

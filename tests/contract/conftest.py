@@ -3,6 +3,7 @@
 Each process that runs some of them starts one emulator.
 """
 
+import functools
 import itertools
 import os
 import socket
@@ -37,7 +38,8 @@ def free_port() -> int:
 
 @pytest.fixture(scope="session")
 def aws(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Client]:
-    """Makes clients of an emulator that lives as long as the tests."""
+    """Clients of an emulator that lives as long as the tests: one of each service, since reading
+    what botocore knows of a service takes longer than most of the tests."""
     folder, port = tmp_path_factory.mktemp("aws"), free_port()
     endpoint = f"http://127.0.0.1:{port}"
     environment = {
@@ -58,7 +60,7 @@ def aws(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Client]:
         process = subprocess.Popen(command, env=environment, stdout=log, stderr=log, cwd=folder)
     try:
         _wait_for(port, process, folder / "log")
-        yield lambda service: _client(service, endpoint)
+        yield functools.cache(lambda service: _client(service, endpoint))
     finally:
         process.terminate()
         try:

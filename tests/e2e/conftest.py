@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from local.stack import Stack
-from tests.e2e.faults import LANES, Chance
+from tests.e2e.faults import Chance, lane_of
 from tests.e2e.world import World
 
 if TYPE_CHECKING:
@@ -88,19 +88,12 @@ def world(shared: World) -> Iterator[World]:
     shared.stop_ticking()
 
 
-@pytest.fixture(params=LANES)
-def lane(request: pytest.FixtureRequest) -> str:
-    """For a fault that may strike in each of them."""
-    lane: str = request.param
-    return lane
-
-
 @pytest.fixture
 def chance(request: pytest.FixtureRequest, world: World) -> Iterator[Chance]:
     """How this round of a fault test (`faults.ROUNDS`) varies the fault. Takes all faults back."""
     seed = request.config.getoption("randomly_seed", 0)
     name = request.node.originalname
-    if lane := request.node.callspec.params.get("lane"):
+    if lane := lane_of(request.node.callspec.params.get("name", "")):
         name = f"{name} in the {lane} lane"
     chance = Chance(request.param, Random(f"{seed} {name} {request.param}"))
     told = {"fault": name, "round": request.param, "at": chance.told}

@@ -15,7 +15,7 @@ from cts.watch.lease import HEARTBEAT_EVERY
 from tests.e2e.world import PATIENCE, RECORD_FILES, task
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Mapping
     from pathlib import Path
     from random import Random
 
@@ -85,23 +85,49 @@ def _worded(choice: object) -> str:
     return str(choice)
 
 
-def publish(world: World, tasks: dict[str, str], also: str = "", lanes: Iterable[str] = "") -> None:
+def publish(world: World, tasks: Mapping[str, str], also: str = "") -> None:
     """Publish tasks (name: service) with the module `steps`, and other text; in one push, so that
-    one poller has ever been there. Waits until each of the tasks has had its first run.
-
-    `lanes`: each task is there once in each of them, and the lane follows its name and that of its
-    service (`of`)."""
-    found = [(name, service, "") for name, service in tasks.items()]
-    if lanes:
-        found = [(of(n, lane), of(s, lane), lane) for n, s, _ in found for lane in lanes]
-    text = "".join(task(name, service, module=STEPS, lane=lane) for name, service, lane in found)
+    one poller has ever been there. Waits until each of the tasks has had its first run. A task
+    whose name ends with a lane (`of`) takes it."""
+    text = "".join(
+        task(name, service, module=STEPS, lane=lane_of(name)) for name, service in tasks.items()
+    )
     world.publish({**STEPS_FILES, "faults.hcl": text + also})
-    for name, service, _ in found:
+    for name, service in tasks.items():
         world.applied_right(name, service)
 
 
 def of(name: str, lane: str) -> str:
     return f"{name}-{lane}"
+
+
+def lane_of(name: str) -> str:
+    """Empty if the name ends with none."""
+    return next((lane for lane in LANES if name.endswith(f"-{lane}")), "")
+
+
+def in_each_lane(task: str) -> pytest.MarkDecorator:
+    """A test of a fault that is another one in another lane: with `name`, of a task in each."""
+    return pytest.mark.parametrize("name", [of(task, lane) for lane in LANES])
+
+
+def in_one_lane(task: str) -> pytest.MarkDecorator:
+    """A test of what both lanes have in common: `make soak` tests it in the other one, too."""
+    other = pytest.param(of(task, "build"), marks=pytest.mark.soak)
+    return pytest.mark.parametrize("name", [of(task, "warm"), other])
+
+
+def only_in(lane: str, task: str) -> pytest.MarkDecorator:
+    """A test of what there is in one lane alone, or before one is chosen."""
+    return pytest.mark.parametrize("name", [of(task, lane)])
+
+
+def names(request: pytest.FixtureRequest) -> list[str]:
+    """The names that the module's tests will be called with."""
+    tests = [each for each in request.session.items if isinstance(each, pytest.Function)]
+    return sorted(
+        {str(each.callspec.params["name"]) for each in tests if each.path == request.path}
+    )
 
 
 def change(world: World, service: str, step: str = "true") -> None:

@@ -13,12 +13,16 @@ import pytest
 
 from tests.e2e.conftest import running
 from tests.e2e.faults import (
-    LANES,
     ROUNDS,
     change,
     gate,
+    in_each_lane,
+    in_one_lane,
     inject,
+    lane_of,
+    names,
     of,
+    only_in,
     publish,
     register,
     struck,
@@ -36,22 +40,33 @@ pytestmark = [
     pytest.mark.parametrize("chance", ROUNDS, indirect=True),
 ]
 
-TASKS = {name: name for name in ("killed", "locked", "changed", "halfway", "barred")}
-TWO_ON_ONE = {"first": "shared", "second": "shared"}
+TWO = ("first", "second")
+"""Tasks of one service."""
 ENDS_AS = {"build": ("FAULT", "FAILED"), "warm": ("KILLED",)}
 
 
 @pytest.fixture(scope="module")
-def world(tmp_path_factory: pytest.TempPathFactory) -> Iterator[World]:
+def world(
+    tmp_path_factory: pytest.TempPathFactory, request: pytest.FixtureRequest
+) -> Iterator[World]:
+    tasks = {
+        name: service
+        for service in names(request)
+        for name in (two_of(service) if service.startswith("shared") else [service])
+    }
     with running(tmp_path_factory.mktemp("stack"), {"Concurrency": "1"}) as world:
-        publish(world, TASKS | TWO_ON_ONE, lanes=LANES)
+        publish(world, tasks)
         yield world
 
 
+def two_of(service: str) -> list[str]:
+    return [of(name, lane_of(service)) for name in TWO]
+
+
+@in_each_lane("killed")
 def test_the_lock_of_a_build_killed_while_it_applied_is_released(
-    world: World, chance: Chance, lane: str
+    world: World, chance: Chance, name: str
 ) -> None:
-    name = of("killed", lane)
     task, waiting = watch(world, name), gate(world, name)
     point = chance.pick(
         "killed after",
@@ -60,7 +75,7 @@ def test_the_lock_of_a_build_killed_while_it_applied_is_released(
         {"action": "PutObject", "resource": "/started", "nth": 1},
     )
     seconds = chance.seconds("and", 0.0, 0.0, 1.5)
-    status = chance.pick("ends as", *ENDS_AS[lane])
+    status = chance.pick("ends as", *ENDS_AS[lane_of(name)])
     kill = inject(
         world, caller="build", phase="after", do="kill", seconds=seconds, status=status, **point
     )
@@ -77,10 +92,11 @@ def test_the_lock_of_a_build_killed_while_it_applied_is_released(
         assert f"released the state lock that run {killed.id} left" in log.decode()
 
 
+@in_one_lane("locked")
 def test_a_lock_that_somebody_else_holds_is_waited_for_and_never_released(
-    world: World, chance: Chance, lane: str
+    world: World, chance: Chance, name: str
 ) -> None:
-    name = of("locked", lane)
+    """Terraform waits for it, in whichever lane."""
     who = chance.pick("held by", "somebody else", "ourselves, later")
     ourselves = f"{getpass.getuser()}@{os.uname().nodename}"
     holder = "anna@bastion" if who == "somebody else" else ourselves
@@ -113,10 +129,11 @@ def test_a_lock_that_somebody_else_holds_is_waited_for_and_never_released(
     task.ends_well("applied")
 
 
+@in_one_lane("changed")
 def test_changes_during_an_apply_are_one_more_run_after_it(
-    world: World, chance: Chance, lane: str
+    world: World, chance: Chance, name: str
 ) -> None:
-    name = of("changed", lane)
+    """The poller does not know which lane a run took."""
     task, waiting = watch(world, name), gate(world, name)
     change(world, name, waiting.step)
     world.until(waiting.reached, "the apply to begin")
@@ -130,10 +147,11 @@ def test_changes_during_an_apply_are_one_more_run_after_it(
     assert world.inputs(runs[0]) == former
 
 
+@in_one_lane("halfway")
 def test_an_apply_that_failed_half_way_is_undone_when_consul_goes_back(
-    world: World, chance: Chance, lane: str
+    world: World, chance: Chance, name: str
 ) -> None:
-    name = of("halfway", lane)
+    """What Terraform has applied does not depend on the lane."""
     register(world, name, 80)
     world.applied_right(name, name)
     before = world.expected(name)
@@ -155,9 +173,11 @@ def test_an_apply_that_failed_half_way_is_undone_when_consul_goes_back(
     assert world.applied(name) == before
 
 
-def test_an_account_that_may_run_no_builds_is_told_what_to_do(world: World, chance: Chance) -> None:
+@only_in("build", "barred")
+def test_an_account_that_may_run_no_builds_is_told_what_to_do(
+    world: World, chance: Chance, name: str
+) -> None:
     """Of CodeBuild; Lambda has no such limit."""
-    name = of("barred", "build")
     task = watch(world, name)
     inject(
         world,
@@ -177,15 +197,17 @@ def test_an_account_that_may_run_no_builds_is_told_what_to_do(world: World, chan
     task.ends_well("errored", "applied")
 
 
+@in_one_lane("shared")
 def test_a_task_without_a_slot_waits_its_turn_and_then_runs(
-    world: World, chance: Chance, lane: str
+    world: World, chance: Chance, name: str
 ) -> None:
-    service, names = of("shared", lane), [of(each, lane) for each in TWO_ON_ONE]
-    tasks, waiting = [watch(world, name, service) for name in names], gate(world, service)
+    """It waits before it takes a lane."""
+    service, two = name, two_of(name)
+    tasks, waiting = [watch(world, name, service) for name in two], gate(world, service)
     change(world, service, waiting.step)
     world.until(waiting.reached, "the first apply to begin")
-    states = [world.state(name) for name in names]
-    world.until(lambda: any(world.state(name).queued_since for name in names), "one to queue")
+    states = [world.state(name) for name in two]
+    world.until(lambda: any(world.state(name).queued_since for name in two), "one to queue")
     assert [state.running is not None for state in states].count(True) == 1
     assert sum(len(task.runs()) for task in tasks) == 1
     waiting.open()

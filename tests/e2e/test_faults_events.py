@@ -6,7 +6,21 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from tests.e2e.faults import CALL, LANES, ROUNDS, TOLD, change, inject, of, publish, struck, watch
+from tests.e2e.faults import (
+    CALL,
+    ROUNDS,
+    TOLD,
+    change,
+    in_each_lane,
+    in_one_lane,
+    inject,
+    lane_of,
+    names,
+    only_in,
+    publish,
+    struck,
+    watch,
+)
 
 if TYPE_CHECKING:
     from tests.e2e.faults import Chance
@@ -22,14 +36,13 @@ pytestmark = [
 
 
 @pytest.fixture(scope="module", autouse=True)
-def tasks(world: World) -> None:
-    names = ("lost", "repeated", "recorded", "started")
-    publish(world, {name: name for name in names}, lanes=LANES)
+def tasks(world: World, request: pytest.FixtureRequest) -> None:
+    publish(world, {name: name for name in names(request)})
 
 
-def test_a_trigger_that_was_lost_is_sent_again(world: World, chance: Chance) -> None:
+@only_in("warm", "lost")
+def test_a_trigger_that_was_lost_is_sent_again(world: World, chance: Chance, name: str) -> None:
     """Whatever the lane, which is not chosen yet."""
-    name = of("lost", "warm")
     task = watch(world, name)
     times = chance.pick("events lost", 1, 2, 3)
     lost = inject(
@@ -40,10 +53,11 @@ def test_a_trigger_that_was_lost_is_sent_again(world: World, chance: Chance) -> 
     task.ends_well("applied")
 
 
+@in_each_lane("repeated")
 def test_events_that_come_three_times_start_one_run_and_end_it_once(
-    world: World, chance: Chance, lane: str
+    world: World, chance: Chance, name: str
 ) -> None:
-    name = of("repeated", lane)
+    lane = lane_of(name)
     task = watch(world, name)
     copies = chance.pick("copies", "triple", "double")
     late = chance.seconds("late by", 0.0, 0.0, 3.0)
@@ -60,10 +74,11 @@ def test_events_that_come_three_times_start_one_run_and_end_it_once(
     task.ends_well("applied")
 
 
+@in_one_lane("recorded")
 def test_a_tracker_killed_after_its_transaction_leaves_the_announcement_to_the_sweep(
-    world: World, chance: Chance, lane: str
+    world: World, chance: Chance, name: str
 ) -> None:
-    name = of("recorded", lane)
+    """The run has ended by then, and the rest is the same in each lane."""
     task = watch(world, name)
     point = chance.pick(
         "killed at",
@@ -79,10 +94,11 @@ def test_a_tracker_killed_after_its_transaction_leaves_the_announcement_to_the_s
     task.ends_well("applied")
 
 
+@in_each_lane("started")
 def test_a_runner_killed_after_starting_a_build_has_started_the_only_one(
-    world: World, chance: Chance, lane: str
+    world: World, chance: Chance, name: str
 ) -> None:
-    name = of("started", lane)
+    lane = lane_of(name)
     task = watch(world, name)
     point = chance.pick(
         "killed at",

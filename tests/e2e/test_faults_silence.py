@@ -28,7 +28,8 @@ pytestmark = [
 
 @pytest.fixture(scope="module", autouse=True)
 def tasks(world: World) -> None:
-    publish(world, {name: name for name in ("unstarted", "refused", "untold")}, lanes=LANES)
+    names = [of(name, lane) for name in ("unstarted", "refused", "untold") for lane in LANES]
+    publish(world, {name: name for name in names})
 
 
 def test_runs_without_news_are_asked_for_and_end_well(world: World, chance: Chance) -> None:

@@ -26,8 +26,8 @@ UNLIMITED = -1
 
 @pytest.fixture(scope="module", autouse=True)
 def tasks(world: World) -> None:
-    names = ("any", "moment", "reused", "full", "left", "right")
-    publish(world, {name: name for name in names}, lanes=["warm"])
+    names = [of(name, "warm") for name in ("any", "moment", "reused", "full", "left", "right")]
+    publish(world, {name: name for name in names})
 
 
 def ends_well_after(task: Watched, most: int = 2) -> int:
