@@ -3,7 +3,7 @@
 #
 # Guess: a check never affects what Terraform does, as documented, so once all is applied, `plan -detailed-exitcode` ends
 # with 0 whether there are checks or not.
-# Seen: a check that reads a data source of its own makes it 2 each time: the data source "will be read during apply" to
+# Seen: a check with a data source in it makes it 2 each time: the data source "will be read during apply" to
 # verify the check, although the plan has just read it and the check passes. The plan is "0 to add, 0 to change, 0 to
 # destroy", and is never empty, and each apply stores the same state with a new serial. A check of a data source outside
 # of it leaves both alone.
