@@ -10,8 +10,6 @@ from math import ceil
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import cfnlint.decode
-
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
@@ -47,6 +45,8 @@ class Template:
 
 
 def template(path: Path = TEMPLATE) -> Template:
+    import cfnlint.decode
+
     found, problems = cfnlint.decode.decode(str(path))
     if found is None:
         raise ValueError(f"{path}: {problems}")

@@ -6,9 +6,10 @@ import subprocess
 import sys
 import threading
 from collections.abc import Generator, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import pytest
 from hypothesis import settings
@@ -62,13 +63,25 @@ def pytest_collection_modifyitems() -> Generator[None, object, object]:
 
 
 @pytest.hookimpl(wrapper=True)
+def pytest_fixture_setup(
+    fixturedef: pytest.FixtureDef[Any], request: pytest.FixtureRequest
+) -> Generator[None, object, object]:
+    """What is made for a slow test alone."""
+    is_its_own = fixturedef.scope == "function"
+    with untraced() if is_its_own and is_slow(request.node) else nullcontext():
+        return (yield)
+
+
+@pytest.hookimpl(wrapper=True)
 def pytest_runtest_call(item: pytest.Item) -> Generator[None, object, object]:
-    """What is slow is not traced: the other tests get there. pytest-cov's own marker `no_cover`
-    has no effect in a worker."""
-    if not item.get_closest_marker("slow"):
+    with untraced() if is_slow(item) else nullcontext():
         return (yield)
-    with untraced():
-        return (yield)
+
+
+def is_slow(item: pytest.Item) -> bool:
+    """Then it is not traced: the other tests get there. pytest-cov's own marker `no_cover` has no
+    effect in a worker."""
+    return item.get_closest_marker("slow") is not None
 
 
 @dataclass

@@ -18,8 +18,8 @@ ports = cache(lambda: reader.ports(ReaderSettings.read(os.environ)))
 
 
 def reply(code: int, found: str | dict[str, Any]) -> Response[str]:
-    event = app.current_event
-    return Response(code, *read_tasks.body(found, event.path, event.request_context.request_id))
+    event = app.current_event.raw_event
+    return Response(code, *read_tasks.body(found, event), compress=read_tasks.takes_gzip(event))
 
 
 def answer(route: read.Route, **names: str) -> Response[str]:
@@ -35,5 +35,5 @@ def refuse(error: CtsError) -> Response[str]:
 app.exception_handler(CtsError)(refuse)
 app.not_found(lambda _: refuse(read_tasks.unknown(app.current_event.raw_event)))
 for path, route in {**read.ROUTES, **read_runs.ROUTES, **read_tasks.ROUTES}.items():
-    app.get(path, compress=True)(lambda route=route, **names: answer(route, **names))
+    app.get(path)(lambda route=route, **names: answer(route, **names))
 lambda_handler = logger.inject_lambda_context(app.resolve, clear_state=True)

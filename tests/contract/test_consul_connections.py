@@ -120,6 +120,7 @@ def test_a_held_query_waits_for_no_other_and_no_other_for_it() -> None:
     asyncio.run(server.serve(scenario))
 
 
+@pytest.mark.slow
 def test_views_that_come_and_go_leave_no_connection_behind() -> None:
     server = Server()
 
@@ -137,6 +138,7 @@ def test_views_that_come_and_go_leave_no_connection_behind() -> None:
     asyncio.run(server.serve(scenario))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("index", [0, 5])
 def test_a_query_may_be_cancelled_at_any_moment(index: int) -> None:
     """Also while its answer is read or its connection is given back."""
@@ -182,6 +184,7 @@ def test_a_body_that_is_cut_off_is_no_answer(head: bytes) -> None:
     asyncio.run(scenario())
 
 
+@pytest.mark.slow
 def test_a_connection_is_used_again() -> None:
     server = Server()
 

@@ -89,7 +89,7 @@ def inbox() -> Iterator[Inbox]:
 
 def system(hcp: HcpServer, transport: httpx.BaseTransport, inbox: Inbox) -> HcpWorld:
     """Its task needs all that a workspace can have."""
-    made = HcpWorld(hcp, transport, inbox.url)
+    made = HcpWorld(hcp, transport, inbox.url, longest=0.05)
     made.cloud_task(**IN_POOL, environment={"A": "1", "B": "2"})
     made.web(80)
     made.observe("web")
@@ -118,6 +118,7 @@ def test_there_are_as_many_requests_as_fail_here(hcp: HcpServer, inbox: Inbox) -
     world.close()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("at", range(1, REQUESTS + 1))
 @pytest.mark.parametrize("fault", FAULTS)
 def test_a_run_is_created_once_and_applied_whatever_fails(
@@ -164,7 +165,7 @@ class Answering(httpx.BaseTransport):
 
     def __init__(self, below: str, status: int) -> None:
         self.below, self._status = below, status
-        self._real = httpx.HTTPTransport()
+        self._real = httpx.HTTPTransport(verify=False)
 
     def handle_request(self, request: httpx.Request) -> httpx.Response:
         if request.method == "DELETE" and self.below and self.below in request.url.path:
@@ -253,7 +254,7 @@ def test_a_run_that_waits_is_discarded_for_a_newer_one_whatever_fails(
     hcp: HcpServer, fault: str
 ) -> None:
     transport = Faulty(1, fault, "/actions/discard")
-    world = HcpWorld(hcp, transport)
+    world = HcpWorld(hcp, transport, longest=0.05)
     world.cloud_task()
     world.web(80)
     world.needs_approval()
@@ -299,6 +300,7 @@ class Between(httpx.BaseTransport):
         self._real.close()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("at", range(1, OF_START + 1))
 def test_two_functions_that_start_a_run_at_once_create_it_once(
     hcp: HcpServer, inbox: Inbox, at: int

@@ -1,5 +1,6 @@
 """The template as AWS gets it: after the SAM transform."""
 
+from copy import deepcopy
 from pathlib import Path
 from typing import Any
 
@@ -11,13 +12,12 @@ from samtranslator.yaml_helper import yaml_parse
 ROOT = Path(__file__).parents[2]
 
 
-def _read() -> dict[str, Any]:
-    template: dict[str, Any] = yaml_parse((ROOT / "template.yaml").read_text())
-    return template
+TEMPLATE: dict[str, Any] = yaml_parse((ROOT / "template.yaml").read_text())
+"""As it is written."""
 
 
 def _transformed() -> dict[str, Any]:
-    template = _read()
+    template = deepcopy(TEMPLATE)
     for resource in template["Resources"].values():
         properties = resource.get("Properties", {})
         for place in {"CodeUri", "ContentUri"} & properties.keys():
@@ -28,8 +28,6 @@ def _transformed() -> dict[str, Any]:
     return deployed
 
 
-TEMPLATE = _read()
-"""As it is written."""
 DEPLOYED: dict[str, Any] = _transformed()["Resources"]
 """Logical id -> resource, as it is deployed."""
 

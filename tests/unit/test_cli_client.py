@@ -229,6 +229,8 @@ def test_an_answer_that_is_not_awss_is_told(monkeypatch: pytest.MonkeyPatch) -> 
 
 
 def test_an_endpoint_that_is_no_url_is_an_error(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"):
+        monkeypatch.setenv(name, "test")
     for name, value in (("AWS_REGION", "eu-west-1"), ("AWS_ENDPOINT_URL", "\x1b[2Jx")):
         monkeypatch.setenv(name, value)
     with pytest.raises(CommandError, match=r"^looking for stack 'cts': Invalid endpoint"):

@@ -97,12 +97,16 @@ def _texts(path: Path) -> Iterator[tuple[int, str]]:
 
 
 def _found(path: Path) -> list[str]:
+    turns = [
+        (re.compile(pattern, re.IGNORECASE | re.MULTILINE), instead)
+        for pattern, _, instead in TURNS
+    ]
     return [
         f"{path.relative_to(ROOT)}:{line}: {turn[0]!r}: write {instead!r}"
         for line, text in _texts(path)
         if not text.startswith(GENERATED)
-        for pattern, _, instead in TURNS
-        for turn in re.finditer(pattern, text, re.IGNORECASE | re.MULTILINE)
+        for turn_in, instead in turns
+        for turn in turn_in.finditer(text)
     ]
 
 

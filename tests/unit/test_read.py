@@ -85,6 +85,27 @@ def test_what_is_answered_is_compressed_for_who_asks_for_it(world: World) -> Non
     assert len(answer["body"]) < len(plain) / 10
 
 
+@pytest.mark.parametrize(
+    ("accepted", "is_compressed"),
+    [
+        ("br, gzip", True),
+        ("gzip;q=0.1", True),
+        ("", False),
+        ("br", False),
+        ("gzip;q=0", False),
+        ("identity, gzip; q=0.000, br", False),
+        ("x-gzip", False),
+    ],
+)
+def test_what_a_client_does_not_take_is_not_compressed(
+    world: World, accepted: str, is_compressed: bool
+) -> None:
+    world.publish(published())
+    answer = invoke("/v1/status", **{"accept-encoding": accepted})
+    assert answer["isBase64Encoded"] == is_compressed
+    assert ("Content-Encoding" in answer["headers"]) == is_compressed
+
+
 def test_a_task_says_what_wakes_it(world: World) -> None:
     world.add(TaskState("web", gave_up="why"))
     world.add(TaskState("all"), regexp="^w")

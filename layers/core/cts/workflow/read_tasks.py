@@ -82,9 +82,19 @@ def request(path: str, query: str) -> ApiRequest:
     return ApiRequest(path, parse_qs(query, keep_blank_values=True))
 
 
-def body(found: str | dict[str, Any], path: str, request: str) -> tuple[str, str]:
+def body(found: str | dict[str, Any], event: Mapping[str, Any]) -> tuple[str, str]:
     """Content type and text of an answer: with the request's ID where CTS gives one."""
     if isinstance(found, str):
         return "text/plain; charset=utf-8", found
-    known = {"request_id": request} if path.startswith(WITH_REQUEST_ID) else {}
+    has_id = event["rawPath"].startswith(WITH_REQUEST_ID)
+    known = {"request_id": event["requestContext"]["requestId"]} if has_id else {}
     return "application/json", json.dumps({**found, **known}) + "\n"
+
+
+def takes_gzip(event: Mapping[str, Any]) -> bool:
+    """Whether the client names gzip, and not with the weight 0, which refuses it."""
+    for each in event["headers"].get("accept-encoding", "").lower().split(","):
+        coding, _, weight = each.partition(";")
+        if coding.strip() == "gzip":
+            return not re.fullmatch(r"\s*q=0(\.0*)?\s*", weight)
+    return False
