@@ -17,9 +17,11 @@ from ministack.services import codebuild as _codebuild
 from ministack.services import eventbridge as _eventbridge
 from ministack.services import s3 as _s3
 from ministack.services import scheduler as _scheduler
+from ministack.services.cloudformation import changesets as _changesets
+from ministack.services.cloudformation import handlers as _handlers
 from ministack.services.cloudformation import provisioners as _provisioners
 
-from local import emulator_iam, emulator_lambda
+from local import emulator_iam, emulator_lambda, transforms
 from local.calls import json_body
 from local.hooks import Hooks, Request, Response
 
@@ -30,6 +32,7 @@ _version: contextvars.ContextVar[str] = contextvars.ContextVar("version", defaul
 def install(hooks: Hooks) -> None:
     """Installs the hooks. Call once, before the first request."""
     _hook_requests(hooks)
+    _hook_transforms()
     emulator_iam.install()
     _hook_codebuild(hooks)
     _hook_events(hooks)
@@ -92,6 +95,13 @@ def _request(
         path=path,
         body=body,
     )
+
+
+def _hook_transforms() -> None:
+    """SAM's translator takes longer than all else that a stack needs to start, most of it for its
+    imports, and makes the same of a template each time."""
+    for module in (_changesets, _handlers):
+        module._apply_transforms = transforms.Transformed(module._apply_transforms)
 
 
 def _hook_codebuild(hooks: Hooks) -> None:
