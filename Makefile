@@ -15,7 +15,7 @@ export SAM_CLI_TELEMETRY := 0
 unexport PYTHONDONTWRITEBYTECODE
 export TMPDIR := $(CURDIR)/.local/tmp
 
-.PHONY: help setup demo local down test check unit soak mutate findings bench cost format lock audit clean unit-config unit-others test-e2e test-others
+.PHONY: help setup demo local down test check unit soak mutate findings bench cost format lock audit clean unit-config unit-others test-e2e test-others test-unit-config test-unit-others
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "%-8s %s\n", $$1, $$2}' Makefile
@@ -44,16 +44,21 @@ down: setup ## stop the local stack from another terminal
 	$(BIN)/python -m local down
 
 test: setup ## run all tests except the soak tests; coverage must not fall
-	$(MAKE) --jobs 2 --no-print-directory test-e2e test-others
+	$(MAKE) --jobs 4 --no-print-directory test-e2e test-others test-unit-config test-unit-others
+	$(BIN)/coverage combine -q .local/coverage.others .local/coverage.unit-config .local/coverage.unit-others
 	$(BIN)/coverage report
 
-# In two: each worker of pytest-xdist would collect all of the tests, and the end-to-end tests, which
-# mostly wait, need more workers than the others. They cover nothing: what they test runs in other
-# processes.
-test-e2e: ALL = -n $(WORKERS) tests/e2e
-test-others: ALL = -n 2 tests --ignore tests/e2e --cov --cov-report= --cov-fail-under=0
-test-e2e test-others:
-	$(BIN)/pytest $(ALL) --dist loadscope --no-loadscope-reorder -m "not soak"
+# Apart, as each worker of pytest-xdist collects all of the tests, and sends word of each. The
+# end-to-end tests, which mostly wait, need more workers than the others. They cover nothing: what
+# they test runs in other processes.
+TOGETHER := --dist loadscope --no-loadscope-reorder
+COVERED := --cov --cov-report= --cov-fail-under=0
+test-e2e: SOME = -n $(WORKERS) $(TOGETHER) tests/e2e
+test-others: SOME = -n 2 $(TOGETHER) tests --ignore tests/e2e --ignore tests/unit $(COVERED)
+test-unit-config: SOME = -n 0 tests/unit --ignore-glob 'tests/unit/test_[!c]*.py' $(COVERED)
+test-unit-others: SOME = -n 0 tests/unit --ignore-glob 'tests/unit/test_c*.py' $(COVERED)
+test-e2e test-others test-unit-config test-unit-others:
+	COVERAGE_FILE=.local/coverage.$(@:test-%=%) $(BIN)/pytest $(SOME) -m "not soak"
 
 check: setup ## check format, lint, types, template and imports, in seconds
 	$(BIN)/ruff format --check .

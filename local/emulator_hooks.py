@@ -5,6 +5,7 @@
 from __future__ import annotations
 
 import contextvars
+import functools
 import json
 from typing import Any
 
@@ -14,12 +15,15 @@ from ministack.core import iam_evaluator as _evaluator
 from ministack.core import responses as _responses
 from ministack.core import router as _router
 from ministack.services import codebuild as _codebuild
+from ministack.services import dynamodb as _dynamodb
 from ministack.services import eventbridge as _eventbridge
 from ministack.services import s3 as _s3
 from ministack.services import scheduler as _scheduler
+from ministack.services.cloudformation import changesets as _changesets
+from ministack.services.cloudformation import handlers as _handlers
 from ministack.services.cloudformation import provisioners as _provisioners
 
-from local import emulator_iam, emulator_lambda
+from local import emulator_iam, emulator_lambda, transforms
 from local.calls import json_body
 from local.hooks import Hooks, Request, Response
 
@@ -30,6 +34,8 @@ _version: contextvars.ContextVar[str] = contextvars.ContextVar("version", defaul
 def install(hooks: Hooks) -> None:
     """Installs the hooks. Call once, before the first request."""
     _hook_requests(hooks)
+    _hook_transforms()
+    _hook_grammar()
     emulator_iam.install()
     _hook_codebuild(hooks)
     _hook_events(hooks)
@@ -92,6 +98,19 @@ def _request(
         path=path,
         body=body,
     )
+
+
+def _hook_transforms() -> None:
+    """SAM's translator takes longer than all else that a stack needs to start, most of it for its
+    imports, and makes the same of a template each time."""
+    for module in (_changesets, _handlers):
+        module._apply_transforms = transforms.Transformed(module._apply_transforms)
+
+
+def _hook_grammar() -> None:
+    """The emulator would check the grammar of a filter again for each item."""
+    check = _dynamodb._condition_syntax_error
+    _dynamodb._condition_syntax_error = functools.lru_cache(256)(check)
 
 
 def _hook_codebuild(hooks: Hooks) -> None:

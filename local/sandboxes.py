@@ -31,8 +31,9 @@ SHARED = ("aws_lambda_powertools", "boto3", "cts")
 """Only layers with one of these are shared."""
 IMPORTED = (
     "aws_lambda_powertools.event_handler", "aws_lambda_powertools.metrics", "boto3", "cts.settings",
+    "httpcore",
 )  # fmt: skip
-WHOLE = ("cts.wiring", "cts.workflow")
+WHOLE = ("cts.adapters", "cts.wiring", "cts.workflow")
 """All modules of these packages are imported, too."""
 CLIENTS = ("codebuild", "dynamodb", "events", "lambda", "s3")
 MOST = 1 << 20
@@ -92,8 +93,9 @@ class Parent:
         self.requests, its_own = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
         with its_own:
             number = its_own.fileno()
+            # Without the packages that are installed on this machine, which AWS does not have.
             self.process = subprocess.Popen(
-                [python, __file__, str(number), *layers], stdin=DEVNULL, pass_fds=[number]
+                [python, "-S", __file__, str(number), *layers], stdin=DEVNULL, pass_fds=[number]
             )
         self._lock = threading.Lock()
 

@@ -21,6 +21,9 @@ import yaml
 from local import tools
 from local.front import REGION, Front
 
+NOT_USED = ("docker", "duckdb")
+"""Packages that the emulator does without: importing them takes long, and nothing here may run in
+Docker, even if it is installed."""
 OF_PROVIDER = ("FILES_ROOT", "TF_CLI_CONFIG_FILE")
 """What the test provider needs to know of the stack."""
 
@@ -55,9 +58,9 @@ def _prepare_environment(folder: Path, endpoint: str, port: int) -> None:
         S3_DATA_DIR=str(folder / "state" / "s3"),
         STATE_DIR=str(folder / "state"),
         TMPDIR=str(folder / "tmp"),
-        # Never use Docker, even if it is installed.
-        DOCKER_HOST=f"unix://{folder}/no-docker.sock",
     )
+    for name in NOT_USED:
+        sys.modules[name] = None  # type: ignore[assignment]
 
 
 def tell_ready(folder: Path, endpoint: str) -> None:

@@ -36,8 +36,8 @@ def keep(session: boto3.Session, stack: str, url: str) -> None:
     key = _key(session, stack)
     others = {name: value for name, value in _read().items() if name != key}
     kept = dict([*others.items(), (key, url)][-MOST:])
-    path = _path()
-    with suppress(OSError):
+    with suppress(OSError, RuntimeError):  # the latter without a home
+        path = _path()
         path.parent.mkdir(parents=True, exist_ok=True)
         with tempfile.NamedTemporaryFile("w", dir=path.parent, delete=False) as file:
             json.dump(kept, file)
@@ -53,7 +53,7 @@ def _read() -> dict[str, str]:
     """What is kept, or nothing if it can't be read."""
     try:
         found = json.loads(_path().read_bytes())
-    except (OSError, ValueError):
+    except (OSError, RuntimeError, ValueError):
         return {}
     if not isinstance(found, dict):
         return {}

@@ -27,16 +27,11 @@ LONGEST = (
 
 @pytest.hookimpl(trylast=True)
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """A module is for one worker alone: what takes longest begins first, beside all the rest, and
-    quick units begin last, so that no worker ends long before the others."""
-    slow = {item.path for item in items if item.get_closest_marker("slow")}
+    """A module is for one worker alone: what takes longest begins first, beside all the rest."""
 
-    def rank(item: pytest.Item) -> tuple[int, bool, bool]:
-        path, is_e2e = item.path, "e2e" in item.path.parts
-        is_quick = "unit" in path.parts and path not in slow
-        is_long = is_e2e and path.name in LONGEST
-        place = LONGEST.index(path.name) if is_long else len(LONGEST)
-        return place, not is_e2e, is_quick
+    def rank(item: pytest.Item) -> int:
+        is_long = "e2e" in item.path.parts and item.path.name in LONGEST
+        return LONGEST.index(item.path.name) if is_long else len(LONGEST)
 
     items.sort(key=rank)
 

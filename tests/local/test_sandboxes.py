@@ -91,13 +91,20 @@ def test_each_sandbox_has_its_own_environment_folders_and_life(
     two = started(tmp_path / "two", layers, TWO="2")
     of_one, of_two = told(one), told(two)
     assert of_one["parent"] == of_two["parent"] != os.getpid()
-    assert {"boto3", "cts.wiring.runner", "cts.workflow.start"} <= {*of_one["modules"]}
+    assert {
+        "boto3",
+        "cts.adapters.codebuild",
+        "httpcore",
+        "cts.wiring.runner",
+        "cts.workflow.start",
+    } <= {*of_one["modules"]}
     assert (of_one["env"]["ONE"], of_two["env"]["TWO"]) == ("1", "2")
     assert not {"OURS", "TWO"} & {*of_one["env"]}
     assert "ONE" not in of_two["env"]
     assert (of_one["folder"], of_two["folder"]) == (str(tmp_path / "one"), str(tmp_path / "two"))
     assert (of_one["temporary"], of_one["path"][0]) == (str(tmp_path), str(tmp_path / "one"))
     assert not [each for each in of_one["path"][1:] if each.startswith(str(PROJECT))]
+    assert not [each for each in of_one["path"] if each.endswith("-packages")], "of this machine"
     assert two.pid in processes.children(of_one["parent"])
     one.kill()
     one.wait(timeout=10)

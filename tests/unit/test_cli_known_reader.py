@@ -2,6 +2,7 @@
 
 import json
 import os
+import pwd
 from pathlib import Path
 
 import httpx
@@ -130,8 +131,27 @@ def test_only_the_last_ones_are_kept(
     assert cts("status").exit_code == 0  # the last one is among them
 
 
-def test_without_a_place_nothing_is_kept(account: Account, monkeypatch: pytest.MonkeyPatch) -> None:
+def no_folder(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("XDG_CACHE_HOME", os.devnull)
+
+
+def no_home(monkeypatch: pytest.MonkeyPatch) -> None:
+    """As in a container whose user has no name."""
+
+    def unknown(uid: int) -> None:
+        raise KeyError(uid)
+
+    monkeypatch.delenv("XDG_CACHE_HOME")
+    monkeypatch.delenv("HOME", raising=False)
+    monkeypatch.setattr(pwd, "getpwuid", unknown)
+
+
+@pytest.mark.parametrize("take", [no_folder, no_home])
+def test_without_a_place_nothing_is_kept(
+    account: Account, monkeypatch: pytest.MonkeyPatch, take: object
+) -> None:
+    assert callable(take)
+    take(monkeypatch)
     assert cts("status").exit_code == 0
     account.error = DENIED
     assert "access denied" in cts("status").stderr
