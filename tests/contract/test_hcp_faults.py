@@ -32,7 +32,8 @@ OF_START = 14
 """Those until it is created."""
 ROUNDS = 12
 IN_POOL = {"execution_mode": "agent", "agent_pool_name": "network"}
-FAULTS = ("too many", "server error", "not sent", "no answer", "killed before", "killed after")
+LOST, SLOW = "no answer", pytest.mark.slow
+FAULTS = (LOST, "too many", "server error", "not sent", "killed before", "killed after")
 
 
 class Killed(BaseException):
@@ -118,9 +119,8 @@ def test_there_are_as_many_requests_as_fail_here(hcp: HcpServer, inbox: Inbox) -
     world.close()
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize("at", range(1, REQUESTS + 1))
-@pytest.mark.parametrize("fault", FAULTS)
+@pytest.mark.parametrize("fault", [LOST, *(pytest.param(f, marks=SLOW) for f in FAULTS[1:])])
 def test_a_run_is_created_once_and_applied_whatever_fails(
     hcp: HcpServer, inbox: Inbox, fault: str, at: int
 ) -> None:
@@ -300,7 +300,6 @@ class Between(httpx.BaseTransport):
         self._real.close()
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize("at", range(1, OF_START + 1))
 def test_two_functions_that_start_a_run_at_once_create_it_once(
     hcp: HcpServer, inbox: Inbox, at: int

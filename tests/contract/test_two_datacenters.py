@@ -93,7 +93,7 @@ def runs(world: World) -> None:
 async def until(holds: Callable[[], bool]) -> None:
     async with asyncio.timeout(SEEN_WITHIN):
         while not holds():
-            await asyncio.sleep(0.01)
+            await asyncio.sleep(0.05)
 
 
 def test_each_datacenter_triggers_and_one_that_is_away_keeps_what_it_had(
