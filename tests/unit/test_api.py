@@ -242,6 +242,7 @@ def test_what_is_only_read(world: System, path: str, api: str) -> None:
     code, found = invoke(event(path))
     said = f"'POST' in an unsupported method. The {api} API currently supports the method(s): 'GET'"
     assert (code, found["error"]["message"]) == (405, said)
+    assert invoke(event(path, "GET"))[0] == 404  # the reader's URL has it
 
 
 @pytest.mark.parametrize("path", ["/", "/v1", "/v1/runs", "/v1/statusx", "/V1/tasks"])
