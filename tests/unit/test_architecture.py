@@ -5,6 +5,7 @@ import re
 import sys
 from collections import defaultdict
 from collections.abc import Iterator
+from fnmatch import fnmatch
 from functools import cache
 from graphlib import CycleError, TopologicalSorter
 from pathlib import Path
@@ -363,3 +364,10 @@ def test_no_two_classes_have_one_name() -> None:
         named[node.name].append((where.startswith("adapters/"), is_port(node)))
     for name, found in named.items():
         assert len(found) == 1 or sorted(found) == [(False, True), (True, False)], name
+
+
+def test_no_folder_of_tests_is_left_out(pytestconfig: pytest.Config) -> None:
+    left_out = pytestconfig.getini("norecursedirs")
+    for file in (ROOT / "tests").rglob("test_*.py"):
+        folders = file.relative_to(ROOT).parts[:-1]
+        assert not [each for each in folders for name in left_out if fnmatch(each, name)], file
