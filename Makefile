@@ -48,15 +48,17 @@ test: setup ## run all tests except the soak tests; coverage must not fall
 	$(BIN)/coverage combine -q .local/coverage.others .local/coverage.unit-config .local/coverage.unit-others
 	$(BIN)/coverage report
 
-# Apart, as each worker of pytest-xdist collects all of the tests, and sends word of each. The
+# Apart, as each worker of pytest-xdist collects all of the tests, and reports each one. The
 # end-to-end tests, which mostly wait, need more workers than the others. They cover nothing: what
 # they test runs in other processes.
+CONFIG := tests/unit/test_c*.py
+OTHERS := tests/unit/test_[!c]*.py
 TOGETHER := --dist loadscope --no-loadscope-reorder
 COVERED := --cov --cov-report= --cov-fail-under=0
 test-e2e: SOME = -n $(WORKERS) $(TOGETHER) tests/e2e
 test-others: SOME = -n 2 $(TOGETHER) tests --ignore tests/e2e --ignore tests/unit $(COVERED)
-test-unit-config: SOME = -n 0 tests/unit --ignore-glob 'tests/unit/test_[!c]*.py' $(COVERED)
-test-unit-others: SOME = -n 0 tests/unit --ignore-glob 'tests/unit/test_c*.py' $(COVERED)
+test-unit-config: SOME = -n 0 tests/unit --ignore-glob '$(OTHERS)' $(COVERED)
+test-unit-others: SOME = -n 0 tests/unit --ignore-glob '$(CONFIG)' $(COVERED)
 test-e2e test-others test-unit-config test-unit-others:
 	COVERAGE_FILE=.local/coverage.$(@:test-%=%) $(BIN)/pytest $(SOME) -m "not soak"
 
@@ -76,9 +78,9 @@ unit: setup ## test the pure parts, and the workflows with fakes, in seconds: wi
 # and its plugins do before and after each of thousands of tests, and few of them need.
 unit-config unit-others:
 	$(BIN)/pytest -q -n 0 --capture=sys --randomly-dont-reset-seed -p no:hypothesispytest \
-	  -m "not soak and not slow" tests/unit --ignore-glob '$(OTHERS)'
-unit-config: OTHERS = tests/unit/test_[!c]*.py
-unit-others: OTHERS = tests/unit/test_c*.py
+	  -m "not soak and not slow" tests/unit --ignore-glob '$(LEFT_OUT)'
+unit-config: LEFT_OUT = $(OTHERS)
+unit-others: LEFT_OUT = $(CONFIG)
 
 soak: setup ## test ten of each fault, 500 tasks, 10,000 instances, 10,000 broken configurations, 10 minutes of random requests; writes docs/reports/
 	$(BIN)/python -m pytest -n $(WORKERS) --dist loadscope --no-loadscope-reorder -m soak -p tests.e2e.soak $(SEED:%=--randomly-seed=%)

@@ -14,7 +14,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
 SAM = "AWS::Serverless-2016-10-31"
-"""Alone, this transform depends on the template and on nothing else."""
+"""Alone, this transform depends on the template and on nothing else: the emulator gives it no
+parameters, and there is one region."""
 
 
 class Transformed:
@@ -34,8 +35,9 @@ class Transformed:
         transformed = self._transform(template, *parameters)
         if type(transformed) is not dict:  # what has failed is of another type
             return transformed
+        content = json.dumps(transformed)
         folder.mkdir(parents=True, exist_ok=True)
         with tempfile.NamedTemporaryFile("w", dir=folder, delete=False) as unfinished:
-            json.dump(transformed, unfinished)
+            unfinished.write(content)
         Path(unfinished.name).rename(kept)
         return transformed

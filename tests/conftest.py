@@ -51,7 +51,7 @@ def untraced() -> Iterator[None]:
 
 @pytest.hookimpl(wrapper=True)
 def pytest_pycollect_makeitem() -> Generator[None, object, object]:
-    """What is ours has been imported before."""
+    """The modules were imported before: only pytest works here."""
     with untraced():
         return (yield)
 
@@ -79,8 +79,7 @@ def pytest_runtest_call(item: pytest.Item) -> Generator[None, object, object]:
 
 
 def is_slow(item: pytest.Item) -> bool:
-    """Then it is not traced: the other tests get there. pytest-cov's own marker `no_cover` has no
-    effect in a worker."""
+    """pytest-cov's own marker `no_cover` has no effect in a worker."""
     return item.get_closest_marker("slow") is not None
 
 

@@ -14,7 +14,7 @@ class Account:
 
     def __init__(self, stack: Stack) -> None:
         self.stack = stack
-        self.reader = client.Reader(stack)
+        self.reader = client.Reader.of(stack)
 
     def aws(self, service: str) -> Any:
         return self.stack.session.client(service)  # type: ignore[call-overload]

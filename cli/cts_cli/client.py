@@ -15,7 +15,6 @@ from botocore.awsrequest import AWSRequest
 
 from cts_cli.aws import RENEW, Stack, credentials_of, explaining_errors, if_local
 from cts_cli.errors import CommandError, NotFound, OlderStack
-from cts_cli.known_reader import KnownReader
 
 TRIES = 4
 FIRST_PAUSE = 0.3
@@ -68,7 +67,9 @@ class Client:
 
     NAME: ClassVar[str]
 
-    def __init__(self, session: boto3.Session, url: str, pause: Callable[[float], None]) -> None:
+    def __init__(
+        self, session: boto3.Session, url: str, pause: Callable[[float], None] = time.sleep
+    ) -> None:
         self._base = url.rstrip("/")
         self._http = signing(session, TIMEOUT)
         self._pause = pause
@@ -103,20 +104,28 @@ class Client:
                 break
         raise failure
 
+    def _json(self, response: httpx.Response) -> Any:
+        try:
+            return response.json()
+        except ValueError as error:
+            raise CommandError(
+                f"the {self.NAME} at {self._base} returned something other than JSON: "
+                f"{response.text[:200]}"
+            ) from error
+
 
 class Reader(Client):
     """The API that reads."""
 
     NAME = "reader"
 
-    def __init__(
-        self, stack: Stack | KnownReader, pause: Callable[[float], None] = time.sleep
-    ) -> None:
-        super().__init__(stack.session, stack.reader_url, pause)
+    @classmethod
+    def of(cls, stack: Stack, pause: Callable[[float], None] = time.sleep) -> "Reader":
+        return cls(stack.session, stack.reader_url, pause)
 
     def get(self, *path: str, **query: str | int) -> Any:
         """The response's JSON. Raises NotFound or CommandError."""
-        return self._ask("GET", path, query).json()
+        return self._json(self._ask("GET", path, query))
 
     def overview(self) -> dict[str, Any]:
         """The tasks by name, the configuration, the poller and the stale views."""
@@ -154,7 +163,7 @@ class Api(Client):
 
     def post(self, *path: str, body: Mapping[str, Any] | None = None) -> Any:
         """The response's JSON. Raises NotFound or CommandError."""
-        return self._ask("POST", path, body=json.dumps(body).encode() if body else b"").json()
+        return self._json(self._ask("POST", path, body=json.dumps(body).encode() if body else b""))
 
 
 def _is_known(live: Mapping[str, Any]) -> bool:

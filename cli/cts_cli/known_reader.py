@@ -7,7 +7,6 @@ import os
 import re
 import tempfile
 from contextlib import suppress
-from dataclasses import dataclass
 from pathlib import Path
 
 import boto3
@@ -19,34 +18,29 @@ MOST = 50
 URL = re.compile(r"https?://[\w.:-]+/?", re.ASCII)
 
 
-@dataclass(frozen=True, slots=True)
-class KnownReader:
-    session: boto3.Session
-    reader_url: str
-
-
-def find(session: boto3.Session, stack: str) -> KnownReader | None:
-    """Raises CommandError without credentials."""
-    url = _read().get(_key(session, stack))
-    return KnownReader(session, url) if url else None
+def find(session: boto3.Session, stack: str) -> str | None:
+    """Its URL. Raises CommandError without credentials."""
+    return _read().get(_key(session, stack))
 
 
 def keep(session: boto3.Session, stack: str, url: str) -> None:
     """Written whole or not at all; where the user has no place for it, nothing is kept."""
-    key = _key(session, stack)
-    others = {name: value for name, value in _read().items() if name != key}
-    kept = dict([*others.items(), (key, url)][-MOST:])
+    kept = {**_read(), _key(session, stack): url}
+    text = json.dumps(dict([*kept.items()][-MOST:]))
     with suppress(OSError, RuntimeError):  # the latter without a home
         path = _path()
         path.parent.mkdir(parents=True, exist_ok=True)
-        with tempfile.NamedTemporaryFile("w", dir=path.parent, delete=False) as file:
-            json.dump(kept, file)
-        Path(file.name).replace(path)
+        with tempfile.TemporaryDirectory(dir=path.parent) as folder:
+            written = Path(folder) / path.name
+            written.write_text(text)
+            written.chmod(0o600)
+            written.replace(path)
 
 
 def _path() -> Path:
-    folder = os.environ.get("XDG_CACHE_HOME")
-    return (Path(folder) if folder else Path("~/.cache").expanduser()) / "cts/readers.json"
+    named = Path(os.environ.get("XDG_CACHE_HOME", ""))
+    folder = named if named.is_absolute() else Path("~/.cache").expanduser()
+    return folder / "cts/readers.json"
 
 
 def _read() -> dict[str, str]:

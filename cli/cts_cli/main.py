@@ -146,9 +146,9 @@ def push(
     holding = plans.holding(inspect=inspect, adopt=adopt)
     prepared, how = push.prepare(checked, found), push.How(yes, wait, as_json, holding)
     if dry_run:
-        push.dry_run(found, client.Reader(found), prepared, as_json=as_json)
+        push.dry_run(found, client.Reader.of(found), prepared, as_json=as_json)
         return
-    raise typer.Exit(push.run(found, client.Reader(found), prepared, how))
+    raise typer.Exit(push.run(found, client.Reader.of(found), prepared, how))
 
 
 @app.command(cls=Command)
@@ -173,7 +173,7 @@ def rollback(
     from cts_cli import aws, client, push, rollback
 
     found = aws.find_stack(stack)
-    reader = client.Reader(found)
+    reader = client.Reader.of(found)
     former = rollback.find(found, reader.live(), generation)
     prepared, how = rollback.prepare(former, found), push.How(yes, wait, as_json)
     raise typer.Exit(push.run(found, reader, prepared, how))

@@ -1,7 +1,6 @@
 """The commands that only read. Modules that are slow to import are imported when needed."""
 
 from collections.abc import Callable, Sequence
-from contextlib import suppress
 from functools import partial
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -129,11 +128,16 @@ def _overview(stack: str) -> "Begun[dict[str, Any]]":
     known = known_reader.find(session, stack)
 
     def overview() -> dict[str, Any]:
+        failed = None
         if known:
-            with suppress(CommandError):  # the stack may have been deleted or deployed again
-                return client.Reader(known).overview()
+            try:
+                return client.Reader(session, known).overview()
+            except CommandError as error:  # the stack may have been deleted or deployed again
+                failed = error
         found = aws.find_stack(stack)
-        answer = client.Reader(found).overview()
+        if failed and found.reader_url == known:
+            raise failed
+        answer = client.Reader.of(found).overview()
         known_reader.keep(session, stack, found.reader_url)
         return answer
 
@@ -146,7 +150,7 @@ def _reader(stack: str) -> "Reader":
     found = Begun(partial(aws.find_stack, stack))
     from cts_cli import client  # while AWS answers
 
-    return client.Reader(found.answer())
+    return client.Reader.of(found.answer())
 
 
 def _runs(reader: "Reader", task: str | None, limit: int) -> list[dict[str, Any]]:

@@ -12,7 +12,7 @@ from cts_cli.task_commands import DONE
 
 def run(stack: Stack, *, wait: bool, as_json: bool) -> int:
     """Returns the exit code: 1 if a run that was waited for did not succeed."""
-    reader, api = client.Reader(stack), client.Api(stack)
+    reader, api = client.Reader.of(stack), client.Api(stack)
     tasks = reader.get("status", "tasks")
     names = [name for name, task in tasks.items() if may_run(task)]
     asked = {name: api.post("tasks", name, "run")["asked"]["id"] for name in names}

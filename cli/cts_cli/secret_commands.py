@@ -64,7 +64,7 @@ def _secrets(stack: str) -> "Secrets":
     from cts_cli import aws, client, named_secrets
 
     found = aws.find_stack(stack)
-    return named_secrets.load(found, client.Reader(found))
+    return named_secrets.load(found, client.Reader.of(found))
 
 
 @app.command("set", cls=Command)

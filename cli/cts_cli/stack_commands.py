@@ -39,7 +39,7 @@ def generations(
     from cts_cli import aws, client, generations, output, words
 
     found = aws.find_stack(stack)
-    newest = generations.newest(found, client.Reader(found).live(), limit)
+    newest = generations.newest(found, client.Reader.of(found).live(), limit)
     if as_json:
         output.print_json(generations.facts(newest))
     else:

@@ -159,7 +159,7 @@ def ask_for_run(
     if not wait:
         _print(found, as_json, f"asked for: `cts status` shows {task}, `cts logs {task}` its log")
         return
-    reader, text = client.Reader(stack), f"waiting for the run of {task} to begin"
+    reader, text = client.Reader.of(stack), f"waiting for the run of {task} to begin"
     with interruptible("The run continues."), output.progress(text) as progress:
         request = found["asked"]["id"]
         run_id = waits.for_run(reader, task, request, waits.every(1.0), progress.tell)

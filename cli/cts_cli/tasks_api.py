@@ -55,7 +55,7 @@ class TasksApi:
             raise OlderStack
         self._base = f"{stack.api_url.rstrip('/')}/v1/tasks"
         self._http = client.signing(stack.session, TIMEOUT)
-        self._reader = client.Reader(stack)
+        self._reader = client.Reader.of(stack)
 
     def create(self, task: Mapping[str, Any], run: str) -> Any:
         """`run`: "inspect" or "now"."""

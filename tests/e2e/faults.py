@@ -112,7 +112,8 @@ def in_each_lane(task: str) -> pytest.MarkDecorator:
 
 
 def in_one_lane(task: str) -> pytest.MarkDecorator:
-    """A test of what both lanes have in common: `make soak` tests it in the other one, too."""
+    """A test of what both lanes have in common: `make soak` tests it in the other one, too, and
+    there once more."""
     other = pytest.param(of(task, "build"), marks=pytest.mark.soak)
     return pytest.mark.parametrize("name", [of(task, "warm"), other])
 

@@ -21,7 +21,7 @@ def account(monkeypatch: pytest.MonkeyPatch) -> Account:
 
 def reader(monkeypatch: pytest.MonkeyPatch, answer: Answer) -> client.Reader:
     monkeypatch.setattr(client, "transport", lambda: httpx.MockTransport(answer))
-    return client.Reader(aws.find_stack("cts"), pause=lambda _seconds: None)
+    return client.Reader.of(aws.find_stack("cts"), pause=lambda _seconds: None)
 
 
 # ---- the stack ----------------------------------------------------------------------------
@@ -204,7 +204,7 @@ def test_an_error_answer_is_a_sentence(
 def test_without_credentials_nothing_is_asked(account: Account) -> None:
     account.credentials = None
     with pytest.raises(NoCredentials):
-        client.Reader(aws.find_stack("cts"))
+        client.Reader.of(aws.find_stack("cts"))
 
 
 def test_a_clients_own_error_is_translated(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -71,6 +71,20 @@ def test_others_are_asked_for(
     assert cts("status").exit_code == 0
 
 
+def test_a_known_reader_that_fails_is_not_asked_again(
+    account: Account, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked: list[httpx.Request] = []
+
+    def fail(request: httpx.Request) -> httpx.Response:
+        asked.append(request)
+        return httpx.Response(500, json={"error": {"message": "it is broken"}})
+
+    monkeypatch.setattr(client, "transport", lambda: httpx.MockTransport(fail))
+    assert "it is broken" in cts("status").stderr
+    assert len(asked) == 1
+
+
 def gone(request: httpx.Request) -> httpx.Response:
     raise httpx.ConnectError("no such host", request=request)
 
@@ -83,7 +97,11 @@ def unknown(_: httpx.Request) -> httpx.Response:
     return httpx.Response(404, json={"Message": "Not Found"})
 
 
-@pytest.mark.parametrize("answer", [gone, forbidden, unknown])
+def of_another(_: httpx.Request) -> httpx.Response:
+    return httpx.Response(200, text="hello")
+
+
+@pytest.mark.parametrize("answer", [gone, forbidden, unknown, of_another])
 def test_a_stack_that_was_deployed_again_is_found_again(
     account: Account, monkeypatch: pytest.MonkeyPatch, answer: object
 ) -> None:
@@ -146,15 +164,34 @@ def no_home(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(pwd, "getpwuid", unknown)
 
 
-@pytest.mark.parametrize("take", [no_folder, no_home])
+def no_file(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A folder is where the file would be."""
+    file = Path(os.environ["XDG_CACHE_HOME"], "cts/readers.json")
+    file.unlink()
+    file.mkdir()
+
+
+@pytest.mark.parametrize("take", [no_folder, no_home, no_file])
 def test_without_a_place_nothing_is_kept(
-    account: Account, monkeypatch: pytest.MonkeyPatch, take: object
+    account: Account, monkeypatch: pytest.MonkeyPatch, take: object, tmp_path: Path
 ) -> None:
     assert callable(take)
     take(monkeypatch)
     assert cts("status").exit_code == 0
     account.error = DENIED
     assert "access denied" in cts("status").stderr
+    assert len([*tmp_path.rglob("*")]) <= 2  # nothing unfinished is left
+
+
+def test_a_relative_folder_is_ignored(
+    account: Account, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("XDG_CACHE_HOME", "here")
+    monkeypatch.setenv("HOME", str(tmp_path / "home"))
+    assert cts("status").exit_code == 0
+    assert (tmp_path / "home/.cache/cts/readers.json").exists()
+    assert not (tmp_path / "here").exists()
 
 
 def test_credentials_that_can_t_be_renewed_are_told(

@@ -85,6 +85,11 @@ def _files() -> list[Path]:
     return sorted(path for path in [*code, *documents] if WRITTEN_BY_TESTS not in path.parents)
 
 
+COMPILED = [
+    (re.compile(turn.pattern, re.IGNORECASE | re.MULTILINE), turn.instead) for turn in TURNS
+]
+
+
 def _texts(path: Path) -> Iterator[tuple[int, str]]:
     """Line and text: each string of a Python file, each line of another one."""
     text = path.read_text()
@@ -97,16 +102,12 @@ def _texts(path: Path) -> Iterator[tuple[int, str]]:
 
 
 def _found(path: Path) -> list[str]:
-    turns = [
-        (re.compile(pattern, re.IGNORECASE | re.MULTILINE), instead)
-        for pattern, _, instead in TURNS
-    ]
     return [
         f"{path.relative_to(ROOT)}:{line}: {turn[0]!r}: write {instead!r}"
         for line, text in _texts(path)
         if not text.startswith(GENERATED)
-        for turn_in, instead in turns
-        for turn in turn_in.finditer(text)
+        for pattern, instead in COMPILED
+        for turn in pattern.finditer(text)
     ]
 
 

@@ -19,7 +19,7 @@ from cts.watch.fingerprint import fingerprint_of
 from cts.watch.lease import Lease
 from cts.watch.query import View
 from cts.watch.snapshot import of
-from cts.workflow import read_runs
+from cts.workflow import read_runs, read_tasks
 from functions.reader import app
 from tests.unit.reader_fakes import (
     NOW,
@@ -104,6 +104,16 @@ def test_what_a_client_does_not_take_is_not_compressed(
     answer = invoke("/v1/status", **{"accept-encoding": accepted})
     assert answer["isBase64Encoded"] == is_compressed
     assert ("Content-Encoding" in answer["headers"]) == is_compressed
+
+
+@pytest.mark.parametrize(
+    ("event", "takes"),
+    [({}, False), ({"headers": None}, False), ({"headers": {"Accept-Encoding": "gzip"}}, True)],
+)
+def test_who_invokes_it_by_hand_may_send_other_headers(
+    event: dict[str, object], takes: bool
+) -> None:
+    assert read_tasks.takes_gzip(event) == takes
 
 
 def test_a_task_says_what_wakes_it(world: World) -> None:

@@ -419,6 +419,15 @@ def test_an_item_that_cannot_be_read_fails_only_its_task(text: str) -> None:
         assert items.items["STATE", "TASK#web"]["body"]["S"] == text
 
 
+@pytest.mark.parametrize("newer", ["7", '["a"]', '"text"', "null"])
+def test_a_newer_part_that_is_not_an_object_stops_its_task_alone(newer: str) -> None:
+    items, table = released()
+    items.items["STATE", "TASK#web"]["newer"] = {"S": newer}
+    states = table.all_states()
+    assert "must be an object" in (states["web"].hold or "")
+    assert not states["db"].unreadable
+
+
 def test_of_a_state_that_cannot_be_read_both_parts_stay() -> None:
     items, table = released()
     body = items.body("STATE", "TASK#web")

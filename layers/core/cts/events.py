@@ -236,4 +236,4 @@ def triggered(event: Mapping[str, Any]) -> TaskTriggered:
 def iso(at: float) -> str:
     """Seconds since the epoch as ISO 8601, UTC, milliseconds."""
     text = datetime.fromtimestamp(at, UTC).isoformat(timespec="milliseconds")
-    return text.removesuffix("+00:00") + "Z"
+    return text.replace("+00:00", "Z")

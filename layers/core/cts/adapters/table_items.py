@@ -40,8 +40,11 @@ def _raw(item: Item) -> Any:
     return body | newer if newer and isinstance(body, dict) else body
 
 
-def _newer(item: Item) -> Any:
-    return json.loads(item["newer"]["S"]) if "newer" in item else {}
+def _newer(item: Item) -> dict[str, Any]:
+    newer = json.loads(item["newer"]["S"]) if "newer" in item else {}
+    if not isinstance(newer, dict):
+        raise ValueError("its newer part must be an object")
+    return newer
 
 
 def _texts(body: Mapping[str, Any], newer: Mapping[str, Any]) -> Item:

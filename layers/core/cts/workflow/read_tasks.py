@@ -93,7 +93,8 @@ def body(found: str | dict[str, Any], event: Mapping[str, Any]) -> tuple[str, st
 
 def takes_gzip(event: Mapping[str, Any]) -> bool:
     """Whether the client names gzip, and not with the weight 0, which refuses it."""
-    for each in event["headers"].get("accept-encoding", "").lower().split(","):
+    headers = {key.lower(): value for key, value in (event.get("headers") or {}).items()}
+    for each in headers.get("accept-encoding", "").lower().split(","):
         coding, _, weight = each.partition(";")
         if coding.strip() == "gzip":
             return not re.fullmatch(r"\s*q=0(\.0*)?\s*", weight)
