@@ -56,7 +56,7 @@ OTHERS := tests/unit/test_[!c]*.py
 TOGETHER := --dist loadscope --no-loadscope-reorder
 COVERED := --cov --cov-report= --cov-fail-under=0
 test-e2e: SOME = -n $(WORKERS) $(TOGETHER) tests/e2e
-test-others: SOME = -n 2 $(TOGETHER) tests --ignore tests/e2e --ignore tests/unit $(COVERED)
+test-others: SOME = -n 3 $(TOGETHER) tests --ignore tests/e2e --ignore tests/unit $(COVERED)
 test-unit-config: SOME = -n 0 tests/unit --ignore-glob '$(OTHERS)' $(COVERED)
 test-unit-others: SOME = -n 0 tests/unit --ignore-glob '$(CONFIG)' $(COVERED)
 test-e2e test-others test-unit-config test-unit-others:
