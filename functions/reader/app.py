@@ -18,8 +18,8 @@ ports = cache(lambda: reader.ports(ReaderSettings.read(os.environ)))
 
 
 def reply(code: int, found: str | dict[str, Any]) -> Response[str]:
-    event = app.current_event.raw_event
-    return Response(code, *read_tasks.body(found, event), compress=read_tasks.takes_gzip(event))
+    event, headers = app.current_event.raw_event, app.current_event.headers
+    return Response(code, *read_tasks.body(found, event), compress=read_tasks.takes_gzip(headers))
 
 
 def answer(route: read.Route, **names: str) -> Response[str]:

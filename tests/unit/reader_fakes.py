@@ -206,12 +206,16 @@ def call(url: str, method: str = "GET") -> tuple[int, str, str]:
 
 
 def invoke(url: str, method: str = "GET", **headers: str) -> dict[str, Any]:
+    return handled({**event(url, method), "headers": headers})
+
+
+def event(url: str, method: str = "GET") -> dict[str, Any]:
+    """What the function URL makes of a request, without its headers."""
     parts = urlsplit(url)
-    event = {
+    return {
         "version": "2.0",
         "rawPath": parts.path,
         "rawQueryString": parts.query,
-        "headers": headers,
         "requestContext": {
             "stage": "$default",
             "requestId": "r-1",
@@ -219,6 +223,9 @@ def invoke(url: str, method: str = "GET", **headers: str) -> dict[str, Any]:
         },
         "isBase64Encoded": False,
     }
+
+
+def handled(event: dict[str, Any]) -> dict[str, Any]:
     names = ("function_name", "memory_limit_in_mb", "invoked_function_arn", "aws_request_id")
     context: Any = SimpleNamespace(**dict.fromkeys(names, "reader"))
     answer: dict[str, Any] = app.lambda_handler(event, context)

@@ -19,7 +19,7 @@ from cts.watch.fingerprint import fingerprint_of
 from cts.watch.lease import Lease
 from cts.watch.query import View
 from cts.watch.snapshot import of
-from cts.workflow import read_runs, read_tasks
+from cts.workflow import read_runs
 from functions.reader import app
 from tests.unit.reader_fakes import (
     NOW,
@@ -28,8 +28,10 @@ from tests.unit.reader_fakes import (
     busy,
     call,
     errored,
+    event,
     failure,
     get,
+    handled,
     invoke,
     pending,
     problem,
@@ -107,13 +109,15 @@ def test_what_a_client_does_not_take_is_not_compressed(
 
 
 @pytest.mark.parametrize(
-    ("event", "takes"),
+    ("sent", "takes"),
     [({}, False), ({"headers": None}, False), ({"headers": {"Accept-Encoding": "gzip"}}, True)],
 )
 def test_who_invokes_it_by_hand_may_send_other_headers(
-    event: dict[str, object], takes: bool
+    world: World, sent: dict[str, object], takes: bool
 ) -> None:
-    assert read_tasks.takes_gzip(event) == takes
+    world.publish(published())
+    answer = handled({**event("/v1/status"), **sent})
+    assert (answer["statusCode"], answer["isBase64Encoded"]) == (200, takes)
 
 
 def test_a_task_says_what_wakes_it(world: World) -> None:

@@ -91,9 +91,8 @@ def body(found: str | dict[str, Any], event: Mapping[str, Any]) -> tuple[str, st
     return "application/json", json.dumps({**found, **known}) + "\n"
 
 
-def takes_gzip(event: Mapping[str, Any]) -> bool:
+def takes_gzip(headers: Mapping[str, str]) -> bool:
     """Whether the client names gzip, and not with the weight 0, which refuses it."""
-    headers = {key.lower(): value for key, value in (event.get("headers") or {}).items()}
     for each in headers.get("accept-encoding", "").lower().split(","):
         coding, _, weight = each.partition(";")
         if coding.strip() == "gzip":
