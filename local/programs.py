@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from local import leash, tools
+from local.provider import parent
 from local.provider.mirror import cli_configuration
 from local.waiting import wait_until
 
@@ -31,6 +32,7 @@ def start(
         **own,
         "PATH": os.pathsep.join([str(tools.BIN), _plain_path()]),
         "FILES_ROOT": str(devices),
+        **parent.environment(),
     }
     return leash.start(
         [sys.executable, "-m", module, str(folder)],

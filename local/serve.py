@@ -24,7 +24,7 @@ from local.front import REGION, Front
 NOT_USED = ("docker", "duckdb")
 """Packages that the emulator does without: importing them takes long, and nothing here may run in
 Docker, even if it is installed."""
-OF_PROVIDER = ("FILES_ROOT", "TF_CLI_CONFIG_FILE")
+OF_PROVIDER = ("FILES_PARENT", "FILES_ROOT", "TF_CLI_CONFIG_FILE")
 """What the test provider needs to know of the stack."""
 
 

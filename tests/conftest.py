@@ -15,6 +15,7 @@ import pytest
 from hypothesis import settings
 
 from local import tools
+from local.provider import parent
 from local.provider.mirror import cli_configuration
 
 # Before their import, so that a failure says what differs.
@@ -108,7 +109,7 @@ class Terraform:
 
 @pytest.fixture(scope="session")
 def terraform(tmp_path_factory: pytest.TempPathFactory) -> Terraform:
-    environment = tools.environment(tmp_path_factory.mktemp("terraform"))
+    environment = tools.environment(tmp_path_factory.mktemp("terraform")) | parent.environment()
     Path(environment["TF_CLI_CONFIG_FILE"]).write_text(cli_configuration())
     tools.terraform()
     return Terraform(environment)

@@ -1,6 +1,6 @@
 """The test provider `files`: a folder stands for a device, a file for an object on it.
 
-`mirror.py` makes this file a program that Terraform installs and starts.
+`mirror.py` lets Terraform install it, and `parent.py` serves it.
 
 Arguments: `device`: the folder, relative to FILES_ROOT if that is set; made if it is missing ·
 `token`: must be what the folder's file `.token` holds, if it has one · `delay`: seconds that each
@@ -13,13 +13,11 @@ A `files_object` has a `name` (another one makes another object), `content`, and
 
 import json
 import os
-import tempfile
 import time
 import uuid
 from pathlib import Path
 from typing import Any
 
-from tf import runner
 from tf.blocks import SetNestedBlock
 from tf.iface import Provider, Resource
 from tf.schema import Attribute, Block, Schema
@@ -116,21 +114,3 @@ class FilesObject(Resource):
         unfinished.replace(self.file(state))
         time.sleep(self.provider.half_delay)
         return state
-
-
-class Patient(runner._ShutdownInterceptor):  # noqa: SLF001
-    """Told to stop, finishes what it is doing, as providers should. `tf` drops it, and Terraform
-    would not learn the ID of an object that was just made."""
-
-    def intercept_service(self, continuation: Any, call: Any) -> Any:
-        if call.method.endswith("/StopProvider"):
-            return continuation(call)
-        return super().intercept_service(continuation, call)
-
-
-if __name__ == "__main__":
-    runner._ShutdownInterceptor = Patient  # noqa: SLF001
-    # A socket's path may have 107 characters, and that of a build's folder is longer.
-    folder = os.open(tempfile.gettempdir(), os.O_DIRECTORY)
-    tempfile.tempdir = f"/proc/{os.getpid()}/fd/{folder}"
-    runner.run_provider(FilesProvider())

@@ -15,7 +15,7 @@ SOURCE = "example.com/test/files"
 """The `source` of the provider in `required_providers`."""
 VERSIONS = ("1.0.0", "1.1.0")
 MIRROR = TOOLS / "providers"
-PROGRAM = Path(__file__).parent / "files.py"
+PROGRAM = Path(__file__).parent / "program.py"
 
 
 def cli_configuration() -> str:
@@ -38,12 +38,11 @@ provider_installation {{
 
 def _write(package: Path, version: str) -> None:
     """Always the same bytes, so that lock files stay valid."""
-    text = PROGRAM.read_text().replace(f'VERSION = "{VERSIONS[0]}"', f'VERSION = "{version}"')
     content = io.BytesIO()
     with zipfile.ZipFile(content, "w") as archive:
         entry = zipfile.ZipInfo(f"terraform-provider-files_v{version}")
         entry.external_attr = 0o755 << 16
-        archive.writestr(entry, f"#!{sys.executable} -I\n{text}")
+        archive.writestr(entry, f"#!{sys.executable} -IS\n# {version}\n{PROGRAM.read_text()}")
     if package.exists() and package.read_bytes() == content.getvalue():
         return
     package.parent.mkdir(parents=True, exist_ok=True)

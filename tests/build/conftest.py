@@ -23,6 +23,7 @@ from cts.build.log import Log
 from cts.build.run import Execution
 from cts.build.stop import Stop
 from local import tools
+from local.provider import parent
 from local.provider.mirror import cli_configuration
 from local.waiting import wait_until
 from tests.build.s3 import S3, serving
@@ -184,6 +185,7 @@ def placed(s3: S3, folder: Path) -> Iterator[Place]:
         "AWS_ENDPOINT_URL": s3.url,
         "AWS_ACCESS_KEY_ID": "test",
         "AWS_SECRET_ACCESS_KEY": "test",
+        **parent.environment(),
     }
     place = Place(s3, folder, environment)
     # With another workspace in the bucket Terraform is pickier about one that doesn't exist yet.
@@ -217,4 +219,9 @@ def environment(tmp_path: Path) -> dict[str, str]:
     """Of a Terraform that has no settings of this machine, and finds the test provider."""
     settings = tmp_path / "terraformrc"
     settings.write_text(cli_configuration())
-    return {**os.environ, "TF_CLI_CONFIG_FILE": str(settings), "CHECKPOINT_DISABLE": "1"}
+    return {
+        **os.environ,
+        **parent.environment(),
+        "TF_CLI_CONFIG_FILE": str(settings),
+        "CHECKPOINT_DISABLE": "1",
+    }

@@ -1,6 +1,7 @@
 """The test provider, with real Terraform."""
 
 import json
+import os
 import signal
 import subprocess
 from pathlib import Path
@@ -8,6 +9,7 @@ from typing import Any
 
 import pytest
 
+from local.processes import descendants
 from local.provider.mirror import SOURCE, VERSIONS
 from local.waiting import wait_until
 from tests.conftest import Terraform
@@ -153,3 +155,25 @@ def test_no_object_is_lost_when_terraform_is_interrupted(root: Path, terraform: 
     state = json.loads((root / "terraform.tfstate").read_text())
     ids = [i["attributes"]["id"] for r in state["resources"] for i in r["instances"]]
     assert ids == [held(root / "files")["slow"]["id"]]
+
+
+def test_the_provider_ends_with_the_program_that_terraform_started(
+    root: Path, terraform: Terraform
+) -> None:
+    terraform(root, "init")
+    write(root, objects={"slow": "x"}, delay=600)
+    before = set(descendants(os.getpid()))
+    process = subprocess.Popen(
+        ["terraform", "apply", "-auto-approve", "-target=files_object.one"],
+        cwd=root,
+        env=terraform.environment,
+        stdout=subprocess.PIPE,
+        text=True,
+        start_new_session=True,
+    )
+    assert process.stdout
+    next(line for line in process.stdout if "Creating..." in line)
+    os.killpg(process.pid, signal.SIGKILL)
+    process.communicate()
+    wait_until(lambda: set(descendants(os.getpid())) <= before, 30, "the provider's end")
+    assert held(root / "files") == {}
