@@ -24,6 +24,7 @@ from typer.main import get_command
 from typer.testing import CliRunner, Result
 
 from cts import keys
+from cts.config import bundle
 from cts.config.blocks.schema import Group
 from cts.workflow.edit_steps import EditPorts
 from cts.workflow.publish import PublishPorts, publish
@@ -205,6 +206,12 @@ class Account(Vault):
         if self.publisher:
             self.publish()
         return {"VersionId": version}
+
+    def was_pushed(self, conf: Path) -> None:
+        """The folder was pushed before, without what the command does first."""
+        found = [path for path in conf.rglob("*") if path.is_file()]
+        files = {str(path.relative_to(conf)): path.read_bytes() for path in found}
+        self.put_object("work", keys.BUNDLE, bundle.archive(files))
 
     def publish(self) -> None:
         """What the publisher does."""

@@ -163,8 +163,8 @@ def modules(part: str) -> list[Path]:
 
 
 @cache
-def parsed(path: Path) -> ast.Module:
-    return ast.parse(path.read_text())
+def nodes(path: Path) -> tuple[ast.AST, ...]:
+    return tuple(ast.walk(ast.parse(path.read_text())))
 
 
 @cache
@@ -174,16 +174,15 @@ def imported(path: Path, *, inside_functions: bool = True) -> tuple[str, ...]:
 
 
 def _imported(path: Path, inside_functions: bool) -> Iterator[str]:
-    tree = parsed(path)
     free = {
         child
-        for node in ast.walk(tree)
+        for node in nodes(path)
         if (isinstance(node, ast.If) and getattr(node.test, "id", "") == "TYPE_CHECKING")
         or (isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef) and not inside_functions)
         for statement in node.body
         for child in ast.walk(statement)
     }
-    for node in set(ast.walk(tree)) - free:
+    for node in set(nodes(path)) - free:
         match node:
             case ast.Import():
                 yield from (alias.name for alias in node.names)
@@ -247,7 +246,7 @@ def test_a_pure_part_asks_neither_the_machine_nor_the_clock(part: str) -> None:
             assert part_of(name) not in IMPURE, f"{where} imports {name}"
         asked = {
             ast.unparse(node)
-            for node in ast.walk(parsed(path))
+            for node in nodes(path)
             if isinstance(node, ast.Attribute) and node.attr in CLOCK
         }
         assert not any(name.startswith(("date.", "datetime.")) for name in asked), where
@@ -267,7 +266,7 @@ def test_only_settings_reads_the_environment() -> None:
             continue
         read = {"os.environ", "os.getenv"} & {
             ast.unparse(node)
-            for node in ast.walk(parsed(path))
+            for node in nodes(path)
             if isinstance(node, ast.Attribute) and node.attr in {"environ", "getenv"}
         }
         assert not read, f"{path.relative_to(ROOT)} reads the environment"
@@ -295,7 +294,7 @@ def test_what_is_printed_comes_by_the_screen() -> None:
         drawn = {name for name in imported(path) if part_of(name) == "rich"} - {
             "rich.cells.cell_len"
         }
-        calls = [n for n in ast.walk(parsed(path)) if isinstance(n, ast.Call)]
+        calls = [n for n in nodes(path) if isinstance(n, ast.Call)]
         printed = [each for each in calls if ast.unparse(each.func) in PRINTS]
         if path.name == "main.py":  # the version
             assert [ast.unparse(each) for each in printed] == [
@@ -333,7 +332,7 @@ def test_no_modules_import_each_other(package: Path) -> None:
 def classes() -> Iterator[tuple[str, ast.ClassDef]]:
     """Every class of the package, and where it is."""
     for path in sorted(PACKAGE.rglob("*.py")):
-        for node in ast.walk(parsed(path)):
+        for node in nodes(path):
             if isinstance(node, ast.ClassDef):
                 yield str(path.relative_to(PACKAGE)), node
 

@@ -21,7 +21,7 @@ def conf(tmp_path: Path) -> Path:
 
 def test_a_rejected_push_shows_each_problem_at_its_place(account: Account, conf: Path) -> None:
     """What passed here and not there: the stack is of another version."""
-    cts("push", conf)
+    account.was_pushed(conf)
     account.publisher = False
     account.world.table.refused = rejected(
         "2",

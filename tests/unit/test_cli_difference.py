@@ -41,7 +41,7 @@ def test_the_first_push_adds_everything(account: Account, conf: Path) -> None:
 
 
 def test_a_push_tells_what_it_changes_of_what_is_live(account: Account, conf: Path) -> None:
-    cts("push", folder(conf, task("same"), task("lb"), task("old")))
+    account.was_pushed(folder(conf, task("same"), task("lb"), task("old")))
     result = cts("push", folder(conf, task("same"), task("lb", "api"), task("new")), "--yes")
     assert lines(result.stdout) == [
         "compared with generation 1:",
@@ -60,7 +60,7 @@ CREATED = ApiTask(
 
 
 def test_a_task_that_was_created_through_the_api_stays(account: Account, conf: Path) -> None:
-    cts("push", conf)
+    account.was_pushed(conf)
     account.api_tasks.put(CREATED, None)
     account.publish()
     result = cts("push", folder(conf, task("web"), task("new")))
@@ -72,7 +72,7 @@ def test_a_task_that_was_created_through_the_api_stays(account: Account, conf: P
 
 
 def test_what_was_set_through_the_api_is_no_difference(account: Account, conf: Path) -> None:
-    cts("push", folder(conf, task("web"), task("old")))
+    account.was_pushed(folder(conf, task("web"), task("old")))
     set_ = ApiTask(
         "web",
         fields={"module": "acme/other/x", "enabled": False},
@@ -106,7 +106,7 @@ def task_object(conf: Path, name: str) -> Mapping[str, Any]:
 
 
 def test_a_draft_is_no_difference(account: Account, conf: Path) -> None:
-    cts("push", conf)
+    account.was_pushed(conf)
     account.api_tasks.put(replace(CREATED, draft_until=float(2**40)), None)
     account.publish()
     assert lines(cts("push", conf, "--dry-run").stdout)[1:] == ["= 1 unchanged"]
@@ -115,7 +115,7 @@ def test_a_draft_is_no_difference(account: Account, conf: Path) -> None:
 def test_what_does_not_fit_what_was_created_is_left_to_the_publisher(
     account: Account, conf: Path
 ) -> None:
-    cts("push", conf)
+    account.was_pushed(conf)
     account.api_tasks.put(replace(CREATED, task={**CREATED.task, "module": "./modules/m"}), None)
     account.publish()
     (conf / "tasks.hcl").write_text(task("web").replace("./modules/m", "acme/edge/x"))
@@ -125,7 +125,7 @@ def test_what_does_not_fit_what_was_created_is_left_to_the_publisher(
 
 
 def test_one_that_waits_stays_too(account: Account, conf: Path) -> None:
-    cts("push", conf)
+    account.was_pushed(conf)
     world, live = account.world, account.world.table.live
     assert live
     entry = world.bucket.generation(live).tasks["web"]
@@ -136,7 +136,7 @@ def test_one_that_waits_stays_too(account: Account, conf: Path) -> None:
 
 
 def test_a_push_of_its_name_says_so_and_asks(account: Account, conf: Path) -> None:
-    cts("push", conf)
+    account.was_pushed(conf)
     account.api_tasks.put(CREATED, None)
     account.publish()
     result = cts("push", folder(conf, task("web"), task("edge")))
@@ -150,7 +150,7 @@ def test_a_push_of_its_name_says_so_and_asks(account: Account, conf: Path) -> No
 def test_what_another_compiler_made_is_told_apart_by_name_only(
     account: Account, conf: Path
 ) -> None:
-    cts("push", folder(conf, task("same"), task("old")))
+    account.was_pushed(folder(conf, task("same"), task("old")))
     assert account.world.table.live
     account.world.table.live = replace(account.world.table.live, contract=1)
     shown = lines(cts("push", folder(conf, task("same"), task("new")), "--yes").stdout)
@@ -179,7 +179,7 @@ def test_what_does_not_run_yet_is_told(account: Account, conf: Path) -> None:
 def test_a_task_that_had_to_wait_and_now_runs_is_a_changed_one(
     account: Account, conf: Path
 ) -> None:
-    cts("push", conf)
+    account.was_pushed(conf)
     world, live = account.world, account.world.table.live
     assert live
     entry = world.bucket.generation(live).tasks["web"]
@@ -214,7 +214,7 @@ def test_settings_that_change_are_told(
     contract: int,
 ) -> None:
     """Also of what another compiler made."""
-    cts("push", folder(conf, changed(task("web"), before)))
+    account.was_pushed(folder(conf, changed(task("web"), before)))
     assert account.world.table.live
     account.world.table.live = replace(account.world.table.live, contract=contract)
     shown = lines(cts("push", folder(conf, changed(task("web"), after))).stdout)
@@ -232,7 +232,7 @@ def test_settings_that_change_are_told(
 def test_settings_may_change_with_the_rest(
     account: Account, conf: Path, after: list[tuple[str, str]], told: str
 ) -> None:
-    cts("push", conf)
+    account.was_pushed(conf)
     shown = lines(cts("push", folder(conf, changed(task("web"), after))).stdout)
     assert shown[1] == told
 
@@ -252,7 +252,7 @@ def test_what_the_stack_says_of_the_changes_is_told_if_it_is_something_else(
     account: Account, conf: Path
 ) -> None:
     """Who may not look at the bundle doesn't notice a push in between."""
-    cts("push", conf)
+    account.was_pushed(conf)
     account.may_look = False
     account.before_put.append(lambda: cts("push", folder(conf, task("web", "api"))))
     shown = lines(cts("push", conf).stdout)

@@ -331,7 +331,7 @@ def test_secrets_that_the_live_configuration_reads_are_looked_for(
     account: Doctored, tmp_path: Any
 ) -> None:
     token = 'consul {\n  token = "{{ env \\"OTHER_TOKEN\\" }}"\n}\n'
-    cts("push", folder(tmp_path, task("web"), token))
+    account.was_pushed(folder(tmp_path, task("web"), token))
     assert any("OTHER_TOKEN missing from" in line for line in lines(cts("doctor").stdout))
 
 

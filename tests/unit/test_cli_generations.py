@@ -18,15 +18,10 @@ def account(monkeypatch: pytest.MonkeyPatch) -> Account:
     return deployed(monkeypatch)
 
 
-def pushed(conf: Path, *tasks: str) -> None:
-    result = cts("push", folder(conf, *tasks), "--yes")
-    assert result.exit_code == 0, result.stdout + result.stderr
-
-
 def test_each_says_what_it_changed(account: Account, tmp_path: Path) -> None:
-    pushed(tmp_path, task("web"))
-    pushed(tmp_path, task("web", "api"), task("new"))
-    pushed(tmp_path, task("web", "api"), task("new"), "# a comment\n")
+    account.was_pushed(folder(tmp_path, task("web")))
+    account.was_pushed(folder(tmp_path, task("web", "api"), task("new")))
+    account.was_pushed(folder(tmp_path, task("web", "api"), task("new"), "# a comment\n"))
     result = cts("generations")
     assert result.exit_code == 0
     assert lines(result.stdout)[2:] == [
@@ -38,9 +33,9 @@ def test_each_says_what_it_changed(account: Account, tmp_path: Path) -> None:
 
 def test_tasks_that_were_enabled_or_disabled_are_named(account: Account, tmp_path: Path) -> None:
     off = task("web").replace("task {", "task {\n  enabled = false")
-    pushed(tmp_path, task("web"), task("other"))
-    pushed(tmp_path, off, task("other"))
-    pushed(tmp_path, task("web"), task("other"), task("new"))
+    account.was_pushed(folder(tmp_path, task("web"), task("other")))
+    account.was_pushed(folder(tmp_path, off, task("other")))
+    account.was_pushed(folder(tmp_path, task("web"), task("other"), task("new")))
     assert lines(cts("generations").stdout)[2:4] == [
         f"3 live {AT} 3 +new enabled web",
         f"2 {AT} 2 disabled web",
@@ -50,7 +45,7 @@ def test_tasks_that_were_enabled_or_disabled_are_named(account: Account, tmp_pat
 
 
 def test_a_task_that_is_only_inspected_is_no_change(account: Account, tmp_path: Path) -> None:
-    pushed(tmp_path, task("web"))
+    account.was_pushed(folder(tmp_path, task("web")))
     draft = ApiTask(
         "new",
         {"name": "new", "module": "acme/edge/x", "condition": {"services": {"names": ["web"]}}},
@@ -64,7 +59,7 @@ def test_a_task_that_is_only_inspected_is_no_change(account: Account, tmp_path: 
 
 
 def test_only_some_of_many_tasks_are_named(account: Account, tmp_path: Path) -> None:
-    pushed(tmp_path, *(task(f"t{number}") for number in range(7)))
+    account.was_pushed(folder(tmp_path, *(task(f"t{number}") for number in range(7))))
     assert lines(cts("generations").stdout)[-1].endswith("7 +t0 +t1 +t2 +t3 and 3 more")
 
 
@@ -72,7 +67,7 @@ def test_the_last_of_a_limited_list_says_what_it_changed_too(
     account: Account, tmp_path: Path
 ) -> None:
     for service in ("a", "b", "c"):
-        pushed(tmp_path, task("web", service))
+        account.was_pushed(folder(tmp_path, task("web", service)))
     found = json.loads(cts("generations", "--limit", "2", "--json").stdout)["generations"]
     assert [(each["generation"], each["changes"]["changed"]) for each in found] == [
         (3, ["web"]),
@@ -82,7 +77,7 @@ def test_the_last_of_a_limited_list_says_what_it_changed_too(
 
 def test_it_ends_where_records_are_gone(account: Account, tmp_path: Path) -> None:
     for service in ("a", "b", "c"):
-        pushed(tmp_path, task("web", service))
+        account.was_pushed(folder(tmp_path, task("web", service)))
     for key in [key for key in account.world.bucket.objects if key.startswith("generations/1-")]:
         account.world.bucket.expire(key)
     assert lines(cts("generations").stdout)[2:] == [
@@ -92,7 +87,7 @@ def test_it_ends_where_records_are_gone(account: Account, tmp_path: Path) -> Non
 
 
 def test_a_changed_record_is_told(account: Account, tmp_path: Path) -> None:
-    pushed(tmp_path, task("web"))
+    account.was_pushed(folder(tmp_path, task("web")))
     [key] = [key for key in account.world.bucket.objects if key.startswith("generations/1-")]
     account.world.bucket.write(key, account.world.bucket.objects[key][-1] + b" ")
     result = cts("generations")

@@ -74,7 +74,7 @@ def test_nothing_is_pushed_of_a_folder_without_configuration(
 
 
 def test_a_dry_run_shows_the_difference_and_pushes_nothing(account: Account, conf: Path) -> None:
-    cts("push", conf)
+    account.was_pushed(conf)
     folder(conf, task("web", "api"), task("new"), 'consul {\n  token = "4ecf0b1e"\n}\n')
     result = cts("push", conf, "--dry-run")
     assert (result.exit_code, len(account.pushed), account.versions) == (0, 1, {})
@@ -86,7 +86,7 @@ def test_a_dry_run_shows_the_difference_and_pushes_nothing(account: Account, con
 
 
 def test_a_dry_run_does_not_ask(account: Account, conf: Path) -> None:
-    cts("push", conf)
+    account.was_pushed(conf)
     result = cts("push", folder(conf, task("new")), "--dry-run")
     assert (result.exit_code, len(account.pushed)) == (0, 1)
     assert lines(result.stdout)[-2:] == ["+ new", "- web"]
@@ -149,7 +149,7 @@ def test_a_push_in_between_is_compared_with_before_it_is_replaced(
     account: Account, conf: Path, tmp_path: Path, first: bool
 ) -> None:
     if not first:
-        cts("push", conf)
+        account.was_pushed(conf)
     other = folder(tmp_path / "other", task("web"), task("other"))
     account.before_put.append(lambda: cts("push", other))
     result = cts("push", conf)
@@ -168,7 +168,7 @@ def test_a_push_in_between_is_compared_with_before_it_is_replaced(
 
 
 def test_what_would_be_removed_needs_somebody_or_yes(account: Account, conf: Path) -> None:
-    cts("push", folder(conf, task("web"), task("old")))
+    account.was_pushed(folder(conf, task("web"), task("old")))
     result = cts("push", folder(conf, task("web")))
     assert (result.exit_code, len(account.pushed)) == (2, 1)
     assert (
@@ -183,7 +183,7 @@ def test_what_would_be_removed_needs_somebody_or_yes(account: Account, conf: Pat
 def test_in_a_terminal_it_is_asked(
     account: Account, conf: Path, typed: str, code: int, pushes: int
 ) -> None:
-    cts("push", folder(conf, task("web"), task("old")))
+    account.was_pushed(folder(conf, task("web"), task("old")))
     result = cts("push", folder(conf, task("web")), typed=typed)
     assert (result.exit_code, len(account.pushed)) == (code, pushes)
     asked = "This would remove 1 task (old). Its resources stay, but are no longer updated. Push?"
@@ -195,7 +195,7 @@ def test_in_a_terminal_it_is_asked(
 def test_the_question_is_about_all_tasks_that_would_be_removed(
     account: Account, conf: Path
 ) -> None:
-    cts("push", folder(conf, task("web"), task("old"), task("older")))
+    account.was_pushed(folder(conf, task("web"), task("old"), task("older")))
     result = cts("push", folder(conf, task("web")), typed="n\n")
     asked = (
         "This would remove 2 tasks (old, older). Their resources stay, but are no longer updated"
@@ -206,7 +206,7 @@ def test_the_question_is_about_all_tasks_that_would_be_removed(
 def test_what_would_stop_running_needs_somebody_or_yes(account: Account, conf: Path) -> None:
     cloud = 'driver "terraform-cloud" {\n  organization = "example"\n}\n'
     cloud += 'serverless {\n  git_ssh_key = "{{ env \\"KEY\\" }}"\n}\n'
-    cts("push", folder(conf, task("fw"), task("old")))
+    account.was_pushed(folder(conf, task("fw"), task("old")))
     result = cts("push", folder(conf, cloud, task("fw")))
     assert (result.exit_code, len(account.pushed)) == (2, 1)
     assert lines(result.stdout)[-3:] == [
@@ -225,7 +225,7 @@ def test_what_would_stop_running_needs_somebody_or_yes(account: Account, conf: P
 
 @pytest.mark.usefixtures("terminal")
 def test_a_refusal_as_json(account: Account, conf: Path) -> None:
-    cts("push", folder(conf, task("web"), task("old")))
+    account.was_pushed(folder(conf, task("web"), task("old")))
     result = cts("push", folder(conf, task("web")), "--json", typed="n\n")
     printed = result.stdout.removeprefix(" n\n")  # what was typed
     assert (result.exit_code, json.loads(printed)) == (1, {"outcome": "not-pushed"})
@@ -233,7 +233,7 @@ def test_a_refusal_as_json(account: Account, conf: Path) -> None:
 
 @pytest.mark.usefixtures("terminal")
 def test_a_question_that_is_interrupted_ends_it(account: Account, conf: Path) -> None:
-    cts("push", folder(conf, task("web"), task("old")))
+    account.was_pushed(folder(conf, task("web"), task("old")))
     result = cts("push", folder(conf, task("web")), typed="")
     assert (result.exit_code, len(account.pushed)) == (130, 1)
     assert result.stderr.endswith("\nNothing was pushed.\n")

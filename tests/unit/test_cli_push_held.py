@@ -66,7 +66,7 @@ def test_a_plan_that_failed_is_exit_code_1(account: Account, conf: Path) -> None
 @pytest.mark.parametrize(("option", "names"), [("--adopt", ["dns"]), ("--inspect", ["dns", "web"])])
 def test_which_tasks_are_held(account: Account, conf: Path, option: str, names: list[str]) -> None:
     (conf / "tasks.hcl").write_text(task("web") + task("same"))
-    cts("push", conf)
+    account.was_pushed(conf)
     changed = task("web", service="other")
     (conf / "tasks.hcl").write_text(changed + task("same") + task("dns"))
     account.world.ran(planned(applied("dns")), planned(applied("web")))
@@ -76,7 +76,7 @@ def test_which_tasks_are_held(account: Account, conf: Path, option: str, names: 
 
 
 def test_a_push_that_holds_nothing_plans_nothing(account: Account, conf: Path) -> None:
-    cts("push", conf)
+    account.was_pushed(conf)
     result = cts("push", conf, "--inspect")
     assert (result.exit_code, held(account)) == (0, [])
     assert "held" not in result.stdout

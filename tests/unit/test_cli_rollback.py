@@ -25,14 +25,9 @@ def conf(tmp_path: Path) -> Path:
     return folder(tmp_path)
 
 
-def pushed(conf: Path, *tasks: str) -> None:
-    result = cts("push", folder(conf, *tasks), "--yes")
-    assert result.exit_code == 0, result.stdout + result.stderr
-
-
 def test_the_former_push_is_made_once_more(account: Account, conf: Path) -> None:
-    pushed(conf, task("web"))
-    pushed(conf, task("web", "api"), task("new"))
+    account.was_pushed(folder(conf, task("web")))
+    account.was_pushed(folder(conf, task("web", "api"), task("new")))
     result = cts("rollback", "--yes")
     at = datetime.fromtimestamp(NOW, UTC).astimezone()
     assert result.exit_code == 0
@@ -49,8 +44,8 @@ def test_the_former_push_is_made_once_more(account: Account, conf: Path) -> None
 
 def test_generations_of_the_same_files_are_passed_over(account: Account, conf: Path) -> None:
     """A new version of the stack publishes what is there once more."""
-    pushed(conf, task("web"))
-    pushed(conf, task("web", "api"))
+    account.was_pushed(folder(conf, task("web")))
+    account.was_pushed(folder(conf, task("web", "api")))
     live = account.world.table.live
     assert live
     account.world.table.live = replace(live, contract=1)
@@ -60,25 +55,25 @@ def test_generations_of_the_same_files_are_passed_over(account: Account, conf: P
 
 
 def test_pushes_of_the_same_files_are_passed_over(account: Account, conf: Path) -> None:
-    pushed(conf, task("web"))
+    account.was_pushed(folder(conf, task("web")))
     for _ in range(3):
-        pushed(conf, task("web", "api"))
+        account.was_pushed(folder(conf, task("web", "api")))
     assert cts("rollback", "--yes").exit_code == 0
     assert account.pushed[4] == account.pushed[0]
 
 
 def test_secrets_that_stay_are_told(account: Account, conf: Path) -> None:
     token = 'consul {\n  token = "%s"\n}\n'
-    pushed(conf, task("web"), token % "former")
-    pushed(conf, task("web", "api"), token % "now")
+    cts("push", folder(conf, task("web"), token % "former"))
+    cts("push", folder(conf, task("web", "api"), token % "now"))
     result = cts("rollback", "--yes")
     assert lines(result.stdout)[1] == "secrets keep their current values: CONSUL_HTTP_TOKEN"
     assert account.held(SECRETS[Group.CONNECTION]) == {"CONSUL_HTTP_TOKEN": "now"}
 
 
 def test_a_bundle_with_a_secret_is_shown_and_not_pushed(account: Account, conf: Path) -> None:
-    pushed(conf, task("web"))
-    pushed(conf, task("web", "api"))
+    account.was_pushed(folder(conf, task("web")))
+    account.was_pushed(folder(conf, task("web", "api")))
     account.world.bucket.objects[keys.BUNDLE][0] = archive(
         {"tasks.hcl": b'consul { token = "4ecf0b1e" }'}
     )
@@ -93,7 +88,7 @@ def test_a_bundle_with_a_secret_is_shown_and_not_pushed(account: Account, conf: 
 @pytest.mark.parametrize("number", [1, 2])
 def test_any_former_generation_can_be_named(account: Account, conf: Path, number: int) -> None:
     for service in ("a", "b", "c"):
-        pushed(conf, task("web", service))
+        account.was_pushed(folder(conf, task("web", service)))
     assert cts("rollback", str(number), "--yes").exit_code == 0
     assert account.pushed[3] == account.pushed[number - 1]
 
@@ -101,8 +96,8 @@ def test_any_former_generation_can_be_named(account: Account, conf: Path, number
 def test_a_rollback_that_removes_a_task_asks(
     account: Account, conf: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    pushed(conf, task("web"))
-    pushed(conf, task("web"), task("new"))
+    account.was_pushed(folder(conf, task("web")))
+    account.was_pushed(folder(conf, task("web"), task("new")))
     assert cts("rollback").exit_code == 2
     monkeypatch.setattr(push, "is_interactive", lambda: True)
     assert cts("rollback", typed="n\n").exit_code == 1
@@ -113,8 +108,8 @@ def test_a_rollback_that_removes_a_task_asks(
 def test_a_rollback_that_keeps_every_task_asks_too(
     account: Account, conf: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    pushed(conf, task("web"))
-    pushed(conf, task("web", "api"))
+    account.was_pushed(folder(conf, task("web")))
+    account.was_pushed(folder(conf, task("web", "api")))
     refused = cts("rollback")
     assert (refused.exit_code, "pass --yes" in refused.stderr) == (2, True)
     monkeypatch.setattr(push, "is_interactive", lambda: True)
@@ -126,8 +121,8 @@ def test_a_rollback_that_keeps_every_task_asks_too(
 
 
 def test_a_rollback_as_json(account: Account, conf: Path) -> None:
-    pushed(conf, task("web"))
-    pushed(conf, task("web", "api"))
+    account.was_pushed(folder(conf, task("web")))
+    account.was_pushed(folder(conf, task("web", "api")))
     found = json.loads(cts("rollback", "--yes", "--json").stdout)
     assert (found["outcome"], found["generation"], found["changed"]) == ("published", 3, ["web"])
 
@@ -143,8 +138,8 @@ def test_a_rollback_as_json(account: Account, conf: Path) -> None:
 def test_a_number_that_is_no_former_generation_is_told(
     account: Account, conf: Path, arguments: list[str], said: str
 ) -> None:
-    pushed(conf, task("web"))
-    pushed(conf, task("web", "api"))
+    account.was_pushed(folder(conf, task("web")))
+    account.was_pushed(folder(conf, task("web", "api")))
     result = cts("rollback", *arguments)
     assert (result.exit_code, len(account.pushed)) == (2, 2)
     assert said in result.stderr
@@ -169,15 +164,15 @@ def test_before_the_first_push_there_is_nothing_to_go_back_to(account: Account) 
 def test_the_first_generation_has_no_former_one(
     account: Account, conf: Path, arguments: list[str], said: str
 ) -> None:
-    pushed(conf, task("web"))
+    account.was_pushed(folder(conf, task("web")))
     result = cts("rollback", *arguments)
     assert (result.exit_code, len(account.pushed)) == (2, 1)
     assert said in result.stderr
 
 
 def test_a_bundle_that_is_gone_is_told(account: Account, conf: Path) -> None:
-    pushed(conf, task("web"))
-    pushed(conf, task("web", "api"))
+    account.was_pushed(folder(conf, task("web")))
+    account.was_pushed(folder(conf, task("web", "api")))
     account.expired.add("1")
     result = cts("rollback")
     assert (result.exit_code, len(account.pushed)) == (2, 2)
@@ -185,8 +180,8 @@ def test_a_bundle_that_is_gone_is_told(account: Account, conf: Path) -> None:
 
 
 def test_a_bundle_that_is_no_zip_is_told(account: Account, conf: Path) -> None:
-    pushed(conf, task("web"))
-    pushed(conf, task("web", "api"))
+    account.was_pushed(folder(conf, task("web")))
+    account.was_pushed(folder(conf, task("web", "api")))
     account.world.bucket.objects[keys.BUNDLE][0] = b"PK"
     result = cts("rollback")
     assert (result.exit_code, len(account.pushed)) == (2, 2)
@@ -196,8 +191,8 @@ def test_a_bundle_that_is_no_zip_is_told(account: Account, conf: Path) -> None:
 def test_a_generation_that_was_altered_is_told_and_not_followed(
     account: Account, conf: Path
 ) -> None:
-    pushed(conf, task("web"))
-    pushed(conf, task("web", "api"))
+    account.was_pushed(folder(conf, task("web")))
+    account.was_pushed(folder(conf, task("web", "api")))
     [key] = [key for key in account.world.bucket.objects if key.startswith("generations/1-")]
     account.world.bucket.write(key, account.world.bucket.objects[key][-1] + b" ")
     result = cts("rollback")
@@ -206,8 +201,8 @@ def test_a_generation_that_was_altered_is_told_and_not_followed(
 
 
 def test_a_generation_that_was_not_recorded_is_told(account: Account, conf: Path) -> None:
-    pushed(conf, task("web"))
-    pushed(conf, task("web", "api"))
+    account.was_pushed(folder(conf, task("web")))
+    account.was_pushed(folder(conf, task("web", "api")))
     for key in [key for key in account.world.bucket.objects if key.startswith("generations/1-")]:
         account.world.bucket.expire(key)
     result = cts("rollback")
@@ -218,8 +213,8 @@ def test_a_generation_that_was_not_recorded_is_told(account: Account, conf: Path
 def test_what_is_not_accepted_any_more_is_shown_and_not_pushed(
     account: Account, conf: Path
 ) -> None:
-    pushed(conf, task("web"))
-    pushed(conf, task("web", "api"))
+    account.was_pushed(folder(conf, task("web")))
+    account.was_pushed(folder(conf, task("web", "api")))
     former = account.world.bucket.objects[keys.BUNDLE]
     former[0] = archive({"tasks.hcl": b'task { nam = "x" }'})
     result = cts("rollback")

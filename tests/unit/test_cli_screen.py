@@ -143,8 +143,8 @@ def account(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Account:
     (tmp_path / "raw/a.hcl").write_text(task("web\x1b[2J\u202e"))
     linked = folder(tmp_path / "linked", task("web"))
     (linked / "modules/m/b\x1b[2J.tf").symlink_to(tmp_path / "c\x1b[2J")
-    assert cts("push", good).exit_code == 0
-    assert cts("push", folder(good, task("old"), task("web"))).exit_code == 0
+    account.was_pushed(good)
+    account.was_pushed(folder(good, task("old"), task("web")))
     folder(good, task("web"), task("new"))
     world = account.world
     world.table.refused = rejected("0", NOW - 100, problem(file=HOSTILE))

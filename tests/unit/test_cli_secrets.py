@@ -194,7 +194,7 @@ def test_what_stands_in_comments_stays_here(account: Account, conf: Path) -> Non
 
 
 def test_nothing_moves_for_a_push_that_is_not_made(account: Account, conf: Path) -> None:
-    cts("push", folder(conf, task("web"), task("old")))
+    account.was_pushed(folder(conf, task("web"), task("old")))
     cts("push", folder(conf, task("web"), f'consul {{\n  token = "{TOKEN}"\n}}\n'))
     assert account.versions == {}
 

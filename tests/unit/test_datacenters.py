@@ -13,9 +13,9 @@ from cts.generation import TaskEntry
 from cts.watch.query import View
 from cts.watch.stale import STALE_AFTER
 from cts.watch.view import Answer, Chunk, chunk_of
+from cts.workflow import queries
 from cts.workflow.newest import LOOK_EVERY
 from cts.workflow.passes import PASS_EVERY
-from cts.workflow.queries import MOST_HELD
 from tests.fake_consul import FakeConsul, instance
 from tests.unit.poller_world import World, lease, nobody_waits, stored
 
@@ -182,8 +182,14 @@ def test_a_datacenter_that_does_not_answer_leaves_the_others_trusted() -> None:
 
 # ---- passes -------------------------------------------------------------------------------
 
-NAMES = tuple(f"s{number:03}" for number in range(MOST_HELD + 10))
+HELD = 12
+NAMES = tuple(f"s{number:03}" for number in range(HELD + 10))
 MANY = TaskEntry("d-many", ServicesCondition(NAMES, datacenter="dc2"))
+
+
+@pytest.fixture(autouse=True)
+def _few_are_held(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(queries, "MOST_HELD", HELD)
 
 
 def test_a_pass_asks_only_where_something_moved() -> None:
@@ -205,7 +211,7 @@ def test_a_pass_asks_only_where_something_moved() -> None:
 
 
 def test_a_write_of_kv_has_no_service_asked() -> None:
-    keys = tuple(KvCondition(f"k{number:03}") for number in range(MOST_HELD + 10))
+    keys = tuple(KvCondition(f"k{number:03}") for number in range(HELD + 10))
     made = world(here=replace(HERE, inputs=keys))
     last = View(consul_kv.KEY, keys[-1].path)
 
@@ -220,11 +226,10 @@ def test_a_write_of_kv_has_no_service_asked() -> None:
     made.during(changes)
 
 
-@pytest.mark.slow
 def test_passes_go_on_though_the_index_of_a_table_is_refused() -> None:
     """Where no index tells whether a view has moved, it is asked in each pass."""
-    keys = tuple(KvCondition(f"k{number:03}") for number in range(MOST_HELD + 10))
-    names = tuple(f"z{number:03}" for number in range(MOST_HELD + 10))
+    keys = tuple(KvCondition(f"k{number:03}") for number in range(HELD + 10))
+    names = tuple(f"z{number:03}" for number in range(HELD + 10))
     made = world(here=replace(HERE, condition=ServicesCondition(names), inputs=keys))
     made.consul.errors |= NO_KV_INDEX
     key, service = View(consul_kv.KEY, keys[-1].path), View(services.SERVICE, names[-1])

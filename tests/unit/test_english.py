@@ -85,9 +85,9 @@ def _files() -> list[Path]:
     return sorted(path for path in [*code, *documents] if WRITTEN_BY_TESTS not in path.parents)
 
 
-COMPILED = [
-    (re.compile(turn.pattern, re.IGNORECASE | re.MULTILINE), turn.instead) for turn in TURNS
-]
+FLAGS = re.IGNORECASE | re.MULTILINE
+COMPILED = [(re.compile(turn.pattern, FLAGS), turn.instead) for turn in TURNS]
+ANY = re.compile("|".join(turn.pattern for turn in TURNS), FLAGS)
 
 
 def _texts(path: Path) -> Iterator[tuple[int, str]]:
@@ -105,7 +105,7 @@ def _found(path: Path) -> list[str]:
     return [
         f"{path.relative_to(ROOT)}:{line}: {turn[0]!r}: write {instead!r}"
         for line, text in _texts(path)
-        if not text.startswith(GENERATED)
+        if ANY.search(text) and not text.startswith(GENERATED)
         for pattern, instead in COMPILED
         for turn in pattern.finditer(text)
     ]

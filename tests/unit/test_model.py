@@ -14,7 +14,7 @@ from cts.workflow import start
 from tests.model.simulation import Simulation, fake_archive
 from tests.model.state import Broken
 
-HISTORIES = int(os.environ.get("MODEL_HISTORIES", "150"))
+HISTORIES = int(os.environ.get("MODEL_HISTORIES", "60"))
 BATCHES = [0, *(pytest.param(n, marks=pytest.mark.slow) for n in range(1, 15))]
 """Each takes every 15th history; `make unit` tries the first one only."""
 STEPS = 70

@@ -231,11 +231,11 @@ def test_problems_in_the_longest_words_fit_an_item_and_an_event(
 
 
 @pytest.mark.slow
-def test_of_thousands_of_tasks_the_first_names_are_kept() -> None:
+def test_of_many_tasks_with_long_names_the_first_names_are_kept() -> None:
     made = World()
-    made.push(*(task(f"task-with-a-name-of-some-length-{n:05}") for n in range(3000)))
+    made.push(*(task("a-long-name-" * 20 + f"{n:03}") for n in range(300)))
     assert made.publish() is PublishOutcome.PUBLISHED
-    assert len(made.live) == 3000
+    assert len(made.live) == 300
     first = made.current.added
     assert list(first) == made.live[: len(first)]
     assert AN_EVENT / 10 < len(json.dumps(first)) < AN_EVENT / 5, "an event has five such lists"
@@ -311,15 +311,15 @@ def test_a_bus_that_is_down_keeps_no_push_from_going_live_and_nothing_untold() -
 def test_what_is_owed_for_long_still_fits_an_item() -> None:
     made = World()
     with failing(made.bus, "send", Unavailable("the bus is down")):
-        for round_ in range(30):
-            made.push(*(task(f"task-with-a-long-name-{round_}-{n:03}") for n in range(60)))
+        for round_ in range(20):
+            made.push(*(task("a-long-name-" * 20 + f"{round_}-{n:02}") for n in range(55)))
             with pytest.raises(Unavailable):
                 made.publish()
-    assert made.current.number == 30
+    assert made.current.number == 20
     assert len(json.dumps(asdict(made.current))) < AN_ITEM
     made.publish()
     numbers = [each.number for each in made.bus.of(ConfigPublished)]
-    assert numbers == list(range(1, 31))
+    assert numbers == list(range(1, 21))
     assert made.bus.of(ConfigPublished)[0].added == []
     assert len(made.bus.of(ConfigPublished)[-2].added) == MOST_LISTED
 

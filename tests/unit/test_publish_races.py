@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from contextlib import suppress
+from functools import partial
 from typing import Any
 
 import pytest
@@ -75,10 +76,19 @@ def dies() -> None:
     raise Killed
 
 
-MOST_CALLS = 16
-"""More than a publisher makes."""
-NTH = pytest.mark.parametrize("nth", range(1, MOST_CALLS))
+CALLS = 16
+"""That a publisher makes."""
+NTH = pytest.mark.parametrize("nth", range(1, CALLS + 1))
 AFTER = pytest.mark.parametrize("after", [False, True], ids=["before", "after"])
+
+
+def test_something_happens_at_each_call() -> None:
+    happened: list[int] = []
+    for nth in (CALLS, CALLS + 1):
+        made = world(task("web"))
+        made.push(task("api"))
+        publish(watched(made, nth, partial(happened.append, nth)), SECONDS)
+    assert happened == [CALLS]
 
 
 @AFTER

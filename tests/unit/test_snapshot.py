@@ -137,7 +137,10 @@ def test_a_check_that_is_null_says_nothing() -> None:
 
 JSON = st.recursive(
     st.none() | st.booleans() | st.integers() | st.text(max_size=3) | st.just("_node_maintenance"),
-    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=3), inner),
+    lambda inner: (
+        st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=3), inner, max_size=3)
+    ),
+    max_leaves=8,
 )
 FIELDS = st.sampled_from(
     ["ID", "Service", "Node", "Address", "Port", "Tags", "Meta", "Checks", "Key", "Value"]
@@ -145,7 +148,12 @@ FIELDS = st.sampled_from(
 
 
 @pytest.mark.slow
-@given(st.sampled_from([WEB, LISTING, CATALOG, KEYS]), JSON, st.dictionaries(FIELDS, JSON), JSON)
+@given(
+    st.sampled_from([WEB, LISTING, CATALOG, KEYS]),
+    JSON,
+    st.dictionaries(FIELDS, JSON, max_size=4),
+    JSON,
+)
 def test_whatever_is_answered_raises_nothing_else(
     view: View, answer: Any, fields: dict[str, Any], checks: Any
 ) -> None:

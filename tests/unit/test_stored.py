@@ -251,17 +251,17 @@ def test_the_release_before_reads_a_generation() -> None:
 
 
 @pytest.mark.slow
-def test_a_run_of_ten_thousand_views_fits_an_item() -> None:
+def test_a_run_of_thousands_of_views_fits_an_item() -> None:
     world = system()
     world.task("all", regexp=".")
-    names = [f"service-{n}" for n in range(10_000)]
+    names = [f"service-{n}" for n in range(3_000)]
     world.store(LISTING, names)
     for name in names:
         world.store(View(services.SERVICE, name), [])
     run = world.started("all")
-    assert (len(run.inputs), run.more_inputs) == (1_000, 9_000)
+    assert (len(run.inputs), run.more_inputs) == (1_000, 2_000)
     assert len(json.dumps(table_items.of_run(run, kept_days=90))) < AN_ITEM / 2
-    assert shown_runs.run(run)["more_inputs"] == 9_000
+    assert shown_runs.run(run)["more_inputs"] == 2_000
 
 
 AN_ITEM = 400 * 1024
