@@ -308,17 +308,15 @@ def test_in_a_terminal_long_texts_are_broken_between_words(
     [
         (
             'consul { tls { cert = "c.pem" } }',
-            "a certificate: `cts push` moves it to the stack's connection secret as "
-            "CONSUL_CLIENT_CERT_PEM",
+            "a certificate: MOVES connection secret as CONSUL_CLIENT_CERT_PEM",
         ),
         (
             'vault { address = "v" tls { key = "c.pem" } }',
-            "a private key: `cts push` moves it to the stack's task secret as VAULT_CLIENT_KEY_PEM",
+            "a private key: MOVES task secret as VAULT_CLIENT_KEY_PEM",
         ),
         (
             'terraform_provider "google" { credentials = "c.json" }',
-            "credentials: `cts push` moves it to the stack's task secret as "
-            "TERRAFORM_PROVIDER_GOOGLE_CREDENTIALS",
+            "credentials: MOVES task secret as TERRAFORM_PROVIDER_GOOGLE_CREDENTIALS",
         ),
         (
             f'consul {{ token = "{SECRET}" token = "{{{{ env \\"X\\" }}}}" }}',
@@ -332,5 +330,6 @@ def test_it_says_what_becomes_of_a_secret(here: Path, text: str, told: str) -> N
     write("a.hcl", text)
     exit_code, out = validated()
     assert exit_code == 0
+    told = told.replace("MOVES", "`cts push` moves it to the stack's")
     assert told in " ".join(" ".join(out).split())
     assert "CONSUL_HTTP_TOKEN" not in json.loads(cts("validate", "--json").stdout)["secrets"]

@@ -13,7 +13,6 @@ from cts.config.bundle import Files
 from cts.config.rules.problem import Code, Problem, Where, did_you_mean
 from cts.terraform.references import is_reference
 
-
 PAIR = "or put the pair into the secret of the stack's parameter ConsulSecretArn"
 AUTHORITY = "or name the CA in the stack's parameter ConsulCaArn"
 INSTEAD = {"ca_cert": AUTHORITY, "ca_path": AUTHORITY, "cert": PAIR, "key": PAIR}
