@@ -223,6 +223,8 @@ class Options:
     def entries(self, key: str) -> list[Entry]:
         """The entries of a key, in its exact spelling if there is one, taken off what is left."""
         self.known.add(key)
+        if not self.left:
+            return []
         near = [entry for entry in self.left if entry.key.lower() == key]
         if not near:
             return []
