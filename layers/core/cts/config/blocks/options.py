@@ -17,7 +17,7 @@ from cts.config.blocks.go_values import FALSE, MOST_NANOSECONDS, NANOSECONDS, TR
 from cts.config.blocks.model import WrittenSecret
 from cts.config.blocks.schema import Seconds
 from cts.config.limits import MOST_FINDINGS, MOST_SECRETS, Few
-from cts.config.rules.problem import Code, Place, Problem, Where, nearest
+from cts.config.rules.problem import Code, Place, Problem, Where, joined, nearest
 from cts.config.text.tree import Body, Entry, Value
 
 LABELLED = ("driver",)
@@ -283,7 +283,7 @@ class Options:
         self.found.warnings.append(Problem(place, self.path_of(key), code, what, fix))
 
     def path_of(self, key: str) -> str:
-        return ".".join(part for part in (self.path, key) if part)
+        return joined(self.path, key)
 
 
 def _shown(value: Value, *, is_hidden: bool) -> str:
