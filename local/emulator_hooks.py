@@ -27,6 +27,9 @@ from local import emulator_iam, emulator_lambda, transforms
 from local.calls import json_body
 from local.hooks import Hooks, Request, Response
 
+NOT_EMULATED = "servicequotas"
+"""The only service that the product calls and the emulator does not have."""
+
 # The object version of an S3 event, which the emulator omits.
 _version: contextvars.ContextVar[str] = contextvars.ContextVar("version", default="")
 
@@ -36,6 +39,7 @@ def install(hooks: Hooks) -> None:
     _hook_requests(hooks)
     _hook_transforms()
     _hook_grammar()
+    _hook_descriptions()
     emulator_iam.install()
     _hook_codebuild(hooks)
     _hook_events(hooks)
@@ -111,6 +115,13 @@ def _hook_grammar() -> None:
     """The emulator would check the grammar of a filter again for each item."""
     check = _dynamodb._condition_syntax_error
     _dynamodb._condition_syntax_error = functools.lru_cache(256)(check)
+
+
+def _hook_descriptions() -> None:
+    """The emulator would read boto's description of a service again for each answer, and those of
+    all services once it is asked for one that it does not have."""
+    _responses._service_model = functools.cache(_responses._service_model)
+    _router._KNOWN_AWS_SERVICE_NAMES = frozenset({NOT_EMULATED})
 
 
 def _hook_codebuild(hooks: Hooks) -> None:

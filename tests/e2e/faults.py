@@ -184,7 +184,7 @@ class Gate:
     @property
     def step(self) -> str:
         """The shell command that waits; not for ever."""
-        waiting = f"until test -e {self._open}; do sleep 0.05; done"
+        waiting = f"until test -e {self._open}; do sleep 0.2; done"
         return f"touch {self._reached}; timeout 120 sh -c '{waiting}'"
 
     def reached(self) -> bool:

@@ -36,8 +36,8 @@ EVERY = 0.7
 """Seconds between two looks at a condition, which take the emulator time."""
 SELDOM = 3.0
 """The same for looks that take a command, which asks much more."""
-TRACKER_EVERY = 3.0
-POLLER_EVERY = 10.0
+TRACKER_EVERY = 4.0
+POLLER_EVERY = 12.0
 RECORD = "./modules/record"
 """A module that keeps its variable `services`, all of it, in its Terraform state."""
 RECORD_FILES = {
@@ -149,7 +149,7 @@ class World(Records):
     # ---- time ---------------------------------------------------------------------------
 
     def start_ticking(self) -> None:
-        """Fire the tracker's schedule every three seconds and the poller's every ten, so that no
+        """Fire the tracker's schedule every four seconds and the poller's every twelve, so that no
         test waits for a minute to pass."""
         self._stop.clear()
         self._ticker = threading.Thread(target=self._tick_on, daemon=True)

@@ -78,5 +78,5 @@ class Program:
             self._waiting = None
 
     def _begun(self) -> Child:
-        command = [sys.executable, "-I", str(WAITING)]
+        command = [sys.executable, "-I", "-S", str(WAITING)]
         return begun(command, env=self.environment, stdin=PIPE, stdout=PIPE)
