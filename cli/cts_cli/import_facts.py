@@ -35,6 +35,7 @@ def facts(checked: Checked) -> dict[str, Any]:
                 "place": str(secret.where.place),
             }
             for secret in checked.result.secrets
+            if not secret.is_ignored
         ],
         "environment": environment(configuration),
         "vault": vault(configuration),

@@ -60,7 +60,7 @@ def prepare(checked: Checked, stack: Stack) -> Prepared:
     except OverLimit as error:
         raise CommandError(str(error)) from error
     what = words.count(len(pushed.files), "file")
-    return Prepared(what, pushed, checked.result.secrets)
+    return Prepared(what, pushed, checked.to_move)
 
 
 def refuse_invalid(checked: Checked, as_json: bool) -> None:

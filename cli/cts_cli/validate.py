@@ -17,6 +17,8 @@ from cts_cli.screen import Console, Text
 
 IN_THE_BUNDLE = {Code.FILE_MISSING, Code.MODULE_MISSING, Code.OUTSIDE_BUNDLE}
 """Problems with paths."""
+OF_FILES = {"cert": "a certificate", "key": "a private key", "credentials": "credentials"}
+"""What is in the file that an option names."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,10 +74,16 @@ class Checked:
 
     @property
     def to_move(self) -> list[WrittenSecret]:
-        """The secrets that a push moves: not those it is rejected for."""
+        """The secrets that a push moves: not those it is rejected for, or leaves out."""
         problems = self.result.problems
         refused = {each.place for each in problems if each.code is Code.LITERAL_SECRET}
-        return [each for each in self.result.secrets if each.where.place not in refused]
+        found = (each for each in self.result.secrets if not each.is_ignored)
+        return [each for each in found if each.where.place not in refused]
+
+    @property
+    def left_out(self) -> list[WrittenSecret]:
+        """The secrets that have no effect, which a push does not store."""
+        return [each for each in self.result.secrets if each.is_ignored]
 
 
 def is_unneeded(warning: Mapping[str, Any]) -> bool:
@@ -112,7 +120,7 @@ def print_checked(console: Console, checked: Checked) -> None:
     lines = problems.Lines(checked.files, [*checked.warnings, *checked.problems], hidden)
     warnings = [each for each in checked.warnings if not is_unneeded(each)]
     problems.print_with_lines(console, warnings, problems.WARNING, lines)
-    for secret in checked.to_move:
+    for secret in (*checked.to_move, *checked.left_out):
         _secret(console, secret)
     problems.print_with_lines(console, checked.problems, problems.PROBLEM, lines)
     if checked.hint and any(each.code in IN_THE_BUNDLE for each in result.problems):
@@ -134,10 +142,16 @@ def _secret(console: Console, secret: WrittenSecret) -> None:
     where = secret.where
     heading = problems.heading(str(where.place), where.path)
     console.print(Text.assemble((f"{mark} ", style), heading), soft_wrap=True)
-    what = "a private key" if secret.is_file else "a secret"
-    told = f"{what}: `cts push` moves it to the stack's {secret.group} secret as {secret.name}"
-    print_paragraph(console, Text(told, style))
+    print_paragraph(console, Text(_told(secret), style))
     console.print()
+
+
+def _told(secret: WrittenSecret) -> str:
+    if secret.is_ignored:
+        return "a secret that has no effect: `cts push` leaves it out"
+    option = secret.where.path.rpartition(".")[2]
+    what = OF_FILES.get(option, "a secret file") if secret.is_file else "a secret"
+    return f"{what}: `cts push` moves it to the stack's {secret.group} secret as {secret.name}"
 
 
 def summary(checked: Checked) -> str:

@@ -3,18 +3,15 @@
 import json
 import os
 import signal
-import subprocess
-import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from typing import IO, Any
+from typing import Any
 
 import pytest
 
-from cts.adapters.program import program
 from cts.build import s3 as build_s3
 from cts.build.credentials import Credentials
 from cts.build.engine import ENGINES, OnPath
@@ -26,8 +23,11 @@ from local import tools
 from local.provider import parent
 from local.provider.mirror import cli_configuration
 from local.waiting import wait_until
+from tests.build.builds import Build
 from tests.build.s3 import S3, serving
 
+TERRAFORM = {"GOGC": "400"}
+"""It runs so briefly that collecting its garbage is a fifth of its work."""
 SOON = 0.2
 """Minutes. A build with so little time waits for a lock for three seconds."""
 TASK = "web"
@@ -56,7 +56,7 @@ class Place:
     s3: S3
     folder: Path
     environment: dict[str, str]
-    started: list[subprocess.Popen[str]] = field(default_factory=list)
+    started: list[Build] = field(default_factory=list)
 
     def archive(
         self,
@@ -71,9 +71,6 @@ class Place:
     ) -> Path:
         folder = self.folder / run
         folder.mkdir()
-        for name, text in program().items():
-            (folder / name).parent.mkdir(parents=True, exist_ok=True)
-            (folder / name).write_text(text)
         (folder / "main.tf").write_text(BACKEND + main)
         facts = {
             "task": TASK,
@@ -102,25 +99,20 @@ class Place:
         archive: Path,
         build: str = "project:1",
         minutes: float = 60,
-        stdout: IO[str] | int = subprocess.PIPE,
-    ) -> subprocess.Popen[str]:
-        command = [sys.executable, "execute.py", "--build", build, "--minutes", str(minutes)]
-        process = subprocess.Popen(
-            command,
-            cwd=archive,
-            env=self.environment,
-            stdout=stdout,
-            stderr=subprocess.STDOUT,
-            text=True,
-        )
+        output: Path | None = None,
+    ) -> Build:
+        arguments = ["--build", build, "--minutes", str(minutes)]
+        output = output or self.folder / f"output-{len(self.started)}"
+        process = Build(archive, arguments, self.environment, output)
+        process.start()
         self.started.append(process)
         return process
 
-    def build(self, archive: Path, build: str = "project:1", minutes: float = 60) -> int:
+    def build(self, archive: Path, build: str = "project:1", minutes: float = 60) -> int | None:
         """Execute the archive to its end: the exit code."""
         process = self.start(archive, build, minutes)
-        process.communicate(timeout=120)
-        return process.returncode
+        process.end(120)
+        return process.exitcode
 
     def record(self, run: str, name: str) -> bytes | None:
         return self.s3.objects.get(f"work/runs/{TASK}/{run}/{name}")
@@ -185,6 +177,7 @@ def placed(s3: S3, folder: Path) -> Iterator[Place]:
         "AWS_ENDPOINT_URL": s3.url,
         "AWS_ACCESS_KEY_ID": "test",
         "AWS_SECRET_ACCESS_KEY": "test",
+        **TERRAFORM,
         **parent.environment(),
     }
     place = Place(s3, folder, environment)
@@ -195,18 +188,18 @@ def placed(s3: S3, folder: Path) -> Iterator[Place]:
         kill(process)
 
 
-def kill(process: subprocess.Popen[str]) -> None:
+def kill(process: Build) -> None:
     """The end of a container: the build and everything it started, at once."""
-    if process.poll() is None:
-        for child in children(process.pid):
+    if process.is_alive():
+        for child in children(process):
             with suppress(ProcessLookupError):
                 os.killpg(child, signal.SIGKILL)
         process.kill()
-        process.communicate()
+        process.join()
 
 
-def children(pid: int) -> list[int]:
-    text = Path(f"/proc/{pid}/task/{pid}/children").read_text()
+def children(process: Build) -> list[int]:
+    text = Path(f"/proc/{process.pid}/task/{process.pid}/children").read_text()
     return [int(child) for child in text.split()]
 
 
@@ -221,6 +214,7 @@ def environment(tmp_path: Path) -> dict[str, str]:
     settings.write_text(cli_configuration())
     return {
         **os.environ,
+        **TERRAFORM,
         **parent.environment(),
         "TF_CLI_CONFIG_FILE": str(settings),
         "CHECKPOINT_DISABLE": "1",

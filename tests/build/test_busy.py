@@ -1,7 +1,6 @@
 """A state that someone else works on: the build waits for it, and then leaves it alone."""
 
 import json
-import signal
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -113,7 +112,7 @@ def test_the_second_of_two_builds_waits_and_then_leaves_the_state_alone(
     assert place.record("run-2", "applying") is None
     assert (backend.state(), backend.is_locked()) == (before, True)
     (first / "go").touch()
-    builds.communicate(timeout=60)
+    builds.end()
     assert place.result("run-1")["status"] == "applied"
     assert place.build(backend.archive("run-3", HOLDING + ONE), "project:3") == 0
     assert backend.names() == ["one", "slow"]
@@ -128,8 +127,8 @@ def test_a_build_goes_on_as_soon_as_the_lock_is_released(backend: Stack) -> None
     waits = place.start(backend.archive("run-2", HOLDING + ONE), "project:2")
     until(lambda: "state lock" in place.log("run-2") or "failed to lock" in place.log("run-2"))
     (first / "go").touch()
-    holds.communicate(timeout=60)
-    waits.communicate(timeout=60)
+    holds.end()
+    waits.end()
     assert [place.result(run)["status"] for run in ("run-1", "run-2")] == ["applied", "applied"]
     assert backend.names() == ["one", "slow"]
 
@@ -141,8 +140,8 @@ def test_a_build_that_is_stopped_while_it_waits_is_not_busy(backend: Stack) -> N
     until((first / "running").exists)
     waits = place.start(backend.archive("run-2", ONE), "project:2")
     until(lambda: "state lock" in place.log("run-2") or "failed to lock" in place.log("run-2"))
-    waits.send_signal(signal.SIGTERM)
-    waits.communicate(timeout=60)
+    waits.terminate()
+    waits.end()
     result = place.result("run-2")
     assert result["status"] == "errored"
     assert "the build was stopped" in result["error"]

@@ -2,7 +2,6 @@
 
 import json
 import shutil
-import signal
 
 import pytest
 
@@ -255,8 +254,8 @@ def test_conflicts_and_server_errors_of_s3_are_tried_again(place: Place) -> None
 def test_a_build_that_may_not_write_its_record_says_which(place: Place) -> None:
     place.s3.fault = lambda _, path: 403 if path.endswith("/started") else None
     process = place.start(place.archive("run-1", ONE))
-    output, _ = process.communicate(timeout=60)
-    assert process.returncode == 1
+    output = process.end()
+    assert process.exitcode == 1
     assert output == f"PUT s3://work/runs/{TASK}/run-1/started: HTTP 403 Injected Injected\n"
 
 
@@ -345,9 +344,9 @@ def test_a_stopped_build_lets_terraform_store_its_state(place: Place) -> None:
     archive = place.archive("run-1", ONE + SLOW)
     process = place.start(archive)
     until((archive / "running").exists)
-    process.send_signal(signal.SIGTERM)
-    process.communicate(timeout=60)
-    assert process.returncode == 1
+    process.terminate()
+    process.end()
+    assert process.exitcode == 1
     result = place.result("run-1")
     assert (result["status"], result["step"]) == ("errored", "apply")
     assert "interrupted because the build was stopped" in result["error"]

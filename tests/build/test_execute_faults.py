@@ -33,8 +33,7 @@ def test_a_full_disk_ends_no_run(place: Place) -> None:
     archive = place.archive("run-1", NOISY)
     (archive / ".build").mkdir()
     (archive / ".build" / "log").symlink_to("/dev/full")
-    with Path("/dev/full").open("w") as full:
-        place.start(archive, stdout=full).wait(timeout=60)
+    place.start(archive, output=Path("/dev/full")).join(60)
     assert place.result("run-1")["status"] == "applied"
     assert place.log("run-1").count("0123456789") > 20000
     assert LOCK not in place.s3.objects
@@ -104,14 +103,14 @@ def test_a_former_run_whose_record_is_unreadable_holds_no_lock(place: Place, bod
 def test_facts_that_are_unreadable_are_said_where_they_can_be(place: Place, text: str) -> None:
     archive = place.archive("run-1", ONE)
     (archive / "run.json").write_text(text)
-    output, _ = place.start(archive).communicate(timeout=60)
+    output = place.start(archive).end()
     assert "run.json" in output or "'task'" in output
     assert [key for key in place.s3.objects if "run-1" in key] == []
 
 
 def test_a_record_that_does_not_say_whose_run_it_is_stops_the_build(place: Place) -> None:
     place.s3.objects[f"work/runs/{TASK}/run-1/started"] = b"garbage"
-    output, _ = place.start(place.archive("run-1", ONE)).communicate(timeout=60)
+    output = place.start(place.archive("run-1", ONE)).end()
     assert f"s3://work/runs/{TASK}/run-1/started does not say whose run this is" in output
     assert STATE not in place.s3.objects
 
@@ -146,14 +145,14 @@ def test_a_log_that_hangs_keeps_no_result_back(place: Place) -> None:
     until(lambda: place.record("run-1", "result.json"), 40)
     assert not place.log("run-1")
     ends.set()
-    place.started[0].communicate(timeout=60)
+    place.started[0].end()
     assert "Apply complete!" in place.log("run-1")
 
 
 @pytest.mark.parametrize("address", ADDRESSES)
 def test_a_password_in_a_modules_address_is_shown_nowhere(place: Place, address: str) -> None:
     process = place.start(place.archive("run-1", f'module "x" {{ source = "{address}" }}\n'))
-    output, _ = process.communicate(timeout=120)
+    output = process.end(120)
     result = json.dumps(place.result("run-1"))
     assert "127.0.0.1" in result
     assert "***" in place.log("run-1")

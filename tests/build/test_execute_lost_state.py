@@ -198,7 +198,7 @@ def test_a_build_that_dies_before_the_state_is_kept_lets_no_run_plan_over_it(
 ) -> None:
     def dies(method: str, path: str) -> int | None:
         if (method, path) == ("PUT", f"work/runs/{TASK}/run-1/errored.tfstate"):
-            os.kill(place.started[0].pid, signal.SIGKILL)
+            place.started[0].kill()
             return 500
         return (
             403 if (method, path) == ("PUT", STATE) and place.record("run-1", "applying") else None

@@ -161,7 +161,7 @@ def test_a_state_that_someone_works_on_in_consul_is_left_alone(moves: Moves, tar
     result = moves.to(target)
     assert (result["status"], moves.in_stack) == ("busy", stack)
     (working / "go").touch()
-    build.communicate(timeout=60)
+    build.end()
 
 
 @pytest.mark.parametrize("target", ["stack", "consul"])

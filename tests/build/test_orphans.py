@@ -2,7 +2,6 @@
 
 import json
 import random
-import subprocess
 import threading
 from collections.abc import Callable
 from pathlib import Path
@@ -12,11 +11,12 @@ import pytest
 
 from cts.build.orphans import FOUND, PLANNED, LeftOutside, ids_of, outside
 from local.provider.mirror import SOURCE, VERSIONS
+from tests.build.builds import Build
 from tests.build.conftest import STATE, TASK, Place, kill, until
 from tests.build.stores import storing
 from tests.conftest import Terraform
 
-Moment = Callable[[subprocess.Popen[str]], object]
+Moment = Callable[[Build], object]
 MARKER = f"work/unfinished/{TASK}/apply"
 ROOT = """
 terraform {
@@ -173,7 +173,7 @@ def test_a_build_that_is_stopped_gently_leaves_no_object_without_state(device: D
     process = device.place.start(device.archive("run-1", NAMES))
     until(lambda: len(device.objects()) >= 3)
     process.terminate()
-    process.communicate(timeout=60)
+    process.end()
     assert device.in_state() == device.objects()
     assert MARKER not in device.place.s3.objects
 
@@ -202,14 +202,14 @@ def test_a_build_killed_at_a_random_moment_is_recovered(device: Device, number: 
     names = NAMES[: chance.randrange(2, 13)]
     many, lines = chance.randrange(len(names)), chance.randrange(1, 40)
 
-    def moment(process: subprocess.Popen[str]) -> None:
-        assert process.stdout
+    def moment(process: Build) -> None:
+        def said() -> str:
+            return process.output.read_text()
+
         if chance.random() < 0.5:
             until(lambda: len(device.objects()) >= many)
         else:
-            for _, line in zip(range(lines), process.stdout, strict=False):
-                if "Apply complete" in line:
-                    return
+            until(lambda: said().count("\n") >= lines or "Apply complete" in said())
 
     killed_and_recovered(device, names, moment)
 

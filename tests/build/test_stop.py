@@ -99,6 +99,7 @@ def test_a_signal_to_the_group_of_the_build_reaches_no_terraform(place: Place) -
     archive = place.archive("run-1", ONE + SLOW)
     process = place.start(archive)
     until((archive / "running").exists)
-    groups = {os.getpgid(child) for child in children(process.pid)}
+    groups = {os.getpgid(child) for child in children(process)}
     assert groups
+    assert process.pid
     assert os.getpgid(process.pid) not in groups

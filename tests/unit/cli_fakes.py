@@ -10,7 +10,9 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from functools import cache
+from importlib import import_module
 from pathlib import Path
+from pkgutil import iter_modules
 from threading import Lock
 from typing import Any
 
@@ -23,6 +25,7 @@ from typer import testing
 from typer.main import get_command
 from typer.testing import CliRunner, Result
 
+import cts_cli
 from cts import keys
 from cts.config import bundle
 from cts.config.blocks.schema import Group
@@ -39,6 +42,9 @@ from tests.unit.publisher import SECONDS
 from tests.unit.reader_fakes import NOW, World, call
 
 testing._get_command = cache(get_command)  # type: ignore[attr-defined]  # or built each time
+for _module in iter_modules(cts_cli.__path__):
+    # Commands import what they need: if first in a slow test, which isn't traced, it isn't covered.
+    import_module(f"cts_cli.{_module.name}")
 
 SANDBOX = Lock()
 """It serves one request at a time."""

@@ -301,3 +301,35 @@ def test_in_a_terminal_long_texts_are_broken_between_words(
     said = plain(cts("validate").stdout).splitlines()
     assert max(map(len, said)) <= 50
     assert all(line.startswith("  ") for line in said[1:-1])
+
+
+@pytest.mark.parametrize(
+    ("text", "told"),
+    [
+        (
+            'consul { tls { cert = "c.pem" } }',
+            "a certificate: MOVES connection secret as CONSUL_CLIENT_CERT_PEM",
+        ),
+        (
+            'vault { address = "v" tls { key = "c.pem" } }',
+            "a private key: MOVES task secret as VAULT_CLIENT_KEY_PEM",
+        ),
+        (
+            'terraform_provider "google" { credentials = "c.json" }',
+            "credentials: MOVES task secret as TERRAFORM_PROVIDER_GOOGLE_CREDENTIALS",
+        ),
+        (
+            f'consul {{ token = "{SECRET}" token = "{{{{ env \\"X\\" }}}}" }}',
+            "a secret that has no effect: `cts push` leaves it out",
+        ),
+    ],
+)
+def test_it_says_what_becomes_of_a_secret(here: Path, text: str, told: str) -> None:
+    write("c.pem", "x")
+    write("c.json", "{}")
+    write("a.hcl", text)
+    exit_code, out = validated()
+    assert exit_code == 0
+    told = told.replace("MOVES", "`cts push` moves it to the stack's")
+    assert told in " ".join(" ".join(out).split())
+    assert "CONSUL_HTTP_TOKEN" not in json.loads(cts("validate", "--json").stdout)["secrets"]

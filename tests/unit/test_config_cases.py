@@ -34,8 +34,8 @@ BARE = 'task { name = "t1" module = "m" '
 MACROS = {"TASK{": BARE + 'condition "services" { names = ["s1"] }\n', "BARE{": BARE + "\n"}
 CONSUL_BACKEND = 'driver "terraform" { backend "consul" { } }'
 NOTES = {
-    Code.CONDITION_TYPE, Code.INVALID_VALUE, Code.NOT_NEEDED, Code.NOT_SUPPORTED_YET,
-    Code.OVERRIDDEN, Code.TEMPLATE,
+    Code.CONDITION_TYPE, Code.FILE_MISSING, Code.INVALID_VALUE, Code.NOT_NEEDED,
+    Code.NOT_SUPPORTED_YET, Code.OUTSIDE_BUNDLE, Code.OVERRIDDEN, Code.TEMPLATE,
 }  # fmt: skip
 """CTS has nothing to say there: these are tested where a row names them."""
 ROWS_OF_CTS = 308

@@ -226,3 +226,58 @@ def test_of_what_is_left_out_the_inside_is_not_told() -> None:
     text = '{"vault": {"address": "a", "address": "b"}, "vault": {"address": "c"}}'
     warnings = compiled(text, "c.json").warnings
     assert [each.path for each in warnings] == ["vault"]
+
+
+# ---- what becomes of a file, by what names it -----------------------------------------------
+
+CONTENT = 'also accepts the content, store it with `cts secret set NAME` and write {{ env "NAME" }}'
+NAMED_BY = [
+    ('terraform_provider "p" { ca_file = "a/ca.pem" }', f"if the provider {CONTENT}"),
+    ('terraform_provider "p" { task_env { CA_FILE = "a/ca.pem" } }', f"if the provider {CONTENT}"),
+    (
+        'driver "terraform" { backend "gcs" { credentials = "account.json" } }',
+        f"if the backend {CONTENT}",
+    ),
+    (
+        'driver "terraform" { backend "consul" { ca_file = "certs/ca.pem" } }',
+        "remove it if this is the stack's Consul: its parameters say how builds reach it",
+    ),
+    ('serverless { environment { CA_FILE = "a/ca.pem" } }', f"if what reads it {CONTENT}"),
+]
+
+
+@pytest.mark.parametrize(("text", "fix"), NAMED_BY)
+def test_the_advice_on_a_file_fits_what_names_it(text: str, fix: str) -> None:
+    (warning,) = compiled(text, more={"certs/ca.pem": b""}).warnings
+    assert (warning.code, warning.fix) == (Code.FILE_MISSING, fix)
+
+
+CERTIFICATES = [
+    ('cert = "certs/nope.pem"', [("cert", Code.FILE_MISSING)]),
+    ('key = "/etc/k.pem"', [("key", Code.OUTSIDE_BUNDLE)]),
+    ('ca_path = "cas"', [("ca_path", Code.FILE_MISSING)]),
+    ('ca_cert = "ca.pem" cert = "../c.pem"', [
+        ("ca_cert", Code.FILE_MISSING), ("cert", Code.OUTSIDE_BUNDLE),
+    ]),
+    ('ca_path = "certs" ca_cert = "certs/there.pem" cert = "certs/there.pem"', []),
+    ('cert = "{{ env \\"C\\" }}"', []),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("inside", "expected"), CERTIFICATES)
+def test_a_missing_certificate_of_consul_is_warned_of(
+    inside: str, expected: list[tuple[str, Code]]
+) -> None:
+    result = compiled(f"consul {{ tls {{ {inside} }} }}", more={"certs/there.pem": b""})
+    assert not result.problems
+    found = [each for each in result.warnings if each.code in dict(expected).values()]
+    assert [(each.path, each.code) for each in found] == [
+        (f"consul.tls.{option}", code) for option, code in expected
+    ]
+    for each in found:
+        assert ("ConsulCaArn" if ".ca_" in each.path else "ConsulSecretArn") in each.fix
+
+
+def test_certificates_of_the_deployment_are_not_files_of_the_bundle() -> None:
+    files = {"c.hcl": b"consul { }"}
+    assert not compile_bundle(files, {"CONSUL_CACERT": "/ca.pem"}).warnings

@@ -43,7 +43,7 @@ DENSE: Mapping[str, Callable[[], dict[str, str]]] = {
     "a variable file for many tasks": lambda: {
         "a.hcl": "".join(
             task(f"t{n}").replace("module", 'variable_files = ["v"]\nmodule', 1)
-            for n in range(2000)
+            for n in range(1200)
         ),
         "v": f'v = "{"x" * (MIB // 2)}"\n',
         "m/main.tf": 'variable "services" {}\nvariable "v" {}\n',

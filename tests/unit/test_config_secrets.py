@@ -33,21 +33,6 @@ CONSUL, PROVIDER = "CONSUL_HTTP_TOKEN", "TERRAFORM_PROVIDER_P_"
 MOVED = [
     pytest.param({"a.hcl": 'consul { token = "CANARY" }'}, {CONSUL: "CANARY"}, id="token"),
     pytest.param(
-        {"a.hcl": 'consul { token = "CANARY1"\ntoken = "CANARY2" }'},
-        {f"{CONSUL}_2": "CANARY1", CONSUL: "CANARY2"},
-        id="written-twice",
-    ),
-    pytest.param(
-        {"a.hcl": 'consul { token = "CANARY" }', "b.hcl": 'consul { token = "" }'},
-        {f"{CONSUL}_2": "CANARY"},
-        id="overridden-by-nothing",
-    ),
-    pytest.param(
-        {"a.json": '{"vault": {"token": "CANARY1"}, "vault": {"token": "CANARY2"}}'},
-        {"VAULT_TOKEN_2": "CANARY1", "VAULT_TOKEN": "CANARY2"},
-        id="json-key-twice",
-    ),
-    pytest.param(
         {"a.hcl": 'consul { token = "CANARY" }', ".configuration": "a.hcl\r\na.hcl\n\n"},
         {CONSUL: "CANARY"},
         id="file-read-twice",
@@ -125,6 +110,78 @@ def test_a_secret_is_moved(files: Texts, expected: dict[str, str]) -> None:
     again = compile_bundle(bundle_)
     assert not again.problems
     assert not again.secrets
+
+
+IGNORED = [
+    pytest.param(
+        {"a.hcl": 'consul { token = "CANARY"\ntoken = "LAST" }'},
+        {CONSUL: "LAST"},
+        "consul.token",
+        id="written-twice",
+    ),
+    pytest.param(
+        {"a.hcl": 'consul { token = "CANARY"\ntoken = "CANARY" }'},
+        {CONSUL: "CANARY"},
+        "consul.token",
+        id="the-same-twice",
+    ),
+    pytest.param(
+        {"a.hcl": 'consul { token = "CANARY" }', "b.hcl": 'consul { token = "LAST" }'},
+        {CONSUL: "LAST"},
+        "consul.token",
+        id="in-two-files",
+    ),
+    pytest.param(
+        {"a.hcl": 'consul { token = "CANARY" }', "b.hcl": 'consul { token = "" }'},
+        {},
+        "consul.token",
+        id="overridden-by-nothing",
+    ),
+    pytest.param(
+        provider('token = "CANARY{{ env \\"A\\" }}CANARY"\ntoken = "LAST"'),
+        {f"{PROVIDER}TOKEN": "LAST"},
+        "terraform_provider.p.token",
+        id="argument-twice",
+    ),
+    *(
+        pytest.param({"a.json": text}, moved, path, id=f"json-{path}")
+        for text, moved, path in (
+            (
+                '{"consul": {"token": "CANARY"}, "consul": {"token": "LAST"}}',
+                {CONSUL: "LAST"},
+                "consul.token",
+            ),
+            ('{"vault": {"token": "CANARY"}, "vault": {}}', {}, "vault.token"),
+            (
+                '{"terraform_provider": {"p": {"pin": 90817263}}, "terraform_provider": {"q": {}}}',
+                {},
+                "terraform_provider.p.pin",
+            ),
+            (
+                '{"terraform_provider": {"p": {"a": {"pw": "CANARY"}, "a": {"pw": "LAST"}}}}',
+                {f"{PROVIDER}A_PW": "LAST"},
+                "terraform_provider.p.a.pw",
+            ),
+        )
+    ),
+]
+
+
+@pytest.mark.parametrize(("files", "expected", "path"), IGNORED)
+def test_a_secret_without_effect_is_left_out(
+    files: Texts, expected: dict[str, str], path: str
+) -> None:
+    result, bundle_ = pushed(files)
+    kept = {each.name: each.value for each in result.secrets if not each.is_ignored}
+    assert kept == expected
+    assert {each.where.path for each in result.secrets if each.is_ignored} == {path}
+    assert not any(b"CANARY" in content or b"9081" in content for content in bundle_.values())
+    again = compile_bundle(bundle_)
+    assert not again.problems
+    assert not again.secrets
+    assert [each.fix for each in refused(result.secrets)].count("`cts push` leaves it out") == len(
+        result.secrets
+    ) - len(expected)
 
 
 @pytest.mark.parametrize(

@@ -226,6 +226,7 @@ def test_a_write_of_kv_has_no_service_asked() -> None:
     made.during(changes)
 
 
+@pytest.mark.slow
 def test_passes_go_on_though_the_index_of_a_table_is_refused() -> None:
     """Where no index tells whether a view has moved, it is asked in each pass."""
     keys = tuple(KvCondition(f"k{number:03}") for number in range(HELD + 10))

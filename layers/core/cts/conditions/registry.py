@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import cache
 from importlib import import_module
 from typing import TYPE_CHECKING
 
@@ -28,6 +29,7 @@ NOTHING = services.ServicesCondition()
 """What looks at nothing. Every module gets the variable that it fills."""
 
 
+@cache
 def room(label: str) -> Room:
     found: Room = import_module(ROOMS[label]).ROOM
     return found

@@ -23,6 +23,7 @@ from cts.config.modules.local import (
     secrets_in_modules,
     unreadable_modules,
 )
+from cts.config.modules.named_files import Bundled, consul_certificates
 from cts.config.modules.task_variables import Given, given
 from cts.config.modules.vault_tls import vault_tls
 from cts.config.moving import named
@@ -135,6 +136,7 @@ def _compiled(
         unknown_versions(final, modules),
         _in_comments(final, files),
         _left_behind(merged, files),
+        consul_certificates(merged.consul, Bundled(files)),
     ))  # fmt: skip
     return Result(
         problems=_in_order(problems, names),
@@ -156,10 +158,10 @@ def _first(what: str, found: Iterator[Problem]) -> list[Problem]:
 
 def _left_behind(merged: Configuration, files: Files) -> Iterator[Problem]:
     """Files of credentials whose content is moved, and that are not there."""
-    named = (each for each in merged.secrets if each.is_file and each.group is Group.TASK)
+    named = (each for each in merged.secrets if each.is_file and not each.is_ignored)
     for secret in named:
-        is_certificate = secret.where.path.startswith("vault.")
-        if not is_certificate and bundle.inside(secret.value) not in files:
+        is_credentials = secret.group is Group.TASK and not secret.where.path.startswith("vault.")
+        if is_credentials and bundle.inside(secret.value) not in files:
             yield stays_behind(secret.where)
 
 

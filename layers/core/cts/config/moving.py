@@ -45,8 +45,8 @@ def named(
     """The secrets with their values, each under a unique name. A key file that is not there
     holds nothing to move.
 
-    `effective`: the value of each option in the end. A secret that another value
-    overrides leaves the option's name to that one, but may not stay in its file either.
+    `effective`: the value of each option in the end. A secret that another value overrides is
+    ignored, but may not stay in its file either.
     """
     spans = {(each.file, each.start, each.end, each.part): each for each in secrets}
     taken = {(each.group, each.name) for each in spans.values()}
@@ -55,14 +55,17 @@ def named(
     found: list[WrittenSecret] = []
     texts_of_files: dict[str, str] = {}
     for secret in spans.values():
+        written = secret.template or secret.value
+        if secret.is_ignored or effective.get(secret.where.path, written) != written:
+            if not secret.is_file:
+                found.append(replace(secret, is_ignored=True))
+            continue
         value = _content(secret, files, texts_of_files)
         if value is None:
             continue
         wanted = (secret.group, secret.name)
-        written = secret.template or secret.value
-        is_last = effective.get(secret.where.path, written) == written
         name = secret.name
-        if not is_last or wanted in given:
+        if wanted in given:
             more = (f"{name}_{n}" for n in numbers.setdefault(wanted, count(2)))
             name = next(each for each in more if (secret.group, each) not in taken)
         given.add((secret.group, name))
@@ -88,7 +91,8 @@ def reference(name: str) -> str:
 
 
 def moved(files: Mapping[str, bytes], secrets: Iterable[WrittenSecret]) -> dict[str, bytes]:
-    """The files with a reference in the place of each secret: `"{{ env \\"NAME\\" }}"`."""
+    """The files with a reference in the place of each secret: `"{{ env \\"NAME\\" }}"`. In the
+    place of one that is ignored there is nothing: `""`."""
     ordered = sorted(secrets, key=_span, reverse=True)
     texts = {secret.file: files[secret.file].decode() for secret in ordered}
     for (file, start, end), of_value in groupby(ordered, _span):
@@ -103,6 +107,8 @@ def _span(secret: WrittenSecret) -> tuple[str, int, int]:
 
 def _with_references(secrets: list[WrittenSecret]) -> str:
     """A value without its secrets: several are parts of one template."""
+    if secrets[0].is_ignored:
+        return ""
     parts = template_parts(secrets[0].template)
     for secret in secrets:
         parts[secret.part] = reference(secret.name)
@@ -114,4 +120,6 @@ def refused(secrets: Iterable[WrittenSecret]) -> Iterable[Problem]:
     for secret in secrets:
         what = "the configuration contains a secret in plain text"
         fix = f"`cts push` keeps it as a secret of the stack and writes {reference(secret.name)}"
+        if secret.is_ignored:
+            fix = "`cts push` leaves it out"
         yield secret.where.problem(Code.LITERAL_SECRET, what, fix)

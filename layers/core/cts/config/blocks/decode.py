@@ -28,7 +28,7 @@ from cts.config.blocks.schema import (
 )
 from cts.config.blocks.terraform_blocks import Free, backends, providers
 from cts.config.moving import noted
-from cts.config.rules.problem import Code, Problem, did_you_mean
+from cts.config.rules.problem import Code, Problem, did_you_mean, joined
 from cts.config.text.tree import Body, Entry, Value
 
 if TYPE_CHECKING:
@@ -55,7 +55,7 @@ def _dropped(value: Value, path: str) -> Iterator[tuple[Entry, str]]:
     elif isinstance(value.data, Body):
         yield from ((entry, path) for entry in value.data.dropped)
         for entry in value.data.dropped + value.data.entries:
-            yield from _dropped(entry.value, _joined(path, entry.key))
+            yield from _dropped(entry.value, joined(path, entry.key))
 
 
 def _left_out(value: Value, path: str) -> Iterator[Problem]:
@@ -68,19 +68,15 @@ def _left_out(value: Value, path: str) -> Iterator[Problem]:
     for entry in value.data.dropped:
         what = f'{_called(entry)} is ignored: "{entry.key}" is set again at {last[entry.key].place}'
         fix = f'write a list: "{entry.key}": [...]' if entry.key in REPEATED else "write it once"
-        yield Problem(entry.place, _joined(path, entry.key), Code.REPEATED_BLOCK, what, fix)
+        yield Problem(entry.place, joined(path, entry.key), Code.REPEATED_BLOCK, what, fix)
     for entry in value.data.entries:
-        yield from _left_out(entry.value, _joined(path, entry.key))
+        yield from _left_out(entry.value, joined(path, entry.key))
 
 
 def _called(entry: Entry) -> str:
     names = (inner.value.data for inner in entry.value.entries if inner.key.lower() == "name")
     name = next(names, None) if entry.key in REPEATED else None
     return f'{entry.key} "{name}"' if isinstance(name, str) else f'this "{entry.key}"'
-
-
-def _joined(path: str, key: str) -> str:
-    return ".".join(part for part in (path, key) if part)
 
 
 def read(block: Any, options: Options) -> Any:
@@ -150,7 +146,8 @@ def _variables(options: Options, key: str) -> dict[str, str] | None:
 def _secrets(known: Option, group: Group, options: Options, key: str) -> None:
     """Note each secret that is written out, even one that a later value overrides. A reference
     is not a secret."""
-    for value in options.values.get(key, ()):
+    values = options.values.get(key, ())
+    for n, value in enumerate(values, 1):
         if text := options.as_text(key, value):
             where = replace(options.where.at(key), place=value.place)
             noted_here = noted(
@@ -161,7 +158,10 @@ def _secrets(known: Option, group: Group, options: Options, key: str) -> None:
                 is_named=True,
                 is_file=known.is_file,
             )
-            options.found.secrets.extend(noted_here)
+            is_ignored = n < len(values)
+            options.found.secrets.extend(
+                replace(each, is_ignored=is_ignored) for each in noted_here
+            )
 
 
 def _condition(options: Options, key: str) -> ConditionBlock | None:

@@ -329,6 +329,8 @@ class WrittenSecret:
     """The whole value, where only a part of it is the secret."""
     part: int = 0
     """Which part of the template."""
+    is_ignored: bool = False
+    """A later value counts instead: a push leaves it out, and stores it nowhere."""
 
 
 @dataclass(frozen=True)

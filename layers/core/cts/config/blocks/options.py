@@ -17,7 +17,7 @@ from cts.config.blocks.go_values import FALSE, MOST_NANOSECONDS, NANOSECONDS, TR
 from cts.config.blocks.model import WrittenSecret
 from cts.config.blocks.schema import Seconds
 from cts.config.limits import MOST_FINDINGS, MOST_SECRETS, Few
-from cts.config.rules.problem import Code, Place, Problem, Where, nearest
+from cts.config.rules.problem import Code, Place, Problem, Where, joined, nearest
 from cts.config.text.tree import Body, Entry, Value
 
 LABELLED = ("driver",)
@@ -223,6 +223,8 @@ class Options:
     def entries(self, key: str) -> list[Entry]:
         """The entries of a key, in its exact spelling if there is one, taken off what is left."""
         self.known.add(key)
+        if not self.left:
+            return []
         near = [entry for entry in self.left if entry.key.lower() == key]
         if not near:
             return []
@@ -281,7 +283,7 @@ class Options:
         self.found.warnings.append(Problem(place, self.path_of(key), code, what, fix))
 
     def path_of(self, key: str) -> str:
-        return ".".join(part for part in (self.path, key) if part)
+        return joined(self.path, key)
 
 
 def _shown(value: Value, *, is_hidden: bool) -> str:

@@ -10,10 +10,13 @@ from cts.config.blocks.options import A_STRING, Findings, Options
 from cts.config.blocks.schema import Group
 from cts.config.local_files import is_path_of_key, names_file
 from cts.config.moving import env_name, noted
-from cts.config.rules.problem import Code, Place, Problem, Where
+from cts.config.rules.problem import Code, Place, Problem, Where, joined
 from cts.config.secrets import has_secret_name, looks_secret
 from cts.config.text.tree import Body, Entry, Value
 
+BACKENDS = "driver.terraform.backend."
+BACKEND_CONSUL = f"{BACKENDS}consul."
+PROVIDERS = "terraform_provider."
 RESERVED = ("alias", "auto_commit", "task_env")
 
 
@@ -60,9 +63,11 @@ class Free:
 
     def overridden(self, entries: Iterable[Entry], path: str) -> None:
         """Note the secrets in ignored entries too, because they are in the file."""
-        unread = replace(self, found=Findings(secrets=self.found.secrets))
+        found = Findings()
+        unread = replace(self, found=found)
         for entry in entries:
-            unread.value(entry.value, f"{path}.{entry.key}", entry.key)
+            unread.value(entry.value, joined(path, entry.key), entry.key)
+        self.found.secrets.extend(replace(each, is_ignored=True) for each in found.secrets)
 
     def value(self, value: Value, path: str, key: str, *, hidden: bool = False) -> Any:
         inner = hidden or has_secret_name(key)
@@ -104,10 +109,17 @@ def _holds_key(key: str, text: str) -> bool:
 def stays_behind(where: Where) -> Problem:
     """The warning about a file that is named."""
     what = "this is the path of a file, which is not pushed: a build won't find it"
-    fix = (
-        "if the provider also accepts the content, store it with `cts secret set NAME` and write "
-        '{{ env "NAME" }}'
+    store = (
+        'also accepts the content, store it with `cts secret set NAME` and write {{ env "NAME" }}'
     )
+    if where.path.startswith(BACKEND_CONSUL):
+        fix = "remove it if this is the stack's Consul: its parameters say how builds reach it"
+    elif where.path.startswith(BACKENDS):
+        fix = f"if the backend {store}"
+    elif where.path.startswith(PROVIDERS):
+        fix = f"if the provider {store}"
+    else:
+        fix = f"if what reads it {store}"
     return where.problem(Code.FILE_MISSING, what, fix)
 
 

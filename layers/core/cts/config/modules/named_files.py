@@ -2,15 +2,21 @@
 
 from bisect import bisect_left
 from collections.abc import Iterator
+from dataclasses import replace
 from functools import cached_property
 from typing import Any
 
 from cts.config import bundle
-from cts.config.blocks.model import Task
+from cts.config.blocks.model import ConsulBlock, Task
 from cts.config.blocks.schema import walk
 from cts.config.bundle import Files
 from cts.config.rules.problem import Code, Problem, Where, did_you_mean
 from cts.terraform.references import is_reference
+
+PAIR = "or put the pair into the secret of the stack's parameter ConsulSecretArn"
+AUTHORITY = "or name the CA in the stack's parameter ConsulCaArn"
+INSTEAD = {"ca_cert": AUTHORITY, "ca_path": AUTHORITY, "cert": PAIR, "key": PAIR}
+"""Of the files of `consul.tls`."""
 
 
 class Bundled:
@@ -58,6 +64,14 @@ def certificates(block: Any, there: Bundled) -> Iterator[Problem]:
                 what = "the certificate's file also contains a private key"
                 fix = 'move it to a separate file, and name that file: key = "..."'
                 yield inner.where.problem(Code.LITERAL_SECRET, what, fix, option=key)
+
+
+def consul_certificates(consul: ConsulBlock | None, there: Bundled) -> Iterator[Problem]:
+    """Warnings: a stack needs none of these files if its parameters name what takes their place."""
+    if consul and consul.tls:
+        for found in certificates(consul.tls, there):
+            option = found.path.rpartition(".")[2]
+            yield replace(found, fix=f"{found.fix}; {INSTEAD[option]}")
 
 
 def _file(path: str, there: Bundled, where: Where, option: str) -> Iterator[Problem]:

@@ -130,7 +130,12 @@ class Where:
         return Problem(self.options.get(option, self.place), self._path(option), code, what, fix)
 
     def _path(self, option: str) -> str:
-        return ".".join(part for part in (self.path, option) if part)
+        return joined(self.path, option)
+
+
+def joined(path: str, key: str) -> str:
+    """The path of an option in a block, or of one at the top level."""
+    return ".".join(part for part in (path, key) if part)
 
 
 def nearest(word: str, known: Iterable[str]) -> str:
@@ -219,4 +224,4 @@ def _meant(problem: Problem) -> str:
     """The path of the option that a misspelt one was to be."""
     if not problem.meant:
         return ""
-    return ".".join(part for part in (problem.path.rpartition(".")[0], problem.meant) if part)
+    return joined(problem.path.rpartition(".")[0], problem.meant)

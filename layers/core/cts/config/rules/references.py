@@ -14,7 +14,7 @@ from cts.config.text.tree import Lines
 
 def check_references(configuration: Configuration) -> Iterator[Problem]:
     for block, key, known, value in walk(configuration):
-        if known.secret or known.templates or known.resolved:
+        if value and (known.secret or known.templates or known.resolved):
             yield from mistakes({key: value}, block.where, templates=not known.resolved)
     for provider in configuration.terraform_provider:
         given = {"task_env": dict(provider.task_env), **provider.arguments}

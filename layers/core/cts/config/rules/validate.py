@@ -171,7 +171,8 @@ def _options(configuration: Configuration) -> Iterator[Problem]:
         if known.required and value == known.default:
             what = f"{key} is missing"
             yield block.where.problem(Code.MISSING_OPTION, what, known.required, option=key)
-        if not (known.secret or known.verbatim or known.templates or where_of(value)):
+        allowed = known.secret or known.verbatim or known.templates
+        if value and not (allowed or where_of(value)):
             refused = TEMPLATE.search if known.resolved else is_reference
             yield from _templates(block.where, key, value, refused)
 
