@@ -73,7 +73,7 @@ VALUES = st.recursive(
 )
 # Terraform is started for each example, so an example holds many values.
 FEW = settings(
-    max_examples=12,
+    max_examples=6,
     deadline=None,
     suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
 )

@@ -107,7 +107,7 @@ def test_terraform_accepts_the_files(
             f"provider_installation {{\n{mirror}\n}}"
         )
     unpacked(tmp_path, before_1_15, module)
-    for command in (["init"], ["validate"], ["plan", "-input=false", "-out=plan"]):
+    for command in (["init"], ["plan", "-input=false", "-out=plan"]):
         terraform(*command, folder=tmp_path, env=environment)
 
 

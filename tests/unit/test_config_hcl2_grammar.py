@@ -4,7 +4,7 @@ import subprocess
 import sys
 from importlib.util import find_spec
 from pathlib import Path
-from shutil import copytree, ignore_patterns
+from shutil import copytree
 
 import pytest
 
@@ -49,14 +49,11 @@ def folder_of(package: str) -> Path:
 
 @pytest.fixture(scope="module")
 def layer(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The packages of the layer, in a folder that is read only once the grammar is saved."""
-    built, moved = tmp_path_factory.mktemp("built"), tmp_path_factory.mktemp("opt") / "python"
+    """The packages of the layer with the grammar that `make setup` has saved as the layer's build
+    does, in another folder that is only read."""
+    moved = tmp_path_factory.mktemp("opt") / "python"
     for package in PACKAGES:
-        copytree(folder_of(package), built / package, ignore=ignore_patterns("*.bin"))
-    run(str(ROOT / "layers/hcl/grammar.py"), str(built / "hcl2/grammar.bin"), path=[built])
-    for leftover in built.rglob(".lark_cache*"):
-        leftover.unlink()
-    built.rename(moved)
+        copytree(folder_of(package), moved / package)
     for path in [moved, *moved.rglob("*")]:
         path.chmod(0o555 if path.is_dir() else 0o444)
     return moved
