@@ -12,6 +12,7 @@ from cts.conditions.registry import condition_blocks, input_blocks
 from cts.config.blocks.model import (
     Backend,
     Configuration,
+    DriverBlock,
     ProviderBlock,
 )
 from cts.config.blocks.options import Findings, Options
@@ -82,12 +83,26 @@ def _called(entry: Entry) -> str:
 def read(block: Any, options: Options) -> Any:
     """A block of the model from its options."""
     types = types_of(block)
+    if block is not DriverBlock:
+        _drop_labels(options)
     values = {each.name: _option(each, types[each.name], options) for each in options_of(block)}
     required = [(key_of(each), about(each).required) for each in options_of(block)]
     required = [(key, fix) for key, fix in required if fix]
     is_missing = len(required) == 1 and required[0][0] not in options.places
     options.finish(required[0] if is_missing else ("", ""))
     return block(where=options.where, **values)
+
+
+def _drop_labels(options: Options) -> None:
+    """Report a label that the block must not have, and go on with what is inside."""
+    labels = list[Entry]()
+    while len(options.left) == 1 and options.left[0].is_label:
+        labels += options.left
+        options.left = [*labels[-1].value.entries]
+    if labels:  # they are not shown: with a lost "=" they may be secrets
+        what = "this block must not have a label"
+        fix = f'write {options.path.rpartition(".")[2]} {{ ... }}, or "=" before a value'
+        options.add(labels[0].place, Code.UNKNOWN_OPTION, "", what, fix)
 
 
 def _option(of: "Field[Any]", kind: Any, options: Options) -> Any:
