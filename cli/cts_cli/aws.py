@@ -16,8 +16,10 @@ from botocore.exceptions import (
     NoCredentialsError,
     NoRegionError,
 )
+from botocore.parsers import ResponseParserError
 
 from cts import keys
+from cts.adapters.not_aws import NotFromAws, refusing_others
 from cts.config.blocks.schema import Group
 from cts_cli.errors import CommandError, NoCredentials
 
@@ -141,7 +143,7 @@ def session() -> boto3.Session:
         found = boto3.Session(region_name=os.environ.get("AWS_REGION") or None)
         if found.region_name == "":  # AWS_DEFAULT_REGION is set, and empty
             raise NoRegionError
-        return found
+        return refusing_others(found)
 
 
 def credentials_of(session: boto3.Session) -> "Credentials":
@@ -220,13 +222,14 @@ def explaining_errors(doing: str) -> Iterator[None]:
         word, message = problem["Code"], problem.get("Message", "")
         if word in DENIED:
             word = "access denied"
-        if word.isdigit() and not message:  # the answer was not AWS's
-            word = f"HTTP {word}{if_local(', because the local stack does not have this service')}"
         said = f"{doing}: {word}: {message}".removesuffix(": ")
         if word in INVALID:
             said = f"{said.removesuffix('.')}: {RENEW}"
         raise CommandError(said) from error
+    except NotFromAws as error:
+        hint = if_local("; the local stack does not have this service")
+        raise CommandError(f"{doing}: {error}{hint}") from error
     except EndpointConnectionError as error:
         raise CommandError(f"{doing}: {error}{if_local()}") from error
-    except (BotoCoreError, ValueError) as error:  # the latter for an invalid endpoint
+    except (BotoCoreError, ResponseParserError, ValueError) as error:  # or an invalid endpoint
         raise CommandError(f"{doing}: {error}") from error

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any, NoReturn
 import typer
 
 from cts_cli.errors import CommandError, ExitCode
-from cts_cli.typed import Command, Commands
+from cts_cli.typed import Command, Commands, path
 
 if TYPE_CHECKING:
     from cts_cli.tasks_api import TasksApi
@@ -24,6 +24,7 @@ TaskFile = Annotated[
         "--task-file",
         "-task-file",
         metavar="FILE",
+        parser=path,
         help="A configuration file with one task block.",
         show_default=False,
     ),

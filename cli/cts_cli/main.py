@@ -17,7 +17,7 @@ from cts_cli import (
     state_commands,
     task_commands,
 )
-from cts_cli.typed import Command, Commands, Json, StackName
+from cts_cli.typed import Command, Commands, Json, StackName, path
 
 # Python would look through all that was imported before it ends, which takes a tenth of a second.
 atexit.register(gc.freeze)
@@ -35,6 +35,8 @@ DryRun = Annotated[bool, typer.Option("--dry-run", help="Only show what would ch
 INSPECT = "Hold new and changed tasks, and show their plans."
 ADOPT = "Hold new tasks, and show their plans."
 SOURCES = "A folder, or a list of configuration files and folders."
+
+Paths = Annotated[list[Path], typer.Argument(metavar="PATH...", help=SOURCES, parser=path)]
 
 
 def _version(asked: bool) -> None:
@@ -72,7 +74,8 @@ def main(
 @app.command(cls=Command)
 def validate(
     paths: Annotated[
-        list[Path] | None, typer.Argument(metavar="PATH", help=SOURCES, show_default=False)
+        list[Path] | None,
+        typer.Argument(metavar="PATH...", help=SOURCES, parser=path, show_default=False),
     ] = None,
     strict: Annotated[
         bool, typer.Option("--strict", help="Exit with code 1 if a task would not run here.")
@@ -99,7 +102,7 @@ def validate(
 
 @app.command(name="import", cls=Command)
 def import_(
-    paths: Annotated[list[Path], typer.Argument(metavar="PATH", help=SOURCES)],
+    paths: Paths,
     as_json: Json = False,
 ) -> None:
     """Show how a Consul-Terraform-Sync configuration would run here.
@@ -119,7 +122,7 @@ def import_(
 
 @app.command(cls=Command)
 def push(
-    paths: Annotated[list[Path], typer.Argument(metavar="PATH", help=SOURCES)],
+    paths: Paths,
     yes: Yes = False,
     dry_run: DryRun = False,
     stack: StackName = "cts",

@@ -4,6 +4,7 @@ import io
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
 from typing import Annotated, Any
 
 import typer
@@ -15,6 +16,16 @@ StackName = Annotated[
     str,
     typer.Option("--stack", envvar="CTS_STACK", metavar="NAME", help="Name of the deployed stack."),
 ]
+
+
+def path(text: str) -> Path:
+    """Of an empty text, pathlib makes the working directory. It is more likely a variable without
+    a value, in quotes."""
+    if not text:
+        raise typer.BadParameter("the path is empty: for the working directory, write '.'")
+    return Path(text)
+
+
 Json = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 
 

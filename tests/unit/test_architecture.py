@@ -138,6 +138,7 @@ FUNCTION_MAY_IMPORT = {
 COMMAND_MAY_IMPORT = {
     *WORDS,
     "cts",
+    "cts.adapters.not_aws",
     "cts.build.masking",
     "cts.build.references",
     "cts.conditions",

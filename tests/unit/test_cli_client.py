@@ -216,18 +216,6 @@ def test_a_clients_own_error_is_translated(monkeypatch: pytest.MonkeyPatch) -> N
         raise ClientError({"Error": {"Code": "403", "Message": "Forbidden"}}, "HeadObject")
 
 
-def test_an_answer_that_is_not_awss_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
-    """As botocore has it, whose code is then the HTTP status."""
-    error = ClientError({"Error": {"Code": "400", "Message": ""}}, "ListServiceQuotas")
-    for endpoint, told in (("", ""), ("http://127.0.0.1:1", ", because the local stack does not")):
-        monkeypatch.setenv("AWS_ENDPOINT_URL", endpoint)
-        with (
-            pytest.raises(CommandError, match=f"^looking: HTTP 400{told}"),
-            aws.explaining_errors("looking"),
-        ):
-            raise error
-
-
 def test_an_endpoint_that_is_no_url_is_an_error(monkeypatch: pytest.MonkeyPatch) -> None:
     for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"):
         monkeypatch.setenv(name, "test")

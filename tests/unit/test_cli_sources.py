@@ -12,6 +12,7 @@ from cts.config.bundle import SOURCES
 from cts.config.limits import LARGEST_BUNDLE
 from cts_cli import sources
 from cts_cli.errors import CommandError
+from tests.unit.cli_fakes import cts
 
 
 @pytest.fixture
@@ -294,3 +295,25 @@ def test_a_file_that_cannot_be_read_is_named(here: Path, monkeypatch: pytest.Mon
 def test_a_path_that_is_too_long_is_told(here: Path) -> None:
     with pytest.raises(CommandError, match="File name too long"):
         find("x" * 300)
+
+
+@pytest.mark.parametrize(
+    "command",
+    [
+        ["validate", ""],
+        ["validate", "conf", ""],
+        ["import", ""],
+        ["push", ""],
+        ["push", "--dry-run", ""],
+    ],
+    ids=" ".join,
+)
+def test_an_empty_path_is_not_the_working_directory(here: Path, command: list[str]) -> None:
+    result = cts(*command)
+    assert result.exit_code == 2
+    assert "the path is empty" in result.stderr
+
+
+def test_an_empty_path_of_a_task_file_is_told() -> None:
+    result = cts("task", "create", "-task-file", "")
+    assert (result.exit_code, "the path is empty" in result.output) == (14, True)

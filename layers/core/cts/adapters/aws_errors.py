@@ -5,6 +5,7 @@ from contextlib import contextmanager
 from typing import NoReturn
 
 from botocore.exceptions import BotoCoreError, ClientError, ParamValidationError
+from botocore.parsers import ResponseParserError
 
 from cts.errors import Invalid, Refused, Unavailable, Upstream
 
@@ -43,7 +44,7 @@ def translated(doing: str, hidden: str = "") -> Iterator[None]:
         _raise(kind, f"{doing}: {code_of(error)}: {message}", error, hidden)
     except ParamValidationError as error:
         _raise(Invalid, f"{doing}: {error}", error, hidden)
-    except BotoCoreError as error:  # no response at all: connection, timeout, credentials
+    except (BotoCoreError, ResponseParserError) as error:  # no response, or half of one
         _raise(Unavailable, f"{doing}: {error}", error, hidden)
 
 

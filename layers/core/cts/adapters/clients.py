@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING, TypeVar, cast
 import boto3
 from botocore.config import Config
 
+from cts.adapters.not_aws import refusing_others
+
 if TYPE_CHECKING:
     from collections.abc import Callable
 
@@ -46,7 +48,7 @@ def later(build: Callable[[], Client]) -> Client:
 
 @cache
 def session() -> boto3.Session:
-    return boto3.Session()
+    return refusing_others(boto3.Session())
 
 
 @cache

@@ -1,0 +1,36 @@
+"""The program `cts`. What takes time to import is imported inside of it, where an interruption
+and an output that can't be written are handled."""
+
+import os
+import sys
+
+INTERRUPTED, NOT_WRITTEN = 130, 2
+"""Exit codes."""
+
+
+def run() -> None:
+    try:
+        from cts_cli.main import app
+
+        try:
+            app()
+        finally:
+            if sys.stdout:
+                sys.stdout.flush()
+    except KeyboardInterrupt:
+        sys.exit(INTERRUPTED)
+    except OSError as error:
+        if error.filename is not None:  # it is about a file, not about an output
+            raise
+        _tell(f"cts: writing the output: {error.strerror}\n")
+        # Python would try once more to write what is left, and end with a code of its own.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        sys.exit(NOT_WRITTEN)
+
+
+def _tell(text: str) -> None:
+    """If that is possible: standard error may be what can't be written."""
+    from contextlib import suppress
+
+    with suppress(OSError):
+        sys.stderr.write(text)

@@ -1,0 +1,29 @@
+"""Refuses answers that did not come from AWS, such as a proxy's or a sign-in page."""
+
+from collections.abc import Mapping
+from typing import Any
+
+import boto3
+from botocore.exceptions import BotoCoreError
+
+SERVER_ERROR = 500
+
+
+class NotFromAws(BotoCoreError):
+    fmt = (
+        "the answer, HTTP {status}, is not from AWS: look for a proxy or a sign-in page on the way"
+    )
+
+
+def refusing_others(session: boto3.Session) -> boto3.Session:
+    """The session, whose clients raise NotFromAws for an answer without any of AWS's headers.
+    botocore would take many of them for an empty one: no such item, or a successful write.
+    Errors of servers are left to botocore, which tries again."""
+    session.events.register("before-parse", _refuse)
+    return session
+
+
+def _refuse(response_dict: Mapping[str, Any], **_: object) -> None:
+    status, headers = response_dict["status_code"], response_dict["headers"]
+    if status < SERVER_ERROR and not any(each.lower().startswith("x-amz") for each in headers):
+        raise NotFromAws(status=status)

@@ -1,0 +1,76 @@
+"""The program around the commands: interruptions, and outputs that can't be written."""
+
+import ast
+import subprocess
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from types import ModuleType
+
+import pytest
+
+from cts_cli import start
+from tests.unit.cli_fakes import folder, task
+
+pytestmark = pytest.mark.slow
+FULL = Path("/dev/full")
+RUN = [sys.executable, "-c", "from cts_cli.start import run; run()"]
+
+
+class Interrupted:
+    """Ctrl-C during the import of the commands."""
+
+    def find_spec(self, name: str, path: Sequence[str] | None, target: ModuleType | None) -> None:
+        if name == "cts_cli.main":
+            raise KeyboardInterrupt
+
+
+def test_ctrl_c_during_the_imports_is_no_traceback(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delitem(sys.modules, "cts_cli.main", raising=False)
+    monkeypatch.setattr(sys, "meta_path", [Interrupted(), *sys.meta_path])
+    with pytest.raises(SystemExit) as ended:
+        start.run()
+    assert ended.value.code == 130
+
+
+def test_what_is_imported_before_ctrl_c_is_handled_takes_no_time() -> None:
+    asked = "import sys; old = {*sys.modules}; import cts_cli.start; print({*sys.modules} - old)"
+    done = subprocess.run([sys.executable, "-c", asked], check=True, capture_output=True, text=True)
+    assert ast.literal_eval(done.stdout) == {"cts_cli", "cts_cli.start"}
+
+
+@pytest.mark.skipif(not FULL.exists(), reason="only Linux has a device that is always full")
+@pytest.mark.parametrize(
+    "command",
+    [
+        pytest.param(["validate"], id="lines"),
+        pytest.param(["validate", "--json"], id="json"),
+        pytest.param(["import", "."], id="a-report"),
+        pytest.param(["--help"], id="help"),
+        pytest.param(["--version"], id="version"),
+    ],
+)
+def test_a_result_that_cannot_be_written_is_not_what_the_command_found(
+    tmp_path: Path, command: list[str]
+) -> None:
+    folder(tmp_path, task("web"))
+    with FULL.open("w") as full:
+        done = subprocess.run(
+            [*RUN, *command],
+            check=False,
+            cwd=tmp_path,
+            stdout=full,
+            stderr=subprocess.PIPE,
+            text=True,
+        )
+    told = "cts: writing the output: No space left on device\n"
+    assert (done.returncode, done.stderr) == (2, told)
+
+
+@pytest.mark.skipif(not FULL.exists(), reason="only Linux has a device that is always full")
+def test_without_any_output_the_exit_code_still_tells(tmp_path: Path) -> None:
+    with FULL.open("w") as full:
+        done = subprocess.run(
+            [*RUN, "validate", "."], check=False, cwd=tmp_path, stdout=full, stderr=full
+        )
+    assert done.returncode == 2
