@@ -23,7 +23,10 @@ import sys
 import threading
 from pathlib import Path
 from subprocess import DEVNULL, PIPE, STDOUT
-from typing import Any
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
 
 __all__ = ["DEVNULL", "PIPE", "STDOUT", "Popen"]  # replaces the module `subprocess`
 
@@ -156,16 +159,17 @@ def _import() -> None:
             importlib.import_module(module.name)
     if importlib.util.find_spec(GRAMMAR):
         importlib.import_module("cts.config.hcl2.read").grammar()
-    _make_clients()
+    make_clients(CLIENTS)
 
 
-def _make_clients() -> None:
-    """A client imports what it needs, and reads descriptions of AWS, when it is made."""
+def make_clients(services: Iterable[str]) -> None:
+    """Keeps what making clients of these services reads, for this process and its forks. A client
+    imports what it needs, and reads descriptions of AWS, when it is made."""
     loaders = importlib.import_module("botocore.loaders")
     read = functools.cache(loaders.JSONFileLoader().load_file)
     loaders.JSONFileLoader.load_file = lambda _, file: read(file)
     session = importlib.import_module("boto3").Session("none", "none", region_name="us-east-1")
-    for service in CLIENTS:
+    for service in services:
         session.client(service)
 
 

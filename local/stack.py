@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
+import functools
 import json
 import resource
 import shutil
 import threading
 import urllib.error
 import urllib.request
-from functools import partial
 from typing import TYPE_CHECKING, Any, Self
 
 import boto3
@@ -52,7 +52,7 @@ class Stack:
         self._template = ""
         self._front: subprocess.Popen[bytes] | None = None
         self._hcp: subprocess.Popen[bytes] | None = None
-        self._new_consul = partial(Consul, folder / "consul", consul, secure=secure)
+        self._new_consul = functools.partial(Consul, folder / "consul", consul, secure=secure)
         self._consul = self._new_consul()
         self._secure = secure
         self._clients: dict[str, Any] = {}
@@ -179,10 +179,9 @@ class Stack:
         self._consul.start()
 
     def client(self, service: str) -> Any:
-        """The boto3 client of a service, with full access. It is made once: reading what boto3
-        knows of a service takes a tenth of a second."""
+        """The boto3 client of a service, with full access."""
         if service not in self._clients:
-            self._clients[service] = boto3.Session("test", "test", region_name=REGION).client(
+            self._clients[service] = _session().client(
                 service,  # type: ignore[call-overload]
                 endpoint_url=self.endpoint,
                 config=Config(retries={"total_max_attempts": 1}, read_timeout=900),
@@ -268,6 +267,12 @@ class Stack:
                 return json.load(answer)
         except urllib.error.HTTPError as problem:
             raise ValueError(json.load(problem)["error"]) from None
+
+
+@functools.cache
+def _session() -> boto3.Session:
+    """For all stacks: reading what boto3 knows of a service takes a tenth of a second."""
+    return boto3.Session("test", "test", region_name=REGION)
 
 
 def _allow_open_files() -> None:

@@ -1,5 +1,5 @@
 """The command `cts`, each time in a process of its own. It is forked from one that has imported the
-command, which takes longer than most of what it does."""
+command and what boto3 knows of the services, which takes longer than most of what it does."""
 
 from __future__ import annotations
 
@@ -20,7 +20,10 @@ if TYPE_CHECKING:
 STANDARD = ("stdin", "stdout", "stderr")
 CONTEXT = multiprocessing.get_context("forkserver")
 CONTEXT.set_forkserver_preload(
-    ["boto3", *(f"cts_cli.{each.name}" for each in pkgutil.iter_modules(cts_cli.__path__))]
+    [
+        *(f"cts_cli.{each.name}" for each in pkgutil.iter_modules(cts_cli.__path__)),
+        "tests.e2e.described_services",
+    ]
 )
 
 

@@ -17,10 +17,11 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 LONGEST = (
-    "test_doctor.py", "test_publisher_killed.py", "test_quiet.py", "test_faults_poller_gone.py",
-    "test_changes.py", "test_faults_apply.py", "test_faults_poller_killed.py",
-    "test_consul_restart.py", "test_faults_silence.py", "test_canary.py", "test_size.py",
-    "test_isolation.py", "test_kinds.py",
+    "test_doctor.py", "test_quiet.py", "test_rest.py", "test_publisher_killed.py",
+    "test_faults_poller_gone.py", "test_faults_poller_killed.py", "test_faults_warm.py",
+    "test_faults_apply.py", "test_consul_restart.py", "test_rest_errors.py",
+    "test_faults_silence.py", "test_changes.py", "test_canary.py", "test_size.py", "test_kinds.py",
+    "test_isolation.py",
 )  # fmt: skip
 """These wait in real time, or for many cold starts. What takes longest comes first."""
 

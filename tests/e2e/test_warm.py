@@ -6,6 +6,8 @@ import json
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
+import pytest
+
 from tests.e2e.faults import STEPS, STEPS_FILES, change, gate, inject, struck, watch
 from tests.e2e.world import task
 
@@ -132,8 +134,9 @@ def test_nothing_of_a_run_is_left_for_the_next_task(world: World) -> None:
     assert found.read_text() == "tasks\n"
 
 
-def test_no_more_run_at_once_than_the_cap_both_lanes_counted(world: World) -> None:
-    cap, count = 10, 30
+@pytest.mark.parametrize("count", [16, pytest.param(30, marks=pytest.mark.soak)])
+def test_no_more_run_at_once_than_the_cap_both_lanes_counted(world: World, count: int) -> None:
+    cap = 10
     names = [f"many-{number}" for number in range(count)]
     texts = [
         task(name, "many", module=STEPS, lane=("warm", "build")[number % 2])

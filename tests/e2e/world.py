@@ -34,7 +34,7 @@ PATIENCE = 180.0
 """Seconds after which a test gives up waiting for a run on a busy machine."""
 EVERY = 0.7
 """Seconds between two looks at a condition, which take the emulator time."""
-SELDOM = 3.0
+SELDOM = 6.0
 """The same for looks that take a command, which asks much more."""
 TRACKER_EVERY = 4.0
 POLLER_EVERY = 12.0

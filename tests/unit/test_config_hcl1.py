@@ -166,7 +166,9 @@ MISTAKES = [
     pytest.param("a = 1\n}", '2:1 this "}" does not match an open bracket', id="brace-too-much"),
     pytest.param("a { ] }", '1:5 this "]" does not match an open bracket', id="bracket-too-much"),
     pytest.param('a = "x\nb = 1', "1:5 this string is never closed", id="string"),
-    pytest.param('a = "x\n more"\nb = 1', "1:5 this string is never closed", id="two-line-string"),
+    pytest.param(
+        'a = "x\n more"\nb = 1', "1:5 this string has a line end in it", id="two-line-string"
+    ),
     pytest.param('a = "x"y"\nb = 1', "1:9 this string is never closed", id="quote-in-a-string"),
     pytest.param('a = x"\nb = 1', "1:5 unquoted text is not a plain value", id="no-first-quote"),
     pytest.param(

@@ -78,6 +78,15 @@ def test_a_missing_file_may_have_been_meant_with_another_ending(there: str, fix:
         ('names = "a,b"', 'write names = ["a", "b"]'),
         ('names = ["a", "b, c"]', 'write names = ["a", "b", "c"]'),
         (f'names = "{"a," * 50}"', "write one string for each element"),
+        ('names = "a;b"', 'write names = ["a", "b"]'),
+        ('names = "a  b"', 'write names = ["a", "b"]'),
+        ('names = "a\\nb\\n"', 'write names = ["a", "b"]'),
+        ('names = "a\\tb"', 'write names = ["a", "b"]'),
+        ("names = \"'web'\"", 'write names = ["web"]'),
+        ('names = "\\"web\\""', 'write names = ["web"]'),
+        ('names = "{a, b}"', 'write names = ["a", "b"]'),
+        ('names = ["a", "b c"]', 'write names = ["a", "b", "c"]'),
+        ('names = "[]"', "write one string for each element"),
     ],
 )
 def test_a_text_that_looks_like_a_list_is_warned_of(given: str, fix: str) -> None:
@@ -86,6 +95,18 @@ def test_a_text_that_looks_like_a_list_is_warned_of(given: str, fix: str) -> Non
     (warning,) = result.warnings
     assert (warning.code, warning.fix) == (Code.INVALID_VALUE, fix)
     assert warning.path.startswith("task.t.condition.services.names")
+
+
+@pytest.mark.parametrize(
+    "inside",
+    [
+        'serverless { after_apply = ["sh", "-c", "a; b, c", "\'d\'"] }',
+        'variable_files = ["a b.tfvars"]',
+    ],
+)
+def test_a_text_with_blanks_may_be_one_element(inside: str) -> None:
+    result = compiled(task(inside), more={"a b.tfvars": b""})
+    assert not [each for each in result.warnings if each.code is Code.INVALID_VALUE]
 
 
 @pytest.mark.parametrize(

@@ -417,7 +417,7 @@ def test_ten_mistakes_in_three_files_are_all_told_in_order() -> None:
         ('task { name = "t" module = "m" }', "1:1 task.t [condition-type]"),
         (
             'terraform_provider "p" { key = "{{ env KEY }}" }',
-            "1:1 terraform_provider.p [template]",
+            "1:32 terraform_provider.p.key [template]",
         ),
         (task().replace("/web", "/broken"), "1:1 task.t.module [syntax]"),
     ],

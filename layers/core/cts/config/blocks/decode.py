@@ -3,7 +3,7 @@
 The model says what a block has: a field's type chooses how its option is read.
 """
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any, get_args, get_origin
 
@@ -12,6 +12,7 @@ from cts.conditions.registry import condition_blocks, input_blocks
 from cts.config.blocks.model import (
     Backend,
     Configuration,
+    DriverBlock,
     ProviderBlock,
 )
 from cts.config.blocks.options import Findings, Options
@@ -82,9 +83,26 @@ def _called(entry: Entry) -> str:
 def read(block: Any, options: Options) -> Any:
     """A block of the model from its options."""
     types = types_of(block)
+    if block is not DriverBlock:
+        _drop_labels(options)
     values = {each.name: _option(each, types[each.name], options) for each in options_of(block)}
-    options.finish()
+    required = [(key_of(each), about(each).required) for each in options_of(block)]
+    required = [(key, fix) for key, fix in required if fix]
+    is_missing = len(required) == 1 and required[0][0] not in options.places
+    options.finish(required[0] if is_missing else ("", ""))
     return block(where=options.where, **values)
+
+
+def _drop_labels(options: Options) -> None:
+    """Report a label that the block must not have, and go on with what is inside."""
+    labels = list[Entry]()
+    while len(options.left) == 1 and options.left[0].is_label:
+        labels += options.left
+        options.left = [*labels[-1].value.entries]
+    if labels:  # they are not shown: with a lost "=" they may be secrets
+        what = "this block must not have a label"
+        fix = f'write {options.path.rpartition(".")[2]} {{ ... }}, or "=" before a value'
+        options.add(labels[0].place, Code.UNKNOWN_OPTION, "", what, fix)
 
 
 def _option(of: "Field[Any]", kind: Any, options: Options) -> Any:
@@ -92,8 +110,13 @@ def _option(of: "Field[Any]", kind: Any, options: Options) -> Any:
     if kind in READERS:
         value = READERS[kind](options, key)
     elif get_origin(kind) is tuple:
-        blocks = enumerate(options.blocks(key))
-        return tuple(_repeated(get_args(kind)[0], options, key, n, value) for n, value in blocks)
+        block = get_args(kind)[0]
+        values = [
+            each
+            for n, value in enumerate(options.blocks(key))
+            for each in _unlabelled(block, options.inside(f"{key}[{n}]", value), key, value)
+        ]
+        return tuple(_repeated(block, options, key, n, each) for n, each in enumerate(values))
     else:
         inside = options.block(key)
         return read(kind, inside) if inside else None
@@ -104,14 +127,40 @@ def _option(of: "Field[Any]", kind: Any, options: Options) -> Any:
 
 def _repeated(block: type[Any], outer: Options, key: str, number: int, value: Value) -> Any:
     options = outer.inside(f"{key}[{number}]", value)
-    if (label := options.lone_label()) is not None:
-        fix = f'write the name inside: {key} {{ name = "..." }}'
-        options.add(label.place, Code.UNKNOWN_OPTION, label.key, f"a {key} can't have a label", fix)
-        options = outer.inside(f"{key}[{number}]", label.value)
     name = options.peek("name")
     if name:
         options.path = f"{key}.{name}"
     return read(block, options)
+
+
+def _unlabelled(block: type[Any], options: Options, key: str, value: Value) -> list[Value]:
+    """The block, or those in it that have labels, which are a problem. They are then read as if
+    they had the names inside."""
+    labels = options.left
+    if not labels or not all(_is_label(each, block) for each in labels):
+        return [value]
+    fix = f'write the name inside: {key} {{ name = "..." }}'
+    if not options.is_hcl:
+        fix = f'write the name inside: "{key}": [{{"name": "...", ...}}]'
+    made = list[Value]()
+    for label in labels:
+        options.add(label.place, Code.UNKNOWN_OPTION, label.key, f"a {key} can't have a label", fix)
+        inside = label.value
+        while len(inside.entries) == 1 and inside.entries[0].is_label:
+            inside = inside.entries[0].value
+        name = Entry("name", label.place, Value(label.place, label.key))
+        is_named = any(each.key.lower() == "name" for each in inside.entries)
+        entries = inside.entries if is_named else (name, *inside.entries)
+        made.append(Value(inside.place, Body(entries)))
+    return made
+
+
+def _is_label(entry: Entry, block: type[Any]) -> bool:
+    """Whether it is a label, or a name and the object that it is for."""
+    known = {key_of(each) for each in options_of(block)}
+    required = {key_of(each) for each in options_of(block) if about(each).required}
+    inside = {each.key.lower() for each in entry.value.entries}
+    return entry.is_label or (entry.key.lower() not in known and bool(required & inside))
 
 
 def _values(options: Options, key: str) -> dict[str, Any] | None:
@@ -188,11 +237,13 @@ def _typed(
     entries = {entry.key: entry for entry in options.left}
     types = [name for name in known if name in entries]
     wanted = f'write {key} "..." {{ }} with one of {", ".join(known)}'
-    for name, entry in entries.items():
-        if name not in known:
-            what = f'there is no {key} "{name}"'
-            fix = did_you_mean(name.lower(), known) or wanted
-            options.add(entry.place, Code.CONDITION_TYPE, name, what, fix)
+    for name, entry in _unknown_types(entries, known):
+        what, label = f'there is no {key} "{name}"', entry.value.data
+        is_block = isinstance(label, Body)
+        fix = (did_you_mean(name.lower(), known) if is_block else "") or wanted
+        if isinstance(label, str) and label in known:
+            fix = options.as_block(key, label)
+        options.add(entry.place, Code.CONDITION_TYPE, name, what, fix)
     if not entries:
         options.add(options.place, Code.CONDITION_TYPE, "", f"the {key} has no type", wanted)
     for name in types[1:]:
@@ -200,16 +251,26 @@ def _typed(
         options.warn(entries[name].place, Code.CONDITION_TYPE, name, what, "keep only one of them")
     if not types:
         return None
-    found = options.bodies(types[0], entries[types[0]])
-    if not found:
-        fix = f"write {key} {{ ... }}"
-        options.wrong(types[0], entries[types[0]].value, "must be a block", fix)
+    value, fix = entries[types[0]].value, options.as_block(key, types[0])
+    found = options.bodies(types[0], entries[types[0]], fix)
+    if not value.items:
+        options.wrong(types[0], value, "must be a block", fix)
     if len(found) > 1:
         what = f"only one {key} block is allowed here"
         options.add(found[-1].place, Code.REPEATED_BLOCK, types[0], what)
     inside = options.inside(types[0], found[0], lone_element=True) if found else None
     made: ConditionBlock | None = read(known[types[0]], inside) if inside else None
     return made
+
+
+def _unknown_types(entries: Mapping[str, Entry], known: Collection[str]) -> list[tuple[str, Entry]]:
+    """Of options without a type only one, the one that names a type if any does: all of them are
+    one mistake."""
+    unknown = [(name, entry) for name, entry in entries.items() if name not in known]
+    options = [each for each in unknown if not isinstance(each[1].value.data, Body)]
+    if len(unknown) < len(entries) or len(options) < len(unknown):
+        return unknown
+    return sorted(options, key=lambda each: each[1].value.data not in known)[:1]
 
 
 READERS: Mapping[Any, Callable[[Options, str], Any]] = {

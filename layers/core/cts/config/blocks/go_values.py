@@ -9,6 +9,17 @@ NANOSECONDS = {
 }  # fmt: skip
 DURATION = re.compile(r"([-+]?)((?:(?:\d+(?:\.\d*)?|\.\d+)(?:ns|us|µs|μs|ms|s|m|h))+)", re.ASCII)
 TERM = re.compile(r"([\d.]+)([a-zµμ]+)")
+NUMBER = re.compile(r"[-+]?\d+(?:\.\d*)?", re.ASCII)
+LOOSE_TERM = re.compile(r"([\d.]+) *([A-Za-zµμ]+)", re.ASCII)
+UNITS = {
+    "ms": ("msec", "msecs", "milli", "millis", "millisecond", "milliseconds"),
+    "s": ("sec", "secs", "second", "seconds"),
+    "m": ("min", "mins", "minute", "minutes"),
+    "h": ("hr", "hrs", "hour", "hours"),
+}
+"""What people write for Go's units."""
+HOURS = {"d": 24, "day": 24, "days": 24, "w": 168, "week": 168, "weeks": 168}
+"""Units that Go does not have."""
 MOST_NANOSECONDS = 2**63
 """The limit of Go's durations."""
 TRUE = {"1", "t", "T", "TRUE", "true", "True"}
@@ -26,6 +37,33 @@ def nanoseconds(text: str) -> Decimal | None:
     terms = TERM.findall(found[2])
     total = sum((Decimal(number) * NANOSECONDS[unit] for number, unit in terms), Decimal(0))
     return -total if found[1] == "-" else total
+
+
+def duration_fault(data: object) -> tuple[str, str]:
+    """What a value that is not a duration must be, and what to write."""
+    text = data if isinstance(data, str) else ""
+    usual = 'write it as "5s" or "1m30s"'
+    if not isinstance(data, str) or nanoseconds(text) is not None:
+        return "must be a duration below 292 years", usual
+    if NUMBER.fullmatch(text.strip()):
+        return "must be a duration with a unit", f'write "{text.strip()}s" for seconds'
+    terms = LOOSE_TERM.findall(text) if not LOOSE_TERM.sub("", text).strip("+- ") else []
+    meant = "".join(map(_meant, *zip(*terms, strict=True))) if terms else ""
+    fix = f'write "{meant}"' if nanoseconds(meant) is not None else usual
+    if " " in text and nanoseconds(text.replace(" ", "")) is not None:
+        return "must be a duration without spaces", fix
+    if terms:
+        return "must be a duration in the units ns, us, ms, s, m and h", fix
+    return "must be a duration", usual
+
+
+def _meant(number: str, unit: str) -> str:
+    """`90` and `sec` as Go writes it."""
+    word = unit.lower()
+    if hours := HOURS.get(word):
+        return f"{Decimal(number) * hours:f}h" if number.count(".") < 2 else ""
+    known = (short for short, words in UNITS.items() if word in words)
+    return number + next(known, word)
 
 
 def duration(seconds: float) -> str:

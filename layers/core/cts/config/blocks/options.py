@@ -4,25 +4,25 @@ A number is also text, a lone value is also a list, "true" is also true; what ca
 converted is a problem. Keys match in any letter case, but one spelling per block.
 """
 
-import re
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from decimal import Decimal
 from functools import partial
 
 from cts.build.masking import SECRET_NAME
+from cts.conditions.registry import ROOMS
 from cts.config.blocks import go_values
 from cts.config.blocks.former import former
 from cts.config.blocks.go_values import FALSE, MOST_NANOSECONDS, NANOSECONDS, TRUE
+from cts.config.blocks.lists_in_text import lists_in_text
 from cts.config.blocks.model import WrittenSecret
 from cts.config.blocks.schema import Seconds
 from cts.config.limits import MOST_FINDINGS, MOST_SECRETS, Few
 from cts.config.rules.problem import Code, Place, Problem, Where, joined, nearest
 from cts.config.text.tree import Body, Entry, Value
 
-LABELLED = ("driver",)
-LIST_IN_TEXT = re.compile(r"\s*\[.*\]\s*|[^,]*,.*", re.DOTALL)
-MOST_SHOWN = 80
+LABELLED = {"backend", "condition", "driver", "module_input", "source_input", "terraform_provider"}
+LABELS = {*ROOMS, "terraform", "terraform-cloud"}
 A_STRING = 'write a string in quotes: "..."'
 
 
@@ -89,8 +89,9 @@ class Options:
             return None
         nanoseconds: Decimal | None = None
         match value.data:
-            case int() | float() as number:
-                nanoseconds = Decimal(int(number))
+            case int() | float():
+                number = int(value.data)
+                nanoseconds = Decimal(number)
                 if number and abs(number) < NANOSECONDS["ms"]:
                     what = f"a bare number is nanoseconds: this is {number} ns"
                     self.warn(value.place, Code.INVALID_VALUE, key, what, f'write "{number}s"')
@@ -98,8 +99,8 @@ class Options:
                 nanoseconds = go_values.nanoseconds(text)
         if nanoseconds is not None and abs(nanoseconds) < MOST_NANOSECONDS:
             return Seconds(float(nanoseconds) / NANOSECONDS["s"])
-        must = "must be a duration below 292 years"
-        self.wrong(key, value, must, 'write it as "5s" or "1m30s"', shows=True)
+        must, fix = go_values.duration_fault(value.data)
+        self.wrong(key, value, must, fix, shows=True)
         return None
 
     def texts(self, key: str) -> tuple[str, ...] | None:
@@ -112,26 +113,12 @@ class Options:
             entries = entries[-1:]
         items = [item for entry in entries for item in self.items(entry.value)]
         self.places |= {f"{key}[{n}]": item.place for n, item in enumerate(items)}
-        self.lists_in_text(key, items)
-        texts = [self.as_text(key, item, "must contain only strings") for item in items]
-        return tuple(text for text in texts if text is not None)
-
-    def lists_in_text(self, key: str, items: list[Value]) -> None:
-        """Warn of each text that was meant as a list, with what all items together should be."""
-        texts = [item.data for item in items if isinstance(item.data, str)]
-        split = [
-            [part.strip("[]\"' ") for part in text.split(",")]
-            if LIST_IN_TEXT.fullmatch(text)
-            else [text]
-            for text in texts
-        ]
-        meant = ", ".join(f'"{part}"' for parts in split for part in parts if part)
-        short = len(meant) < MOST_SHOWN
-        fix = f"write {key} = [{meant}]" if short else "write one string for each element"
-        for item in items:
-            if isinstance(item.data, str) and LIST_IN_TEXT.fullmatch(item.data):
-                what = f"this string looks like a list, but is a single element of {key}"
+        texts = [item.data if isinstance(item.data, str) else "" for item in items]
+        for item, (what, fix) in zip(items, lists_in_text(key, texts), strict=True):
+            if what:
                 self.warn(item.place, Code.INVALID_VALUE, key, what, fix)
+        found = [self.as_text(key, item, "must contain only strings") for item in items]
+        return tuple(text for text in found if text is not None)
 
     def items(self, value: Value) -> tuple[Value, ...]:
         """JSON's empty object is an empty list, as in CTS."""
@@ -164,8 +151,10 @@ class Options:
         blocks = [value for entry in entries for value in self.bodies(key, entry)]
         is_list = any(isinstance(entry.value.data, tuple) for entry in entries)
         if blocks and (len(blocks) > 1 or (is_list and not self.lone_element)):
-            what = f"only one {key} block is allowed here"
-            self.add(blocks[-1].place, Code.REPEATED_BLOCK, key, what)
+            what, fix = f"only one {key} block is allowed here", ""
+            if len(blocks) == 1:
+                what, fix = f"{key} must be an object, not a list", "remove the square brackets"
+            self.add(blocks[-1].place, Code.REPEATED_BLOCK, key, what, fix)
         return self.inside(key, blocks[0]) if blocks else None
 
     def blocks(self, key: str) -> list[Value]:
@@ -176,47 +165,51 @@ class Options:
             return []
         return [value for entry in entries for value in self.bodies(key, entry)]
 
-    def bodies(self, key: str, entry: Entry) -> list[Value]:
-        found: list[Value] = []
+    def bodies(self, key: str, entry: Entry, fix: str = "") -> list[Value]:
+        """`fix`: what to write instead of what is not a block, of which the first is reported."""
+        found, is_told = list[Value](), False
         for item in entry.value.items:
             if isinstance(item.data, Body):
                 place = item.place if isinstance(entry.value.data, tuple) else entry.place
                 found.append(Value(place, item.data))
-            else:
-                self.wrong(key, item, "must be a block", f"write {key} {{ ... }}")
+            elif not is_told:
+                self.wrong(key, item, "must be a block", fix or self.as_block(key, item.data))
+                is_told = True
         return found
+
+    def as_block(self, key: str, label: object = "") -> str:
+        """What to write. `label`: shown if it is one that is known."""
+        if key not in LABELLED:
+            return f"write {key} {{ ... }}" if self.is_hcl else f'write "{key}": {{...}}'
+        shown = label if label in LABELS else "..."
+        if self.is_hcl:
+            return f'write {key} "{shown}" {{ ... }}'
+        return f'write "{key}": {{"{shown}": {{...}}}}'
 
     def inside(self, key: str, value: Value, *, lone_element: bool = False) -> "Options":
         path = self.path_of(key)
         lone_element = lone_element or self.lone_element
         return Options(value, path, self.found, is_hcl=self.is_hcl, lone_element=lone_element)
 
-    def lone_label(self) -> Entry | None:
-        """The label of a block that should have none: all its options are inside it."""
-        only = self.left[0] if len(self.left) == 1 else None
-        return only if only and only.is_label else None
-
-    def finish(self) -> None:
-        """Report the options that no block has read."""
+    def finish(self, missing: tuple[str, str] = ("", "")) -> None:
+        """Report the options that no block has read. `missing`: the option that an unknown one is
+        most likely meant for, and what to write."""
         for entry in self.left[: MOST_FINDINGS + 1]:
+            if not entry.is_label:
+                self.unknown(entry, missing if len(self.left) == 1 else ("", ""))
+                continue
             block = self.path.rpartition(".")[2]
-            if entry.is_label and block in LABELLED:
-                what = f'there is no {block} "{entry.key}"'
-                self.add(entry.place, Code.UNKNOWN_OPTION, entry.key, what)
-            elif entry.is_label:  # the label is not shown: with a lost "=" it may be a secret
-                what = "this block must not have a label"
-                fix = f'write {block} {{ ... }}, or "=" before a value'
-                self.add(entry.place, Code.UNKNOWN_OPTION, "", what, fix)
-            else:
-                self.unknown(entry)
+            what = f'there is no {block} "{entry.key}"'
+            self.add(entry.place, Code.UNKNOWN_OPTION, entry.key, what)
 
-    def unknown(self, entry: Entry) -> None:
+    def unknown(self, entry: Entry, missing: tuple[str, str]) -> None:
         path = self.path_of(entry.key)
         if found := former(self.path, entry.key):
-            what, fix, meant = "CTS no longer has this option", found.fix, found.meant
+            what, fix, meant = found.what, found.fix, found.meant
+        elif meant := nearest(entry.key.lower(), self.known):
+            what, fix = "unknown option", f'did you mean "{meant}"?'
         else:
-            meant = nearest(entry.key.lower(), self.known)
-            what, fix = "unknown option", f'did you mean "{meant}"?' if meant else ""
+            what, (meant, fix) = "unknown option", missing
         problem = Problem(entry.place, path, Code.UNKNOWN_OPTION, what, fix, meant)
         self.found.problems.append(problem)
 

@@ -187,6 +187,8 @@ class _Parser(Hcl1Cursor):
         elif self.following.kind == "(":
             what = f"the function `{str(token.data)[:40]}` is not evaluated here"
             fix = "write its result"
+            if token.data == "env":
+                fix = 'write "{{ env \\"NAME\\" }}" where templates are supported'
         self.errors.add(ParseError(self.place(token), what, fix))
 
     def block(self, names: list[Hcl1Token]) -> Value:

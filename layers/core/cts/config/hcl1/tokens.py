@@ -22,6 +22,13 @@ TOKEN = re.compile(
 )
 PIECE = re.compile(r'[^"\\\n${}]+|\$\{|.', re.DOTALL)
 """A part of a string that has escapes or braces."""
+OVER_LINES = re.compile(
+    r"""(?: \r?\n (?! [ \t]* (?: [\w.-]+ [ \t]* [={] | []}[{#] | // ) ) (?: [^"\\\n] | \\. )* )+
+        " (?= [^"\n]* (?: "[^"\n]*" [^"\n]* )* (?: \n | \Z ) )""",
+    re.VERBOSE,
+)
+"""The rest of a string that goes on in the next lines: none of them is an entry, and the quote that
+ends it is the last one there."""
 ESCAPE = re.compile(
     r'\\(?:([abfnrtv"\\])|([0-7]{3})|x([0-9a-fA-F]{2})|u([0-9a-fA-F]{4})|U([0-9a-fA-F]{8}))'
 )
@@ -131,6 +138,10 @@ class _Hcl1Scanner:
             return Hcl1Token(kind, start, at + 1, is_first, decoded, error)
         if is_long:
             raise self.error(opened, 'this "${" is never closed', 'close it with "}"')
+        if over := OVER_LINES.match(self.text, at):
+            what = "this string has a line end in it"
+            error = self.error(start, what, 'write "\\n" instead, or use a heredoc')
+            return Hcl1Token("bad", start, over.end(), is_first, error=error)
         return self.unclosed(start, at, is_first, is_label=is_label)
 
     def unclosed(self, start: int, end: int, is_first: bool, *, is_label: bool) -> Hcl1Token:

@@ -1,6 +1,7 @@
 """Warnings: what is accepted, and works in another way than written, or not at all."""
 
 from collections.abc import Collection, Iterator, Mapping
+from dataclasses import replace
 
 from cts.build.masking import masked
 from cts.conditions.no_condition import NoConditionBlock
@@ -24,6 +25,7 @@ TAKE_IT_OUT = (
 )
 ADDRESSES = ("module", "source")
 """Options whose addresses may have no scheme."""
+PANOS = "set username in its terraform_provider, or PANOS_USERNAME in the stack's secret"
 UNSET = (None, (), "")
 """Values that mean that an option is not set."""
 
@@ -101,11 +103,13 @@ def _credentials_in_addresses(merged: Configuration) -> Iterator[Problem]:
 
 def _nearly_templates(merged: Configuration) -> Iterator[Problem]:
     for provider in merged.terraform_provider:
-        for path, text in texts([dict(provider.arguments), dict(provider.task_env)]):
+        for path, text in texts({**provider.arguments, "task_env": dict(provider.task_env)}):
             if "{{" in text and not is_reference(text):
                 what = f"the braces in {path} are not a template, so they are plain text"
                 fix = 'write {{ env "NAME" }}, {{ key "path" }} or {{ with secret "path" }}'
-                yield provider.where.problem(Code.TEMPLATE, what, fix)
+                problem = provider.where.problem(Code.TEMPLATE, what, fix, option=path)
+                place = provider.where.at(path.partition(".")[0]).place
+                yield replace(problem, place=place)
 
 
 def _driver(driver: DriverBlock | None) -> Iterator[Problem]:
@@ -117,9 +121,12 @@ def _driver(driver: DriverBlock | None) -> Iterator[Problem]:
 
 
 def _buffer(buffer: BufferBlock | None) -> Iterator[Problem]:
-    if not buffer or buffer.enabled is False or buffer.min is None or buffer.max is None:
+    if not buffer or buffer.enabled is False or buffer.max is None:
         return
-    if buffer.max < buffer.min:
+    if buffer.max < 0:
+        what = "max is below 0, so it is raised to min"
+        yield buffer.where.problem(Code.INVALID_BUFFER, what, "raise max", option="max")
+    elif buffer.min is not None and buffer.max < buffer.min:
         what = "max is below min, so it is raised to min"
         yield buffer.where.problem(Code.INVALID_BUFFER, what, "raise max", option="max")
 
@@ -143,16 +150,15 @@ def _providers(
 ) -> Iterator[Problem]:
     """`names`: of all providers."""
     for n, entry in enumerate(task.providers):
-        found = configuration.provider(entry)
+        found, option = configuration.provider(entry), f"providers[{n}]"
+        is_panos = entry.partition(".")[0] == "panos"
         if not found:
             what = f'there is no terraform_provider "{entry}", so it is used without options'
-            yield task.where.problem(
-                Code.UNKNOWN_PROVIDER, what, did_you_mean(entry, names), option=f"providers[{n}]"
-            )
-        if entry.partition(".")[0] == "panos" and not (found and "username" in found.arguments):
+            fix = did_you_mean(entry, names) or (PANOS if is_panos else "")
+            yield task.where.problem(Code.UNKNOWN_PROVIDER, what, fix, option=option)
+        elif is_panos and "username" not in found.arguments:
             what = "the provider panos needs a username"
-            fix = "set username in its terraform_provider, or PANOS_USERNAME in the stack's secret"
-            yield task.where.problem(Code.MISSING_OPTION, what, fix, option=f"providers[{n}]")
+            yield task.where.problem(Code.MISSING_OPTION, what, PANOS, option=option)
 
 
 def _workspace(task: Task, driver: DriverBlock | None) -> Iterator[Problem]:
