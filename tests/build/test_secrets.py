@@ -134,6 +134,31 @@ def test_what_is_missing_is_named_and_not_tried_again(
     assert not error.value.retryable
 
 
+@pytest.mark.parametrize(
+    ("text", "whose"),
+    [
+        ("{{resolve:secretsmanager:fw}}", "Secrets Manager"),
+        ("{{resolve:ssm:/fw/pw}}", "Parameter Store"),
+    ],
+)
+def test_an_answer_without_a_value_is_asked_for_again(
+    stores: Stores, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, text: str, whose: str
+) -> None:
+    monkeypatch.setattr(Aws, "_json", lambda *_: {})
+    with pytest.raises(RunError, match=f"the answer is not one of {whose}") as error:
+        value(values(stores, tmp_path), text)
+    assert error.value.retryable
+
+
+def test_a_binary_secret_is_refused(
+    stores: Stores, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(Aws, "_json", lambda *_: {"SecretBinary": "AAA="})
+    with pytest.raises(RunError, match="the secret is binary: it must be text") as error:
+        value(values(stores, tmp_path), "{{resolve:secretsmanager:fw}}")
+    assert not error.value.retryable
+
+
 @pytest.mark.parametrize("bad", ["half \ud83d of-a-character", "nul \0 of-text"])
 @pytest.mark.parametrize(
     "text",

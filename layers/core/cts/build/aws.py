@@ -39,16 +39,22 @@ class Aws:
         given = {key: value for key, value in asked_for.items() if value}
         target = "secretsmanager.GetSecretValue"
         answer = self._json(doing, "secretsmanager", target, given, name)
-        if not isinstance(answer.get("SecretString"), str):
+        if "SecretBinary" in answer:
             raise RunError(f"{doing}: the secret is binary: it must be text", retryable=False)
-        return str(answer["SecretString"])
+        try:
+            return str(answer["SecretString"])
+        except KeyError:
+            raise RunError(f"{doing}: the answer is not one of Secrets Manager") from None
 
     def parameter(self, doing: str, name: str, version: str = "") -> str:
         """The value of a parameter, decrypted."""
         of_version = f"{name}:{version}" if version else name
         given = {"Name": of_version, "WithDecryption": True}
         answer = self._json(doing, "ssm", "AmazonSSM.GetParameter", given, name)
-        return str(answer["Parameter"]["Value"])
+        try:
+            return str(answer["Parameter"]["Value"])
+        except (KeyError, TypeError):
+            raise RunError(f"{doing}: the answer is not one of Parameter Store") from None
 
     def assumed(self, doing: str, role: str, session: str) -> Credentials:
         """Credentials of a role, for an hour: AWS gives no more to one that has assumed another."""
