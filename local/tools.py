@@ -165,8 +165,11 @@ def _fetch_consul(binary: Path, say: Callable[[str], None]) -> None:
         _write_executable(binary, consul_release())
         return
     except (OSError, zipfile.BadZipFile, WrongChecksum) as problem:
-        released = str(problem)
-    say(f"That failed ({released}). Fetching the Debian package from {CONSUL_SUITE} instead.")
+        released = str(problem).removeprefix("<urlopen error ").removesuffix(">")
+    say(
+        f"It could not be fetched: {released}. Fetching the Debian package from {CONSUL_SUITE} "
+        "instead."
+    )
     try:
         _fetch_debian_consul(binary)
     except (_CommandFailed, OSError) as problem:

@@ -1,6 +1,7 @@
 """The deployed stack, found by name through CloudFormation, and the objects in its bucket."""
 
 import os
+import re
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -41,6 +42,8 @@ INVALID = frozenset({
 })  # fmt: skip
 """Of credentials that are not, or no longer, valid."""
 RENEW = "renew your AWS credentials, for instance with `aws sso login`, and check your clock"
+CORRECT = "correct your AWS settings: variables such as AWS_MAX_ATTEMPTS, and ~/.aws/config"
+NO_NUMBER = re.compile(r"(?:invalid literal for int.*|could not convert string to float): (.*)")
 
 
 class Unchanged(TypedDict, total=False):
@@ -231,5 +234,8 @@ def explaining_errors(doing: str) -> Iterator[None]:
         raise CommandError(f"{doing}: {error}{hint}") from error
     except EndpointConnectionError as error:
         raise CommandError(f"{doing}: {error}{if_local()}") from error
-    except (BotoCoreError, ResponseParserError, ValueError) as error:  # or an invalid endpoint
+    except (BotoCoreError, ResponseParserError) as error:
         raise CommandError(f"{doing}: {error}") from error
+    except ValueError as error:  # of a number or an endpoint
+        said = NO_NUMBER.sub(r"\1 is not a number", str(error))
+        raise CommandError(f"{doing}: {said}: {CORRECT}") from error

@@ -50,7 +50,7 @@ def print_report(console: Console, checked: Checked, arguments: str) -> None:
     _state(console, found["state"], has_commands=not found["problems"])
     _parameters(console, found["parameters"])
     _secrets(console, found)
-    told = {each["option"] for each in found["parameters"]}
+    told = {each["option"] for each in found["parameters"] if each["option"]}
     _warnings(console, [each for each in checked.warnings_beside_tasks if each["path"] not in told])
     _behaviour(console, checked.result.configuration)
     _flags(console)

@@ -64,7 +64,8 @@ def main(
       1    the command ran but found problems: an invalid configuration,
            a push that did not go live, the log of a failed run,
            a run that was waited for and failed, something for doctor to report
-      2    wrong usage, or something could not be reached
+      2    wrong usage, something could not be reached, or the result could
+           not be written
       130  interrupted
 
     status and runs exit with 0 whatever they show: use --json in scripts.

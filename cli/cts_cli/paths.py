@@ -9,6 +9,16 @@ from cts.config.names import wrong_name
 from cts_cli.errors import CommandError
 
 
+def working_directory() -> Path:
+    """Raises CommandError if it has been deleted."""
+    try:
+        return Path.cwd()
+    except FileNotFoundError as error:
+        raise CommandError(
+            "the working directory was deleted: change to one that exists"
+        ) from error
+
+
 def is_file(path: Path) -> bool:
     """Raises OSError if access is denied."""
     return stat.S_ISREG(_mode(path))

@@ -49,7 +49,11 @@ class Lines:
     ) -> None:
         """`told`: all problems and warnings; `hidden`: lines to never show."""
         names = {each["file"] for each in told if each["file"] in files}
-        self._texts = {name: files[name].decode(errors="replace").split("\n") for name in names}
+        self._texts = {
+            name: files[name].decode(errors="replace").split("\n")
+            for name in names
+            if b"\0" not in files[name]  # of a binary file, a line is no help
+        }
         self._hidden = hidden
         self._unknown: dict[Line, int] = {}
         """The column of the first unknown name in a line."""

@@ -12,7 +12,14 @@ from cts.config.limits import LARGEST_BUNDLE, MOST_FILES, in_mib
 from cts.config.written import configuration
 from cts_cli.errors import CommandError
 from cts_cli.links import Links
-from cts_cli.paths import explaining_errors, is_file, is_folder, is_text, refuse_name
+from cts_cli.paths import (
+    explaining_errors,
+    is_file,
+    is_folder,
+    is_text,
+    refuse_name,
+    working_directory,
+)
 
 LEFT_OUT = {"__pycache__"}
 MOST_FOLDERS = 10_000
@@ -200,6 +207,7 @@ def find(paths: Sequence[Path]) -> Sources:
 
     Raises CommandError if there is no configuration.
     """
+    base = working_directory()
     with explaining_errors():
         for path in paths:
             _must_exist(path)
@@ -213,7 +221,6 @@ def find(paths: Sequence[Path]) -> Sources:
                     "its top level"
                 )
         return Sources(paths[0], links)
-    base = Path.cwd()
     links = Links([base, *given])
     with explaining_errors():
         chosen = [each for path in paths for each in _chosen(path, links)]
@@ -228,6 +235,8 @@ def find(paths: Sequence[Path]) -> Sources:
 
 def _must_exist(path: Path) -> None:
     if not path.exists():
+        if path.is_symlink():
+            raise CommandError(f"'{path}' is a link that leads to no file: correct or remove it")
         raise CommandError(f"'{path}': no such file or directory")
     if not path.is_dir() and not path.is_file():
         raise CommandError(f"'{path}' is neither a file nor a folder")

@@ -13,6 +13,7 @@ from cts.config.rules.problem import Code
 from cts.config.text.comments import without_comments
 from cts_cli import problems, sources, words
 from cts_cli.output import print_line, print_paragraph
+from cts_cli.paths import working_directory
 from cts_cli.screen import Console, Text
 
 IN_THE_BUNDLE = {Code.FILE_MISSING, Code.MODULE_MISSING, Code.OUTSIDE_BUNDLE}
@@ -93,7 +94,7 @@ def is_unneeded(warning: Mapping[str, Any]) -> bool:
 def check(paths: Sequence[Path]) -> Checked:
     """Raises CommandError if there is no configuration."""
     found = sources.find(paths)
-    hint = _hint(paths[0]) if found.is_folder and not paths[0].samefile(Path.cwd()) else ""
+    hint = _hint(paths[0]) if found.is_folder and not paths[0].samefile(working_directory()) else ""
     return Checked(found, compile_bundle(found), hint)
 
 

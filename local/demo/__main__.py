@@ -42,7 +42,7 @@ def configuration(stack: Stack) -> Path:
 
 
 def main(driver: str = "terraform") -> int:
-    console = Console(highlight=False)
+    console = Console(highlight=False, soft_wrap=True)
     console.print()
     console.rule("[bold]cts-serverless: services in Consul, Terraform on AWS", align="left")
     is_cloud = driver == "terraform-cloud"
@@ -52,8 +52,10 @@ def main(driver: str = "terraform") -> int:
         else ("real Terraform")
     )
     console.print(
-        f"Real Consul, {runs}, and the real template on an AWS emulator: no account needed.\n"
-        "Firewall and DNS server are folders, through a test provider: their objects are files.\n"
+        f"Real Consul, {runs},\n"
+        "and the real template on an AWS emulator: no account needed.\n"
+        "Firewall and DNS server are folders, through a test provider:\n"
+        "their objects are files.\n"
     )
     FOLDERS.mkdir(exist_ok=True)
     try:

@@ -141,8 +141,8 @@ class Story:
                 self._line(at - began, "poller", f"triggers [bold]{plain(detail['task'])}")
             case "RunStarted":
                 task, why = plain(detail["task"]), plain(detail["why"][0])
-                lane = f", in the {detail['lane']} lane" if detail["lane"] else ""
-                text = f"starts a run of [bold]{task}[/], because of a {why}{lane}"
+                lane = f", {detail['lane']} lane" if detail["lane"] else ""
+                text = f"starts a run of [bold]{task}[/] ({why}{lane})"
                 self._line(at - began, "runner", text)
             case "RunFinished":
                 self._tell_end(detail, at - began, times.get(detail["task"], {}) | {"finished": at})

@@ -7,6 +7,8 @@ import sys
 from multiprocessing.context import ForkServerProcess
 from pathlib import Path
 
+# What is forked does not get pytest's path, and would import the checkout that is installed.
+sys.path.insert(0, str(Path(__file__).parents[2] / "layers/core"))
 multiprocessing.get_context("forkserver").set_forkserver_preload(
     [__name__, "cts.build.main", "cts.build.move", "cts.build.run"]
 )

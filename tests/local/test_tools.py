@@ -4,6 +4,7 @@ import hashlib
 import io
 import zipfile
 from pathlib import Path
+from urllib.error import URLError
 
 import pytest
 
@@ -57,6 +58,24 @@ def test_a_release_with_a_wrong_checksum_is_refused() -> None:
     files = release(checksum="0" * 64)
     with pytest.raises(tools.WrongChecksum):
         tools.consul_release(lambda url: files[_kind(url)])
+
+
+def test_it_says_why_consul_comes_from_another_place(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def no_network(url: str) -> bytes:
+        raise URLError("Name or service not known")
+
+    told: list[str] = []
+    monkeypatch.setattr(tools, "BIN", tmp_path)
+    monkeypatch.setattr(tools, "_on_path", lambda _: None)
+    monkeypatch.setattr(tools, "_get", no_network)
+    monkeypatch.setattr(tools, "_fetch_debian_consul", Path.touch)
+    assert tools.consul(told.append) == tmp_path / "consul"
+    assert told[1] == (
+        "It could not be fetched: Name or service not known. "
+        "Fetching the Debian package from bullseye instead."
+    )
 
 
 def _kind(url: str) -> str:

@@ -228,5 +228,13 @@ def test_an_endpoint_that_is_no_url_is_an_error(monkeypatch: pytest.MonkeyPatch)
     assert "\\x1b[2Jx" in result.stderr
 
 
+def test_a_setting_that_is_no_number_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_MAX_ATTEMPTS"):
+        monkeypatch.setenv(name, "many")
+    monkeypatch.setenv("AWS_REGION", "eu-west-1")
+    with pytest.raises(CommandError, match=r"'many' is not a number: correct your AWS settings"):
+        aws.find_stack("cts")
+
+
 def test_sessions_are_those_of_boto3() -> None:
     assert isinstance(aws.session(), boto3.Session)

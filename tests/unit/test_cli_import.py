@@ -291,6 +291,13 @@ def test_options_without_effect_are_listed_with_the_reason(here: Path) -> None:
     assert said[start + 2].startswith("What is different")
 
 
+def test_a_secret_in_a_comment_is_a_warning(here: Path) -> None:
+    text = f'consul {{\n  address = "localhost:8500"\n  # token = "{SECRET}"\n}}\n'
+    said = "\n".join(report(text + TASK))
+    assert said.count("! c.hcl:3:3: this comment contains what looks like a secret") == 1
+    assert SECRET not in said
+
+
 def test_what_becomes_a_parameter_is_told_once(here: Path) -> None:
     text = """consul { address = "c.example.com:8500" }
 driver "terraform" { version = "1.11.4" }

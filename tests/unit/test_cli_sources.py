@@ -317,3 +317,23 @@ def test_an_empty_path_is_not_the_working_directory(here: Path, command: list[st
 def test_an_empty_path_of_a_task_file_is_told() -> None:
     result = cts("task", "create", "-task-file", "")
     assert (result.exit_code, "the path is empty" in result.output) == (14, True)
+
+
+def test_a_working_directory_that_was_deleted_is_told(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    gone = tmp_path / "gone"
+    gone.mkdir()
+    monkeypatch.chdir(gone)
+    gone.rmdir()
+    for command in (["validate"], ["import", "x.hcl"], ["push", str(tmp_path)]):
+        result = cts(*command)
+        assert result.exit_code == 2
+        assert "the working directory was deleted" in result.stderr
+
+
+@pytest.mark.parametrize("target", ["loop.hcl", "gone.hcl"])
+def test_a_link_that_leads_to_no_file_is_told(here: Path, target: str) -> None:
+    (here / "loop.hcl").symlink_to(target)
+    with pytest.raises(CommandError, match=r"^'loop\.hcl' is a link that leads to no file: "):
+        sources.find([Path("loop.hcl")])

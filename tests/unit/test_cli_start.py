@@ -1,6 +1,7 @@
 """The program around the commands: interruptions, and outputs that can't be written."""
 
 import ast
+import os
 import subprocess
 import sys
 from collections.abc import Sequence
@@ -15,6 +16,8 @@ from tests.unit.cli_fakes import folder, task
 pytestmark = pytest.mark.slow
 FULL = Path("/dev/full")
 RUN = [sys.executable, "-c", "from cts_cli.start import run; run()"]
+HERE = os.environ | {"PYTHONPATH": os.pathsep.join(sys.path)}
+"""What is tested, wherever it is installed."""
 
 
 class Interrupted:
@@ -35,7 +38,9 @@ def test_ctrl_c_during_the_imports_is_no_traceback(monkeypatch: pytest.MonkeyPat
 
 def test_what_is_imported_before_ctrl_c_is_handled_takes_no_time() -> None:
     asked = "import sys; old = {*sys.modules}; import cts_cli.start; print({*sys.modules} - old)"
-    done = subprocess.run([sys.executable, "-c", asked], check=True, capture_output=True, text=True)
+    done = subprocess.run(
+        [sys.executable, "-c", asked], check=True, env=HERE, capture_output=True, text=True
+    )
     assert ast.literal_eval(done.stdout) == {"cts_cli", "cts_cli.start"}
 
 
@@ -58,6 +63,7 @@ def test_a_result_that_cannot_be_written_is_not_what_the_command_found(
         done = subprocess.run(
             [*RUN, *command],
             check=False,
+            env=HERE,
             cwd=tmp_path,
             stdout=full,
             stderr=subprocess.PIPE,
@@ -71,6 +77,6 @@ def test_a_result_that_cannot_be_written_is_not_what_the_command_found(
 def test_without_any_output_the_exit_code_still_tells(tmp_path: Path) -> None:
     with FULL.open("w") as full:
         done = subprocess.run(
-            [*RUN, "validate", "."], check=False, cwd=tmp_path, stdout=full, stderr=full
+            [*RUN, "validate", "."], check=False, env=HERE, cwd=tmp_path, stdout=full, stderr=full
         )
     assert done.returncode == 2

@@ -333,3 +333,17 @@ def test_it_says_what_becomes_of_a_secret(here: Path, text: str, told: str) -> N
     told = told.replace("MOVES", "`cts push` moves it to the stack's")
     assert told in " ".join(" ".join(out).split())
     assert "CONSUL_HTTP_TOKEN" not in json.loads(cts("validate", "--json").stdout)["secrets"]
+
+
+@pytest.mark.parametrize("encoding", ["utf-16", "utf-16-le"])
+@pytest.mark.parametrize("name", ["a.hcl", "a.json"])
+def test_a_file_that_is_not_text_is_told_without_its_bytes(
+    here: Path, name: str, encoding: str
+) -> None:
+    (here / name).write_bytes(GOOD.encode(encoding))
+    code, told = validated(name)
+    what = "the file is not UTF-8 text: it contains zero bytes, as UTF-16 and binary files do"
+    assert (code, told[:3]) == (
+        1,
+        [f"✗ {name}:1:1", f"    {what}", "    → save it as UTF-8"],
+    )

@@ -12,6 +12,7 @@ from cts.conditions.registry import condition_blocks, input_blocks
 from cts.config.blocks.model import (
     Backend,
     Configuration,
+    DriverBlock,
     ProviderBlock,
 )
 from cts.config.blocks.options import Findings, Options
@@ -82,12 +83,26 @@ def _called(entry: Entry) -> str:
 def read(block: Any, options: Options) -> Any:
     """A block of the model from its options."""
     types = types_of(block)
+    if block is not DriverBlock:
+        _drop_labels(options)
     values = {each.name: _option(each, types[each.name], options) for each in options_of(block)}
     required = [(key_of(each), about(each).required) for each in options_of(block)]
     required = [(key, fix) for key, fix in required if fix]
     is_missing = len(required) == 1 and required[0][0] not in options.places
     options.finish(required[0] if is_missing else ("", ""))
     return block(where=options.where, **values)
+
+
+def _drop_labels(options: Options) -> None:
+    """Report a label that the block must not have, and go on with what is inside."""
+    labels = list[Entry]()
+    while len(options.left) == 1 and options.left[0].is_label:
+        labels += options.left
+        options.left = [*labels[-1].value.entries]
+    if labels:  # they are not shown: with a lost "=" they may be secrets
+        what = "this block must not have a label"
+        fix = f'write {options.path.rpartition(".")[2]} {{ ... }}, or "=" before a value'
+        options.add(labels[0].place, Code.UNKNOWN_OPTION, "", what, fix)
 
 
 def _option(of: "Field[Any]", kind: Any, options: Options) -> Any:
@@ -165,7 +180,8 @@ def _values(options: Options, key: str) -> dict[str, Any] | None:
 
 def _variables(options: Options, key: str) -> dict[str, str] | None:
     """Environment variables, whose secrets are noted, even those that a later value overrides."""
-    free = Free(options.found, options.is_hcl)
+    found_here = Findings()
+    free = Free(found_here, options.is_hcl)
 
     def text(name: str, value: Value) -> str | None:
         path = f"{key}.{name}"
@@ -174,7 +190,14 @@ def _variables(options: Options, key: str) -> dict[str, str] | None:
             free.value(replace(value, data=found), f"{options.path}.{path}", name)
         return found
 
-    return options.by_name(key, text)
+    texts = options.by_name(key, text)
+    options.found.warnings.extend(found_here.warnings)
+    last = {options.path_of(name): place for name, place in options.places.items()}
+    options.found.secrets.extend(
+        replace(each, is_ignored=each.where.place != last[each.where.path])
+        for each in found_here.secrets
+    )
+    return texts
 
 
 def _secrets(known: Option, group: Group, options: Options, key: str) -> None:

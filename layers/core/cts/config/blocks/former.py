@@ -26,6 +26,10 @@ IN_A_TASK = unknown("write it in a task")
 NO_NAMES = unknown('write regexp = "^(web|api)$": this condition has no list of names', "regexp")
 NAMES = unknown('write names = ["..."]', "names")
 CRON = unknown('write cron = "*/5 * * * *" for every five minutes', "cron")
+NAME_IT = unknown('write name = "..."', "name")
+MODULE = unknown('write module = "./folder" or the address of a module', "module")
+CONDITION = unknown('write condition "services" { ... }', "condition")
+TYPED = unknown('write driver "terraform" { ... }')
 PATH = unknown('write path = "..."', "path")
 FORMER = {
     "": {
@@ -47,6 +51,7 @@ FORMER = {
         "self_registration": REGISTRATION,
         "ssl": TLS,
     },
+    "driver": {"log": TYPED, "type": TYPED, "version": TYPED},
     "driver.terraform": {
         "data_dir": FormerOption("remove it: each run has a fresh folder"),
         "log_level": FormerOption("write log_level at the top of the configuration"),
@@ -67,6 +72,13 @@ FORMER = {
     },
     "service": {"tag": FILTER},
     "task": {
+        "id": NAME_IT,
+        "label": NAME_IT,
+        "module_source": MODULE,
+        "path": MODULE,
+        "source_module": MODULE,
+        "title": NAME_IT,
+        "trigger": CONDITION,
         "terraform_backend": BACKEND,
         "variables_file": FormerOption('write variable_files = ["..."]', "variable_files"),
         "wait": BUFFER,

@@ -195,16 +195,12 @@ class Options:
         """Report the options that no block has read. `missing`: the option that an unknown one is
         most likely meant for, and what to write."""
         for entry in self.left[: MOST_FINDINGS + 1]:
-            block = self.path.rpartition(".")[2]
-            if entry.is_label and block == "driver":
-                what = f'there is no {block} "{entry.key}"'
-                self.add(entry.place, Code.UNKNOWN_OPTION, entry.key, what)
-            elif entry.is_label:  # the label is not shown: with a lost "=" it may be a secret
-                what = "this block must not have a label"
-                fix = f'write {block} {{ ... }}, or "=" before a value'
-                self.add(entry.place, Code.UNKNOWN_OPTION, "", what, fix)
-            else:
+            if not entry.is_label:
                 self.unknown(entry, missing if len(self.left) == 1 else ("", ""))
+                continue
+            block = self.path.rpartition(".")[2]
+            what = f'there is no {block} "{entry.key}"'
+            self.add(entry.place, Code.UNKNOWN_OPTION, entry.key, what)
 
     def unknown(self, entry: Entry, missing: tuple[str, str]) -> None:
         path = self.path_of(entry.key)

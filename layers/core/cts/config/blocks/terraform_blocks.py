@@ -199,21 +199,24 @@ def _task_env(options: Options, free: Free, body: Body) -> dict[str, str]:
 
 def backends(options: Options, key: str) -> tuple[Backend, ...]:
     """One backend for each type that is written; of one type the last block alone counts."""
-    found: dict[str, Backend] = {}
-    for entry in options.entries(key):
-        for body in options.bodies(key, entry):
-            for each in body.entries:
-                found[each.key] = _backend(options, each)
-    return tuple(found.values())
+    found, is_told = list[Backend](), False
+    bodies = (body for entry in options.entries(key) for body in options.bodies(key, entry))
+    entries = [each for body in bodies for each in body.entries]
+    last = {each.key: each for each in entries}
+    for each in entries:
+        if each is not last[each.key]:
+            Free(options.found, options.is_hcl).overridden([each], options.path_of(key))
+        elif isinstance(inside := options.lone(each.value).data, Body):
+            found.append(_backend(options, each, inside))
+        elif not is_told:  # options without a type are one mistake
+            fix = options.as_block(key)
+            options.wrong(f"backend.{each.key}", each.value, "must be a block", fix)
+            is_told = True
+    return tuple(found)
 
 
-def _backend(options: Options, entry: Entry) -> Backend:
+def _backend(options: Options, entry: Entry, body: Body) -> Backend:
     inside = options.inside(f"backend.{entry.key}", Value(entry.place, entry.value.data))
-    body = options.lone(entry.value).data
-    if not isinstance(body, Body):
-        fix = f'write backend "{entry.key}" {{ ... }}'
-        options.wrong(f"backend.{entry.key}", entry.value, "must be a block of options", fix)
-        body = Body()
-    inside.places.update((entry.key, entry.value.place) for entry in body.entries)
+    inside.places.update((each.key, each.value.place) for each in body.entries)
     free = Free(options.found, options.is_hcl)
     return Backend(inside.where, entry.key, free.body(body, inside.path))

@@ -70,8 +70,10 @@ def consul_certificates(consul: ConsulBlock | None, there: Bundled) -> Iterator[
     """Warnings: a stack needs none of these files if its parameters name what takes their place."""
     if consul and consul.tls:
         for found in certificates(consul.tls, there):
-            option = found.path.rpartition(".")[2]
-            yield replace(found, fix=f"{found.fix}; {INSTEAD[option]}")
+            instead = INSTEAD[found.path.rpartition(".")[2]]
+            is_there = found.code is Code.LITERAL_SECRET
+            fix = found.fix if is_there else f"put the file into the bundle, {instead}"
+            yield replace(found, fix=fix)
 
 
 def _file(path: str, there: Bundled, where: Where, option: str) -> Iterator[Problem]:

@@ -20,6 +20,8 @@ from cts.config.text.tree import (
 )
 
 BLANKS = re.compile(r"[ \t\r\n]*")
+COMMENT = re.compile(r"//|/\*|#")
+LAST_COMMA = re.compile(r",[ \t\r\n]*(?=[}\]])")
 MOST_DIGITS = 300
 
 
@@ -76,8 +78,22 @@ class _Reader:
         try:
             self.decoder.decode(self.text)
         except JSONDecodeError as error:
-            what = f"this is not JSON: {error.msg.lower().removesuffix(' at')}"
-            raise ParseError(self.lines.place(error.pos), what) from error
+            raise self.not_json(error) from error
+
+    def not_json(self, error: JSONDecodeError) -> ParseError:
+        at = error.pos
+        comma = self.text.rfind(",", 0, at + 1)
+        if comma >= 0 and (found := LAST_COMMA.match(self.text, comma)) and found.end() >= at:
+            what, fix = "JSON has no comma before the end of a list or an object", "remove it"
+            return ParseError(self.lines.place(comma), what, fix)
+        if COMMENT.match(self.text, at):
+            fix = "remove it, or write the file in HCL"
+            return ParseError(self.lines.place(at), "JSON has no comments", fix)
+        if self.text.startswith("'", at):
+            what = "JSON has double quotes only"
+            return ParseError(self.lines.place(at), what, "write \" instead of '")
+        what = f"this is not JSON: {error.msg.lower().removesuffix(' at')}"
+        return ParseError(self.lines.place(at), what)
 
     def value(self, at: int, depth: int) -> tuple[Value, int]:
         at = self.skip(at)

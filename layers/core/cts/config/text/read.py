@@ -8,12 +8,17 @@ from cts.config.rules.problem import Code, Place, Problem
 from cts.config.text.json_text import read_json
 from cts.config.text.tree import Body, Value
 
+NOT_TEXT, SAVE = "the file is not UTF-8 text", "save it as UTF-8"
+
 
 def read(content: bytes, file: str) -> tuple[Configuration, Findings]:
     """One file's configuration, and the findings made while reading it."""
     found = Findings()
     top = Value(Place(file, 1, 1), Body())
     text, problem = decoded(content, file)
+    if b"\0" in content:
+        what = f"{NOT_TEXT}: it contains zero bytes, as UTF-16 and binary files do"
+        problem = Problem(top.place, "", Code.SYNTAX, what, SAVE)
     if problem:
         found.problems.append(problem)
         return decode(top, found, is_hcl=True), found
@@ -37,4 +42,4 @@ def decoded(content: bytes, file: str) -> tuple[str, Problem | None]:
         return content.decode(), None
     except UnicodeDecodeError as error:
         place = Place(file, content.count(b"\n", 0, error.start) + 1, 1)
-        return "", Problem(place, "", Code.SYNTAX, "the file is not UTF-8 text", "save it as UTF-8")
+        return "", Problem(place, "", Code.SYNTAX, NOT_TEXT, SAVE)
