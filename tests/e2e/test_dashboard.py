@@ -228,15 +228,17 @@ def test_a_change_that_no_build_takes_up_raises_an_alarm(minutes: Minutes) -> No
     has a shorter threshold here."""
     world = minutes.world
     world.stack.build_settings(concurrent=0)
-    world.catalog.register("db-1", "seen-db", "10.9.0.1", 5433)
-    minutes.until(lambda: world.state("seen-db").running, "a run of seen-db")
-    minutes.tick_on(3)
-    waits = [value for _, value in minutes.series("ChangesWaiting")]
-    assert waits == sorted(waits)
-    alarm = {**ALARMS["ChangesWaiting"], "Threshold": waits[-2] - 0.001}
-    found = watch(alarm, minutes.series("ChangesWaiting"), minutes.passed)
-    assert (len(found.raised), found.ended) == (1, [])
-    world.stack.build_settings(concurrent=20)
+    try:
+        world.catalog.register("db-1", "seen-db", "10.9.0.1", 5433)
+        minutes.until(lambda: world.state("seen-db").running, "a run of seen-db")
+        minutes.tick_on(3)
+        waits = [value for _, value in minutes.series("ChangesWaiting")]
+        assert waits == sorted(waits)
+        alarm = {**ALARMS["ChangesWaiting"], "Threshold": waits[-2] - 0.001}
+        found = watch(alarm, minutes.series("ChangesWaiting"), minutes.passed)
+        assert (len(found.raised), found.ended) == (1, [])
+    finally:
+        world.stack.build_settings(concurrent=20)
     world.applied_right("seen-db", "seen-db")
     minutes.tick_on(6)
     found = watch(alarm, minutes.series("ChangesWaiting"), minutes.passed)

@@ -112,6 +112,9 @@ def test_a_secret_is_moved(files: Texts, expected: dict[str, str]) -> None:
     assert not again.secrets
 
 
+ENVIRONMENT = "serverless { environment { TOKEN = %s } }"
+DRIVER = 'driver "terraform" { %s }'
+S3 = 'backend "s3" { %s }'
 IGNORED = [
     pytest.param(
         {"a.hcl": 'consul { token = "CANARY"\ntoken = "LAST" }'},
@@ -142,6 +145,30 @@ IGNORED = [
         {f"{PROVIDER}TOKEN": "LAST"},
         "terraform_provider.p.token",
         id="argument-twice",
+    ),
+    *(
+        pytest.param(
+            {"a.hcl": first, "b.hcl": second} if in_two else {"a.hcl": f"{first}\n{second}"},
+            {"SERVERLESS_ENVIRONMENT_TOKEN": "LAST"} if "LAST" in second else {},
+            "serverless.environment.TOKEN",
+            id=f"variable-{second}",
+        )
+        for in_two, first, second in (
+            (True, ENVIRONMENT % '"CANARY"', ENVIRONMENT % '"LAST"'),
+            (True, ENVIRONMENT % '"CANARY"', ENVIRONMENT % '"{{ env \\"A\\" }}"'),
+            (
+                False,
+                'serverless { environment { TOKEN = "CANARY" }',
+                'environment { TOKEN = "LAST" } }',
+            ),
+            (False, 'serverless { environment { TOKEN = "CANARY"', 'TOKEN = "" } }'),
+        )
+    ),
+    pytest.param(
+        {"a.hcl": DRIVER % (S3 % 'secret_key = "CANARY"' + S3 % "")},
+        {},
+        "driver.terraform.backend.s3.secret_key",
+        id="backend-twice",
     ),
     *(
         pytest.param({"a.json": text}, moved, path, id=f"json-{path}")

@@ -174,7 +174,9 @@ def _in_comments(configuration: Configuration, files: Files) -> Iterator[Problem
 
 def _effective(configuration: Configuration) -> dict[str, Any]:
     """The value of each option in the end, by its path."""
-    return {block.where.at(key).path: value for block, key, _, value in walk(configuration)}
+    found = {block.where.at(key).path: value for block, key, _, value in walk(configuration)}
+    maps = ((path, value) for path, value in found.items() if isinstance(value, Mapping))
+    return found | {f"{path}.{name}": each for path, value in maps for name, each in value.items()}
 
 
 def _in_order(problems: list[Problem], names: list[str]) -> tuple[Problem, ...]:

@@ -180,7 +180,8 @@ def _values(options: Options, key: str) -> dict[str, Any] | None:
 
 def _variables(options: Options, key: str) -> dict[str, str] | None:
     """Environment variables, whose secrets are noted, even those that a later value overrides."""
-    free = Free(options.found, options.is_hcl)
+    found_here = Findings()
+    free = Free(found_here, options.is_hcl)
 
     def text(name: str, value: Value) -> str | None:
         path = f"{key}.{name}"
@@ -189,7 +190,14 @@ def _variables(options: Options, key: str) -> dict[str, str] | None:
             free.value(replace(value, data=found), f"{options.path}.{path}", name)
         return found
 
-    return options.by_name(key, text)
+    texts = options.by_name(key, text)
+    options.found.warnings.extend(found_here.warnings)
+    last = {options.path_of(name): place for name, place in options.places.items()}
+    options.found.secrets.extend(
+        replace(each, is_ignored=each.where.place != last[each.where.path])
+        for each in found_here.secrets
+    )
+    return texts
 
 
 def _secrets(known: Option, group: Group, options: Options, key: str) -> None:

@@ -199,17 +199,20 @@ def _task_env(options: Options, free: Free, body: Body) -> dict[str, str]:
 
 def backends(options: Options, key: str) -> tuple[Backend, ...]:
     """One backend for each type that is written; of one type the last block alone counts."""
-    found, is_told = dict[str, Backend](), False
-    for entry in options.entries(key):
-        for body in options.bodies(key, entry):
-            for each in body.entries:
-                if isinstance(inside := options.lone(each.value).data, Body):
-                    found[each.key] = _backend(options, each, inside)
-                elif not is_told:  # options without a type are one mistake
-                    fix = options.as_block(key)
-                    options.wrong(f"backend.{each.key}", each.value, "must be a block", fix)
-                    is_told = True
-    return tuple(found.values())
+    found, is_told = list[Backend](), False
+    bodies = (body for entry in options.entries(key) for body in options.bodies(key, entry))
+    entries = [each for body in bodies for each in body.entries]
+    last = {each.key: each for each in entries}
+    for each in entries:
+        if each is not last[each.key]:
+            Free(options.found, options.is_hcl).overridden([each], options.path_of(key))
+        elif isinstance(inside := options.lone(each.value).data, Body):
+            found.append(_backend(options, each, inside))
+        elif not is_told:  # options without a type are one mistake
+            fix = options.as_block(key)
+            options.wrong(f"backend.{each.key}", each.value, "must be a block", fix)
+            is_told = True
+    return tuple(found)
 
 
 def _backend(options: Options, entry: Entry, body: Body) -> Backend:
