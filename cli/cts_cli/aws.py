@@ -20,7 +20,7 @@ from botocore.exceptions import (
 from botocore.parsers import ResponseParserError
 
 from cts import keys
-from cts.adapters.not_aws import NotFromAws, refusing_others
+from cts.adapters.not_aws import UNREADABLE, NotFromAws, refusing_others
 from cts.config.blocks.schema import Group
 from cts_cli.errors import CommandError, NoCredentials
 
@@ -221,21 +221,24 @@ def explaining_errors(doing: str) -> Iterator[None]:
     except NoRegionError as error:
         raise CommandError("no AWS region: set AWS_REGION, or a region in your profile") from error
     except ClientError as error:
-        problem = error.response["Error"]
-        word, message = problem["Code"], problem.get("Message", "")
-        if word in DENIED:
-            word = "access denied"
-        said = f"{doing}: {word}: {message}".removesuffix(": ")
-        if word in INVALID:
-            said = f"{said.removesuffix('.')}: {RENEW}"
-        raise CommandError(said) from error
+        raise CommandError(f"{doing}: {_refusal(error)}") from error
     except NotFromAws as error:
         hint = if_local("; the local stack does not have this service")
         raise CommandError(f"{doing}: {error}{hint}") from error
     except EndpointConnectionError as error:
         raise CommandError(f"{doing}: {error}{if_local()}") from error
-    except (BotoCoreError, ResponseParserError) as error:
+    except ResponseParserError:
+        raise CommandError(f"{doing}: {UNREADABLE}") from None
+    except BotoCoreError as error:
         raise CommandError(f"{doing}: {error}") from error
     except ValueError as error:  # of a number or an endpoint
         said = NO_NUMBER.sub(r"\1 is not a number", str(error))
         raise CommandError(f"{doing}: {said}: {CORRECT}") from error
+
+
+def _refusal(error: ClientError) -> str:
+    word, message = code_of(error), error.response["Error"].get("Message", "")
+    if word in DENIED:
+        word = "access denied"
+    said = f"{word}: {message}".removesuffix(": ")
+    return f"{said.removesuffix('.')}: {RENEW}" if code_of(error) in INVALID else said

@@ -7,6 +7,7 @@ from typing import NoReturn
 from botocore.exceptions import BotoCoreError, ClientError, ParamValidationError
 from botocore.parsers import ResponseParserError
 
+from cts.adapters.not_aws import UNREADABLE
 from cts.errors import Invalid, Refused, Unavailable, Upstream
 
 TRY_AGAIN = frozenset(
@@ -44,7 +45,9 @@ def translated(doing: str, hidden: str = "") -> Iterator[None]:
         _raise(kind, f"{doing}: {code_of(error)}: {message}", error, hidden)
     except ParamValidationError as error:
         _raise(Invalid, f"{doing}: {error}", error, hidden)
-    except (BotoCoreError, ResponseParserError) as error:  # no response, or half of one
+    except ResponseParserError:
+        raise Unavailable(f"{doing}: {UNREADABLE}") from None
+    except BotoCoreError as error:  # no response at all: connection, timeout, credentials
         _raise(Unavailable, f"{doing}: {error}", error, hidden)
 
 

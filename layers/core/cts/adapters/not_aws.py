@@ -7,6 +7,8 @@ import boto3
 from botocore.exceptions import BotoCoreError
 
 SERVER_ERROR = 500
+UNREADABLE = "the answer can't be read: it is not whole, or not from AWS"
+"""Instead of botocore's own text, which has the whole answer and so, maybe, a secret."""
 
 
 class NotFromAws(BotoCoreError):
