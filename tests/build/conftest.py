@@ -12,6 +12,7 @@ from typing import Any
 
 import pytest
 
+from cts.adapters.program import program
 from cts.build import s3 as build_s3
 from cts.build.credentials import Credentials
 from cts.build.engine import ENGINES, OnPath
@@ -164,6 +165,13 @@ def client(s3: S3, monkeypatch: pytest.MonkeyPatch) -> build_s3.S3:
 def place(s3: S3, tmp_path: Path) -> Iterator[Place]:
     with placed(s3, tmp_path) as place:
         yield place
+
+
+def with_program(folder: Path) -> Path:
+    for name, text in program().items():
+        (folder / name).parent.mkdir(parents=True, exist_ok=True)
+        (folder / name).write_text(text)
+    return folder
 
 
 @contextmanager

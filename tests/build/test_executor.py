@@ -23,7 +23,7 @@ from cts.executor import processes
 from cts.executor.disk import Disk
 from cts.executor.execute import KEPT, RESERVE, Asked, Sandbox, execute
 from cts.executor.program import Program
-from tests.build.conftest import TASK, Place, until
+from tests.build.conftest import TASK, Place, until, with_program
 
 DATA = """
 resource "terraform_data" "rule" {
@@ -352,7 +352,7 @@ class Warm:
         **facts: Any,
     ) -> Asked:
         """`release`: the files of the program that are others in the archive's release."""
-        folder = self.place.archive(run, main, **facts)
+        folder = with_program(self.place.archive(run, main, **facts))
         for name, text in release.items():
             (folder / name).write_text(text)
         body = BytesIO()

@@ -17,7 +17,7 @@ from cts.terraform.archive import run_archive, unzipped, zipped
 from cts.terraform.definition import Definition, Module
 from cts.terraform.place import RunPlace
 from local import buildspec
-from tests.build.conftest import TASK, Place
+from tests.build.conftest import TASK, Place, with_program
 from tests.build.test_execute import ONE
 from tests.fakes import RUN, FakeBucket, FakeSts, fake_sessions
 from tests.template.deployed import TEMPLATE
@@ -46,13 +46,6 @@ def archive(module: dict[str, str]) -> bytes:
         run={"task": TASK, "run": "run-1", "correlation_id": "c-1", "former_runs": []},
         program=zipped(program()),
     )
-
-
-def with_program(folder: Path) -> Path:
-    for name, text in program().items():
-        (folder / name).parent.mkdir(parents=True, exist_ok=True)
-        (folder / name).write_text(text)
-    return folder
 
 
 def built(place: Place, folder: Path, spec: str) -> subprocess.CompletedProcess[str]:
