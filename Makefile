@@ -49,8 +49,8 @@ test: setup ## run all tests except the soak tests; coverage must not fall
 	$(BIN)/coverage report
 
 # Apart, as each worker of pytest-xdist collects all of the tests, and reports each one. The
-# end-to-end tests, which mostly wait, need more workers than the others. They cover nothing: what
-# they test runs in other processes.
+# end-to-end tests, which mostly wait, need more workers than the others, and go first: the others
+# fill the time in which they wait. They cover nothing: what they test runs in other processes.
 CONFIG := tests/unit/test_c*.py
 OTHERS := tests/unit/test_[!c]*.py
 TOGETHER := --dist loadscope --no-loadscope-reorder
@@ -59,8 +59,9 @@ test-e2e: SOME = -n $(WORKERS) $(TOGETHER) tests/e2e
 test-others: SOME = -n 3 $(TOGETHER) tests --ignore tests/e2e --ignore tests/unit $(COVERED)
 test-unit-config: SOME = -n 0 tests/unit --ignore-glob '$(OTHERS)' $(COVERED)
 test-unit-others: SOME = -n 0 tests/unit --ignore-glob '$(CONFIG)' $(COVERED)
+test-others test-unit-config test-unit-others: PRIORITY = nice -n 5
 test-e2e test-others test-unit-config test-unit-others:
-	COVERAGE_FILE=.local/coverage.$(@:test-%=%) $(BIN)/pytest $(SOME) -m "not soak"
+	COVERAGE_FILE=.local/coverage.$(@:test-%=%) $(PRIORITY) $(BIN)/pytest $(SOME) -m "not soak"
 
 check: setup ## check format, lint, types, template and imports, in seconds
 	$(BIN)/ruff format --check .
