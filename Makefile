@@ -25,7 +25,7 @@ setup: .local/tmp .venv/.ready ## set up the project environment in .venv
 .local/tmp:
 	@mkdir -p $@
 
-.venv/.ready: requirements-dev.txt layers/hcl/grammar.py | .local/tmp
+.venv/.ready: requirements-dev.txt pyproject.toml layers/hcl/grammar.py | .local/tmp
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
 	  { echo "Python 3.11 or newer is needed, and $(PYTHON) is older. Name one: make PYTHON=python3.13"; exit 1; }
 	test -x $(BIN)/uv || { $(PYTHON) -m venv .venv && $(BIN)/pip install --quiet uv; }

@@ -1,11 +1,13 @@
 """The program `cts`. What takes time to import is imported inside of it, where an interruption
 and an output that can't be written are handled."""
 
+import errno
 import os
 import sys
 
 INTERRUPTED, NOT_WRITTEN = 130, 2
 """Exit codes."""
+OF_OUTPUTS = {errno.EIO, errno.ENOSPC, errno.EPIPE, errno.EBADF, errno.EDQUOT, errno.EFBIG}
 
 
 def run() -> None:
@@ -20,11 +22,12 @@ def run() -> None:
     except KeyboardInterrupt:
         sys.exit(INTERRUPTED)
     except OSError as error:
-        if error.filename is not None:  # it is about a file, not about an output
+        if error.errno not in OF_OUTPUTS or error.filename is not None:
             raise
         _tell(f"cts: writing the output: {error.strerror}\n")
         # Python would try once more to write what is left, and end with a code of its own.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        if sys.stdout:
+            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         sys.exit(NOT_WRITTEN)
 
 

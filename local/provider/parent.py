@@ -85,8 +85,10 @@ def main(listener: socket.socket) -> None:
         with program:
             if os.fork() == 0:
                 listener.close()
-                _provide(program)
-                os._exit(0)
+                try:
+                    _provide(program)
+                finally:
+                    os._exit(0)
 
 
 def _provide(program: socket.socket) -> None:

@@ -20,20 +20,32 @@ HERE = os.environ | {"PYTHONPATH": os.pathsep.join(sys.path)}
 """What is tested, wherever it is installed."""
 
 
-class Interrupted:
-    """Ctrl-C during the import of the commands."""
+class Fails:
+    """Raises an error during the import of the commands."""
+
+    def __init__(self, error: BaseException) -> None:
+        self.error = error
 
     def find_spec(self, name: str, path: Sequence[str] | None, target: ModuleType | None) -> None:
         if name == "cts_cli.main":
-            raise KeyboardInterrupt
+            raise self.error
 
 
 def test_ctrl_c_during_the_imports_is_no_traceback(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delitem(sys.modules, "cts_cli.main", raising=False)
-    monkeypatch.setattr(sys, "meta_path", [Interrupted(), *sys.meta_path])
+    monkeypatch.setattr(sys, "meta_path", [Fails(KeyboardInterrupt()), *sys.meta_path])
     with pytest.raises(SystemExit) as ended:
         start.run()
     assert ended.value.code == 130
+
+
+def test_an_error_that_is_not_of_an_output_is_not_taken_for_one(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.delitem(sys.modules, "cts_cli.main", raising=False)
+    monkeypatch.setattr(sys, "meta_path", [Fails(TimeoutError("timed out")), *sys.meta_path])
+    with pytest.raises(TimeoutError):
+        start.run()
 
 
 def test_what_is_imported_before_ctrl_c_is_handled_takes_no_time() -> None:
@@ -41,7 +53,7 @@ def test_what_is_imported_before_ctrl_c_is_handled_takes_no_time() -> None:
     done = subprocess.run(
         [sys.executable, "-c", asked], check=True, env=HERE, capture_output=True, text=True
     )
-    assert ast.literal_eval(done.stdout) == {"cts_cli", "cts_cli.start"}
+    assert ast.literal_eval(done.stdout) == {"cts_cli", "cts_cli.start", "errno"}
 
 
 @pytest.mark.skipif(not FULL.exists(), reason="only Linux has a device that is always full")

@@ -216,6 +216,12 @@ def test_a_mistake_is_said_once(text: str, expected: str) -> None:
     assert mistakes(text) == [expected]
 
 
+@pytest.mark.parametrize("end", ["", '" # the "key'])
+def test_an_open_string_before_many_lines_is_found(end: str) -> None:
+    text = 'a = "x' + "\r\nmore" * 40 + end + "\r\nb = 1"
+    assert mistakes(text)[0] == "1:5 this string is never closed"
+
+
 IN_A_BLOCK = {
     "no-value-here", "key-alone-before-another", "no-equals-sign", "colon", "label-of-an-attribute",
     "semicolon", "single-quotes", "no-comma", "list-open-before-a-key", "block-open-in-a-list",

@@ -32,6 +32,8 @@ OTHERS = [
     pytest.param(302, b"", id="a-redirect"),
     pytest.param(403, PAGE, id="a-refusal"),
 ]
+OF_A_PROXY = {"x-amz-cf-id": "1", "x-amz-cf-pop": "X1"}
+"""What CloudFront adds to each page that is behind it."""
 FROM_AWS = {"x-amzn-RequestId": "1"}
 
 
@@ -109,16 +111,17 @@ CALLS: dict[str, Callable[[Answers], object]] = {
 def test_an_answer_that_is_not_from_aws_is_asked_for_again(
     functions: Answers, call: Callable[[Answers], object], status: int, body: bytes
 ) -> None:
-    functions.are(status, body)
-    with pytest.raises(Unavailable, match=f"HTTP {status}, is not from AWS"):
-        call(functions)
+    for headers in ({}, OF_A_PROXY):
+        functions.are(status, body, headers)
+        with pytest.raises(Unavailable, match=f"HTTP {status}, is not from AWS"):
+            call(functions)
 
 
 def test_an_object_counts_as_stored_if_aws_says_so(functions: Answers) -> None:
     functions.are(200, b"")
     with pytest.raises(Unavailable, match="HTTP 200, is not from AWS"):
         bucket(functions).put_archive("web", "web-1", b"x")
-    functions.are(200, b"", {"x-amz-id-2": "1"})
+    functions.are(200, b"", {"x-amz-request-id": "1"})
     bucket(functions).put_archive("web", "web-1", b"x")
 
 

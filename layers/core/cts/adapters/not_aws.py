@@ -7,6 +7,8 @@ import boto3
 from botocore.exceptions import BotoCoreError
 
 SERVER_ERROR = 500
+REQUEST_IDS = {"x-amzn-requestid", "x-amz-request-id"}
+"""What AWS sends with each answer: its JSON and query services, and S3."""
 UNREADABLE = "the answer can't be read: it is not whole, or not from AWS"
 """Instead of botocore's own text, which has the whole answer and so, maybe, a secret."""
 
@@ -18,7 +20,7 @@ class NotFromAws(BotoCoreError):
 
 
 def refusing_others(session: boto3.Session) -> boto3.Session:
-    """The session, whose clients raise NotFromAws for an answer without any of AWS's headers.
+    """The session, whose clients raise NotFromAws for an answer without the ID of a request.
     botocore would take many of them for an empty one: no such item, or a successful write.
     Errors of servers are left to botocore, which tries again."""
     session.events.register("before-parse", _refuse)
@@ -27,5 +29,5 @@ def refusing_others(session: boto3.Session) -> boto3.Session:
 
 def _refuse(response_dict: Mapping[str, Any], **_: object) -> None:
     status, headers = response_dict["status_code"], response_dict["headers"]
-    if status < SERVER_ERROR and not any(each.lower().startswith("x-amz") for each in headers):
+    if status < SERVER_ERROR and REQUEST_IDS.isdisjoint(each.lower() for each in headers):
         raise NotFromAws(status=status)

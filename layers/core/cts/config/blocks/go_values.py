@@ -10,7 +10,7 @@ NANOSECONDS = {
 DURATION = re.compile(r"([-+]?)((?:(?:\d+(?:\.\d*)?|\.\d+)(?:ns|us|µs|μs|ms|s|m|h))+)", re.ASCII)
 TERM = re.compile(r"([\d.]+)([a-zµμ]+)")
 NUMBER = re.compile(r"[-+]?\d+(?:\.\d*)?", re.ASCII)
-LOOSE_TERM = re.compile(r"([\d.]+) *([A-Za-zµμ]+)", re.ASCII)
+LOOSE_TERM = re.compile(r"(\d{1,18}(?:\.\d{0,18})?|\.\d{1,18}) *([A-Za-zµμ]+)", re.ASCII)
 UNITS = {
     "ms": ("msec", "msecs", "milli", "millis", "millisecond", "milliseconds"),
     "s": ("sec", "secs", "second", "seconds"),
@@ -61,7 +61,7 @@ def _meant(number: str, unit: str) -> str:
     """`90` and `sec` as Go writes it."""
     word = unit.lower()
     if hours := HOURS.get(word):
-        return f"{Decimal(number) * hours:f}h" if number.count(".") < 2 else ""
+        return f"{Decimal(number) * hours:f}h"
     known = (short for short, words in UNITS.items() if word in words)
     return number + next(known, word)
 

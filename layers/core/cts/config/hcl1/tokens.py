@@ -23,7 +23,8 @@ TOKEN = re.compile(
 PIECE = re.compile(r'[^"\\\n${}]+|\$\{|.', re.DOTALL)
 """A part of a string that has escapes or braces."""
 OVER_LINES = re.compile(
-    r"""(?: \r?\n (?! [ \t]* (?: [\w.-]+ [ \t]* [={] | []}[{#] | // ) ) (?: [^"\\\n] | \\. )* )+
+    r"""(?: \r?\n (?! [ \t]* (?: [\w.-]+ [ \t]* [={] | []}[{#] | // ) )
+            (?: [^"\\\r\n] | \r(?!\n) | \\. )* )+
         " (?= [^"\n]* (?: "[^"\n]*" [^"\n]* )* (?: \n | \Z ) )""",
     re.VERBOSE,
 )
