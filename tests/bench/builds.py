@@ -8,10 +8,9 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from statistics import median
 
-from cts.adapters.program import program
 from cts.build.terraform import backend_options
 from local.provider.mirror import SOURCE
-from tests.build.conftest import OTHER_STATE, Place, placed
+from tests.build.conftest import OTHER_STATE, Place, placed, with_program
 from tests.build.s3 import serving
 
 SAMPLES = 20
@@ -84,7 +83,7 @@ def _times(main: Main) -> tuple[float, float, float]:
 def _build(place: Place, number: int, main: Main) -> tuple[float, float]:
     """When it made its first request, and stored its result."""
     run = f"build-{number}"
-    archive = place.archive(run, main(place.folder / "build", number))
+    archive = with_program(place.archive(run, main(place.folder / "build", number)))
     seen, stored = [], []
 
     def watch(_: str, path: str) -> None:
@@ -92,9 +91,6 @@ def _build(place: Place, number: int, main: Main) -> tuple[float, float]:
         if path.endswith("/result.json"):
             stored.append(time.monotonic())
 
-    for name, text in program().items():
-        (archive / name).parent.mkdir(parents=True, exist_ok=True)
-        (archive / name).write_text(text)
     command = [sys.executable, "execute.py", "--build", "project:1", "--minutes", "60"]
     place.s3.fault = watch
     began = time.monotonic()

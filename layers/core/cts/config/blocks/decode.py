@@ -86,11 +86,14 @@ def read(block: Any, options: Options) -> Any:
     if block is not DriverBlock:
         _drop_labels(options)
     values = {each.name: _option(each, types[each.name], options) for each in options_of(block)}
-    required = [(key_of(each), about(each).required) for each in options_of(block)]
-    required = [(key, fix) for key, fix in required if fix]
-    is_missing = len(required) == 1 and required[0][0] not in options.places
-    options.finish(required[0] if is_missing else ("", ""))
+    options.finish(_missing(block, options) if options.left else ("", ""))
     return block(where=options.where, **values)
+
+
+def _missing(block: Any, options: Options) -> tuple[str, str]:
+    """The only option that a block must have, and what to write, if it is not there."""
+    required = [(key_of(each), fix) for each in options_of(block) if (fix := about(each).required)]
+    return required[0] if len(required) == 1 and required[0][0] not in options.places else ("", "")
 
 
 def _drop_labels(options: Options) -> None:
@@ -157,10 +160,11 @@ def _unlabelled(block: type[Any], options: Options, key: str, value: Value) -> l
 
 def _is_label(entry: Entry, block: type[Any]) -> bool:
     """Whether it is a label, or a name and the object that it is for."""
-    known = {key_of(each) for each in options_of(block)}
-    required = {key_of(each) for each in options_of(block) if about(each).required}
-    inside = {each.key.lower() for each in entry.value.entries}
-    return entry.is_label or (entry.key.lower() not in known and bool(required & inside))
+    if entry.is_label or not entry.value.entries:
+        return entry.is_label
+    required = {key_of(each): bool(about(each).required) for each in options_of(block)}
+    inside = (each.key.lower() for each in entry.value.entries)
+    return entry.key.lower() not in required and any(required.get(each) for each in inside)
 
 
 def _values(options: Options, key: str) -> dict[str, Any] | None:
@@ -215,10 +219,8 @@ def _secrets(known: Option, group: Group, options: Options, key: str) -> None:
                 is_named=True,
                 is_file=known.is_file,
             )
-            is_ignored = n < len(values)
-            options.found.secrets.extend(
-                replace(each, is_ignored=is_ignored) for each in noted_here
-            )
+            ignored = n < len(values)
+            options.found.secrets.extend(replace(each, is_ignored=ignored) for each in noted_here)
 
 
 def _condition(options: Options, key: str) -> ConditionBlock | None:
