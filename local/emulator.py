@@ -41,6 +41,8 @@ peer: contextvars.ContextVar[tuple[str, int] | None] = contextvars.ContextVar("p
 
 _logical_ids: dict[tuple[str, str], str] = {}
 """By type and name: looking through all stacks for each request takes long. A name keeps its ID."""
+_largest_files: dict[str, int] = {}
+"""In bytes, by function (`limit_files`)."""
 
 
 def put_event(source: str, detail_type: str, detail: dict[str, Any], resources: list[str]) -> None:
@@ -179,15 +181,24 @@ def kill_workers(function: str = "") -> int:
 
 
 def limit_files(function: str, size: int) -> int:
-    """From now on, no process in the function's sandboxes can make a file larger than `size` bytes,
-    as if their disks were full. Returns how many sandboxes there were."""
-    found = [each._proc for each in _all_workers() if each.func_name == function and each._proc]
-    for process in found:
-        for pid in _whole(process.pid):
-            with contextlib.suppress(ProcessLookupError):
-                _, most = resource.prlimit(pid, resource.RLIMIT_FSIZE)
-                resource.prlimit(pid, resource.RLIMIT_FSIZE, (size, most))
+    """From now on, no process in the function's sandboxes, also in new ones, can make a file larger
+    than `size` bytes, as if their disks were full. Returns how many sandboxes there were."""
+    _largest_files[function] = size
+    found = [each for each in _all_workers() if each.func_name == function and each._proc]
+    for worker in found:
+        keep_limit(worker)
     return len(found)
+
+
+def keep_limit(worker: Any) -> None:
+    """Limits the size of files in a sandbox (`limit_files`)."""
+    if worker.func_name not in _largest_files:
+        return
+    size = _largest_files[worker.func_name]
+    for pid in _whole(worker._proc.pid):
+        with contextlib.suppress(ProcessLookupError):
+            _, most = resource.prlimit(pid, resource.RLIMIT_FSIZE)
+            resource.prlimit(pid, resource.RLIMIT_FSIZE, (size, most))
 
 
 def _whole(pid: int) -> list[int]:

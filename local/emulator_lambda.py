@@ -19,7 +19,7 @@ from ministack.core import lambda_runtime as _runtime
 from ministack.services import eventbridge as _eventbridge
 from ministack.services import lambda_svc as _lambda
 
-from local import layers, sandboxes
+from local import emulator, layers, sandboxes
 
 if TYPE_CHECKING:
     from local.hooks import Hooks
@@ -85,7 +85,8 @@ def _plain_python() -> str:
 
 
 def _hook_disks() -> None:
-    """A sandbox whose process was killed begins a new one, with the files that are there."""
+    """A sandbox whose process was killed begins a new one, with the files that are there. A full
+    disk stays full."""
     spawn, discard = _runtime.Worker._spawn, _runtime.Worker._discard_tmpdir
     disks: dict[Any, str] = {}
 
@@ -94,6 +95,7 @@ def _hook_disks() -> None:
             disks[worker] = tempfile.mkdtemp(prefix=f"disk-{worker.func_name}-")
         _disk.set(disks[worker])
         spawn(worker)
+        emulator.keep_limit(worker)
 
     def discarded(worker: Any) -> None:
         shutil.rmtree(disks.pop(worker, ""), ignore_errors=True)

@@ -222,8 +222,8 @@ class Stack:
         return int(self._control("POST", "kill", {"function": function})["killed"])
 
     def fill_disks(self, function: str, size: int) -> int:
-        """From now on, no file in the sandboxes that a function (by logical ID) has now can be
-        larger than `size` bytes, as if their disks were full. Returns how many there are."""
+        """From now on, no file in the sandboxes of a function (by logical ID), also in new ones,
+        can be larger than `size` bytes, as if their disks were full. Returns how many there are."""
         return int(self._control("POST", "disks", {"function": function, "size": size})["filled"])
 
     def fire(self, function: str) -> None:

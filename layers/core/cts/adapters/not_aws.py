@@ -7,8 +7,8 @@ import boto3
 from botocore.exceptions import BotoCoreError
 
 SERVER_ERROR = 500
-REQUEST_IDS = {"x-amzn-requestid", "x-amz-request-id"}
-"""What AWS sends with each answer: its JSON and query services, and S3."""
+REQUEST_IDS = {"x-amzn-requestid", "x-amzn-request-id", "x-amz-request-id"}
+"""What AWS sends with each answer, as AWS's SDK for JavaScript knows it: the last one is S3's."""
 UNREADABLE = "the answer can't be read: it is not whole, or not from AWS"
 """Instead of botocore's own text, which has the whole answer and so, maybe, a secret."""
 
