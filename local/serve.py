@@ -100,7 +100,6 @@ async def _serve(folder: Path, endpoint: str, listener: socket.socket) -> None:
         control.application(front),
         log_config=None,
         access_log=False,
-        date_header=False,  # the emulator sends its own
         server_header=False,
         proxy_headers=False,  # whoever connects is the caller
         timeout_keep_alive=75,
