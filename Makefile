@@ -15,7 +15,7 @@ export SAM_CLI_TELEMETRY := 0
 unexport PYTHONDONTWRITEBYTECODE
 export TMPDIR := $(CURDIR)/.local/tmp
 
-.PHONY: help setup demo local down test check unit soak mutate findings bench cost format lock audit clean unit-config unit-others test-e2e test-others test-unit-config test-unit-others
+.PHONY: help setup demo local down test check unit soak mutate findings bench cost format lock audit clean unit-config unit-others test-e2e test-others test-unit-config test-unit-others test-coverage
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "%-8s %s\n", $$1, $$2}' Makefile
@@ -44,9 +44,7 @@ down: setup ## stop the local stack from another terminal
 	$(BIN)/python -m local down
 
 test: setup ## run all tests except the soak tests; coverage must not fall
-	$(MAKE) --jobs 4 --no-print-directory test-e2e test-others test-unit-config test-unit-others
-	$(BIN)/coverage combine -q .local/coverage.others .local/coverage.unit-config .local/coverage.unit-others
-	$(BIN)/coverage report
+	$(MAKE) --jobs 4 --no-print-directory test-e2e test-coverage
 
 # Apart, as each worker of pytest-xdist collects all of the tests, and reports each one. The
 # end-to-end tests, which mostly wait, need more workers than the others, and go first: the others
@@ -60,6 +58,9 @@ test-others: SOME = -n 3 $(TOGETHER) tests --ignore tests/e2e --ignore tests/uni
 test-unit-config: SOME = -n 0 tests/unit --ignore-glob '$(OTHERS)' $(COVERED)
 test-unit-others: SOME = -n 0 tests/unit --ignore-glob '$(CONFIG)' $(COVERED)
 test-others test-unit-config test-unit-others: PRIORITY = nice -n 5
+test-coverage: test-others test-unit-config test-unit-others
+	$(BIN)/coverage combine -q .local/coverage.others .local/coverage.unit-config .local/coverage.unit-others
+	$(BIN)/coverage report
 test-e2e test-others test-unit-config test-unit-others:
 	COVERAGE_FILE=.local/coverage.$(@:test-%=%) $(PRIORITY) $(BIN)/pytest $(SOME) -m "not soak"
 

@@ -30,6 +30,7 @@ if TYPE_CHECKING:
 
 def install() -> None:
     _actions.extract_resource_arn = _finer_resources(_actions.extract_resource_arn)
+    _hook_caller()
     _hook_policies()
     _hook_conditions()
     _hook_variables()
@@ -55,15 +56,42 @@ def _finer_resources(extract: Callable[..., str]) -> Callable[..., str]:
     return extracted
 
 
+def _hook_caller() -> None:
+    """The emulator would gather the policies of a caller only to know its ARN."""
+
+    def arn_of(headers: dict[str, str], query: Any = None) -> str:
+        account = _responses.get_account_id()
+        key = _router.extract_access_key_id(headers, query or {})
+        owner = _responses._account_from_sts_session(key) or account
+        found = _evaluator.resolve_credential(key, owner) if key else None
+        return getattr(found, "principal_arn", "") or f"arn:aws:iam::{account}:root"
+
+    _evaluator.request_caller_arn = arn_of
+
+
 def _hook_policies() -> None:
     """The emulator would parse the policies of a caller again for each of its requests."""
     parse = _evaluator.parse_policy_document
-    parsed = functools.lru_cache(256)(parse)
+
+    def marked(document: Any) -> list[Any]:
+        return [_marked(each) for each in parse(document)]
+
+    parsed = functools.lru_cache(256)(marked)
 
     def parsed_once(document: Any) -> Any:
-        return parsed(document) if isinstance(document, str) else parse(document)
+        return parsed(document) if isinstance(document, str) else marked(document)
 
     _evaluator.parse_policy_document = parsed_once
+
+
+class WithVariables(_evaluator.ParsedStatement):  # type: ignore[misc]
+    """A statement with variables in its resources or conditions."""
+
+
+def _marked(statement: Any) -> Any:
+    if "${" in f"{statement.resources}{statement.conditions}":
+        return WithVariables(**vars(statement))
+    return statement
 
 
 def _hook_conditions() -> None:
@@ -129,7 +157,7 @@ def _hook_variables() -> None:
 
 
 def _with_values(statement: Any, context: Any) -> Any:
-    if "${" not in f"{statement.resources}{statement.conditions}":
+    if not isinstance(statement, WithVariables):
         return statement
     return dataclasses.replace(
         statement,

@@ -24,7 +24,7 @@ from local.front import REGION, Front
 NOT_USED = ("docker", "duckdb")
 """Packages that the emulator does without: importing them takes long, and nothing here may run in
 Docker, even if it is installed."""
-OF_PROVIDER = ("FILES_PARENT", "FILES_ROOT", "TF_CLI_CONFIG_FILE")
+OF_TERRAFORM = ("FILES_PARENT", "FILES_ROOT", "TF_CLI_CONFIG_FILE", *tools.TERRAFORM)
 """What the test provider needs to know of the stack."""
 
 
@@ -74,7 +74,7 @@ def _with_terraform(folder: Path, environment: dict[str, str]) -> str:
     """The PATH of functions: the executor finds a Terraform that knows the test provider, by the
     name that it gives to one that it keeps."""
     binary = Path(shutil.which("terraform", path=environment["PATH"]) or "terraform")
-    settings = (f"export {name}={shlex.quote(environment[name])}" for name in OF_PROVIDER)
+    settings = (f"export {name}={shlex.quote(environment[name])}" for name in OF_TERRAFORM)
     folder.mkdir(exist_ok=True)
     script = folder / f"terraform-{tools.version_of(binary)}"
     script.write_text("\n".join(["#!/bin/sh", *settings, f'exec {binary} "$@"', ""]))
@@ -100,7 +100,6 @@ async def _serve(folder: Path, endpoint: str, listener: socket.socket) -> None:
         control.application(front),
         log_config=None,
         access_log=False,
-        date_header=False,  # the emulator sends its own
         server_header=False,
         proxy_headers=False,  # whoever connects is the caller
         timeout_keep_alive=75,

@@ -27,8 +27,6 @@ from local.waiting import wait_until
 from tests.build.builds import Build
 from tests.build.s3 import S3, serving
 
-TERRAFORM = {"GOGC": "400"}
-"""It runs so briefly that collecting its garbage is a fifth of its work."""
 SOON = 0.2
 """Minutes. A build with so little time waits for a lock for three seconds."""
 TASK = "web"
@@ -185,7 +183,7 @@ def placed(s3: S3, folder: Path) -> Iterator[Place]:
         "AWS_ENDPOINT_URL": s3.url,
         "AWS_ACCESS_KEY_ID": "test",
         "AWS_SECRET_ACCESS_KEY": "test",
-        **TERRAFORM,
+        **tools.TERRAFORM,
         **parent.environment(),
     }
     place = Place(s3, folder, environment)
@@ -222,7 +220,7 @@ def environment(tmp_path: Path) -> dict[str, str]:
     settings.write_text(cli_configuration())
     return {
         **os.environ,
-        **TERRAFORM,
+        **tools.TERRAFORM,
         **parent.environment(),
         "TF_CLI_CONFIG_FILE": str(settings),
         "CHECKPOINT_DISABLE": "1",

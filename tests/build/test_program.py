@@ -20,7 +20,7 @@ from local import buildspec
 from tests.build.conftest import TASK, Place, with_program
 from tests.build.test_execute import ONE
 from tests.fakes import RUN, FakeBucket, FakeSts, fake_sessions
-from tests.template.deployed import TEMPLATE
+from tests.template.written import TEMPLATE
 
 OF_THE_FIRST_RELEASE = """
 version: 0.2

@@ -9,7 +9,7 @@ from local import emf
 from local.alarms import MINUTE, Changes, watch
 from local.waiting import wait_until
 from tests.e2e.world import PATIENCE
-from tests.template.deployed import alarms
+from tests.template.written import alarms
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -8,15 +8,14 @@ from typing import TYPE_CHECKING, Any
 
 import requests
 import schemathesis
-import yaml
 from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
 from schemathesis import GenerationMode
 from schemathesis.checks import load_all_checks
 from schemathesis.specs.openapi import checks
 
-from local.tools import PROJECT
 from tests.e2e.world import PATIENCE, RECORD
+from tests.openapi import DOCUMENT
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -28,9 +27,7 @@ if TYPE_CHECKING:
     Operation = APIOperation[Any, Any, Any, Any]
     AnyCase = Case[Any]
 
-SCHEMA: Any = schemathesis.openapi.from_dict(
-    yaml.load((PROJECT / "docs" / "openapi.yaml").read_text(), yaml.CSafeLoader)
-)
+SCHEMA: Any = schemathesis.openapi.from_dict(DOCUMENT)
 OPERATIONS = {
     found.label: found
     for found in sorted(

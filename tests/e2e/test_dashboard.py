@@ -31,8 +31,8 @@ from tests.e2e.minutes import ALARMS, STACK, Minutes, ended, raised
 from tests.e2e.people import Person
 from tests.e2e.test_operator import NEEDS_FLAG
 from tests.e2e.world import PATIENCE, task
-from tests.template.deployed import of_type
 from tests.template.test_alarms import busy
+from tests.template.written import TEMPLATE, properties
 from tests.unit.test_widget import Parsed
 
 if TYPE_CHECKING:
@@ -418,7 +418,7 @@ def test_the_local_page_draws_the_deployed_dashboard(world: World, tmp_path: Pat
 
 # ---- the logs -----------------------------------------------------------------------------
 
-QUERIES = of_type("AWS::Logs::QueryDefinition")
+QUERIES = properties(TEMPLATE["Resources"], "AWS::Logs::QueryDefinition")
 BUILDS = "BuildLogs"
 
 

@@ -10,8 +10,8 @@ import pytest
 from cts import keys
 from tests.e2e.faults import inject, struck
 from tests.e2e.people import Person
-from tests.e2e.random_requests import NAMES, OPERATIONS, RandomRequests
 from tests.e2e.world import RECORD, RECORD_FILES, task
+from tests.openapi import OPERATIONS
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -239,6 +239,8 @@ def test_random_requests_are_answered_as_documented(
     minutes: int,
     record_property: Callable[[str, object], None],
 ) -> None:
+    from tests.e2e.random_requests import NAMES, RandomRequests  # imports much
+
     tasks = [task(name, name, enabled=False) for name in NAMES]
     world.publish({"rest-random.hcl": "".join(tasks)})
     requests, until = RandomRequests(ann, waits=bool(minutes)), time.monotonic() + 60 * minutes

@@ -10,9 +10,9 @@ import pytest
 from cts import keys
 from tests.e2e.faults import inject
 from tests.e2e.people import Person
-from tests.e2e.random_requests import SCHEMA
 from tests.e2e.test_rest import new
 from tests.e2e.world import task
+from tests.openapi import OPERATIONS
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -80,13 +80,7 @@ WAITS: Mapping[str, tuple[str, Any]] = {
 
 def documented(code: int) -> set[str]:
     """The operations with this answer."""
-    methods = ("get", "post", "put", "patch", "delete")
-    return {
-        f"{method.upper()} {path}"
-        for path, item in SCHEMA.raw_schema["paths"].items()
-        for method in methods
-        if str(code) in item.get(method, {}).get("responses", {})
-    }
+    return {label for label, each in OPERATIONS.items() if str(code) in each["responses"]}
 
 
 class Asking:

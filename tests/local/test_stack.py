@@ -1,14 +1,16 @@
 """The local stack itself: builds, faults and records, on the deployed template."""
 
 import json
+import urllib.request
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import boto3
 import pytest
 from botocore.exceptions import ClientError
 
-from local.stack import Stack
+from local.stack import REGION, Stack
 from local.waiting import wait_until
 
 pytestmark = pytest.mark.e2e
@@ -162,6 +164,58 @@ for name in ("get_object", "head_object"):
     build = start(stack, f"python3 -c '{program}'")
     assert end(stack, build) == "SUCCEEDED", log(stack, build)
     assert log(stack, build) == ["403", "403"]
+
+
+def test_a_policy_speaks_of_the_callers_tags_and_a_new_one_is_in_force_at_once(
+    stack: Stack,
+) -> None:
+    account = stack.client("sts").get_caller_identity()["Account"]
+    trust = {"Principal": {"AWS": f"arn:aws:iam::{account}:root"}, "Action": "sts:AssumeRole"}
+    role = stack.client("iam").create_role(
+        RoleName="tagged",
+        AssumeRolePolicyDocument=policy(trust),
+        Tags=[{"Key": "task", "Value": "web"}],
+    )["Role"]["Arn"]
+    given = stack.client("sts").assume_role(RoleArn=role, RoleSessionName="of-web")["Credentials"]
+    session = boto3.Session(given["AccessKeyId"], given["SecretAccessKey"], given["SessionToken"])
+    s3 = session.client("s3", endpoint_url=stack.endpoint, region_name=REGION)
+
+    def written() -> list[str]:
+        return [
+            name for name in ("api", "web") if _can_write(s3, stack.outputs["WorkBucket"], name)
+        ]
+
+    folder = f"arn:aws:s3:::{stack.outputs['WorkBucket']}"
+    for resource, expected in (
+        (f"{folder}/${{aws:PrincipalTag/task}}", ["web"]),
+        (f"{folder}/api", ["api"]),
+    ):
+        stack.client("iam").put_role_policy(
+            RoleName="tagged",
+            PolicyName="writes",
+            PolicyDocument=policy({"Action": "s3:PutObject", "Resource": resource}),
+        )
+        assert written() == expected
+
+
+def policy(statement: dict[str, Any]) -> str:
+    allowed = {"Effect": "Allow", **statement}
+    return json.dumps({"Version": "2012-10-17", "Statement": [allowed]})
+
+
+def _can_write(s3: Any, bucket: str, key: str) -> bool:
+    try:
+        s3.put_object(Bucket=bucket, Key=key, Body=b"")
+    except ClientError as error:
+        if error.response["Error"]["Code"] != "AccessDenied":
+            raise
+        return False
+    return True
+
+
+def test_an_answer_has_one_date(stack: Stack) -> None:
+    with urllib.request.urlopen(f"{stack.endpoint}/_ministack/health") as answer:
+        assert len(answer.headers.get_all("Date")) == 1
 
 
 def test_the_source_is_the_version_the_request_names(stack: Stack, tmp_path: Path) -> None:

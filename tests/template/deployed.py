@@ -1,22 +1,13 @@
 """The template as AWS gets it: after the SAM transform."""
 
 from copy import deepcopy
-from pathlib import Path
 from typing import Any
 
 import boto3
-import yaml
 from samtranslator.parser.parser import Parser
 from samtranslator.translator.translator import Translator
-from samtranslator.yaml_helper import yaml_parse
 
-ROOT = Path(__file__).parents[2]
-# Without libyaml, reading the template takes longer than transforming it.
-yaml.SafeLoader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)  # type: ignore[misc]
-
-
-TEMPLATE: dict[str, Any] = yaml_parse((ROOT / "template.yaml").read_text())
-"""As it is written."""
+from tests.template.written import TEMPLATE, properties
 
 
 def _transformed() -> dict[str, Any]:
@@ -35,25 +26,9 @@ DEPLOYED: dict[str, Any] = _transformed()["Resources"]
 """Logical id -> resource, as it is deployed."""
 
 
-def default(value: Any) -> Any:
-    """What a parameter is set to, unless a user says otherwise."""
-    is_parameter = isinstance(value, dict) and value.get("Ref") in TEMPLATE["Parameters"]
-    return TEMPLATE["Parameters"][value["Ref"]].get("Default") if is_parameter else value
-
-
-def alarms() -> dict[str, dict[str, Any]]:
-    """Logical id -> properties, with the defaults of parameters."""
-    found = of_type("AWS::CloudWatch::Alarm")
-    return {
-        name: {key: default(value) for key, value in alarm.items()} for name, alarm in found.items()
-    }
-
-
 def of_type(kind: str) -> dict[str, dict[str, Any]]:
     """Logical id -> properties of all resources of a type."""
-    return {
-        name: each.get("Properties", {}) for name, each in DEPLOYED.items() if each["Type"] == kind
-    }
+    return properties(DEPLOYED, kind)
 
 
 def statements(role: str) -> list[dict[str, Any]]:

@@ -8,7 +8,7 @@ from cts.run.retry import after_busy
 from cts.workflow.poll import Tally
 from cts.workflow.watcher import Beat
 from local.alarms import MINUTE, Changes, Series, watch
-from tests.template.deployed import alarms
+from tests.template.written import alarms
 
 ALARMS = alarms()
 BEAT = 20

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.template.deployed import ROOT
+from tests.template.written import ROOT
 
 AARCH64 = 183
 """EM_AARCH64 of the ELF specification."""

@@ -7,7 +7,8 @@ from typing import Any
 import pytest
 
 from cts.adapters.codebuild import ENDED
-from tests.template.deployed import ROOT, of_type
+from tests.template.deployed import of_type
+from tests.template.written import ROOT
 
 RULES = of_type("AWS::Events::Rule")
 SAMPLES = {

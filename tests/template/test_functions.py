@@ -26,7 +26,8 @@ from cts.workflow.poll import Tally
 from cts.workflow.watcher import Beat, LivePorts, PollOutcome
 from tests.fake_session import FakeSession, fake_session
 from tests.fakes import RUN, FakeSts, build_event
-from tests.template.deployed import ROOT, of_type
+from tests.template.deployed import of_type
+from tests.template.written import ROOT
 from tests.unit.api_fakes import ports_of
 from tests.unit.publisher import World, task
 from tests.unit.reader_fakes import World as ReaderWorld

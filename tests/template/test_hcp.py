@@ -2,7 +2,8 @@
 
 import pytest
 
-from tests.template.deployed import TEMPLATE, chosen, of_type
+from tests.template.deployed import chosen, of_type
+from tests.template.written import TEMPLATE
 
 FUNCTIONS = of_type("AWS::Lambda::Function")
 NETWORK = {

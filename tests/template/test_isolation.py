@@ -6,7 +6,8 @@ from typing import Any
 import pytest
 
 from cts.adapters.codebuild import LIMITS
-from tests.template.deployed import DEPLOYED, TEMPLATE, of_type, statements
+from tests.template.deployed import DEPLOYED, of_type, statements
+from tests.template.written import TEMPLATE
 
 ROLES = of_type("AWS::IAM::Role")
 TASK = "${!aws:PrincipalTag/task}"

@@ -6,7 +6,8 @@ import pytest
 
 from cts.config.blocks.schema import Group
 from cts.terraform.permissions import CONNECTION_SECRET, TASK_SECRET
-from tests.template.deployed import DEPLOYED, TEMPLATE, chosen, of_type, statements
+from tests.template.deployed import DEPLOYED, chosen, of_type, statements
+from tests.template.written import TEMPLATE
 
 SECRETS = of_type("AWS::SecretsManager::Secret")
 READERS = {"PollerRole", "RunnerRole", "TaskRole", "TrackerRole"}

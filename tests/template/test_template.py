@@ -9,7 +9,8 @@ from typing import Any
 import pytest
 
 from local.dashboard import resolved
-from tests.template.deployed import DEPLOYED, ROOT, TEMPLATE, as_list, of_type, statements
+from tests.template.deployed import DEPLOYED, as_list, of_type, statements
+from tests.template.written import ROOT, TEMPLATE, properties
 
 PARAMETERS: dict[str, Any] = TEMPLATE["Parameters"]
 FUNCTIONS = of_type("AWS::Lambda::Function")
@@ -492,3 +493,8 @@ def test_the_command_line_finds_what_it_needs_in_the_outputs() -> None:
     assert {"ReaderUrl", "WorkBucket", "StateBucket", "Bus", "Table", "Project"} <= set(
         TEMPLATE["Outputs"]
     )
+
+
+def test_what_is_not_of_sam_is_deployed_as_it_is_written() -> None:
+    for kind in ("AWS::CloudWatch::Alarm", "AWS::Logs::QueryDefinition"):
+        assert of_type(kind) == properties(TEMPLATE["Resources"], kind)

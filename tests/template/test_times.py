@@ -11,7 +11,8 @@ from cts.adapters.executor import QUEUED_SECONDS
 from cts.watch.lease import RELIEVED_BEFORE
 from cts.wiring import poller
 from cts.workflow.track import NEWS_AFTER
-from tests.template.deployed import DEPLOYED, TEMPLATE, of_type
+from tests.template.deployed import DEPLOYED, of_type
+from tests.template.written import TEMPLATE
 
 FUNCTIONS = of_type("AWS::Lambda::Function")
 SECONDS = {"minute": 60, "hour": 3600, "day": 86_400}

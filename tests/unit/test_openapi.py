@@ -4,16 +4,13 @@ import re
 from typing import Any
 
 import pytest
-import yaml
 
 from cts.run.model import RunStatus
 from cts.workflow import edit, read, read_runs, read_tasks, tasks
 from cts.workflow.task_schema import FIELDS, TASK, Schema
-from tests.unit.documents import text
+from tests.openapi import DOCUMENT, OPERATIONS
 
-DOCUMENT: dict[str, Any] = yaml.load(text("docs/openapi.yaml"), yaml.CSafeLoader)
 SCHEMAS: dict[str, Any] = DOCUMENT["components"]["schemas"]
-METHODS = ("get", "post", "put", "patch", "delete")
 
 
 def described(path: str) -> str:
@@ -26,12 +23,11 @@ def test_each_route_is_described_and_nothing_else() -> None:
         ("GET", described(path)) for path in (*read.ROUTES, *read_runs.ROUTES, *read_tasks.ROUTES)
     }
     served |= {(method, described(path)) for method, path, _ in edit.ROUTES}
-    assert {
-        (method.upper(), path)
-        for path, item in DOCUMENT["paths"].items()
-        for method in item
-        if method in METHODS
-    } == {each for each in served if not set("+*") & {*each[1]}}  # without those of any depth
+    assert OPERATIONS.keys() == {
+        f"{method} {path}"
+        for method, path in served
+        if not set("+*") & {*path}  # those of any depth
+    }
 
 
 def test_each_status_of_a_run_is_described() -> None:

@@ -55,7 +55,7 @@ class Program:
         """As `start`, with the files that the archive has brought to the folder."""
         self.end()
         return begun(
-            [sys.executable, "execute.py", *arguments],
+            [sys.executable, "-S", "execute.py", *arguments],
             cwd=folder,
             env={**self.environment, **environment},
             stdin=DEVNULL,
