@@ -17,9 +17,12 @@ from local.hcp.store import Store
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
+    from email.message import Message
     from pathlib import Path
     from types import TracebackType
 
+Answer = tuple[int, dict[str, str], bytes]
+"""Status, headers, body."""
 API = "/api/v2"
 PER_SECOND, LISTS_PER_MINUTE = 30, 30
 TOKENS = {"hcp-owner-token": "write", "hcp-person-token": "write", "hcp-reader-token": "read"}
@@ -59,6 +62,60 @@ class HcpServer:
         engine = Engine(self.store, terraform_environment(env or {}), self.address)
         self.api = Server(self.store, engine, self.address)
 
+    def answer(
+        self, method: str, target: str, headers: Message | Mapping[str, str], body: bytes
+    ) -> Answer:
+        """`target`: path and query. Names of `headers` are found in any case."""
+        limits: dict[str, str] = {}
+        try:
+            reply = self._answer(method, target, headers, body, limits)
+        except ApiError as error:
+            reply = Reply(error.status, error.body)
+        self.answered.append((method, urlsplit(target).path, reply.status))
+        content = reply.raw if reply.body is None else json.dumps(reply.body).encode()
+        kind = {"Content-Type": "application/vnd.api+json"}
+        return reply.status, {**limits, **reply.headers, **kind}, content
+
+    def _answer(
+        self,
+        method: str,
+        target: str,
+        headers: Message | Mapping[str, str],
+        body: bytes,
+        limits: dict[str, str],
+    ) -> Reply:
+        url = urlsplit(target)
+        query = dict(parse_qsl(url.query))
+        kind, _, secret = url.path.removeprefix("/").partition("/")
+        with self.store.lock:
+            if kind == "_upload" and method == "PUT":
+                return runs.uploaded(self.store, secret, body)
+            if kind == "_logs":
+                offset, limit = int(query.get("offset", 0)), int(query.get("limit", 1 << 30))
+                return runs.log(self.store, secret, offset, limit)
+        token = headers.get("Authorization", "").removeprefix("Bearer ")
+        if token not in TOKENS:
+            raise ApiError(401, "unauthorized")
+        user = f"user-{token.split('-')[1]}"
+        self._limit(user, method, url.path, limits)
+        if not url.path.startswith(API) or (method != "GET" and TOKENS[token] == "read"):
+            raise not_found()  # what is forbidden is not revealed
+        path = url.path.removeprefix(API)
+        content = {} if method == "GET" else _json(headers, body)
+        return answer(Request(self.api, method, path, query, content, user))
+
+    def _limit(self, user: str, method: str, path: str, limits: dict[str, str]) -> None:
+        lists = method == "GET" and path.endswith("/runs")
+        most, seconds = (LISTS_PER_MINUTE, 60.0) if lists else (PER_SECOND, 1.0)
+        left, reset = self.limiter.take(user, "lists" if lists else "all", most, seconds)
+        limits["x-ratelimit-limit"] = str(most)
+        limits["x-ratelimit-remaining"] = str(max(0, left))
+        limits["x-ratelimit-reset"] = f"{reset:.3f}"
+        if left < 0:
+            error = ApiError(429, "Too many requests")
+            error.body = {"errors": [{"status": 429, "title": "Too many requests"}]}
+            raise error
+
     def serve(self) -> None:
         self._http.serve_forever(poll_interval=0.05)
 
@@ -80,6 +137,16 @@ class HcpServer:
         self.close()
 
 
+def _json(headers: Message | Mapping[str, str], body: bytes) -> dict[str, Any]:
+    if headers.get("Content-Type") != "application/vnd.api+json":
+        raise ApiError(415, "unsupported media type", "use application/vnd.api+json")
+    try:
+        found = json.loads(body or b"{}")
+    except ValueError:
+        raise ApiError(400, "bad request", "the body is not JSON") from None
+    return found if isinstance(found, dict) else {}
+
+
 class _Handler(BaseHTTPRequestHandler):
     hcp: HcpServer
     protocol_version = "HTTP/1.1"
@@ -90,65 +157,12 @@ class _Handler(BaseHTTPRequestHandler):
 
     def _serve(self) -> None:
         body = self.rfile.read(int(self.headers.get("Content-Length") or 0))
-        limits: dict[str, str] = {}
-        try:
-            reply = self._answer(body, limits)
-        except ApiError as error:
-            reply = Reply(error.status, error.body)
-        self.hcp.answered.append((self.command, urlsplit(self.path).path, reply.status))
-        self._send(reply, limits)
+        status, headers, content = self.hcp.answer(self.command, self.path, self.headers, body)
+        self.send_response(status)
+        for name, value in headers.items():
+            self.send_header(name, value)
+        self.send_header("Content-Length", str(len(content)))
+        self.end_headers()
+        self.wfile.write(content)
 
     do_GET = do_POST = do_PATCH = do_PUT = do_DELETE = _serve  # noqa: N815
-
-    def _answer(self, body: bytes, limits: dict[str, str]) -> Reply:
-        url = urlsplit(self.path)
-        query = dict(parse_qsl(url.query))
-        kind, _, secret = url.path.removeprefix("/").partition("/")
-        with self.hcp.store.lock:
-            if kind == "_upload" and self.command == "PUT":
-                return runs.uploaded(self.hcp.store, secret, body)
-            if kind == "_logs":
-                offset, limit = int(query.get("offset", 0)), int(query.get("limit", 1 << 30))
-                return runs.log(self.hcp.store, secret, offset, limit)
-        token = self.headers.get("Authorization", "").removeprefix("Bearer ")
-        if token not in TOKENS:
-            raise ApiError(401, "unauthorized")
-        user = f"user-{token.split('-')[1]}"
-        self._limit(user, url.path, limits)
-        if not url.path.startswith(API) or (self.command != "GET" and TOKENS[token] == "read"):
-            raise not_found()  # what is forbidden is not revealed
-        path = url.path.removeprefix(API)
-        return answer(Request(self.hcp.api, self.command, path, query, self._json(body), user))
-
-    def _json(self, body: bytes) -> dict[str, Any]:
-        if self.command == "GET":
-            return {}
-        if self.headers.get("Content-Type") != "application/vnd.api+json":
-            raise ApiError(415, "unsupported media type", "use application/vnd.api+json")
-        try:
-            found = json.loads(body or b"{}")
-        except ValueError:
-            raise ApiError(400, "bad request", "the body is not JSON") from None
-        return found if isinstance(found, dict) else {}
-
-    def _limit(self, user: str, path: str, limits: dict[str, str]) -> None:
-        lists = self.command == "GET" and path.endswith("/runs")
-        most, seconds = (LISTS_PER_MINUTE, 60.0) if lists else (PER_SECOND, 1.0)
-        left, reset = self.hcp.limiter.take(user, "lists" if lists else "all", most, seconds)
-        limits["x-ratelimit-limit"] = str(most)
-        limits["x-ratelimit-remaining"] = str(max(0, left))
-        limits["x-ratelimit-reset"] = f"{reset:.3f}"
-        if left < 0:
-            error = ApiError(429, "Too many requests")
-            error.body = {"errors": [{"status": 429, "title": "Too many requests"}]}
-            raise error
-
-    def _send(self, reply: Reply, limits: dict[str, str]) -> None:
-        body = reply.raw if reply.body is None else json.dumps(reply.body).encode()
-        self.send_response(reply.status)
-        for name, value in {**limits, **reply.headers}.items():
-            self.send_header(name, value)
-        self.send_header("Content-Type", "application/vnd.api+json")
-        self.send_header("Content-Length", str(len(body)))
-        self.end_headers()
-        self.wfile.write(body)

@@ -51,6 +51,20 @@ class FixedToken:
         """It stays what it is."""
 
 
+class InProcess(httpx.BaseTransport):
+    """To a server of this process, without HTTP: for tests with thousands of requests."""
+
+    def __init__(self, server: HcpServer) -> None:
+        self._server = server
+
+    def handle_request(self, request: httpx.Request) -> httpx.Response:
+        target = request.url.raw_path.decode()
+        status, headers, content = self._server.answer(
+            request.method, target, request.headers, request.read()
+        )
+        return httpx.Response(status, headers=headers, content=content)
+
+
 class HcpWorld(System):
     """`http`: how the driver reaches the server · `api`: a person's client, without any faults.
     `longest`: seconds that the driver really sleeps, at most."""

@@ -16,7 +16,7 @@ from cts.workflow.track import NEWS_AFTER
 from local.hcp.resources import is_final
 from local.waiting import wait_until
 from tests.contract.hcp_inbox import Inbox
-from tests.contract.hcp_world import PERSON, HcpWorld, server
+from tests.contract.hcp_world import PERSON, HcpWorld, InProcess, server
 from tests.fakes import failing
 
 if TYPE_CHECKING:
@@ -45,10 +45,10 @@ class Faulty(httpx.BaseTransport):
     path contain `only`. The server ignores `include`, as some do, so that more requests are
     needed."""
 
-    def __init__(self, at: int, fault: str, only: str = "") -> None:
+    def __init__(self, hcp: HcpServer, at: int, fault: str, only: str = "") -> None:
         self.sent = 0
         self._at, self._fault, self._only = at, fault, only
-        self._real = httpx.HTTPTransport(verify=False)
+        self._real = InProcess(hcp)
 
     def handle_request(self, request: httpx.Request) -> httpx.Response:
         request.url = request.url.copy_remove_param("include")
@@ -70,9 +70,6 @@ class Faulty(httpx.BaseTransport):
         if self._fault == "killed after":
             raise Killed
         raise httpx.ReadTimeout("timed out")
-
-    def close(self) -> None:
-        self._real.close()
 
 
 @pytest.fixture
@@ -112,7 +109,7 @@ def survives(world: HcpWorld) -> None:
 
 
 def test_there_are_as_many_requests_as_fail_here(hcp: HcpServer, inbox: Inbox) -> None:
-    transport = Faulty(0, "")
+    transport = Faulty(hcp, 0, "")
     world = system(hcp, transport, inbox)
     survives(world)
     assert transport.sent == REQUESTS
@@ -124,7 +121,7 @@ def test_there_are_as_many_requests_as_fail_here(hcp: HcpServer, inbox: Inbox) -
 def test_a_run_is_created_once_and_applied_whatever_fails(
     hcp: HcpServer, inbox: Inbox, fault: str, at: int
 ) -> None:
-    world = system(hcp, Faulty(at, fault), inbox)
+    world = system(hcp, Faulty(hcp, at, fault), inbox)
     survives(world)
     messages = Counter(run.attributes["message"] for run in world.runs())
     assert {*messages.values()} == {1}
@@ -145,7 +142,7 @@ def test_a_run_is_created_once_and_applied_whatever_fails(
 def test_a_later_run_sets_its_variables_whatever_fails(
     hcp: HcpServer, inbox: Inbox, only: str, fault: str
 ) -> None:
-    transport = Faulty(1, fault, only)
+    transport = Faulty(hcp, 1, fault, only)
     world = system(hcp, transport, inbox)
     survives(world)
     assert transport.sent == 0
@@ -163,9 +160,9 @@ def test_a_later_run_sets_its_variables_whatever_fails(
 class Answering(httpx.BaseTransport):
     """Answers the first deletion below a path itself."""
 
-    def __init__(self, below: str, status: int) -> None:
+    def __init__(self, hcp: HcpServer, below: str, status: int) -> None:
         self.below, self._status = below, status
-        self._real = httpx.HTTPTransport(verify=False)
+        self._real = InProcess(hcp)
 
     def handle_request(self, request: httpx.Request) -> httpx.Response:
         if request.method == "DELETE" and self.below and self.below in request.url.path:
@@ -173,14 +170,11 @@ class Answering(httpx.BaseTransport):
             return httpx.Response(self._status, json={"errors": [{"detail": "not today"}]})
         return self._real.handle_request(request)
 
-    def close(self) -> None:
-        self._real.close()
-
 
 def test_a_variable_that_can_not_be_deleted_keeps_the_run_from_beginning(
     hcp: HcpServer, inbox: Inbox
 ) -> None:
-    world = system(hcp, Answering("/vars/", 403), inbox)
+    world = system(hcp, Answering(hcp, "/vars/", 403), inbox)
     survives(world)
     world.cloud_task(**IN_POOL, environment={"A": "3"})
     world.observe("web")
@@ -197,7 +191,7 @@ def test_a_variable_that_can_not_be_deleted_keeps_the_run_from_beginning(
 def test_a_variable_that_somebody_deleted_meanwhile_is_deleted(
     hcp: HcpServer, inbox: Inbox
 ) -> None:
-    world = system(hcp, Answering("/vars/", 404), inbox)
+    world = system(hcp, Answering(hcp, "/vars/", 404), inbox)
     survives(world)
     world.cloud_task(**IN_POOL, environment={"A": "3"})
     world.observe("web")
@@ -210,7 +204,7 @@ def test_a_former_notification_that_can_not_be_deleted_is_deleted_at_a_later_run
     hcp: HcpServer, inbox: Inbox, status: int
 ) -> None:
     """404: it was deleted, or the token does not allow it: then it stays, as nothing tells."""
-    transport = Answering("/notification-configurations/", status)
+    transport = Answering(hcp, "/notification-configurations/", status)
     world = system(hcp, transport, inbox)
     survives(world)
     world.token.token = PERSON
@@ -229,7 +223,7 @@ def test_a_former_notification_that_can_not_be_deleted_is_deleted_at_a_later_run
 def test_another_key_takes_the_place_of_the_former_one_whatever_fails(
     hcp: HcpServer, inbox: Inbox, fault: str
 ) -> None:
-    transport = Faulty(1, fault, "DELETE /api/v2/notification-configurations/")
+    transport = Faulty(hcp, 1, fault, "DELETE /api/v2/notification-configurations/")
     world = system(hcp, transport, inbox)
     survives(world)
     world.token.token = PERSON
@@ -253,7 +247,7 @@ def notifications(hcp: HcpServer) -> Collection[object]:
 def test_a_run_that_waits_is_discarded_for_a_newer_one_whatever_fails(
     hcp: HcpServer, fault: str
 ) -> None:
-    transport = Faulty(1, fault, "/actions/discard")
+    transport = Faulty(hcp, 1, fault, "/actions/discard")
     world = HcpWorld(hcp, transport, longest=0.05)
     world.cloud_task()
     world.web(80)
@@ -286,9 +280,9 @@ def test_a_run_that_waits_is_discarded_for_a_newer_one_whatever_fails(
 class Between(httpx.BaseTransport):
     """Before one of the requests something else happens."""
 
-    def __init__(self, at: int, happens: Callable[[], object]) -> None:
+    def __init__(self, hcp: HcpServer, at: int, happens: Callable[[], object]) -> None:
         self._left, self._happens = at, happens
-        self._real = httpx.HTTPTransport(verify=False)
+        self._real = InProcess(hcp)
 
     def handle_request(self, request: httpx.Request) -> httpx.Response:
         self._left -= 1
@@ -296,15 +290,12 @@ class Between(httpx.BaseTransport):
             self._happens()
         return self._real.handle_request(request)
 
-    def close(self) -> None:
-        self._real.close()
-
 
 @pytest.mark.parametrize("at", range(1, OF_START + 1))
 def test_two_functions_that_start_a_run_at_once_create_it_once(
     hcp: HcpServer, inbox: Inbox, at: int
 ) -> None:
-    world = system(hcp, Faulty(0, ""), inbox)
+    world = system(hcp, Faulty(hcp, 0, ""), inbox)
     with (
         failing(world.drivers["terraform-cloud"], "start", Unavailable("gone")),
         suppress(Upstream),
@@ -318,7 +309,7 @@ def test_two_functions_that_start_a_run_at_once_create_it_once(
         with suppress(Upstream):
             begun.append(world.driver_of(world.http).start(run, archive))
 
-    with httpx.Client(transport=Between(at, another)) as http, suppress(Upstream):
+    with httpx.Client(transport=Between(hcp, at, another)) as http, suppress(Upstream):
         begun.append(world.driver_of(http).start(run, archive))
     assert len(world.runs()) == 1
     assert {url.rpartition("/")[2] for url in begun} == {world.runs()[0].id}

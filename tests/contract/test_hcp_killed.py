@@ -16,7 +16,7 @@ from cts.run.model import RunStatus
 from cts.workflow.track import NEWS_AFTER
 from local.hcp.resources import is_final
 from local.waiting import wait_until
-from tests.contract.hcp_world import HcpWorld, server
+from tests.contract.hcp_world import HcpWorld, InProcess, server
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -64,8 +64,8 @@ class Fate:
 
 
 class Wire(httpx.BaseTransport):
-    def __init__(self, fate: Fate) -> None:
-        self._fate, self._real = fate, httpx.HTTPTransport(verify=False)
+    def __init__(self, hcp: HcpServer, fate: Fate) -> None:
+        self._fate, self._real = fate, InProcess(hcp)
 
     def handle_request(self, request: httpx.Request) -> httpx.Response:
         def answered() -> httpx.Response:
@@ -79,12 +79,9 @@ class Wire(httpx.BaseTransport):
             raise httpx.ReadTimeout("timed out") from None
         return found
 
-    def close(self) -> None:
-        self._real.close()
-
 
 def system(hcp: HcpServer, fate: Fate) -> HcpWorld:
-    made = HcpWorld(hcp, Wire(fate), longest=0.01)
+    made = HcpWorld(hcp, Wire(hcp, fate), longest=0.01)
     made.cloud_task()
     made.web(80)
     made.observe("web")

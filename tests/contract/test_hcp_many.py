@@ -15,7 +15,7 @@ from cts.terraform.definition import Definition, Module
 from cts.workflow import start
 from local.hcp.resources import is_final
 from local.waiting import wait_until
-from tests.contract.hcp_world import HcpWorld, server
+from tests.contract.hcp_world import HcpWorld, InProcess, server
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -44,7 +44,7 @@ class OneAtATime:
 def test_they_all_end_and_hardly_any_request_is_refused(tmp_path: Path) -> None:
     with server(tmp_path) as hcp:
         hcp.api.engine.instant = True
-        world = HcpWorld(hcp)
+        world = HcpWorld(hcp, InProcess(hcp))
         world.web(80)
         names = [f"task-{number}" for number in range(TASKS)]
         for name in names:
@@ -53,7 +53,7 @@ def test_they_all_end_and_hardly_any_request_is_refused(tmp_path: Path) -> None:
             world.define(Definition(name, module, ServicesCondition(("web",)), cloud=cloud))
             world.observe(name)
         table = OneAtATime(world.table)
-        clients = [httpx.Client(timeout=30, verify=False) for _ in range(AT_ONCE)]
+        clients = [httpx.Client(transport=InProcess(hcp)) for _ in range(AT_ONCE)]
         free = [replace(world.start_ports, tasks=table, views=table, cap=TASKS,
                         drivers={"terraform-cloud": world.driver_of(client)})
                 for client in clients]  # fmt: skip
