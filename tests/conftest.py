@@ -6,7 +6,7 @@ import subprocess
 import sys
 import threading
 from collections.abc import Generator, Iterator
-from contextlib import contextmanager, nullcontext
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -36,18 +36,31 @@ def pytest_collection_finish() -> None:
     gc.freeze()
 
 
+TRACERS = pytest.StashKey[tuple[Any, Any]]()
+"""Coverage's: of the thread that runs the tests, and of threads that begin."""
+
+
 @contextmanager
-def untraced() -> Iterator[None]:
-    """Without coverage, which makes what is slow take three times as long, also in threads that
-    begin meanwhile."""
-    tracer, of_threads = sys.gettrace(), threading.gettrace()
-    sys.settrace(None)
-    threading.settrace(None)
+def tracing(tracer: Any, of_threads: Any) -> Iterator[None]:
+    former, former_of_threads = sys.gettrace(), threading.gettrace()
+    sys.settrace(tracer)
+    threading.settrace(of_threads)
     try:
         yield
     finally:
-        threading.settrace(of_threads)
-        sys.settrace(tracer)
+        threading.settrace(former_of_threads)
+        sys.settrace(former)
+
+
+def untraced() -> AbstractContextManager[None]:
+    """Without coverage, which makes what is slow take three times as long, also in threads that
+    begin meanwhile."""
+    return tracing(None, None)
+
+
+def traced(config: pytest.Config) -> AbstractContextManager[None]:
+    """With coverage, if there is any."""
+    return tracing(*config.stash[TRACERS])
 
 
 @pytest.hookimpl(wrapper=True)
@@ -63,19 +76,34 @@ def pytest_collection_modifyitems() -> Generator[None, object, object]:
         return (yield)
 
 
-@pytest.hookimpl(wrapper=True)
-def pytest_fixture_setup(
-    fixturedef: pytest.FixtureDef[Any], request: pytest.FixtureRequest
-) -> Generator[None, object, object]:
-    """What is made for a slow test alone."""
-    is_its_own = fixturedef.scope == "function"
-    with untraced() if is_its_own and is_slow(request.node) else nullcontext():
+# The last to begin, as pytest-cov misses its tracer when it ends.
+@pytest.hookimpl(wrapper=True, trylast=True)
+def pytest_runtestloop(session: pytest.Session) -> Generator[None, object, object]:
+    """What pytest itself does around each of thousands of tests would take twice as long."""
+    session.config.stash[TRACERS] = sys.gettrace(), threading.gettrace()
+    with untraced():
         return (yield)
 
 
 @pytest.hookimpl(wrapper=True)
-def pytest_runtest_call(item: pytest.Item) -> Generator[None, object, object]:
-    with untraced() if is_slow(item) else nullcontext():
+def pytest_fixture_setup(
+    fixturedef: pytest.FixtureDef[Any], request: pytest.FixtureRequest
+) -> Generator[None, object, object]:
+    """Except for what is made for a slow test alone."""
+    is_its_own = fixturedef.scope == "function"
+    with nullcontext() if is_its_own and is_slow(request.node) else traced(request.config):
+        return (yield)
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_pyfunc_call(pyfuncitem: pytest.Function) -> Generator[None, object, object]:
+    with nullcontext() if is_slow(pyfuncitem) else traced(pyfuncitem.config):
+        return (yield)
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_teardown(item: pytest.Item) -> Generator[None, object, object]:
+    with traced(item.config):
         return (yield)
 
 
