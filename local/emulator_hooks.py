@@ -7,8 +7,10 @@ from __future__ import annotations
 import contextvars
 import functools
 import json
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
+import botocore.session
+from botocore.exceptions import UnknownServiceError
 from ministack import app as _app
 from ministack.core import iam_actions as _actions
 from ministack.core import iam_evaluator as _evaluator
@@ -26,6 +28,9 @@ from ministack.services.cloudformation import provisioners as _provisioners
 from local import emulator_iam, emulator_lambda, transforms
 from local.calls import json_body
 from local.hooks import Hooks, Request, Response
+
+if TYPE_CHECKING:
+    from botocore.model import ServiceModel
 
 NOT_EMULATED = "servicequotas"
 """The only service that the product calls and the emulator does not have."""
@@ -119,9 +124,18 @@ def _hook_grammar() -> None:
 
 
 def _hook_descriptions() -> None:
-    """The emulator would read boto's description of a service again for each answer, and those of
-    all services once it is asked for one that it does not have."""
-    _responses._service_model = functools.cache(_responses._service_model)
+    """The emulator would begin a session of botocore for each service that it reads the description
+    of, and read those of all services once it is asked for one that it does not have."""
+    session = botocore.session.get_session()
+
+    @functools.cache
+    def described(service: str) -> ServiceModel | None:
+        try:
+            return session.get_service_model(_responses._BOTOCORE_NAME.get(service, service))
+        except UnknownServiceError:
+            return None
+
+    _responses._service_model = described
     _router._KNOWN_AWS_SERVICE_NAMES = frozenset({NOT_EMULATED})
 
 

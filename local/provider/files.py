@@ -11,6 +11,8 @@ A `files_object` has a `name` (another one makes another object), `content`, and
 `<id>.json`. IDs are random, so that no run takes over what a killed one left behind.
 """
 
+from __future__ import annotations
+
 import json
 import os
 import time
@@ -23,12 +25,19 @@ from tf.iface import Provider, Resource
 from tf.schema import Attribute, Block, Schema
 from tf.types import List, Number, String
 
-VERSION = "1.0.0"
 Values = dict[str, Any]
 LABEL = Block([Attribute("name", String(), required=True), Attribute("value", String())])
 
 
+def provider(program: Path) -> FilesProvider:
+    """That of the version in the name of a program, such as `terraform-provider-files_v1.1.0`."""
+    return FilesProvider(program.name.rpartition("_v")[2])
+
+
 class FilesProvider(Provider):
+    def __init__(self, version: str) -> None:
+        self.version = version
+
     def get_model_prefix(self) -> str:
         return "files_"
 
@@ -58,7 +67,7 @@ class FilesProvider(Provider):
             diags.add_error(f"{self.folder} refuses the token {config['token']}.", path=["token"])
         self.half_delay = float(config["delay"] or 0) / 2
         labels = {each["name"]: each["value"] for each in config["label"]}
-        self.noted = {"provider": VERSION, "tags": config["tags"] or [], "labels": labels}
+        self.noted = {"provider": self.version, "tags": config["tags"] or [], "labels": labels}
 
     def get_data_sources(self) -> list[Any]:
         return []

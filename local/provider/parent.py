@@ -1,4 +1,4 @@
-"""The process that is forked for each start of the test provider.
+"""The process that is forked for each start of the test provider, or of another one in Python.
 
 A provider needs a fifth of a second to import its packages, and Terraform starts it several times
 for each run.
@@ -10,7 +10,6 @@ import functools
 import gc
 import importlib
 import os
-import re
 import select
 import signal
 import socket
@@ -21,12 +20,17 @@ import tempfile
 import threading
 import uuid
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from tf import runner
 
 from local.provider import files
 from local.tools import PROJECT, TOOLS
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from tf.iface import Provider
 
 VARIABLE = "FILES_PARENT"
 """Tells `program.py` where the parent is."""
@@ -49,8 +53,9 @@ class Patient(runner._ShutdownInterceptor):  # noqa: SLF001
 
 
 @functools.cache
-def environment() -> dict[str, str]:
-    """What Terraform needs to start the provider. Its parent ends with this process."""
+def environment(module: str = __spec__.name) -> dict[str, str]:
+    """What Terraform needs to start the provider. Its parent ends with this process. `module`:
+    what the parent runs; it calls `serve`."""
     name = f"files-{uuid.uuid4().hex}"
     listener = socket.socket(socket.AF_UNIX)
     listener.bind(f"\0{name}")
@@ -58,7 +63,7 @@ def environment() -> dict[str, str]:
     with listener:
         _parents.append(
             subprocess.Popen(
-                [sys.executable, "-m", __spec__.name, str(listener.fileno())],
+                [sys.executable, "-m", module, str(listener.fileno())],
                 cwd=PROJECT,
                 stdin=subprocess.PIPE,
                 pass_fds=[listener.fileno()],
@@ -71,8 +76,9 @@ def environment() -> dict[str, str]:
 _parents: list[subprocess.Popen[bytes]] = []
 
 
-def main(listener: socket.socket) -> None:
-    """Forks for each program that connects, until standard input ends."""
+def serve(listener: socket.socket, made: Callable[[Path], Provider]) -> None:
+    """Forks for each program that connects, until standard input ends. `made`: the provider
+    that a program stands for, by the program's file."""
     for name in IMPORTED:
         importlib.import_module(name)
     gc.freeze()  # else collecting garbage would copy what is shared
@@ -86,14 +92,15 @@ def main(listener: socket.socket) -> None:
             if os.fork() == 0:
                 listener.close()
                 try:
-                    _provide(program)
+                    _provide(program, made)
                 finally:
                     os._exit(0)
 
 
-def _provide(program: socket.socket) -> None:
+def _provide(program: socket.socket, made: Callable[[Path], Provider]) -> None:
     """Serves Terraform until it, or the program that it started, ends."""
-    _become(_process(program))
+    process = _process(program)
+    _become(process)
     threading.Thread(target=_end_with, args=[program], daemon=True).start()
     sys.stdout = program.makefile("w")
     runner._ShutdownInterceptor = Patient  # noqa: SLF001
@@ -101,7 +108,7 @@ def _provide(program: socket.socket) -> None:
     # A socket's path may have 107 characters, and that of a build's folder is longer.
     folder = os.open(tempfile.gettempdir(), os.O_DIRECTORY)
     tempfile.tempdir = f"/proc/{os.getpid()}/fd/{folder}"
-    runner.run_provider(files.FilesProvider())
+    runner.run_provider(made(_script(process)))
 
 
 def _process(program: socket.socket) -> Path:
@@ -110,13 +117,16 @@ def _process(program: socket.socket) -> Path:
 
 
 def _become(process: Path) -> None:
-    """Takes over the environment, folder and version of the program."""
+    """Takes over the environment and folder of the program."""
     variables = os.fsdecode((process / "environ").read_bytes()).rstrip("\0").split("\0")
     os.environ.clear()
     os.environ.update(dict(each.split("=", 1) for each in variables))
     os.chdir((process / "cwd").readlink())
-    if version := re.search(r"-files_v([\d.]+)", (process / "cmdline").read_text()):
-        files.VERSION = version[1]
+
+
+def _script(process: Path) -> Path:
+    """The file that Python runs in this process."""
+    return Path((process / "cmdline").read_text().rstrip("\0").split("\0")[-1])
 
 
 def _end_with(program: socket.socket) -> None:
@@ -125,4 +135,4 @@ def _end_with(program: socket.socket) -> None:
 
 
 if __name__ == "__main__":
-    main(socket.socket(fileno=int(sys.argv[1])))
+    serve(socket.socket(fileno=int(sys.argv[1])), files.provider)

@@ -2,97 +2,100 @@
 
 import platform
 import re
+import socket
 import sys
 from collections.abc import Iterable
 from pathlib import Path
+from typing import Any
 
-VERSION = "9.9.9"
-SOURCE = re.compile(r'^    (\w+) += \{\n +source += "(.+)"\n +version += "(.+)"$', re.MULTILINE)
-PLAIN = re.compile(r'^    (\w+) += "([\d.]+)"$', re.MULTILINE)
-MACHINES = {"x86_64": "amd64", "aarch64": "arm64"}
-SCHEMAS = {
-    "aws": "options(region=String()), [block('default_tags', tags=Map(String()))]",
-    "acmefw": """
-        options(
-            host=String(), insecure=Bool(), port=Number(), zones=List(String()),
-            headers=Map(String()), matrix=List(List(Number())),
-        ),
-        [
-            block('features'), block('route', to=String(), via=String()),
-            block('timeouts', read=String(), retry=Map(Number())),
-            block('auth', key=String(), n=Number()),
-        ],
-    """,
-    "local": "[], []",
-    "panos": "options(hostname=String()), []",
-}
-"""Arguments and blocks of each, as its program takes them."""
-PROGRAM = """#!{python} -I
-import os
-import tempfile
-
-from tf import runner
 from tf.blocks import SetNestedBlock
 from tf.iface import Provider, Resource
 from tf.schema import Attribute, Block, Schema
 from tf.types import Bool, List, Map, Number, String
 
+from local.provider import parent
+from local.provider.mirror import PROGRAM
 
-def options(**types):
+VERSION = "9.9.9"
+SOURCE = re.compile(r'^    (\w+) += \{\n +source += "(.+)"\n +version += "(.+)"$', re.MULTILINE)
+PLAIN = re.compile(r'^    (\w+) += "([\d.]+)"$', re.MULTILINE)
+MACHINES = {"x86_64": "amd64", "aarch64": "arm64"}
+
+
+def options(**types: Any) -> list[Attribute]:
     return [Attribute(name, type_, optional=True) for name, type_ in types.items()]
 
 
-def block(name, **types):
+def block(name: str, **types: Any) -> SetNestedBlock:
     return SetNestedBlock(name, Block(options(**types)))
 
 
-def schema(attributes, blocks):
-    return Schema(attributes, block_types=blocks)
+SCHEMAS = {
+    "aws": Schema(
+        options(region=String()), block_types=[block("default_tags", tags=Map(String()))]
+    ),
+    "acmefw": Schema(
+        options(
+            host=String(), insecure=Bool(), port=Number(), zones=List(String()),
+            headers=Map(String()), matrix=List(List(Number())),
+        ),
+        block_types=[
+            block("features"), block("route", to=String(), via=String()),
+            block("timeouts", read=String(), retry=Map(Number())),
+            block("auth", key=String(), n=Number()),
+        ],
+    ),
+    "local": Schema([]),
+    "panos": Schema(options(hostname=String())),
+}  # fmt: skip
+"""Arguments and blocks of each."""
 
 
 class Thing(Resource):
-    def __init__(self, provider):
-        pass
+    def __init__(self, provider: Provider) -> None:
+        """It is only planned."""
 
     @classmethod
-    def get_name(cls):
+    def get_name(cls) -> str:
         return "thing"
 
     @classmethod
-    def get_schema(cls):
+    def get_schema(cls) -> Schema:
         return Schema([Attribute("id", String(), computed=True)])
 
     create = read = update = delete = None
 
 
 class Double(Provider):
-    def get_model_prefix(self):
-        return "{name}_"
+    def __init__(self, program: Path) -> None:
+        """`program`: as Terraform installs it, below a folder that has the source's name."""
+        *_, self.namespace, self.name, _version, _target, _file = program.parts
 
-    def full_name(self):
-        return "{source}"
+    def get_model_prefix(self) -> str:
+        return f"{self.name}_"
 
-    def get_provider_schema(self, diags):
-        return schema({schema})
+    def full_name(self) -> str:
+        return f"{self.namespace}/{self.name}"
 
-    def validate_config(self, diags, config):
+    def get_provider_schema(self, diags: Any) -> Schema:
+        return SCHEMAS[self.name]
+
+    def validate_config(self, diags: Any, config: Any) -> None:
         pass
 
-    def configure_provider(self, diags, config):
+    def configure_provider(self, diags: Any, config: Any) -> None:
         pass
 
-    def get_data_sources(self):
+    def get_data_sources(self) -> list[Any]:
         return []
 
-    def get_resources(self):
+    def get_resources(self) -> list[type[Resource]]:
         return [Thing]
 
 
-# A socket's path may have 107 characters.
-folder = os.open(tempfile.gettempdir(), os.O_DIRECTORY)
-tempfile.tempdir = f"/proc/{{os.getpid()}}/fd/{{folder}}"
-runner.run_provider(Double())
-"""
+def environment() -> dict[str, str]:
+    """What Terraform needs to start them."""
+    return parent.environment(__name__)
 
 
 def installed(names: Iterable[str], main: str, mirror: Path) -> str:
@@ -107,10 +110,12 @@ def installed(names: Iterable[str], main: str, mirror: Path) -> str:
         folder = mirror / "registry.terraform.io" / source / version / target
         folder.mkdir(parents=True)
         program = folder / f"terraform-provider-{name}_v{version}"
-        schema = SCHEMAS[name].strip()
-        text = PROGRAM.format(python=sys.executable, name=name, source=source, schema=schema)
-        program.write_text(text)
+        program.write_text(f"#!{sys.executable} -IS\n{PROGRAM.read_text()}")
         program.chmod(0o755)
         sources += f'    {name} = {{ source = "{source}" }}\n'
         resources += f'resource "{name}_thing" "one" {{}}\n'
     return f"terraform {{\n  required_providers {{\n{sources}  }}\n}}\n{resources}"
+
+
+if __name__ == "__main__":
+    parent.serve(socket.socket(fileno=int(sys.argv[1])), Double)

@@ -102,6 +102,7 @@ def test_terraform_accepts_the_files(
     module = MODULE_OF_FILES if providers == ["files"] else ""
     if providers and not module:
         module = doubles.installed(providers, made["main.tf"], tmp_path / "mirror")
+        environment |= doubles.environment()
         mirror = f'filesystem_mirror {{ path = "{tmp_path}/mirror" }}'
         Path(environment["TF_CLI_CONFIG_FILE"]).write_text(
             f"provider_installation {{\n{mirror}\n}}"

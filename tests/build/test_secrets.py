@@ -339,6 +339,7 @@ def test_the_longest_text_that_fits_is_found(texts: set[str], text: str) -> None
     assert re.sub(any_of(sorted(texts)), "*", text) == re.sub(one_by_one, "*", text)
 
 
+@pytest.mark.slow
 def test_lines_that_each_continue_another_are_hidden() -> None:
     hidden = Hidden()
     lines = ["s3cr3t" + "x" * number for number in range(300)]

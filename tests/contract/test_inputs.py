@@ -2,6 +2,7 @@
 independent model of CTS's documents says. In both modes, with and without HTTPS and ACLs."""
 
 import asyncio
+import functools
 import io
 import itertools
 import os
@@ -350,6 +351,7 @@ class World:
         return ran
 
 
+@functools.cache
 def _read(text: bytes) -> dict[str, Any]:
     variables, problems = read_variables(text, "terraform.tfvars")
     assert not problems
