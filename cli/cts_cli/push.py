@@ -191,6 +191,8 @@ def _as_published(stack: Stack, reader: Reader, prepared: Prepared) -> Compiled:
     except NotFound:  # an older stack
         return pushed
     tasks = of_told(made["changes"])
+    if not tasks:
+        return pushed
     found = compile_bundle(prepared.checked.files, stack.environment, tasks, made["gone"])
     return found.compiled or pushed
 

@@ -5,7 +5,7 @@ The model says what a block has: a field's type chooses how its option is read.
 
 from collections.abc import Callable, Collection, Iterator, Mapping
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any, get_args, get_origin
+from typing import Any, get_args, get_origin
 
 from cts.conditions.block import ConditionBlock
 from cts.conditions.registry import condition_blocks, input_blocks
@@ -22,18 +22,13 @@ from cts.config.blocks.schema import (
     Seconds,
     Values,
     Variables,
-    about,
-    key_of,
-    options_of,
+    known_options,
     types_of,
 )
 from cts.config.blocks.terraform_blocks import Free, backends, providers
 from cts.config.moving import noted
 from cts.config.rules.problem import Code, Problem, did_you_mean, joined
 from cts.config.text.tree import Body, Entry, Value
-
-if TYPE_CHECKING:
-    from dataclasses import Field
 
 REPEATED = ("task", "service", "terraform_provider", "module_input")
 
@@ -85,14 +80,16 @@ def read(block: Any, options: Options) -> Any:
     types = types_of(block)
     if block is not DriverBlock:
         _drop_labels(options)
-    values = {each.name: _option(each, types[each.name], options) for each in options_of(block)}
+    values = {
+        name: _option(key, known, types[name], options) for name, key, known in known_options(block)
+    }
     options.finish(_missing(block, options) if options.left else ("", ""))
     return block(where=options.where, **values)
 
 
 def _missing(block: Any, options: Options) -> tuple[str, str]:
     """The only option that a block must have, and what to write, if it is not there."""
-    required = [(key_of(each), fix) for each in options_of(block) if (fix := about(each).required)]
+    required = [(key, fix) for _, key, known in known_options(block) if (fix := known.required)]
     return required[0] if len(required) == 1 and required[0][0] not in options.places else ("", "")
 
 
@@ -108,8 +105,7 @@ def _drop_labels(options: Options) -> None:
         options.add(labels[0].place, Code.UNKNOWN_OPTION, "", what, fix)
 
 
-def _option(of: "Field[Any]", kind: Any, options: Options) -> Any:
-    key, known = key_of(of), about(of)
+def _option(key: str, known: Option, kind: Any, options: Options) -> Any:
     if kind in READERS:
         value = READERS[kind](options, key)
     elif get_origin(kind) is tuple:
@@ -162,7 +158,7 @@ def _is_label(entry: Entry, block: type[Any]) -> bool:
     """Whether it is a label, or a name and the object that it is for."""
     if entry.is_label or not entry.value.entries:
         return entry.is_label
-    required = {key_of(each): bool(about(each).required) for each in options_of(block)}
+    required = {key: bool(known.required) for _, key, known in known_options(block)}
     inside = (each.key.lower() for each in entry.value.entries)
     return entry.key.lower() not in required and any(required.get(each) for each in inside)
 

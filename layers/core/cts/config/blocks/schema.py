@@ -1,6 +1,6 @@
 """Describes the options that the model consists of."""
 
-from collections.abc import Hashable, Iterator, Mapping
+from collections.abc import Hashable, Mapping
 from dataclasses import Field, dataclass, field, fields
 from enum import StrEnum
 from functools import cache
@@ -102,23 +102,28 @@ def where_of(value: Any) -> Where | None:
     return where
 
 
-def walk(block: Any, *, unused: bool = True) -> Iterator[tuple[Any, str, Option, Any]]:
+def walk(block: Any, *, unused: bool = True) -> list[tuple[Any, str, Option, Any]]:
     """Each option of a block and of the blocks in it: the block, the key, what is known of the
     option, its value. Without `unused` blocks that are not needed here are left out."""
+    found = list[tuple[Any, str, Option, Any]]()
+    _walk(block, unused, found)
+    return found
+
+
+def _walk(block: Any, unused: bool, found: list[tuple[Any, str, Option, Any]]) -> None:
     for name, key, known in known_options(block):
         value = getattr(block, name)
-        yield block, key, known, value
-        if not value or (known.unused and not unused):
+        found.append((block, key, known, value))
+        if not value or isinstance(value, str) or (known.unused and not unused):
             continue
         for inner in value if isinstance(value, tuple) else (value,):
             if where_of(inner):
-                yield from walk(inner, unused=unused)
+                _walk(inner, unused, found)
 
 
 def known_options(block: Any) -> tuple[tuple[str, str, Option], ...]:
-    """The name, the key, and what is known of each option of a block."""
-    kind: Any = type(block)
-    return _known(kind)
+    """The name, the key, and what is known of each option of a block, or of a kind of block."""
+    return _known(block if isinstance(block, type) else type(block))
 
 
 @cache
