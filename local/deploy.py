@@ -141,13 +141,6 @@ def _build(template: Path, target: Path) -> None:
     }
     command = ["build", "--template-file", str(template), "--build-dir", str(target)]
     _sam([*command, "--parallel"], env, template.parent, target.parent / "sam")
-    # Without bytecode the first sandbox of each new stack would compile its imports.
-    subprocess.run(
-        [sys.executable, "-m", "compileall", "-q", "--invalidation-mode", "unchecked-hash", target],
-        env={k: v for k, v in os.environ.items() if k != "PYTHONDONTWRITEBYTECODE"},
-        stdout=subprocess.DEVNULL,
-        check=False,
-    )
 
 
 def _package(built: Path, target: Path, s3: S3Client, env: dict[str, str]) -> None:

@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 
+from local.deploy import SAM
 from tests.template.written import ROOT
 
 AARCH64 = 183
@@ -30,8 +31,7 @@ ENVIRONMENT = {
 @pytest.fixture(scope="module")
 def built(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("build")
-    sam = Path(sys.executable).with_name("sam")
-    command = [str(sam), "build", "--parallel", "--build-dir", str(folder)]
+    command = [sys.executable, "-c", SAM, "build", "--parallel", "--build-dir", str(folder)]
     done = subprocess.run(
         command, cwd=ROOT, env=ENVIRONMENT, capture_output=True, text=True, check=False
     )
