@@ -53,10 +53,13 @@ CONFIG := tests/unit/test_c*.py
 OTHERS := tests/unit/test_[!c]*.py
 TOGETHER := --dist loadscope --no-loadscope-reorder
 COVERED := --cov --cov-report= --cov-fail-under=0
+# Without what pytest and its plugins do before and after each of thousands of unit tests, and few
+# of them need.
+BARE := --capture=sys --randomly-dont-reset-seed -p no:hypothesispytest
 test-e2e: SOME = -n $(WORKERS) $(TOGETHER) tests/e2e
 test-others: SOME = -n 3 $(TOGETHER) tests --ignore tests/e2e --ignore tests/unit $(COVERED)
-test-unit-config: SOME = -n 0 tests/unit --ignore-glob '$(OTHERS)' $(COVERED)
-test-unit-others: SOME = -n 0 tests/unit --ignore-glob '$(CONFIG)' $(COVERED)
+test-unit-config: SOME = -n 0 tests/unit --ignore-glob '$(OTHERS)' $(BARE) $(COVERED)
+test-unit-others: SOME = -n 0 tests/unit --ignore-glob '$(CONFIG)' $(BARE) $(COVERED)
 test-others test-unit-config test-unit-others: PRIORITY = nice -n 5
 test-coverage: test-others test-unit-config test-unit-others
 	$(BIN)/coverage combine -q .local/coverage.others .local/coverage.unit-config .local/coverage.unit-others
@@ -76,11 +79,9 @@ check: setup ## check format, lint, types, template and imports, in seconds
 unit: setup ## test the pure parts, and the workflows with fakes, in seconds: without the slow tests
 	$(MAKE) --jobs 2 --output-sync --no-print-directory unit-config unit-others
 
-# Not as a list of files: pytest would read the folder again for each of them. Without what pytest
-# and its plugins do before and after each of thousands of tests, and few of them need.
+# Not as a list of files: pytest would read the folder again for each of them.
 unit-config unit-others:
-	$(BIN)/pytest -q -n 0 --capture=sys --randomly-dont-reset-seed -p no:hypothesispytest \
-	  -m "not soak and not slow" tests/unit --ignore-glob '$(LEFT_OUT)'
+	$(BIN)/pytest -q -n 0 $(BARE) -m "not soak and not slow" tests/unit --ignore-glob '$(LEFT_OUT)'
 unit-config: LEFT_OUT = $(OTHERS)
 unit-others: LEFT_OUT = $(CONFIG)
 
