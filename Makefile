@@ -2,7 +2,7 @@
 # `make setup` runs by itself before the first target that needs it.
 
 PYTHON ?= python3
-WORKERS ?= 4
+WORKERS ?= 5
 BIN := .venv/bin
 
 # Layers are built with uv; it and the tools that `local` fetches come before anything on the machine.
@@ -86,7 +86,7 @@ unit-config: LEFT_OUT = $(OTHERS)
 unit-others: LEFT_OUT = $(CONFIG)
 
 soak: setup ## test ten of each fault, 500 tasks, 10,000 instances, 10,000 broken configurations, 10 minutes of random requests; writes docs/reports/
-	$(BIN)/python -m pytest -n $(WORKERS) $(TOGETHER) -m soak -p tests.e2e.soak $(SEED:%=--randomly-seed=%)
+	$(BIN)/python -m pytest -n 4 $(TOGETHER) -m soak -p tests.e2e.soak $(SEED:%=--randomly-seed=%)
 
 mutate: setup ## break the product in more than four hundred ways; the tests must notice each one (an hour or more)
 	$(BIN)/python -m tests.mutations

@@ -72,7 +72,12 @@ def write(consul: httpx.Client, values: Mapping[str, str]) -> None:
 
 
 def task(name: str, watched: str) -> str:
-    body = f'name = "{name}"\nmodule = "./modules/all"\nbuffer_period {{ enabled = false }}'
+    body = f'''
+  name   = "{name}"
+  module = "./modules/all"
+  buffer_period {{ enabled = false }}
+  serverless {{ lane = "warm" }}
+'''
     return f"task {{\n{body}\n{watched}\n}}\n"
 
 

@@ -19,11 +19,11 @@ pytestmark = pytest.mark.e2e
 
 PUBLISHED_WITHIN = 10.0
 """Seconds from the put of the bundle, on a machine with nothing else to do."""
-FEW, MANY = 40, 500
+FEW, MANY = 20, 500
 
 
 @pytest.fixture(
-    params=[pytest.param(FEW, id="40"), pytest.param(MANY, marks=pytest.mark.soak, id="500")]
+    params=[pytest.param(FEW, id="20"), pytest.param(MANY, marks=pytest.mark.soak, id="500")]
 )
 def tasks(request: pytest.FixtureRequest) -> Tasks:
     return Tasks(request.param, request.config.getoption("randomly_seed", 0))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from contextlib import contextmanager
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
@@ -10,9 +11,10 @@ import pytest
 
 from tests.e2e.faults import STEPS, STEPS_FILES, change, gate, inject, struck, watch
 from tests.e2e.world import task
+from tests.template.written import TEMPLATE
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Iterator
 
     from cts.run.model import Run
     from tests.e2e.world import World
@@ -134,9 +136,26 @@ def test_nothing_of_a_run_is_left_for_the_next_task(world: World) -> None:
     assert found.read_text() == "tasks\n"
 
 
-@pytest.mark.parametrize("count", [16, pytest.param(30, marks=pytest.mark.soak)])
-def test_no_more_run_at_once_than_the_cap_both_lanes_counted(world: World, count: int) -> None:
-    cap = 10
+@contextmanager
+def capped(world: World, cap: int) -> Iterator[None]:
+    """As many runs at once as `cap`."""
+    default = TEMPLATE["Parameters"]["Concurrency"]["Default"]
+    world.stack.redeploy({"Concurrency": str(cap)})
+    try:
+        yield
+    finally:
+        world.stack.redeploy({"Concurrency": str(default)})
+
+
+@pytest.mark.parametrize(("count", "cap"), [(6, 3), pytest.param(30, 10, marks=pytest.mark.soak)])
+def test_no_more_run_at_once_than_the_cap_both_lanes_counted(
+    world: World, count: int, cap: int
+) -> None:
+    with capped(world, cap):
+        no_more_run_at_once(world, count, cap)
+
+
+def no_more_run_at_once(world: World, count: int, cap: int) -> None:
     names = [f"many-{number}" for number in range(count)]
     texts = [
         task(name, "many", module=STEPS, lane=("warm", "build")[number % 2])
