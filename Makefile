@@ -45,6 +45,7 @@ down: setup ## stop the local stack from another terminal
 
 test: setup ## run all tests except the soak tests; coverage must not fall
 	$(MAKE) --jobs 4 --no-print-directory test-e2e test-coverage
+	@tail -n 1 .local/coverage.txt
 
 # Apart, as each worker of pytest-xdist collects all of the tests, and reports each one. The
 # end-to-end tests, which mostly wait, need more workers than the others, and go first: the others
@@ -55,7 +56,7 @@ TOGETHER := --dist loadscope --no-loadscope-reorder
 COVERED := --cov --cov-report= --cov-fail-under=0
 # Without what pytest and its plugins do before and after each of thousands of unit tests, and few
 # of them need.
-BARE := --capture=sys --randomly-dont-reset-seed -p no:hypothesispytest
+BARE := --capture=sys --randomly-dont-reset-seed
 test-e2e: SOME = -n $(WORKERS) $(TOGETHER) tests/e2e
 test-others: SOME = -n 3 $(TOGETHER) tests --ignore tests/e2e --ignore tests/unit $(COVERED)
 test-unit-config: SOME = -n 0 tests/unit --ignore-glob '$(OTHERS)' $(BARE) $(COVERED)
@@ -63,7 +64,7 @@ test-unit-others: SOME = -n 0 tests/unit --ignore-glob '$(CONFIG)' $(BARE) $(COV
 test-others test-unit-config test-unit-others: PRIORITY = nice -n 5
 test-coverage: test-others test-unit-config test-unit-others
 	$(BIN)/coverage combine -q .local/coverage.others .local/coverage.unit-config .local/coverage.unit-others
-	$(BIN)/coverage report
+	$(BIN)/coverage report > .local/coverage.txt || { tail -n 2 .local/coverage.txt; exit 2; }
 test-e2e test-others test-unit-config test-unit-others:
 	COVERAGE_FILE=.local/coverage.$(@:test-%=%) $(PRIORITY) $(BIN)/pytest $(SOME) -m "not soak"
 
@@ -81,12 +82,13 @@ unit: setup ## test the pure parts, and the workflows with fakes, in seconds: wi
 
 # Not as a list of files: pytest would read the folder again for each of them.
 unit-config unit-others:
-	$(BIN)/pytest -q -n 0 $(BARE) -m "not soak and not slow" tests/unit --ignore-glob '$(LEFT_OUT)'
+	$(BIN)/pytest -q -n 0 $(BARE) -p no:hypothesispytest -m "not soak and not slow" tests/unit --ignore-glob '$(LEFT_OUT)'
 unit-config: LEFT_OUT = $(OTHERS)
 unit-others: LEFT_OUT = $(CONFIG)
 
+soak: WORKERS := 4
 soak: setup ## test ten of each fault, 500 tasks, 10,000 instances, 10,000 broken configurations, 10 minutes of random requests; writes docs/reports/
-	$(BIN)/python -m pytest -n 4 $(TOGETHER) -m soak -p tests.e2e.soak $(SEED:%=--randomly-seed=%)
+	$(BIN)/python -m pytest -n $(WORKERS) $(TOGETHER) -m soak -p tests.e2e.soak $(SEED:%=--randomly-seed=%)
 
 mutate: setup ## break the product in more than four hundred ways; the tests must notice each one (an hour or more)
 	$(BIN)/python -m tests.mutations

@@ -192,10 +192,10 @@ def limit_files(function: str, size: int) -> int:
 
 def keep_limit(worker: Any) -> None:
     """Limits the size of files in a sandbox (`limit_files`)."""
-    if worker.func_name not in _largest_files:
+    process, size = worker._proc, _largest_files.get(worker.func_name)
+    if process is None or size is None:
         return
-    size = _largest_files[worker.func_name]
-    for pid in _whole(worker._proc.pid):
+    for pid in _whole(process.pid):
         with contextlib.suppress(ProcessLookupError):
             _, most = resource.prlimit(pid, resource.RLIMIT_FSIZE)
             resource.prlimit(pid, resource.RLIMIT_FSIZE, (size, most))

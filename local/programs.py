@@ -30,7 +30,7 @@ def start(
     Path(own["TF_CLI_CONFIG_FILE"]).write_text(cli_configuration())
     build_env = {
         **own,
-        **tools.TERRAFORM,
+        **tools.TERRAFORM_ENVIRONMENT,
         "PATH": os.pathsep.join([str(tools.BIN), _plain_path()]),
         "FILES_ROOT": str(devices),
         **parent.environment(),

@@ -22,10 +22,12 @@ from local import tools
 from local.front import REGION, Front
 
 NOT_USED = ("awscrt", "cryptography", "docker", "duckdb", "jsonata", "OpenSSL")
-"""Packages that the emulator does without: importing them takes long, with cryptography it makes a
-key that nothing here uses, and nothing here may run in Docker, even if it is installed."""
-OF_TERRAFORM = ("FILES_PARENT", "FILES_ROOT", "TF_CLI_CONFIG_FILE", *tools.TERRAFORM)
-"""What the test provider needs to know of the stack."""
+"""Packages that the emulator does without. Importing them takes long; with cryptography it would
+also make a key that nothing here uses; and nothing here may run in Docker, even if it is there."""
+OF_TERRAFORM = (
+    "FILES_PARENT", "FILES_ROOT", "TF_CLI_CONFIG_FILE", *tools.TERRAFORM_ENVIRONMENT
+)  # fmt: skip
+"""Variables of builds that Terraform needs in the executor, too."""
 
 
 def main(folder: Path) -> None:

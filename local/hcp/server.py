@@ -12,7 +12,8 @@ from urllib.parse import parse_qsl, urlsplit
 from local.hcp import runs, workspaces  # noqa: F401  (their routes are registered)
 from local.hcp.errors import ApiError, not_found
 from local.hcp.execution import Engine, terraform_environment
-from local.hcp.routes import Reply, Request, Server, answer
+from local.hcp.routes import Reply, Request, Server
+from local.hcp.routes import answer as routed
 from local.hcp.store import Store
 
 if TYPE_CHECKING:
@@ -65,7 +66,7 @@ class HcpServer:
     def answer(
         self, method: str, target: str, headers: Message | Mapping[str, str], body: bytes
     ) -> Answer:
-        """`target`: path and query. Names of `headers` are found in any case."""
+        """`target`: path and query. `headers` must find names in any case."""
         limits: dict[str, str] = {}
         try:
             reply = self._answer(method, target, headers, body, limits)
@@ -102,7 +103,7 @@ class HcpServer:
             raise not_found()  # what is forbidden is not revealed
         path = url.path.removeprefix(API)
         content = {} if method == "GET" else _json(headers, body)
-        return answer(Request(self.api, method, path, query, content, user))
+        return routed(Request(self.api, method, path, query, content, user))
 
     def _limit(self, user: str, method: str, path: str, limits: dict[str, str]) -> None:
         lists = method == "GET" and path.endswith("/runs")

@@ -76,8 +76,8 @@ def environment(module: str = __spec__.name) -> dict[str, str]:
 _parents: list[subprocess.Popen[bytes]] = []
 
 
-def serve(listener: socket.socket, made: Callable[[Path], Provider]) -> None:
-    """Forks for each program that connects, until standard input ends. `made`: the provider
+def serve(listener: socket.socket, provider_of: Callable[[Path], Provider]) -> None:
+    """Forks for each program that connects, until standard input ends. `provider_of`: the provider
     that a program stands for, by the program's file."""
     for name in IMPORTED:
         importlib.import_module(name)
@@ -92,12 +92,12 @@ def serve(listener: socket.socket, made: Callable[[Path], Provider]) -> None:
             if os.fork() == 0:
                 listener.close()
                 try:
-                    _provide(program, made)
+                    _provide(program, provider_of)
                 finally:
                     os._exit(0)
 
 
-def _provide(program: socket.socket, made: Callable[[Path], Provider]) -> None:
+def _provide(program: socket.socket, provider_of: Callable[[Path], Provider]) -> None:
     """Serves Terraform until it, or the program that it started, ends."""
     process = _process(program)
     _become(process)
@@ -108,7 +108,7 @@ def _provide(program: socket.socket, made: Callable[[Path], Provider]) -> None:
     # A socket's path may have 107 characters, and that of a build's folder is longer.
     folder = os.open(tempfile.gettempdir(), os.O_DIRECTORY)
     tempfile.tempdir = f"/proc/{os.getpid()}/fd/{folder}"
-    runner.run_provider(made(_script(process)))
+    runner.run_provider(provider_of(_script(process)))
 
 
 def _process(program: socket.socket) -> Path:

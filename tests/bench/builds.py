@@ -91,7 +91,7 @@ def _build(place: Place, number: int, main: Main) -> tuple[float, float]:
         if path.endswith("/result.json"):
             stored.append(time.monotonic())
 
-    command = [sys.executable, "execute.py", "--build", "project:1", "--minutes", "60"]
+    command = [sys.executable, "-S", "execute.py", "--build", "project:1", "--minutes", "60"]
     place.s3.fault = watch
     began = time.monotonic()
     done = subprocess.run(

@@ -183,7 +183,7 @@ def placed(s3: S3, folder: Path) -> Iterator[Place]:
         "AWS_ENDPOINT_URL": s3.url,
         "AWS_ACCESS_KEY_ID": "test",
         "AWS_SECRET_ACCESS_KEY": "test",
-        **tools.TERRAFORM,
+        **tools.TERRAFORM_ENVIRONMENT,
         **parent.environment(),
     }
     place = Place(s3, folder, environment)
@@ -220,7 +220,7 @@ def environment(tmp_path: Path) -> dict[str, str]:
     settings.write_text(cli_configuration())
     return {
         **os.environ,
-        **tools.TERRAFORM,
+        **tools.TERRAFORM_ENVIRONMENT,
         **parent.environment(),
         "TF_CLI_CONFIG_FILE": str(settings),
         "CHECKPOINT_DISABLE": "1",

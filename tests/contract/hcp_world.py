@@ -58,6 +58,7 @@ class InProcess(httpx.BaseTransport):
         self._server = server
 
     def handle_request(self, request: httpx.Request) -> httpx.Response:
+        assert str(request.url).startswith(self._server.address)
         target = request.url.raw_path.decode()
         status, headers, content = self._server.answer(
             request.method, target, request.headers, request.read()

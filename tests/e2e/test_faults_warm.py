@@ -120,9 +120,11 @@ def test_a_full_disk_costs_one_run_and_not_the_sandbox(world: World, chance: Cha
     task = watch(world, of("full", "warm"))
     size = chance.pick("most bytes of a file", 100, 20_000)
     assert world.stack.fill_disks("Executor", size)
-    change(world, task.service, "head -c 1000000 /dev/zero > $TMPDIR/large")
-    [first] = task.ended(1)
-    world.stack.fill_disks("Executor", UNLIMITED)
+    try:
+        change(world, task.service, "head -c 1000000 /dev/zero > $TMPDIR/large")
+        [first] = task.ended(1)
+    finally:
+        world.stack.fill_disks("Executor", UNLIMITED)
     task.ends_well("errored", "applied")
     assert first.end is not None
     assert first.end.retryable

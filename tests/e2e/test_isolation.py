@@ -267,8 +267,12 @@ def claimed_by_the_version_before(world: World, name: str) -> Run:
     body = zipped({**unzipped(FORMER_PROGRAM), **former_files(world, run)})
     key = keys.run_object(name, run_id, "archive.zip")
     world.client("s3").put_object(Bucket=world.work_bucket, Key=key, Body=body)
-    # Last, so that nothing else writes the state meanwhile.
-    claimed = claim(ask(world.state(name), now, "c"), run_id, "t", "t", now)
-    assert isinstance(claimed, Claimed)
-    assert world.table.claim(claimed.state, run, 10) is None
+
+    def stored() -> bool:
+        """Not if something else has written the state meanwhile."""
+        claimed = claim(ask(world.state(name), now, "c"), run_id, "t", "t", now)
+        assert isinstance(claimed, Claimed)
+        return world.table.claim(claimed.state, run, 10) is None
+
+    world.until(stored, "the claim", every=0.0)
     return run

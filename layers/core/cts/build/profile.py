@@ -15,7 +15,7 @@ NAME = "cts-state"
 
 def settings(endpoint: str, token: str) -> str:
     """A file of AWS settings with a profile."""
-    command = f'"{sys.executable}" -I "{Path(__file__).resolve()}" {endpoint} {token}'
+    command = f'"{sys.executable}" -I -S "{Path(__file__).resolve()}" {endpoint} {token}'
     return f"[profile {NAME}]\ncredential_process = {command}\n"
 
 
