@@ -1,6 +1,7 @@
 """The local stack itself: builds, faults and records, on the deployed template."""
 
 import json
+import resource
 import urllib.request
 from collections.abc import Iterator
 from pathlib import Path
@@ -10,6 +11,7 @@ import boto3
 import pytest
 from botocore.exceptions import ClientError
 
+from local import processes
 from local.stack import REGION, Stack
 from local.waiting import wait_until
 
@@ -186,14 +188,14 @@ def test_a_policy_speaks_of_the_callers_tags_and_a_new_one_is_in_force_at_once(
         ]
 
     folder = f"arn:aws:s3:::{stack.outputs['WorkBucket']}"
-    for resource, expected in (
+    for allowed, expected in (
         (f"{folder}/${{aws:PrincipalTag/task}}", ["web"]),
         (f"{folder}/api", ["api"]),
     ):
         stack.client("iam").put_role_policy(
             RoleName="tagged",
             PolicyName="writes",
-            PolicyDocument=policy({"Action": "s3:PutObject", "Resource": resource}),
+            PolicyDocument=policy({"Action": "s3:PutObject", "Resource": allowed}),
         )
         assert written() == expected
 
@@ -211,6 +213,25 @@ def _can_write(s3: Any, bucket: str, key: str) -> bool:
             raise
         return False
     return True
+
+
+def test_a_full_disk_stays_full_in_a_new_sandbox(stack: Stack) -> None:
+    size = 12_288
+    assert _limited_to(stack, size) == 0
+    assert stack.fill_disks("Reader", size) == stack.kill("Reader")
+    stack.client("lambda").invoke(FunctionName=f"{stack.name}-reader", Payload=b"{}")
+    assert _limited_to(stack, size) == 1
+    stack.fill_disks("Reader", resource.RLIM_INFINITY)
+
+
+def _limited_to(stack: Stack, size: int) -> int:
+    """How many of its processes can make no file larger than `size` bytes."""
+    assert stack._front
+    limits = [
+        resource.prlimit(pid, resource.RLIMIT_FSIZE)[0]
+        for pid in processes.descendants(stack._front.pid)
+    ]
+    return limits.count(size)
 
 
 def test_an_answer_has_one_date(stack: Stack) -> None:
