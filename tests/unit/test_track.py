@@ -167,10 +167,11 @@ def test_news_of_an_unknown_run_is_no_news() -> None:
 
 
 def test_whoever_frees_a_slot_announces_who_waited_longest() -> None:
-    world = system(cap=1)
-    world.task("first")
-    world.task("second")
+    world = system(cap=2)
+    for name in ("first", "second", "other"):
+        world.task(name)
     run = world.started("web")
+    world.started("other")
     for name in ("first", "second"):
         world.observe(name)
         world.clock.now += 1
@@ -192,6 +193,23 @@ def test_the_sweep_wakes_nobody_while_no_slot_is_free() -> None:
     world.result(run, "unchanged")
     world.ends(run)
     assert world.sweep().triggered == ["lost"]
+
+
+@pytest.mark.parametrize("holder", ["a run without news", "no run"])
+def test_the_sweep_that_frees_a_slot_wakes_who_waits_for_it(holder: str) -> None:
+    world = system(cap=1)
+    world.task("queued")
+    if holder == "no run":
+        world.table.held_slots.add("gone-1")
+    else:
+        run = world.started("web")
+        world.begins(run)
+        world.result(run, "unchanged")
+        world.driver.builds["cts:1"].status = "SUCCEEDED"
+    world.observe("queued")
+    assert world.start("queued") is StartOutcome.QUEUED
+    world.clock.now += NEWS_AFTER
+    assert world.sweep().triggered == ["queued"]
 
 
 def test_as_many_are_woken_as_slots_are_free() -> None:

@@ -5,11 +5,13 @@ from dataclasses import dataclass, field, replace
 from typing import Any, Protocol
 
 from cts.errors import Forged, Refused, Unavailable, Unreadable, Upstream
+from cts.generation import TaskEntry
 from cts.keys import task_of
 from cts.ports import Driver, Generations, Published
 from cts.run.backlog import oldest_change, queued
 from cts.run.due import due
-from cts.run.model import Run, RunStatus, needs_renewal
+from cts.run.expired import as_state_knows
+from cts.run.model import Run, needs_renewal
 from cts.run.news import GivenUp, GoesOn, HasEnded, Heard, NeverBegan, News, NotStarted
 from cts.run.state import Reason, Running, TaskState
 from cts.workflow import settle
@@ -18,6 +20,9 @@ from cts.workflow.counting import Counted
 
 NEWS_AFTER = 50.0
 """Seconds after the claim from which a run without news is asked for."""
+
+Seen = tuple[frozenset[str], Mapping[str, TaskState]]
+"""The slots, and the states of all tasks."""
 
 
 class Runs(Protocol):
@@ -97,17 +102,20 @@ def sweep(ports: TrackPorts) -> TrackReport:
     report = TrackReport()
     slots = ports.runs.slots()  # before the states: what is claimed after this is not freed
     states = ports.runs.all_states()
+    long_ago = ports.now() - NEWS_AFTER
+    left_over = _left_over(slots, states)
+    seen = None if left_over else (slots, states)
     for state in states.values():
-        if state.running is not None:
+        if state.running is not None and state.running.claimed_at <= long_ago:
             report.attempt(_ask, ports, state, state.running, report)
+            seen = None
         if state.unannounced:
             report.attempt(_announce, ports.settling, state.task)
         if state.unreadable:
             report.errors.append(Unreadable(f"processing {state.task}: {state.hold}"))
-    for run_id in _left_over(slots, states):
+    for run_id in left_over:
         report.attempt(ports.runs.free_slot, run_id)
-    report.attempt(_measure, ports, states, report)
-    report.attempt(_trigger, ports, report)
+    report.attempt(_look_over, ports, seen, report)
     settling = ports.settling
     report.attempt(announce_pending, ports.published, settling.bus, settling.metrics)
     return report
@@ -118,12 +126,21 @@ def _announce(settling: settle.SettlePorts, task: str) -> None:
     settle.announce(settling, settling.tasks.state(task))
 
 
-def _measure(ports: TrackPorts, states: Mapping[str, TaskState], report: TrackReport) -> None:
-    current = ports.published.current()
-    tasks = ports.generations.generation(current).tasks if current else {}
+def _look_over(ports: TrackPorts, seen: Seen | None, report: TrackReport) -> None:
+    """Measure what waits, and announce what is due. `seen`: None if the sweep may have changed
+    it."""
+    slots, states = seen or (ports.runs.slots(), ports.runs.all_states())
+    tasks = _tasks(ports)
     enabled = [states[name] for name, task in tasks.items() if task.enabled and name in states]
     report.queued = queued(enabled)
     report.oldest_change = oldest_change(enabled, ports.now())
+    _trigger(ports, report, ports.cap - len(slots), tasks, states)
+
+
+def _tasks(ports: TrackPorts) -> Mapping[str, TaskEntry]:
+    """Those of the live generation."""
+    current = ports.published.current()
+    return ports.generations.generation(current).tasks if current else {}
 
 
 def _left_over(slots: frozenset[str], states: Mapping[str, TaskState]) -> frozenset[str]:
@@ -133,19 +150,30 @@ def _left_over(slots: frozenset[str], states: Mapping[str, TaskState]) -> frozen
     return frozenset(run for run in slots - running if task_of(run) not in dark)
 
 
-def _trigger(ports: TrackPorts, report: TrackReport, freed_by: str | None = None) -> None:
+def _trigger_waiting(ports: TrackPorts, report: TrackReport, freed_by: str) -> None:
+    """Announce what waited for the slot that a run of the task `freed_by` has just freed."""
+    free = ports.cap - len(ports.runs.slots())
+    if free > 0:
+        _trigger(ports, report, free, _tasks(ports), ports.runs.all_states(), freed_by)
+
+
+def _trigger(
+    ports: TrackPorts,
+    report: TrackReport,
+    free: int,
+    tasks: Mapping[str, TaskEntry],
+    states: Mapping[str, TaskState],
+    freed_by: str | None = None,
+) -> None:
     """Announce what is due, if a slot is free: of the queue as many as there are free slots, who
     waits longest first, and all that is not in the queue, for its announcement may be lost. If a
     run of `freed_by` has just freed its slot: of the latter only the task itself."""
-    free = ports.cap - len(ports.runs.slots())
-    current = ports.published.current() if free > 0 else None
-    if current is None:
+    if free <= 0:
         return
-    tasks = ports.generations.generation(current).tasks
     now = ports.now()
     found = [
         state
-        for name, state in ports.runs.all_states().items()
+        for name, state in states.items()
         if name in tasks and due(state, tasks[name].enabled, now)
     ]
     queue = [state for state in found if state.queued_since is not None]
@@ -172,15 +200,13 @@ def _take_in(ports: TrackPorts, name: str, heard: Heard) -> TrackReport:
         elif isinstance(news, GoesOn) and news.waits:
             _wait(ports, driver, run, state, news, report)
     if report.settled:
-        _trigger(ports, report, freed_by=heard.task)
+        _trigger_waiting(ports, report, heard.task)
     return report
 
 
 def _ask(ports: TrackPorts, state: TaskState, running: Running, report: TrackReport) -> None:
     """Ask the driver for a run that no news came from."""
-    if ports.now() - running.claimed_at < NEWS_AFTER:
-        return
-    run = ports.settling.tasks.run(state.task, running.run) or _expired(state, running)
+    run = ports.settling.tasks.run(state.task, running.run) or as_state_knows(state, running)
     driver = settle.driver_of(ports.drivers, run.driver, f"processing run {run.id}")
     if needs_renewal(run, ports.now()):
         report.attempt(_renew, ports, run)
@@ -211,8 +237,7 @@ def _wait(
 def _is_out_of_date(ports: TrackPorts, state: TaskState) -> bool:
     """Whether there is a newer change. One that destroys: whether its task is to be kept."""
     if state.running is not None and state.running.destroys:
-        current = ports.published.current()
-        entry = ports.generations.generation(current).tasks.get(state.task) if current else None
+        entry = _tasks(ports).get(state.task)
         return entry is None or entry.leaving != state.leaving
     change = state.wanted.get(Reason.CHANGE)
     return change is not None and change.due_at <= ports.now()
@@ -242,26 +267,6 @@ def _follow(
         case GivenUp():
             settle.given_up(ports.settling, run, news.end)
             _ended(ports, run, report)
-
-
-def _expired(state: TaskState, running: Running) -> Run:
-    """The run as its task's state knows it: its row expired."""
-    first = min(running.serves.values(), key=lambda wish: wish.since, default=None)
-    return Run(
-        id=running.run,
-        task=state.task,
-        status=RunStatus.PENDING,
-        why=tuple(running.serves),
-        since=first.since if first else running.claimed_at,
-        claimed_at=running.claimed_at,
-        generation=0,
-        definition="",
-        trigger=running.trigger,
-        inputs={},
-        correlation=first.correlation if first else "",
-        attempt=state.failures + 1,
-        driver=running.driver,
-    )
 
 
 def _start_again(
