@@ -8,4 +8,4 @@ USUAL = 100
 
 def examples(count: int) -> int:
     """So many, or as large a part of them as the profile has of the usual number."""
-    return max(1, count * settings.default.max_examples // USUAL)
+    return max(1, count * settings().max_examples // USUAL)
