@@ -116,6 +116,8 @@ class Consul:
             "leave_on_terminate": False,
             # Elections take seconds otherwise.
             "performance": {"raft_multiplier": 1},
+            # It has no other members to ask and to tell.
+            "gossip_lan": {"gossip_interval": "5s", "probe_interval": "10s"},
             # A restarted server does not wait for others.
             "ports": {**self._ports, **UNUSED},
             **(self._security() if self._secure else {}),

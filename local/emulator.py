@@ -156,27 +156,22 @@ def fire(schedule: dict[str, Any]) -> None:
 
 def kill_caller(seconds: float = 0.0) -> None:
     """Kills the processes of the sandbox with the one that made this request, now or later."""
-    address = peer.get()
-    for worker in _all_workers():
-        process = worker._proc
-        if process is None or address is None:
-            continue
-        if not any(_owns(pid, address) for pid in _whole(process.pid)):
-            continue
-        if not seconds:
-            _lose(process.pid)
-            continue
-        timer = threading.Timer(seconds, _lose, [process.pid])
-        timer.daemon = True
-        timer.start()
+    sandbox = _sandbox_of(peer.get())
+    if sandbox is None:
+        return
+    if not seconds:
+        _lose(sandbox)
+        return
+    timer = threading.Timer(seconds, _lose, [sandbox])
+    timer.daemon = True
+    timer.start()
 
 
 def kill_workers(function: str = "") -> int:
     """Kills the processes of one function or of all. Returns how many there were."""
     processes = [worker._proc for worker in _all_workers() if function in ("", worker.func_name)]
     running = [process for process in processes if process is not None and process.poll() is None]
-    for process in running:
-        _lose(process.pid)
+    _lose(*(process.pid for process in running))
     return len(running)
 
 
@@ -201,13 +196,13 @@ def keep_limit(worker: Any) -> None:
             resource.prlimit(pid, resource.RLIMIT_FSIZE, (size, most))
 
 
-def _whole(pid: int) -> list[int]:
-    """A process, and all that it has started."""
-    return [pid, *processes.descendants(pid)]
+def _whole(*pids: int) -> list[int]:
+    """Processes, and all that they have started."""
+    return [*pids, *processes.descendants(*pids)]
 
 
-def _lose(pid: int) -> None:
-    for each in _whole(pid):
+def _lose(*pids: int) -> None:
+    for each in _whole(*pids):
         with contextlib.suppress(ProcessLookupError):
             os.kill(each, signal.SIGKILL)
 
@@ -216,12 +211,30 @@ def _all_workers() -> list[Any]:
     return [worker for workers in list(_runtime._workers.values()) for worker in workers]
 
 
-def _owns(pid: int, address: tuple[str, int]) -> bool:
+def _sandbox_of(address: tuple[str, int] | None) -> int | None:
+    """The first process of the sandbox that has a connection from this address, if one has."""
+    if address is None:
+        return None
+    sockets, parents = _sockets(address), processes.parents()
+    for worker in _all_workers():
+        process = worker._proc
+        if process is None:
+            continue
+        whole = [process.pid, *processes.descendants(process.pid, among=parents)]
+        if any(_has(pid, sockets) for pid in whole):
+            return int(process.pid)
+    return None
+
+
+def _sockets(address: tuple[str, int]) -> set[str]:
     host, port = address
     local = "".join(f"{int(part):02X}" for part in reversed(host.split("."))) + f":{port:04X}"
-    try:
-        lines = Path(f"/proc/{pid}/net/tcp").read_text().splitlines()[1:]
-        sockets = {f"socket:[{f[9]}]" for f in map(str.split, lines) if f[1] == local}
-        return any(str(fd.readlink()) in sockets for fd in Path(f"/proc/{pid}/fd").iterdir())
-    except FileNotFoundError:
-        return False
+    lines = Path("/proc/net/tcp").read_text().splitlines()
+    fields = [line.split() for line in lines if local in line]
+    return {f"socket:[{each[9]}]" for each in fields if each[1] == local}
+
+
+def _has(pid: int, files: set[str]) -> bool:
+    with contextlib.suppress(FileNotFoundError):
+        return any(str(fd.readlink()) in files for fd in Path(f"/proc/{pid}/fd").iterdir())
+    return False

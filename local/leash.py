@@ -17,7 +17,7 @@ from pathlib import Path
 PR_SET_PDEATHSIG = 1
 PR_SET_CHILD_SUBREAPER = 36
 GRACE_SECONDS = 5.0
-POLL_SECONDS = 0.2
+POLL_SECONDS = 1.0
 
 
 def start(
