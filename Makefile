@@ -57,10 +57,11 @@ COVERED := --cov --cov-report= --cov-fail-under=0
 # Without what pytest and its plugins do before and after each of thousands of unit tests, and few
 # of them need.
 BARE := --capture=sys --randomly-dont-reset-seed
+BRIEF := --hypothesis-profile=brief
 test-e2e: SOME = -n $(WORKERS) $(TOGETHER) tests/e2e
 test-others: SOME = -n 3 $(TOGETHER) tests --ignore tests/e2e --ignore tests/unit $(COVERED)
-test-unit-config: SOME = -n 0 tests/unit --ignore-glob '$(OTHERS)' $(BARE) $(COVERED)
-test-unit-others: SOME = -n 0 tests/unit --ignore-glob '$(CONFIG)' $(BARE) $(COVERED)
+test-unit-config: SOME = -n 0 tests/unit --ignore-glob '$(OTHERS)' $(BARE) $(BRIEF) $(COVERED)
+test-unit-others: SOME = -n 0 tests/unit --ignore-glob '$(CONFIG)' $(BARE) $(BRIEF) $(COVERED)
 test-others test-unit-config test-unit-others: PRIORITY = nice -n 5
 test-coverage: test-others test-unit-config test-unit-others
 	$(BIN)/coverage combine -q .local/coverage.others .local/coverage.unit-config .local/coverage.unit-others

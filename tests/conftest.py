@@ -23,6 +23,8 @@ pytest.register_assert_rewrite("tests.e2e.faults", "tests.e2e.world")
 os.environ.setdefault("POWERTOOLS_METRICS_NAMESPACE", "cts")
 
 settings.register_profile("patient", deadline=None)  # a busy machine is no failure
+# For `make test`: the examples differ from run to run, and several runs show as much as a long one.
+settings.register_profile("brief", settings.get_profile("patient"), max_examples=30)
 settings.load_profile("patient")
 
 
@@ -32,8 +34,9 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 
 def pytest_collection_finish() -> None:
     """What is there by now, thousands of tests among it, stays until the end: looking through it
-    for garbage again and again takes a tenth of the time."""
+    for garbage again and again takes a tenth of the time. So do looks at every 700 new objects."""
     gc.freeze()
+    gc.set_threshold(100_000)
 
 
 TRACERS = pytest.StashKey[tuple[Any, Any]]()

@@ -48,13 +48,14 @@ def running(
     secure: bool = False,
     denials: bool = False,
     hcp: bool = False,
+    lane: str = "warm",
 ) -> Iterator[World]:
     """A deployed stack. At its end: all events match their schemas, and no call of our functions or
     builds was denied, unless `denials` are what its tests are about.
 
     `ticking`: schedules are fired every few seconds; else they are on, in real time. `consul`:
     settings for Consul's configuration. `secure`: over HTTPS, with ACLs. `hcp`: with a test server
-    for HCP Terraform's API.
+    for HCP Terraform's API. `lane`: of tasks that name none.
     """
     with Stack.start(
         folder,
@@ -64,7 +65,7 @@ def running(
         secure=secure,
         hcp=hcp,
     ) as stack:
-        world = World(stack)
+        world = World(stack, lane)
         if ticking:
             world.start_ticking()
         try:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 from local import emf
 from local.alarms import MINUTE, Changes, watch
 from local.waiting import wait_until
-from tests.e2e.world import PATIENCE
+from tests.e2e.world import EVERY, PATIENCE
 from tests.template.written import alarms
 
 if TYPE_CHECKING:
@@ -20,7 +20,7 @@ ALARMS = alarms()
 STACK = "cts"
 LOGS = ("Poller", "Publisher", "Runner", "Tracker", "Api", "Button")
 SOON = 0.1
-"""Seconds between two looks at a condition, and between two ticks."""
+"""Seconds between two looks at a condition."""
 
 
 class Minutes:
@@ -54,6 +54,11 @@ class Minutes:
         for _ in range(minutes):
             self.tick()
 
+    def quiet(self, minutes: int) -> None:
+        """Minutes in which nobody does anything: after two, the next ones are as the last one."""
+        self.tick_on(2)
+        self.go_on(minutes - 2)
+
     def go_on(self, minutes: int) -> None:
         """Nothing is different in the next ones than in the last one."""
         last = self.of_minute(self.passed - 1)
@@ -72,7 +77,7 @@ class Minutes:
                 self.tick()
             return found
 
-        wait_until(come_about, PATIENCE, what, every=SOON)
+        wait_until(come_about, PATIENCE, what, every=EVERY)
 
     def series(self, name: str) -> list[tuple[float, float]]:
         """(second, value) of what an alarm of the template looks at."""

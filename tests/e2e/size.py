@@ -62,7 +62,8 @@ class Tasks:
         return self.services[first : first + EACH]
 
     def second(self) -> Second:
-        names, few = self._random.sample(self.names, len(self.names)), len(self.names) // FEW
+        names = self._random.sample(self.names, len(self.names))
+        few = max(1, len(names) // FEW)
         changed, moved, kept = names[:few], names[few : 2 * few], names[3 * few :]
         added = {f"n{number:03}" for number in range(few)}
         blocks = [

@@ -43,7 +43,7 @@ MAY_KEEP = {VARIABLE: {"state/tasks/canary/terraform.tfstate"},
 
 @pytest.fixture(scope="module")
 def world(tmp_path_factory: pytest.TempPathFactory) -> Iterator[World]:
-    with running(tmp_path_factory.mktemp("stack"), denials=True) as world:
+    with running(tmp_path_factory.mktemp("stack"), denials=True, lane="build") as world:
         world.catalog.register("canary-1", "canary", "10.9.0.1", 80)
         yield world
 

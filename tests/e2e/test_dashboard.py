@@ -50,7 +50,7 @@ LOCKED = "seen-locked"
 @pytest.fixture(scope="module")
 def world(tmp_path_factory: pytest.TempPathFactory) -> Iterator[World]:
     folder = tmp_path_factory.mktemp("stack")
-    with running(folder, {"Mode": "poll"}, ticking=False, denials=True) as world:
+    with running(folder, {"Mode": "poll"}, ticking=False, denials=True, lane="build") as world:
         world.stack.schedules(enabled=False)
         world.catalog.register("db-1", "seen-db", "10.9.0.1", 5432)
         world.client("s3").put_object(**lock_of(world), Body=json.dumps(LOCK).encode())
@@ -89,8 +89,7 @@ def has_ended(world: World, name: str) -> bool:
 def minutes(world: World) -> Minutes:
     """A quiet quarter of an hour has passed."""
     found = Minutes(world)
-    found.tick_on(3)
-    found.go_on(12)
+    found.quiet(15)
     return found
 
 
@@ -115,20 +114,20 @@ def at_rest(world: World) -> bool:
 
 
 def test_a_poller_that_does_not_run_raises_an_alarm(minutes: Minutes) -> None:
-    for _ in range(8):
-        minutes.tick(poller=False)
+    minutes.tick(poller=False)
+    minutes.go_on(7)
     raised(minutes, "PollerSilent")
-    minutes.tick_on(3)
+    minutes.quiet(3)
     ended(minutes, "PollerSilent")
 
 
 def test_views_that_cannot_be_read_raise_an_alarm(minutes: Minutes) -> None:
     minutes.world.stack.stop_consul()
-    minutes.tick_on(8)
+    minutes.quiet(8)
     raised(minutes, "ViewsStale")
     minutes.world.stack.start_consul()
     minutes.world.until(lambda: minutes.world.catalog.healthy("seen-db"), "Consul to answer")
-    minutes.tick_on(6)
+    minutes.quiet(6)
     ended(minutes, "ViewsStale")
 
 
@@ -138,12 +137,13 @@ def test_a_bus_that_takes_nothing_raises_an_alarm(minutes: Minutes) -> None:
     with instant(world):
         refused = {"do": "refuse", "code": "InternalServerError", "times": 0}
         world.stack.fault(caller="Poller", action="PutEvents", **refused)
-        for port in range(7000, 7006):
+        for port in (7000, 7001):
             world.catalog.register("db-1", "seen-db", "10.9.0.1", port)
             minutes.tick()
+        minutes.go_on(4)
         raised(minutes, "AwsErrors")
         world.stack.clear_faults()
-        minutes.tick_on(6)
+        minutes.quiet(6)
         ended(minutes, "AwsErrors")
 
 
@@ -151,7 +151,7 @@ def test_a_run_that_fails_raises_an_alarm(minutes: Minutes) -> None:
     gives_up(minutes, "seen-fails")
     minutes.tick()
     raised(minutes, "RunsFailing")
-    minutes.tick_on(4)
+    minutes.quiet(4)
     ended(minutes, "RunsFailing")
 
 
@@ -171,7 +171,7 @@ def test_a_rejected_push_raises_an_alarm(minutes: Minutes) -> None:
     assert not answer.published
     minutes.tick()
     raised(minutes, "ConfigurationRejected")
-    minutes.tick_on(4)
+    minutes.quiet(4)
     ended(minutes, "ConfigurationRejected")
     world.publish({})
 
@@ -240,7 +240,7 @@ def test_a_change_that_no_build_takes_up_raises_an_alarm(minutes: Minutes) -> No
     finally:
         world.stack.build_settings(concurrent=20)
     world.applied_right("seen-db", "seen-db")
-    minutes.tick_on(6)
+    minutes.quiet(6)
     found = watch(alarm, minutes.series("ChangesWaiting"), minutes.passed)
     assert (len(found.raised), len(found.ended)) == (1, 1)
 

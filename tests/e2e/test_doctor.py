@@ -63,7 +63,9 @@ NO_BUILDS = "Cannot have more than 0 builds in queue for the account"
 def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[World, Healthy]]:
     """Consul is served over HTTPS, and denies whatever the stack's token may not do. The stack is
     looked at before the first fault is planted."""
-    with running(tmp_path_factory.mktemp("stack"), secure=True, denials=True) as world:
+    with running(
+        tmp_path_factory.mktemp("stack"), secure=True, denials=True, lane="build"
+    ) as world:
         world.catalog.register("doc-1", "doc-web", "10.9.0.1", 80)
         module = {"modules/key/main.tf": KEY_MODULE}
         world.publish({**module, "doc.hcl": task("doc-web", "doc-web") + KEY})

@@ -63,7 +63,7 @@ resource "terraform_data" "probe" {
 
 @pytest.fixture(scope="module")
 def world(tmp_path_factory: pytest.TempPathFactory) -> Iterator[World]:
-    with running(tmp_path_factory.mktemp("stack"), denials=True) as world:
+    with running(tmp_path_factory.mktemp("stack"), denials=True, lane="build") as world:
         world.catalog.register("iso-1", "iso", "10.9.0.1", 80)
         yield world
 

@@ -54,7 +54,7 @@ module "firewall" {
 
 @pytest.fixture(scope="module")
 def world(tmp_path_factory: pytest.TempPathFactory) -> Iterator[World]:
-    with running(tmp_path_factory.mktemp("moving"), secure=True) as world:
+    with running(tmp_path_factory.mktemp("moving"), secure=True, lane="build") as world:
         yield world
 
 

@@ -19,11 +19,11 @@ pytestmark = pytest.mark.e2e
 
 PUBLISHED_WITHIN = 10.0
 """Seconds from the put of the bundle, on a machine with nothing else to do."""
-FEW, MANY = 20, 500
+FEW, MANY = 10, 500
 
 
 @pytest.fixture(
-    params=[pytest.param(FEW, id="20"), pytest.param(MANY, marks=pytest.mark.soak, id="500")]
+    params=[pytest.param(FEW, id="10"), pytest.param(MANY, marks=pytest.mark.soak, id="500")]
 )
 def tasks(request: pytest.FixtureRequest) -> Tasks:
     return Tasks(request.param, request.config.getoption("randomly_seed", 0))
@@ -35,7 +35,7 @@ def size(tasks: Tasks, tmp_path: Path, request: pytest.FixtureRequest) -> Iterat
     # Over plain HTTP each view holds a connection, for both pollers of a hand-over.
     connections = {"http_max_conns_per_client": 3 * len(tasks.services)}
     with running(
-        tmp_path, {"Concurrency": "20"}, ticking=False, consul={"limits": connections}
+        tmp_path, {"Concurrency": "20"}, ticking=False, lane="build", consul={"limits": connections}
     ) as world:
         world.stack.build_settings(instant=1, concurrent=100)
         size = Size(world)

@@ -36,7 +36,7 @@ EVERY = 0.7
 """Seconds between two looks at a condition, which take the emulator time."""
 SELDOM = 6.0
 """The same for looks that take a command, which asks much more."""
-TRACKER_EVERY = 4.0
+TRACKER_EVERY = 6.0
 POLLER_EVERY = 12.0
 RECORD = "./modules/record"
 """A module that keeps its variable `services`, all of it, in its Terraform state."""
@@ -72,10 +72,6 @@ resource "terraform_data" "services" {
 }
 
 
-LANE_FILES = {"lane.hcl": 'serverless { lane = "build" }'}
-"""Tests about the warm lane say otherwise, each for its tasks."""
-
-
 def task(
     name: str,
     *services: str,
@@ -86,7 +82,7 @@ def task(
     lane: str = "",
 ) -> str:
     """A task block. `buffer`: what its `buffer_period` says; "" for the default one. `lane`: ""
-    for the build lane."""
+    for that of the world."""
     condition = f'regexp = "{regexp}"' if regexp is not None else f"names = {json.dumps(services)}"
     period = f"buffer_period {{ {buffer} }}" if buffer else ""
     return f"""
@@ -123,8 +119,10 @@ class World(Records):
     Tests may share a World: each uses services and tasks with names of its own.
     """
 
-    def __init__(self, stack: Stack) -> None:
+    def __init__(self, stack: Stack, lane: str = "warm") -> None:
+        """`lane`: of tasks that name none."""
         super().__init__(stack)
+        self._always = {**RECORD_FILES, "lane.hcl": f'serverless {{ lane = "{lane}" }}'}
         self.catalog = Catalog(stack.consul_client())
         self._clients: dict[str, Any] = {}
         self.table = Table(self.client("dynamodb"), stack.outputs["Table"])
@@ -149,7 +147,7 @@ class World(Records):
     # ---- time ---------------------------------------------------------------------------
 
     def start_ticking(self) -> None:
-        """Fire the tracker's schedule every four seconds and the poller's every twelve, so that no
+        """Fire the tracker's schedule every six seconds and the poller's every twelve, so that no
         test waits for a minute to pass."""
         self._stop.clear()
         self._ticker = threading.Thread(target=self._tick_on, daemon=True)
@@ -183,7 +181,7 @@ class World(Records):
     @property
     def files(self) -> dict[str, str]:
         """All that was pushed and published."""
-        return {**RECORD_FILES, **LANE_FILES, **self._files}
+        return {**self._always, **self._files}
 
     def upload(self, files: Mapping[str, str]) -> str:
         """Put exactly these files as the bundle; returns the object's version."""

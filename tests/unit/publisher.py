@@ -3,6 +3,8 @@
 import io
 import zipfile
 from collections.abc import Mapping
+from copy import deepcopy
+from functools import cache
 
 from cts import keys
 from cts.config.compile import CONTRACT
@@ -86,6 +88,11 @@ class World:
 
 def world(*tasks: str) -> World:
     """A deployment with a live generation of these tasks."""
+    return deepcopy(_world(tasks))
+
+
+@cache
+def _world(tasks: tuple[str, ...]) -> World:
     made = World()
     made.push(*tasks)
     assert made.publish() is PublishOutcome.PUBLISHED

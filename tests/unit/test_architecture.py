@@ -12,6 +12,8 @@ from pathlib import Path
 
 import pytest
 
+from tests.unit.python_files import nodes
+
 pytestmark = pytest.mark.slow  # `make check` runs them
 
 ROOT = Path(__file__).parents[2]
@@ -161,11 +163,6 @@ def modules(part: str) -> list[Path]:
     """The files of a part, which is a folder or a single module."""
     module = PACKAGE / f"{part}.py"
     return [module] if module.exists() else sorted((PACKAGE / part).rglob("*.py"))
-
-
-@cache
-def nodes(path: Path) -> tuple[ast.AST, ...]:
-    return tuple(ast.walk(ast.parse(path.read_text())))
 
 
 @cache

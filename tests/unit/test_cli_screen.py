@@ -4,6 +4,7 @@ import io
 import json
 import re
 from collections.abc import Callable, Iterator
+from copy import deepcopy
 from pathlib import Path
 from typing import Any
 from unicodedata import category
@@ -131,21 +132,27 @@ def poisoning(read: Callable[[httpx.Request], httpx.Response]) -> httpx.MockTran
     return httpx.MockTransport(answer)
 
 
+@pytest.fixture(scope="module")
+def pushed_twice(tmp_path_factory: pytest.TempPathFactory) -> Doctored:
+    account, conf = Doctored(), tmp_path_factory.mktemp("conf")
+    account.was_pushed(folder(conf, task("old")))
+    account.was_pushed(folder(conf, task("old"), task("web")))
+    return account
+
+
 @pytest.fixture
-def account(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Account:
+def account(pushed_twice: Doctored, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Account:
     """Two pushes have been made, and another was rejected. All that the reader answers has the
     hostile text in it."""
     monkeypatch.chdir(tmp_path)
-    account, good = deployed(monkeypatch, Doctored()), folder(tmp_path / "good", task("old"))
+    account = deployed(monkeypatch, deepcopy(pushed_twice))
+    folder(tmp_path / "good", task("web"), task("new"))
     for each in ("bad", "raw"):
         (tmp_path / each).mkdir()
     (tmp_path / "bad/a.json").write_text(json.dumps(CONFIGURATION))
     (tmp_path / "raw/a.hcl").write_text(task("web\x1b[2J\u202e"))
     linked = folder(tmp_path / "linked", task("web"))
     (linked / "modules/m/b\x1b[2J.tf").symlink_to(tmp_path / "c\x1b[2J")
-    account.was_pushed(good)
-    account.was_pushed(folder(good, task("old"), task("web")))
-    folder(good, task("web"), task("new"))
     world = account.world
     world.table.refused = rejected("0", NOW - 100, problem(file=HOSTILE))
     for state in (TaskState("old", gave_up="x"), TaskState("web", recent=(failure("web"),))):

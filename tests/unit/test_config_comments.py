@@ -8,6 +8,7 @@ from cts.config.modules.tfvars import read_variables
 from cts.config.text.comments import without_comments
 from cts.config.text.read import read
 from cts.config.written import configuration
+from tests.examples import examples
 
 TASK = 'task { name = "t" module = "./m" variable_files = ["v.tfvars"] }'
 
@@ -69,7 +70,7 @@ PIECES = st.sampled_from(
 
 
 @pytest.mark.slow
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=examples(200), deadline=None)
 @given(st.lists(PIECES, max_size=12).map("".join))
 def test_what_is_read_stays_the_same(text: str) -> None:
     done = blanked({"c.hcl": text})["c.hcl"]

@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 from cts.config.hcl1.errors import MOST_ERRORS
 from cts.config.hcl1.parser import read_hcl1
 from cts.config.text.tree import Body, ParseError, Value
+from tests.examples import examples
 from tests.unit.trees import every_value
 
 
@@ -293,7 +294,7 @@ PIECES = st.sampled_from(
 
 
 @pytest.mark.slow
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=examples(200), deadline=None)
 @given(st.text() | st.lists(PIECES, max_size=40).map("".join))
 def test_any_text_gives_a_result(text: str) -> None:
     body, errors = read_hcl1(text, "c.hcl")
@@ -396,14 +397,14 @@ RANDOM = st.randoms(use_true_random=False)
 
 
 @pytest.mark.slow
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=examples(60), deadline=None)
 @given(TREES, RANDOM)
 def test_what_is_written_is_read_back(tree: Any, random: Random) -> None:
     assert read(Printer(random).body(tree)) == tree
 
 
 @pytest.mark.slow
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=examples(30), deadline=None)
 @given(TREES, RANDOM)
 def test_a_value_has_its_text(tree: Any, random: Random) -> None:
     text = Printer(random).body(tree)

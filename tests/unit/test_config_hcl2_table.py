@@ -72,17 +72,15 @@ def became(row: dict[str, Any], now: dict[str, Any]) -> str:
 
 
 @pytest.mark.parametrize(
-    "row",
-    [
-        pytest.param(row, id=str(n), marks=[pytest.mark.slow] if n % 10 else [])
-        for n, row in enumerate(ROWS)
-    ],
+    "first", [0, *(pytest.param(n, marks=pytest.mark.slow) for n in range(1, 10))]
 )
-def test_each_text_became_what_the_table_says(row: dict[str, Any]) -> None:
-    now = outcome(row["kind"], row["text"])
-    assert now == row.get("after", row["before"])
-    assert became(row, now) == row["became"]
-    assert row["became"] in BECAME
+def test_each_text_became_what_the_table_says(first: int) -> None:
+    """Of each tenth row; `make unit` tries one tenth only."""
+    for number, row in [*enumerate(ROWS)][first::10]:
+        now = outcome(row["kind"], row["text"])
+        assert (number, now) == (number, row.get("after", row["before"]))
+        assert (number, became(row, now)) == (number, row["became"])
+        assert row["became"] in BECAME
 
 
 def test_no_value_is_another_one() -> None:

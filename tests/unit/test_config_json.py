@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 
 from cts.config.text.json_text import read_json
 from cts.config.text.tree import Body, Value
+from tests.examples import examples
 from tests.unit.trees import every_value
 
 VALUES = st.recursive(
@@ -31,7 +32,7 @@ def plain(value: Value | Body) -> Any:
 
 
 @pytest.mark.slow
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=examples(40), deadline=None)
 @given(
     st.dictionaries(st.text(max_size=5), VALUES, max_size=4), st.sampled_from([None, 0, 2, "\t"])
 )

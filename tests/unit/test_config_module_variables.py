@@ -11,6 +11,7 @@ from cts.config.modules.sources import broken_files
 from cts.config.modules.terraform_file import Declared, terraform_files
 from cts.config.rules.problem import Place
 from cts.config.text.tree import ParseError
+from tests.examples import examples
 
 MAIN = r"""
 terraform {
@@ -205,7 +206,7 @@ PIECES = st.sampled_from(
 
 
 @pytest.mark.slow
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=examples(150), deadline=None)
 @given(st.lists(PIECES, max_size=40).map("".join))
 def test_any_text_gives_a_result(text: str) -> None:
     for module in ({"main.tf": text.encode(), "v.tf.json": b"{}"}, {"v.tf.json": text.encode()}):

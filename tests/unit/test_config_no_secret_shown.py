@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 from cts.config.compile import compile_bundle
 from cts.config.hcl1.parser import read_hcl1
 from cts.config.modules.tfvars import read_variables
+from tests.examples import examples
 
 TASK = 'task { name = "t" module = "m" condition "services" { names = ["s"] } %s }'
 
@@ -131,7 +132,7 @@ PIECES = st.sampled_from(
 
 
 @pytest.mark.slow
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=examples(300), deadline=None)
 @given(st.lists(PIECES, max_size=30).map("".join))
 def test_no_mistake_in_a_text_shows_what_stands_there(text: str) -> None:
     errors = read_hcl1(text, "c.hcl")[1]

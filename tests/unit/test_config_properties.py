@@ -16,6 +16,7 @@ from hypothesis import strategies as st
 
 from cts.config.compile import Result, compile_bundle
 from cts.config.moving import moved
+from tests.examples import examples
 from tests.unit.cases.effective import effective
 from tests.unit.configurations import Item, configurations, split, whole
 
@@ -119,7 +120,7 @@ EDITORS: Mapping[str, Callable[[str, int, int, str], str]] = {
 }
 
 
-@settings(max_examples=20, suppress_health_check=[HealthCheck.too_slow])
+@settings(max_examples=examples(20), suppress_health_check=[HealthCheck.too_slow])
 @given(configurations(), st.data())
 def test_however_it_is_written_it_means_the_same(items: list[Item], data: st.DataObject) -> None:
     as_hcl = meaning(whole(items, "hcl"))
@@ -127,7 +128,7 @@ def test_however_it_is_written_it_means_the_same(items: list[Item], data: st.Dat
     assert meaning(data.draw(split(items))) == as_hcl
 
 
-@settings(max_examples=10, suppress_health_check=[HealthCheck.too_slow])
+@settings(max_examples=examples(10), suppress_health_check=[HealthCheck.too_slow])
 @given(configurations(), st.data())
 def test_moved_secrets_are_gone_and_change_nothing_else(
     items: list[Item], data: st.DataObject
@@ -150,7 +151,7 @@ def mutate(items: list[Item], data: st.DataObject, tally: Tally) -> None:
         compiled(moved(files, result.secrets))
 
 
-@settings(max_examples=40, suppress_health_check=[HealthCheck.too_slow])
+@settings(max_examples=examples(40), suppress_health_check=[HealthCheck.too_slow])
 @given(configurations(), st.data())
 def test_a_mutated_configuration_gives_a_result(items: list[Item], data: st.DataObject) -> None:
     mutate(items, data, Tally())
@@ -172,14 +173,14 @@ def test_many_mutated_configurations_give_a_result(
     record_property("mutations", asdict(tally))
 
 
-@settings(max_examples=50)
+@settings(max_examples=examples(50))
 @given(st.binary(max_size=200), st.binary(max_size=200), st.binary(max_size=200))
 def test_any_bytes_give_a_result(hcl: bytes, as_json: bytes, variables: bytes) -> None:
     task = json.dumps({"task": {"name": "t", "module": "m", "variable_files": ["v"]}})
     compiled({"a.hcl": hcl, "b.json": as_json, "c.json": task.encode(), "v": variables})
 
 
-@settings(max_examples=50)
+@settings(max_examples=examples(50))
 @given(st.lists(PIECES | st.sampled_from(["a", "b = ", '"x"', "1"]), max_size=40))
 def test_any_pile_of_pieces_gives_a_result(pieces: list[str]) -> None:
     text = "".join(pieces).encode()

@@ -49,6 +49,11 @@ def found(files: dict[str, str]) -> list[tuple[str, Code]]:
 def test_a_mistake_is_found_in_any_string(option: str, bad: str) -> None:
     text, place = OPTIONS[option]
     assert found({"c.hcl": text.replace("?", BAD[bad])}) == [(place, Code.TEMPLATE)]
+
+
+@pytest.mark.parametrize("option", OPTIONS)
+def test_what_is_right_is_accepted_wherever_it_is_evaluated(option: str) -> None:
+    text, place = OPTIONS[option]
     right = found({"c.hcl": text.replace("?", "{{resolve:ssm:a}}")})
     assert right == ([(place, Code.TEMPLATE)] if option == "text" else [])
 
@@ -59,7 +64,12 @@ def test_a_mistake_is_found_in_a_variable_file(bad: str) -> None:
     text = '# some\nx = {\n  a = ["?"]\n}\n'
     files = {"c.hcl": task, "v.tfvars": text.replace("?", BAD[bad])}
     assert found(files) == [("v.tfvars:3", Code.TEMPLATE)]
-    assert found({**files, "v.tfvars": text.replace("?", "{{resolve:ssm:a}}")}) == []
+
+
+def test_what_is_right_is_accepted_in_a_variable_file() -> None:
+    task = TASK.replace("condition", 'variable_files = ["v.tfvars"]\n  condition')
+    text = '# some\nx = {\n  a = ["{{resolve:ssm:a}}"]\n}\n'
+    assert found({"c.hcl": task, "v.tfvars": text}) == []
 
 
 def test_a_mistake_that_is_written_with_escapes_is_in_its_file() -> None:

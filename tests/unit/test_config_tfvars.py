@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 
 from cts.config.modules.tfvars import read_expression, read_variables
 from cts.config.rules.problem import Code, Place
+from tests.examples import examples
 
 
 @pytest.mark.parametrize(
@@ -166,7 +167,7 @@ PIECES = st.sampled_from(
 
 
 @pytest.mark.slow
-@settings(max_examples=300)
+@settings(max_examples=examples(300))
 @given(st.lists(PIECES, max_size=60).map("".join) | st.text(max_size=200))
 def test_any_text_gives_a_result(text: str) -> None:
     began = time.thread_time()
@@ -178,7 +179,7 @@ def test_any_text_gives_a_result(text: str) -> None:
 
 
 @pytest.mark.slow
-@settings(max_examples=80)
+@settings(max_examples=examples(80))
 @given(PIECES, st.integers(1, 5000), st.sampled_from(["a = ", "a = [", 'a = "', "a = <<-E\n", ""]))
 def test_a_repeated_piece_gives_a_result(piece: str, times: int, before: str) -> None:
     began = time.thread_time()
@@ -187,7 +188,7 @@ def test_a_repeated_piece_gives_a_result(piece: str, times: int, before: str) ->
 
 
 @pytest.mark.slow
-@settings(max_examples=50)
+@settings(max_examples=examples(50))
 @given(
     st.recursive(
         st.none() | st.booleans() | st.integers(-(10**40), 10**40) | st.text(max_size=8),

@@ -4,7 +4,9 @@ memory."""
 from __future__ import annotations
 
 import json
+from copy import deepcopy
 from dataclasses import replace
+from functools import cache
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -49,14 +51,13 @@ LOG = f"[2026-01-01T00:00:00Z] terraform plan -no-color\n\n{PLAN}\n\n[2026-01-01
 class World:
     """A system whose configuration is the publisher's, and whose builds end while one waits."""
 
-    def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
+    def __init__(self) -> None:
         self.system = system()
         self.system.table.live = None
         self.result: Mapping[str, Any] = {"status": "applied"}
         self.ports: EditPorts = ports_of(self.system, self.passes)
         self.publisher: Any = self.ports.publisher
         self.writes_log = True
-        monkeypatch.setattr(app, "ports", lambda: self.ports)
         self.push(PUSHED)
 
     def push(self, *tasks: str, **modules: str) -> None:
@@ -110,9 +111,24 @@ class World:
         return next((each for each in self.shown if each["name"] == name), None)
 
 
+@cache
+def _pushed() -> World:
+    return World()
+
+
+def pushed(monkeypatch: pytest.MonkeyPatch) -> World:
+    """With its first push, whose API is asked."""
+    return served(deepcopy(_pushed()), monkeypatch)
+
+
+def served(world: World, monkeypatch: pytest.MonkeyPatch) -> World:
+    monkeypatch.setattr(app, "ports", lambda: world.ports)
+    return world
+
+
 @pytest.fixture
 def world(monkeypatch: pytest.MonkeyPatch) -> World:
-    return World(monkeypatch)
+    return pushed(monkeypatch)
 
 
 def ask(method: str, url: str, body: object = None, by: str = ANN, **headers: str) -> Any:
@@ -165,7 +181,7 @@ def test_a_created_task_is_configured_and_answered_with_every_default(world: Wor
 def test_before_the_first_push_a_task_can_be_created_and_deleted(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    world = World(monkeypatch)
+    world = pushed(monkeypatch)
     world.system.bucket.objects.clear()
     world.system.table.live = None
     assert create()[0] == 201

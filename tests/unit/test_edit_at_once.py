@@ -11,7 +11,7 @@ from cts import keys
 from cts.errors import Missing
 from tests.fakes import before_next
 from tests.unit.api_fakes import BOB
-from tests.unit.test_edit import NEW, PUSHED, World, ask, create, error
+from tests.unit.test_edit import NEW, PUSHED, World, ask, create, error, pushed
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -23,7 +23,7 @@ FAILED = {"status": "errored", "error": "Error: no route", "step": "apply"}
 
 @pytest.fixture
 def world(monkeypatch: pytest.MonkeyPatch) -> World:
-    return World(monkeypatch)
+    return pushed(monkeypatch)
 
 
 def meanwhile(world: World, does: Callable[[], Any]) -> list[Any]:

@@ -6,14 +6,14 @@ import json
 
 import pytest
 
-from tests.unit.test_edit import NEW, World, ask, error
+from tests.unit.test_edit import NEW, World, ask, error, pushed
 
 LONG = "9" * 5_000
 
 
 @pytest.fixture
 def world(monkeypatch: pytest.MonkeyPatch) -> World:
-    return World(monkeypatch)
+    return pushed(monkeypatch)
 
 
 @pytest.mark.parametrize(

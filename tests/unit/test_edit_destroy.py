@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import json
 import zipfile
+from copy import deepcopy
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -14,7 +15,7 @@ from cts.run.state import Reason
 from cts.workflow.leaving import see_off
 from tests.fakes import before_next
 from tests.unit.api_fakes import ANN, BOB, event, invoke
-from tests.unit.test_edit import NEW, PLAN, PUSHED, World, ask, create, error
+from tests.unit.test_edit import NEW, PLAN, PUSHED, World, ask, create, error, pushed, served
 from tests.unit.test_edit_at_once import meanwhile
 
 if TYPE_CHECKING:
@@ -26,11 +27,17 @@ ASYNC = {"prefer": "respond-async"}
 NAMES = pytest.mark.parametrize("name", ["edge", "pushed"])
 
 
-@pytest.fixture
-def world(monkeypatch: pytest.MonkeyPatch) -> World:
-    made = World(monkeypatch)
-    assert create()[0] == 201
+@pytest.fixture(scope="module")
+def created() -> World:
+    with pytest.MonkeyPatch.context() as patch:
+        made = pushed(patch)
+        assert create()[0] == 201
     return made
+
+
+@pytest.fixture
+def world(created: World, monkeypatch: pytest.MonkeyPatch) -> World:
+    return served(deepcopy(created), monkeypatch)
 
 
 def destroy(name: str = "edge", by: str = ANN, **headers: str) -> Any:

@@ -6,7 +6,7 @@ import json
 
 import pytest
 
-from tests.unit.test_edit import NEW, PUSHED, World, ask, create, error
+from tests.unit.test_edit import NEW, PUSHED, World, ask, create, error, pushed
 
 CANARY = "hunter2"
 TOKEN = "ghp_" + "0123456789" * 4
@@ -33,7 +33,7 @@ PUSHED_WITH = PUSHED.replace(
 
 @pytest.fixture
 def world(monkeypatch: pytest.MonkeyPatch) -> World:
-    return World(monkeypatch)
+    return pushed(monkeypatch)
 
 
 @pytest.mark.parametrize("fields", SECRETS)

@@ -9,6 +9,7 @@ from typing import NamedTuple
 import pytest
 
 from tests.unit.documents import ROOT
+from tests.unit.python_files import nodes
 
 
 class Turn(NamedTuple):
@@ -92,11 +93,10 @@ ANY = re.compile("|".join(turn.pattern for turn in TURNS), FLAGS)
 
 def _texts(path: Path) -> Iterator[tuple[int, str]]:
     """Line and text: each string of a Python file, each line of another one."""
-    text = path.read_text()
     if path.suffix != ".py":
-        yield from enumerate(text.splitlines(), 1)
+        yield from enumerate(path.read_text().splitlines(), 1)
         return
-    for node in ast.walk(ast.parse(text)):
+    for node in nodes(path):
         if isinstance(node, ast.Constant) and isinstance(node.value, str):
             yield node.lineno, node.value
 

@@ -115,7 +115,9 @@ def test_the_deployments_consul_is_what_an_address_left_out_means(
         return compile_bundle(files, environment)
 
     monkeypatch.setattr(workflow, "compile_bundle", compiled)
-    world(task("web"))
+    made = World()
+    made.push(task("web"))
+    made.publish()
     assert given == [ENVIRONMENT]
 
 

@@ -5,7 +5,9 @@ import io
 import zipfile
 from base64 import b64encode
 from collections.abc import Mapping
+from copy import deepcopy
 from dataclasses import replace
+from functools import cache
 from typing import Any
 
 import pytest
@@ -119,6 +121,11 @@ def seen(tasks: Tasks) -> Answers:
 
 def applied(*conditions: Condition) -> Tasks:
     """A task that has run with all this."""
+    return deepcopy(_applied(conditions))
+
+
+@cache
+def _applied(conditions: tuple[Condition, ...]) -> Tasks:
     made = Tasks(t=conditions)
     made.consul(seen(made))
     assert made.runs("t") is not None

@@ -2,7 +2,9 @@
 
 import io
 import zipfile
+from copy import deepcopy
 from dataclasses import replace
+from functools import cache
 from typing import Any
 
 import pytest
@@ -133,6 +135,11 @@ class World(System):
 
 def applied(*events: str, live: bool = True) -> World:
     """The task has run with one passing instance."""
+    return deepcopy(_applied(events, live))
+
+
+@cache
+def _applied(events: tuple[str, ...], live: bool) -> World:
     world = World(*events, live=live)
     world.web(web())
     assert world.runs()
