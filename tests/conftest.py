@@ -73,10 +73,33 @@ def pytest_pycollect_makeitem() -> Generator[None, object, object]:
         return (yield)
 
 
+LONGEST = (
+    "e2e/test_doctor.py", "e2e/test_quiet.py", "e2e/test_faults_poller_gone.py",
+    "e2e/test_faults_poller_killed.py", "e2e/test_faults_warm.py", "e2e/test_dashboard.py",
+    "e2e/test_faults_silence.py", "e2e/test_consul_restart.py", "e2e/test_rest.py",
+    "e2e/test_warm.py", "e2e/test_faults_apply.py", "e2e/test_faults_events.py",
+    "e2e/test_publish_races.py", "e2e/test_task_commands.py", "e2e/test_moving_from_cts.py",
+    "e2e/test_canary.py", "e2e/test_rest_errors.py", "e2e/test_hcp_terraform.py",
+    "e2e/test_kinds.py", "e2e/test_push.py", "template/test_build.py",
+    "contract/test_hand_over.py", "build/test_executor.py", "contract/test_hcp_many.py",
+    "contract/test_hcp_killed.py", "local/test_stack.py", "build/test_busy.py",
+    "build/test_root_module.py",
+)  # fmt: skip
+"""What takes longest comes first, beside all the rest: a minute or more of real time, or many cold
+starts. Only one worker has a module's tests."""
+
+
 @pytest.hookimpl(wrapper=True, tryfirst=True)
-def pytest_collection_modifyitems() -> Generator[None, object, object]:
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> Generator[None, object, object]:
     with untraced():
-        return (yield)
+        result = yield
+
+    def rank(item: pytest.Item) -> int:
+        name = f"{item.path.parent.name}/{item.path.name}"
+        return LONGEST.index(name) if name in LONGEST else len(LONGEST)
+
+    items.sort(key=rank)
+    return result
 
 
 # The last to begin, as pytest-cov misses its tracer when it ends.

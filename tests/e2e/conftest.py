@@ -16,27 +16,6 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
     from pathlib import Path
 
-LONGEST = (
-    "test_doctor.py", "test_quiet.py", "test_faults_poller_gone.py",
-    "test_faults_poller_killed.py", "test_faults_warm.py", "test_dashboard.py",
-    "test_faults_silence.py", "test_consul_restart.py", "test_rest.py", "test_warm.py",
-    "test_faults_apply.py", "test_faults_events.py", "test_publish_races.py",
-    "test_task_commands.py", "test_moving_from_cts.py", "test_canary.py", "test_rest_errors.py",
-    "test_hcp_terraform.py", "test_kinds.py", "test_push.py",
-)  # fmt: skip
-"""What takes longest comes first: a minute or more of real time, or many cold starts."""
-
-
-@pytest.hookimpl(trylast=True)
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """A module is for one worker alone: what takes longest begins first, beside all the rest."""
-
-    def rank(item: pytest.Item) -> int:
-        is_long = "e2e" in item.path.parts and item.path.name in LONGEST
-        return LONGEST.index(item.path.name) if is_long else len(LONGEST)
-
-    items.sort(key=rank)
-
 
 @contextmanager
 def running(
