@@ -48,8 +48,8 @@ test: setup ## run all tests except the soak tests; coverage must not fall
 	@tail -n 1 .local/coverage.txt
 
 # Apart, as each worker of pytest-xdist collects all of the tests, and reports each one. The
-# end-to-end tests, which mostly wait, need more workers than the others, and go first: the others
-# fill the time in which they wait. They cover nothing: what they test runs in other processes.
+# end-to-end tests, which mostly wait, need more workers than the others, and cover nothing: what
+# they test runs in other processes. The unit tests, which never wait, fill the time that is left.
 CONFIG := tests/unit/test_c*.py
 OTHERS := tests/unit/test_[!c]*.py
 TOGETHER := --dist loadscope --no-loadscope-reorder
@@ -62,7 +62,7 @@ test-e2e: SOME = -n $(WORKERS) $(TOGETHER) tests/e2e
 test-others: SOME = -n 3 $(TOGETHER) tests --ignore tests/e2e --ignore tests/unit $(COVERED)
 test-unit-config: SOME = -n 0 tests/unit --ignore-glob '$(OTHERS)' $(BARE) $(BRIEF) $(COVERED)
 test-unit-others: SOME = -n 0 tests/unit --ignore-glob '$(CONFIG)' $(BARE) $(BRIEF) $(COVERED)
-test-others test-unit-config test-unit-others: PRIORITY = nice -n 5
+test-unit-config test-unit-others: PRIORITY = nice -n 5
 test-coverage: test-others test-unit-config test-unit-others
 	$(BIN)/coverage combine -q .local/coverage.others .local/coverage.unit-config .local/coverage.unit-others
 	$(BIN)/coverage report > .local/coverage.txt || { tail -n 2 .local/coverage.txt; exit 2; }

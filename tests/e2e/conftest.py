@@ -17,12 +17,12 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 LONGEST = (
-    "test_doctor.py", "test_quiet.py", "test_faults_poller_killed.py", "test_faults_poller_gone.py",
-    "test_warm.py", "test_faults_silence.py", "test_consul_restart.py", "test_rest.py",
-    "test_rest_errors.py", "test_faults_apply.py", "test_publisher_killed.py",
-    "test_hcp_terraform.py", "test_faults_warm.py", "test_dashboard.py", "test_moving_from_cts.py",
-    "test_faults_events.py", "test_size.py", "test_isolation.py", "test_kinds.py",
-    "test_faults_two_pollers.py",
+    "test_doctor.py", "test_quiet.py", "test_faults_poller_gone.py",
+    "test_faults_poller_killed.py", "test_faults_warm.py", "test_dashboard.py",
+    "test_faults_silence.py", "test_consul_restart.py", "test_rest.py", "test_warm.py",
+    "test_faults_apply.py", "test_faults_events.py", "test_publish_races.py",
+    "test_task_commands.py", "test_moving_from_cts.py", "test_canary.py", "test_rest_errors.py",
+    "test_hcp_terraform.py", "test_kinds.py", "test_push.py",
 )  # fmt: skip
 """What takes longest comes first: a minute or more of real time, or many cold starts."""
 
