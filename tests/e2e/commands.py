@@ -22,6 +22,8 @@ CONTEXT = multiprocessing.get_context("forkserver")
 CONTEXT.set_forkserver_preload(
     [
         *(f"cts_cli.{each.name}" for each in pkgutil.iter_modules(cts_cli.__path__)),
+        "encodings.idna",
+        "httpcore",
         "tests.e2e.described_services",
     ]
 )
