@@ -2,7 +2,7 @@
 # `make setup` runs by itself before the first target that needs it.
 
 PYTHON ?= python3
-WORKERS ?= 5
+WORKERS ?= 6
 BIN := .venv/bin
 
 # Layers are built with uv; it and the tools that `local` fetches come before anything on the machine.
@@ -49,7 +49,8 @@ test: setup ## run all tests except the soak tests; coverage must not fall
 
 # Apart, as each worker of pytest-xdist collects all of the tests, and reports each one. The
 # end-to-end tests, which mostly wait, need more workers than the others, and cover nothing: what
-# they test runs in other processes. The unit tests, which never wait, fill the time that is left.
+# they test runs in other processes. They go first, as they take longest, and the unit tests last:
+# they never wait, and so fill the time that is left.
 CONFIG := tests/unit/test_c*.py
 OTHERS := tests/unit/test_[!c]*.py
 TOGETHER := --dist loadscope --no-loadscope-reorder
@@ -62,7 +63,8 @@ test-e2e: SOME = -n $(WORKERS) $(TOGETHER) tests/e2e
 test-others: SOME = -n 3 $(TOGETHER) tests --ignore tests/e2e --ignore tests/unit $(COVERED)
 test-unit-config: SOME = -n 0 tests/unit --ignore-glob '$(OTHERS)' $(BARE) $(BRIEF) $(COVERED)
 test-unit-others: SOME = -n 0 tests/unit --ignore-glob '$(CONFIG)' $(BARE) $(BRIEF) $(COVERED)
-test-unit-config test-unit-others: PRIORITY = nice -n 5
+test-others: PRIORITY = nice -n 5
+test-unit-config test-unit-others: PRIORITY = nice -n 10
 test-coverage: test-others test-unit-config test-unit-others
 	$(BIN)/coverage combine -q .local/coverage.others .local/coverage.unit-config .local/coverage.unit-others
 	$(BIN)/coverage report > .local/coverage.txt || { tail -n 2 .local/coverage.txt; exit 2; }
