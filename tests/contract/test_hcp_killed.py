@@ -3,6 +3,7 @@ the table, the bucket, the bus and the server's API. It comes out right, and is 
 
 from __future__ import annotations
 
+import random
 from contextlib import suppress
 from itertools import count
 from typing import TYPE_CHECKING, Any
@@ -114,10 +115,12 @@ def lives_on(world: HcpWorld) -> None:
 @pytest.mark.slow
 @pytest.mark.parametrize("late", [False, True], ids=["before", "after"])
 @pytest.mark.parametrize("error", [Killed, Unavailable], ids=["killed", "unavailable"])
+@pytest.mark.parametrize("step", [3, pytest.param(1, marks=pytest.mark.soak)])
 def test_a_run_is_created_once_applied_and_announced_whatever_fails(
-    tmp_path: Path, error: type[BaseException], *, late: bool
+    tmp_path: Path, error: type[BaseException], step: int, *, late: bool
 ) -> None:
-    for at in count(1):
+    """At each call, or with a step at some of them, others for each seed."""
+    for at in count(random.randint(1, step), step):
         fate = Fate(at, error, late=late)
         with server(tmp_path / str(at)) as hcp:
             hcp.api.engine.instant = True

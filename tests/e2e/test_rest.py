@@ -244,7 +244,7 @@ def test_random_requests_are_answered_as_documented(
     tasks = [task(name, name, enabled=False) for name in NAMES]
     world.publish({"rest-random.hcl": "".join(tasks)})
     requests, until = RandomRequests(ann, waits=bool(minutes)), time.monotonic() + 60 * minutes
-    requests.to_each_operation(2)
+    requests.to_each_operation(1)
     while time.monotonic() < until:
         for name in NAMES:
             assert ann.changes("POST", "/v1/tasks", new(name))[0] in (201, 400)

@@ -32,12 +32,12 @@ Found = TypeVar("Found")
 
 PATIENCE = 180.0
 """Seconds after which a test gives up waiting for a run on a busy machine."""
-EVERY = 0.7
+EVERY = 1.0
 """Seconds between two looks at a condition, which take the emulator time."""
-SELDOM = 6.0
+SELDOM = 9.0
 """The same for looks that take a command, which asks much more."""
-TRACKER_EVERY = 6.0
-POLLER_EVERY = 12.0
+TRACKER_EVERY = 8.0
+POLLER_EVERY = 16.0
 RECORD = "./modules/record"
 """A module that keeps its variable `services`, all of it, in its Terraform state."""
 RECORD_FILES = {
@@ -147,8 +147,8 @@ class World(Records):
     # ---- time ---------------------------------------------------------------------------
 
     def start_ticking(self) -> None:
-        """Fire the tracker's schedule every six seconds and the poller's every twelve, so that no
-        test waits for a minute to pass."""
+        """Fire the tracker's schedule every eight seconds and the poller's every sixteen, so that
+        no test waits for a minute to pass."""
         self._stop.clear()
         self._ticker = threading.Thread(target=self._tick_on, daemon=True)
         self._ticker.start()
