@@ -1,6 +1,5 @@
 """Each kind of condition, with module inputs of each kind: from a change in Consul to what
-Terraform holds, equal to what Consul holds. In the warm lane, where a run takes less; both lanes
-get the same archive."""
+Terraform holds, equal to what Consul holds."""
 
 from __future__ import annotations
 
@@ -73,12 +72,7 @@ def write(consul: httpx.Client, values: Mapping[str, str]) -> None:
 
 
 def task(name: str, watched: str) -> str:
-    body = f'''
-  name   = "{name}"
-  module = "./modules/all"
-  buffer_period {{ enabled = false }}
-  serverless {{ lane = "warm" }}
-'''
+    body = f'name = "{name}"\nmodule = "./modules/all"\nbuffer_period {{ enabled = false }}'
     return f"task {{\n{body}\n{watched}\n}}\n"
 
 
