@@ -45,7 +45,7 @@ down: setup ## stop the local stack from another terminal
 
 test: setup ## run all tests except the soak tests; coverage must not fall
 	$(MAKE) --jobs 4 --no-print-directory test-e2e test-coverage
-	@tail -n 1 .local/coverage.txt
+	@tail -n 1 .local/covered.txt
 
 # Apart, as each worker of pytest-xdist collects all of the tests, and reports each one. The
 # end-to-end tests, which mostly wait, need more workers than the others, and cover nothing: what
@@ -67,7 +67,7 @@ test-others: PRIORITY = nice -n 5
 test-unit-config test-unit-others: PRIORITY = nice -n 10
 test-coverage: test-others test-unit-config test-unit-others
 	$(BIN)/coverage combine -q .local/coverage.others .local/coverage.unit-config .local/coverage.unit-others
-	$(BIN)/coverage report > .local/coverage.txt || { tail -n 2 .local/coverage.txt; exit 2; }
+	$(BIN)/coverage report > .local/covered.txt || { tail -n 2 .local/covered.txt; exit 2; }
 test-e2e test-others test-unit-config test-unit-others:
 	COVERAGE_FILE=.local/coverage.$(@:test-%=%) $(PRIORITY) $(BIN)/pytest $(SOME) -m "not soak"
 

@@ -46,9 +46,9 @@ class Stack:
 class OwnConsul(Stack):
     """Builds whose state is in Consul."""
 
-    def __init__(self, place: Place, consul: Consul) -> None:
+    def __init__(self, place: Place, consul: Consul, client: httpx.Client) -> None:
         super().__init__(place)
-        self.consul = consul
+        self.consul, self.client = consul, client
 
     def archive(self, run: str, main: str, **more: object) -> Path:
         archive = self.place.archive(run, "")
@@ -60,15 +60,15 @@ class OwnConsul(Stack):
         return archive
 
     def keys(self) -> list[str]:
-        found: list[str] = httpx.get(f"{self.consul.address}/v1/kv/?keys").json()
+        found: list[str] = self.client.get("/v1/kv/?keys").json()
         return found
 
     def state(self) -> bytes | None:
-        answer = httpx.get(f"{self.consul.address}/v1/kv/{STATE}?raw")
+        answer = self.client.get(f"/v1/kv/{STATE}?raw")
         return answer.content if answer.status_code == 200 else None
 
     def is_locked(self) -> bool:
-        answer = httpx.get(f"{self.consul.address}/v1/kv/{STATE}/.lock")
+        answer = self.client.get(f"/v1/kv/{STATE}/.lock")
         return answer.status_code == 200 and "Session" in answer.json()[0]
 
 
@@ -80,12 +80,18 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Consul]:
     consul.stop()
 
 
+@pytest.fixture(scope="module")
+def client(server: Consul) -> Iterator[httpx.Client]:
+    with server.client() as client:
+        yield client
+
+
 @pytest.fixture
-def consul(place: Place, server: Consul) -> OwnConsul:
-    httpx.delete(f"{server.address}/v1/kv/cts?recurse")
+def consul(place: Place, server: Consul, client: httpx.Client) -> OwnConsul:
+    client.delete("/v1/kv/cts?recurse")
     # With another workspace Terraform is pickier about one that doesn't exist yet.
-    httpx.put(f"{server.address}/v1/kv/cts/terraform-env:other", content=b"{}")
-    return OwnConsul(place, server)
+    client.put("/v1/kv/cts/terraform-env:other", content=b"{}")
+    return OwnConsul(place, server, client)
 
 
 @pytest.fixture(params=["s3", "consul"])

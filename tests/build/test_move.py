@@ -31,13 +31,19 @@ def consul(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Consul]:
     made.stop()
 
 
+@pytest.fixture(scope="module")
+def client(consul: Consul) -> Iterator[httpx.Client]:
+    with consul.client() as client:
+        yield client
+
+
 class Moves:
     """Runs of a task of CTS's: of the task, and such that move its state."""
 
-    def __init__(self, place: Place, consul: Consul) -> None:
-        self.place, self.consul, self.runs = place, consul, 0
-        httpx.delete(f"{consul.address}/v1/kv/cts?recurse")
-        httpx.put(f"{consul.address}/v1/kv/cts/terraform-env:other", content=b"{}")
+    def __init__(self, place: Place, consul: Consul, client: httpx.Client) -> None:
+        self.place, self.consul, self.client, self.runs = place, consul, client, 0
+        client.delete("/v1/kv/cts?recurse")
+        client.put("/v1/kv/cts/terraform-env:other", content=b"{}")
 
     def archive(self, main: str, former: list[str] | None = None, **facts: object) -> Path:
         self.runs += 1
@@ -61,7 +67,7 @@ class Moves:
 
     @property
     def in_consul(self) -> dict[str, Any] | None:
-        answer = httpx.get(f"{self.consul.address}/v1/kv/{KEY}?raw")
+        answer = self.client.get(f"/v1/kv/{KEY}?raw")
         if answer.status_code != httpx.codes.OK:
             return None
         found: dict[str, Any] = json.loads(decompress(answer.content))
@@ -75,8 +81,8 @@ class Moves:
 
 
 @pytest.fixture
-def moves(place: Place, consul: Consul) -> Moves:
-    return Moves(place, consul)
+def moves(place: Place, consul: Consul, client: httpx.Client) -> Moves:
+    return Moves(place, consul, client)
 
 
 def one(value: int) -> str:
@@ -116,7 +122,7 @@ def test_the_way_back_and_again(moves: Moves) -> None:
 def test_into_a_consul_that_has_none(moves: Moves) -> None:
     moves.applies(one(1))
     moves.to("stack")
-    httpx.delete(f"{moves.consul.address}/v1/kv/cts?recurse")
+    moves.client.delete("/v1/kv/cts?recurse")
     assert moves.to("consul")["status"] == "moved"
     assert same(moves.in_consul, moves.in_stack)
 
@@ -189,7 +195,7 @@ def test_no_provider_is_needed(moves: Moves) -> None:
     [resource] = state["resources"]
     named = 'provider["registry.terraform.io/acme/none"]'
     state["resources"].append({**resource, "name": "fw", "type": "none_rule", "provider": named})
-    httpx.put(f"{moves.consul.address}/v1/kv/{KEY}", content=json.dumps(state).encode())
+    moves.client.put(f"/v1/kv/{KEY}", content=json.dumps(state).encode())
     assert moves.to("stack")["status"] == "moved"
     assert len((moves.in_stack or {})["resources"]) == 2
 
@@ -199,7 +205,7 @@ def test_killed_at_any_time_it_can_be_repeated(moves: Moves, target: str) -> Non
     moves.applies(one(1))
     if target == "consul":
         moves.to("stack")
-        httpx.delete(f"{moves.consul.address}/v1/kv/{KEY}")
+        moves.client.delete(f"/v1/kv/{KEY}")
     archive = moves.archive("", moves_to=target)
     build = moves.place.start(archive)
     until(lambda: (moves.in_stack if target == "stack" else moves.in_consul) is not None)
