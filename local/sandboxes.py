@@ -10,7 +10,6 @@ from __future__ import annotations
 import functools
 import gc
 import importlib
-import importlib.util
 import json
 import os
 import pkgutil
@@ -39,8 +38,6 @@ IMPORTED = (
 )  # fmt: skip
 WHOLE = ("cts.adapters", "cts.wiring", "cts.workflow")
 """All modules of these packages are imported, too."""
-GRAMMAR = "hcl2"
-"""A package that needs its grammar, which takes long to load."""
 CLIENTS = ("codebuild", "dynamodb", "events", "lambda", "s3")
 MOST = 1 << 20
 """Bytes of a request for a sandbox."""
@@ -157,8 +154,6 @@ def _import() -> None:
         package = importlib.import_module(name)
         for module in pkgutil.iter_modules(package.__path__, f"{name}."):
             importlib.import_module(module.name)
-    if importlib.util.find_spec(GRAMMAR):
-        importlib.import_module("cts.config.hcl2.read").grammar()
     make_clients(CLIENTS)
 
 

@@ -219,10 +219,18 @@ def test_tasks_that_fail(world: World) -> None:
     world.catalog.register("doc-1", "doc-web", "10.9.0.1", 81)
     world.publish({"failing.hcl": "".join(blocks)})
     former.ended(1)
+    failing = ("doc-module", "doc-role", "doc-secret")
+    world.until(lambda: all(failed(world, each) for each in failing), f"{failing} to fail")
     with found(world, FAILING):
         world.client("s3").delete_object(**lock)
         world.cts("retry", "doc-web")
         world.publish({"failing.hcl": "# none"})
+        world.applied_right("doc-web", "doc-web")
+
+
+def failed(world: World, task: str) -> bool:
+    runs = world.runs(task)
+    return bool(runs) and runs[-1].status.ended and not runs[-1].status.succeeded
 
 
 def test_an_account_that_may_not_run_builds(world: World) -> None:
@@ -233,10 +241,13 @@ def test_an_account_that_may_not_run_builds(world: World) -> None:
         message=NO_BUILDS,
         times=0,
     )
+    before = world.mark()
     world.catalog.register("doc-1", "doc-web", "10.9.0.1", 82)
+    world.until(lambda: world.calls(before, action="StartBuild"), "a refused build")
     with found(world, {"AWS does not let this account run builds": "AWS Support"}):
         world.stack.clear_faults()
         world.cts("retry", "doc-web")
+        world.applied_right("doc-web", "doc-web")
 
 
 # ---- the stack ----------------------------------------------------------------------------------
