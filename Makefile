@@ -67,7 +67,7 @@ test-others: PRIORITY = nice -n 5
 test-unit-config test-unit-others: PRIORITY = nice -n 10
 test-coverage: test-others test-unit-config test-unit-others
 	$(BIN)/coverage combine -q .local/coverage.others .local/coverage.unit-config .local/coverage.unit-others
-	$(BIN)/coverage report > .local/covered.txt || { tail -n 2 .local/covered.txt; exit 2; }
+	$(BIN)/coverage report > .local/covered.txt || { cat .local/covered.txt; exit 2; }
 test-e2e test-others test-unit-config test-unit-others:
 	COVERAGE_FILE=.local/coverage.$(@:test-%=%) $(PRIORITY) $(BIN)/pytest $(SOME) -m "not soak"
 
@@ -89,9 +89,8 @@ unit-config unit-others:
 unit-config: LEFT_OUT = $(OTHERS)
 unit-others: LEFT_OUT = $(CONFIG)
 
-soak: WORKERS := 4
 soak: setup ## test ten of each fault, 500 tasks, 10,000 instances, 10,000 broken configurations, 10 minutes of random requests; writes docs/reports/
-	$(BIN)/python -m pytest -n $(WORKERS) $(TOGETHER) -m soak -p tests.e2e.soak $(SEED:%=--randomly-seed=%)
+	$(BIN)/python -m pytest -n 4 $(TOGETHER) -m soak -p tests.e2e.soak $(SEED:%=--randomly-seed=%)
 
 mutate: setup ## break the product in more than four hundred ways; the tests must notice each one (an hour or more)
 	$(BIN)/python -m tests.mutations

@@ -123,8 +123,11 @@ async def _serve(folder: Path, endpoint: str, listener: socket.socket) -> None:
 class Server(uvicorn.Server):
     """Wakes up once a second, for the date of its answers; uvicorn's does ten times as often."""
 
-    async def main_loop(self) -> None:
+    def __init__(self, config: uvicorn.Config) -> None:
+        super().__init__(config)
         self._signalled = asyncio.Event()
+
+    async def main_loop(self) -> None:
         while not await self.on_tick(0):
             with contextlib.suppress(TimeoutError):
                 await asyncio.wait_for(self._signalled.wait(), 1)

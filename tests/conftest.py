@@ -23,7 +23,7 @@ pytest.register_assert_rewrite("tests.e2e.faults", "tests.e2e.world")
 os.environ.setdefault("POWERTOOLS_METRICS_NAMESPACE", "cts")
 
 settings.register_profile("patient", deadline=None)  # a busy machine is no failure
-# For `make test`: the examples differ from run to run, and several runs show as much as a long one.
+# For `make test`: each run tries other examples.
 settings.register_profile("brief", settings.get_profile("patient"), max_examples=30)
 settings.load_profile("patient")
 

@@ -2,10 +2,12 @@
 
 from hypothesis import settings
 
+FEW = 10
 USUAL = 100
 """Without a profile. `make test` has that of `tests/conftest.py`, with fewer."""
 
 
 def examples(count: int) -> int:
-    """So many, or as large a part of them as the profile has of the usual number."""
-    return max(1, count * settings().max_examples // USUAL)
+    """So many, or as large a part of them as the profile has of the usual number, but not few: the
+    first ones are the simplest."""
+    return min(count, max(FEW, count * settings().max_examples // USUAL))

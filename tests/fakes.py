@@ -1,7 +1,6 @@
 """In-memory ports with a memory of their own. `tests/contract` holds table, bucket and bus to what
 the adapters do."""
 
-import itertools
 import json
 from collections import defaultdict
 from collections.abc import Callable, Collection, Iterator, Mapping
@@ -533,16 +532,20 @@ class Counter:
     """Ids one after the other."""
 
     def __init__(self) -> None:
-        self._numbers = itertools.count(1)
+        self._number = 0
+
+    def _next(self) -> int:
+        self._number += 1
+        return self._number
 
     def new_id(self) -> str:
-        return f"id-{next(self._numbers)}"
+        return f"id-{self._next()}"
 
     def new_folder(self) -> str:
-        return f"f01de4-{next(self._numbers)}"
+        return f"f01de4-{self._next()}"
 
     def new_run_id(self, task: str) -> str:
-        return f"{task}-20260101T000000-{next(self._numbers):06x}"
+        return f"{task}-20260101T000000-{self._next():06x}"
 
 
 @dataclass(slots=True)

@@ -12,8 +12,7 @@ from urllib.parse import parse_qsl, urlsplit
 from local.hcp import runs, workspaces  # noqa: F401  (their routes are registered)
 from local.hcp.errors import ApiError, not_found
 from local.hcp.execution import Engine, terraform_environment
-from local.hcp.routes import Reply, Request, Server
-from local.hcp.routes import answer as routed
+from local.hcp.routes import Reply, Request, Server, answer
 from local.hcp.store import Store
 
 if TYPE_CHECKING:
@@ -103,7 +102,7 @@ class HcpServer:
             raise not_found()  # what is forbidden is not revealed
         path = url.path.removeprefix(API)
         content = {} if method == "GET" else _json(headers, body)
-        return routed(Request(self.api, method, path, query, content, user))
+        return answer(Request(self.api, method, path, query, content, user))
 
     def _limit(self, user: str, method: str, path: str, limits: dict[str, str]) -> None:
         lists = method == "GET" and path.endswith("/runs")

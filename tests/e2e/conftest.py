@@ -34,8 +34,8 @@ def running(
 
     `ticking`: schedules are fired every few seconds; else they are on, in real time. `consul`:
     settings for Consul's configuration. `secure`: over HTTPS, with ACLs. `hcp`: with a test server
-    for HCP Terraform's API. `lane`: of tasks that name none; in
-    the warm lane a run takes less, and both lanes get the same archive.
+    for HCP Terraform's API. `lane`: of tasks that name none; in the warm lane a run takes less, and
+    both lanes get the same archive.
     """
     with Stack.start(
         folder,

@@ -55,9 +55,19 @@ class Minutes:
             self.tick()
 
     def quiet(self, minutes: int) -> None:
-        """Minutes in which nobody does anything: after two, the next ones are as the last one."""
-        self.tick_on(2)
-        self.go_on(minutes - 2)
+        """Minutes in which nobody does anything: once one has counted what the one before it has,
+        the next ones are like it."""
+        self.tick()
+        for left in reversed(range(minutes - 1)):
+            before = self._counted_last()
+            self.tick()
+            if self._counted_last() == before:
+                self.go_on(left)
+                return
+
+    def _counted_last(self) -> list[str]:
+        """Which metrics the last minute has, whatever their values."""
+        return sorted(f"{each.name} {each.dimensions}" for each in self.of_minute(self.passed - 1))
 
     def go_on(self, minutes: int) -> None:
         """Nothing is different in the next ones than in the last one."""

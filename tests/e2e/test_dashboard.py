@@ -132,7 +132,8 @@ def test_views_that_cannot_be_read_raise_an_alarm(minutes: Minutes) -> None:
 
 
 def test_a_bus_that_takes_nothing_raises_an_alarm(minutes: Minutes) -> None:
-    """Each minute a change in Consul is to be told. The table takes it, so runs begin."""
+    """In two minutes a change in Consul is to be told, and four more are like them. The table takes
+    it, so runs begin."""
     world = minutes.world
     with instant(world):
         refused = {"do": "refuse", "code": "InternalServerError", "times": 0}

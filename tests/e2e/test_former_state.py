@@ -44,7 +44,7 @@ def test_a_task_goes_on_with_the_state_that_cts_left(world: World, consul: httpx
     state = json.loads(text) | {"lineage": str(uuid4())}
     consul.put(f"/v1/kv/{KEY}", content=json.dumps(state).encode()).raise_for_status()
 
-    world.publish({"left.hcl": task("left", "left-web")})
+    world.publish({"left.hcl": task("left", "left-web", lane="build")})
     [run] = world.until(
         lambda: [each for each in world.runs("left") if each.status.ended], "task left to run"
     )

@@ -163,7 +163,7 @@ def test_a_build_that_is_killed_while_it_destroys_is_made_up_for(world: World, a
     """Nobody waits for it: its end deletes the task."""
     name = "rest-killed"
     world.catalog.register("rest-8", name, "10.9.0.8", 80)
-    world.publish({"rest-killed.hcl": task(name, name)})
+    world.publish({"rest-killed.hcl": task(name, name, lane="build")})
     world.applied_right(name, name)
     where = {"action": "PutObject", "resource": "/applying", "nth": 1}
     kill = inject(world, caller="build", phase="after", do="kill", status="FAULT", **where)
@@ -244,7 +244,7 @@ def test_random_requests_are_answered_as_documented(
     tasks = [task(name, name, enabled=False) for name in NAMES]
     world.publish({"rest-random.hcl": "".join(tasks)})
     requests, until = RandomRequests(ann, waits=bool(minutes)), time.monotonic() + 60 * minutes
-    requests.to_each_operation(1)
+    requests.to_each_operation(2)
     while time.monotonic() < until:
         for name in NAMES:
             assert ann.changes("POST", "/v1/tasks", new(name))[0] in (201, 400)

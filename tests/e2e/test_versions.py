@@ -18,9 +18,10 @@ OLD, NEW = "1.9.8", "1.15.5"
 
 
 def with_version(name: str, version: str) -> str:
-    """The service of the same name triggers it."""
+    """The service of the same name triggers it. Its runs are builds."""
     plain = task(name, name).rstrip()
-    return f'{plain.removesuffix("}")}serverless {{ terraform_version = "{version}" }}\n}}\n'
+    options = f'serverless {{\n  lane = "build"\n  terraform_version = "{version}"\n}}'
+    return f"{plain.removesuffix('}')}{options}\n}}\n"
 
 
 def versions(world: World, name: str, count: int = 1) -> list[str | None]:
@@ -44,7 +45,7 @@ def test_a_task_keeps_its_version_until_its_configuration_says_another(world: Wo
         "plain": [of_stack],
     }
     # Without a version, it goes on with what it has applied with, and so does one of the stack.
-    assert world.publish({"old.hcl": task("old", "old")}).published
+    assert world.publish({"old.hcl": task("old", "old", lane="build")}).published
     assert versions(world, "old", 2) == [OLD, OLD]
     assert world.state("old").terraform == f"terraform {OLD}"
     assert world.state("plain").terraform == f"terraform {of_stack}"

@@ -147,8 +147,8 @@ class World(Records):
     # ---- time ---------------------------------------------------------------------------
 
     def start_ticking(self) -> None:
-        """Fire the tracker's schedule every eight seconds and the poller's every sixteen, so that
-        no test waits for a minute to pass."""
+        """Fire the tracker's schedule every TRACKER_EVERY seconds and the poller's every
+        POLLER_EVERY, so that no test waits for a minute to pass."""
         self._stop.clear()
         self._ticker = threading.Thread(target=self._tick_on, daemon=True)
         self._ticker.start()

@@ -31,7 +31,7 @@ from cts.config.written import configuration
 from cts.watch.schedule import EPOCH, Month, parse
 from tests.unit.publisher import task
 
-LONG = 500_000
+LONG = 1_000_000
 
 
 def mask_of(text: str) -> str:
@@ -59,9 +59,9 @@ SHAPES: Mapping[str, Callable[[], object]] = {
     "interpolations": lambda: [*secrets_in_code('token = "${' * (LONG // 10))],
     "digits": lambda: as_number("1" * LONG + "x"),
     "digits of a duration": lambda: nanoseconds("1" * LONG),
-    "lines of a map": lambda: mask_of("{\n" + "a = 1\n" * (LONG // 20) + "}"),
+    "lines of a map": lambda: mask_of("{\n" + "a = 1\n" * (LONG // 40) + "}"),
     "empty lines": lambda: mask_of("{\n" + "\n" * (LONG // 10) + "}"),
-    "maps": lambda: mask_of("[" + "{}," * (LONG // 15) + "]"),
+    "maps": lambda: mask_of("[" + "{}," * (LONG // 30) + "]"),
     "secrets of one name": lambda: secrets_named(5_000),
 }
 

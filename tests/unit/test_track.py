@@ -1,6 +1,7 @@
 """The tracker: how builds end, and the one sweep."""
 
 import json
+from contextlib import ExitStack
 from dataclasses import asdict, replace
 
 import pytest
@@ -548,6 +549,24 @@ def test_a_task_that_cannot_be_looked_after_does_not_keep_the_others_waiting() -
         report = world.sweep()
     assert world.triggered == ["other"]
     assert report.errors == [down]
+
+
+def test_what_waits_is_measured_even_if_it_cannot_be_read_again() -> None:
+    world = system()
+    world.task("other")
+    world.begins(world.started("web"))
+    world.observe("other")
+    world.clock.now += NEWS_AFTER
+    down = Unavailable("DynamoDB does not answer")
+    with ExitStack() as faults:
+        before_next(
+            world.driver,
+            "status",
+            lambda: faults.enter_context(failing(world.table, "all_states", down)),
+        )
+        report = world.sweep()
+    assert report.errors == [down]
+    assert report.oldest_change == NEWS_AFTER
 
 
 # ---- nonsense ------------------------------------------------------------------------------

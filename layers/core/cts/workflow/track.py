@@ -21,9 +21,6 @@ from cts.workflow.counting import Counted
 NEWS_AFTER = 50.0
 """Seconds after the claim from which a run without news is asked for."""
 
-Seen = tuple[frozenset[str], Mapping[str, TaskState]]
-"""The slots, and the states of all tasks."""
-
 
 class Runs(Protocol):
     def all_states(self) -> Mapping[str, TaskState]: ...
@@ -104,18 +101,18 @@ def sweep(ports: TrackPorts) -> TrackReport:
     states = ports.runs.all_states()
     long_ago = ports.now() - NEWS_AFTER
     left_over = _left_over(slots, states)
-    seen = None if left_over else (slots, states)
+    changed = bool(left_over)
     for state in states.values():
         if state.running is not None and state.running.claimed_at <= long_ago:
             report.attempt(_ask, ports, state, state.running, report)
-            seen = None
+            changed = True
         if state.unannounced:
             report.attempt(_announce, ports.settling, state.task)
         if state.unreadable:
             report.errors.append(Unreadable(f"processing {state.task}: {state.hold}"))
     for run_id in left_over:
         report.attempt(ports.runs.free_slot, run_id)
-    report.attempt(_look_over, ports, seen, report)
+    report.attempt(_look_over, ports, slots, states, changed, report)
     settling = ports.settling
     report.attempt(announce_pending, ports.published, settling.bus, settling.metrics)
     return report
@@ -126,14 +123,21 @@ def _announce(settling: settle.SettlePorts, task: str) -> None:
     settle.announce(settling, settling.tasks.state(task))
 
 
-def _look_over(ports: TrackPorts, seen: Seen | None, report: TrackReport) -> None:
-    """Measure what waits, and announce what is due. `seen`: None if the sweep may have changed
-    it."""
-    slots, states = seen or (ports.runs.slots(), ports.runs.all_states())
+def _look_over(
+    ports: TrackPorts,
+    slots: frozenset[str],
+    states: Mapping[str, TaskState],
+    changed: bool,
+    report: TrackReport,
+) -> None:
+    """Measure what waits, and announce what is due. `changed`: whether the sweep may have changed
+    slots and states since they were read."""
     tasks = _tasks(ports)
     enabled = [states[name] for name, task in tasks.items() if task.enabled and name in states]
     report.queued = queued(enabled)
     report.oldest_change = oldest_change(enabled, ports.now())
+    if changed:
+        slots, states = ports.runs.slots(), ports.runs.all_states()
     _trigger(ports, report, ports.cap - len(slots), tasks, states)
 
 
