@@ -2,7 +2,7 @@
 # `make setup` runs by itself before the first target that needs it.
 
 PYTHON ?= python3
-WORKERS ?= 7
+WORKERS ?= 9
 BIN := .venv/bin
 
 # Layers are built with uv; it and the tools that `local` fetches come before anything on the machine.

@@ -217,25 +217,25 @@ def _can_write(s3: Any, bucket: str, key: str) -> bool:
 
 def test_a_full_disk_stays_full_in_a_new_sandbox(stack: Stack) -> None:
     size = 12_288
-    assert _limited_to(stack, size) == 0
-    reader = {"FunctionName": f"{stack.name}-reader", "Payload": b"{}"}
-    stack.client("lambda").invoke(**reader)
+    sweep = {"FunctionName": f"{stack.name}-tracker", "Payload": b"{}"}
+    assert "FunctionError" not in stack.client("lambda").invoke(**sweep)
     try:
-        assert stack.fill_disks("Reader", size) == stack.kill("Reader") > 0
-        stack.client("lambda").invoke(**reader)
-        assert _limited_to(stack, size) == 1
+        assert stack.fill_disks("Tracker", size) == stack.kill("Tracker") > 0
+        former = _limited_to(stack, size)
+        assert "FunctionError" not in stack.client("lambda").invoke(**sweep)
+        assert len(_limited_to(stack, size) - former) == 1
     finally:
-        stack.fill_disks("Reader", resource.RLIM_INFINITY)
+        stack.fill_disks("Tracker", resource.RLIM_INFINITY)
 
 
-def _limited_to(stack: Stack, size: int) -> int:
-    """How many of its processes can make no file larger than `size` bytes."""
+def _limited_to(stack: Stack, size: int) -> set[int]:
+    """Its processes that can make no file larger than `size` bytes."""
     assert stack._front
-    limits = [
-        resource.prlimit(pid, resource.RLIMIT_FSIZE)[0]
+    return {
+        pid
         for pid in processes.descendants(stack._front.pid)
-    ]
-    return limits.count(size)
+        if resource.prlimit(pid, resource.RLIMIT_FSIZE)[0] == size
+    }
 
 
 def test_an_answer_has_one_date(stack: Stack) -> None:
