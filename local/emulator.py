@@ -169,9 +169,8 @@ def kill_caller(seconds: float = 0.0) -> None:
 
 def kill_workers(function: str = "") -> int:
     """Kills the processes of one function or of all. Returns how many there were."""
-    processes = [worker._proc for worker in _all_workers() if function in ("", worker.func_name)]
-    running = [process for process in processes if process is not None and process.poll() is None]
-    _lose(*(process.pid for process in running))
+    running = _running(function)
+    _lose(*(worker._proc.pid for worker in running))
     return len(running)
 
 
@@ -179,10 +178,10 @@ def limit_files(function: str, size: int) -> int:
     """From now on, no process in the function's sandboxes, also in new ones, can make a file larger
     than `size` bytes, as if their disks were full. Returns how many sandboxes there were."""
     _largest_files[function] = size
-    found = [each for each in _all_workers() if each.func_name == function and each._proc]
-    for worker in found:
+    running = _running(function)
+    for worker in running:
         keep_limit(worker)
-    return len(found)
+    return len(running)
 
 
 def keep_limit(worker: Any) -> None:
@@ -205,6 +204,15 @@ def _lose(*pids: int) -> None:
     for each in _whole(*pids):
         with contextlib.suppress(ProcessLookupError):
             os.kill(each, signal.SIGKILL)
+
+
+def _running(function: str = "") -> list[Any]:
+    """The workers of one function or of all, whose processes have not ended."""
+    return [
+        each
+        for each in _all_workers()
+        if function in ("", each.func_name) and each._proc and each._proc.poll() is None
+    ]
 
 
 def _all_workers() -> list[Any]:

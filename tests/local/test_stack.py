@@ -2,6 +2,7 @@
 
 import json
 import resource
+import sys
 import urllib.request
 from collections.abc import Iterator
 from pathlib import Path
@@ -149,7 +150,7 @@ print(boto3.client("sts").get_caller_identity()["Arn"].split("/")[1].split("-")[
 
 
 def test_the_containers_endpoint_has_the_credentials_of_the_projects_role(stack: Stack) -> None:
-    build = start(stack, f"python3 -c '{ASKS}'")
+    build = start(stack, f"{sys.executable} -c '{ASKS}'")
     assert end(stack, build) == "SUCCEEDED", log(stack, build)
     assert log(stack, build) == ["True", "404", "ContainerRole"]
 
@@ -163,7 +164,7 @@ for name in ("get_object", "head_object"):
     except botocore.exceptions.ClientError as error:
         print(error.response["ResponseMetadata"]["HTTPStatusCode"])
 """.replace("BUCKET", stack.outputs["WorkBucket"])
-    build = start(stack, f"python3 -c '{program}'")
+    build = start(stack, f"{sys.executable} -c '{program}'")
     assert end(stack, build) == "SUCCEEDED", log(stack, build)
     assert log(stack, build) == ["403", "403"]
 
