@@ -223,8 +223,8 @@ def explaining_errors(doing: str) -> Iterator[None]:
     except ClientError as error:
         raise CommandError(f"{doing}: {_refusal(error)}") from error
     except NotFromAws as error:
-        hint = if_local("; the local stack does not have this service")
-        raise CommandError(f"{doing}: {error}{hint}") from error
+        why = if_local("the local stack does not have this service") or error
+        raise CommandError(f"{doing}: {why}") from error
     except EndpointConnectionError as error:
         raise CommandError(f"{doing}: {error}{if_local()}") from error
     except ResponseParserError:

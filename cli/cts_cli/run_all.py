@@ -17,6 +17,10 @@ def run(stack: Stack, *, wait: bool, as_json: bool) -> int:
     names = [name for name, task in tasks.items() if may_run(task)]
     asked = {name: api.post("tasks", name, "run")["asked"]["id"] for name in names}
     left_out = sorted(tasks.keys() - asked)
+    if not asked and not as_json:
+        output.err().print("no task to run")
+        _print_left_out(left_out)
+        return 0
     if not wait:
         _print_asked(asked, left_out, as_json=as_json)
         return 0
@@ -26,7 +30,8 @@ def run(stack: Stack, *, wait: bool, as_json: bool) -> int:
             ended[run["task"]] = run
             if not as_json:
                 output.print_ended(run)
-            progress.tell(f"waiting for {words.count(len(asked) - len(ended), 'run')}")
+            if left := len(asked) - len(ended):
+                progress.tell(f"waiting for {words.count(left, 'run')}")
     failed = [name for name, run in ended.items() if run["status"] not in DONE]
     if as_json:
         output.print_json({"runs": ended, "left_out": left_out})

@@ -7,6 +7,7 @@ from operator import itemgetter
 from typing import Any
 
 from cts.run.error_text import error_line
+from cts.run.reasons import told
 from cts_cli import grid, words
 from cts_cli.output import RUN_LOOKS, out, print_paragraph, resource_changes
 from cts_cli.screen import Console, Text
@@ -131,5 +132,5 @@ def _outcome(run: Mapping[str, Any]) -> Text:
 
 
 def _why(run: Mapping[str, Any]) -> str:
-    why = ", ".join(run["why"])
+    why = told(run["why"])
     return f"{why}, attempt {run['attempt']}" if run["attempt"] > 1 else why

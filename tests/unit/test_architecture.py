@@ -149,6 +149,7 @@ COMMAND_MAY_IMPORT = {
     "cts.keys",
     "cts.run.error_text",
     "cts.run.plan_text",
+    "cts.run.reasons",
     "cts.watch.snapshot",
     "cts_cli",
     "boto3",

@@ -160,8 +160,19 @@ def test_the_end_of_all_runs_is_waited_for(three: Account, run: Run, code: int) 
     result = cts("run", "--all", "--wait")
     assert result.exit_code == code
     assert f"{2 - code} succeeded, {code} failed" in result.stderr
+    assert "waiting for 0" not in result.stderr
     found = json.loads(cts("run", "--all", "--wait", "--json").stdout)
     assert found["runs"]["api"]["id"] == run.id
+
+
+@pytest.mark.parametrize("options", [[], ["--wait"]])
+def test_without_a_task_that_may_run_nothing_is_waited_for(
+    account: Account, options: list[str]
+) -> None:
+    cts("hold", "web", "--why", WHY)
+    result = cts("run", "--all", *options)
+    assert (result.exit_code, result.stdout) == (0, "")
+    assert lines(result.stderr) == ["no task to run", "left out, because disabled or held: web"]
 
 
 def test_runs_that_do_not_end_are_named(three: Account) -> None:
@@ -208,7 +219,14 @@ def test_a_state_is_moved(account: Account, options: tuple[str, ...], place: str
 
 def test_a_run_says_who_asked_for_it(account: Account) -> None:
     account.world.ran(asked(applied()))
-    assert f"by {ANN}" in lines(cts("runs", "show", "web").stdout)
+    said = lines(cts("runs", "show", "web").stdout)
+    assert {"why asked for", f"by {ANN}"} <= {*said}
+    assert "asked for" in cts("runs").stdout
+
+
+def test_a_task_that_is_about_to_run_says_that_it_was_asked_for(account: Account) -> None:
+    assert cts("run", "web").exit_code == 0
+    assert any("about to run: asked for" in line for line in lines(cts("status").stdout))
 
 
 def test_an_older_stack_is_told(account: Account) -> None:

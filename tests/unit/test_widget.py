@@ -109,6 +109,10 @@ def test_without_tasks_it_says_how_to_begin() -> None:
         (pages.idle("a"), ("idle ", "+0 ~1 -0", "")),
         (pages.buffered("a"), ("waiting change", "+0 ~1 -0", "in 21 s (change seen 4 s ago)")),
         (pages.running("a"), ("running change", "+0 ~1 -0", "")),
+        (
+            pages.asked_for("a"),
+            ("due asked for", "+0 ~1 -0", "now (asked for 7 s ago)"),
+        ),
         (pages.due("a"), ("due change", "+0 ~1 -0", "now (change seen 35 s ago)")),
         (
             pages.held_back("a"),

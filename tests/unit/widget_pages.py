@@ -75,6 +75,10 @@ def due(task: str) -> TaskState:
     return replace(idle(task), wanted={Reason.CHANGE: Wish(NOW - 35, NOW - 5, "c-4", "g")})
 
 
+def asked_for(task: str) -> TaskState:
+    return replace(idle(task), wanted={Reason.PERSON: Wish(NOW - 7, NOW - 7, "c-5")})
+
+
 def held_back(task: str) -> TaskState:
     return replace(held(task), wanted=due(task).wanted)
 

@@ -11,6 +11,7 @@ from typing import Any
 from cts.events import iso
 from cts.generation import TaskEntry
 from cts.run.due import next_due
+from cts.run.reasons import told
 from cts.run.state import Outcome, Reason, TaskState, Wish
 from cts.run.status import TaskStatus, task_status
 from cts.watch.fingerprint import fingerprint_of
@@ -130,7 +131,7 @@ def _doing(
     """One word for what the task is doing, the reason, and since or until when."""
     if state.running:
         waits, at = state.running.waits, state.running.claimed_at
-        return ("blocked", waits, at) if waits else ("running", ", ".join(state.running.serves), at)
+        return ("blocked", waits, at) if waits else ("running", told(state.running.serves), at)
     if state.hold:
         why = "; ".join(filter(None, (state.hold, state.unplaced)))
         return "held", why, state.held.since if state.held else None
@@ -146,7 +147,7 @@ def _doing(
 
 
 def _wanting(state: TaskState, enabled: bool, now: float) -> tuple[str, str, float | None]:
-    why = ", ".join(state.wanted)
+    why = told(state.wanted)
     at = next_due(state, enabled)
     if at is None:
         return "idle", why, None

@@ -7,6 +7,7 @@ from typing import Any
 from urllib.parse import quote
 
 from cts.run.error_text import error_line
+from cts.run.reasons import told
 from cts.watch.delta import short
 from cts.workflow.html import Html, joined, rows, tag
 from cts.workflow.widget_parts import Page, counts, facts, number_of, span, word
@@ -124,8 +125,10 @@ def _next(page: Page, task: Json) -> Html:
     if not wanted or task["run"]:
         return Html("")
     first = min(wanted, key=lambda each: str(each["due_at"]))
-    is_tick = first["reason"] == "schedule"
-    since = "" if is_tick else joined([first["reason"], " seen ", page.ago(first["since"])])
+    reason, since = first["reason"], Html("")
+    if reason != "schedule":
+        seen = " seen " if reason == "change" else " "
+        since = joined([told([reason]), seen, page.ago(first["since"])])
     if task["hold"] or not task["enabled"]:
         return tag("span", since, class_="dim")
     waited = joined([" (", since, ")"]) if since else ""
@@ -183,7 +186,7 @@ def _run_row(page: Page, run: Json) -> list[object]:
     return [
         page.link(run["id"], run=run["id"]),
         word(run["status"]),
-        ", ".join(run["why"]),
+        told(run["why"]),
         whole,
         counts(run["counts"]),
         page.ago(run["ended_at"]),
@@ -200,7 +203,7 @@ def run(page: Page, found: Json) -> str:
         facts({
             "result": joined([word(found["status"]), " ", page.ago(found["ended_at"])]),
             "task": page.link(found["task"], task=found["task"]),
-            "why": ", ".join(found["why"]),
+            "why": told(found["why"]),
             "waits": found["waits"],
             "asked by": found["by"],
             "lane": ": ".join(filter(None, (found["lane"], found["lane_why"]))),
