@@ -1,16 +1,17 @@
 """What errors of the poller and of runs mean, and what to do about them. Pure."""
 
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
 
 class Cause(NamedTuple):
     pattern: str
-    """Of errors with this cause."""
+    """Of errors with this cause. The texts may have `{NAME}` for what its group NAME matched."""
     what: str
     fix: str
-    """With `{task}` for a task's name, or `{token}` for the place of Consul's token."""
+    """With `{task}` for a task's name, `{retry}` for the commands that try its tasks again, or
+    `{token}` for the place of Consul's token."""
 
 
 CONSUL = (
@@ -62,7 +63,7 @@ RUN = (
     Cause(
         r"does not let this account run CodeBuild|Cannot have more than 0 builds",
         "AWS does not let this account run builds",
-        "ask AWS Support (account and billing) to enable CodeBuild, then run `cts retry {task}`",
+        "ask AWS Support (account and billing) to enable CodeBuild, then run {retry}",
     ),
     Cause(
         r"the state is locked by|acquiring the state lock",
@@ -76,9 +77,9 @@ RUN = (
         "(docs/operations.md, A role for one task)",
     ),
     Cause(
-        r"the stack's \w+ secret has no \w+",
-        "it reads a secret that is not stored",
-        "store it with `cts secret set NAME`, then run `cts retry {task}`",
+        r"the stack's \w+ secret has no (?P<name>[\w.-]+)",
+        "gave up because {name} was not stored",
+        "store it with `cts secret set {name}`, unless it is stored by now, then run {retry}",
     ),
     Cause(
         r"Unreadable module directory|Failed to download module|accessing remote module registry"
@@ -101,13 +102,13 @@ RUN = (
         r"the token is not valid",
         "HCP Terraform does not know the stack's token: it was revoked or has expired",
         "store a valid one with `cts secret set TFC_TOKEN`, or in the secret of the parameter "
-        "HcpSecretArn, then run `cts retry {task}`",
+        "HcpSecretArn, then run {retry}",
     ),
     Cause(
         r"the token is not allowed to do this",
         "HCP Terraform has no such organization or workspace, or keeps the stack's token from it",
         "correct the names, or give the token's team the permissions in docs/hcp-terraform.md, "
-        "then run `cts retry {task}`",
+        "then run {retry}",
     ),
     Cause(
         r"with an explicit deny|because no (?:permissions boundary|session policy"
@@ -125,5 +126,16 @@ RUN = (
 
 
 def find(error: str, causes: Sequence[Cause]) -> Cause | None:
-    """The first cause whose pattern is in the error."""
-    return next((each for each in causes if re.search(each.pattern, error)), None)
+    """The first cause whose pattern is in the error, its texts with what the groups matched."""
+    for each in causes:
+        if match := re.search(each.pattern, error):
+            what, fix = (_naming(text, match.groupdict()) for text in (each.what, each.fix))
+            return Cause(each.pattern, what, fix)
+    return None
+
+
+def _naming(text: str, names: Mapping[str, str]) -> str:
+    """Other places in the text are left for the caller to fill."""
+    for group, name in names.items():
+        text = text.replace(f"{{{group}}}", name)
+    return text

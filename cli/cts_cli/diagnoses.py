@@ -74,7 +74,7 @@ def secrets(missing: Mapping[Group, Sequence[str]]) -> Iterator[Finding]:
     """`missing`: by group, the names that the live configuration reads."""
     for group, names in missing.items():
         what = f"{', '.join(names)} missing from the stack's {group} secret"
-        fix = f"store each with `cts secret set NAME --group {group}`"
+        fix = f"store {'it' if len(names) == 1 else 'them'} with {words.set_secrets(names, group)}"
         yield Finding(Level.PROBLEM, "secrets", what, fix)
 
 
@@ -133,11 +133,13 @@ def tasks(found: Mapping[str, Any], errors: Mapping[str, str]) -> Iterator[Findi
             what = cause.what if cause else error_line(error)
             fix = cause.fix if cause else "`cts logs {task}` shows the whole log"
             grouped.setdefault((what, fix), []).append((name, error_line(error)))
-    for (what, fix), of in grouped.items():
+    for (what, how), of in grouped.items():
         names = [name for name, _ in of]
         evidence = "" if of[0][1] == what else of[0][1]
         told = f"{words.some(names, MOST_NAMED)}: {what}"
-        yield Finding(Level.PROBLEM, "tasks", told, fix.format(task=names[0]), evidence)
+        retry = words.some(words.retries(names), MOST_NAMED)
+        fix = how.format(task=names[0], retry=retry)
+        yield Finding(Level.PROBLEM, "tasks", told, fix, evidence)
     for name, task in found.items():
         if task["state"] == "held":
             yield _held(name, task)

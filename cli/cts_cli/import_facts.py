@@ -17,7 +17,6 @@ from cts_cli.validate import Checked
 
 ENV = re.compile(r'\{\{[ \t\r\n]*env[ \t\r\n]+"([^"\n]+)"')
 """In what is a template: the name of a variable."""
-SET_SECRET = "cts secret set NAME --group {group}"
 
 
 def facts(checked: Checked) -> dict[str, Any]:

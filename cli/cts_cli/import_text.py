@@ -141,9 +141,8 @@ def _secrets(console: Console, found: Mapping[str, Any]) -> None:
     if environment := found["environment"]:
         _heading(console, "Environment variables", "put them into the stack's secrets yourself")
         _entries(console, [(name, _kept_in(group)) for name, group in environment.items()])
-        groups = [group for group in Group if group in environment.values()]
-        for group in groups:
-            _say(console, import_facts.SET_SECRET.format(group=group), "cyan")
+        for name, group in environment.items():
+            _say(console, words.SET_SECRET.format(name=name, group=group), "cyan")
     if vault := found["vault"]:
         _heading(console, "Vault", vault["address"])
         _say(console, "Builds read from it, with the token in the stack's secret.")

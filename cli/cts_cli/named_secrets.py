@@ -33,7 +33,9 @@ class Secrets:
     held: Mapping[Group, Held]
     """Those that the caller may read."""
     live: Configuration | None
-    """The live configuration. None if there is none, or the caller may not read it."""
+    """The live configuration, without the tasks that were deleted through the API. None if there is
+    none, or the caller may not read it."""
+    reader: Reader
 
     def groups_with(self, name: str) -> list[Group]:
         return [group for group, held in self.held.items() if name in held.values]
@@ -79,19 +81,32 @@ class Secrets:
             task.name for task, found in parts if any(name in read_names(each) for each in found)
         ]
 
+    def gave_up(self, tasks: Collection[str]) -> list[str]:
+        """Those of them that are enabled and gave up. Only to say so: an error prevents nothing
+        else."""
+        try:
+            found = self.reader.get("status", "tasks") if tasks else {}
+        except CommandError:
+            return []
+        stopped = {name for name, task in found.items() if task["state"] == "gave_up"}
+        return [name for name in tasks if name in stopped and found[name]["enabled"]]
+
 
 def load(stack: Stack, reader: Reader) -> Secrets:
     found = {group: secrets.read(stack, group) for group in stack.secrets}
     held = {group: each for group, each in found.items() if each is not None}
-    return Secrets(stack, held, _live(stack, reader))
+    return Secrets(stack, held, _live(stack, reader), reader)
 
 
 def _live(stack: Stack, reader: Reader) -> Configuration | None:
     """Only to say who uses a secret: whatever prevents it prevents nothing else."""
     try:
         live = reader.live()
-        body = stack.bundle(live["source_version"]) if live else None
-        return configuration(bundle.unpacked(body)) if body else None
+        if live is None or (body := stack.bundle(live["source_version"])) is None:
+            return None
+        pushed = configuration(bundle.unpacked(body))
+        kept = {*live["tasks"], *live["waiting"]}
+        return replace(pushed, tasks=tuple(each for each in pushed.tasks if each.name in kept))
     except (CommandError, bundle.UnreadableBundle):
         return None
 
@@ -114,12 +129,16 @@ def store(found: Secrets, name: str, group: Group, *, as_json: bool) -> None:
     former = secrets.change(found.stack, group, lambda held: {**held, name: value}, doing)
     replaced = name in former and former[name] != value
     users = found.users(name, group)
+    gave_up = found.gave_up(users or ())
     if as_json:
         facts = {"name": name, "group": group, "replaced": replaced, "tasks": users}
-        output.print_json(facts)
+        output.print_json({**facts, "gave_up": gave_up})
         return
     again = " (replaced)" if replaced else ""
     _say(f"stored in the stack's {group} secret: {name}{again}{_used(users)}")
+    if gave_up:
+        told = f"{', '.join(gave_up)} gave up earlier: run {', '.join(words.retries(gave_up))}"
+        output.print_line(output.out(), "!", "yellow", told)
 
 
 def remove(found: Secrets, name: str, group: Group, *, yes: bool, as_json: bool) -> None:

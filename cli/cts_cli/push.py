@@ -19,7 +19,7 @@ from cts_cli.aws import Newest, Stack
 from cts_cli.client import Api, Reader
 from cts_cli.difference import Difference
 from cts_cli.errors import CommandError, NotFound
-from cts_cli.import_facts import SET_SECRET, environment
+from cts_cli.import_facts import environment
 from cts_cli.plans import Holding
 from cts_cli.screen import Console, Text
 from cts_cli.secrets import Kept
@@ -209,7 +209,7 @@ def _tell_missing(stack: Stack, prepared: Prepared) -> None:
     for group, names in secrets.missing(stack, references, prepared.secrets).items():
         are, them = ("is", "it") if len(names) == 1 else ("are", "them")
         missing = f"{', '.join(names)} {are} missing from the stack's {group} secret"
-        text = f"{missing}: add {them} with `{SET_SECRET.format(group=group)}`"
+        text = f"{missing}: add {them} with {words.set_secrets(names, group)}"
         output.print_paragraph(output.out(), Text(text), problems.WARNING)
 
 

@@ -1,8 +1,9 @@
 """Human-readable times, counts and changes, as plain text without colours."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import UTC, datetime
 
+SET_SECRET = "cts secret set {name} --group {group}"
 UNITS = ((86400, "d"), (3600, "h"), (60, "min"), (1, "s"))
 
 
@@ -19,6 +20,16 @@ def some(names: Sequence[str], most: int) -> str:
     """`a, b and 3 more`: at most that many names; the others are counted."""
     more = len(names) - most
     return ", ".join(names[:most]) + (f" and {more} more" if more > 0 else "")
+
+
+def retries(tasks: Iterable[str]) -> list[str]:
+    """The command that tries each of these tasks again."""
+    return [f"`cts retry {task}`" for task in tasks]
+
+
+def set_secrets(names: Iterable[str], group: str) -> str:
+    """The commands that store these secrets."""
+    return ", ".join(f"`{SET_SECRET.format(name=name, group=group)}`" for name in names)
 
 
 def span(seconds: float) -> str:

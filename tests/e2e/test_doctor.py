@@ -188,8 +188,8 @@ def test_a_consul_that_is_down(world: World) -> None:
 FAILING = {
     "doc-module: its module can't be fetched": "correct `module` and `version`",
     "doc-role: its role can't be assumed": "correct role_arn",
-    "doc-secret: it reads a secret that is not stored": "cts secret set",
-    "FW_TOKEN missing from the stack's task secret": "cts secret set",
+    "doc-secret: gave up because FW_TOKEN was not stored": "cts secret set FW_TOKEN",
+    "FW_TOKEN missing from the stack's task secret": "cts secret set FW_TOKEN --group task",
     "doc-web: its state has been locked by someone else": "State locks",
 }
 

@@ -122,13 +122,13 @@ FAULTS = {
     ),
     "a missing secret": (
         failed('reading {{ env "A" }}: the stack\'s task secret has no A: store it'),
-        "not stored",
-        "cts retry web",
+        "web: gave up because A was not stored",
+        "store it with `cts secret set A`, unless it is stored by now, then run `cts retry web`",
     ),
     "a secret that nothing has failed for yet": (
         diagnoses.secrets({Group.TASK: ["A", "B"]}),
         "A, B missing from the stack's task secret",
-        "cts secret set NAME --group task",
+        "store them with `cts secret set A --group task`, `cts secret set B --group task`",
     ),
     "a stale lock": (busy(LOCKED), "web: its state has been locked", "State locks"),
     "no build allowance": (failed(NO_BUILDS), "does not let this account", "AWS Support"),
@@ -226,6 +226,30 @@ def test_tasks_with_the_same_fault_are_one_finding() -> None:
     assert [each.what for each in found] == [
         "t0, t1, t2, t3, t4 and 2 more: its module can't be fetched"
     ]
+
+
+def test_each_task_that_waits_for_a_secret_is_to_be_tried_again() -> None:
+    error = "reading {{ env }}: the stack's task secret has no %s: store it"
+    found = [
+        *diagnoses.tasks(
+            {
+                name: {"last_run": {"success": False, "error": error % of}, "state": "gave_up"}
+                for name, of in (("mine", "MY-TOKEN"), ("second", "MY-TOKEN"), ("third", "OTHER"))
+            },
+            {},
+        )
+    ]
+    assert [each.what for each in found] == [
+        "mine, second: gave up because MY-TOKEN was not stored",
+        "third: gave up because OTHER was not stored",
+    ]
+    assert found[0].fix.endswith("then run `cts retry mine`, `cts retry second`")
+
+
+def test_many_tasks_to_be_tried_again_are_counted() -> None:
+    task = {"last_run": {"success": False, "error": NO_BUILDS}, "state": "gave_up"}
+    [found] = diagnoses.tasks({f"t{at}": task for at in range(500)}, {})
+    assert found.fix.endswith("`cts retry t4` and 495 more")
 
 
 def test_an_error_without_a_known_cause_is_shown_itself() -> None:

@@ -4,11 +4,14 @@ import json
 from collections.abc import Iterator
 from pathlib import Path
 
+import httpx
 import pytest
 
 from cts.config.blocks.schema import Group
-from cts_cli import push, secrets
+from cts.run.state import TaskState
+from cts_cli import client, push, secrets
 from tests.unit.cli_fakes import SECRETS, Account, cts, deployed, folder, lines, refused, task
+from tests.unit.reader_fakes import failure
 
 CONNECTION, TASK = SECRETS[Group.CONNECTION], SECRETS[Group.TASK]
 VALUE = "4ecf0b1e-the-value"
@@ -192,6 +195,7 @@ def test_a_configuration_that_reads_it_says_so_too(account: Account, tmp_path: P
         "group": "connection",
         "replaced": False,
         "tasks": ["web"],
+        "gave_up": [],
     }
 
 
@@ -216,6 +220,65 @@ def test_a_name_in_two_secrets_needs_the_group(account: Account) -> None:
 def test_it_says_which_tasks_use_it(live: Account, name: str, used: str) -> None:
     result = cts("secret", "set", name, typed=VALUE)
     assert lines(result.stdout) == [f"✓ stored in the stack's task secret: {name}{used}"]
+
+
+def give_up(account: Account, *tasks: str) -> None:
+    for name in tasks:
+        state = TaskState(name, recent=(failure(name),), gave_up="it can't succeed")
+        account.world.table.stored_states[name] = state
+
+
+@pytest.mark.parametrize(
+    ("name", "gave_up", "told"),
+    [
+        ("BIGIP_PASSWORD", ["web"], []),
+        ("BIGIP_PASSWORD", ["web", "dns"], ["! dns gave up earlier: run `cts retry dns`"]),
+        (
+            "OWN_VAULT",
+            ["web", "dns"],
+            ["! web, dns gave up earlier: run `cts retry web`, `cts retry dns`"],
+        ),
+    ],
+)
+def test_tasks_that_gave_up_are_named_with_the_command_that_runs_them(
+    live: Account, name: str, gave_up: list[str], told: list[str]
+) -> None:
+    give_up(live, *gave_up)
+    result = cts("secret", "set", name, typed=VALUE)
+    assert (result.exit_code, lines(result.stdout)[1:]) == (0, told)
+    found = json.loads(cts("secret", "set", name, "--json", typed=VALUE).stdout)
+    assert found["gave_up"] == [task for task in found["tasks"] if task in gave_up]
+
+
+def test_a_task_that_gave_up_and_is_disabled_need_not_be_tried_again(live: Account) -> None:
+    give_up(live, "dns")
+    assert cts("task", "disable", "dns").exit_code == 0
+    result = cts("secret", "set", "BIGIP_PASSWORD", typed=VALUE)
+    assert (result.exit_code, len(lines(result.stdout))) == (0, 1)
+
+
+def test_a_task_that_was_deleted_through_the_api_uses_nothing(live: Account) -> None:
+    assert cts("task", "delete", "-auto-approve", "dns").exit_code == 0
+    assert "used by web" in cts("secret", "set", "OWN_VAULT", typed=VALUE).stdout
+    live.write(TASK, json.dumps({"BIGIP_PASSWORD": VALUE}))
+    result = cts("secret", "remove", "BIGIP_PASSWORD", "--yes")
+    told = "BIGIP_PASSWORD; not used by the live configuration"
+    assert lines(result.stdout) == [f"✓ removed from the stack's task secret: {told}"]
+
+
+def test_tasks_that_can_not_be_asked_for_keep_nothing_from_being_stored(
+    live: Account, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    read = live.read
+
+    def fail(request: httpx.Request) -> httpx.Response:
+        is_status = request.url.path.startswith("/v1/status")
+        return httpx.Response(403, json={}) if is_status else read(request)
+
+    monkeypatch.setattr(client, "transport", lambda: httpx.MockTransport(fail))
+    give_up(live, "dns")
+    result = cts("secret", "set", "BIGIP_PASSWORD", typed=VALUE)
+    assert (result.exit_code, len(lines(result.stdout))) == (0, 1)
 
 
 def test_without_the_bundle_nothing_is_said_of_tasks(live: Account) -> None:

@@ -215,12 +215,14 @@ READS_TOKEN = 'consul {\n  token = "{{ env \\"CONSUL_HTTP_TOKEN\\" }}"\n}\n'
         pytest.param(
             None,
             "BIGIP_PASSWORD, BIGIP_USER are missing from the stack's task secret: add them with "
-            "`cts secret set NAME --group task`",
+            "`cts secret set BIGIP_PASSWORD --group task`, "
+            "`cts secret set BIGIP_USER --group task`",
             id="no-value-yet",
         ),
         pytest.param(
             ["BIGIP_USER"],
-            "BIGIP_PASSWORD is missing from the stack's task secret",
+            "BIGIP_PASSWORD is missing from the stack's task secret: add it with "
+            "`cts secret set BIGIP_PASSWORD --group task`",
             id="one-of-two",
         ),
         pytest.param(["BIGIP_USER", "BIGIP_PASSWORD"], "", id="both"),
