@@ -6,6 +6,7 @@ from enum import StrEnum
 from typing import Any
 
 from cts.config.blocks.schema import Group
+from cts.config.rules.problem import Place
 from cts.run.error_text import error_line
 from cts.run.place import PROGRAM
 from cts_cli import causes, words
@@ -60,14 +61,21 @@ def configuration(found: Mapping[str, Any]) -> Iterator[Finding]:
         yield Finding(Level.PROBLEM, "configuration", what, fix)
     if rejected:
         problems = words.count(rejected["problem_count"], "problem")
-        first = rejected["problems"][0]["what"] if rejected["problems"] else ""
+        first = _located(rejected["problems"][0]) if rejected["problems"] else ""
         what = f"the last push was rejected: {problems}"
-        fix = "check the configuration with `cts validate`, and push it again"
+        fix = "fix what `cts status` lists, and push the configuration again"
         yield Finding(Level.PROBLEM, "configuration", what, fix, first)
     if live and live.get("waiting"):
         told = words.some(list(live["waiting"]), MOST_NAMED)
         what = f"{told}: accepted, but needs what is not supported"
         yield Finding(Level.WARNING, "configuration", what, "`cts status` says what that is")
+
+
+def _located(problem: Mapping[str, Any]) -> str:
+    """`tasks.hcl:12:3  task.web.module: what is wrong`."""
+    place = Place(problem["file"], problem["line"], problem["column"])
+    path = f"  {problem['path']}" if problem["path"] else ""
+    return f"{place}{path}: {problem['what']}"
 
 
 def secrets(missing: Mapping[Group, Sequence[str]]) -> Iterator[Finding]:

@@ -63,14 +63,40 @@ def show(
 
 def are_made(runs: Sequence[Mapping[str, Any]]) -> bool:
     """Whether all of them succeeded."""
-    return all(run["status"] in DONE for run in runs)
+    return all(_is_made(run) for run in runs)
 
 
-def tell_next(tasks: Sequence[str]) -> None:
-    """What to do with tasks that stay held."""
+def _is_made(run: Mapping[str, Any]) -> bool:
+    return run["status"] in DONE
+
+
+def tell_next(runs: Sequence[Mapping[str, Any]]) -> None:
+    """What to do with held tasks after their plans: only those with a plan may be released."""
+    _tell_held([run["task"] for run in runs])
+    if made := [run["task"] for run in runs if _is_made(run)]:
+        _tell_commands("once you have seen the plans:", "cts release {}", made)
+    if failed := [run["task"] for run in runs if not _is_made(run)]:
+        plans, them = ("plan", "it") if len(failed) == 1 else ("plans", "them")
+        told = f"{plans} failed: {', '.join(failed)}; do not release {them} without a plan"
+        output.print_line(output.out(), "✗", "red", told)
+        _tell_commands("once you have fixed the cause:", "cts inspect {} --wait", failed)
+
+
+def tell_unplanned(tasks: Sequence[str]) -> None:
+    """What to do with held tasks whose plans were not asked for."""
+    _tell_held(tasks)
+    text = "see the plan of each one before you release it with `cts release TASK`:"
+    _tell_commands(text, "cts inspect {} --wait", tasks)
+
+
+def _tell_held(tasks: Sequence[str]) -> None:
     are = "is" if len(tasks) == 1 else "are"
+    told = f"{', '.join(tasks)} {are} held: nothing is applied"
+    output.print_line(output.out(), "!", "yellow", told)
+
+
+def _tell_commands(when: str, command: str, tasks: Sequence[str]) -> None:
     console = output.out()
-    output.print_line(console, "!", "yellow", f"{', '.join(tasks)} {are} held: nothing is applied")
-    console.print("  once you have seen the plans:")
+    console.print(f"  {when}")
     for task in tasks:
-        console.print(f"  cts release {task}", style="cyan", soft_wrap=True)
+        console.print(f"  {command.format(task)}", style="cyan", soft_wrap=True)

@@ -9,6 +9,7 @@ from rich.cells import cell_len
 
 from cts.config.blocks.model import WrittenSecret
 from cts.config.rules.problem import Code, Place
+from cts_cli import words
 from cts_cli.output import INDENT, print_paragraph
 from cts_cli.screen import Console, Text
 from cts_cli.shown import may_hold_secret, printable, shown
@@ -17,6 +18,8 @@ Files = Mapping[str, bytes]
 Line = tuple[str, int]
 """A file name and a line number."""
 
+MOST_LISTED = 3
+"""Problems listed where only the first ones are. The others are counted."""
 TAB = 4
 CUT = "…"
 PROBLEM = ("✗", "red")
@@ -95,8 +98,7 @@ def print_with_lines(
             console.print(Text(f"{INDENT}{line}", "cyan"), soft_wrap=True)
             console.print(Text(f"{INDENT}{pointer}", style), soft_wrap=True)
         print_paragraph(console, Text(shown(problem["what"]), style))
-        if problem["fix"]:
-            print_paragraph(console, Text.assemble(("→ ", "green"), shown(problem["fix"])))
+        _print_fix(console, problem)
         console.print()
 
 
@@ -106,6 +108,22 @@ def print_briefly(
     for problem in problems:
         told = Text.assemble(_heading(problem), f": {shown(problem['what'])}")
         print_paragraph(console, told, look)
+
+
+def print_first(console: Console, problems: Sequence[Mapping[str, Any]], count: int) -> None:
+    """Print the first of `count` problems briefly, with what to do, and count the others."""
+    first = problems[:MOST_LISTED]
+    for problem in first:
+        print_briefly(console, [problem], ("", ""))
+        _print_fix(console, problem)
+    if more := count - len(first):
+        told = Text(f"and {words.count(more, 'more problem')}")
+        print_paragraph(console, told.append("  (cts status --json)", "dim"))
+
+
+def _print_fix(console: Console, problem: Mapping[str, Any]) -> None:
+    if problem["fix"]:
+        print_paragraph(console, Text.assemble(("→ ", "green"), shown(problem["fix"])))
 
 
 def _heading(problem: Mapping[str, Any]) -> Text:

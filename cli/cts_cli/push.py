@@ -121,7 +121,7 @@ def run(stack: Stack, reader: Reader, prepared: Prepared, how: How) -> int:
         else:
             output.out().print(f"{what}; see `cts status` for the result")
             if pushed.held:
-                plans.tell_next(pushed.held)
+                plans.tell_unplanned(pushed.held)
         return 0
     given = _answered(stack, reader, pushed.version, what)
     is_live = given.outcome is waits.Outcome.PUBLISHED
@@ -143,7 +143,7 @@ def _planned(
     with interruptible(f"What was pushed stays held: {', '.join(held)}."):
         planned = plans.show(Api(stack), reader, held, as_json=how.as_json)
     if not how.as_json:
-        plans.tell_next(held)
+        plans.tell_next(planned)
     return planned
 
 

@@ -55,10 +55,12 @@ def find(stack: Stack, live: Mapping[str, Any] | None, number: int | None) -> Fo
     if live is None:
         raise CommandError("nothing is live yet, so there is nothing to roll back to")
     last = live["generation"]
+    if number is None and last == 1:
+        raise CommandError(_no_former(last, last))
     if number is not None and not 0 < number < last:
         raise CommandError(_no_former(number, last))
     last_body = stack.bundle(live["source_version"]) if number is None else None
-    at, digest = last, live["digest"]
+    at, digest, same = last, live["digest"], 0
     while digest:
         read = generations.read(stack, at, digest)
         version = read.generation.sources.get(keys.BUNDLE, "")
@@ -67,11 +69,19 @@ def find(stack: Stack, live: Mapping[str, Any] | None, number: int | None) -> Fo
             raise CommandError(f"generation {at} {what}: there is nothing to push again")
         if at == number:
             return Former(at, read.at, _bundle(stack, at, version))
-        if number is None and version and version != live["source_version"]:
-            body = _bundle(stack, at, version)
-            if body != last_body:
+        if number is None and version and at < last:
+            if (
+                version != live["source_version"]
+                and (body := _bundle(stack, at, version)) != last_body
+            ):
                 return Former(at, read.at, body)
+            same = same or at
         at, digest = at - 1, read.generation.former
+    if same:
+        raise CommandError(
+            "no earlier generation has files that differ from the live one's: "
+            f"to push the same files again, give a number, as in `cts rollback {same}`"
+        )
     wanted = f"generation {number}" if number else "an earlier configuration"
     raise CommandError(f"there is no record of {wanted}: push its folder instead")
 

@@ -5,7 +5,7 @@ from datetime import datetime
 from typing import Any
 
 from cts.run.error_text import error_line
-from cts_cli import grid, words
+from cts_cli import grid, problems, words
 from cts_cli.output import out, print_line, print_paragraph, resource_changes, what_is_live
 from cts_cli.screen import Console, Text
 from cts_cli.watched import Watched, print_blindness, sign_of_life, up_to_date
@@ -60,13 +60,15 @@ def print_status(found: Mapping[str, Any], at: datetime) -> None:
         print_paragraph(console, told.append(", ".join(each["reasons"])), ("!", "yellow"))
     console.print(_footer(configuration, watched, at), soft_wrap=True)
     if rejected := configuration["rejected"]:
+        count = rejected["problem_count"]
         print_line(
             console,
             "!",
             "yellow",
             f"the last push, {words.ago(rejected['rejected_at'], at)}, was rejected: "
-            f"{words.count(len(rejected['problems']), 'problem')}; {what_is_live(configuration)}",
+            f"{words.count(count, 'problem')}; {what_is_live(configuration)}",
         )
+        problems.print_first(console, rejected["problems"], count)
 
 
 def summary(tasks: Collection[Mapping[str, Any]], waiting: int) -> dict[str, Any]:

@@ -258,7 +258,7 @@ BESIDE = {
     "TrackerExecutorEnded": "enable each in EventBridge",
     "tracker may not do events:PutEvents": "deploy the stack again",
     "could not be processed": "Dead letters",
-    "the last push was rejected": "cts validate",
+    "the last push was rejected": "cts status",
 }
 
 

@@ -21,11 +21,13 @@ from local.waiting import wait_until
 from tests.unit.cli_fakes import Account, cts, deployed, in_terminal, lines, plain, refused
 from tests.unit.reader_fakes import (
     NOW,
+    VERSION,
     applied,
     busy,
     errored,
     failure,
     pending,
+    problem,
     published,
     rejected,
     run_id,
@@ -134,8 +136,24 @@ def test_status_of_an_older_stack_is_shown_without_what_it_does_not_answer(
 def test_status_tells_of_a_rejected_push(account: Account) -> None:
     account.world.add(TaskState("web"))
     account.world.table.refused = rejected()
-    said = "! the last push, 1 min ago, was rejected: 1 problem; generation 3 stays live"
-    assert said in lines(cts("status").stdout)
+    assert lines(cts("status").stdout)[-3:] == [
+        "! the last push, 1 min ago, was rejected: 1 problem; generation 3 stays live",
+        'tasks.hcl:3:5 task.web.condition.services: unknown option "naems"',
+        '→ did you mean "names"?',
+    ]
+
+
+def test_status_lists_the_first_problems_of_a_rejected_push(account: Account) -> None:
+    """Very many are not even stored."""
+    found = [problem(file=f"{name}.hcl", line=0, path="", fix="") for name in "abcde"]
+    account.world.table.refused = replace(rejected(VERSION, NOW, *found), problem_count=300)
+    assert lines(cts("status").stdout)[-5:] == [
+        "! the last push, just now, was rejected: 300 problems; nothing is live yet",
+        'a.hcl: unknown option "naems"',
+        'b.hcl: unknown option "naems"',
+        'c.hcl: unknown option "naems"',
+        "and 297 more problems (cts status --json)",
+    ]
 
 
 def test_the_summary_counts_the_rows_that_are_shown(

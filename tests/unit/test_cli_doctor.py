@@ -15,7 +15,7 @@ from cts_cli.diagnoses import Finding, Level
 from cts_cli.doctor import print_findings
 from tests.unit.cli_fakes import SECRETS, cts, deployed, folder, lines, refused, task
 from tests.unit.doctor_fakes import Doctored
-from tests.unit.reader_fakes import NOW, failure
+from tests.unit.reader_fakes import NOW, failure, problem
 
 URL = "asking Consul at https://consul.example.com:8501"
 """How errors of the poller begin."""
@@ -148,9 +148,9 @@ FAULTS = {
     ),
     "nothing pushed": (configuration(live=None), "no configuration", "cts push"),
     "a rejected push": (
-        configuration(rejected={"problem_count": 2, "problems": [{"what": "x"}]}),
+        configuration(rejected={"problem_count": 2, "problems": [problem()]}),
         "rejected: 2 problems",
-        "cts validate",
+        "cts status",
     ),
     "dead letters": (diagnoses.undelivered(3), "3 events", "Dead letters"),
     "a disabled schedule": (
@@ -218,6 +218,20 @@ def test_a_fault_is_found_with_what_to_do(findings: Iterable[Finding], what: str
 )
 def test_what_is_right_is_no_finding(findings: Iterable[Finding]) -> None:
     assert [*findings] == []
+
+
+@pytest.mark.parametrize(
+    ("found", "said"),
+    [
+        (problem(), 'tasks.hcl:3:5  task.web.condition.services: unknown option "naems"'),
+        (problem(line=0, path=""), 'tasks.hcl: unknown option "naems"'),
+    ],
+)
+def test_the_first_problem_of_a_rejected_push_is_shown_with_its_place(
+    found: dict[str, Any], said: str
+) -> None:
+    [finding] = configuration(rejected={"problem_count": 2, "problems": [found, problem()]})
+    assert finding.evidence == said
 
 
 def test_tasks_with_the_same_fault_are_one_finding() -> None:

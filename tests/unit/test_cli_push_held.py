@@ -59,8 +59,30 @@ def test_new_tasks_are_held_and_planned(account: Account, conf: Path) -> None:
 
 def test_a_plan_that_failed_is_exit_code_1(account: Account, conf: Path) -> None:
     account.world.ran(planned(errored()))
-    assert cts("push", conf, "--adopt").exit_code == 1
+    result = cts("push", conf, "--adopt")
+    assert result.exit_code == 1
     assert account.world.table.state("web").hold
+    assert "once you have seen the plans:" not in lines(result.stdout)
+
+
+def test_a_task_whose_plan_failed_is_not_named_for_release(account: Account, conf: Path) -> None:
+    (conf / "tasks.hcl").write_text(task("a") + task("b") + task("c") + task("d"))
+    for name, run in {"a": errored, "b": applied, "c": errored, "d": applied}.items():
+        account.world.ran(planned(run(name)))
+    result = cts("push", conf, "--inspect")
+    assert (result.exit_code, lines(result.stdout)[-8:]) == (
+        1,
+        [
+            "! a, b, c, d are held: nothing is applied",
+            "once you have seen the plans:",
+            "cts release b",
+            "cts release d",
+            "✗ plans failed: a, c; do not release them without a plan",
+            "once you have fixed the cause:",
+            "cts inspect a --wait",
+            "cts inspect c --wait",
+        ],
+    )
 
 
 @pytest.mark.parametrize(("option", "names"), [("--adopt", ["dns"]), ("--inspect", ["dns", "web"])])
@@ -85,7 +107,11 @@ def test_a_push_that_holds_nothing_plans_nothing(account: Account, conf: Path) -
 def test_without_waiting_tasks_are_held_all_the_same(account: Account, conf: Path) -> None:
     result = cts("push", conf, "--adopt", "--no-wait")
     assert (result.exit_code, held(account)) == (0, ["web"])
-    assert "cts release web" in lines(result.stdout)
+    assert lines(result.stdout)[-3:] == [
+        "! web is held: nothing is applied",
+        "see the plan of each one before you release it with `cts release TASK`:",
+        "cts inspect web --wait",
+    ]
 
 
 def test_scripts_get_the_plans(account: Account, conf: Path) -> None:

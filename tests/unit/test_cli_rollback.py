@@ -62,6 +62,30 @@ def test_pushes_of_the_same_files_are_passed_over(account: Account, conf: Path) 
     assert account.pushed[4] == account.pushed[0]
 
 
+@pytest.mark.parametrize("again", ["pushed", "published"])
+def test_if_all_files_are_the_same_a_number_can_be_named(
+    account: Account, conf: Path, again: str
+) -> None:
+    """Pushed again, or published again by a new version of the stack."""
+    account.was_pushed(folder(conf, task("web")))
+    for _ in range(2):
+        if again == "pushed":
+            account.was_pushed(conf)
+        else:
+            live = account.world.table.live
+            assert live
+            account.world.table.live = replace(live, contract=1)
+            account.publish()
+    pushes = len(account.pushed)
+    result = cts("rollback", "--yes")
+    assert (result.exit_code, len(account.pushed)) == (2, pushes)
+    assert result.stderr == (
+        "cts: no earlier generation has files that differ from the live one's: "
+        "to push the same files again, give a number, as in `cts rollback 2`\n"
+    )
+    assert cts("rollback", "2", "--yes").exit_code == 0
+
+
 def test_secrets_that_stay_are_told(account: Account, conf: Path) -> None:
     token = 'consul {\n  token = "%s"\n}\n'
     cts("push", folder(conf, task("web"), token % "former"))
@@ -156,7 +180,7 @@ def test_before_the_first_push_there_is_nothing_to_go_back_to(account: Account) 
 @pytest.mark.parametrize(
     ("arguments", "said"),
     [
-        ([], "there is no record of an earlier configuration"),
+        ([], "generation 1 is the live one: there is no earlier one yet"),
         (["1"], "generation 1 is the live one: there is no earlier one yet"),
         (["2"], "generation 2 does not exist: there is no earlier one yet"),
     ],

@@ -539,7 +539,7 @@ def test_a_push_without_the_module_of_a_created_task_says_what_to_do(world: Worl
     world.push(PUSHED.replace("as pushed", "without it"))
     rejected = world.system.table.rejected()
     assert rejected
-    assert "a push brings the folders that its own tasks name" in rejected.problems[0]["fix"]
+    assert "name it in a pushed task" in rejected.problems[0]["fix"]
 
 
 LOCAL = {**NEW, "module": "./modules/m"}

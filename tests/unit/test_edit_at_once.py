@@ -113,6 +113,23 @@ def test_a_draft_is_in_nobodys_way_once_it_is_planned(world: World) -> None:
     assert (inspects(OTHER), inspects(NEW)) == (202, 400)  # the same again is planned again
 
 
+@pytest.mark.parametrize("is_over_pushed", [False, True])
+def test_a_draft_whose_module_is_gone_keeps_nothing_out(world: World, is_over_pushed: bool) -> None:
+    world.push(PUSHED.replace("acme/edge/acmefw", "./modules/m"), m='variable "services" {}')
+    name = "pushed" if is_over_pushed else "edge"
+    if is_over_pushed:
+        ask("DELETE", "/v1/tasks/pushed")
+    task = {**NEW, "name": name, "module": "./modules/m"}
+    asked = "/v1/tasks?run=inspect"
+    assert ask("POST", asked, {"task": task}, prefer="respond-async")[0] == 202
+    world.push(PUSHED.replace("as pushed", "without the folder"))
+    assert world.system.table.rejected() is None
+    assert world.object("pushed")["description"] == "without the folder"
+    assert ask("PATCH", "/v1/tasks/pushed", {"description": "by hand"})[0] == 200
+    task["name"] = "other"
+    assert error(ask("POST", asked, {"task": task}, prefer="respond-async"))[0] == 400
+
+
 def test_who_asks_twice_for_one_plan_gets_it_twice(world: World) -> None:
     world.result = {"status": "planned"}
     seen = meanwhile(world, lambda: create(query="?run=inspect", prefer="respond-async"))

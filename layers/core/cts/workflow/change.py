@@ -53,7 +53,7 @@ def change(ports: PublishPorts, asked: TaskChange, seconds: float) -> Changed:
         made = decided(asked, _in_the_way(ports, now, asked), known.get(asked.name), gone)
         if isinstance(made, Changed):
             return made
-        checked = check(_with(now, made), ports.environment)
+        checked = check(_with(now, made), ports.environment, asked.name)
         if wrong := _wrong(checked, asked):
             return Changed(ChangeOutcome.INVALID, problems=wrong)
         found = Changed(ChangeOutcome.CHANGED, _shown(checked, asked.name))

@@ -1,12 +1,12 @@
 """What there is to publish: what was pushed, and what people have made of it through the API."""
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Protocol
 
 from cts import keys
 from cts.config import bundle
-from cts.config.api_tasks import ApiTask, StoredTask, Tasks, place, unexpired
+from cts.config.api_tasks import ApiTask, StoredTask, Tasks, place, unexpired, without_drafts
 from cts.config.compile import CONTRACT, Compiled, compile_bundle
 from cts.config.limits import LARGEST_BUNDLE, OverLimit
 from cts.config.moving import refused
@@ -133,7 +133,23 @@ class CheckedPush:
     """The tasks that this push holds."""
 
 
-def check(push: ToPublish, environment: Mapping[str, str]) -> CheckedPush:
+def check(push: ToPublish, environment: Mapping[str, str], asked: str = "") -> CheckedPush:
+    """A draft that has problems is left out, so that it blocks no other change: nothing is applied
+    for it, and it stays for minutes. `asked`: the task that the check is about, which is not."""
+    checked = _checked(push, environment)
+    files = {each.place.file for each in checked.problems}
+    drafts = {
+        name: each
+        for name, each in push.tasks.items()
+        if each.task.draft_until is not None and name != asked and place(name) in files
+    }
+    if not drafts:
+        return checked
+    others = {name: each for name, each in push.tasks.items() if name not in drafts}
+    return _checked(replace(push, tasks=others | without_drafts(drafts)), environment)
+
+
+def _checked(push: ToPublish, environment: Mapping[str, str]) -> CheckedPush:
     try:
         files = files_of(push)
         held = bundle.held(files)

@@ -19,7 +19,10 @@ from cts.config.rules.problem import Code, Place, Problem, Where, did_you_mean
 from cts.config.text.tree import ParseError
 
 FOLDERS_SHOWN = 5
-NAME_IT = "a push brings the folders that its own tasks name: let one name it, or a disabled one"
+OF_API = (
+    "tasks created through the API can only use folders that pushed tasks name: "
+    "name it in a pushed task, which may be disabled, or do without this one"
+)
 OR_SET = "set it in one of the variable_files, in variables, or in serverless { variables }"
 
 
@@ -219,7 +222,7 @@ def _local(task: Task, module: LocalModule, there: Bundled) -> Iterator[Problem]
         what = f'the bundle has no Terraform files in "{task.module}"'
         fix = _other_modules(task.module, there.module_folders)
         if is_place(task.where.place.file):
-            fix = f"{fix}; {NAME_IT}"
+            fix = f"{fix}; {OF_API}"
         yield task.where.problem(Code.MODULE_MISSING, what, fix, option="module")
     for source in module.outside:
         what = f'"{task.module}" uses "{source}" outside its folder, which is not supported yet'
