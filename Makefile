@@ -45,7 +45,7 @@ down: setup ## stop the local stack from another terminal
 
 test: setup ## run all tests except the soak tests; coverage must not fall
 	$(MAKE) --jobs 4 --no-print-directory test-e2e test-coverage
-	@tail -n 1 .local/covered.txt
+	@grep ^TOTAL .local/covered.txt
 
 # Apart, as each worker of pytest-xdist collects all of the tests, and reports each one. The
 # end-to-end tests, which mostly wait, need more workers than the others, and cover nothing: what
