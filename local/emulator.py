@@ -206,8 +206,8 @@ def _lose(*pids: int) -> None:
             os.kill(each, signal.SIGKILL)
 
 
-def _running(function: str = "") -> list[Any]:
-    """The workers of one function or of all, whose processes have not ended."""
+def _running(function: str) -> list[Any]:
+    """The workers of one function, or of all if it is "", whose processes have not ended."""
     return [
         each
         for each in _all_workers()

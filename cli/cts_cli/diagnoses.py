@@ -6,10 +6,10 @@ from enum import StrEnum
 from typing import Any
 
 from cts.config.blocks.schema import Group
-from cts.config.rules.problem import Place
 from cts.run.error_text import error_line
 from cts.run.place import PROGRAM
 from cts_cli import causes, words
+from cts_cli.problems import brief
 
 MOST_NAMED = 5
 """Tasks named in one finding. The others are counted."""
@@ -61,7 +61,7 @@ def configuration(found: Mapping[str, Any]) -> Iterator[Finding]:
         yield Finding(Level.PROBLEM, "configuration", what, fix)
     if rejected:
         problems = words.count(rejected["problem_count"], "problem")
-        first = _located(rejected["problems"][0]) if rejected["problems"] else ""
+        first = brief(rejected["problems"][0]).plain if rejected["problems"] else ""
         what = f"the last push was rejected: {problems}"
         fix = "fix what `cts status` lists, and push the configuration again"
         yield Finding(Level.PROBLEM, "configuration", what, fix, first)
@@ -69,13 +69,6 @@ def configuration(found: Mapping[str, Any]) -> Iterator[Finding]:
         told = words.some(list(live["waiting"]), MOST_NAMED)
         what = f"{told}: accepted, but needs what is not supported"
         yield Finding(Level.WARNING, "configuration", what, "`cts status` says what that is")
-
-
-def _located(problem: Mapping[str, Any]) -> str:
-    """`tasks.hcl:12:3  task.web.module: what is wrong`."""
-    place = Place(problem["file"], problem["line"], problem["column"])
-    path = f"  {problem['path']}" if problem["path"] else ""
-    return f"{place}{path}: {problem['what']}"
 
 
 def secrets(missing: Mapping[Group, Sequence[str]]) -> Iterator[Finding]:

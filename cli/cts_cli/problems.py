@@ -102,19 +102,23 @@ def print_with_lines(
         console.print()
 
 
+def brief(problem: Mapping[str, Any]) -> Text:
+    """`tasks.hcl:12:3  task.web.module: what is wrong`."""
+    return Text.assemble(_heading(problem), f": {shown(problem['what'])}")
+
+
 def print_briefly(
     console: Console, problems: Iterable[Mapping[str, Any]], look: tuple[str, str]
 ) -> None:
     for problem in problems:
-        told = Text.assemble(_heading(problem), f": {shown(problem['what'])}")
-        print_paragraph(console, told, look)
+        print_paragraph(console, brief(problem), look)
 
 
 def print_first(console: Console, problems: Sequence[Mapping[str, Any]], count: int) -> None:
     """Print the first of `count` problems briefly, with what to do, and count the others."""
     first = problems[:MOST_LISTED]
     for problem in first:
-        print_briefly(console, [problem], ("", ""))
+        print_paragraph(console, brief(problem), ("", ""))
         _print_fix(console, problem)
     if more := count - len(first):
         told = Text(f"and {words.count(more, 'more problem')}")
